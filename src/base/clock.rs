@@ -1,0 +1,69 @@
+//! The one clock. Everywhere else time is an argument.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A moment on the process's monotonic clock, in milliseconds since the clock was first asked.
+///
+/// Eight bytes, ordered, without a platform type in it, so that a session's state can be written
+/// down.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Later than every moment the clock can give: a deadline that never comes.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
+    /// The moment `millis` milliseconds after the clock's start; for tests and for state read back.
+    pub const fn from_millis(millis: u64) -> Moment {
+        Moment(millis)
+    }
+
+    /// Milliseconds since the clock's start.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This moment and `wait` later, never past [`Moment::NEVER`].
+    pub fn after(self, wait: Duration) -> Moment {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Moment(self.0.saturating_add(millis))
+    }
+
+    /// How long ago `earlier` was; zero when it is not earlier.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The present moment.
+#[allow(clippy::disallowed_methods)]
+pub fn now() -> Moment {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(Instant::now);
+    Moment(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The wall clock, for log lines and certificates only: it may jump.
+#[allow(clippy::disallowed_methods)]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_later_than_any_wait() {
+        assert_eq!(Moment::NEVER.after(Duration::from_secs(1)), Moment::NEVER);
+        assert!(now().after(Duration::from_secs(86_400 * 365 * 1000)) < Moment::NEVER);
+    }
+
+    #[test]
+    fn since_a_later_moment_is_zero() {
+        let early = Moment::from_millis(5);
+        assert_eq!(early.since(Moment::from_millis(9)), Duration::ZERO);
+        assert_eq!(Moment::from_millis(9).since(early), Duration::from_millis(4));
+    }
+}

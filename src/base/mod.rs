@@ -1,0 +1,12 @@
+//! What every room stands on: the clock, workers, tracked tasks, ids, sockets and bodies.
+//!
+//! **In:** nothing of tidegate's. **Out:** small types without policy.
+//! **Never here:** anything that knows configuration, HTTP routes or frames.
+
+pub mod body;
+pub mod clock;
+pub mod id;
+pub mod side;
+pub mod socket;
+pub mod task;
+pub mod worker;

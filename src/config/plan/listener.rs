@@ -1,0 +1,122 @@
+//! Listeners: addresses accepted on.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// An address to listen on.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Address {
+    /// IPv4 or IPv6 and port.
+    Inet(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Inet(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A set of networks; the peer of a unix socket is in it when `unix` is true.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Networks {
+    /// IP networks.
+    pub nets: Vec<IpNet>,
+    /// Whether peers of unix sockets belong.
+    pub unix: bool,
+}
+
+impl Networks {
+    /// Whether `ip` (an IPv4-mapped IPv6 address counts as IPv4) is in one of the networks;
+    /// `None` is the peer of a unix socket.
+    pub fn contains(&self, ip: Option<IpAddr>) -> bool {
+        match ip.map(|ip| ip.to_canonical()) {
+            Some(ip) => self.nets.iter().any(|net| net.contains(&ip)),
+            None => self.unix,
+        }
+    }
+}
+
+/// One address accepted on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it listens; its identity over reloads.
+    pub address: Address,
+    /// TLS, when it speaks TLS.
+    pub tls: Option<ServerTls>,
+    /// The PROXY header is expected, from these networks only; others are refused.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are kept.
+    pub trusted_proxies: Networks,
+    /// Its limits.
+    pub limits: ListenerLimits,
+}
+
+/// PROXY protocol v1 and v2, received.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProxyProtocol {
+    /// Who may send it.
+    pub trusted: Networks,
+    /// How long it may take to arrive.
+    pub timeout: Duration,
+}
+
+/// The lowest TLS version spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
+}
+
+/// TLS towards clients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerTls {
+    /// Certificates, chosen by SNI among their names; the first is the default.
+    pub certificates: Vec<CertificateFiles>,
+    /// The lowest version spoken.
+    pub version_min: TlsVersion,
+    /// Whether sessions may be resumed by tickets.
+    pub resumption: bool,
+}
+
+/// A certificate chain and its key, PEM files. `stamp` changes when either file's content does, so
+/// that a plan made after a certificate was renewed is not equal to the one before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificateFiles {
+    /// Chain, the leaf first.
+    pub chain: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+    /// A hash of both files' bytes.
+    pub stamp: u64,
+}
+
+/// A listener's limits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListenerLimits {
+    /// Connections between accept and the end of their TLS handshake.
+    pub handshakes_in_flight_max: usize,
+    /// Time for a TLS handshake.
+    pub tls_handshake_timeout: Duration,
+    /// Time for a whole request head (slowloris).
+    pub head_timeout: Duration,
+    /// Bytes of a request head.
+    pub head_bytes_max: usize,
+    /// Fields in a request head.
+    pub headers_max: usize,
+    /// Time a connection may stay open between requests.
+    pub keep_alive_timeout: Duration,
+}

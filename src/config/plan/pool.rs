@@ -1,0 +1,127 @@
+//! Pools: groups of backends.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a backend is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Balance {
+    /// In turn, by weight.
+    RoundRobin,
+    /// The one with the fewest live sessions for its weight; plain requests in turn.
+    LeastSessions,
+}
+
+/// Where a backend listens.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum BackendAddress {
+    /// A host name or IP literal (IPv6 without brackets), and a port.
+    Inet {
+        /// Name or literal.
+        host: Arc<str>,
+        /// Port.
+        port: u16,
+    },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for BackendAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BackendAddress::Inet { host, port } if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            BackendAddress::Inet { host, port } => write!(f, "{host}:{port}"),
+            BackendAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A member of a pool; its identity over reloads is its pool's name and its address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Backend {
+    /// Where it listens.
+    pub address: BackendAddress,
+    /// Its share, at least 1.
+    pub weight: u32,
+}
+
+/// A group of backends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its members, at least one; addresses are unique.
+    pub backends: Vec<Backend>,
+    /// How one is chosen.
+    pub balance: Balance,
+    /// TLS towards the backends.
+    pub tls: Option<UpstreamTls>,
+    /// Time for a connection (TCP and TLS) to a backend.
+    pub connect_timeout: Duration,
+    /// Time from the request's head to the answer's head, for a WebSocket handshake.
+    pub handshake_timeout: Duration,
+    /// Time from the end of the request to the answer's head, for a plain request.
+    pub response_timeout: Duration,
+    /// WebSocket handshakes under way to one backend; more wait for `connect_timeout` at most.
+    pub handshakes_in_flight_max: usize,
+    /// Local addresses to dial from, in turn; the system chooses when empty.
+    pub source_addresses: Vec<IpAddr>,
+    /// When a backend counts as failed.
+    pub health: Health,
+    /// When another backend is tried.
+    pub retry: Retry,
+    /// Time an idle connection for plain requests is kept.
+    pub keep_alive_timeout: Duration,
+    /// Idle connections for plain requests kept per backend and worker.
+    pub keep_alive_max: usize,
+}
+
+/// Passive health.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Health {
+    /// Failures in a row that take a backend out.
+    pub failures_max: u32,
+    /// How long it stays out the first time; doubled each time up to `out_max`.
+    pub out: Duration,
+    /// The longest it stays out.
+    pub out_max: Duration,
+}
+
+/// The retry budget.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Retry {
+    /// Backends tried for one request, the first included.
+    pub attempts_max: u32,
+    /// Retries allowed, in percent of requests over the last ten seconds.
+    pub budget_percent: u32,
+    /// Retries per second that are always allowed, so that a quiet pool can retry at all.
+    pub budget_min_per_second: u32,
+}
+
+/// Which certificate authorities a backend's certificate is verified against.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Roots {
+    /// The system's.
+    System,
+    /// Those in this PEM file; `stamp` is a hash of its bytes.
+    File {
+        /// The PEM file.
+        path: PathBuf,
+        /// A hash of its bytes.
+        stamp: u64,
+    },
+}
+
+/// TLS towards backends; always verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpstreamTls {
+    /// The name asked for by SNI and verified; the backend's host when `None`.
+    pub server_name: Option<Arc<str>>,
+    /// Whom to trust.
+    pub roots: Roots,
+}

@@ -1,0 +1,250 @@
+//! Routes: conditions to actions.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::end::CloseCodes;
+
+/// Which hosts a route takes; names are lower case, without a port or a final dot.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum HostPattern {
+    /// Exactly this name or address.
+    Exact(Arc<str>),
+    /// `*.example.com`, kept as `example.com`: any name below it, not itself.
+    Wildcard(Arc<str>),
+    /// Any host.
+    Any,
+}
+
+/// Which paths a route takes. Matching is on the path as nginx's is: percent-decoded, `.` and `..`
+/// resolved, slashes merged; what is forwarded is the path as it came.
+#[derive(Clone, Debug)]
+pub enum PathPattern {
+    /// `= /chat`: this path only.
+    Exact(Arc<str>),
+    /// `/chat`: `/chat` and everything below `/chat/`. `/` is everything.
+    Segment {
+        /// Without a final slash, but for `/` itself.
+        prefix: Arc<str>,
+        /// `^~ /chat`: no regex is tried when this is the longest prefix.
+        is_final: bool,
+    },
+    /// `/chat*`: every path whose text begins so.
+    Textual {
+        /// The text before the star.
+        prefix: Arc<str>,
+        /// `^~ /chat*`: no regex is tried when this is the longest prefix.
+        is_final: bool,
+    },
+    /// `~ ^/room/[0-9]+$`, or `~* …` without regard to case. Compared by its source.
+    Regex(regex::Regex),
+}
+
+impl PartialEq for PathPattern {
+    fn eq(&self, other: &PathPattern) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for PathPattern {}
+
+impl fmt::Display for PathPattern {
+    /// As it is written in a configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = |is_final: &bool| if *is_final { "^~ " } else { "" };
+        match self {
+            PathPattern::Exact(path) => write!(f, "= {path}"),
+            PathPattern::Segment { prefix, is_final } => write!(f, "{}{prefix}", mark(is_final)),
+            PathPattern::Textual { prefix, is_final } => write!(f, "{}{prefix}*", mark(is_final)),
+            PathPattern::Regex(regex) => write!(f, "~ {}", regex.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostPattern::Exact(name) => f.write_str(name),
+            HostPattern::Wildcard(name) => write!(f, "*.{name}"),
+            HostPattern::Any => f.write_str("*"),
+        }
+    }
+}
+
+/// What a header field must be.
+#[derive(Clone, Debug)]
+pub enum FieldMatch {
+    /// Present, whatever its value.
+    Present,
+    /// Absent.
+    Absent,
+    /// Exactly this value.
+    Exact(HeaderValue),
+    /// A value this regex finds a match in. Compared by its source.
+    Regex(regex::Regex),
+}
+
+impl PartialEq for FieldMatch {
+    fn eq(&self, other: &FieldMatch) -> bool {
+        match (self, other) {
+            (FieldMatch::Present, FieldMatch::Present) => true,
+            (FieldMatch::Absent, FieldMatch::Absent) => true,
+            (FieldMatch::Exact(one), FieldMatch::Exact(other)) => one == other,
+            (FieldMatch::Regex(one), FieldMatch::Regex(other)) => one.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for FieldMatch {}
+
+/// A condition on one header field.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldCondition {
+    /// The field.
+    pub name: HeaderName,
+    /// What it must be.
+    pub value: FieldMatch,
+}
+
+/// Whether a route takes WebSockets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WebSocketMode {
+    /// WebSockets and plain HTTP.
+    Allowed,
+    /// WebSockets only; plain requests get 426.
+    Only,
+    /// Plain HTTP only; WebSocket handshakes get 403.
+    Refused,
+}
+
+/// Conditions to an action.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// Its identity over reloads, and its name in logs and metrics: the `name` written, else the
+    /// normalised condition. Never its position.
+    pub identity: Arc<str>,
+    /// Hosts taken.
+    pub host: HostPattern,
+    /// Paths taken.
+    pub path: PathPattern,
+    /// Methods taken; any when empty.
+    pub methods: Vec<Method>,
+    /// Conditions on header fields, all of which must hold.
+    pub headers: Vec<FieldCondition>,
+    /// What is done.
+    pub action: Action,
+    /// Whether WebSockets are taken.
+    pub websocket: WebSocketMode,
+    /// Origins that may open a WebSocket (`https://example.com`, `https://*.example.com`, or
+    /// `null`); any when `None`. A handshake without `Origin` is not from a browser and passes.
+    pub allowed_origins: Option<Vec<Arc<str>>>,
+    /// What the relay holds sessions to. Sessions share it.
+    pub rules: Arc<Rules>,
+    /// Fields of the request set or removed before it goes upstream.
+    pub request_headers: FieldChanges,
+    /// Fields of the answer set or removed before it goes to the client.
+    pub response_headers: FieldChanges,
+}
+
+/// Fields set and removed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FieldChanges {
+    /// Set to these values; the same name twice gives two lines.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Removed.
+    pub remove: Vec<HeaderName>,
+}
+
+/// What a route does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Requests and WebSockets go to a pool.
+    Pool {
+        /// Its name; the plan has it.
+        name: Arc<str>,
+        /// Whether the route's prefix is cut from the path (`/api/x` → `/x`).
+        strip_prefix: bool,
+        /// Host sent upstream: the client's when `None`.
+        host: Option<HeaderValue>,
+    },
+    /// Files from a directory.
+    Files(Files),
+    /// A redirect.
+    Redirect(Redirect),
+    /// A fixed response.
+    Respond(Respond),
+}
+
+/// Files from a directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Files {
+    /// The directory.
+    pub root: PathBuf,
+    /// The file served for a directory.
+    pub index: Arc<str>,
+    /// The file below `root` served with 200 where none is found (single-page applications).
+    pub fallback: Option<Arc<str>>,
+    /// Whether the route's prefix is cut from the path before the file is looked up.
+    pub strip_prefix: bool,
+}
+
+/// A redirect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redirect {
+    /// Target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in.
+    pub to: Arc<str>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+}
+
+/// A fixed response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Respond {
+    /// Status.
+    pub status: StatusCode,
+    /// Body, UTF-8.
+    pub body: Arc<str>,
+    /// Its `Content-Type`.
+    pub content_type: HeaderValue,
+}
+
+/// What is done about frames that break RFC 6455 §5.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Validation {
+    /// The session ends with 1002.
+    Strict,
+    /// They are counted and pass.
+    Observe,
+    /// They pass.
+    Off,
+}
+
+/// What the relay holds a session to; compared by value over reloads.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Rules {
+    /// What is done about invalid frames.
+    pub validation: Validation,
+    /// Bytes of a message, its fragments' payloads added up, as they are on the wire.
+    pub message_bytes_max: Option<u64>,
+    /// Bytes of a frame's payload.
+    pub frame_bytes_max: Option<u64>,
+    /// Time without a data message in either direction.
+    pub idle_timeout: Option<Duration>,
+    /// Time between our pings to each side; `None` sends none.
+    pub ping_interval: Option<Duration>,
+    /// Time after our ping in which a side must show life.
+    pub pong_timeout: Duration,
+    /// Longest life of a session.
+    pub max_lifetime: Option<Duration>,
+    /// `max_lifetime` is shortened at random by up to this share, in percent.
+    pub max_lifetime_jitter_percent: u32,
+    /// Time for the answer to a Close.
+    pub close_timeout: Duration,
+    /// Codes for the client other than the end table's.
+    pub close_codes: CloseCodes,
+}

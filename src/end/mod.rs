@@ -1,0 +1,211 @@
+//! Every reason a session can end, and what each side is told.
+//!
+//! **In:** nothing. **Out:** [`End`], a value made once, and its row in the table: close codes, log
+//! word, metric label. **Never here:** tokio, sockets, clocks. It is the only place with close
+//! codes to send (RFC 6455 §7.4).
+
+use crate::base::side::Side;
+use crate::wire::frame::Violation;
+
+mod words;
+pub use words::{CODE_WORDS, CloseCodes};
+
+/// What a side is told when its session ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Farewell {
+    /// A Close frame with this code, at a frame boundary.
+    Close(u16),
+    /// The Close of the side across, as it came.
+    PassOn,
+    /// It closed first: it is owed the answer of the side across, ours after `close_timeout`.
+    Echo,
+    /// No Close frame: the transport is closed, so that nobody is told what did not happen.
+    Cut,
+    /// Nothing: it is gone.
+    Gone,
+}
+
+/// How a side's transport was lost without a Close frame.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Loss {
+    /// An orderly end of the stream.
+    Eof,
+    /// A reset, or another error of the transport.
+    Reset,
+}
+
+/// Which size limit a message broke.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SizeLimit {
+    /// `frame_bytes_max`.
+    Frame,
+    /// `message_bytes_max`.
+    Message,
+}
+
+/// Why sessions are let go together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Why {
+    /// The process stops.
+    Stop,
+    /// A reload removed the session's route, pool, backend or listener.
+    Removed,
+    /// An operator asked for it.
+    Command,
+    /// Sessions are spread anew over their pool.
+    Rebalance,
+    /// A new process takes over.
+    Restart,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum End {
+    /// A side sent a Close; `code` is 1005 when the frame carried none (RFC 6455 §7.1.5).
+    Closed {
+        /// Who sent it.
+        by: Side,
+        /// The code seen.
+        code: u16,
+    },
+    /// A side's transport ended without a Close.
+    Lost {
+        /// Whose.
+        side: Side,
+        /// How.
+        how: Loss,
+    },
+    /// No data message passed for `idle_timeout`.
+    Idle,
+    /// No byte came from the side for `pong_timeout` after our ping.
+    Silent {
+        /// Which.
+        side: Side,
+    },
+    /// `max_lifetime` was reached.
+    Lifetime,
+    /// Let go with others.
+    Drained(Why),
+    /// A side broke the protocol.
+    Violation {
+        /// Who.
+        by: Side,
+        /// What it did.
+        what: Violation,
+    },
+    /// A side's message or frame was over its limit.
+    TooBig {
+        /// Whose.
+        by: Side,
+        /// Which limit.
+        limit: SizeLimit,
+    },
+    /// A person, or a policy, ended this one session with this code.
+    Kicked {
+        /// The code for the client.
+        code: u16,
+    },
+    /// A side does not read and there is no room to keep more for it.
+    NoRoom {
+        /// Which.
+        side: Side,
+    },
+    /// tidegate's own fault.
+    Fault,
+}
+
+impl End {
+    /// What `side` is told; the end table of the design, row by row.
+    pub const fn farewell(self, side: Side) -> Farewell {
+        let client = matches!(side, Side::Client);
+        match self {
+            End::Closed { by, .. } if same(by, side) => Farewell::Echo,
+            End::Closed { .. } => Farewell::PassOn,
+            End::Lost { side: lost, .. } if same(lost, side) => Farewell::Gone,
+            // A forged 1001 would tell presence code that the tab was closed.
+            End::Lost { side: Side::Client, .. } => Farewell::Cut,
+            End::Lost { side: Side::Upstream, .. } => Farewell::Close(1012),
+            End::Silent { side: silent } if same(silent, side) => Farewell::Cut,
+            End::Silent { side: Side::Client } => Farewell::Cut,
+            End::Silent { side: Side::Upstream } => Farewell::Close(1012),
+            End::Idle => Farewell::Close(1001),
+            End::Lifetime | End::Drained(_) if client => Farewell::Close(1012),
+            End::Violation { by, .. } if same(by, side) => Farewell::Close(1002),
+            End::TooBig { by, .. } if same(by, side) => Farewell::Close(1009),
+            End::Kicked { code } if client => Farewell::Close(code),
+            End::NoRoom { .. } if client => Farewell::Close(1013),
+            End::Fault if client => Farewell::Close(1012),
+            End::Fault => Farewell::Close(1011),
+            _ => Farewell::Close(1001),
+        }
+    }
+
+    /// The end's word: in the access log, as the metric's label, and as a key of `close_codes`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            End::Closed { by: Side::Client, .. } => "client_closed",
+            End::Closed { by: Side::Upstream, .. } => "upstream_closed",
+            End::Lost { side: Side::Client, .. } => "client_lost",
+            End::Lost { side: Side::Upstream, .. } => "upstream_lost",
+            End::Idle => "idle",
+            End::Silent { side: Side::Client } => "client_silent",
+            End::Silent { side: Side::Upstream } => "upstream_silent",
+            End::Lifetime => "lifetime",
+            End::Drained(Why::Stop) => "stop",
+            End::Drained(Why::Removed) => "removed",
+            End::Drained(Why::Command) => "drain",
+            End::Drained(Why::Rebalance) => "rebalance",
+            End::Drained(Why::Restart) => "restart",
+            End::Violation { .. } => "violation",
+            End::TooBig { .. } => "too_big",
+            End::Kicked { .. } => "kicked",
+            End::NoRoom { .. } => "no_room",
+            End::Fault => "fault",
+        }
+    }
+
+    /// The side that caused the end, where one did; `None` when tidegate or its operator did.
+    pub const fn by(self) -> Option<Side> {
+        match self {
+            End::Closed { by, .. } | End::Violation { by, .. } | End::TooBig { by, .. } => Some(by),
+            End::Lost { side, .. } | End::Silent { side } | End::NoRoom { side } => Some(side),
+            _ => None,
+        }
+    }
+
+    /// The code to write down: the one seen where a side closed, 1006 where a side was lost or
+    /// silent (seen, never sent: RFC 6455 §7.4.1), else the one the client is sent.
+    pub const fn code(self) -> u16 {
+        match (self, self.farewell(Side::Client)) {
+            (End::Closed { code, .. }, _) => code,
+            (End::Lost { .. } | End::Silent { .. }, _) => 1006,
+            (_, Farewell::Close(code)) => code,
+            _ => 1006,
+        }
+    }
+
+    /// Every end there is, each once, for tests, metrics and the manual.
+    pub fn every() -> Vec<End> {
+        let whys = [Why::Stop, Why::Removed, Why::Command, Why::Rebalance, Why::Restart];
+        let mut every = vec![End::Idle, End::Lifetime, End::Fault, End::Kicked { code: 1008 }];
+        every.extend(whys.map(End::Drained));
+        for side in Side::BOTH {
+            every.extend([
+                End::Closed { by: side, code: 1000 },
+                End::Lost { side, how: Loss::Eof },
+                End::Silent { side },
+                End::Violation { by: side, what: Violation::ReservedBit },
+                End::TooBig { by: side, limit: SizeLimit::Message },
+                End::NoRoom { side },
+            ]);
+        }
+        every
+    }
+}
+
+const fn same(one: Side, other: Side) -> bool {
+    one as u8 == other as u8
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Sockets, permits, PROXY header, TLS accept, HTTP drivers.
+//!
+//! **In:** listening sockets. **Out:** requests, handed to `session`.
+//! **Never here:** routes, pools.

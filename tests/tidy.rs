@@ -1,0 +1,217 @@
+//! The house rules that a compiler does not keep. A rule that no test keeps is only a wish.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors, top down; a room uses lower floors only, and peers do not see each other.
+const FLOORS: [&[&str]; 10] = [
+    &["cli"],
+    &["control"],
+    &["listen"],
+    &["session"],
+    &["live"],
+    &["action", "handshake", "relay"],
+    &["router", "pool", "tls", "registry"],
+    &["config", "end"],
+    &["wire", "report", "observe"],
+    &["base"],
+];
+
+/// Doors that lead upward or sideways on purpose, each with its reason: none may be added lightly.
+const EXCEPTIONS: [(&str, &str, &str); 1] =
+    [("config", "end", "a route's close codes are named by the end table's words")];
+
+const FILE_LINES_MAX: usize = 400;
+const COLUMNS_MAX: usize = 100;
+
+fn floor(room: &str) -> Option<usize> {
+    let from_top = FLOORS.iter().position(|rooms| rooms.contains(&room))?;
+    Some(FLOORS.len() - 1 - from_top)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(below: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut left = vec![below.to_path_buf()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let name = path.strip_prefix(root()).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether a file holds tests only.
+fn is_test(name: &str) -> bool {
+    name.ends_with("tests.rs") || name.contains("/tests/")
+}
+
+/// The text before a file's own tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
+}
+
+fn settle(faults: String) {
+    assert!(faults.is_empty(), "\n{faults}");
+}
+
+#[test]
+fn every_room_is_on_a_floor_and_has_a_door() {
+    let mut faults = String::new();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_dir() {
+            continue;
+        }
+        let room = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if floor(&room).is_none() {
+            writeln!(faults, "src/{room}: on no floor").unwrap();
+        }
+        let door = fs::read_to_string(path.join("mod.rs")).unwrap_or_default();
+        for word in ["**In:**", "**Out:**", "**Never here:**"] {
+            if !door.contains(word) {
+                writeln!(faults, "src/{room}/mod.rs: its door does not say {word}").unwrap();
+            }
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn doors_lead_downward() {
+    let mut faults = String::new();
+    for (name, text) in rust_files(&root().join("src")) {
+        let room = name.split('/').nth(1).unwrap().to_owned();
+        let Some(from) = floor(&room) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            for used in line.split("crate::").skip(1) {
+                let word = used.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let used = &used[..word.unwrap_or(used.len())];
+                let Some(to) = floor(used) else { continue };
+                let allowed = EXCEPTIONS.iter().any(|(a, b, _)| (*a, *b) == (&room, used));
+                if used != room && to >= from && !allowed {
+                    writeln!(faults, "{name}:{}: {room} uses {used}", number + 1).unwrap();
+                }
+            }
+            if line.contains("use crate::{") {
+                writeln!(faults, "{name}:{}: one `use` per room, please", number + 1).unwrap();
+            }
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn files_are_short_and_lines_fit() {
+    let mut faults = String::new();
+    for dir in ["src", "tests", "benches"] {
+        for (name, text) in rust_files(&root().join(dir)) {
+            let lines = text.lines().count();
+            if lines > FILE_LINES_MAX {
+                writeln!(faults, "{name}: {lines} lines, more than {FILE_LINES_MAX}").unwrap();
+            }
+            for (number, line) in text.lines().enumerate() {
+                if line.chars().count() > COLUMNS_MAX {
+                    writeln!(faults, "{name}:{}: over {COLUMNS_MAX} columns", number + 1).unwrap();
+                }
+            }
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let mut faults = String::new();
+    for dir in ["src", "tests", "benches"] {
+        for (name, text) in rust_files(&root().join(dir)) {
+            if !is_test(&name) && !text.starts_with("//! ") {
+                writeln!(faults, "{name}: does not begin with a sentence").unwrap();
+            }
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn what_cannot_fail_says_why() {
+    let mut faults = String::new();
+    for (name, text) in rust_files(&root().join("src")) {
+        if is_test(&name) {
+            continue;
+        }
+        let lines: Vec<&str> = code(&text).lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let near = &lines[number.saturating_sub(4)..lines.len().min(number + 3)];
+            let says = |word: &str| near.iter().any(|line| line.contains(word));
+            let mut need = |found: bool, word: &str| {
+                if found && !says(word) {
+                    writeln!(faults, "{name}:{}: needs `{word}`", number + 1).unwrap();
+                }
+            };
+            let may_panic = [".unwrap()", ".expect(", "unreachable!(", "panic!("];
+            let trimmed = line.trim_start();
+            if trimmed.starts_with("//") {
+                continue;
+            }
+            need(may_panic.iter().any(|call| trimmed.contains(call)), "cannot fail:");
+            need(trimmed.contains("unsafe ") && !trimmed.contains("unsafe_op"), "SAFETY");
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let marks = ["todo!(", "unimplemented!(", concat!("FIX", "ME"), "#[ignore", "dbg!("];
+    let mut faults = String::new();
+    for dir in ["src", "tests", "benches"] {
+        for (name, text) in rust_files(&root().join(dir)) {
+            for mark in marks {
+                if name != "tests/tidy.rs" && text.contains(mark) {
+                    writeln!(faults, "{name}: {mark}").unwrap();
+                }
+            }
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn the_top_level_holds_nothing_more() {
+    let known = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "clippy.toml",
+        "rustfmt.toml",
+        "src",
+        "config",
+        "tests",
+        "benches",
+        "certs",
+        "README.md",
+        "LICENSE",
+        "Dockerfile",
+        "target",
+        "fuzz",
+    ];
+    let mut faults = String::new();
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.starts_with('.') && !known.contains(&name.as_str()) {
+            writeln!(faults, "{name}: does not belong at the top").unwrap();
+        }
+    }
+    settle(faults);
+}

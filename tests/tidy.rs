@@ -5,14 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, top down; a room uses lower floors only, and peers do not see each other.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["cli"],
     &["control"],
     &["listen"],
     &["session"],
     &["live"],
     &["action", "handshake", "relay"],
-    &["router", "pool", "tls", "registry"],
+    &["router", "pool", "registry"],
+    // Below `pool`, which dials: plain and TLS backends are reached by the one door.
+    &["tls"],
     &["config", "end"],
     &["wire", "report", "observe"],
     &["base"],

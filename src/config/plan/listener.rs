@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::sign::CertifiedKey;
 
 /// An address to listen on.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -85,23 +86,43 @@ pub enum TlsVersion {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerTls {
     /// Certificates, chosen by SNI among their names; the first is the default.
-    pub certificates: Vec<CertificateFiles>,
+    pub certificates: Vec<Certificate>,
     /// The lowest version spoken.
     pub version_min: TlsVersion,
     /// Whether sessions may be resumed by tickets.
     pub resumption: bool,
 }
 
-/// A certificate chain and its key, PEM files. `stamp` changes when either file's content does, so
-/// that a plan made after a certificate was renewed is not equal to the one before.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CertificateFiles {
+/// A certificate chain and its key, read from PEM files and found to fit each other. Compared by
+/// the files' names and contents, so that a plan made after a renewal is not equal to the one
+/// before.
+#[derive(Clone)]
+pub struct Certificate {
     /// Chain, the leaf first.
     pub chain: PathBuf,
     /// Private key.
     pub key: PathBuf,
     /// A hash of both files' bytes.
     pub stamp: u64,
+    /// The names the leaf is valid for, lower case, wildcards as `*.example.com`.
+    pub names: Vec<Arc<str>>,
+    /// What was read.
+    pub loaded: Arc<CertifiedKey>,
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Certificate) -> bool {
+        (&self.chain, &self.key, self.stamp) == (&other.chain, &other.key, other.stamp)
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    /// Names only: a key never reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({}, {:?})", self.chain.display(), self.names)
+    }
 }
 
 /// A listener's limits.

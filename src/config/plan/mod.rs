@@ -9,8 +9,7 @@ mod process;
 mod route;
 
 pub use listener::{
-    Address, CertificateFiles, Listener, ListenerLimits, Networks, ProxyProtocol, ServerTls,
-    TlsVersion,
+    Address, Certificate, Listener, ListenerLimits, Networks, ProxyProtocol, ServerTls, TlsVersion,
 };
 pub use pool::{Backend, BackendAddress, Balance, Health, Pool, Retry, Roots, UpstreamTls};
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::RootCertStore;
+
 /// How a backend is chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Balance {
@@ -104,7 +106,7 @@ pub struct Retry {
 }
 
 /// Which certificate authorities a backend's certificate is verified against.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Roots {
     /// The system's.
     System,
@@ -114,8 +116,25 @@ pub enum Roots {
         path: PathBuf,
         /// A hash of its bytes.
         stamp: u64,
+        /// What was read.
+        loaded: Arc<RootCertStore>,
     },
 }
+
+impl PartialEq for Roots {
+    fn eq(&self, other: &Roots) -> bool {
+        match (self, other) {
+            (Roots::System, Roots::System) => true,
+            (
+                Roots::File { path, stamp, .. },
+                Roots::File { path: other_path, stamp: other_stamp, .. },
+            ) => (path, stamp) == (other_path, other_stamp),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Roots {}
 
 /// TLS towards backends; always verified.
 #[derive(Clone, PartialEq, Eq, Debug)]

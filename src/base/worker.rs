@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::task::TaskCount;
 
-/// Jobs that may wait in front of one worker before [`Workers::try_run_on`] refuses.
+/// Jobs that may wait in front of one worker before [`Queues::try_run_on`] refuses.
 pub const JOBS_WAITING_MAX: usize = 1024;
 
 type Job = Box<dyn FnOnce() + Send>;

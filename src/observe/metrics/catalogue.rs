@@ -1,0 +1,88 @@
+//! Every metric there is, declared once: name, help, labels. What is counted where is in `cells`;
+//! how it is written is in `render`.
+
+/// What a metric measures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Only grows; its sample's name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Sum, count and buckets.
+    Histogram,
+    /// Always 1, told by its labels; its sample's name ends in `_info`.
+    Info,
+}
+
+/// A metric's declaration.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name, without a counter's `_total`.
+    pub name: &'static str,
+    /// What it tells, without a final stop.
+    pub help: &'static str,
+    /// What it measures.
+    pub kind: Kind,
+    /// The names of its labels, in order.
+    pub labels: &'static [&'static str],
+}
+
+macro_rules! catalogue {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $id: Metric = Metric {
+                name: concat!("tidegate_", $name),
+                help: $help,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+            };
+        )*
+        /// The whole catalogue, in the order it is written.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+catalogue! {
+    BUILD = Info "build" ["version"] "The version that runs";
+    START = Gauge "start_time_seconds" [] "When the process started, in seconds since 1970";
+    WORKERS = Gauge "workers" [] "Worker threads";
+    GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
+    RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
+    SNAPSHOTS = Gauge "snapshots_alive" [] "Configurations in memory, the one in force included";
+    DRAIN_LEFT = Gauge "drain_sessions_left" [] "Sessions still to be closed by the drain under way";
+    LOG_DROPPED = Counter "log_lines_dropped" [] "Log lines lost because the log was not read";
+
+    CONNECTIONS = Gauge "connections_open" ["listener"] "Client connections open";
+    ACCEPTED = Counter "connections_accepted" ["listener"] "Client connections accepted";
+    REFUSED = Counter "connections_refused" ["listener", "reason"]
+        "Client connections closed at once because a limit was reached or the peer is not trusted";
+    BACKOFFS = Counter "accept_backoffs" ["listener"]
+        "Pauses in accepting because the process or the system ran out of files or memory";
+    TLS_HANDSHAKES = Counter "tls_handshakes" ["listener"] "TLS handshakes completed by clients";
+    TLS_FAILURES = Counter "tls_handshake_failures" ["listener", "reason"]
+        "TLS handshakes that failed";
+
+    REQUESTS = Counter "requests" ["route", "status"] "Requests answered, by class of status";
+    HANDSHAKE_SECONDS = Histogram "handshake_seconds" ["route"]
+        "Time from a WebSocket handshake's head to its answer";
+    SESSIONS = Gauge "sessions_live" ["route"] "WebSocket sessions live";
+    OPENED = Counter "sessions_opened" ["route"] "WebSocket sessions opened";
+    ENDED = Counter "sessions_ended" ["route", "end"] "WebSocket sessions ended";
+    SESSION_SECONDS = Histogram "session_seconds" ["route"] "How long WebSocket sessions lasted";
+    MESSAGES = Counter "messages" ["route", "side"] "Data messages, by the side that sent them";
+    BYTES = Counter "bytes" ["route", "side"]
+        "Bytes relayed in sessions, frame headers included, by the side that sent them";
+    VIOLATIONS = Counter "violations" ["route", "side"]
+        "Frames that break RFC 6455, by the side that sent them";
+    PING_SECONDS = Histogram "ping_seconds" ["route", "side"]
+        "Time from our ping to the side's pong";
+
+    BACKEND_SESSIONS = Gauge "backend_sessions" ["pool", "backend"] "WebSocket sessions live";
+    BACKEND_UP = Gauge "backend_up" ["pool", "backend"] "1 when the backend is given work";
+    DIAL_FAILURES = Counter "dial_failures" ["pool", "backend", "reason"]
+        "Connections to a backend that could not be made";
+    SOURCES_EXHAUSTED = Counter "source_addresses_exhausted" ["pool"]
+        "Dials for which a source address had no free port";
+    RETRIES = Counter "retries" ["pool"] "Requests tried on another backend";
+}

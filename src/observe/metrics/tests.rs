@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use super::catalogue::{ALL, Kind};
+use super::*;
+use crate::base::side::Side;
+use crate::base::worker::Workers;
+
+fn name(text: &str) -> Arc<str> {
+    Arc::from(text)
+}
+
+/// Metrics in which everything was counted at least once.
+fn busy() -> Arc<Metrics> {
+    let metrics = Metrics::new(2);
+    let route = metrics.route(&name("chat"));
+    route.session_opened(Duration::from_millis(3));
+    route.session_opened(Duration::from_millis(3));
+    route.session_ended("idle", Duration::from_secs(20));
+    route.here().relayed(Side::Client, 2, 70);
+    route.here().violations[Side::Upstream as usize].add(1);
+    route.here().request(http::StatusCode::NOT_FOUND);
+    route.here().ping[Side::Client as usize].observe(Duration::from_millis(40));
+    let listener = metrics.listener(&name("https"));
+    listener.accepted.one();
+    listener.open.shift(1);
+    listener.refused.count("connections_max");
+    listener.tls_failures.count("timeout");
+    let pool = metrics.pool(&name("websocket"));
+    pool.dial_failed("127.0.0.1:9", "refused");
+    pool.retries.one();
+    let facts = BackendFacts { pool: name("websocket"), backend: name("b"), sessions: 4, up: true };
+    metrics.set_backends(vec![facts]);
+    metrics.process.reloads.count("taken");
+    metrics.process.generation.set(3);
+    metrics
+}
+
+#[test]
+fn every_metric_is_written_once_as_it_was_declared() {
+    let text = busy().render();
+    let lines_from = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+    for metric in ALL {
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        assert_eq!(lines_from(&format!("# TYPE {} {kind}", metric.name)), 1, "{}", metric.name);
+        let ending = match metric.kind {
+            Kind::Counter => "_total",
+            Kind::Gauge => "",
+            Kind::Histogram => "_count",
+            Kind::Info => "_info",
+        };
+        let sample = format!("{}{ending}", metric.name);
+        let is_sample =
+            |line: &&str| line.split([' ', '{']).next().is_some_and(|found| found == sample);
+        let line = text.lines().find(is_sample).unwrap_or_else(|| panic!("no {sample}"));
+        let labels: Vec<&str> = line.split('"').step_by(2).collect();
+        for label in metric.labels {
+            assert!(labels.iter().any(|part| part.ends_with(&format!("{label}="))), "{line}");
+        }
+        assert_eq!(labels.len() - 1, metric.labels.len(), "{line}");
+    }
+    assert_eq!(lines_from("# TYPE"), ALL.len());
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn counts_appear_with_their_labels() {
+    let text = busy().render();
+    for line in [
+        r#"tidegate_sessions_live{route="chat"} 1"#,
+        r#"tidegate_sessions_ended_total{route="chat",end="idle"} 1"#,
+        r#"tidegate_messages_total{route="chat",side="client"} 2"#,
+        r#"tidegate_bytes_total{route="chat",side="upstream"} 0"#,
+        r#"tidegate_requests_total{route="chat",status="4xx"} 1"#,
+        r#"tidegate_ping_seconds_bucket{le="0.05",route="chat",side="client"} 1"#,
+        r#"tidegate_session_seconds_sum{route="chat"} 20.0"#,
+        r#"tidegate_connections_refused_total{listener="https",reason="connections_max"} 1"#,
+        r#"tidegate_backend_sessions{pool="websocket",backend="b"} 4"#,
+        r#"tidegate_config_generation 3"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_label_with_quotes_and_backslashes_is_escaped() {
+    let metrics = Metrics::new(1);
+    let route = metrics.route(&name("~ ^/\\d+\"x"));
+    route.here().request(http::StatusCode::OK);
+    let text = metrics.render();
+    assert!(text.contains(r#"route="~ ^/\\d+\"x""#), "{text}");
+}
+
+#[tokio::test]
+async fn workers_write_their_own_cells_and_a_scrape_adds_them_up() {
+    let workers = Workers::start(3).unwrap();
+    let metrics = Metrics::new(3);
+    let route = metrics.route(&name("chat"));
+    let cells = Arc::clone(&route);
+    workers.queues().ask_all(move |_| cells.here().relayed(Side::Client, 1, 10)).await;
+    assert_eq!(route.each().count(), 3);
+    assert_eq!(route.sum(|cells| &cells.bytes[0]), 30);
+}
+
+#[test]
+fn a_route_is_forgotten_when_nobody_holds_its_cells() {
+    let metrics = Metrics::new(1);
+    let held = metrics.route(&name("held"));
+    drop(metrics.route(&name("gone")));
+    held.here().request(http::StatusCode::OK);
+    metrics.forget_unused();
+    let text = metrics.render();
+    assert!(text.contains(r#"route="held""#) && !text.contains(r#"route="gone""#));
+    assert!(Arc::ptr_eq(&held, &metrics.route(&name("held"))));
+}

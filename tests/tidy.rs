@@ -40,7 +40,8 @@ fn rust_files(below: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut left = vec![below.to_path_buf()];
     while let Some(dir) = left.pop() {
-        for entry in fs::read_dir(&dir).unwrap() {
+        // A fresh clone has no directory for what was never written.
+        for entry in fs::read_dir(&dir).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 left.push(path);

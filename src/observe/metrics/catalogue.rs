@@ -50,7 +50,8 @@ catalogue! {
     GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
     RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
     SNAPSHOTS = Gauge "snapshots_alive" [] "Configurations in memory, the one in force included";
-    DRAIN_LEFT = Gauge "drain_sessions_left" [] "Sessions still to be closed by the drain under way";
+    DRAIN_LEFT = Gauge "drain_sessions_left" []
+        "Sessions still to be closed by the drain under way";
     LOG_DROPPED = Counter "log_lines_dropped" [] "Log lines lost because the log was not read";
 
     CONNECTIONS = Gauge "connections_open" ["listener"] "Client connections open";

@@ -1,0 +1,245 @@
+//! A backend: keeps what it was asked, and answers by its script.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tungstenite::Message;
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::Role;
+
+use super::client::read_body;
+use super::{Certificates, Ending, Head, Io, Session, Wire, within};
+
+type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Script = Arc<dyn Fn(Head, Wire) -> Doing + Send + Sync>;
+
+/// What a backend saw.
+#[derive(Default)]
+struct Log {
+    heads: Vec<Head>,
+    messages: Vec<Message>,
+    endings: Vec<Ending>,
+    connections: usize,
+}
+
+/// A backend on a port of its own; dropping it is its death.
+pub struct Backend {
+    address: SocketAddr,
+    log: Arc<Mutex<Log>>,
+    serving: JoinHandle<()>,
+}
+
+impl Backend {
+    /// Echoes WebSockets' messages, and plain requests: `name METHOD target`, then the body.
+    pub async fn echo(name: &'static str) -> Backend {
+        Backend::start(None, |log| echoing(name, log)).await
+    }
+
+    /// The same over TLS.
+    pub async fn echo_tls(name: &'static str, certificates: &Certificates) -> Backend {
+        Backend::start(Some(certificates.server()), |log| echoing(name, log)).await
+    }
+
+    /// Answers every head with these bytes, then waits for the other end to leave.
+    pub async fn answering(answer: impl Into<Vec<u8>>) -> Backend {
+        let answer = answer.into();
+        let script = move |_head, mut wire: Wire| {
+            let answer = answer.clone();
+            async move {
+                // The proxy may have left: that is for the test to judge.
+                let _ = wire.write_all(&answer).await;
+                super::wire::drain(&mut wire).await;
+            }
+        };
+        Backend::script(script).await
+    }
+
+    /// Takes connections and never says a word.
+    pub async fn silent() -> Backend {
+        Backend::answering([]).await
+    }
+
+    /// Does with each head, and the wire behind it, what `script` says.
+    pub async fn script<F, Fut>(script: F) -> Backend
+    where
+        F: Fn(Head, Wire) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let script: Script = Arc::new(move |head, wire| Box::pin(script(head, wire)));
+        Backend::start(None, |_log| script).await
+    }
+
+    /// Grants every WebSocket, then does with it what `script` says.
+    pub async fn sessions<F, Fut>(script: F) -> Backend
+    where
+        F: Fn(Session) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let script = Arc::new(script);
+        Backend::script(move |head, mut wire| {
+            let script = Arc::clone(&script);
+            async move {
+                wire.write_all(granted(&head).as_bytes()).await.unwrap();
+                script(Session::new(wire, Role::Server).await).await;
+            }
+        })
+        .await
+    }
+
+    async fn start(
+        tls: Option<Arc<ServerConfig>>,
+        script: impl FnOnce(Arc<Mutex<Log>>) -> Script,
+    ) -> Backend {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = Arc::new(Mutex::new(Log::default()));
+        let script = script(Arc::clone(&log));
+        let serving = tokio::spawn(serve(listener, tls, script, Arc::clone(&log)));
+        Backend { address, log, serving }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The heads it was sent, in their order.
+    pub fn heads(&self) -> Vec<Head> {
+        self.log.lock().unwrap().heads.clone()
+    }
+
+    /// The one head it was sent.
+    pub fn head(&self) -> Head {
+        let heads = self.heads();
+        assert_eq!(heads.len(), 1, "{heads:?}");
+        heads.into_iter().next().unwrap()
+    }
+
+    /// The messages its echo received, over all sessions.
+    pub fn messages(&self) -> Vec<Message> {
+        self.log.lock().unwrap().messages.clone()
+    }
+
+    /// How its echo's sessions ended.
+    pub fn endings(&self) -> Vec<Ending> {
+        self.log.lock().unwrap().endings.clone()
+    }
+
+    /// Connections it took.
+    pub fn connections(&self) -> usize {
+        self.log.lock().unwrap().connections
+    }
+
+    /// Dies as a process does: every socket is closed by the system, no word is said.
+    pub async fn kill(mut self) {
+        self.serving.abort();
+        let _ = within("a backend's death", &mut self.serving).await;
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    script: Script,
+    log: Arc<Mutex<Log>>,
+) {
+    // The set is dropped with this task, and takes every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let (tcp, _) = listener.accept().await.unwrap();
+        log.lock().unwrap().connections += 1;
+        let (tls, script, log) = (tls.clone(), Arc::clone(&script), Arc::clone(&log));
+        connections.spawn(async move {
+            let Some(io) = accept(tcp, tls).await else { return };
+            let mut wire = BufReader::new(io);
+            let Some(head) = Head::read(&mut wire).await else { return };
+            log.lock().unwrap().heads.push(head.clone());
+            script(head, wire).await;
+        });
+    }
+}
+
+async fn accept(tcp: TcpStream, tls: Option<Arc<ServerConfig>>) -> Option<Box<dyn Io>> {
+    tcp.set_nodelay(true).ok()?;
+    Some(match tls {
+        None => Box::new(tcp),
+        Some(config) => Box::new(TlsAcceptor::from(config).accept(tcp).await.ok()?),
+    })
+}
+
+/// The answer to a handshake; the first subprotocol offered is taken (RFC 6455 §4.2.2).
+pub fn granted(head: &Head) -> String {
+    let accept = derive_accept_key(head.get("sec-websocket-key").as_bytes());
+    let protocol = head.get("sec-websocket-protocol").split(',').next().unwrap_or_default().trim();
+    let protocol = match protocol {
+        "" => String::new(),
+        protocol => format!("Sec-WebSocket-Protocol: {protocol}\r\n"),
+    };
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+    )
+}
+
+fn echoing(name: &'static str, log: Arc<Mutex<Log>>) -> Script {
+    Arc::new(move |head, wire| {
+        let log = Arc::clone(&log);
+        Box::pin(async move {
+            if head.is_upgrade() {
+                echo_messages(head, wire, log).await;
+            } else {
+                echo_requests(name, head, wire, log).await;
+            }
+        })
+    })
+}
+
+async fn echo_messages(head: Head, mut wire: Wire, log: Arc<Mutex<Log>>) {
+    if wire.write_all(granted(&head).as_bytes()).await.is_err() {
+        return;
+    }
+    let mut session = Session::new(wire, Role::Server).await;
+    let ending = loop {
+        match session.forward().await {
+            Ok(message) => log.lock().unwrap().messages.push(message.clone()),
+            Err(ending) => break ending,
+        }
+    };
+    log.lock().unwrap().endings.push(ending);
+}
+
+/// Answers requests on one connection, one after another.
+async fn echo_requests(name: &str, first: Head, mut wire: Wire, log: Arc<Mutex<Log>>) {
+    let mut next = Some(first);
+    while let Some(head) = next {
+        let sent = match head.get("content-length").is_empty()
+            && head.all("transfer-encoding").next().is_none()
+        {
+            true => String::new(),
+            false => read_body(&head, &mut wire).await,
+        };
+        let body = format!("{name} {}\n{sent}", head.first);
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Backend: {name}\r\n\r\n{body}",
+            body.len()
+        );
+        if wire.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+        next = Head::read(&mut wire).await;
+        log.lock().unwrap().heads.extend(next.clone());
+    }
+}

@@ -1,0 +1,41 @@
+//! The actors: backends, clients, certificates; and what they share.
+
+mod backend;
+mod certificates;
+mod client;
+mod head;
+mod session;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use backend::Backend;
+pub use certificates::Certificates;
+pub use client::Client;
+pub use head::Head;
+pub use session::{Ending, Session, frame};
+pub use wire::{Io, Wire};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long anything may take before its test fails: far more than a slow machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for `what`, and fails the test by its name instead of hanging.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(done) => done,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+    }
+}
+
+/// Waits until a fact holds, asking again and again.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let asking = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within(what, asking).await;
+}

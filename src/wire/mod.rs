@@ -5,3 +5,4 @@
 //! policies.
 
 pub mod frame;
+pub mod pem;

@@ -2,3 +2,158 @@
 //!
 //! **In:** findings with their spans. **Out:** text with line, caret and hint, or JSON.
 //! **Never here:** what is right or wrong.
+
+mod json;
+mod source;
+mod text;
+
+pub use source::{FileId, Position, Source, Sources, Span};
+pub use text::Colour;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// What was found cannot be taken.
+    Error,
+    /// It can be taken, but is hardly what was meant.
+    Warning,
+}
+
+impl Severity {
+    /// Its word, in text and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// A place that helps to understand a finding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Related {
+    /// Where.
+    pub span: Span,
+    /// What is to be seen there.
+    pub label: String,
+}
+
+/// One finding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Its kind, a stable word for programs: `unknown-key`, `missing`, …
+    pub code: &'static str,
+    /// One sentence: backticks round names, the value last, no final period.
+    pub message: String,
+    /// Where it is; `None` when no file says it.
+    pub span: Option<Span>,
+    /// A few words at the caret; may be empty.
+    pub label: String,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
+    /// What can be done about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// A finding that refuses what was read.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            span: None,
+            label: String::new(),
+            related: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// A finding that refuses nothing.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
+    }
+
+    /// Says where it is.
+    #[must_use]
+    pub fn at(mut self, span: impl Into<Option<Span>>) -> Diagnostic {
+        self.span = span.into();
+        self
+    }
+
+    /// Says a few words at the caret.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
+        self.label = label.into();
+        self
+    }
+
+    /// Shows another place, when there is one.
+    #[must_use]
+    pub fn also(mut self, span: impl Into<Option<Span>>, label: impl Into<String>) -> Diagnostic {
+        if let Some(span) = span.into() {
+            self.related.push(Related { span, label: label.into() });
+        }
+        self
+    }
+
+    /// Says what can be done, when something can.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Option<String>>) -> Diagnostic {
+        self.hint = hint.into();
+        self
+    }
+}
+
+/// All that was found, in the order it was found in; nothing stops at the first.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// The findings.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// Adds a finding.
+    pub fn push(&mut self, finding: Diagnostic) {
+        self.findings.push(finding);
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// How many findings are errors.
+    pub fn errors(&self) -> usize {
+        let error = |found: &&Diagnostic| found.severity == Severity::Error;
+        self.findings.iter().filter(error).count()
+    }
+
+    /// How many findings are warnings.
+    pub fn warnings(&self) -> usize {
+        self.findings.len() - self.errors()
+    }
+
+    /// Puts findings into reading order: by file and place, those without a place first.
+    pub fn sort(&mut self) {
+        self.findings.sort_by_key(|found| found.span);
+    }
+
+    /// For people: each finding with its line, caret and hint, and a last line that counts them.
+    /// Empty when nothing was found.
+    pub fn text(&self, sources: &Sources, colour: Colour) -> String {
+        text::print(self, sources, colour)
+    }
+
+    /// For programs: an object with `errors`, `warnings` and `findings`, each with `severity`,
+    /// `code`, `message`, `label`, `hint`, `place` and `related`; lines and columns count from 1,
+    /// columns in characters.
+    pub fn json(&self, sources: &Sources) -> String {
+        json::print(self, sources)
+    }
+}
+
+#[cfg(test)]
+mod tests;

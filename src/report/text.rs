@@ -1,0 +1,106 @@
+//! For people: line, caret, label and hint, drawn by `annotate-snippets`.
+
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::{Diagnostic, Report, Severity, Source, Sources, Span};
+
+/// Whether escape codes are written. Whoever prints knows whether a terminal reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Colour {
+    /// None.
+    Plain,
+    /// ANSI colours.
+    Ansi,
+}
+
+pub(super) fn print(report: &Report, sources: &Sources, colour: Colour) -> String {
+    let renderer = match colour {
+        Colour::Plain => Renderer::plain(),
+        Colour::Ansi => Renderer::styled(),
+    };
+    let mut text = String::new();
+    for finding in &report.findings {
+        text.push_str(renderer.render(&draw(finding, sources)).trim_end());
+        text.push_str("\n\n");
+    }
+    if !report.is_empty() {
+        text.push_str(&count(report));
+        text.push('\n');
+    }
+    text
+}
+
+/// The report's last line: `2 errors, 1 warning`.
+fn count(report: &Report) -> String {
+    let some = |number: usize, word: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        more => Some(format!("{more} {word}s")),
+    };
+    let counts = [some(report.errors(), "error"), some(report.warnings(), "warning")];
+    counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn draw<'a>(finding: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>> {
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(&finding.message).id(finding.code);
+    let mut group = Group::with_title(title);
+    if let Some(span) = finding.span {
+        group = group.elements(snippets(span, finding, sources));
+    }
+    if let Some(hint) = &finding.hint {
+        group = group.element(Level::HELP.message(hint));
+    }
+    vec![group]
+}
+
+/// One snippet per file, that of the finding first.
+fn snippets<'a>(
+    span: Span,
+    finding: &'a Diagnostic,
+    sources: &'a Sources,
+) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    let mut files = vec![span.file];
+    for related in &finding.related {
+        if !files.contains(&related.span.file) {
+            files.push(related.span.file);
+        }
+    }
+    let draw = |file| {
+        let source = sources.get(file)?;
+        let path = source.path.to_str().unwrap_or_else(|| file_name(&source.path));
+        let mut snippet = Snippet::source(&*source.text).path(path);
+        if file == span.file {
+            let primary = AnnotationKind::Primary.span(visible(source, span));
+            snippet = snippet.annotation(primary.label(label(&finding.label)));
+        }
+        for related in finding.related.iter().filter(|related| related.span.file == file) {
+            let context = AnnotationKind::Context.span(visible(source, related.span));
+            snippet = snippet.annotation(context.label(label(&related.label)));
+        }
+        Some(snippet)
+    };
+    files.into_iter().filter_map(draw).collect()
+}
+
+fn label(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or("?")
+}
+
+/// What of a span is underlined: its first line, at character borders, without the line's break.
+/// A table may be a hundred lines long; the caret only has to find its beginning.
+fn visible(source: &Source, span: Span) -> std::ops::Range<usize> {
+    let start = source.floor(span.start as usize);
+    let end = source.floor(span.end as usize).max(start);
+    let first = source.text[start..end].lines().next().unwrap_or("");
+    start..start + first.trim_end().len()
+}

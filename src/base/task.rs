@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use super::worker;
 
@@ -42,13 +43,26 @@ pub fn spawn<F>(name: &'static str, future: F)
 where
     F: Future<Output = ()> + 'static,
 {
-    let counted = Counted::new(worker::task_count());
     tracing::trace!(task = name, "task starts");
     // The handle is dropped: a task ends by itself or with its worker.
-    drop(tokio::task::spawn_local(async move {
-        let _counted = counted;
-        future.await;
-    }));
+    drop(tokio::task::spawn_local(Task { future, _counted: Counted::new(worker::task_count()) }));
+}
+
+/// A future and its count. An `async` block around the future would hold its room twice: once as
+/// captured, once as awaited.
+struct Task<F> {
+    future: F,
+    _counted: Counted,
+}
+
+impl<F: Future<Output = ()>> Future for Task<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: `future` is pinned with its task: it is never moved out, `Task` has no `Drop` of
+        // its own, and it is `Unpin` only where `F` is.
+        unsafe { self.map_unchecked_mut(|task| &mut task.future) }.poll(cx)
+    }
 }
 
 /// Starts a boxed future as it is: what a hot task's size assertion measured is what is allocated,
@@ -69,3 +83,20 @@ where
 
 /// A boxed future that stays on its worker.
 pub type LocalBox<T> = Pin<Box<dyn Future<Output = T>>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_costs_its_future_and_one_pointer() {
+        let future = async {
+            let held = std::hint::black_box([0u8; 400]);
+            std::future::pending::<()>().await;
+            std::hint::black_box(&held);
+        };
+        let size = size_of_val(&future);
+        let task = Task { future, _counted: Counted::new(Arc::default()) };
+        assert!(size_of_val(&task) <= size + 2 * size_of::<usize>());
+    }
+}

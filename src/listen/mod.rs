@@ -2,3 +2,6 @@
 //!
 //! **In:** listening sockets. **Out:** requests, handed to `session`.
 //! **Never here:** routes, pools.
+
+pub mod permits;
+pub mod sockets;

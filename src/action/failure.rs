@@ -1,0 +1,98 @@
+//! Why an action could not be done.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// An action that came to nothing; nothing of an answer was sent.
+#[derive(Debug)]
+pub enum Failure {
+    /// Files are read with GET and HEAD only.
+    Method,
+    /// There is no such file.
+    NoFile,
+    /// The file cannot be read.
+    File(io::Error),
+    /// No backend is left to try.
+    NoBackend {
+        /// When one may be back.
+        retry_after: Duration,
+    },
+    /// The backend could not be reached within `connect_timeout`.
+    Dial(hyper_util::client::legacy::Error),
+    /// The backend closed, or answered what cannot be read, before the answer's head was complete.
+    Broken(hyper_util::client::legacy::Error),
+    /// The backend did not answer within `response_timeout`.
+    Silent,
+    /// The client stopped sending the body for `response_timeout`.
+    Stalled,
+    /// The backend answered 101 to a request that asked for no upgrade.
+    Unasked,
+}
+
+impl Failure {
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Failure::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Failure::NoFile => StatusCode::NOT_FOUND,
+            Failure::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Failure::NoBackend { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Dial(_) | Failure::Broken(_) | Failure::Unasked => StatusCode::BAD_GATEWAY,
+            Failure::Silent => StatusCode::GATEWAY_TIMEOUT,
+            Failure::Stalled => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// When it may be worth trying again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Failure::NoBackend { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
+    /// The failure's word in logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Failure::Method => "method",
+            Failure::NoFile => "no_file",
+            Failure::File(_) => "file",
+            Failure::NoBackend { .. } => "no_backend",
+            Failure::Dial(_) => "dial",
+            Failure::Broken(_) => "broken",
+            Failure::Silent => "silent",
+            Failure::Stalled => "stalled",
+            Failure::Unasked => "unasked",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// For the client, which is not told which backend, nor where it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::Method => "files are read with GET and HEAD",
+            Failure::NoFile => "there is no such file",
+            Failure::File(_) => "the file cannot be read",
+            Failure::NoBackend { .. } => "no backend is available",
+            Failure::Dial(_) => "no backend could be reached",
+            Failure::Broken(_) => "the backend closed without an answer",
+            Failure::Silent => "the backend did not answer in time",
+            Failure::Stalled => "the request's body did not arrive in time",
+            Failure::Unasked => "the backend switched protocols unasked",
+        })
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Failure::File(error) => Some(error),
+            Failure::Dial(error) | Failure::Broken(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Conditions beyond host and path: methods and header fields.
+
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::config::plan::{FieldCondition, FieldMatch, Route};
+
+use super::Query;
+
+/// The first condition of a route that does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal<'a> {
+    /// The method is not one of the route's.
+    Method,
+    /// This field is not as the route wants it.
+    Field(&'a HeaderName),
+}
+
+/// Why the route's conditions beyond host and path do not hold; `None` when they do.
+pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<Refusal<'a>> {
+    if !takes_method(&route.methods, query.method) {
+        return Some(Refusal::Method);
+    }
+    let failed = route.headers.iter().find(|wanted| !holds(wanted, query.headers))?;
+    Some(Refusal::Field(&failed.name))
+}
+
+/// Whether a route has conditions beyond host and path.
+pub fn any(route: &Route) -> bool {
+    !route.methods.is_empty() || !route.headers.is_empty()
+}
+
+/// Whether every request that holds `narrow`'s conditions surely holds `wide`'s too.
+pub fn implies(narrow: &Route, wide: &Route) -> bool {
+    let methods = wide.methods.is_empty()
+        || !narrow.methods.is_empty()
+            && narrow.methods.iter().all(|method| wide.methods.contains(method));
+    let implied = |wanted: &FieldCondition| {
+        narrow.headers.iter().any(|given| {
+            given.name == wanted.name
+                && (given.value == wanted.value
+                    // A value that is compared is a value that is there.
+                    || wanted.value == FieldMatch::Present && given.value != FieldMatch::Absent)
+        })
+    };
+    methods && wide.headers.iter().all(implied)
+}
+
+fn takes_method(methods: &[Method], method: &Method) -> bool {
+    methods.is_empty() || methods.contains(method)
+}
+
+/// A field that comes in several lines holds when one line does.
+fn holds(wanted: &FieldCondition, headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(&wanted.name).iter();
+    match &wanted.value {
+        FieldMatch::Present => lines.next().is_some(),
+        FieldMatch::Absent => lines.next().is_none(),
+        FieldMatch::Exact(value) => lines.any(|line| line == value),
+        FieldMatch::Regex(regex) => lines
+            .filter_map(|line| std::str::from_utf8(line.as_bytes()).ok())
+            .any(|line| regex.is_match(line)),
+    }
+}

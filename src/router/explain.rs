@@ -1,0 +1,98 @@
+//! Why a route is taken, or not, told to a person.
+
+use std::fmt;
+
+use http::HeaderName;
+
+use crate::config::plan::{HostPattern, PathPattern};
+
+use super::conditions::{Refusal, refusal};
+use super::rank::Precedence;
+use super::table::ends_segment;
+use super::{Query, Router};
+
+/// What became of one route when a request was routed; the first condition that does not hold is
+/// told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It takes the request.
+    Taken,
+    /// It is for another host.
+    Host,
+    /// It is for another path.
+    Path,
+    /// It is for other methods.
+    Method,
+    /// This header field is not as it wants it.
+    Field(HeaderName),
+    /// It would take the request, but another comes first.
+    Outranked {
+        /// The route that is taken.
+        by: usize,
+        /// Why that one comes first.
+        why: Precedence,
+    },
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Taken => f.write_str("taken"),
+            Outcome::Host => f.write_str("another host"),
+            Outcome::Path => f.write_str("another path"),
+            Outcome::Method => f.write_str("another method"),
+            Outcome::Field(name) => write!(f, "header field `{name}` does not hold"),
+            Outcome::Outranked { why, .. } => write!(f, "the route taken comes first: {why}"),
+        }
+    }
+}
+
+impl Router {
+    /// What becomes of each route, in file order, when this request is routed. Slow: for people.
+    pub fn explain(&self, query: &Query<'_>) -> Vec<(usize, Outcome)> {
+        let taken = self.find(query);
+        (0..self.routes.len()).map(|index| (index, self.outcome(index, taken, query))).collect()
+    }
+
+    fn outcome(&self, index: usize, taken: Option<usize>, query: &Query<'_>) -> Outcome {
+        let route = &self.routes[index];
+        if !host_holds(&route.host, query.host) {
+            return Outcome::Host;
+        }
+        if !path_holds(&route.path, query.path) {
+            return Outcome::Path;
+        }
+        match (refusal(route, query), taken) {
+            (Some(Refusal::Method), _) => Outcome::Method,
+            (Some(Refusal::Field(name)), _) => Outcome::Field(name.clone()),
+            (None, Some(by)) if by != index => {
+                let why = Precedence::between(&self.routes[by], route);
+                Outcome::Outranked { by, why }
+            }
+            (None, _) => Outcome::Taken,
+        }
+    }
+}
+
+fn host_holds(pattern: &HostPattern, host: Option<&str>) -> bool {
+    match (pattern, host) {
+        (HostPattern::Any, _) => true,
+        (HostPattern::Exact(name), Some(host)) => **name == *host,
+        (HostPattern::Wildcard(name), Some(host)) => {
+            let below = host.strip_suffix(&**name).and_then(|rest| rest.strip_suffix('.'));
+            below.is_some_and(|below| !below.is_empty())
+        }
+        (_, None) => false,
+    }
+}
+
+fn path_holds(pattern: &PathPattern, path: &str) -> bool {
+    match pattern {
+        PathPattern::Exact(exact) => **exact == *path,
+        PathPattern::Segment { prefix, .. } => {
+            path.starts_with(&**prefix) && ends_segment(path, prefix.len())
+        }
+        PathPattern::Textual { prefix, .. } => path.starts_with(&**prefix),
+        PathPattern::Regex(regex) => regex.is_match(path),
+    }
+}

@@ -1,0 +1,27 @@
+# One binary and what it links, as an unprivileged user, and nothing else: no shell, no packages.
+#
+#   docker build -t tidegate .
+#   docker run -v ./config:/etc/tidegate:ro -p 443:8443 --stop-timeout 30 tidegate
+
+FROM rust:1.95-slim-bookworm AS build
+# make: jemalloc's own build.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates make
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked
+# The root of the final image: the binary, the libraries it names, and public authorities for
+# backends that speak TLS.
+RUN mkdir -p /image/etc/ssl/certs /image/usr/bin \
+ && cp target/release/tidegate /image/usr/bin/ \
+ && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
+ && ldd target/release/tidegate | grep -o '/[^ ]*' | xargs -I{} cp -L --parents {} /image
+
+FROM scratch
+COPY --from=build /image /
+USER 65532:65532
+# Asks the `[admin]` listener of the mounted configuration: have one.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/bin/tidegate", "health"]
+# SIGTERM drains; give it the 25 seconds of `drain.timeout` (`--stop-timeout 30`).
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/tidegate"]
+CMD ["run"]

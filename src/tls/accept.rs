@@ -1,0 +1,152 @@
+//! Takes clients' TLS handshakes.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, version};
+
+use crate::base::socket::Socket;
+use crate::config::plan::{ServerTls, TlsVersion};
+
+use super::engine::{Engine, RECORD_BYTES_MAX};
+use super::error::{AcceptError, TlsError};
+use super::resolver::{self, Resolver};
+use super::stream::{Spoken, Stream, looks_like_http};
+
+/// A protocol's name in ALPN (RFC 7301).
+pub type Alpn = &'static [u8];
+
+/// HTTP/1.1 (RFC 9112).
+pub const HTTP_1_1: Alpn = b"http/1.1";
+
+/// TLS 1.3 tickets sent after a full or resumed handshake. One is what the next connection needs,
+/// and that one brings its own successor; rustls' two cost every handshake another record.
+const TICKETS: usize = 1;
+
+/// A listener's side of TLS handshakes.
+#[derive(Clone, Debug)]
+pub struct Acceptor {
+    config: Arc<ServerConfig>,
+    alpn: &'static [Alpn],
+}
+
+/// What a handshake agreed on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Greeting {
+    /// The name the client asked for, lower case; `None` when it asked for none.
+    pub sni: Option<Arc<str>>,
+    /// The protocol; `None` when the client offered none, which means HTTP/1.1.
+    pub alpn: Option<Alpn>,
+    /// The version.
+    pub version: TlsVersion,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+impl Acceptor {
+    /// An acceptor for a listener; `alpn` are the protocols it speaks, the preferred first.
+    ///
+    /// Tickets are sealed by keys all acceptors of the process share and change every six hours,
+    /// so clients resume over reloads, renewed certificates too. Nothing about sessions is stored.
+    ///
+    /// # Errors
+    /// There is no certificate, or rustls refuses.
+    pub fn build(tls: &ServerTls, alpn: &'static [Alpn]) -> Result<Acceptor, TlsError> {
+        if tls.certificates.is_empty() {
+            return Err(TlsError::NoCertificate);
+        }
+        let versions = match tls.version_min {
+            TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12][..],
+            TlsVersion::V1_3 => &[&version::TLS13],
+        };
+        let resolver = Resolver::new(&tls.certificates);
+        let mut config = ServerConfig::builder_with_provider(super::provider())
+            .with_protocol_versions(versions)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        if tls.resumption {
+            config.ticketer = ticketer()?;
+            config.send_tls13_tickets = TICKETS;
+        }
+        Ok(Acceptor { config: Arc::new(config), alpn })
+    }
+
+    /// Takes one handshake; `early`, up to [`RECORD_BYTES_MAX`] bytes, was read from the socket
+    /// already. The caller sets the time.
+    ///
+    /// # Errors
+    /// See [`AcceptError`]; the client was told by an alert where there was anything to tell.
+    pub async fn accept(
+        &self,
+        socket: Socket,
+        early: &[u8],
+    ) -> Result<(Box<Stream>, Greeting), AcceptError> {
+        if looks_like_http(early) {
+            return Err(AcceptError::PlainHttp(socket));
+        }
+        if early.len() > RECORD_BYTES_MAX {
+            return Err(AcceptError::Io(io::ErrorKind::InvalidInput.into()));
+        }
+        let mut engine = self.engine()?;
+        engine.hold(early);
+        let mut stream = Box::new(Stream::new(socket, engine));
+        let mut sni = None;
+        let spoken = poll_fn(|cx| {
+            let polled = stream.poll_handshake(cx);
+            // Taken within the poll: the next one on this thread may be another connection's.
+            sni = resolver::take_heard().or(sni.take());
+            polled
+        });
+        match spoken.await {
+            Ok(Spoken::Tls) => {}
+            Ok(Spoken::PlainHttp) => return Err(AcceptError::PlainHttp(stream.into_socket())),
+            Err(error) => return Err(why(error)),
+        }
+        let greeting = self.greeting(stream.engine(), sni);
+        Ok((stream, greeting))
+    }
+
+    /// The TLS state of a connection about to begin.
+    pub(super) fn engine(&self) -> Result<Engine, rustls::Error> {
+        Engine::new(Arc::clone(&self.config))
+    }
+
+    fn greeting(&self, engine: &Engine, sni: Option<Arc<str>>) -> Greeting {
+        let agreed = |&&name: &&Alpn| engine.alpn() == Some(name);
+        Greeting {
+            sni,
+            alpn: self.alpn.iter().find(agreed).copied(),
+            version: match engine.version() {
+                Some(ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
+                _ => TlsVersion::V1_3,
+            },
+            resumed: engine.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+fn why(error: io::Error) -> AcceptError {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return AcceptError::Eof;
+    }
+    match error.downcast::<rustls::Error>() {
+        Ok(error) => error.into(),
+        Err(error) => AcceptError::Io(error),
+    }
+}
+
+fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    static TICKETER: OnceLock<Arc<dyn ProducesTickets>> = OnceLock::new();
+    if let Some(made) = TICKETER.get() {
+        return Ok(Arc::clone(made));
+    }
+    // Where two threads get here at once, one of the two is thrown away.
+    let new = Ticketer::new()?;
+    Ok(Arc::clone(TICKETER.get_or_init(|| new)))
+}

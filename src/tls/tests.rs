@@ -1,0 +1,103 @@
+//! Certificates, and both ends of a connection on real sockets, for the tests of this room.
+
+mod engine;
+mod handshake;
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::base::socket::Socket;
+use crate::config::plan::{Certificate, ServerTls, TlsVersion};
+use crate::wire::pem;
+
+use super::*;
+
+pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+/// A certificate as a plan has it, and trust in it.
+pub(super) struct Made {
+    pub plan: Certificate,
+    pub roots: Arc<RootCertStore>,
+}
+
+pub(super) fn certificate(names: &[&str]) -> Made {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let read = pem::certified(chain.as_bytes(), key.as_bytes()).unwrap();
+    let plan = Certificate {
+        chain: "test.pem".into(),
+        key: "test.key".into(),
+        stamp: 0,
+        names: read.names,
+        loaded: Arc::new(read.key),
+    };
+    Made { plan, roots: Arc::new(pem::roots(chain.as_bytes()).unwrap()) }
+}
+
+pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
+    ServerTls {
+        certificates: certificates.iter().map(|made| made.plan.clone()).collect(),
+        version_min: TlsVersion::V1_2,
+        resumption: true,
+    }
+}
+
+pub(super) fn acceptor(made: &Made) -> Acceptor {
+    Acceptor::build(&server_tls(&[made]), &[HTTP_1_1]).unwrap()
+}
+
+/// A client that trusts `made` and speaks these versions.
+pub(super) fn client(made: &Made, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(Arc::clone(&made.roots))
+        .with_no_client_auth()
+}
+
+/// A connected pair: the accepted socket, the client's stream.
+pub(super) async fn sockets() -> (Socket, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(address));
+    (Socket::Tcp(accepted.unwrap().0), connected.unwrap())
+}
+
+/// Both ends after the handshake.
+pub(super) struct Ends {
+    pub server: Box<Stream>,
+    pub greeting: Greeting,
+    pub client: TlsStream<TcpStream>,
+}
+
+pub(super) async fn ends(acceptor: &Acceptor, client: &Arc<ClientConfig>, name: &str) -> Ends {
+    let (socket, tcp) = sockets().await;
+    ends_over(acceptor, client, name, socket, tcp).await
+}
+
+pub(super) async fn ends_over(
+    acceptor: &Acceptor,
+    client: &Arc<ClientConfig>,
+    name: &str,
+    socket: Socket,
+    tcp: TcpStream,
+) -> Ends {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connector = TlsConnector::from(Arc::clone(client));
+    let (accepted, connected) =
+        tokio::join!(acceptor.accept(socket, &[]), connector.connect(name, tcp));
+    let (server, greeting) = accepted.unwrap();
+    Ends { server, greeting, client: connected.unwrap() }
+}
+
+/// Bytes in which a lost, doubled or moved one shows.
+pub(super) fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 7 + index / 251) as u8).collect()
+}

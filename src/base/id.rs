@@ -29,7 +29,7 @@ impl SessionId {
         ((self.0 >> Self::WORKER_BITS) & ((1 << Self::SLOT_BITS) - 1)) as u32
     }
 
-    /// How often the slot had been used before.
+    /// Tells the sessions apart that had this slot one after another.
     pub const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }

@@ -2,3 +2,24 @@
 //!
 //! **In:** a session's facts; notes from above. **Out:** a seat, through which a session hears
 //! notes and its deadline. **Never here:** a session's bytes; a lock, channel or timer per session.
+//!
+//! Each worker has one slab of its own, which no other thread ever sees. Who wants something of
+//! the sessions sends one job to every worker; it runs the functions of this room there, which
+//! sweep the slab once and leave notes. Deadlines are kept by one coarse wheel per worker.
+
+mod drain;
+mod facts;
+mod local;
+mod note;
+mod seat;
+mod wheel;
+
+pub use drain::{Drain, Share};
+pub use facts::{Facts, Who};
+pub use local::{Full, SESSIONS_MAX};
+pub use note::{Changes, LetGo, Note};
+pub use seat::{Seat, count, enter, let_go, list, live, part, update_rules};
+pub use wheel::TICK;
+
+#[cfg(test)]
+mod tests;

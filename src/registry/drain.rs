@@ -1,0 +1,129 @@
+//! How sessions are let go together: who, why, and at which pace. Pure.
+
+use std::time::Duration;
+
+use crate::base::clock::Moment;
+use crate::end::Why;
+
+use super::facts::Who;
+
+/// The one order that reload, stop, restart, rebalance and kick speak.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drain {
+    /// Whose sessions.
+    pub who: Who,
+    /// Why.
+    pub why: Why,
+    /// An operator's own close code: the sessions then count as kicked.
+    pub code: Option<u16>,
+    /// Closes are spread evenly over this time.
+    pub window: Duration,
+    /// Closes per second at most, over all workers: lengthens the window, within the deadline.
+    pub rate_max: Option<u32>,
+    /// From now until the transports of those that are left are closed.
+    pub deadline: Duration,
+}
+
+impl Drain {
+    /// At once, and half a minute at most for what is in flight: what a kick is.
+    pub fn at_once(who: Who, why: Why) -> Drain {
+        let deadline = Duration::from_secs(30);
+        Drain { who, why, code: None, window: Duration::ZERO, rate_max: None, deadline }
+    }
+
+    /// The window as it will be for `total` sessions.
+    pub fn window_for(&self, total: usize) -> Duration {
+        let capped = match self.rate_max {
+            Some(rate) => Duration::from_secs_f64(total as f64 / f64::from(rate.max(1))),
+            None => Duration::ZERO,
+        };
+        self.window.max(capped).min(self.deadline)
+    }
+}
+
+/// A worker's part in a drain, so that the closes of all workers together come evenly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    /// Which worker, from 0.
+    pub worker: usize,
+    /// Of how many.
+    pub workers: usize,
+    /// Sessions to let go on all workers together; the rate cap is for them all.
+    pub total: usize,
+}
+
+impl Share {
+    /// The share of the only worker there is.
+    pub const ALONE: Share = Share { worker: 0, workers: 1, total: 0 };
+}
+
+/// The moments at which this worker's `count` sessions are due, in order.
+///
+/// The window has one cell per session; the workers take turns within the cell, and jitter keeps
+/// two closes of neighbours from falling together.
+pub(super) fn moments(
+    drain: &Drain,
+    share: Share,
+    count: usize,
+    now: Moment,
+    rng: &mut fastrand::Rng,
+) -> impl Iterator<Item = Moment> {
+    let window = drain.window_for(share.total.max(count));
+    let cell = window.as_secs_f64() / count.max(1) as f64;
+    (0..count).map(move |position| {
+        let turn = (share.worker as f64 + rng.f64()) / share.workers.max(1) as f64;
+        now.after(Duration::from_secs_f64(cell * (position as f64 + turn.min(1.0))))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(window: u64, rate_max: Option<u32>, deadline: u64) -> Drain {
+        let window = Duration::from_secs(window);
+        let deadline = Duration::from_secs(deadline);
+        Drain { who: Who::All, why: Why::Stop, code: None, window, rate_max, deadline }
+    }
+
+    /// Closes in each second, of workers with these many sessions.
+    fn per_second(drain: &Drain, sessions: &[usize]) -> Vec<usize> {
+        let total = sessions.iter().sum();
+        let mut seconds = vec![0; 60];
+        for (worker, count) in sessions.iter().enumerate() {
+            let share = Share { worker, workers: sessions.len(), total };
+            let mut rng = fastrand::Rng::with_seed(worker as u64);
+            for moment in moments(drain, share, *count, Moment::default(), &mut rng) {
+                seconds[(moment.as_millis() / 1000) as usize] += 1;
+            }
+        }
+        seconds.truncate(seconds.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
+        seconds
+    }
+
+    #[test]
+    fn closes_per_second_are_flat_over_uneven_workers() {
+        let seconds = per_second(&drain(10, None, 25), &[3_000, 1_500, 500]);
+        assert_eq!(seconds.len(), 10);
+        assert!(seconds.iter().all(|count| (450..=550).contains(count)), "{seconds:?}");
+    }
+
+    #[test]
+    fn a_few_sessions_on_many_workers_do_not_close_together() {
+        let seconds = per_second(&drain(8, None, 25), &[1; 8]);
+        assert_eq!(seconds, [1; 8]);
+    }
+
+    #[test]
+    fn the_rate_lengthens_the_window_but_not_past_the_deadline() {
+        let seconds = per_second(&drain(1, Some(100), 50), &[600, 600]);
+        assert_eq!(seconds.len(), 12);
+        assert!(seconds.iter().all(|count| *count <= 104), "{seconds:?}");
+        assert_eq!(drain(1, Some(1), 20).window_for(1_000), Duration::from_secs(20));
+    }
+
+    #[test]
+    fn without_a_window_all_are_due_now() {
+        assert_eq!(per_second(&drain(0, None, 5), &[7, 3]), [10]);
+    }
+}

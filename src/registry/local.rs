@@ -1,0 +1,297 @@
+//! A worker's slab of sessions: facts, waker, mailbox and deadline of each.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::base::clock::Moment;
+use crate::base::id::SessionId;
+
+use super::drain::{Drain, Share, moments};
+use super::facts::{Facts, Who};
+use super::note::{Changes, LetGo, Mail, Note};
+use super::wheel::{TICK, Wheel};
+
+/// Sessions one worker can hold: what a session id has room for.
+pub const SESSIONS_MAX: usize = 1 << 24;
+
+/// Sessions one sweep wakes per tick, so that a note to very many delays no message of the others.
+const WAKES_PER_TICK_MAX: usize = 1024;
+
+/// Sweeps remembered for those who were still shaking hands; the oldest is forgotten first.
+const SWEEPS_KEPT_MAX: usize = 64;
+
+/// How long a sweep is remembered: longer than any handshake may take.
+const SWEEPS_KEPT_FOR: Duration = Duration::from_secs(300);
+
+const NONE: u32 = u32::MAX;
+
+/// The worker holds as many sessions as an id can name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+impl std::fmt::Display for Full {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "this worker holds all the sessions it can: {SESSIONS_MAX}")
+    }
+}
+
+impl std::error::Error for Full {}
+
+enum Slot {
+    /// The next vacant slot.
+    Vacant(u32),
+    Taken(Session),
+}
+
+struct Session {
+    generation: u32,
+    facts: Facts,
+    waker: Option<Waker>,
+    /// Boxed: notes are rare, sessions are many.
+    mail: Option<Box<Mail>>,
+    /// When it wants to be woken; may have moved later than what the wheel holds.
+    deadline: Moment,
+}
+
+/// What was told to all, kept for those who had not entered yet.
+struct Sweep {
+    given: Moment,
+    what: Told,
+}
+
+enum Told {
+    LetGo { drain: Drain, window: Duration },
+    Rules(Arc<Changes>),
+}
+
+/// Everything of one worker.
+pub(super) struct Local {
+    worker: u8,
+    slots: Vec<Slot>,
+    vacant: u32,
+    live: usize,
+    /// Counts every entry, so that no id ever names another session, even after the slab shrank.
+    entered: u32,
+    wheel: Wheel,
+    sweeps: VecDeque<Sweep>,
+    rng: fastrand::Rng,
+    /// Whether the task that turns the wheel lives.
+    pub(super) turning: bool,
+}
+
+impl Local {
+    pub(super) fn new(worker: u8) -> Local {
+        Local {
+            worker,
+            slots: Vec::new(),
+            vacant: NONE,
+            live: 0,
+            entered: 0,
+            wheel: Wheel::default(),
+            sweeps: VecDeque::new(),
+            rng: fastrand::Rng::new(),
+            turning: false,
+        }
+    }
+
+    pub(super) fn enter(&mut self, facts: Facts) -> Result<SessionId, Full> {
+        let generation = self.entered;
+        let session =
+            Session { generation, facts, waker: None, mail: None, deadline: Moment::NEVER };
+        let slot = self.vacant;
+        let slot = if let Some(Slot::Vacant(next)) = self.slots.get(slot as usize) {
+            self.vacant = *next;
+            self.slots[slot as usize] = Slot::Taken(session);
+            slot
+        } else if self.slots.len() < SESSIONS_MAX {
+            self.slots.push(Slot::Taken(session));
+            (self.slots.len() - 1) as u32
+        } else {
+            return Err(Full);
+        };
+        self.live += 1;
+        self.entered = self.entered.wrapping_add(1);
+        let id = SessionId::new(self.worker, slot, generation);
+        self.catch_up(id);
+        Ok(id)
+    }
+
+    /// Tells a newcomer what it missed while it shook hands.
+    fn catch_up(&mut self, id: SessionId) {
+        let Some(session) = session(&mut self.slots, id) else { return };
+        let missed: Vec<Note> = self
+            .sweeps
+            .iter()
+            .filter(|sweep| session.facts.opened <= sweep.given)
+            .filter_map(|sweep| match &sweep.what {
+                Told::LetGo { drain, window } if drain.who.means(id, &session.facts) => {
+                    let at = sweep.given.after(window.mul_f64(self.rng.f64()));
+                    Some(Note::LetGo(let_go(drain, at, sweep.given)))
+                }
+                Told::LetGo { .. } => None,
+                Told::Rules(changes) => changes.get(&session.facts.route).cloned().map(Note::Rules),
+            })
+            .collect();
+        for note in missed {
+            self.put(id.slot(), note, Moment::default());
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: SessionId) {
+        if session(&mut self.slots, id).is_none() {
+            return;
+        }
+        self.slots[id.slot() as usize] = Slot::Vacant(self.vacant);
+        self.vacant = id.slot();
+        self.wheel.disarm(id.slot());
+        self.live -= 1;
+        if self.live == 0 {
+            self.slots = Vec::new();
+            self.vacant = NONE;
+            self.wheel.shrink();
+        }
+    }
+
+    pub(super) fn poll_note(&mut self, id: SessionId, cx: &mut Context<'_>) -> Poll<Note> {
+        let Some(session) = session(&mut self.slots, id) else { return Poll::Pending };
+        if let Some(mail) = &mut session.mail {
+            let note = mail.take();
+            if mail.is_empty() {
+                session.mail = None;
+            }
+            if let Some(note) = note {
+                return Poll::Ready(note);
+            }
+        }
+        match &mut session.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn wake_at(&mut self, id: SessionId, at: Moment) {
+        let Some(session) = session(&mut self.slots, id) else { return };
+        session.deadline = at;
+        if at < self.wheel.at(id.slot()) {
+            self.wheel.arm(id.slot(), at);
+        }
+    }
+
+    /// The waker of one session whose deadline has come; `None` when there are no more.
+    pub(super) fn due(&mut self, now: Moment) -> Option<Waker> {
+        while let Some(slot) = self.wheel.pop(now) {
+            let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { continue };
+            if session.deadline <= now {
+                session.deadline = Moment::NEVER;
+            } else {
+                self.wheel.arm(slot, session.deadline);
+                if session.mail.is_none() {
+                    continue;
+                }
+            }
+            // Taken, not cloned: the session stores it anew when it is polled.
+            if let Some(waker) = session.waker.take() {
+                return Some(waker);
+            }
+        }
+        None
+    }
+
+    pub(super) fn let_go(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
+        let meant = self.slots_meant(&drain.who);
+        let mut rng = self.rng.fork();
+        for (slot, at) in meant.iter().zip(moments(drain, share, meant.len(), now, &mut rng)) {
+            self.put(*slot, Note::LetGo(let_go(drain, at, now)), at);
+        }
+        let window = drain.window_for(share.total.max(meant.len()));
+        self.keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
+        meant.len()
+    }
+
+    pub(super) fn update_rules(&mut self, changes: &Arc<Changes>, now: Moment) -> usize {
+        let mut told = 0;
+        for slot in 0..self.slots.len() {
+            let Slot::Taken(session) = &self.slots[slot] else { continue };
+            if let Some(rules) = changes.get(&session.facts.route) {
+                let note = Note::Rules(Arc::clone(rules));
+                self.put(slot as u32, note, now.after(TICK * (told / WAKES_PER_TICK_MAX) as u32));
+                told += 1;
+            }
+        }
+        self.keep(Sweep { given: now, what: Told::Rules(Arc::clone(changes)) });
+        told
+    }
+
+    pub(super) fn part(&mut self, who: &Who, now: Moment) -> usize {
+        let meant = self.slots_meant(who);
+        for (told, slot) in meant.iter().enumerate() {
+            self.put(*slot, Note::Part, now.after(TICK * (told / WAKES_PER_TICK_MAX) as u32));
+        }
+        meant.len()
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn count(&self, who: &Who) -> usize {
+        self.sessions().filter(|(id, facts)| who.means(*id, facts)).count()
+    }
+
+    pub(super) fn list(&self, who: &Who, most: usize) -> Vec<(SessionId, Facts)> {
+        let meant = self.sessions().filter(|(id, facts)| who.means(*id, facts));
+        meant.take(most).map(|(id, facts)| (id, facts.clone())).collect()
+    }
+
+    /// Puts a note into a mailbox; its session is woken by the wheel's next tick after `at`.
+    fn put(&mut self, slot: u32, note: Note, at: Moment) {
+        let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };
+        session.mail.get_or_insert_default().put(note);
+        if at < self.wheel.at(slot) {
+            self.wheel.arm(slot, at);
+        }
+    }
+
+    fn keep(&mut self, sweep: Sweep) {
+        let now = sweep.given;
+        self.sweeps.retain(|old| now.since(old.given) <= SWEEPS_KEPT_FOR);
+        if self.sweeps.len() == SWEEPS_KEPT_MAX {
+            self.sweeps.pop_front();
+        }
+        self.sweeps.push_back(sweep);
+    }
+
+    fn slots_meant(&self, who: &Who) -> Vec<u32> {
+        let meant = self.sessions().filter(|(id, facts)| who.means(*id, facts));
+        meant.map(|(id, _)| id.slot()).collect()
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = (SessionId, &Facts)> {
+        self.slots.iter().enumerate().filter_map(|(slot, held)| match held {
+            Slot::Taken(session) => {
+                let id = SessionId::new(self.worker, slot as u32, session.generation);
+                Some((id, &session.facts))
+            }
+            Slot::Vacant(_) => None,
+        })
+    }
+}
+
+/// The session an id names, if it still lives.
+fn session(slots: &mut [Slot], id: SessionId) -> Option<&mut Session> {
+    match slots.get_mut(id.slot() as usize) {
+        Some(Slot::Taken(session)) if session.generation == id.generation() => Some(session),
+        _ => None,
+    }
+}
+
+fn let_go(drain: &Drain, at: Moment, given: Moment) -> LetGo {
+    LetGo { why: drain.why, at, deadline: given.after(drain.deadline), code: drain.code }
+}
+
+/// What a session costs here, facts included: the design's budget is 350 bytes.
+#[cfg(test)]
+pub(super) const BYTES_PER_SESSION: usize = size_of::<Slot>() + Wheel::BYTES_PER_KEY;

@@ -1,0 +1,85 @@
+//! Notes: the only way into a running session.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::clock::Moment;
+use crate::config::plan::Rules;
+use crate::end::{End, Why};
+
+/// New rules by route identity, for every route whose rules changed in one reload.
+pub type Changes = HashMap<Arc<str>, Arc<Rules>>;
+
+/// What is put in a session's mailbox.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// End at a moment, politely.
+    LetGo(LetGo),
+    /// Hold to these rules from now on.
+    Rules(Arc<Rules>),
+    /// Stop at the next boundary of a message and hand back the legs.
+    Part,
+}
+
+/// The order to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LetGo {
+    /// Why.
+    pub why: Why,
+    /// When the Close is due.
+    pub at: Moment,
+    /// When both transports are closed, whatever was said by then.
+    pub deadline: Moment,
+    /// An operator's own code; the session then counts as kicked.
+    pub code: Option<u16>,
+}
+
+impl LetGo {
+    /// How a session that follows this order has ended.
+    pub fn end(&self) -> End {
+        match self.code {
+            Some(code) => End::Kicked { code },
+            None => End::Drained(self.why),
+        }
+    }
+
+    /// Of two orders the earlier one is followed, and nobody waits past either deadline.
+    pub fn merge(self, other: LetGo) -> LetGo {
+        let first = if other.at < self.at { other } else { self };
+        LetGo { deadline: self.deadline.min(other.deadline), ..first }
+    }
+}
+
+/// A session's mailbox. It is bounded by holding one note of each kind: a second order to end is
+/// merged with the first, newer rules take the place of older ones.
+#[derive(Default)]
+pub(super) struct Mail {
+    let_go: Option<LetGo>,
+    rules: Option<Arc<Rules>>,
+    part: bool,
+}
+
+impl Mail {
+    pub(super) fn put(&mut self, note: Note) {
+        match note {
+            Note::LetGo(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
+            Note::Rules(rules) => self.rules = Some(rules),
+            Note::Part => self.part = true,
+        }
+    }
+
+    /// The next note; rules come before an end, which may be timed by them.
+    pub(super) fn take(&mut self) -> Option<Note> {
+        if let Some(rules) = self.rules.take() {
+            return Some(Note::Rules(rules));
+        }
+        if let Some(let_go) = self.let_go.take() {
+            return Some(Note::LetGo(let_go));
+        }
+        std::mem::take(&mut self.part).then_some(Note::Part)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.let_go.is_none() && self.rules.is_none() && !self.part
+    }
+}

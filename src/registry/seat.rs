@@ -1,0 +1,126 @@
+//! A session's place in its worker's slab, and the doors for those who want something of sessions.
+//!
+//! Every function here is about the worker it is called on.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::base::clock::{self, Moment};
+use crate::base::id::SessionId;
+use crate::base::{task, worker};
+
+use super::drain::{Drain, Share};
+use super::facts::{Facts, Who};
+use super::local::{Full, Local};
+use super::note::{Changes, Note};
+use super::wheel::TICK;
+
+thread_local! {
+    static LOCAL: RefCell<Local> = RefCell::new(Local::new(worker::index().unwrap_or(0)));
+}
+
+fn with<T>(run: impl FnOnce(&mut Local) -> T) -> T {
+    LOCAL.with_borrow_mut(run)
+}
+
+/// A session's place. Dropping it leaves: the slot is free, its deadline and notes forgotten.
+#[derive(Debug)]
+pub struct Seat {
+    id: SessionId,
+    /// It belongs to the worker that made it.
+    here: PhantomData<*const ()>,
+}
+
+impl Seat {
+    /// The session's address, for as long as it lives.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The next note; while there is none, the task is woken when one comes or the deadline does.
+    pub fn poll_note(&self, cx: &mut Context<'_>) -> Poll<Note> {
+        with(|local| local.poll_note(self.id, cx))
+    }
+
+    /// Wakes the task at this moment, at most a [`TICK`] late; takes the place of the moment named
+    /// before. Cheap: only a moment earlier than all before touches the wheel. The task must have
+    /// called [`Seat::poll_note`] since it was last woken.
+    pub fn wake_at(&self, moment: Moment) {
+        with(|local| local.wake_at(self.id, moment));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // At a worker's end the slab may be gone before its last sessions.
+        let _ = LOCAL.try_with(|local| local.borrow_mut().leave(self.id));
+    }
+}
+
+/// Takes a seat on this worker; must run inside its runtime.
+///
+/// # Errors
+/// [`Full`] when the worker holds [`super::SESSIONS_MAX`] sessions.
+pub fn enter(facts: Facts) -> Result<Seat, Full> {
+    let (id, turning) = with(|local| {
+        let id = local.enter(facts)?;
+        Ok((id, std::mem::replace(&mut local.turning, true)))
+    })?;
+    if !turning {
+        task::spawn("registry", turn());
+    }
+    Ok(Seat { id, here: PhantomData })
+}
+
+/// Lets sessions go, spread over the drain's window; answers how many were told. Those that enter
+/// later but were admitted before are told as they enter.
+pub fn let_go(drain: &Drain, now: Moment, share: Share) -> usize {
+    with(|local| local.let_go(drain, now, share))
+}
+
+/// Gives the sessions of these routes their new rules; answers how many were told. Those that
+/// enter later but were admitted before are told as they enter.
+pub fn update_rules(changes: &Arc<Changes>, now: Moment) -> usize {
+    with(|local| local.update_rules(changes, now))
+}
+
+/// Asks sessions to stop at the next boundary of a message; answers how many were asked.
+pub fn part(who: &Who, now: Moment) -> usize {
+    with(|local| local.part(who, now))
+}
+
+/// How many sessions are meant.
+pub fn count(who: &Who) -> usize {
+    with(|local| local.count(who))
+}
+
+/// Ids and facts of at most `most` of the sessions meant.
+pub fn list(who: &Who, most: usize) -> Vec<(SessionId, Facts)> {
+    with(|local| local.list(who, most))
+}
+
+/// How many sessions live here.
+pub fn live() -> usize {
+    with(|local| local.live())
+}
+
+/// Turns the wheel while sessions live; one task per worker, no timer per session.
+async fn turn() {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let now = clock::now();
+        // One at a time: a waker must not run while the slab is borrowed.
+        while let Some(waker) = with(|local| local.due(now)) {
+            waker.wake();
+        }
+        let over = with(|local| {
+            local.turning = local.live() > 0;
+            !local.turning
+        });
+        if over {
+            return;
+        }
+    }
+}

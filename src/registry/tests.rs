@@ -1,0 +1,188 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::local::{BYTES_PER_SESSION, Local};
+use super::*;
+use crate::base::clock::{self, Moment};
+use crate::base::task;
+use crate::base::worker::Workers;
+use crate::config::plan::{Rules, Validation};
+use crate::end::{CloseCodes, End, Why};
+
+fn facts(route: &str, backend: &str, opened: u64) -> Facts {
+    Facts {
+        listener: "https".into(),
+        route: route.into(),
+        pool: "chat".into(),
+        backend: backend.into(),
+        client: "192.0.2.7:4711".parse().ok(),
+        opened: Moment::from_millis(opened),
+    }
+}
+
+fn rules(close_timeout: u64) -> Arc<Rules> {
+    Arc::new(Rules {
+        validation: Validation::Strict,
+        message_bytes_max: None,
+        frame_bytes_max: None,
+        idle_timeout: None,
+        ping_interval: None,
+        pong_timeout: Duration::from_secs(20),
+        max_lifetime: None,
+        max_lifetime_jitter_percent: 10,
+        close_timeout: Duration::from_secs(close_timeout),
+        close_codes: CloseCodes::default(),
+    })
+}
+
+fn drain(who: Who) -> Drain {
+    let (window, deadline) = (Duration::from_secs(10), Duration::from_secs(25));
+    Drain { who, why: Why::Removed, code: None, window, rate_max: None, deadline }
+}
+
+fn notes(local: &mut Local, id: crate::base::id::SessionId) -> Vec<Note> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let next = || match local.poll_note(id, &mut cx) {
+        Poll::Ready(note) => Some(note),
+        Poll::Pending => None,
+    };
+    std::iter::from_fn(next).collect()
+}
+
+#[test]
+fn a_session_costs_less_than_its_budget() {
+    // The budget of 350 bytes holds the strings too; they are shared with the plan.
+    const { assert!(BYTES_PER_SESSION <= 200) };
+}
+
+#[test]
+fn an_id_never_names_a_later_session() {
+    let mut local = Local::new(3);
+    let first = local.enter(facts("a", "b", 0)).unwrap();
+    local.leave(first);
+    let second = local.enter(facts("a", "b", 0)).unwrap();
+    assert_eq!((first.slot(), first.worker()), (second.slot(), 3));
+    assert_ne!(first, second);
+    local.leave(first);
+    assert_eq!(local.live(), 1);
+    assert_eq!(local.count(&Who::Session(first)), 0);
+    assert_eq!(local.count(&Who::Session(second)), 1);
+}
+
+#[test]
+fn who_is_meant_is_told_and_nobody_else() {
+    let mut local = Local::new(0);
+    let one = local.enter(facts("/chat", "10.0.0.1:80", 0)).unwrap();
+    let two = local.enter(facts("/chat", "10.0.0.2:80", 0)).unwrap();
+    let three = local.enter(facts("/quotes", "10.0.0.1:80", 0)).unwrap();
+    let backend = Who::Backend { pool: "chat".into(), backend: "10.0.0.1:80".into() };
+    assert_eq!(local.count(&backend), 2);
+    let who = Who::AnyOf([Who::Session(two), Who::Route("/quotes".into())].into());
+    let now = Moment::from_millis(5_000);
+    assert_eq!(local.let_go(&drain(who), now, Share::ALONE), 2);
+    assert!(notes(&mut local, one).is_empty());
+    for id in [two, three] {
+        let told = notes(&mut local, id);
+        let [Note::LetGo(let_go)] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(let_go.end(), End::Drained(Why::Removed));
+        assert_eq!(let_go.deadline, Moment::from_millis(30_000));
+        assert!(let_go.at >= now && let_go.at <= Moment::from_millis(15_000));
+    }
+}
+
+#[test]
+fn who_was_shaking_hands_hears_what_was_told_meanwhile() {
+    let mut local = Local::new(0);
+    let now = Moment::from_millis(1_000);
+    let changes = Arc::new(Changes::from([("/chat".into(), rules(7))]));
+    local.update_rules(&changes, now);
+    local.let_go(&drain(Who::Route("/chat".into())), now, Share::ALONE);
+    let late = local.enter(facts("/chat", "b", 900)).unwrap();
+    let new = local.enter(facts("/chat", "b", 1_001)).unwrap();
+    let other = local.enter(facts("/quotes", "b", 900)).unwrap();
+    let told = notes(&mut local, late);
+    assert!(matches!(told.as_slice(), [Note::Rules(_), Note::LetGo(_)]), "{told:?}");
+    assert!(notes(&mut local, new).is_empty());
+    assert!(notes(&mut local, other).is_empty());
+}
+
+#[test]
+fn a_mailbox_keeps_one_note_of_each_kind() {
+    let mut local = Local::new(0);
+    let id = local.enter(facts("/chat", "b", 0)).unwrap();
+    for second in 1..100 {
+        let now = Moment::from_millis(second * 1_000);
+        let changes = Arc::new(Changes::from([("/chat".into(), rules(second))]));
+        local.update_rules(&changes, now);
+        local.let_go(&drain(Who::All), now, Share::ALONE);
+        local.part(&Who::All, now);
+    }
+    let told = notes(&mut local, id);
+    let [Note::Rules(rules), Note::LetGo(let_go), Note::Part] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(rules.close_timeout, Duration::from_secs(99));
+    assert_eq!(let_go.deadline, Moment::from_millis(26_000));
+}
+
+#[test]
+fn a_deadline_moved_later_wakes_only_then() {
+    let mut local = Local::new(0);
+    let id = local.enter(facts("/chat", "b", 0)).unwrap();
+    let at = Moment::from_millis;
+    assert!(notes(&mut local, id).is_empty());
+    local.wake_at(id, at(1_000));
+    local.wake_at(id, at(5_000));
+    assert!(local.due(at(2_000)).is_none());
+    assert!(local.due(at(5_000)).is_some());
+    assert!(local.due(at(9_000)).is_none());
+}
+
+#[test]
+fn a_note_wakes_without_losing_the_deadline() {
+    let mut local = Local::new(0);
+    let id = local.enter(facts("/chat", "b", 0)).unwrap();
+    let at = Moment::from_millis;
+    assert!(notes(&mut local, id).is_empty());
+    local.wake_at(id, at(5_000));
+    local.part(&Who::All, at(1_000));
+    assert!(local.due(at(1_000)).is_some());
+    assert_eq!(notes(&mut local, id).len(), 1);
+    assert!(local.due(at(4_000)).is_none());
+    assert!(local.due(at(5_000)).is_some());
+}
+
+#[tokio::test]
+async fn a_seat_is_woken_by_its_deadline_and_by_a_note() {
+    let workers = Workers::start(1).unwrap();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let start = move || {
+        task::spawn("session", async move {
+            let seat = enter(facts("/chat", "b", 0)).unwrap();
+            let due = clock::now().after(TICK * 2);
+            seat.wake_at(due);
+            poll_fn(|cx| {
+                assert!(seat.poll_note(cx).is_pending());
+                if clock::now() >= due { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            told.send(format!("woken, {} live", live())).unwrap();
+            let note = poll_fn(|cx| seat.poll_note(cx)).await;
+            assert!(matches!(note, Note::LetGo(_)));
+            drop(seat);
+            told.send(format!("let go, {} live", live())).unwrap();
+        });
+    };
+    workers.queues().try_run_on(0, start).unwrap();
+    assert_eq!(heard.recv().await.unwrap(), "woken, 1 live");
+    let kick = Drain::at_once(Who::All, Why::Command);
+    let told = workers.queues().ask_all(move |_| let_go(&kick, clock::now(), Share::ALONE)).await;
+    assert_eq!(told, [1]);
+    assert_eq!(heard.recv().await.unwrap(), "let go, 0 live");
+    // With the last session the wheel stops turning: nothing is left.
+    while workers.tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

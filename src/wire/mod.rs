@@ -1,8 +1,28 @@
 //! Formats that are read and written: RFC 6455 frames and handshake fields, PROXY header,
-//! Forwarded, lists.
+//! Forwarded, lists, hosts and paths.
 //!
 //! **In:** bytes and header values. **Out:** values. **Never here:** sockets, clocks, tidegate's
 //! policies.
+//!
+//! Serves RFC 6455 §4, §5, §9.1; RFC 9110 §5.6, §7.6.1; RFC 7239; RFC 3986 §3.2; the PROXY
+//! protocol's text, versions 1 and 2.
 
+pub mod accept;
+pub mod control;
+pub mod extension;
+pub mod fields;
+pub mod forwarded;
 pub mod frame;
+pub mod host;
+pub mod list;
+pub mod path;
 pub mod pem;
+pub mod proxy;
+
+/// Random bytes from the system, which nobody can foresee (RFC 6455 §5.3, §10.3).
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // cannot fail: the system's source is there once a process runs; TLS stands on it too.
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}

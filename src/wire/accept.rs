@@ -1,0 +1,92 @@
+//! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use sha1::{Digest, Sha1};
+
+use super::random;
+
+/// What §1.3 joins to a key, so that nobody answers it by accident.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Bytes of a key before base64.
+const KEY_BYTES: usize = 16;
+
+/// A key's unused last bits are of no consequence, and not every client clears them.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// The answer to a key (§4.2.2, item 5.4).
+pub fn accept_key(key: impl AsRef<[u8]>) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key.as_ref());
+    hash.update(GUID);
+    STANDARD.encode(hash.finalize())
+}
+
+/// Whether a value is the base64 of exactly 16 bytes (§4.2.1, item 5).
+pub fn is_key(value: impl AsRef<[u8]>) -> bool {
+    // Room for 18 bytes: what decodes to more is not a key either.
+    let mut key = [0; KEY_BYTES + 2];
+    LENIENT.decode_slice(value, &mut key) == Ok(KEY_BYTES)
+}
+
+/// A key of our own, 16 random bytes (§4.1, item 7).
+pub fn new_key() -> String {
+    STANDARD.encode(random::<KEY_BYTES>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_key_is_answered_as_the_rfc_does() {
+        assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_base64() {
+        assert!(is_key("dGhlIHNhbXBsZSBub25jZQ=="));
+        assert!(is_key("dGhlIHNhbXBsZSBub25jZR=="), "unused bits may be set");
+        let wrong = [
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ= =",
+            " dGhlIHNhbXBsZSBub25jZQ==",
+            "dGhlIHNhbXBsZSBub25j",
+            "dGhlIHNhbXBsZSBub25jZXg=",
+            "dGhlIHNhbXBsZSBub25jZXh4",
+            "dGhlIHNhbXBsZSBub25j_-==",
+            "dGhlIHNhbXBsZSBub25jZQ==dGhlIHNhbXBsZSBub25jZQ==",
+        ];
+        for key in wrong {
+            assert!(!is_key(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn our_keys_are_keys_and_differ() {
+        let (one, other) = (new_key(), new_key());
+        assert!(is_key(&one) && is_key(&other));
+        assert_ne!(one, other);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            is_key(&bytes);
+            prop_assert_eq!(is_key(STANDARD.encode(&bytes)), bytes.len() == KEY_BYTES);
+        }
+
+        #[test]
+        fn tungstenite_answers_the_same(key in "[A-Za-z0-9+/]{22}==") {
+            let theirs = tungstenite::handshake::derive_accept_key(key.as_bytes());
+            prop_assert_eq!(accept_key(key), theirs);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Who a request comes from, in the words of the proxies it went through: `Forwarded` (RFC 7239)
+//! and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+use http::header::{FORWARDED, HeaderName, HeaderValue};
+
+use super::fields::{remove_where, starts_with_spelt};
+use super::list::{OWS, quote, split_quoted, unquote};
+
+const X_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// Bytes of a chain of addresses taken over from a trusted proxy; of a longer one only this hop is
+/// told.
+pub const CHAIN_BYTES_MAX: usize = 4096;
+
+/// What tidegate itself saw of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop<'a> {
+    /// Who connected; `None` over a unix socket. The port is not passed on.
+    pub client: Option<SocketAddr>,
+    /// `http` or `https`, for WebSockets too.
+    pub proto: &'static str,
+    /// The host asked for, as it was written.
+    pub host: Option<&'a str>,
+    /// The port connected to.
+    pub port: Option<u16>,
+}
+
+/// Makes the fields tell of this hop. Those of an untrusted sender are removed, whatever their
+/// spelling, and made anew; those of a trusted one are kept and this hop is appended.
+pub fn rewrite(headers: &mut HeaderMap, hop: &Hop<'_>, trusted: bool) {
+    remove_where(headers, |name| tells_of_hops(name) && (!trusted || name.contains('_')));
+    let before = Before::take(headers);
+    set(headers, X_PROTO, before.proto.as_deref().or(Some(hop.proto)));
+    set(headers, X_HOST, before.host.as_deref().or(hop.host));
+    let port = hop.port.map(|port| port.to_string());
+    set(headers, X_PORT, before.port.as_deref().or(port.as_deref()));
+
+    let client = hop.client.map(|client| client.ip().to_canonical());
+    let addresses = before.addresses.into_iter().chain(client.map(|ip| ip.to_string()));
+    let addresses = addresses.collect::<Vec<_>>().join(", ");
+    set(headers, X_FOR, (!addresses.is_empty()).then_some(&addresses));
+    let here = element(client, hop);
+    let elements = before.elements.into_iter().chain([here]).collect::<Vec<_>>().join(", ");
+    set(headers, FORWARDED, Some(&elements));
+}
+
+/// The client's address as told by trusted proxies: from the last hop backwards, the first one that
+/// is not a trusted proxy itself. `peer` is who connected and trusted; it is the answer when the
+/// fields tell nothing. Where both are there, `X-Forwarded-For` counts: a proxy that keeps only
+/// that one lets a client's own `Forwarded` pass.
+pub fn client(headers: &HeaderMap, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut last = peer;
+    for node in chain(headers).iter().rev() {
+        let Some(ip) = address(node) else { break };
+        last = ip;
+        if !trusted(ip) {
+            break;
+        }
+    }
+    last
+}
+
+/// The nodes told of, the client first.
+fn chain(headers: &HeaderMap) -> Vec<String> {
+    match joined(headers, &X_FOR) {
+        Some(line) => listed(&line),
+        None => joined(headers, &FORWARDED).and_then(|line| nodes(&line)).unwrap_or_default(),
+    }
+}
+
+fn tells_of_hops(name: &str) -> bool {
+    let is = |whole: &str| name.len() == whole.len() && starts_with_spelt(name, whole);
+    starts_with_spelt(name, "x-forwarded-")
+        || is("forwarded")
+        || is("x-forwarded")
+        || is("x-real-ip")
+}
+
+/// What trusted proxies have told.
+struct Before {
+    addresses: Option<String>,
+    elements: Option<String>,
+    proto: Option<String>,
+    host: Option<String>,
+    port: Option<String>,
+}
+
+impl Before {
+    /// Takes it from what is left of the fields. Where only one of the two chains is told, the
+    /// other is made from it, so that a backend reads the same in both (RFC 7239 §7.4).
+    fn take(headers: &HeaderMap) -> Before {
+        let proto = joined(headers, &X_PROTO).and_then(|proto| plain_proto(&proto));
+        let (host, port) = (joined(headers, &X_HOST), joined(headers, &X_PORT));
+        let mut addresses = joined(headers, &X_FOR);
+        // Nothing can be appended to what cannot be read.
+        let mut elements = joined(headers, &FORWARDED).filter(|line| nodes(line).is_some());
+        match (&addresses, &elements) {
+            (Some(line), None) => {
+                let mut made: Vec<_> = listed(line).iter().map(|node| for_pair(node)).collect();
+                if let Some(first) = made.first_mut() {
+                    first.push_str(&pairs(host.as_deref(), proto.as_deref()));
+                }
+                elements = Some(made.join(", "));
+            }
+            (None, Some(line)) => addresses = nodes(line).map(|nodes| nodes.join(", ")),
+            _ => {}
+        }
+        let told = |line: &String| !line.is_empty();
+        let (addresses, elements) = (addresses.filter(told), elements.filter(told));
+        Before { addresses, elements, proto, host, port }
+    }
+}
+
+/// A field's lines as one; `None` when there is none, or it is no text, or it is too long.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut line = String::new();
+    for value in headers.get_all(name) {
+        let value = value.to_str().ok()?.trim_matches([' ', '\t', ',']);
+        if !line.is_empty() && !value.is_empty() {
+            line.push_str(", ");
+        }
+        line.push_str(value);
+    }
+    (!line.is_empty() && line.len() <= CHAIN_BYTES_MAX).then_some(line)
+}
+
+/// `X-Forwarded-For`'s elements.
+fn listed(line: &str) -> Vec<String> {
+    let elements = line.split(',').map(|element| element.trim_matches(OWS));
+    elements.filter(|element| !element.is_empty()).map(str::to_owned).collect()
+}
+
+/// The `for` of each of `Forwarded`'s elements, without quotes, brackets and port where it is an
+/// address; `None` when the field is malformed.
+fn nodes(line: &str) -> Option<Vec<String>> {
+    let mut nodes = Vec::new();
+    for element in split_quoted(line, b',')? {
+        for pair in split_quoted(element, b';')? {
+            let Some((name, value)) = pair.split_once('=') else {
+                if pair.is_empty() { continue } else { return None }
+            };
+            let value = unquote(value)?;
+            if name.eq_ignore_ascii_case("for") {
+                nodes.push(address(&value).map_or(value.into_owned(), |ip| ip.to_string()));
+            }
+        }
+    }
+    Some(nodes)
+}
+
+/// An address, with or without brackets and a port, as both fields have it.
+fn address(node: &str) -> Option<IpAddr> {
+    let bare = node.strip_prefix('[').and_then(|node| node.strip_suffix(']')).unwrap_or(node);
+    let ip = bare.parse().ok();
+    ip.or_else(|| Some(node.parse::<SocketAddr>().ok()?.ip())).map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// `http` or `https` for each element; `None` when one is neither.
+fn plain_proto(line: &str) -> Option<String> {
+    let plain = |proto: &String| match proto.to_ascii_lowercase().as_str() {
+        "http" | "ws" => Some("http"),
+        "https" | "wss" => Some("https"),
+        _ => None,
+    };
+    let protos = listed(line).iter().map(plain).collect::<Option<Vec<_>>>()?;
+    Some(protos.join(", "))
+}
+
+/// This hop's element of `Forwarded`.
+fn element(client: Option<IpAddr>, hop: &Hop<'_>) -> String {
+    let node = client.map_or("unknown".to_owned(), |ip| ip.to_string());
+    for_pair(&node) + &pairs(hop.host, Some(hop.proto))
+}
+
+/// `for=…`; an IPv6 address is put in brackets, and quoted for them (RFC 7239 §6).
+fn for_pair(node: &str) -> String {
+    match address(node) {
+        Some(IpAddr::V6(six)) => format!("for=\"[{six}]\""),
+        Some(IpAddr::V4(four)) => format!("for={four}"),
+        None => format!("for={}", quote(node)),
+    }
+}
+
+fn pairs(host: Option<&str>, proto: Option<&str>) -> String {
+    let mut pairs = String::new();
+    for (name, value) in [("host", host), ("proto", proto)] {
+        if let Some(value) = value {
+            // cannot fail: a String takes what is written.
+            let _ = write!(pairs, ";{name}={}", quote(value));
+        }
+    }
+    pairs
+}
+
+/// Sets a field to one value, or removes it.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
+    match value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        Some(value) => drop(headers.insert(name, value)),
+        None => drop(headers.remove(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,10 +17,10 @@ use super::resolver::{self, Resolver};
 use super::stream::{Spoken, Stream, looks_like_http};
 
 /// A protocol's name in ALPN (RFC 7301).
-pub type Alpn = &'static [u8];
+pub type Alpn = &'static str;
 
 /// HTTP/1.1 (RFC 9112).
-pub const HTTP_1_1: Alpn = b"http/1.1";
+pub const HTTP_1_1: Alpn = "http/1.1";
 
 /// TLS 1.3 tickets sent after a full or resumed handshake. One is what the next connection needs,
 /// and that one brings its own successor; rustls' two cost every handshake another record.
@@ -67,7 +67,7 @@ impl Acceptor {
             .with_protocol_versions(versions)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         if tls.resumption {
@@ -118,7 +118,7 @@ impl Acceptor {
     }
 
     fn greeting(&self, engine: &Engine, sni: Option<Arc<str>>) -> Greeting {
-        let agreed = |&&name: &&Alpn| engine.alpn() == Some(name);
+        let agreed = |&&name: &&Alpn| engine.alpn() == Some(name.as_bytes());
         Greeting {
             sni,
             alpn: self.alpn.iter().find(agreed).copied(),

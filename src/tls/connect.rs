@@ -40,7 +40,7 @@ impl Connector {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+        config.alpn_protocols = vec![HTTP_1_1.into()];
         Ok(Connector { connector: Arc::new(config).into(), server_name })
     }
 

@@ -2,6 +2,8 @@
 
 mod engine;
 mod handshake;
+mod traffic;
+mod upstream;
 
 use std::sync::Arc;
 

@@ -70,6 +70,14 @@ async fn a_host_that_is_no_name_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_system_without_authorities_is_said_and_one_with_them_is_trusted() {
+    match Connector::build(&UpstreamTls { server_name: None, roots: Roots::System }) {
+        Ok(_) => {}
+        Err(error) => assert!(error.to_string().contains("`ca-certificates`"), "{error}"),
+    }
+}
+
+#[test]
 fn a_transport_is_small_and_may_be_held_by_hyper() {
     fn is_send<T: Send + Unpin + 'static>() {}
     is_send::<Transport>();

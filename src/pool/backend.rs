@@ -1,0 +1,271 @@
+//! One member of a pool: its counts, its health, and the handshakes under way to it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::base::clock::Moment;
+use crate::config::plan;
+
+use super::health::{Change, Standing, State};
+use super::lock;
+
+/// Handshakes that may wait for a permit of one backend; more are refused at once.
+pub const HANDSHAKES_WAITING_MAX: usize = 16_384;
+
+/// A member of a pool. It knows its pool's name, not its pool: a lease that outlives a reload keeps
+/// this alive and nothing else.
+#[derive(Debug)]
+pub struct Backend {
+    settings: Settings,
+    vitals: Arc<Vitals>,
+    /// One permit for each handshake that may be under way.
+    handshakes: Arc<Semaphore>,
+}
+
+/// What the configuration says of a backend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Settings {
+    pool: Arc<str>,
+    address: plan::BackendAddress,
+    weight: u32,
+    health: plan::Health,
+    handshakes_in_flight_max: usize,
+    connect_timeout: Duration,
+}
+
+/// What is counted and learned about a backend; it lives on when a reload changes the settings.
+#[derive(Debug)]
+struct Vitals {
+    /// The address as text: what it is called in facts and labels.
+    address: Arc<str>,
+    sessions: AtomicUsize,
+    requests: AtomicUsize,
+    handshakes_waiting: AtomicUsize,
+    health: Mutex<State>,
+}
+
+impl Backend {
+    /// The backend of this plan; `old` is the one with the same address before a reload, whose
+    /// counts and health it takes on. When nothing else changed it is `old` itself.
+    pub(super) fn build(
+        pool: &plan::Pool,
+        of: &plan::Backend,
+        old: Option<&Arc<Backend>>,
+    ) -> Arc<Backend> {
+        let settings = Settings {
+            pool: Arc::clone(&pool.name),
+            address: of.address.clone(),
+            weight: of.weight.max(1),
+            health: pool.health.clone(),
+            handshakes_in_flight_max: pool.handshakes_in_flight_max,
+            connect_timeout: pool.connect_timeout,
+        };
+        if let Some(old) = old.filter(|old| old.settings == settings) {
+            return Arc::clone(old);
+        }
+        let vitals = match old {
+            Some(old) => Arc::clone(&old.vitals),
+            None => Arc::new(Vitals::new(&settings.address)),
+        };
+        let permits = settings.handshakes_in_flight_max;
+        let handshakes = match old {
+            // Those under way keep counting.
+            Some(old) if old.settings.handshakes_in_flight_max == permits => {
+                Arc::clone(&old.handshakes)
+            }
+            _ => Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+        };
+        Arc::new(Backend { settings, vitals, handshakes })
+    }
+
+    /// Its address as text: its name in facts, labels and logs.
+    pub fn address(&self) -> &Arc<str> {
+        &self.vitals.address
+    }
+
+    /// Its pool's name.
+    pub fn pool(&self) -> &Arc<str> {
+        &self.settings.pool
+    }
+
+    /// Where it listens.
+    pub fn target(&self) -> &plan::BackendAddress {
+        &self.settings.address
+    }
+
+    /// Its share, at least 1.
+    pub fn weight(&self) -> u32 {
+        self.settings.weight
+    }
+
+    /// Leases for sessions that are out.
+    pub fn sessions(&self) -> usize {
+        self.vitals.sessions.load(Relaxed)
+    }
+
+    /// Leases for plain requests that are out.
+    pub fn requests(&self) -> usize {
+        self.vitals.requests.load(Relaxed)
+    }
+
+    /// Whether it is given work; the pool may do so all the same, lest more than half be out.
+    pub fn standing(&self, now: Moment) -> Standing {
+        lock(&self.vitals.health).standing(now)
+    }
+
+    /// It answered: a 101 or, to a plain request, anything but 502, 503 and 504.
+    pub fn succeeded(&self, now: Moment) {
+        if let Some(Change::In) = lock(&self.vitals.health).succeeded(now) {
+            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend is in again");
+        }
+    }
+
+    /// It could not be reached or did not answer as it should. Faults of our own (see
+    /// [`DialError::fault`](super::DialError::fault)) are not told here.
+    pub fn failed(&self, now: Moment) {
+        let change = lock(&self.vitals.health).failed(now, &self.settings.health);
+        if let Some(Change::Out { failures, wait }) = change {
+            tracing::warn!(
+                pool = %self.pool(),
+                backend = %self.address(),
+                failures,
+                seconds = wait.as_secs_f64(),
+                "backend is out after failures in a row"
+            );
+        }
+    }
+
+    pub(super) fn begin_trial(&self, now: Moment) {
+        lock(&self.vitals.health).begin_trial(now, &self.settings.health);
+    }
+
+    /// Waits until one handshake more may be under way to this backend; first come, first served.
+    ///
+    /// # Errors
+    /// [`Busy`] when [`HANDSHAKES_WAITING_MAX`] wait already, or after `connect_timeout`.
+    pub async fn handshake_permit(&self) -> Result<HandshakePermit, Busy> {
+        if let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() {
+            return Ok(HandshakePermit { _permit: permit });
+        }
+        let _place = Place::take(&self.vitals)?;
+        let after = self.settings.connect_timeout;
+        match timeout(after, Arc::clone(&self.handshakes).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(HandshakePermit { _permit: permit }),
+            // It is never closed; were it, waiting would be as vain.
+            Ok(Err(_)) | Err(_) => Err(Busy::Waited { after }),
+        }
+    }
+}
+
+impl Vitals {
+    fn new(address: &plan::BackendAddress) -> Vitals {
+        Vitals {
+            address: address.to_string().into(),
+            sessions: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            handshakes_waiting: AtomicUsize::new(0),
+            health: Mutex::default(),
+        }
+    }
+
+    fn count(&self, kind: Kind) -> &AtomicUsize {
+        match kind {
+            Kind::Session => &self.sessions,
+            Kind::Request => &self.requests,
+        }
+    }
+}
+
+/// One handshake under way; dropped when it has ended.
+#[derive(Debug)]
+pub struct HandshakePermit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why a handshake got no permit: the backend has as many under way as it may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Busy {
+    /// Too many wait already.
+    Queue,
+    /// It waited as long as a connection may take.
+    Waited {
+        /// How long.
+        after: Duration,
+    },
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Busy::Queue => {
+                write!(f, "handshakes that wait for one backend: over {HANDSHAKES_WAITING_MAX}")
+            }
+            Busy::Waited { after } => write!(
+                f,
+                "no other handshake ended in time (`handshakes_in_flight_max` is reached): \
+                 {after:?}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Busy {}
+
+/// A place in the queue for a permit.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Place<'_> {
+    fn take(vitals: &Vitals) -> Result<Place<'_>, Busy> {
+        let waiting = &vitals.handshakes_waiting;
+        if waiting.fetch_add(1, Relaxed) >= HANDSHAKES_WAITING_MAX {
+            waiting.fetch_sub(1, Relaxed);
+            return Err(Busy::Queue);
+        }
+        Ok(Place(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What a lease is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A WebSocket, for as long as it lives.
+    Session,
+    /// A plain request, until its answer has ended.
+    Request,
+}
+
+/// A backend that was chosen; it counts there until it is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    backend: Arc<Backend>,
+    kind: Kind,
+}
+
+impl Lease {
+    pub(super) fn new(backend: Arc<Backend>, kind: Kind) -> Lease {
+        backend.vitals.count(kind).fetch_add(1, Relaxed);
+        Lease { backend, kind }
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.backend.vitals.count(self.kind).fetch_sub(1, Relaxed);
+    }
+}

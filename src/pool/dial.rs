@@ -1,0 +1,238 @@
+//! Connecting to a backend: look-up, local address, TCP or unix, TLS; all within one time.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::base::clock::{Moment, now};
+use crate::base::socket::Socket;
+use crate::config::plan::{self, BackendAddress};
+use crate::observe::metrics::PoolCells;
+use crate::tls::{Connector, TlsError, Transport};
+
+use super::error::{DialError, Stage};
+
+/// Look-ups of names under way for one pool: each holds a thread until the system gives up, which
+/// may be long after `connect_timeout`. More wait within their own `connect_timeout`.
+pub const LOOKUPS_IN_FLIGHT_MAX: usize = 16;
+
+/// Addresses of one name that are tried in one dial.
+pub const ADDRESSES_TRIED_MAX: usize = 8;
+
+/// First and longest pause before a unix socket whose backlog is full is tried again: unlike TCP's,
+/// such a connect does not wait (`EAGAIN`, connect(2)).
+const BACKLOG_PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+
+/// How a pool's backends are dialled.
+pub struct Dialler {
+    connect_timeout: Duration,
+    sources: Box<[IpAddr]>,
+    /// Whose turn it is among the sources.
+    source: AtomicUsize,
+    tls: Option<(plan::UpstreamTls, Connector)>,
+    lookups: Arc<Semaphore>,
+    cells: Arc<PoolCells>,
+}
+
+impl Dialler {
+    /// How this plan's backends are dialled; `old` is that of the pool before a reload, whose TLS
+    /// sessions are resumed when TLS did not change.
+    pub fn build(
+        plan: &plan::Pool,
+        old: Option<&Dialler>,
+        cells: &Arc<PoolCells>,
+    ) -> Result<Dialler, TlsError> {
+        let kept = old.and_then(|old| old.tls.as_ref());
+        let tls = match (&plan.tls, kept) {
+            (None, _) => None,
+            (Some(wanted), Some((had, connector))) if wanted == had => {
+                Some((wanted.clone(), connector.clone()))
+            }
+            (Some(wanted), _) => Some((wanted.clone(), Connector::build(wanted)?)),
+        };
+        let lookups = old.map(|old| Arc::clone(&old.lookups));
+        Ok(Dialler {
+            connect_timeout: plan.connect_timeout,
+            sources: plan.source_addresses.clone().into(),
+            source: AtomicUsize::new(fastrand::usize(..plan.source_addresses.len().max(1))),
+            tls,
+            lookups: lookups.unwrap_or_else(|| Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX))),
+            cells: Arc::clone(cells),
+        })
+    }
+
+    /// Connects.
+    pub async fn dial(&self, target: &BackendAddress) -> Result<Transport, DialError> {
+        let deadline = now().after(self.connect_timeout);
+        let (socket, host) = match target {
+            BackendAddress::Inet { host, port } => {
+                let addresses = self.lookup(host, *port, deadline).await?;
+                (Socket::Tcp(self.connect_any(host, &addresses, deadline).await?), &**host)
+            }
+            BackendAddress::Unix(path) => {
+                let connect = connect_unix(path);
+                let socket = self.within(deadline, Stage::Connect, connect).await??;
+                // A path is no name; where no `server_name` is given, this machine's is expected.
+                (Socket::Unix(socket), "localhost")
+            }
+        };
+        let Some((_, connector)) = &self.tls else { return Ok(Transport::Plain(socket)) };
+        let shaken = self.within(deadline, Stage::Tls, connector.connect(socket, host)).await?;
+        shaken.map_err(|source| DialError::Tls { source })
+    }
+
+    async fn lookup(
+        &self,
+        host: &Arc<str>,
+        port: u16,
+        deadline: Moment,
+    ) -> Result<Vec<SocketAddr>, DialError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let name = Arc::clone(host);
+        let resolve = async {
+            let permit =
+                Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+            let blocking = tokio::task::spawn_blocking(move || {
+                // Held until the system has answered, whether or not anybody still waits for it.
+                let _permit = permit;
+                let found = (&*name, port).to_socket_addrs()?;
+                io::Result::Ok(found.take(ADDRESSES_TRIED_MAX).collect::<Vec<_>>())
+            });
+            blocking.await?
+        };
+        let error = |source| DialError::Lookup { host: Arc::clone(host), source };
+        match self.within(deadline, Stage::Lookup, resolve).await? {
+            Ok(addresses) if addresses.is_empty() => Err(error(None)),
+            Ok(addresses) => Ok(addresses),
+            Err(source) => Err(error(Some(source))),
+        }
+    }
+
+    /// Tries the addresses in order. Each has an equal share of the time that is left, so that one
+    /// that swallows packets leaves some to the next.
+    async fn connect_any(
+        &self,
+        host: &Arc<str>,
+        addresses: &[SocketAddr],
+        deadline: Moment,
+    ) -> Result<TcpStream, DialError> {
+        let mut last = DialError::Lookup { host: Arc::clone(host), source: None };
+        for (tried, &to) in addresses.iter().enumerate() {
+            let present = now();
+            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let share = present.after(deadline.since(present) / left);
+            let outcome = self.within(share, Stage::Connect, self.connect(to)).await;
+            match outcome.and_then(|connected| connected) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects from the source addresses in turn until one has a port left.
+    async fn connect(&self, to: SocketAddr) -> Result<TcpStream, DialError> {
+        let fits = |source: &&IpAddr| source.is_ipv4() == to.is_ipv4();
+        if !self.sources.iter().any(|source| fits(&source)) {
+            return self.connect_from(None, to).await;
+        }
+        let first = self.source.fetch_add(1, Relaxed) % self.sources.len();
+        let (before, after) = self.sources.split_at(first);
+        let mut last = DialError::NoLocalPort { to };
+        for &source in after.iter().chain(before).filter(fits) {
+            match self.connect_from(Some(source), to).await {
+                Err(error @ (DialError::NoLocalPort { .. } | DialError::SourceAddress { .. })) => {
+                    last = error
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_from(
+        &self,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<TcpStream, DialError> {
+        let failed = |source| DialError::Connect { to: to.to_string(), source };
+        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.map_err(failed)?;
+        socket.set_nodelay(true).map_err(failed)?;
+        if let Some(from) = source {
+            choose_port_late(&socket).map_err(failed)?;
+            socket.bind(SocketAddr::new(from, 0)).map_err(|source| {
+                self.cells.sources_exhausted.one();
+                DialError::SourceAddress { from, source }
+            })?;
+        }
+        socket.connect(to).await.map_err(|source| {
+            if source.kind() != io::ErrorKind::AddrNotAvailable {
+                return failed(source);
+            }
+            self.cells.sources_exhausted.one();
+            DialError::NoLocalPort { to }
+        })
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Moment,
+        stage: Stage,
+        work: impl Future<Output = T>,
+    ) -> Result<T, DialError> {
+        let over = |_| DialError::Timeout { stage, after: self.connect_timeout };
+        timeout(deadline.since(now()), work).await.map_err(over)
+    }
+}
+
+impl fmt::Debug for Dialler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut printed = f.debug_struct("Dialler");
+        printed.field("sources", &self.sources).field("tls", &self.tls.is_some()).finish()
+    }
+}
+
+async fn connect_unix(path: &Path) -> Result<UnixStream, DialError> {
+    let [mut pause, longest] = BACKLOG_PAUSE;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+            outcome => {
+                let to = || format!("unix:{}", path.display());
+                return outcome.map_err(|source| DialError::Connect { to: to(), source });
+            }
+        }
+    }
+}
+
+/// Lets the system choose the local port when the destination is known, not at `bind`: then a port
+/// is free again for every other destination, and one address can hold more than its 28,000
+/// (`IP_BIND_ADDRESS_NO_PORT`, ip(7); IPv6 sockets take it too).
+fn choose_port_late(socket: &TcpSocket) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let length = size_of_val(&on) as libc::socklen_t;
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the fd is open while `socket` lives; the option reads one c_int through the pointer,
+    // which is valid for that long.
+    let done = unsafe {
+        let option = libc::IP_BIND_ADDRESS_NO_PORT;
+        libc::setsockopt(fd, libc::IPPROTO_IP, option, (&raw const on).cast(), length)
+    };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,226 @@
+//! Passive health of one backend: failures in a row take it out for a while, and one trial decides
+//! whether it returns. Pure: the moment is an argument.
+
+use std::time::Duration;
+
+use crate::base::clock::Moment;
+use crate::config::plan::Health as Rules;
+
+/// Whether a backend is given work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is.
+    In,
+    /// Its time out is over: the next to ask is its trial.
+    Due,
+    /// It is not, before this moment: it failed, or its trial is under way.
+    Out {
+        /// When it is due for a trial, or for another one.
+        until: Moment,
+    },
+}
+
+/// What an outcome changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It was taken out.
+    Out {
+        /// Failures in a row.
+        failures: u32,
+        /// For how long.
+        wait: Duration,
+    },
+    /// It came back.
+    In,
+}
+
+/// The health of one backend.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct State {
+    /// Failures in a row.
+    failures: u32,
+    /// Times it was taken out without a good spell between: the exponent of its back-off.
+    outs: u32,
+    out: Option<Out>,
+    /// When it last came back.
+    returned: Moment,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Out {
+    until: Moment,
+    on_trial: bool,
+}
+
+impl State {
+    /// Whether it is given work at this moment.
+    pub fn standing(&self, now: Moment) -> Standing {
+        match self.out {
+            None => Standing::In,
+            Some(Out { until, .. }) if now < until => Standing::Out { until },
+            Some(_) => Standing::Due,
+        }
+    }
+
+    /// A request is sent to a backend that is due. Until its outcome is known there is no other;
+    /// should it never be told, the next trial may begin after the first back-off time.
+    pub fn begin_trial(&mut self, now: Moment, rules: &Rules) {
+        if self.standing(now) == Standing::Due {
+            self.out = Some(Out { until: now.after(rules.out), on_trial: true });
+        }
+    }
+
+    /// It answered.
+    pub fn succeeded(&mut self, now: Moment) -> Option<Change> {
+        self.failures = 0;
+        self.out.take()?;
+        self.returned = now;
+        Some(Change::In)
+    }
+
+    /// It could not be reached, or gave no answer; `failures_max` of zero never takes it out.
+    pub fn failed(&mut self, now: Moment, rules: &Rules) -> Option<Change> {
+        self.failures = self.failures.saturating_add(1);
+        let goes_out = match self.out {
+            None => rules.failures_max > 0 && self.failures >= rules.failures_max,
+            // What was under way when it was taken out tells nothing new.
+            Some(out) => out.on_trial || now >= out.until,
+        };
+        if !goes_out {
+            return None;
+        }
+        // Longer in than it was out before: the back-off begins anew.
+        if self.out.is_none() && now.since(self.returned) > back_off(self.outs, rules) {
+            self.outs = 0;
+        }
+        self.outs = self.outs.saturating_add(1);
+        let wait = back_off(self.outs, rules);
+        self.out = Some(Out { until: now.after(wait), on_trial: false });
+        Some(Change::Out { failures: self.failures, wait })
+    }
+}
+
+/// `out` the first time, then doubled up to `out_max`.
+fn back_off(outs: u32, rules: &Rules) -> Duration {
+    let doubled = 2_u32.saturating_pow(outs.saturating_sub(1));
+    rules.out.saturating_mul(doubled).min(rules.out_max)
+}
+
+/// Which members are given work: those that are not out, and of those that are so many that no more
+/// than half of the pool is kept out, the ones that would return first. At least one always is.
+pub fn admitted(standings: &[Standing]) -> Vec<bool> {
+    let out = |(index, standing): (usize, &Standing)| match standing {
+        Standing::Out { until } => Some((*until, index)),
+        Standing::In | Standing::Due => None,
+    };
+    let mut kept_out: Vec<(Moment, usize)> = standings.iter().enumerate().filter_map(out).collect();
+    kept_out.sort_unstable();
+    let too_many = kept_out.len().saturating_sub(standings.len() / 2);
+    let mut admitted = vec![true; standings.len()];
+    for &(_, index) in &kept_out[too_many..] {
+        admitted[index] = false;
+    }
+    admitted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules =
+        Rules { failures_max: 3, out: Duration::from_secs(10), out_max: Duration::from_secs(60) };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
+    fn out(seconds: u64) -> Standing {
+        Standing::Out { until: at(seconds) }
+    }
+
+    fn taken_out() -> State {
+        let mut state = State::default();
+        for _ in 0..3 {
+            state.failed(at(0), &RULES);
+        }
+        state
+    }
+
+    #[test]
+    fn only_failures_in_a_row_take_a_backend_out() {
+        let mut state = State::default();
+        for _ in 0..10 {
+            assert_eq!(state.failed(at(0), &RULES), None);
+            assert_eq!(state.failed(at(0), &RULES), None);
+            assert_eq!(state.succeeded(at(0)), None);
+        }
+        state.failed(at(1), &RULES);
+        state.failed(at(1), &RULES);
+        let wait = Duration::from_secs(10);
+        assert_eq!(state.failed(at(1), &RULES), Some(Change::Out { failures: 3, wait }));
+        assert_eq!(state.standing(at(1)), out(11));
+    }
+
+    #[test]
+    fn no_failures_max_never_takes_it_out() {
+        let rules = Rules { failures_max: 0, ..RULES };
+        let mut state = State::default();
+        assert!((0..100).all(|_| state.failed(at(0), &rules).is_none()));
+    }
+
+    #[test]
+    fn one_trial_decides_and_each_failed_one_doubles_the_wait_up_to_the_longest() {
+        let mut state = taken_out();
+        let mut now = 0;
+        for wait in [10, 20, 40, 60, 60] {
+            assert_eq!(state.standing(at(now)), out(now + wait));
+            now += wait;
+            assert_eq!(state.standing(at(now)), Standing::Due);
+            state.begin_trial(at(now), &RULES);
+            assert_eq!(state.standing(at(now)), out(now + 10));
+            state.failed(at(now), &RULES);
+        }
+        state.begin_trial(at(now + 60), &RULES);
+        assert_eq!(state.succeeded(at(now + 60)), Some(Change::In));
+        assert_eq!(state.standing(at(now + 60)), Standing::In);
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_was_taken_out_does_not_double_the_wait() {
+        let mut state = taken_out();
+        assert_eq!(state.failed(at(5), &RULES), None);
+        assert_eq!(state.standing(at(5)), out(10));
+    }
+
+    #[test]
+    fn a_trial_whose_outcome_is_never_told_makes_room_for_another() {
+        let mut state = taken_out();
+        state.begin_trial(at(10), &RULES);
+        assert_eq!(state.standing(at(19)), out(20));
+        assert_eq!(state.standing(at(20)), Standing::Due);
+    }
+
+    #[test]
+    fn the_wait_begins_anew_only_after_a_good_spell() {
+        let again = |returned: u64, failed: u64| {
+            let mut state = taken_out();
+            state.succeeded(at(returned));
+            let failures = (0..3).filter_map(|_| state.failed(at(failed), &RULES));
+            failures.last().unwrap()
+        };
+        let waits = |seconds| Change::Out { failures: 3, wait: Duration::from_secs(seconds) };
+        assert_eq!(again(10, 15), waits(20));
+        assert_eq!(again(10, 21), waits(10));
+    }
+
+    #[test]
+    fn never_more_than_half_is_kept_out_and_the_first_to_return_are_let_in() {
+        let (standing, due) = (Standing::In, Standing::Due);
+        assert_eq!(admitted(&[out(9)]), [true]);
+        assert_eq!(admitted(&[out(9), standing]), [false, true]);
+        assert_eq!(admitted(&[out(9), out(5)]), [false, true]);
+        assert_eq!(admitted(&[out(9), due]), [false, true]);
+        assert_eq!(admitted(&[out(5), out(5), out(5)]), [true, true, false]);
+        assert_eq!(admitted(&[out(3), standing, out(1), out(2)]), [false, true, true, false]);
+    }
+}

@@ -1,0 +1,164 @@
+//! Whose turn it is among a pool's members. Pure.
+
+/// One member that may be chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Its live sessions.
+    pub sessions: usize,
+    /// Its share, at least 1.
+    pub weight: u32,
+}
+
+/// The turns of a pool's members; it remembers whose was last.
+#[derive(Debug)]
+pub struct Turn {
+    /// Each member's credit, for the smooth weighted turn.
+    credits: Vec<i64>,
+    /// The member that equals are tried from.
+    start: usize,
+}
+
+impl Turn {
+    /// Turns of so many members; several processes that begin at different members do not all send
+    /// their first sessions to the same one.
+    pub fn new(members: usize, start: usize) -> Turn {
+        Turn { credits: vec![0; members], start: start % members.max(1) }
+    }
+
+    /// In turn, by weight, the heavy ones spread among the light ones: each candidate earns its
+    /// weight, the richest is chosen and pays for all (nginx's smooth round robin).
+    pub fn next(&mut self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
+        let mut earned = 0;
+        let mut richest: Option<usize> = None;
+        for index in self.order() {
+            let Some(Candidate { weight, .. }) = candidate(index) else { continue };
+            earned += i64::from(weight);
+            self.credits[index] += i64::from(weight);
+            if richest.is_none_or(|rich| self.credits[index] > self.credits[rich]) {
+                richest = Some(index);
+            }
+        }
+        let chosen = richest?;
+        self.credits[chosen] -= earned;
+        Some(chosen)
+    }
+
+    /// The candidate with the fewest sessions for its weight; equals in turn.
+    pub fn fewest(&mut self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
+        let mut best: Option<(usize, Candidate)> = None;
+        for index in self.order() {
+            let Some(one) = candidate(index) else { continue };
+            if best.is_none_or(|(_, best)| has_fewer(one, best)) {
+                best = Some((index, one));
+            }
+        }
+        let (chosen, _) = best?;
+        self.start = (chosen + 1) % self.credits.len();
+        Some(chosen)
+    }
+
+    fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        (self.start..self.credits.len()).chain(0..self.start)
+    }
+}
+
+/// Compares where the next session is owed: by `(sessions + ½) / weight`. So Sainte-Laguë shares
+/// out seats: members of equal weight stay within one session of each other, and neither the heavy
+/// nor the light are favoured.
+fn has_fewer(one: Candidate, other: Candidate) -> bool {
+    let owed = |of: Candidate, against: Candidate| {
+        (2 * of.sessions as u128 + 1) * u128::from(against.weight)
+    };
+    owed(one, other) < owed(other, one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn picks(weights: &[u32], start: usize, times: usize) -> Vec<usize> {
+        let mut turn = Turn::new(weights.len(), start);
+        let candidate = |index: usize| Some(Candidate { sessions: 0, weight: weights[index] });
+        (0..times).map(|_| turn.next(candidate).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_turn_is_smooth_and_begins_where_it_is_told() {
+        assert_eq!(picks(&[5, 1, 1], 0, 7), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(picks(&[1, 1, 1], 1, 6), [1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn equals_with_no_sessions_are_chosen_in_turn() {
+        let mut turn = Turn::new(3, 2);
+        let idle = |_| Some(Candidate { sessions: 0, weight: 1 });
+        let chosen: Vec<_> = (0..4).map(|_| turn.fewest(idle).unwrap()).collect();
+        assert_eq!(chosen, [2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn without_candidates_nobody_is_chosen() {
+        assert_eq!(Turn::new(2, 0).next(|_| None), None);
+        assert_eq!(Turn::new(2, 0).fewest(|_| None), None);
+    }
+
+    proptest! {
+        #[test]
+        fn one_round_of_the_turn_keeps_the_weights_exactly(
+            weights in prop::collection::vec(1..20_u32, 1..12), start in 0..12_usize,
+        ) {
+            let total: u32 = weights.iter().sum();
+            let picked = picks(&weights, start, total as usize);
+            for (index, weight) in weights.iter().enumerate() {
+                let count = picked.iter().filter(|&&pick| pick == index).count();
+                prop_assert_eq!(count, *weight as usize);
+            }
+        }
+
+        #[test]
+        fn fewest_keeps_equal_members_within_one_session_however_sessions_end(
+            members in 1..9_usize,
+            start in 0..9_usize,
+            ends in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
+            opened in 1..200_usize,
+        ) {
+            let mut turn = Turn::new(members, start);
+            let mut sessions = vec![0_usize; members];
+            let open = |turn: &mut Turn, sessions: &mut Vec<usize>| {
+                let one = |index: usize| Some(Candidate { sessions: sessions[index], weight: 1 });
+                let chosen = turn.fewest(one).unwrap();
+                sessions[chosen] += 1;
+            };
+            (0..opened).for_each(|_| open(&mut turn, &mut sessions));
+            for end in &ends {
+                let index = end.index(members);
+                sessions[index] = sessions[index].saturating_sub(1);
+            }
+            // As many again level what the ends have made uneven.
+            (0..ends.len() + members).for_each(|_| open(&mut turn, &mut sessions));
+            let (least, most) = (sessions.iter().min().unwrap(), sessions.iter().max().unwrap());
+            prop_assert!(most - least <= 1, "{sessions:?}");
+        }
+
+        #[test]
+        fn fewest_keeps_weighted_members_near_their_shares(
+            weights in prop::collection::vec(1..20_u32, 1..9), opened in 1..500_usize,
+        ) {
+            let mut turn = Turn::new(weights.len(), 0);
+            let mut sessions = vec![0_usize; weights.len()];
+            for _ in 0..opened {
+                let one = |at: usize| {
+                    Some(Candidate { sessions: sessions[at], weight: weights[at] })
+                };
+                let chosen = turn.fewest(one).unwrap();
+                sessions[chosen] += 1;
+            }
+            let total: u32 = weights.iter().sum();
+            for (had, weight) in sessions.iter().zip(&weights) {
+                let share = opened as f64 * f64::from(*weight) / f64::from(total);
+                prop_assert!((*had as f64 - share).abs() < 1.5, "{sessions:?} of {weights:?}");
+            }
+        }
+    }
+}

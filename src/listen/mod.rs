@@ -1,7 +1,77 @@
 //! Sockets, permits, PROXY header, TLS accept, HTTP drivers.
 //!
-//! **In:** listening sockets. **Out:** requests, handed to `session`.
-//! **Never here:** routes, pools.
+//! **In:** listening sockets, and what the configuration in force says of each. **Out:** requests,
+//! each with its connection's facts. **Never here:** routes, pools; a decision about a request.
+//!
+//! RFC 9112 (HTTP/1.1), RFC 7301 (ALPN), and HAProxy's PROXY protocol.
 
-pub mod permits;
-pub mod sockets;
+mod accept;
+mod conn;
+mod http1;
+mod linger;
+mod permits;
+mod proxy;
+mod sockets;
+mod table;
+
+pub use accept::{ACCEPTS_IN_A_ROW, EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
+pub use conn::Conn;
+pub use http1::FIRST_REQUEST_GRACE;
+pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+pub use permits::{HOP_MARGIN, Permit, Permits, Refusal};
+pub use sockets::{BACKLOG, Listening, OpenError};
+pub use table::{Doors, Opened};
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+use crate::base::body::Body;
+use crate::base::task::LocalBox;
+use crate::base::worker::Queues;
+use crate::config::plan::Listener;
+use crate::observe::metrics::ListenerCells;
+use crate::tls::Acceptor;
+
+/// Who answers the requests; called on the connection's worker.
+pub trait House: Send + Sync + 'static {
+    /// Answers a request. For an upgrade the answer is the 101, and hyper's `OnUpgrade` of the
+    /// request gives `TokioIo<Transport>` back.
+    fn answer(&self, conn: &Rc<Conn>, request: Request<Incoming>) -> LocalBox<Response<Body>>;
+}
+
+/// What the configuration in force says of a listener.
+#[derive(Debug)]
+pub struct Facing {
+    /// Its plan.
+    pub plan: Arc<Listener>,
+    /// Its TLS, when it speaks TLS.
+    pub acceptor: Option<Arc<Acceptor>>,
+    /// Its counts.
+    pub cells: Arc<ListenerCells>,
+}
+
+/// A listening socket in use. The workers' accept loops share it; the last one to go closes it.
+struct Door {
+    listening: Listening,
+    /// Swapped by a reload: certificates are renewed without touching a connection.
+    facing: ArcSwap<Facing>,
+    /// Connections between accept and the end of their TLS handshake.
+    handshakes: Arc<permits::InFlight>,
+    /// True once nothing more is accepted: connections finish the request they are at.
+    closing: watch::Sender<bool>,
+}
+
+/// What every connection needs.
+struct Shared {
+    house: Arc<dyn House>,
+    permits: Arc<Permits>,
+    queues: Queues,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The accept loop: one per worker and listening socket.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::sleep;
+
+use super::conn::{self, Arrival};
+use super::permits::Refusal;
+use super::sockets::BACKLOG;
+use super::{Door, Shared};
+use crate::base::clock::{self, Moment};
+use crate::base::{task, worker};
+
+/// Connections accepted in a row before the worker's other tasks have their turn.
+pub const ACCEPTS_IN_A_ROW: usize = 32;
+
+/// How long accepting pauses when the process or the system has no file or no memory left. What
+/// waits in the kernel's queue meanwhile is not refused: that is why no file is kept in reserve to
+/// turn clients away with.
+pub const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the log says that accepting pauses.
+pub const EXHAUSTED_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The listening socket as `AsyncFd` wants it.
+struct Registered(Arc<Door>);
+
+impl AsRawFd for Registered {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.listening.as_raw_fd()
+    }
+}
+
+/// Starts the loop on this worker.
+///
+/// # Errors
+/// The system's, when the socket cannot be registered.
+pub(super) fn start(door: Arc<Door>, shared: Arc<Shared>) -> io::Result<()> {
+    let registered = Registered(Arc::clone(&door));
+    // SAFETY: `Registered` keeps the door, the door its socket, and neither ever changes it, so
+    // the descriptor is open and the same until the `AsyncFd` is dropped.
+    let ready = unsafe { AsyncFd::register_with_interest(registered, Interest::READABLE)? };
+    task::spawn("accept", async move {
+        let mut closing = door.closing.subscribe();
+        tokio::select! {
+            () = accept_all(&ready, &door, &shared) => {}
+            // The sender lives in the door, which this task holds.
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+        // Closing the last descriptor resets what is still queued: take it in first.
+        for _ in 0..BACKLOG {
+            match door.listening.accept() {
+                Ok((fd, peer)) => arrive(fd, peer, &door, &shared),
+                Err(_) => break,
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn accept_all(ready: &AsyncFd<Registered>, door: &Arc<Door>, shared: &Arc<Shared>) {
+    let mut complaints = Complaints::default();
+    loop {
+        // An error says that the runtime ends.
+        let Ok(mut guard) = poll_fn(|cx| ready.poll_read_ready(cx)).await else { return };
+        for _ in 0..ACCEPTS_IN_A_ROW {
+            match judge(door.listening.accept()) {
+                Verdict::Take((fd, peer)) => arrive(fd, peer, door, shared),
+                Verdict::Next => {}
+                Verdict::Empty => {
+                    guard.clear_ready();
+                    break;
+                }
+                Verdict::Pause(error) => {
+                    door.facing.load_full().cells.backoffs.one();
+                    if complaints.is_due(clock::now()) {
+                        let address = tracing::field::display(door.listening.bound());
+                        tracing::error!(%error, address, "accepting pauses: out of resources");
+                    }
+                    sleep(EXHAUSTED_PAUSE).await;
+                    break;
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What an accept's outcome asks for.
+#[derive(Debug)]
+enum Verdict<T> {
+    Take(T),
+    /// That connection is gone; the next one may be well.
+    Next,
+    Empty,
+    Pause(io::Error),
+}
+
+fn judge<T>(accepted: io::Result<T>) -> Verdict<T> {
+    let error = match accepted {
+        Ok(accepted) => return Verdict::Take(accepted),
+        Err(error) => error,
+    };
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Verdict::Empty,
+        // accept(2): errors of the connection itself, already pending on it, are to be retried.
+        Some(
+            libc::EINTR
+            | libc::ECONNABORTED
+            | libc::EPROTO
+            | libc::ENETDOWN
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::EOPNOTSUPP
+            | libc::ENETUNREACH
+            | libc::EPERM,
+        ) => Verdict::Next,
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM; and what nobody foresaw must not spin either.
+        _ => Verdict::Pause(error),
+    }
+}
+
+/// Says when the log may complain again.
+#[derive(Default)]
+struct Complaints(Option<Moment>);
+
+impl Complaints {
+    fn is_due(&mut self, now: Moment) -> bool {
+        let due = self.0.is_none_or(|last| now.since(last) >= EXHAUSTED_LOG_INTERVAL);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+/// A new connection: permitted, counted, and brought to its worker.
+fn arrive(fd: OwnedFd, peer: Option<SocketAddr>, door: &Arc<Door>, shared: &Arc<Shared>) {
+    let facing = door.facing.load_full();
+    let cells = Arc::clone(&facing.cells);
+    let here = usize::from(worker::index().unwrap_or(0));
+    let permit = match shared.permits.enter(here, &cells) {
+        Ok(permit) => permit,
+        Err(refusal) => return cells.refused.count(refusal.word()),
+    };
+    cells.accepted.one();
+    let there = permit.worker();
+    let (door, shared) = (Arc::clone(door), Arc::clone(shared));
+    let arrival = Arrival { fd, peer, facing, permit, door, shared };
+    if there == here {
+        conn::start(arrival);
+    } else if arrival.shared.queues.clone().try_run_on(there, || conn::start(arrival)).is_err() {
+        cells.refused.count(Refusal::WorkerBusy.word());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_files_pauses_and_a_lost_connection_does_not() {
+        let judged = |code| judge::<()>(Err(io::Error::from_raw_os_error(code)));
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            assert!(matches!(judged(code), Verdict::Pause(_)), "{code}");
+        }
+        for code in [libc::ECONNABORTED, libc::EPROTO, libc::EINTR] {
+            assert!(matches!(judged(code), Verdict::Next), "{code}");
+        }
+        assert!(matches!(judged(libc::EAGAIN), Verdict::Empty));
+        assert!(matches!(judge(Ok(7)), Verdict::Take(7)));
+    }
+
+    #[test]
+    fn the_log_complains_once_per_period() {
+        let mut complaints = Complaints::default();
+        let start = Moment::from_millis(5);
+        assert!(complaints.is_due(start));
+        assert!(!complaints.is_due(start.after(EXHAUSTED_LOG_INTERVAL / 2)));
+        assert!(complaints.is_due(start.after(EXHAUSTED_LOG_INTERVAL)));
+    }
+}

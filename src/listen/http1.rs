@@ -1,0 +1,142 @@
+//! The HTTP/1.1 driver: hyper's, within the listener's limits.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Sleep, Timer};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::{Conn, Shared, linger};
+use crate::config::plan::ListenerLimits;
+use crate::tls::Transport;
+
+/// hyper's smallest read buffer.
+const BUFFER_BYTES_MIN: usize = 8192;
+
+/// hyper's own number of fields: without a number of ours it parses on the stack.
+const FIELDS_DEFAULT: usize = 100;
+
+/// How long a connection that is new when its listener closes may take to send its request, so that
+/// what was queued is not refused.
+pub const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+
+/// To who speaks HTTP where TLS is spoken, in clear text.
+pub(super) const PLAIN_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 49\r\n\
+    Connection: close\r\n\r\n\
+    This port speaks TLS: use https:// or wss:// URLs";
+
+/// To who began a head and did not end it in time.
+const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    Content-Length: 0\r\n\
+    Connection: close\r\n\r\n";
+
+/// Drives a connection until it is closed, or becomes something else by an upgrade.
+///
+/// A client that closes its half while its request is in flight is gone, as it is for nginx: that
+/// is how a long poll's end is noticed.
+pub(super) async fn drive(
+    transport: Transport,
+    conn: Rc<Conn>,
+    shared: &Arc<Shared>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let http = builder(&conn.listener.limits);
+    let house = Arc::clone(&shared.house);
+    let was_asked = Rc::new(Cell::new(false));
+    let asked = Rc::clone(&was_asked);
+    let service = service_fn(move |request| {
+        asked.set(true);
+        let answer = house.answer(&conn, request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();
+    let mut told = false;
+    let ended = loop {
+        tokio::select! {
+            ended = &mut http => break ended,
+            () = closes(&mut closing, &was_asked), if !told => {
+                told = true;
+                Pin::new(&mut http).graceful_shutdown();
+            }
+        }
+    };
+    match ended {
+        Err(error) if error.is_timeout() => {
+            // Between requests nothing is owed; in the middle of a head, an answer.
+            let Some(parts) = http.into_parts().filter(|parts| !parts.read_buf.is_empty()) else {
+                return;
+            };
+            linger::say(parts.io.into_inner(), SLOW_HEAD).await;
+        }
+        // hyper has answered 400 or 431 where there was something to answer.
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Waits until the connection is to end as soon as it can.
+async fn closes(closing: &mut watch::Receiver<bool>, was_asked: &Cell<bool>) {
+    // A lost sender is a listener that is gone: that is closing, too.
+    let _ = closing.wait_for(|closing| *closing).await;
+    if !was_asked.get() {
+        sleep(FIRST_REQUEST_GRACE).await;
+    }
+}
+
+fn builder(limits: &ListenerLimits) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .half_close(false)
+        .timer(HeadTimer { is_first: AtomicBool::new(true), later: limits.keep_alive_timeout })
+        .header_read_timeout(limits.head_timeout)
+        .max_header_size(limits.head_bytes_max)
+        .max_buf_size(limits.head_bytes_max.max(BUFFER_BYTES_MIN));
+    if limits.headers_max != FIELDS_DEFAULT {
+        builder.max_headers(limits.headers_max);
+    }
+    builder
+}
+
+/// hyper has one timer for a head, and starts it where the answer before has ended: it covers the
+/// time between requests. So the first head has `head_timeout`, and each later one, with the time
+/// in which the connection is idle, `keep_alive_timeout`: a slow head holds a connection no longer
+/// than silence may.
+#[derive(Debug)]
+struct HeadTimer {
+    is_first: AtomicBool,
+    later: Duration,
+}
+
+impl HeadTimer {
+    fn deadline(&self, asked: Instant) -> Instant {
+        if self.is_first.swap(false, Relaxed) { asked } else { self.now() + self.later }
+    }
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        TokioTimer::new().sleep_until(self.deadline(deadline))
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
+        TokioTimer::new().reset(sleep, self.deadline(deadline));
+    }
+
+    fn now(&self) -> Instant {
+        TokioTimer::new().now()
+    }
+}

@@ -1,0 +1,188 @@
+//! A house behind real sockets, for the tests of this room.
+
+mod doors;
+mod limits;
+mod proxied;
+mod secure;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::base::body;
+use crate::base::worker::Workers;
+use crate::config::plan::{Address, Certificate, Limits, ListenerLimits, Networks, ServerTls};
+use crate::observe::metrics::Metrics;
+use crate::tls::HTTP_1_1;
+use crate::wire::pem;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Answers `client, name asked for, worker`; a request for `/wait` waits to be let go.
+struct Echo {
+    arrived: Arc<Semaphore>,
+    let_go: Arc<Semaphore>,
+}
+
+impl Echo {
+    fn new() -> Arc<Echo> {
+        let (arrived, let_go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        Arc::new(Echo { arrived, let_go })
+    }
+}
+
+impl House for Echo {
+    fn answer(&self, conn: &Rc<Conn>, request: Request<Incoming>) -> LocalBox<Response<Body>> {
+        let sni = conn.tls.as_ref().and_then(|tls| tls.sni.clone());
+        let worker = crate::base::worker::index();
+        let told = format!("client {:?}, local {:?}, {sni:?}, {worker:?}", conn.client, conn.local);
+        let waits = request.uri().path() == "/wait";
+        let (arrived, let_go) = (Arc::clone(&self.arrived), Arc::clone(&self.let_go));
+        Box::pin(async move {
+            if waits {
+                arrived.add_permits(1);
+                let_go.acquire().await.unwrap().forget();
+            }
+            Response::new(body::full(told))
+        })
+    }
+}
+
+/// Workers, their doors, and the house behind them.
+struct Stand {
+    // Dropped first: accepting ends before the workers do.
+    doors: Doors,
+    house: Arc<Echo>,
+    permits: Arc<Permits>,
+    metrics: Arc<Metrics>,
+    workers: Workers,
+}
+
+impl Stand {
+    fn new(workers: usize, connections_max: usize, per_address: Option<usize>) -> Stand {
+        let workers = Workers::start(workers).unwrap();
+        let limits = Limits { connections_max, connections_per_address_max: per_address };
+        let permits = Permits::new(&limits, workers.queues().len());
+        let house = Echo::new();
+        let queues = workers.queues().clone();
+        let doors = Doors::new(Arc::clone(&house) as _, Arc::clone(&permits), queues, []);
+        let metrics = Metrics::new(workers.queues().len());
+        Stand { doors, house, permits, metrics, workers }
+    }
+
+    /// One worker, generous limits, this listener.
+    fn with(listener: Listener) -> (Stand, SocketAddr) {
+        let mut stand = Stand::new(1, 100, None);
+        let address = stand.takes(&[listener])[0];
+        (stand, address)
+    }
+
+    /// Puts these listeners in force; answers where they listen.
+    fn takes(&mut self, listeners: &[Listener]) -> Vec<SocketAddr> {
+        let plans: Vec<Arc<Listener>> = listeners.iter().cloned().map(Arc::new).collect();
+        let opened = self.doors.open(&plans).unwrap();
+        let facings = plans.iter().map(|plan| self.facing(plan)).collect::<Vec<_>>();
+        self.doors.take(opened, facings);
+        plans.iter().map(|plan| self.address(&plan.name)).collect()
+    }
+
+    fn facing(&self, plan: &Arc<Listener>) -> Facing {
+        let tls = plan.tls.as_ref();
+        let acceptor = tls.map(|tls| Arc::new(Acceptor::build(tls, &[HTTP_1_1]).unwrap()));
+        Facing { plan: Arc::clone(plan), acceptor, cells: self.metrics.listener(&plan.name) }
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        let bound = self.doors.bound().find(|(found, _)| &**found == name);
+        match bound.unwrap().1 {
+            Address::Inet(address) => address,
+            Address::Unix(_) => ([0, 0, 0, 0], 0).into(),
+        }
+    }
+
+    /// Waits until listener `a` has counted one connection refused for this reason.
+    async fn refused(&self, reason: Refusal) {
+        let cells = self.metrics.listener(&Arc::from("a"));
+        until(|| cells.refused.get(reason.word()) == 1).await;
+    }
+
+    /// Waits until no connection is left and no task but the accept loops.
+    async fn is_quiet(&self) {
+        let loops = self.doors.bound().count() * self.workers.queues().len();
+        until(|| self.permits.open() == 0 && self.workers.tasks() == loops).await;
+    }
+}
+
+/// Waits for a fact.
+async fn until(fact: impl Fn() -> bool) {
+    let wait = async {
+        while !fact() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("it never came true");
+}
+
+/// A plain listener on a free port.
+fn plain(name: &str) -> Listener {
+    Listener {
+        name: name.into(),
+        address: Address::Inet(([127, 0, 0, 1], 0).into()),
+        tls: None,
+        proxy_protocol: None,
+        trusted_proxies: Networks::default(),
+        limits: ListenerLimits {
+            handshakes_in_flight_max: 100,
+            tls_handshake_timeout: PATIENCE,
+            head_timeout: PATIENCE,
+            head_bytes_max: 16 * 1024,
+            headers_max: 100,
+            keep_alive_timeout: PATIENCE,
+        },
+    }
+}
+
+/// Reads to the end of the stream.
+async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    // What a reset left behind is as good as an end.
+    let _ = read.expect("the stream never ends");
+    String::from_utf8(bytes).unwrap()
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET_AND_CLOSE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/// Sends a request that keeps the connection and reads its answer's body.
+async fn ask(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) -> String {
+    stream.write_all(GET).await.unwrap();
+    answer(stream).await
+}
+
+/// Reads one answer, and gives its body.
+async fn answer(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tokio::time::timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    String::from_utf8(body).unwrap()
+}
+
+/// One request on a connection of its own.
+async fn once(address: SocketAddr) -> String {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(GET_AND_CLOSE).await.unwrap();
+    rest(&mut client).await
+}

@@ -1,0 +1,100 @@
+use super::*;
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_closed_at_once_and_the_next_is_served() {
+    let mut stand = Stand::new(2, 1, None);
+    let address = stand.takes(&[plain("a")])[0];
+    let mut first = TcpStream::connect(address).await.unwrap();
+    ask(&mut first).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    assert_eq!(rest(&mut second).await, "");
+    stand.refused(Refusal::Connections).await;
+    ask(&mut first).await;
+    drop(first);
+    stand.is_quiet().await;
+    assert!(once(address).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_places() {
+    let mut stand = Stand::new(1, 100, Some(1));
+    let address = stand.takes(&[plain("a")])[0];
+    let mut first = TcpStream::connect(address).await.unwrap();
+    ask(&mut first).await;
+    assert_eq!(once(address).await, "");
+    stand.refused(Refusal::PerAddress).await;
+    drop(first);
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_slow_head_is_answered_408_and_silence_is_just_closed() {
+    let mut slow = plain("a");
+    slow.limits.head_timeout = Duration::from_millis(200);
+    let (stand, address) = Stand::with(slow);
+    let mut drip = TcpStream::connect(address).await.unwrap();
+    let (mut reads, mut writes) = drip.split();
+    let dripping = async {
+        for byte in GET.iter().cycle() {
+            if writes.write_all(&[*byte, b'x']).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        heard = rest(&mut reads) => assert!(heard.starts_with("HTTP/1.1 408 "), "{heard}"),
+        () = dripping => {}
+    }
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(rest(&mut silent).await, "");
+    drop(drip);
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_its_keep_alive_time() {
+    let mut brief = plain("a");
+    brief.limits.keep_alive_timeout = Duration::from_millis(100);
+    let (stand, address) = Stand::with(brief);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    ask(&mut client).await;
+    ask(&mut client).await;
+    assert_eq!(rest(&mut client).await, "");
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_or_no_http_get_their_status() {
+    let mut narrow = plain("a");
+    narrow.limits.head_bytes_max = 1024;
+    narrow.limits.headers_max = 5;
+    let (stand, address) = Stand::with(narrow);
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(2000));
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(5));
+    let cases = [(large, "431"), (many, "431"), ("\x01garbage\r\n\r\n".into(), "400")];
+    for (head, status) in cases {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(head.as_bytes()).await.unwrap();
+        let heard = rest(&mut client).await;
+        assert!(heard.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {heard}");
+    }
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn connections_that_stay_are_spread_over_the_workers() {
+    let mut stand = Stand::new(2, 1000, None);
+    let address = stand.takes(&[plain("a")])[0];
+    let mut clients = Vec::new();
+    let mut on = [0_usize; 2];
+    for _ in 0..120 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let told = ask(&mut client).await;
+        on[usize::from(told.ends_with("Some(1)"))] += 1;
+        clients.push(client);
+    }
+    assert!(on[0].abs_diff(on[1]) <= HOP_MARGIN + 60 / 16 + 2, "{on:?}");
+    drop(clients);
+    stand.is_quiet().await;
+}

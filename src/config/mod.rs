@@ -3,4 +3,85 @@
 //! **In:** files and the environment, as text. **Out:** a [`plan::Plan`] with every default
 //! applied, or a report of all that is wrong. **Never here:** tokio, sockets, clocks.
 
+mod fault;
+mod hint;
+mod lower;
 pub mod plan;
+mod raw;
+mod read;
+
+pub use read::Environment;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::report::{Diagnostic, Report, Sources, Span};
+use plan::Plan;
+
+/// A configuration that can be taken.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub plan: Arc<Plan>,
+    /// Where each of the plan's routes was written, in the plan's order.
+    pub route_spans: Vec<Span>,
+    /// What is hardly meant, but can be taken.
+    pub warnings: Report,
+    /// The files that were read.
+    pub sources: Sources,
+}
+
+/// A configuration that cannot be taken.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// All that is wrong with it, warnings included.
+    pub report: Report,
+    /// The files that were read.
+    pub sources: Sources,
+}
+
+/// Reads a configuration file and all it names.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Refused> {
+    match fs::read_to_string(path) {
+        Ok(text) => load_text(path, &text, environment),
+        Err(error) => {
+            let said = format!("cannot read the configuration `{}`: {error}", path.display());
+            let mut report = Report::default();
+            report.push(Diagnostic::error("file", said));
+            Err(Refused { report, sources: Sources::default() })
+        }
+    }
+}
+
+/// Reads a configuration from its text; other files it names are relative to `path`, which need
+/// not exist.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Result<Loaded, Refused> {
+    let (mut sources, mut report) = (Sources::default(), Report::default());
+    let raw = read::read(path, text, environment, &mut sources, &mut report);
+    let lowered = raw.whole.then(|| lower::lower(&raw.file, &sources, &mut report)).flatten();
+    report.sort();
+    match lowered {
+        Some(lowered) if report.errors() == 0 => Ok(Loaded {
+            plan: Arc::new(lowered.plan),
+            route_spans: lowered.route_spans,
+            warnings: report,
+            sources,
+        }),
+        _ => Err(Refused { report, sources }),
+    }
+}
+
+/// Looks names up in the process's environment, for [`load`].
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests;

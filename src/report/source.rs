@@ -8,6 +8,18 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileId(u32);
 
+impl FileId {
+    /// The file of this index, which [`FileId::index`] gave.
+    pub const fn from_index(index: u32) -> FileId {
+        FileId(index)
+    }
+
+    /// Its index among its sources.
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+}
+
 /// A stretch of a file, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Span {

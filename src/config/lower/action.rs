@@ -1,0 +1,185 @@
+//! What a route does: pool, files, redirect or response.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::fault::Fault;
+use super::super::hint::{did_you_mean, listed};
+use super::super::plan::{Action, Files, Redirect, Respond};
+use super::super::raw::{self, Short};
+use super::condition::field_value;
+use super::{Lower, entries, number};
+
+/// What a redirect's target may hold.
+const FILLED: [&str; 4] = ["scheme", "host", "path", "query"];
+
+/// The one action of a route.
+pub fn action(
+    cx: &mut Lower<'_>,
+    file: &raw::File,
+    raw: &raw::Route,
+    at: Option<Span>,
+) -> Option<Action> {
+    one_of(cx, raw, at);
+    only_with(cx, raw);
+    if raw.pool.is_written() {
+        return to_pool(cx, file, raw);
+    }
+    if let Some(Short(written)) = raw.files.get() {
+        return files(cx, written, raw, raw.files.span());
+    }
+    if let Some(Short(written)) = raw.redirect.get() {
+        return redirect(cx, written, raw.redirect.span());
+    }
+    raw.respond.get().and_then(|Short(written)| respond(cx, written))
+}
+
+/// Exactly one action is written.
+fn one_of(cx: &mut Lower<'_>, raw: &raw::Route, at: Option<Span>) {
+    let written = [
+        ("pool", raw.pool.span()),
+        ("files", raw.files.span()),
+        ("redirect", raw.redirect.span()),
+        ("respond", raw.respond.span()),
+    ];
+    let mut found = written.into_iter().filter_map(|(key, span)| Some((key, span?)));
+    let Some((first, place)) = found.next() else {
+        let said = "a route says nothing about what is done";
+        let hint = "write one of `pool`, `files`, `redirect` and `respond`".to_owned();
+        cx.report(Diagnostic::error("missing", said).at(at).hint(hint));
+        return;
+    };
+    for (other, span) in found {
+        let said = format!("a route does one thing, not both `{first}` and `{other}`");
+        cx.report(Diagnostic::error("conflict", said).at(span).also(place, "the other"));
+    }
+}
+
+/// Keys that mean something with a pool only, written without one.
+fn only_with(cx: &mut Lower<'_>, raw: &raw::Route) {
+    if raw.pool.is_written() {
+        return;
+    }
+    let keys = [
+        ("websocket", raw.websocket.span()),
+        ("allowed_origins", raw.allowed_origins.span()),
+        ("upstream_host", raw.upstream_host.span()),
+        ("relay", raw.relay.span()),
+        ("request_headers", raw.request_headers.span()),
+        ("strip_prefix", raw.strip_prefix.span().filter(|_| !raw.files.is_written())),
+    ];
+    for (key, span) in keys {
+        if span.is_some() {
+            let also = if key == "strip_prefix" { " or `files`" } else { "" };
+            let said = format!("`{key}` means nothing without `pool`{also}");
+            cx.report(Diagnostic::error("conflict", said).at(span));
+        }
+    }
+}
+
+fn to_pool(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Route) -> Option<Action> {
+    let host = cx.take("upstream_host", &raw.upstream_host, |host| field_value(host));
+    let (name, span) = raw.pool.written()?;
+    let known = || entries(&file.pools).iter().filter_map(|(name, _)| name.get());
+    if !known().any(|pool| pool == name) {
+        let names = || format!("the pools are {}", listed(known().map(String::as_str), "and"));
+        let none = "write `[pools.NAME]` and its `backends`".to_owned();
+        let hint = did_you_mean(name, known().map(String::as_str))
+            .unwrap_or_else(|| if known().next().is_some() { names() } else { none });
+        let said = format!("no pool has this name: `{name}`");
+        cx.report(Diagnostic::error("undefined", said).at(span).hint(hint));
+        return None;
+    }
+    let strip_prefix = *raw.strip_prefix.get()?;
+    Some(Action::Pool { name: name.as_str().into(), strip_prefix, host })
+}
+
+fn files(
+    cx: &mut Lower<'_>,
+    written: &raw::Files,
+    route: &raw::Route,
+    at: Option<Span>,
+) -> Option<Action> {
+    cx.need((&written.root, "root"), "`files`", at, "\"/var/www/site\"");
+    let index = cx.take("index", &written.index, |name| below_root(name));
+    let fallback = cx.take("fallback", &written.fallback, |name| below_root(name));
+    let root = cx.path(written.root.get()?, written.root.span());
+    if !root.is_dir() {
+        let said = format!("this is not a directory: `{}`", root.display());
+        let finding = Diagnostic::warning("file", said).at(written.root.span());
+        cx.report(finding.hint("until it is, every request is answered 404".to_owned()));
+    }
+    let strip_prefix = *route.strip_prefix.get()?;
+    Some(Action::Files(Files { root, index: index?, fallback, strip_prefix }))
+}
+
+/// A file below `root`, wherever that is.
+fn below_root(name: &str) -> Result<Arc<str>, Fault> {
+    let outside = name.starts_with('/') || name.split('/').any(|part| part == "..");
+    if name.is_empty() || outside {
+        let said = format!("must be the name of a file below `root`, not: `{name}`");
+        let meant = name.trim_start_matches('/');
+        let hint =
+            (name.starts_with('/') && !meant.is_empty()).then(|| format!("write `\"{meant}\"`"));
+        return Err(Fault::new(said).hint(hint));
+    }
+    Ok(name.into())
+}
+
+fn redirect(cx: &mut Lower<'_>, written: &raw::Redirect, at: Option<Span>) -> Option<Action> {
+    cx.need((&written.to, "to"), "`redirect`", at, "\"https://{host}{path}{query}\"");
+    let to = cx.take("to", &written.to, |to| target(to));
+    let status = cx.take("status", &written.status, |status| match status.0 {
+        301 | 302 | 303 | 307 | 308 => status_of(status.0),
+        other => Err(Fault::new(format!("must be 301, 302, 303, 307 or 308, not: {other}"))),
+    });
+    Some(Action::Redirect(Redirect { to: to?, status: status? }))
+}
+
+/// Names in braces are those that are filled in; the rest can stand in a `Location`.
+fn target(to: &str) -> Result<Arc<str>, Fault> {
+    let mut rest = to;
+    while let Some((_, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else {
+            return Err(Fault::new(format!("has a brace that is not closed: `{to}`")));
+        };
+        if !FILLED.contains(&name) {
+            let fault = Fault::new(format!("has nothing to fill in for `{{{name}}}`: `{to}`"));
+            let names = || "there are `{scheme}`, `{host}`, `{path}` and `{query}`".to_owned();
+            return Err(fault.hint(did_you_mean(name, FILLED).unwrap_or_else(names)));
+        }
+        rest = after;
+    }
+    if to.is_empty() || to.contains(char::is_whitespace) {
+        return Err(Fault::new(format!("must be a URL or a path, not: `{to}`")));
+    }
+    field_value(to)?;
+    Ok(to.into())
+}
+
+fn respond(cx: &mut Lower<'_>, written: &raw::Respond) -> Option<Action> {
+    let status = cx.take("status", &written.status, |status| match status.0 {
+        200..=599 => status_of(status.0),
+        other => Err(Fault::new(format!("must be from 200 to 599, not: {other}"))),
+    });
+    if let (Some(204 | 304), Some(body)) = (number(&written.status), written.body.get())
+        && !body.is_empty()
+    {
+        let fault = Fault::new("has no place in an answer 204 or 304 (RFC 9110 §6.4.1)");
+        cx.fault("body", written.body.span(), fault);
+    }
+    let content_type = cx.take("content_type", &written.content_type, |text| field_value(text));
+    Some(Action::Respond(Respond {
+        status: status?,
+        body: written.body.get()?.as_str().into(),
+        content_type: content_type?,
+    }))
+}
+
+fn status_of(number: u32) -> Result<StatusCode, Fault> {
+    let code = u16::try_from(number).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    code.ok_or_else(|| Fault::new(format!("must be a status, not: {number}")))
+}

@@ -1,0 +1,179 @@
+//! Addresses and networks.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::super::fault::Fault;
+use super::super::plan::{Address, BackendAddress, Networks};
+
+/// A path after `unix:`; the kernel takes 107 bytes (unix(7)).
+const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Where a listener listens.
+pub fn listen(text: &str) -> Result<Address, Fault> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path).map(Address::Unix);
+    }
+    let said = || format!("must be an IP address and a port, or `unix:` and a path, not: `{text}`");
+    text.parse().map(Address::Inet).map_err(|_| Fault::new(said()).hint(listen_hint(text)))
+}
+
+fn listen_hint(text: &str) -> Option<String> {
+    match text.rsplit_once(':') {
+        Some(("", port)) => {
+            Some(format!("write `\"0.0.0.0:{port}\"` for all of IPv4, `\"[::]:{port}\"` for IPv6"))
+        }
+        Some(("*", port)) => Some(format!("write `\"0.0.0.0:{port}\"`")),
+        Some(("localhost", port)) => Some(format!("write `\"127.0.0.1:{port}\"`")),
+        _ if text.parse::<Ipv6Addr>().is_ok() => {
+            Some(format!("write `\"[{text}]:80\"`, with the port you want"))
+        }
+        Some((host, port)) if host.contains(':') && !host.starts_with('[') => {
+            Some(format!("write `\"[{host}]:{port}\"`"))
+        }
+        None if text.parse::<u16>().is_ok() => Some(format!("write `\"0.0.0.0:{text}\"`")),
+        None if text.parse::<IpAddr>().is_ok() => {
+            Some(format!("write `\"{text}:80\"`, with the port you want"))
+        }
+        _ => None,
+    }
+}
+
+/// An IP address and a port.
+pub fn socket(text: &str) -> Result<SocketAddr, Fault> {
+    match listen(text)? {
+        Address::Inet(address) => Ok(address),
+        Address::Unix(_) => {
+            Err(Fault::new(format!("must be an IP address and a port, not: `{text}`")))
+        }
+    }
+}
+
+/// Where a backend listens.
+pub fn backend(text: &str) -> Result<BackendAddress, Fault> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path).map(BackendAddress::Unix);
+    }
+    let wrong = |hint: Option<String>| {
+        let said = format!("must be a host and a port, or `unix:` and a path, not: `{text}`");
+        Err(Fault::new(said).hint(hint))
+    };
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or(rest);
+        let tls = matches!(scheme, "https" | "wss");
+        let more = if tls { ", and give the pool `tls = {}`" } else { "" };
+        return wrong(Some(format!("write `\"{host}\"`{more}")));
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return wrong(Some(format!("write `\"{text}:80\"`, with the port it listens on")));
+    };
+    let Some(port) = port.parse().ok().filter(|port| *port > 0) else { return wrong(None) };
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let host = match literal {
+        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
+        None if host.contains(':') => return wrong(Some(format!("write `\"[{host}]:{port}\"`"))),
+        None if !host.is_empty() && host.chars().all(is_name) => host,
+        _ => return wrong(None),
+    };
+    Ok(BackendAddress::Inet { host: host.to_ascii_lowercase().into(), port })
+}
+
+fn unix(path: &str) -> Result<PathBuf, Fault> {
+    match path.len() {
+        0 => Err(Fault::new("has no path after `unix:`")),
+        1..=UNIX_PATH_BYTES_MAX if !path.contains('\0') => Ok(PathBuf::from(path)),
+        _ => Err(Fault::new(format!(
+            "must be a path of at most {UNIX_PATH_BYTES_MAX} bytes, not: `{path}`"
+        ))),
+    }
+}
+
+/// A local address to dial from.
+pub fn ip(text: &str) -> Result<IpAddr, Fault> {
+    text.parse().map_err(|_| Fault::new(format!("must be an IP address, not: `{text}`")))
+}
+
+/// One entry of a set of networks.
+pub enum Network {
+    /// Addresses.
+    Ip(IpNet),
+    /// The peers of unix sockets.
+    Unix,
+}
+
+/// Reads one entry: `10.0.0.0/8`, `::1` or `unix`.
+pub fn network(text: &str) -> Result<Network, Fault> {
+    if text == "unix" {
+        return Ok(Network::Unix);
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Network::Ip(ip.into()));
+    }
+    let Ok(net) = text.parse::<IpNet>() else {
+        let said = format!("must be a network, an IP address or `unix`, not: `{text}`");
+        return Err(Fault::new(said).hint("a network is written `10.0.0.0/8`".to_owned()));
+    };
+    match net.trunc() {
+        exact if exact == net => Ok(Network::Ip(net)),
+        meant => {
+            let said = format!("has bits set outside its prefix: `{text}`");
+            Err(Fault::new(said).hint(format!("write `{meant}`")))
+        }
+    }
+}
+
+/// The set its entries make.
+pub fn networks(entries: Vec<Network>) -> Networks {
+    let mut networks = Networks::default();
+    for entry in entries {
+        match entry {
+            Network::Ip(net) => networks.nets.push(net),
+            Network::Unix => networks.unix = true,
+        }
+    }
+    networks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_what_was_probably_meant_is_hinted_at() {
+        let hint = |text: &str| listen(text).unwrap_err().finding("", "", None).hint;
+        assert!(listen("[::]:80").is_ok() && listen("unix:/run/x.sock").is_ok());
+        assert!(hint(":80").unwrap().contains("`\"0.0.0.0:80\"`"));
+        assert!(hint("8080").unwrap().contains("0.0.0.0:8080"));
+        assert!(hint("localhost:80").unwrap().contains("127.0.0.1:80"));
+        assert!(hint("::1").unwrap().contains("[::1]:80"));
+        assert!(hint("::1:443x").unwrap().contains("[::1]:443x"));
+        assert!(listen("unix:").is_err());
+    }
+
+    #[test]
+    fn backends_are_hosts_with_ports() {
+        let shown = |text: &str| backend(text).unwrap().to_string();
+        assert_eq!(shown("App.internal:80"), "app.internal:80");
+        assert_eq!(shown("[::1]:80"), "[::1]:80");
+        assert_eq!(shown("unix:/run/a"), "unix:/run/a");
+        let hint = |text: &str| backend(text).unwrap_err().finding("", "", None).hint;
+        assert!(hint("wss://app:443/x").unwrap().contains("`\"app:443\"`, and give the pool"));
+        assert!(hint("app").unwrap().contains("`\"app:80\"`"));
+        assert!(hint("::1:80").unwrap().contains("[::1]:80"));
+        for wrong in ["app:0", "app:http", "a b:80", ":80", "[::g]:80"] {
+            assert!(backend(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_are_exact() {
+        assert!(network("10.0.0.0/8").is_ok() && network("::1").is_ok());
+        assert!(network("10.0.0.1/8").is_err() && network("everywhere").is_err());
+        let set = networks(vec![network("10.0.0.0/8").unwrap(), network("unix").unwrap()]);
+        assert!(set.contains(Some("10.9.8.7".parse().unwrap())) && set.contains(None));
+        assert!(!set.contains(Some("11.0.0.1".parse().unwrap())));
+    }
+}

@@ -1,0 +1,238 @@
+//! A route's conditions: host, path, methods, header fields; and the identity they give it.
+
+use std::fmt::Write as _;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method};
+use regex::Regex;
+
+use super::super::fault::Fault;
+use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern};
+use super::super::raw::FieldTest;
+
+/// Which hosts are taken.
+pub fn host(text: &str) -> Result<HostPattern, Fault> {
+    let lower = text.trim_end_matches('.').to_ascii_lowercase();
+    if lower == "*" {
+        return Ok(HostPattern::Any);
+    }
+    let wrong = |what: &str| Fault::new(format!("{what}, not: `{text}`"));
+    let write = |meant: &str| format!("write `\"{meant}\"`");
+    if let Some((_, rest)) = lower.split_once("://") {
+        let meant = rest.split(['/', ':']).next().unwrap_or(rest);
+        return Err(wrong("must be a host alone").hint(write(meant)));
+    }
+    if let Some(inner) = lower.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let ip: Result<Ipv6Addr, _> = inner.parse();
+        let ip = ip.map_err(|_| wrong("must be an IPv6 address in the brackets"))?;
+        return Ok(HostPattern::Exact(format!("[{ip}]").into()));
+    }
+    if lower.parse::<Ipv6Addr>().is_ok() {
+        let fault = wrong("must have brackets round an IPv6 address");
+        return Err(fault.hint(write(&format!("[{lower}]"))));
+    }
+    if let Some((host, _)) = lower.rsplit_once(':') {
+        return Err(wrong("must be a host without a port").hint(write(host)));
+    }
+    if !lower.is_ascii() {
+        let hint = "an international name is written as it is sent: `xn--…`".to_owned();
+        return Err(wrong("must be ASCII").hint(hint));
+    }
+    let (wildcard, name) = match lower.strip_prefix("*.") {
+        Some(rest) => (true, rest),
+        None => (false, lower.as_str()),
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.contains('*') {
+        return Err(wrong("may have a star as its whole first label only, as in `*.example.com`"));
+    }
+    if name.split('.').any(str::is_empty) || !name.chars().all(fits) {
+        return Err(wrong("must be a host"));
+    }
+    let name = name.into();
+    Ok(if wildcard { HostPattern::Wildcard(name) } else { HostPattern::Exact(name) })
+}
+
+/// Which paths are taken.
+pub fn path(text: &str) -> Result<PathPattern, Fault> {
+    if let Some(source) = text.strip_prefix("~*") {
+        return regex(&format!("(?i){}", source.trim_start())).map(PathPattern::Regex);
+    }
+    if let Some(source) = text.strip_prefix('~') {
+        return regex(source.trim_start()).map(PathPattern::Regex);
+    }
+    if let Some(exact) = text.strip_prefix('=') {
+        let exact = exact.trim_start();
+        return literal(exact, text).map(|()| PathPattern::Exact(exact.into()));
+    }
+    let (is_final, prefix) = match text.strip_prefix("^~") {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, text),
+    };
+    match prefix.strip_suffix('*') {
+        Some(prefix) => {
+            literal(prefix, text)?;
+            Ok(PathPattern::Textual { prefix: prefix.into(), is_final })
+        }
+        None => {
+            literal(prefix, text)?;
+            let whole = prefix.trim_end_matches('/');
+            let prefix = if whole.is_empty() { "/" } else { whole }.into();
+            Ok(PathPattern::Segment { prefix, is_final })
+        }
+    }
+}
+
+/// A literal part of a path must be one that a normalised path can begin with, else the route
+/// would never be taken.
+fn literal(path: &str, written: &str) -> Result<(), Fault> {
+    let wrong = |what: &str| Fault::new(format!("{what}: `{written}`"));
+    if !path.starts_with('/') {
+        let hint = (!path.is_empty()).then(|| format!("write `\"/{path}\"`"));
+        return Err(wrong("must begin with a slash").hint(hint));
+    }
+    if path.contains('*') {
+        let hint = "a regular expression is written `\"~ ^/a/.*/b$\"`".to_owned();
+        return Err(wrong("may have a star at its end only").hint(hint));
+    }
+    if path.contains(['?', '#']) {
+        return Err(wrong("must be a path without a query"));
+    }
+    let dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
+    if path.contains("//") || dots {
+        let hint = "`//`, `.` and `..` are resolved before paths are matched".to_owned();
+        return Err(wrong("would never be taken").hint(hint));
+    }
+    let hex = |at: usize| path.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    if path.match_indices('%').any(|(at, _)| hex(at + 1) && hex(at + 2)) {
+        let hint = "paths are decoded before they are matched: write what `%…` stands for";
+        return Err(wrong("would never be taken").hint(hint.to_owned()));
+    }
+    Ok(())
+}
+
+fn regex(source: &str) -> Result<Regex, Fault> {
+    if source.is_empty() {
+        return Err(Fault::new("has no regular expression after `~`"));
+    }
+    Regex::new(source).map_err(|error| {
+        // The crate draws the place over several lines; its last says what is wrong.
+        let said = error.to_string();
+        let last = said.lines().last().unwrap_or("").trim();
+        let why = last.strip_prefix("error: ").unwrap_or(last);
+        Fault::new(format!("must be a regular expression: {why}: `{source}`"))
+    })
+}
+
+/// A method.
+pub fn method(text: &str) -> Result<Method, Fault> {
+    let wrong = || Fault::new(format!("must be a method, not: `{text}`"));
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| wrong())?;
+    let upper = text.to_ascii_uppercase();
+    // Methods know case (RFC 9110 §9.1), and no registered one has small letters.
+    if upper == text { Ok(method) } else { Err(wrong().hint(format!("write `\"{upper}\"`"))) }
+}
+
+/// A header field's name.
+pub fn field_name(text: &str) -> Result<HeaderName, Fault> {
+    HeaderName::try_from(text)
+        .map_err(|_| Fault::new(format!("must be the name of a header field, not: `{text}`")))
+}
+
+/// A header field's value.
+pub fn field_value(text: &str) -> Result<HeaderValue, Fault> {
+    HeaderValue::try_from(text)
+        .map_err(|_| Fault::new(format!("must be the value of a header field, not: `{text:?}`")))
+}
+
+/// What a header field must be.
+pub fn field(test: &FieldTest) -> Result<FieldMatch, Fault> {
+    match test {
+        FieldTest::Present(true) => Ok(FieldMatch::Present),
+        FieldTest::Present(false) => Ok(FieldMatch::Absent),
+        FieldTest::Text(text) => match text.strip_prefix('~') {
+            Some(source) => regex(source.trim_start()).map(FieldMatch::Regex),
+            None => field_value(text).map(FieldMatch::Exact),
+        },
+    }
+}
+
+/// The identity of a route without a name: its condition, in one way of writing it.
+pub fn identity(
+    host: &HostPattern,
+    path: &PathPattern,
+    methods: &[Method],
+    headers: &[FieldCondition],
+) -> Arc<str> {
+    let mut text = match path {
+        PathPattern::Segment { is_final: false, .. }
+        | PathPattern::Textual { is_final: false, .. } => format!("{host}{path}"),
+        _ => format!("{host} {path}"),
+    };
+    let mut methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    methods.sort_unstable();
+    if !methods.is_empty() {
+        text.push(' ');
+        text.push_str(&methods.join(","));
+    }
+    let mut headers: Vec<&FieldCondition> = headers.iter().collect();
+    headers.sort_unstable_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    for FieldCondition { name, value } in headers {
+        // Writing to a string cannot fail: it only grows.
+        let _ = match value {
+            FieldMatch::Present => write!(text, " {name}"),
+            FieldMatch::Absent => write!(text, " !{name}"),
+            FieldMatch::Exact(value) => {
+                write!(text, " {name}={}", String::from_utf8_lossy(value.as_bytes()))
+            }
+            FieldMatch::Regex(regex) => write!(text, " {name}~{}", regex.as_str()),
+        };
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_brought_into_one_form() {
+        let shown = |text: &str| host(text).unwrap().to_string();
+        assert_eq!(shown("Example.COM."), "example.com");
+        assert_eq!(shown("*.Example.com"), "*.example.com");
+        assert_eq!(shown("[0:0::1]"), "[::1]");
+        assert_eq!(shown("*"), "*");
+        for wrong in ["", "a..b", "a b", "a.*.b", "x*.b", "a:80", "::1", "http://a/", "bücher.de"]
+        {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn paths_are_read_as_they_are_shown() {
+        for text in ["/", "/chat", "= /chat/", "^~ /x", "/chat*", "^~ /x*", "~ ^/r/[0-9]+$"] {
+            assert_eq!(path(text).unwrap().to_string(), text);
+        }
+        assert_eq!(path("/chat/").unwrap(), path("/chat").unwrap());
+        assert_eq!(path("=/x").unwrap(), path("= /x").unwrap());
+        let PathPattern::Regex(regex) = path("~* \\.JPG|\\.PNG$").unwrap() else { panic!() };
+        assert!(regex.is_match("/a.png"));
+        for wrong in ["chat", "", "/a//b", "/a/../b", "/a*b", "/a?b", "/a%20b", "~", "~ (", "= x"] {
+            assert!(path(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_identity_does_not_depend_on_how_the_condition_was_written() {
+        let any = HostPattern::Any;
+        let path = path("/chat").unwrap();
+        let field = |name: &str, value| FieldCondition { name: field_name(name).unwrap(), value };
+        let one = [field("X-B", FieldMatch::Present), field("X-A", FieldMatch::Absent)];
+        let other = [field("x-a", FieldMatch::Absent), field("x-b", FieldMatch::Present)];
+        let methods = [Method::POST, Method::GET];
+        let identity = |methods: &[_], headers: &[_]| identity(&any, &path, methods, headers);
+        assert_eq!(&*identity(&methods, &one), "*/chat GET,POST !x-a x-b");
+        assert_eq!(identity(&methods, &one), identity(&[Method::GET, Method::POST], &other));
+    }
+}

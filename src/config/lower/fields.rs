@@ -1,0 +1,75 @@
+//! Header fields set and removed.
+
+use http::{HeaderName, HeaderValue};
+
+use super::super::fault::Fault;
+use super::super::plan::FieldChanges;
+use super::super::raw::{self, Many, Written};
+use super::condition::{field_name, field_value};
+use super::{Lower, entries};
+
+/// Fields that say how the message itself is carried, or prove a WebSocket handshake: tidegate
+/// makes them anew (RFC 9110 §7.6.1, RFC 6455 §11.3).
+const CARRIAGE: [&str; 11] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "sec-websocket-accept",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Which message the changes are made to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    Request,
+    Response,
+}
+
+/// What is set and what is removed; nothing when the table is absent.
+pub fn changes(
+    cx: &mut Lower<'_>,
+    written: &Written<raw::FieldChanges>,
+    of: Of,
+) -> Option<FieldChanges> {
+    let Some(raw) = written.get() else {
+        return written.is_absent().then(FieldChanges::default);
+    };
+    let remove = cx.take_each("remove", &raw.remove, |name| may_change(name, of));
+    let mut set = Vec::new();
+    for (name, values) in entries(&raw.set) {
+        let lines = set_one(cx, name, values, of);
+        set.extend(lines.into_iter().flatten());
+    }
+    Some(FieldChanges { set, remove: remove? })
+}
+
+fn set_one(
+    cx: &mut Lower<'_>,
+    name: &Written<String>,
+    values: &Written<Many<String>>,
+    of: Of,
+) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let field = cx.take("set", name, |name| may_change(name, of));
+    let shown = name.get().map_or("", String::as_str);
+    let values = cx.take_each(shown, values, |value| field_value(value));
+    let field = field?;
+    Some(values?.into_iter().map(|value| (field.clone(), value)).collect())
+}
+
+fn may_change(text: &str, of: Of) -> Result<HeaderName, Fault> {
+    let name = field_name(text)?;
+    if CARRIAGE.contains(&name.as_str()) {
+        return Err(Fault::new(format!("may not change a field that tidegate makes: `{text}`")));
+    }
+    if of == Of::Request && name == http::header::HOST {
+        let fault = Fault::new(format!("may not change this field: `{text}`"));
+        return Err(fault.hint("`upstream_host` does".to_owned()));
+    }
+    Ok(name)
+}

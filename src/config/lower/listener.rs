@@ -1,0 +1,107 @@
+//! Listeners.
+
+use std::sync::Arc;
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::fault::Fault;
+use super::super::plan::{Address, Listener, ListenerLimits, ProxyProtocol};
+use super::super::raw::{self, Written};
+use super::{Lower, address, bytes, count, entries, opt, time, tls};
+
+/// What HTTP's parser needs for a head at least.
+const HEAD_BYTES_MIN: usize = 8 << 10;
+
+/// All listeners, at least one, at addresses of their own.
+pub fn listeners(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Listener>>> {
+    let written = entries(&file.listeners);
+    if written.is_empty() && !file.listeners.is_faulty() {
+        let finding = Diagnostic::error("missing", "there is no listener");
+        let hint = "write `[listeners.http]` and below it `address = \"0.0.0.0:80\"`";
+        cx.report(finding.at(file.listeners.span()).hint(hint.to_owned()));
+    }
+    let lowered: Vec<_> = written.iter().map(|(name, one)| lower(cx, name, one)).collect();
+    duplicates(cx, written);
+    lowered.into_iter().collect()
+}
+
+fn lower(
+    cx: &mut Lower<'_>,
+    name: &Written<String>,
+    written: &Written<raw::Listener>,
+) -> Option<Arc<Listener>> {
+    let (name, place) = (name.get()?, name.span());
+    let raw = written.get()?;
+    let owner = format!("listener `{name}`");
+    cx.need((&raw.address, "address"), &owner, place, "\"0.0.0.0:443\"");
+    let address = cx.take("address", &raw.address, |text| address::listen(text));
+    let tls = raw.tls.is_written().then(|| tls::server(cx, &raw.tls, &owner));
+    let proxy = raw.proxy_protocol.is_written();
+    let proxy_protocol = proxy.then(|| proxy_protocol(cx, &raw.proxy_protocol, &owner));
+    let trusted =
+        cx.take_each("trusted_proxies", &raw.trusted_proxies, |one| address::network(one));
+    let limits = raw.limits.get().and_then(|raw| limits(cx, raw));
+    Some(Arc::new(Listener {
+        name: name.as_str().into(),
+        address: match address? {
+            Address::Unix(path) => Address::Unix(cx.path(path, raw.address.span())),
+            inet => inet,
+        },
+        tls: opt(tls)?,
+        proxy_protocol: opt(proxy_protocol)?,
+        trusted_proxies: address::networks(trusted?),
+        limits: limits?,
+    }))
+}
+
+fn proxy_protocol(
+    cx: &mut Lower<'_>,
+    written: &Written<raw::ProxyProtocol>,
+    owner: &str,
+) -> Option<ProxyProtocol> {
+    let raw = written.get()?;
+    let of = format!("`proxy_protocol` of {owner}");
+    cx.need((&raw.trusted, "trusted"), &of, written.span(), "[\"10.0.0.0/8\"]");
+    let trusted = cx.take_each("trusted", &raw.trusted, |one| address::network(one))?;
+    if trusted.is_empty() && !raw.trusted.is_absent() {
+        let fault = Fault::new("is empty: every connection would be refused");
+        cx.fault("trusted", raw.trusted.span(), fault);
+    }
+    Some(ProxyProtocol { trusted: address::networks(trusted), timeout: time(&raw.timeout)? })
+}
+
+fn limits(cx: &mut Lower<'_>, raw: &raw::ListenerLimits) -> Option<ListenerLimits> {
+    let head_bytes_max = bytes(&raw.head_bytes_max)?;
+    if head_bytes_max < HEAD_BYTES_MIN {
+        let fault = Fault::new(format!("must be at least `8KiB`, not: `{head_bytes_max}B`"));
+        cx.fault("head_bytes_max", raw.head_bytes_max.span(), fault);
+    }
+    Some(ListenerLimits {
+        handshakes_in_flight_max: count(&raw.handshakes_in_flight_max)?,
+        tls_handshake_timeout: time(&raw.tls_handshake_timeout)?,
+        head_timeout: time(&raw.head_timeout)?,
+        head_bytes_max,
+        headers_max: count(&raw.headers_max)?,
+        keep_alive_timeout: time(&raw.keep_alive_timeout)?,
+    })
+}
+
+/// An address belongs to one listener. Port 0 is a new port for each.
+fn duplicates(cx: &mut Lower<'_>, written: &[(Written<String>, Written<raw::Listener>)]) {
+    let mut seen: Vec<(Address, Span)> = Vec::new();
+    for (_, listener) in written {
+        let address = listener.get().and_then(|raw| raw.address.written());
+        let Some((text, span)) = address else { continue };
+        let Ok(address) = address::listen(text) else { continue };
+        if matches!(address, Address::Inet(inet) if inet.port() == 0) {
+            continue;
+        }
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == address) {
+            let said = format!("two listeners have the same address: `{address}`");
+            let finding = Diagnostic::error("duplicate", said).at(span).label("again");
+            cx.report(finding.also(*first, "first here"));
+        } else {
+            seen.push((address, span));
+        }
+    }
+}

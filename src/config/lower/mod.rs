@@ -1,0 +1,184 @@
+//! Raw to plan: defaults applied, names resolved, files read, everything checked.
+//!
+//! Each function takes what was written and gives what it means, or nothing when something in it
+//! is wrong. All that is wrong was then reported; nothing stops at the first.
+
+mod action;
+mod address;
+mod condition;
+mod fields;
+mod listener;
+mod pool;
+mod process;
+mod relay;
+mod route;
+mod tls;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::report::{Diagnostic, Report, Sources, Span};
+
+use super::fault::Fault;
+use super::plan;
+use super::raw::{self, Many, Named, Number, Size, Time, Wait, Written};
+use super::read::Files;
+
+/// A plan, and where its routes were written.
+pub struct Lowered {
+    pub plan: plan::Plan,
+    pub route_spans: Vec<Span>,
+}
+
+/// Checks all of `file`; the plan is worth something only when the report has no errors.
+pub fn lower(file: &raw::File, sources: &Sources, report: &mut Report) -> Option<Lowered> {
+    let mut files = Files::default();
+    for source in sources.iter() {
+        files.remember(&source.path);
+    }
+    let mut cx = Lower { sources, files: &mut files, report };
+    let listeners = listener::listeners(&mut cx, file);
+    let pools = pool::pools(&mut cx, file);
+    let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
+    let drain = file.drain.get().map(|drain| process::drain(&mut cx, drain));
+    let admin = file.admin.get().map(|admin| process::admin(&mut cx, admin));
+    let control = file.control.get().map(|control| process::control(&cx, control));
+    let log = file.log.get().map(|log| process::log(&mut cx, log));
+    let plan = plan::Plan {
+        workers: process::workers(&file.workers),
+        listeners: listeners?,
+        pools: pools?,
+        routes,
+        limits: process::limits(file.limits.get()?)?,
+        drain: drain??,
+        reload: process::reload(file.reload.get()?)?,
+        admin: opt(admin)?,
+        control: opt(control)?,
+        log: log??,
+        files: files.into_read(),
+    };
+    Some(Lowered { plan, route_spans })
+}
+
+/// What is at hand while a configuration is lowered.
+struct Lower<'a> {
+    sources: &'a Sources,
+    files: &'a mut Files,
+    report: &'a mut Report,
+}
+
+impl Lower<'_> {
+    /// Reports a finding.
+    fn report(&mut self, finding: Diagnostic) {
+        self.report.push(finding);
+    }
+
+    /// Reports a fault of a key.
+    fn fault(&mut self, key: &str, span: Option<Span>, fault: Fault) {
+        self.report.push(fault.finding("value", &format!("`{key}`"), span));
+    }
+
+    /// What `written` means; a fault is reported as one of `key`. `None` also when it is absent
+    /// or was reported before.
+    fn take<T, U>(
+        &mut self,
+        key: &str,
+        written: &Written<T>,
+        meaning: impl FnOnce(&T) -> Result<U, Fault>,
+    ) -> Option<U> {
+        match meaning(written.get()?) {
+            Ok(meant) => Some(meant),
+            Err(fault) => {
+                self.fault(key, written.span(), fault);
+                None
+            }
+        }
+    }
+
+    /// What each element means; `None` when one is wrong. An absent list is empty.
+    fn take_each<T, U>(
+        &mut self,
+        key: &str,
+        list: &Written<Many<T>>,
+        mut meaning: impl FnMut(&T) -> Result<U, Fault>,
+    ) -> Option<Vec<U>> {
+        let Some(elements) = list.get() else {
+            return list.is_absent().then(Vec::new);
+        };
+        let mut meant = Vec::with_capacity(elements.0.len());
+        for element in &elements.0 {
+            match element.get().map(&mut meaning) {
+                Some(Ok(value)) => meant.push(value),
+                Some(Err(fault)) => {
+                    let subject = format!("an entry of `{key}`");
+                    self.report.push(fault.finding("value", &subject, element.span()));
+                }
+                None => {}
+            }
+        }
+        (meant.len() == elements.0.len()).then_some(meant)
+    }
+
+    /// Reports a key that must be there, when it is absent; `as_in` is how it may be written.
+    fn need<T>(&mut self, key: (&Written<T>, &str), owner: &str, of: Option<Span>, as_in: &str) {
+        let (written, key) = key;
+        if written.is_absent() {
+            let said = format!("{owner} has no `{key}`");
+            let hint = format!("write `{key} = {as_in}`");
+            self.report.push(Diagnostic::error("missing", said).at(of).hint(hint));
+        }
+    }
+
+    /// A path as it was meant: relative to the file it was written in.
+    fn path(&self, text: impl AsRef<Path>, span: Option<Span>) -> PathBuf {
+        let written_in = span.map_or(Path::new(""), |span| self.sources.path(span.file));
+        written_in.parent().unwrap_or(Path::new("")).join(text)
+    }
+
+    /// A file's bytes and their hash.
+    fn read(&mut self, key: &str, written: &Written<String>) -> Option<(PathBuf, Vec<u8>, u64)> {
+        let path = self.path(written.get()?, written.span());
+        match self.files.bytes(&path) {
+            Ok((bytes, stamp)) => Some((path, bytes, stamp)),
+            Err(error) => {
+                let said = format!("`{key}` cannot be read: {error}: `{}`", path.display());
+                self.report.push(Diagnostic::error("file", said).at(written.span()));
+                None
+            }
+        }
+    }
+}
+
+/// An optional part: absent is fine, wrong is not.
+fn opt<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        None => Some(None),
+        Some(Some(part)) => Some(Some(part)),
+        Some(None) => None,
+    }
+}
+
+fn time(written: &Written<Time>) -> Option<Duration> {
+    written.get().map(|time| time.0)
+}
+
+fn wait(written: &Written<Wait>) -> Option<Duration> {
+    written.get().map(|wait| wait.0)
+}
+
+fn number<const MIN: u32>(written: &Written<Number<MIN>>) -> Option<u32> {
+    written.get().map(|number| number.0)
+}
+
+fn count<const MIN: u32>(written: &Written<Number<MIN>>) -> Option<usize> {
+    number(written).and_then(|number| usize::try_from(number).ok())
+}
+
+fn bytes(written: &Written<Size>) -> Option<usize> {
+    written.get().and_then(|size| usize::try_from(size.0).ok())
+}
+
+/// The entries of a table of names; none when it is absent.
+fn entries<T>(named: &Written<Named<T>>) -> &[(Written<String>, Written<T>)] {
+    named.get().map_or(&[], |named| &named.0)
+}

@@ -1,0 +1,113 @@
+//! Pools.
+
+use std::sync::Arc;
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::fault::Fault;
+use super::super::plan::{self, Backend, BackendAddress, Health, Pool, Retry};
+use super::super::raw::{self, Written};
+use super::{Lower, address, count, entries, number, opt, time, tls};
+
+/// All pools.
+pub fn pools(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Pool>>> {
+    let written = entries(&file.pools);
+    let lowered: Vec<_> = written.iter().map(|(name, pool)| lower(cx, name, pool)).collect();
+    lowered.into_iter().collect()
+}
+
+fn lower(
+    cx: &mut Lower<'_>,
+    name: &Written<String>,
+    written: &Written<raw::Pool>,
+) -> Option<Arc<Pool>> {
+    let (name, place) = (name.get()?, name.span());
+    let raw = written.get()?;
+    let owner = format!("pool `{name}`");
+    cx.need((&raw.backends, "backends"), &owner, place, "[\"127.0.0.1:8080\"]");
+    let backends = backends(cx, raw, &owner);
+    let tls = raw.tls.get().map(|tls| tls::upstream(cx, tls));
+    if let (Some(tls), Some(backends)) = (raw.tls.get(), &backends) {
+        named(cx, tls, backends, raw.tls.span());
+    }
+    let sources = cx.take_each("source_addresses", &raw.source_addresses, |ip| address::ip(ip));
+    let health = raw.health.get().and_then(|raw| health(cx, raw));
+    Some(Arc::new(Pool {
+        name: name.as_str().into(),
+        backends: backends?,
+        balance: match raw.balance.get()? {
+            raw::Balance::LeastSessions => plan::Balance::LeastSessions,
+            raw::Balance::RoundRobin => plan::Balance::RoundRobin,
+        },
+        tls: opt(tls)?,
+        connect_timeout: time(&raw.connect_timeout)?,
+        handshake_timeout: time(&raw.handshake_timeout)?,
+        response_timeout: time(&raw.response_timeout)?,
+        handshakes_in_flight_max: count(&raw.handshakes_in_flight_max)?,
+        source_addresses: sources?,
+        health: health?,
+        retry: retry(raw.retry.get()?)?,
+        keep_alive_timeout: time(&raw.keep_alive_timeout)?,
+        keep_alive_max: count(&raw.keep_alive_max)?,
+    }))
+}
+
+fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Backend>> {
+    let list = raw.backends.get()?;
+    if list.is_empty() {
+        let finding = Diagnostic::error("missing", format!("{owner} has no backend"));
+        let hint = "write at least one, as in `[\"127.0.0.1:8080\"]`".to_owned();
+        cx.report(finding.at(raw.backends.span()).hint(hint));
+        return None;
+    }
+    let mut lowered: Vec<(Backend, Option<Span>)> = Vec::with_capacity(list.len());
+    for written in list {
+        let Some(backend) = backend(cx, written) else { continue };
+        let same = |(known, _): &&(Backend, _)| known.address == backend.address;
+        if let Some((_, first)) = lowered.iter().find(same) {
+            let said = format!("{owner} has the same backend twice: `{}`", backend.address);
+            let finding = Diagnostic::error("duplicate", said).at(written.span()).label("again");
+            let hint = "give it a `weight` to send it more".to_owned();
+            cx.report(finding.also(*first, "first here").hint(hint));
+        }
+        lowered.push((backend, written.span()));
+    }
+    let whole = lowered.len() == list.len();
+    whole.then(|| lowered.into_iter().map(|(backend, _)| backend).collect())
+}
+
+fn backend(cx: &mut Lower<'_>, written: &Written<raw::Short<raw::Backend>>) -> Option<Backend> {
+    let raw::Short(raw) = written.get()?;
+    cx.need((&raw.address, "address"), "a backend", written.span(), "\"127.0.0.1:8080\"");
+    let address = match cx.take("address", &raw.address, |text| address::backend(text))? {
+        BackendAddress::Unix(path) => BackendAddress::Unix(cx.path(path, raw.address.span())),
+        inet => inet,
+    };
+    Some(Backend { address, weight: number(&raw.weight)? })
+}
+
+/// A certificate is verified against a name, and a unix socket has none.
+fn named(cx: &mut Lower<'_>, tls: &raw::UpstreamTls, backends: &[Backend], at: Option<Span>) {
+    let unix = |one: &Backend| matches!(one.address, BackendAddress::Unix(_));
+    if backends.iter().any(unix) && tls.server_name.is_absent() {
+        let fault = Fault::new("needs a `server_name`: a backend on a unix socket has no name");
+        cx.fault("tls", at, fault);
+    }
+}
+
+fn health(cx: &mut Lower<'_>, raw: &raw::Health) -> Option<Health> {
+    let (out, out_max) = (time(&raw.out)?, time(&raw.out_max)?);
+    // Without an `out_max` of its own, a long `out` is its own limit.
+    if out > out_max && raw.out_max.is_written() {
+        cx.fault("out_max", raw.out_max.span(), Fault::new("must be at least `out`"));
+    }
+    Some(Health { failures_max: number(&raw.failures_max)?, out, out_max: out_max.max(out) })
+}
+
+fn retry(raw: &raw::Retry) -> Option<Retry> {
+    Some(Retry {
+        attempts_max: number(&raw.attempts_max)?,
+        budget_percent: raw.budget.get()?.0,
+        budget_min_per_second: raw.budget_min.get()?.0,
+    })
+}

@@ -1,0 +1,93 @@
+//! What the relay holds a session to: `[relay]`, and over it the route's own.
+
+use crate::end::{CODE_WORDS, CloseCodes};
+use crate::report::Diagnostic;
+
+use super::super::fault::Fault;
+use super::super::hint::{did_you_mean, listed};
+use super::super::plan::{Rules, Validation};
+use super::super::raw::{self, Relay};
+use super::{Lower, entries, number, time};
+
+/// The rules of a route: each key its own where it was written, else that of `[relay]`.
+pub fn rules(own: &Relay, all: &Relay) -> Option<Rules> {
+    let codes = |relay| -> Vec<(&str, u16)> { codes(relay).collect() };
+    let mut close_codes = codes(own);
+    for code in codes(all) {
+        if !close_codes.iter().any(|(word, _)| *word == code.0) {
+            close_codes.push(code);
+        }
+    }
+    Some(Rules {
+        validation: match own.validation.or(&all.validation).get()? {
+            raw::Validation::Strict => Validation::Strict,
+            raw::Validation::Observe => Validation::Observe,
+            raw::Validation::Off => Validation::Off,
+        },
+        message_bytes_max: own
+            .message_bytes_max
+            .or(&all.message_bytes_max)
+            .get()?
+            .on()
+            .map(|size| size.0),
+        frame_bytes_max: own
+            .frame_bytes_max
+            .or(&all.frame_bytes_max)
+            .get()?
+            .on()
+            .map(|size| size.0),
+        idle_timeout: own.idle_timeout.or(&all.idle_timeout).get()?.on().map(|time| time.0),
+        ping_interval: own.ping_interval.or(&all.ping_interval).get()?.on().map(|time| time.0),
+        pong_timeout: time(own.pong_timeout.or(&all.pong_timeout))?,
+        max_lifetime: own.max_lifetime.or(&all.max_lifetime).get()?.on().map(|time| time.0),
+        max_lifetime_jitter_percent: own.max_lifetime_jitter.or(&all.max_lifetime_jitter).get()?.0,
+        close_timeout: time(own.close_timeout.or(&all.close_timeout))?,
+        close_codes: CloseCodes::new(close_codes).ok()?,
+    })
+}
+
+fn codes(relay: &Relay) -> impl Iterator<Item = (&str, u16)> {
+    entries(&relay.close_codes).iter().filter_map(move |entry| {
+        let (word, code) = entry;
+        Some((word.get()?.as_str(), u16::try_from(number(code)?).ok()?))
+    })
+}
+
+/// Reports what is wrong inside one table, whether or not a route is held to it.
+pub fn check(cx: &mut Lower<'_>, relay: &Relay) {
+    for (word, code) in entries(&relay.close_codes) {
+        if let Some((text, span)) = word.written()
+            && !CODE_WORDS.contains(&text.as_str())
+        {
+            let hint = did_you_mean(text, CODE_WORDS)
+                .unwrap_or_else(|| format!("the reasons are {}", listed(CODE_WORDS, "and")));
+            let said = format!("no reason for a close code has this word: `{text}`");
+            cx.report(Diagnostic::error("undefined", said).at(span).hint(hint));
+        }
+        let key = word.get().map_or("close_codes", String::as_str);
+        cx.take(key, code, |code| may_be_sent(code.0));
+    }
+    let frame = relay.frame_bytes_max.written().and_then(|(size, span)| Some((size.on()?, span)));
+    let message = relay.message_bytes_max.get().and_then(|size| size.on());
+    if let (Some((frame, span)), Some(message)) = (frame, message)
+        && frame.0 > message.0
+    {
+        let said = format!("`frame_bytes_max` is over `message_bytes_max`: `{frame}`");
+        let hint = "a frame is part of a message: this limit is never reached".to_owned();
+        let also = relay.message_bytes_max.span();
+        let finding = Diagnostic::warning("value", said).at(span).hint(hint);
+        cx.report(finding.also(also, "the limit of a message"));
+    }
+}
+
+/// Codes an endpoint may put into a Close (RFC 6455 §7.4, and the registry it opened).
+fn may_be_sent(code: u32) -> Result<(), Fault> {
+    match code {
+        1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(()),
+        _ => {
+            let said = format!("must be a code that may be sent, not: {code}");
+            let hint = "1000 to 1003, 1007 to 1014, or an application's own, 3000 to 4999";
+            Err(Fault::new(said).hint(hint.to_owned()))
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Certificates, keys and authorities, read from their files.
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+
+use crate::report::Diagnostic;
+use crate::wire::pem::{self, Part, PemError};
+
+use super::super::fault::Fault;
+use super::super::plan;
+use super::super::raw::{self, Written};
+use super::Lower;
+
+/// TLS towards clients.
+pub fn server(
+    cx: &mut Lower<'_>,
+    written: &Written<raw::ServerTls>,
+    owner: &str,
+) -> Option<plan::ServerTls> {
+    let tls = written.get()?;
+    let as_in = "[{ chain = \"site.pem\", key = \"site.key\" }]";
+    let owner = format!("`tls` of {owner}");
+    cx.need((&tls.certificates, "certificates"), &owner, written.span(), as_in);
+    let list = tls.certificates.get()?;
+    if list.is_empty() {
+        let said = format!("`certificates` in {owner} is empty");
+        cx.report(Diagnostic::error("missing", said).at(tls.certificates.span()));
+    }
+    let read: Vec<_> = list.iter().map(|one| certificate(cx, one)).collect();
+    let certificates: Option<Vec<_>> = read.into_iter().collect();
+    Some(plan::ServerTls {
+        certificates: certificates?,
+        version_min: match tls.version_min.get()? {
+            raw::TlsVersion::V1_2 => plan::TlsVersion::V1_2,
+            raw::TlsVersion::V1_3 => plan::TlsVersion::V1_3,
+        },
+        resumption: *tls.resumption.get()?,
+    })
+}
+
+fn certificate(
+    cx: &mut Lower<'_>,
+    written: &Written<raw::Certificate>,
+) -> Option<plan::Certificate> {
+    let raw::Certificate { chain, key } = written.get()?;
+    cx.need((chain, "chain"), "a certificate", written.span(), "\"site.pem\"");
+    cx.need((key, "key"), "a certificate", written.span(), "\"site.key\"");
+    let (chain_file, key_file) = (cx.read("chain", chain), cx.read("key", key));
+    let (chain_path, chain_bytes, chain_stamp) = chain_file?;
+    let (key_path, key_bytes, key_stamp) = key_file?;
+    match pem::certified(&chain_bytes, &key_bytes) {
+        Ok(read) => Some(plan::Certificate {
+            chain: chain_path,
+            key: key_path,
+            // Rotated, so that a chain and key in one file do not cancel each other out.
+            stamp: chain_stamp.rotate_left(1) ^ key_stamp,
+            names: read.names,
+            loaded: Arc::new(read.key),
+        }),
+        Err(error) => {
+            let (path, span) = match error.part() {
+                Part::Certificates => (&chain_path, chain.span()),
+                Part::Key => (&key_path, key.span()),
+            };
+            let said = format!("the file `{}` {error}", path.display());
+            let other = if error == PemError::Mismatch { chain.span() } else { None };
+            let finding = Diagnostic::error("certificate", said).at(span);
+            cx.report(finding.also(other, "the certificate"));
+            None
+        }
+    }
+}
+
+/// TLS towards backends.
+pub fn upstream(cx: &mut Lower<'_>, tls: &raw::UpstreamTls) -> Option<plan::UpstreamTls> {
+    let name = cx.take("server_name", &tls.server_name, |name| {
+        let said = || format!("must be a host name or an IP address, not: `{name}`");
+        match ServerName::try_from(name.as_str()) {
+            Ok(_) => Ok(Arc::from(name.as_str())),
+            Err(_) => Err(Fault::new(said())),
+        }
+    });
+    let roots = match tls.roots.is_absent() {
+        true => plan::Roots::System,
+        false => roots(cx, &tls.roots)?,
+    };
+    Some(plan::UpstreamTls { server_name: name, roots })
+}
+
+fn roots(cx: &mut Lower<'_>, written: &Written<String>) -> Option<plan::Roots> {
+    let (path, bytes, stamp) = cx.read("roots", written)?;
+    match pem::roots(&bytes) {
+        Ok(store) => Some(plan::Roots::File { path, stamp, loaded: Arc::new(store) }),
+        Err(error) => {
+            let said = format!("the file `{}` {error}", path.display());
+            cx.report(Diagnostic::error("certificate", said).at(written.span()));
+            None
+        }
+    }
+}

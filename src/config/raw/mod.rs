@@ -1,0 +1,92 @@
+//! What was written: one declaration per key, with its documentation, its default and an example.
+//!
+//! The reference and the JSON Schema are printed from these structs. `reload` beside a key says
+//! what a reload that changes it does: it applies at once, also to live sessions (`now`); to the
+//! next connection, request or handshake (`next`); it drains sessions whose part was removed
+//! (`drains`); or it waits for a new process (`restart`).
+
+mod listener;
+mod pool;
+mod process;
+mod relay;
+mod route;
+mod scalar;
+mod units;
+mod written;
+
+pub use listener::{Certificate, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion};
+pub use pool::{Backend, Balance, Health, Pool, Retry, UpstreamTls};
+pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
+pub use relay::{Relay, Validation};
+pub use route::{FieldChanges, Files, Redirect, Respond, Route};
+pub use scalar::{FieldTest, Number, Switch, TakesWebSockets};
+pub use units::{Percent, Rate, Size, Time, Wait};
+pub use written::{MANY, Many, Named, SHORT, Short, WRITTEN, Written};
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A configuration file.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+#[schemars(title = "tidegate configuration")]
+pub struct File {
+    /// Threads that carry connections, each with its own event loop. By default as many as the
+    /// process has processor cores.
+    #[schemars(example = 4, extend("x-reload" = "restart"))]
+    pub workers: Written<Number<1>>,
+    /// Files read as part of this one, by name or with `*` in the file's name, in the order of
+    /// their names; relative to this file's directory. Only the first file may include others,
+    /// and a table such as `[limits]` stands in one of them.
+    #[schemars(example = ["conf.d/*.toml"], extend("x-reload" = "now"))]
+    pub include: Written<Many<String>>,
+    /// Addresses that connections are accepted on, each under a name for logs and metrics.
+    pub listeners: Written<Named<Listener>>,
+    /// Groups of backends, each under the name by which routes speak of it.
+    pub pools: Written<Named<Pool>>,
+    /// Conditions to actions. A request takes the route with the exact host before one with the
+    /// longest wildcard before one for any host; then the exact path before a regex (in the
+    /// order they are written) before the longest prefix.
+    pub routes: Written<Vec<Written<Route>>>,
+    /// What the relay holds every session to, where its route does not say otherwise.
+    pub relay: Written<Relay>,
+    /// Limits of the whole process.
+    pub limits: Written<Limits>,
+    /// How a stop lets go of what is open.
+    pub drain: Written<Drain>,
+    /// How new configurations are taken.
+    pub reload: Written<Reload>,
+    /// The admin listener: `/metrics` for Prometheus, `/healthz` and `/readyz`. Off unless this
+    /// table is there.
+    pub admin: Written<Admin>,
+    /// The operator's unix socket. Off unless this table is there.
+    pub control: Written<Control>,
+    /// Logs, written to standard error.
+    pub log: Written<Log>,
+}
+
+impl Default for File {
+    fn default() -> File {
+        File {
+            workers: Written::ABSENT,
+            include: Written::ABSENT,
+            listeners: Written::ABSENT,
+            pools: Written::ABSENT,
+            routes: Written::ABSENT,
+            relay: Written::unless(Relay::default()),
+            limits: Written::unless(Limits::default()),
+            drain: Written::unless(Drain::default()),
+            reload: Written::unless(Reload::default()),
+            admin: Written::ABSENT,
+            control: Written::ABSENT,
+            log: Written::unless(Log::default()),
+        }
+    }
+}
+
+/// A default in seconds.
+const fn seconds(seconds: u64) -> Written<Time> {
+    Written::unless(Time(Duration::from_secs(seconds)))
+}

@@ -1,0 +1,159 @@
+//! What concerns the whole process: `[limits]`, `[drain]`, `[reload]`, `[admin]`, `[control]`,
+//! `[log]`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Number, Percent, Rate, Time, Wait, Written, seconds};
+
+/// Limits of the whole process.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Limits {
+    /// Client connections open at once; more are closed as they come. The system's limit of open
+    /// files (two per session) is usually reached before the default.
+    #[schemars(example = 100_000, extend("x-reload" = "next"))]
+    pub connections_max: Written<Number<1>>,
+    /// Client connections open at once from one IP address. Unlimited by default: behind one
+    /// address there may be a whole company (NAT), or a load balancer.
+    #[schemars(example = 200, extend("x-reload" = "next"))]
+    pub connections_per_address_max: Written<Number<1>>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections_max: Written::unless(Number(1_000_000)),
+            connections_per_address_max: Written::ABSENT,
+        }
+    }
+}
+
+/// How a stop lets go of what is open.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Drain {
+    /// From the signal until closing begins. `/readyz` fails at once and accepting goes on,
+    /// because a load balancer must hear of it first.
+    #[schemars(example = &"0s", extend("x-reload" = "now"))]
+    pub delay: Written<Wait>,
+    /// Closes are spread over this time, so that clients do not come back all at once.
+    #[schemars(example = &"1m", extend("x-reload" = "now"))]
+    pub window: Written<Wait>,
+    /// Hard stop, counted from the signal; at least `delay` and `window` together. The default
+    /// ends inside the 30 s that Kubernetes gives.
+    #[schemars(example = &"2m", extend("x-reload" = "now"))]
+    pub timeout: Written<Time>,
+    /// Closes per second at most; unlimited by default.
+    #[schemars(example = &"500/s", extend("x-reload" = "now"))]
+    pub rate_max: Written<Rate>,
+}
+
+impl Default for Drain {
+    fn default() -> Drain {
+        Drain {
+            delay: Written::unless(Wait(Duration::from_secs(5))),
+            window: Written::unless(Wait(Duration::from_secs(15))),
+            timeout: seconds(25),
+            rate_max: Written::ABSENT,
+        }
+    }
+}
+
+/// How new configurations are taken.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Reload {
+    /// Whether the files, certificates included, are watched. SIGHUP reloads in any case.
+    #[schemars(example = true, extend("x-reload" = "now"))]
+    pub watch: Written<bool>,
+    /// How long the files must be quiet before a watch reloads.
+    #[schemars(example = &"2s", extend("x-reload" = "now"))]
+    pub quiet: Written<Time>,
+    /// A reload that would end more than this share of the live sessions is refused unless it is
+    /// forced: half a file, cut at a table's border, is valid TOML.
+    #[schemars(example = &"50%", extend("x-reload" = "now"))]
+    pub drain_max: Written<Percent>,
+}
+
+impl Default for Reload {
+    fn default() -> Reload {
+        Reload {
+            watch: Written::unless(false),
+            quiet: Written::unless(Time(Duration::from_millis(500))),
+            drain_max: Written::unless(Percent(10)),
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Admin {
+    /// Where it listens. It has no password: keep it on loopback or in a private network.
+    #[schemars(example = &"10.0.0.1:9090", extend("x-reload" = "now"))]
+    pub address: Written<String>,
+}
+
+impl Default for Admin {
+    fn default() -> Admin {
+        Admin { address: Written::unless("127.0.0.1:9090".to_owned()) }
+    }
+}
+
+/// The operator's unix socket.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Control {
+    /// Its path; only its owner may connect.
+    #[schemars(example = &"tidegate.sock", extend("x-reload" = "now"))]
+    pub socket: Written<String>,
+}
+
+impl Default for Control {
+    fn default() -> Control {
+        Control { socket: Written::unless("/run/tidegate/control.sock".to_owned()) }
+    }
+}
+
+/// Logs.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Log {
+    /// What is logged: a level, or levels by room, as `tracing` filters are written.
+    #[schemars(example = &"info,tidegate::pool=debug", extend("x-reload" = "now"))]
+    pub filter: Written<String>,
+    /// How lines look. `auto`: `text` on a terminal, `json` otherwise.
+    #[schemars(example = &"json", extend("x-reload" = "restart"))]
+    pub format: Written<LogFormat>,
+    /// Whether each request has a line, and each session one at its open and one at its end.
+    #[schemars(example = false, extend("x-reload" = "now"))]
+    pub access: Written<bool>,
+    /// Lines that may wait to be written; more are dropped and counted, because no session waits
+    /// for a log.
+    #[schemars(example = 1024, extend("x-reload" = "restart"))]
+    pub queue_max: Written<Number<1>>,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log {
+            filter: Written::unless("info".to_owned()),
+            format: Written::unless(LogFormat::Auto),
+            access: Written::unless(true),
+            queue_max: Written::unless(Number(16_384)),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}

@@ -1,0 +1,260 @@
+//! Small values: whole numbers, switches, and those told apart by their kind.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{BoolDeserializer, I64Deserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// A whole number, at least `MIN`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Number<const MIN: u32>(pub u32);
+
+impl<'de, const MIN: u32> Deserialize<'de> for Number<MIN> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole<const MIN: u32>;
+
+        impl<const MIN: u32> Visitor<'_> for Whole<MIN> {
+            type Value = Number<MIN>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Number<MIN>, E> {
+                match u32::try_from(number) {
+                    Ok(fits) if fits >= MIN => Ok(Number(fits)),
+                    Ok(_) => Err(E::custom(format!("must be at least {MIN}, not: {number}"))),
+                    Err(_) => Err(E::custom(format!(
+                        "must be a whole number from {MIN} to {}, not: {number}",
+                        u32::MAX
+                    ))),
+                }
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Number<MIN>, E> {
+                let hint = match text.trim().parse::<u32>() {
+                    Ok(number) => format!("\nwrite it without quotes: `{number}`"),
+                    Err(_) => String::new(),
+                };
+                Err(E::custom(format!("must be a whole number, not a string: `{text}`{hint}")))
+            }
+        }
+        deserializer.deserialize_any(Whole)
+    }
+}
+
+impl<const MIN: u32> Serialize for Number<MIN> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<const MIN: u32> JsonSchema for Number<MIN> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("number_{MIN}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": u32::MAX })
+    }
+}
+
+/// A value, or `false`: the feature is off, also where a table above turns it on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Switch<T> {
+    /// `false`.
+    Off,
+    /// On, with this value.
+    On(T),
+}
+
+impl<T> Switch<T> {
+    /// The value, when it is on.
+    pub fn on(self) -> Option<T> {
+        match self {
+            Switch::Off => None,
+            Switch::On(value) => Some(value),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OrFalse<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OrFalse<T> {
+            type Value = Switch<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value with its unit, or false")
+            }
+
+            fn visit_bool<E: Error>(self, on: bool) -> Result<Switch<T>, E> {
+                if on {
+                    T::deserialize(BoolDeserializer::new(on)).map(Switch::On)
+                } else {
+                    Ok(Switch::Off)
+                }
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Switch<T>, E> {
+                T::deserialize(I64Deserializer::new(number)).map(Switch::On)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Switch<T>, E> {
+                T::deserialize(StrDeserializer::new(text)).map(Switch::On)
+            }
+        }
+        deserializer.deserialize_any(OrFalse(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Switch<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Switch::Off => false.serialize(serializer),
+            Switch::On(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Switch<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Switch_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [value, { "const": false }] })
+    }
+}
+
+/// Whether a route takes WebSockets: `true`, `false` or `"only"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TakesWebSockets {
+    /// Beside plain requests.
+    Yes,
+    /// Nothing else.
+    Only,
+    /// None.
+    No,
+}
+
+impl<'de> Deserialize<'de> for TakesWebSockets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Takes;
+
+        impl Visitor<'_> for Takes {
+            type Value = TakesWebSockets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or `\"only\"`")
+            }
+
+            fn visit_bool<E: Error>(self, takes: bool) -> Result<TakesWebSockets, E> {
+                Ok(if takes { TakesWebSockets::Yes } else { TakesWebSockets::No })
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<TakesWebSockets, E> {
+                match word {
+                    "only" => Ok(TakesWebSockets::Only),
+                    _ => {
+                        Err(E::custom(format!("must be true, false or `\"only\"`, not: `{word}`")))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_any(Takes)
+    }
+}
+
+impl Serialize for TakesWebSockets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            TakesWebSockets::Yes => true.serialize(serializer),
+            TakesWebSockets::No => false.serialize(serializer),
+            TakesWebSockets::Only => "only".serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for TakesWebSockets {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "websocket".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": [true, false, "only"] })
+    }
+}
+
+/// What a header field must be: `true` (present), `false` (absent), a value, or `"~ regex"`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FieldTest {
+    /// Present, or absent.
+    Present(bool),
+    /// This text.
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for FieldTest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Test;
+
+        impl Visitor<'_> for Test {
+            type Value = FieldTest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, a value or `\"~ regex\"`")
+            }
+
+            fn visit_bool<E: Error>(self, present: bool) -> Result<FieldTest, E> {
+                Ok(FieldTest::Present(present))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<FieldTest, E> {
+                Ok(FieldTest::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Test)
+    }
+}
+
+impl Serialize for FieldTest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FieldTest::Present(present) => present.serialize(serializer),
+            FieldTest::Text(text) => text.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for FieldTest {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "field_test".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["boolean", "string"] })
+    }
+}

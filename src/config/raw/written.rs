@@ -1,0 +1,293 @@
+//! A value, and where it was written; lists and named tables of such.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::report::{FileId, Span};
+
+/// The name by which [`Written`] asks `config::read` for its place.
+pub const WRITTEN: &str = "tidegate::Written";
+/// The name by which [`Many`] asks to see one value as a list of one.
+pub const MANY: &str = "tidegate::Many";
+/// The name by which [`Short`] asks to see a string as a table's first key.
+pub const SHORT: &str = "tidegate::Short";
+
+/// A value and where it was written.
+///
+/// A key that is not written has its default and no place, or is absent. A value of the wrong
+/// kind was reported when it was read; it has a place and no value, so that all that is wrong is
+/// found in one run and nothing is reported twice.
+#[derive(Clone, Debug)]
+pub struct Written<T> {
+    value: Option<T>,
+    span: Option<Span>,
+}
+
+impl<T> Written<T> {
+    /// Not written, without a default.
+    pub const ABSENT: Written<T> = Written { value: None, span: None };
+
+    /// What holds when the key is not written.
+    pub const fn unless(value: T) -> Written<T> {
+        Written { value: Some(value), span: None }
+    }
+
+    /// The value, written or by default; `None` when absent, or reported as faulty.
+    pub const fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+
+    /// Where it was written; `None` when it was not.
+    pub const fn span(&self) -> Option<Span> {
+        self.span
+    }
+
+    /// Whether it was written, well or badly.
+    pub const fn is_written(&self) -> bool {
+        self.span.is_some()
+    }
+
+    /// Neither written nor given by default.
+    pub const fn is_absent(&self) -> bool {
+        self.value.is_none() && self.span.is_none()
+    }
+
+    /// Written, but faulty, which was reported.
+    pub const fn is_faulty(&self) -> bool {
+        self.value.is_none() && self.span.is_some()
+    }
+
+    /// The value and its place, when it was written well.
+    pub fn written(&self) -> Option<(&T, Span)> {
+        Some((self.value.as_ref()?, self.span?))
+    }
+
+    /// The value without its place.
+    pub fn into_value(self) -> Option<T> {
+        self.value
+    }
+
+    /// This one when it was written, else the other.
+    pub fn or<'a>(&'a self, other: &'a Written<T>) -> &'a Written<T> {
+        if self.is_written() { self } else { other }
+    }
+}
+
+impl<T: Default> Written<T> {
+    /// The value, made when there is none.
+    pub fn value_or_default(&mut self) -> &mut T {
+        self.value.get_or_insert_default()
+    }
+}
+
+impl<T> Default for Written<T> {
+    fn default() -> Written<T> {
+        Written::ABSENT
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Place<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Place<T> {
+            type Value = Written<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value and its place")
+            }
+
+            /// File, start and end come first; then the value, or nothing when it was faulty.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Written<T>, A::Error> {
+                let mut number = || parts.next_element::<u32>().map(Option::unwrap_or_default);
+                let (file, start, end) = (number()?, number()?, number()?);
+                let span = Span { file: FileId::from_index(file), start, end };
+                Ok(Written { value: parts.next_element()?, span: Some(span) })
+            }
+        }
+        deserializer.deserialize_tuple_struct(WRITTEN, 4, Place(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Written<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Written<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug)]
+pub struct Many<T>(pub Vec<Written<T>>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_tuple_struct(MANY, 0, ListVisitor(PhantomData)).map(Many)
+    }
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = Vec<Written<T>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one value or a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(element) = list.next_element()? {
+            found.push(element);
+        }
+        Ok(found)
+    }
+}
+
+impl<T: Serialize> Serialize for Many<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Many<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Many_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// A table, or a string that stands for its first key.
+#[derive(Clone, Debug)]
+pub struct Short<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Short<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = Short<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a table")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                inner: D,
+            ) -> Result<Short<T>, D::Error> {
+                T::deserialize(inner).map(Short)
+            }
+        }
+        deserializer.deserialize_newtype_struct(SHORT, Either(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Short<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Short<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Short_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [{ "type": "string" }, table] })
+    }
+}
+
+/// Values by names of the writer's choice, in the order they were written.
+#[derive(Clone, Debug)]
+pub struct Named<T>(pub Vec<(Written<String>, Written<T>)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Named<T> {
+        Named(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Named<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named<T>, A::Error> {
+                let mut found = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    found.push(entry);
+                }
+                Ok(Named(found))
+            }
+        }
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Named<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<T>();
+        json_schema!({ "type": "object", "additionalProperties": value })
+    }
+}

@@ -1,0 +1,52 @@
+use super::*;
+
+use std::path::PathBuf;
+
+use crate::report::Colour;
+
+/// Writes the golden files anew instead of comparing them.
+const BLESS: &str = "TIDEGATE_BLESS";
+
+fn nothing(_: &str) -> Option<String> {
+    None
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Compares `text` with a committed file, or writes it.
+fn golden(path: &Path, text: &str) {
+    if std::env::var_os(BLESS).is_some() {
+        fs::write(path, text).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    let shown = path.strip_prefix(root()).unwrap().display();
+    assert!(expected == text, "{shown} differs; {BLESS}=1 writes it anew:\n{text}");
+}
+
+/// What is said of `text`, warnings included; `Ok` when it is taken.
+fn said(path: &str, text: &str) -> Result<String, String> {
+    match load_text(Path::new(path), text, &nothing) {
+        Ok(loaded) => Ok(loaded.warnings.text(&loaded.sources, Colour::Plain)),
+        Err(refused) => Err(refused.report.text(&refused.sources, Colour::Plain)),
+    }
+}
+
+#[test]
+fn bad_files_are_answered_as_written_in_their_golden_files() {
+    let dir = root().join("tests/config");
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    cases.sort();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let text = fs::read_to_string(&case).unwrap();
+        let name = case.file_name().unwrap().to_str().unwrap();
+        // A bare name, so that the answer does not depend on where the sources lie.
+        let answer = said(name, &text).unwrap_or_else(|refused| refused);
+        golden(&case.with_extension("txt"), &answer);
+    }
+}

@@ -108,19 +108,22 @@ pub fn live() -> usize {
 
 /// Turns the wheel while sessions live; one task per worker, no timer per session.
 async fn turn() {
-    loop {
+    let _turning = Turning;
+    while live() > 0 {
         tokio::time::sleep(TICK).await;
         let now = clock::now();
         // One at a time: a waker must not run while the slab is borrowed.
         while let Some(waker) = with(|local| local.due(now)) {
             waker.wake();
         }
-        let over = with(|local| {
-            local.turning = local.live() > 0;
-            !local.turning
-        });
-        if over {
-            return;
-        }
+    }
+}
+
+/// However the task ends, with its runtime too, the next session starts another.
+struct Turning;
+
+impl Drop for Turning {
+    fn drop(&mut self) {
+        let _ = LOCAL.try_with(|local| local.borrow_mut().turning = false);
     }
 }

@@ -1,0 +1,178 @@
+//! One side's connection: its transport, and what could not go on at once.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::base::socket::Socket;
+use crate::end::Loss;
+use crate::tls::Transport;
+
+use super::spill::Spill;
+
+/// What a read gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Read {
+    /// So many bytes.
+    Bytes(usize),
+    /// The end of the stream.
+    End(Loss),
+}
+
+/// A side's connection. Dropping it closes it.
+pub struct Leg {
+    transport: Transport,
+    /// What was read from it and is not done with.
+    held: Spill,
+    /// What is to be written to it and did not go out at once.
+    tail: Spill,
+    /// Bytes its transport took so far.
+    sent: u64,
+    /// What is held can be judged only with more bytes behind it.
+    undecided: bool,
+    finish: Finish,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Finish {
+    No,
+    /// When all is sent.
+    Wanted,
+    Done,
+}
+
+impl Leg {
+    /// A connection, and the bytes that were read from it already.
+    pub fn new(transport: Transport, early: Vec<u8>) -> Leg {
+        Leg {
+            transport,
+            held: Spill::of(early),
+            tail: Spill::default(),
+            sent: 0,
+            undecided: false,
+            finish: Finish::No,
+        }
+    }
+
+    /// Reads behind what is held, which is copied to the front of `buffer`; says how many bytes
+    /// there are in all.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+        bytes: usize,
+    ) -> Poll<Read> {
+        let held = self.held.bytes().len();
+        buffer[..held].copy_from_slice(self.held.bytes());
+        let mut room = ReadBuf::new(&mut buffer[held..held + bytes]);
+        let read = match ready!(Pin::new(&mut self.transport).poll_read(cx, &mut room)) {
+            Ok(()) if room.filled().is_empty() => Read::End(Loss::Eof),
+            Ok(()) => {
+                let read = room.filled().len();
+                self.held = Spill::default();
+                Read::Bytes(held + read)
+            }
+            // TLS cut short: no close_notify came, but no reset either.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Read::End(Loss::Eof),
+            Err(_) => Read::End(Loss::Reset),
+        };
+        Poll::Ready(read)
+    }
+
+    /// What is held, if it can be judged as it is.
+    pub(super) fn take_held(&mut self) -> Option<Vec<u8>> {
+        (!self.undecided && !self.held.is_empty()).then(|| self.held.take())
+    }
+
+    /// Keeps what is not done with for the next time; `undecided` when it needs more behind it.
+    pub(super) fn hold(&mut self, rest: &[u8], undecided: bool) {
+        self.held.push(rest);
+        self.undecided = undecided;
+    }
+
+    /// Sends these bytes behind all that went before; keeps what does not go out at once.
+    ///
+    /// # Errors
+    /// The transport's; then nothing more can be sent.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while self.tail.is_empty() && !rest.is_empty() {
+            match self.poll_write(cx, rest) {
+                Poll::Ready(sent) => rest = &rest[sent?..],
+                Poll::Pending => break,
+            }
+        }
+        self.tail.push(rest);
+        Ok(())
+    }
+
+    /// Sends what was kept, and the stream's end after it when that is wanted.
+    ///
+    /// # Errors
+    /// The transport's; then nothing more can be sent.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut tail = std::mem::take(&mut self.tail);
+        let drained = tail.poll_drain(|bytes| self.poll_write(cx, bytes));
+        self.tail = tail;
+        ready!(drained)?;
+        if !self.transport.is_flushed() {
+            ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        }
+        if self.finish == Finish::Wanted {
+            ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
+            self.finish = Finish::Done;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Half-closes, when all is sent: [`Leg::poll_drain`] does it.
+    pub(super) fn finish(&mut self) {
+        if self.finish == Finish::No {
+            self.finish = Finish::Wanted;
+        }
+    }
+
+    /// Forgets what could not be sent: nobody will read it.
+    pub(super) fn give_up(&mut self) {
+        self.tail = Spill::default();
+        self.finish = Finish::Done;
+    }
+
+    /// Closes; with a reset when told so, or when bytes are lost by it, which an orderly end would
+    /// hide.
+    pub(super) fn close(self, reset: bool) {
+        if reset || !self.is_clear() {
+            self.transport.reset_on_drop();
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finish == Finish::Done
+    }
+
+    /// Whether all was sent that was to be.
+    pub(super) fn is_clear(&self) -> bool {
+        self.tail.is_empty() && self.transport.is_flushed()
+    }
+
+    /// Bytes its transport took so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// The socket at the bottom.
+    pub fn socket(&self) -> &Socket {
+        self.transport.socket()
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = ready!(Pin::new(&mut self.transport).poll_write(cx, bytes))?;
+        if sent == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.sent += sent as u64;
+        Poll::Ready(Ok(sent))
+    }
+}

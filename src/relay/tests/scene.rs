@@ -1,0 +1,224 @@
+//! A session between two sockets the test holds the far ends of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+
+use super::super::{Leg, Outcome, Relay, Tally, Terms};
+use crate::base::clock;
+use crate::base::id::SessionId;
+use crate::base::side::Side;
+use crate::base::socket::Socket;
+use crate::base::task;
+use crate::config::plan::{Rules, Validation};
+use crate::end::{CloseCodes, End};
+use crate::observe::metrics::{Metrics, RouteCells};
+use crate::registry::{self, Facts};
+use crate::tls::Transport;
+use crate::wire::frame::{Allowed, unmask};
+
+/// Longest wait for anything in these tests.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+
+/// Rules with nothing on; tests switch on what they are about.
+pub fn rules() -> Rules {
+    Rules {
+        validation: Validation::Strict,
+        message_bytes_max: None,
+        frame_bytes_max: None,
+        idle_timeout: None,
+        ping_interval: None,
+        pong_timeout: Duration::from_millis(400),
+        max_lifetime: None,
+        max_lifetime_jitter_percent: 0,
+        close_timeout: Duration::from_millis(600),
+        close_codes: CloseCodes::default(),
+    }
+}
+
+/// A frame as `from` sends it.
+pub fn frame(from: Side, first: u8, payload: &[u8]) -> Vec<u8> {
+    let masked = if from == Side::Client { 0x80 } else { 0 };
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ 0..126 => bytes.push(masked | short as u8),
+        middle @ 126..65_536 => {
+            bytes.push(masked | 126);
+            bytes.extend((middle as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(masked | 127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    if from == Side::Client {
+        bytes.extend(MASK);
+    }
+    let start = bytes.len();
+    bytes.extend(payload);
+    if from == Side::Client {
+        unmask(&mut bytes[start..], MASK, 0);
+    }
+    bytes
+}
+
+pub fn text(from: Side, payload: &str) -> Vec<u8> {
+    frame(from, 0x81, payload.as_bytes())
+}
+
+pub fn close(from: Side, code: u16, reason: &str) -> Vec<u8> {
+    frame(from, 0x88, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// The far end of a leg.
+pub struct Far(pub TcpStream);
+
+impl Far {
+    pub async fn send(&mut self, bytes: &[u8]) {
+        tokio::time::timeout(PATIENCE, self.0.write_all(bytes)).await.unwrap().unwrap();
+    }
+
+    pub async fn expect(&mut self, bytes: &[u8]) {
+        let mut got = vec![0; bytes.len()];
+        let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut got)).await;
+        read.expect("in time").expect("more bytes");
+        assert_eq!(got, bytes);
+    }
+
+    /// The next frame: its first byte and its payload, unmasked; none at the stream's end.
+    pub async fn try_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut head = [0; 2];
+        let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut head)).await;
+        read.expect("in time").ok()?;
+        let mut mask = [0; 4];
+        if head[1] & 0x80 != 0 {
+            self.0.read_exact(&mut mask).await.unwrap();
+        }
+        let mut payload = vec![0; usize::from(head[1] & 0x7f)];
+        assert!(payload.len() < 126, "tests ask for short frames only");
+        self.0.read_exact(&mut payload).await.unwrap();
+        unmask(&mut payload, mask, 0);
+        Some((head[0], payload))
+    }
+
+    /// The next frame is a Close with this code; and it is masked just where it must be.
+    pub async fn expect_close(&mut self, code: u16) {
+        let (first, payload) = self.try_frame().await.expect("a frame");
+        assert_eq!(first, 0x88, "a Close, not {payload:?}");
+        assert_eq!(u16::from_be_bytes([payload[0], payload[1]]), code);
+    }
+
+    /// Everything up to the stream's end; whether that was orderly.
+    pub async fn rest(&mut self) -> (Vec<u8>, bool) {
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut rest)).await;
+        let orderly = read.expect("in time").is_ok();
+        (rest, orderly)
+    }
+
+    pub async fn expect_end(&mut self) {
+        assert_eq!(self.rest().await, (Vec::new(), true));
+    }
+}
+
+/// A session, its far ends, and how it will have ended.
+pub struct Scene {
+    pub client: Far,
+    pub upstream: Far,
+    pub id: SessionId,
+    pub cells: Arc<RouteCells>,
+    pub outcome: oneshot::Receiver<Outcome>,
+}
+
+/// How a session ended.
+pub async fn ended(outcome: oneshot::Receiver<Outcome>) -> (End, Tally) {
+    match tokio::time::timeout(PATIENCE, outcome).await.expect("in time").unwrap() {
+        Outcome::Ended(end, tally) => (end, tally),
+        Outcome::Parted(_) => panic!("parted"),
+    }
+}
+
+impl Scene {
+    pub async fn new(rules: Rules) -> Scene {
+        Scene::with(rules, Allowed::NOTHING, [None, None]).await
+    }
+
+    /// With these sizes of the kernel's buffers on the relay's sockets.
+    pub async fn tiny(rules: Rules) -> Scene {
+        Scene::with(rules, Allowed::NOTHING, [Some(4096); 2]).await
+    }
+
+    pub async fn with(rules: Rules, allowed: Allowed, buffers: [Option<u32>; 2]) -> Scene {
+        let (client, near_client) = pair(buffers[0]).await;
+        let (upstream, near_upstream) = pair(buffers[1]).await;
+        let metrics = Metrics::new(1);
+        let cells = metrics.route(&"/chat".into());
+        let seat = registry::enter(Facts {
+            listener: "http".into(),
+            route: "/chat".into(),
+            pool: "chat".into(),
+            backend: "b".into(),
+            client: None,
+            opened: clock::now(),
+        });
+        let seat = seat.unwrap();
+        let id = seat.id();
+        let terms = Terms { rules: Arc::new(rules), allowed, seat, cells: Arc::clone(&cells) };
+        let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
+        let (told, outcome) = oneshot::channel();
+        task::spawn("relay", async move { drop(told.send(relay.await)) });
+        Scene { client: Far(client), upstream: Far(upstream), id, cells, outcome }
+    }
+
+    /// The side's half of its connection ends.
+    pub async fn hang_up(&mut self, side: Side) {
+        let Far(far) = if side == Side::Client { &mut self.client } else { &mut self.upstream };
+        far.shutdown().await.unwrap();
+    }
+
+    pub async fn outcome(&mut self) -> Outcome {
+        tokio::time::timeout(PATIENCE, &mut self.outcome).await.expect("in time").unwrap()
+    }
+
+    pub async fn ended(mut self) -> (End, Tally) {
+        let outcome = std::mem::replace(&mut self.outcome, oneshot::channel().1);
+        ended(outcome).await
+    }
+}
+
+fn leg(near: TcpStream) -> Leg {
+    Leg::new(Transport::from(Socket::Tcp(near)), Vec::new())
+}
+
+/// A connected pair, the test's end first.
+async fn pair(buffer: Option<u32>) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpSocket::new_v4().unwrap();
+    if let Some(bytes) = buffer {
+        near.set_send_buffer_size(bytes).unwrap();
+        near.set_recv_buffer_size(bytes).unwrap();
+    }
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(near.connect(address), listener.accept());
+    let (near, far) = (near.unwrap(), far.unwrap().0);
+    near.set_nodelay(true).unwrap();
+    far.set_nodelay(true).unwrap();
+    (far, near)
+}
+
+/// Runs a test on a runtime like a worker's, and sees that no session is left.
+pub fn run(test: impl AsyncFnOnce()) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build_local(Default::default()).unwrap();
+    runtime.block_on(async {
+        test().await;
+        while registry::live() > 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+}

@@ -5,6 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
+use hyper_util::client::legacy::Error;
+
+use super::clients::dial_error;
+use crate::pool::{DialError, Fault};
 
 /// An action that came to nothing; nothing of an answer was sent.
 #[derive(Debug)]
@@ -21,9 +25,9 @@ pub enum Failure {
         retry_after: Duration,
     },
     /// The backend could not be reached within `connect_timeout`.
-    Dial(hyper_util::client::legacy::Error),
+    Dial(Error),
     /// The backend closed, or answered what cannot be read, before the answer's head was complete.
-    Broken(hyper_util::client::legacy::Error),
+    Broken(Error),
     /// The backend did not answer within `response_timeout`.
     Silent,
     /// The client stopped sending the body for `response_timeout`.
@@ -40,9 +44,34 @@ impl Failure {
             Failure::NoFile => StatusCode::NOT_FOUND,
             Failure::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Failure::NoBackend { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Dial(error)
+                if matches!(dial_error(error), Some(DialError::Timeout { .. })) =>
+            {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Failure::Dial(_) | Failure::Broken(_) | Failure::Unasked => StatusCode::BAD_GATEWAY,
             Failure::Silent => StatusCode::GATEWAY_TIMEOUT,
             Failure::Stalled => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// Whether the backend is to blame, for its health.
+    pub(super) fn is_backends_fault(&self) -> bool {
+        match self {
+            Failure::Dial(error) => {
+                dial_error(error).is_some_and(|error| error.fault() == Fault::Backend)
+            }
+            Failure::Broken(_) | Failure::Silent | Failure::Unasked => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another backend may do better, where nothing was sent yet.
+    pub(super) fn is_worth_another(&self) -> bool {
+        match self {
+            Failure::Dial(error) => dial_error(error).is_none_or(DialError::retryable),
+            Failure::Broken(_) => true,
+            _ => false,
         }
     }
 

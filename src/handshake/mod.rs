@@ -2,3 +2,22 @@
 //!
 //! **In:** a request and a pool. **Out:** an upstream that has answered a checked 101, or the
 //! answer to give instead. **Never here:** frames.
+//!
+//! [`is_asked`] tells a handshake from other requests, [`WsRequest::check`] finds it right in form,
+//! [`connect`] makes it an [`Upstream`]; nothing of the client's beyond this one head reaches a
+//! backend before its 101 was verified.
+
+mod candidate;
+mod connect;
+mod failure;
+mod origin;
+mod refusal;
+mod request;
+mod verify;
+
+pub use candidate::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Upstream};
+pub use connect::{Answered, Connected, connect};
+pub use failure::Failure;
+pub use refusal::Refusal;
+pub use request::{WsRequest, is_asked};
+pub use verify::{Agreed, BadAnswer};

@@ -1,5 +1,136 @@
 //! The snapshot in force: built aside from a plan, swapped whole.
 //!
 //! **In:** a plan and the snapshot before. **Out:** an immutable snapshot that reuses what is
-//! equal.
+//! equal, and what a change of snapshots means for those who live.
 //! **Never here:** a change after it was built; sockets of clients.
+
+mod build;
+mod diff;
+
+pub use build::{BuildError, build};
+pub use diff::{Changes, diff};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+
+use crate::action::Files;
+use crate::config::plan::{Address, Listener, Plan, Redirect, Respond, Route, Rules};
+use crate::observe::metrics::{ListenerCells, RouteCells};
+use crate::pool::Pool;
+use crate::router::Router;
+use crate::tls::Acceptor;
+
+/// Everything a request is served by. Nobody keeps one longer than a request: sessions keep their
+/// rules and their lease, so that a reload can neither hold memory hostage nor cut a wire.
+pub struct Snapshot {
+    /// Counted from 1; each snapshot built on another is one more.
+    pub generation: u64,
+    /// What it was built from.
+    pub plan: Arc<Plan>,
+    /// Finds an index into `routes`.
+    pub router: Router,
+    /// In the plan's order.
+    pub routes: Vec<Arc<LiveRoute>>,
+    /// By name.
+    pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
+    /// By address, which is a listener's identity.
+    pub listeners: BTreeMap<Address, Arc<LiveListener>>,
+    _alive: Alive,
+}
+
+/// A route and what it needs at work. The same `Arc` as before where nothing about it changed.
+pub struct LiveRoute {
+    /// What was planned.
+    pub plan: Arc<Route>,
+    /// One `Arc` for all routes, and all snapshots in a row, whose rules are equal.
+    pub rules: Arc<Rules>,
+    /// What is done.
+    pub action: LiveAction,
+    /// The route's counts; they outlive a reload with its identity.
+    pub cells: Arc<RouteCells>,
+}
+
+/// A route's action, with its machine.
+pub enum LiveAction {
+    /// Requests and WebSockets go to a pool.
+    Pool {
+        /// Where to.
+        pool: Arc<Pool>,
+        /// Whether the route's prefix is cut from the path.
+        strip_prefix: bool,
+        /// Host sent upstream: the client's when `None`.
+        host: Option<HeaderValue>,
+    },
+    /// Files from a directory.
+    Files {
+        /// The directory.
+        files: Files,
+        /// Whether the route's prefix is cut from the path.
+        strip_prefix: bool,
+    },
+    /// A redirect.
+    Redirect(Redirect),
+    /// A fixed response.
+    Respond(Respond),
+}
+
+/// A listener and what it needs at work.
+pub struct LiveListener {
+    /// What was planned.
+    pub plan: Arc<Listener>,
+    /// TLS, when it speaks TLS; the same `Arc` as before where its TLS did not change.
+    pub acceptor: Option<Arc<Acceptor>>,
+    /// The listener's counts.
+    pub cells: Arc<ListenerCells>,
+}
+
+/// Counts a snapshot from its building to its drop.
+struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    fn new(count: Arc<AtomicUsize>) -> Alive {
+        count.fetch_add(1, Ordering::Relaxed);
+        Alive(count)
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Snapshot {
+    /// Snapshots in memory that were built in a row with this one, itself included.
+    pub fn alive(&self) -> usize {
+        self._alive.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The snapshot in force.
+pub struct Live(ArcSwap<Snapshot>);
+
+impl Live {
+    /// Begins with the first snapshot.
+    pub fn new(first: Arc<Snapshot>) -> Live {
+        Live(ArcSwap::new(first))
+    }
+
+    /// The snapshot in force at this moment.
+    pub fn now(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Puts another in force and gives back the one before, to be compared and dropped where
+    /// nobody waits for it.
+    pub fn swap(&self, next: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.0.swap(next)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -44,6 +44,19 @@ pub enum PathPattern {
     Regex(regex::Regex),
 }
 
+impl PathPattern {
+    /// What `strip_prefix` cuts from a path; a regex has nothing to cut.
+    pub fn prefix(&self) -> Option<&str> {
+        match self {
+            PathPattern::Exact(prefix) => Some(prefix),
+            PathPattern::Segment { prefix, .. } | PathPattern::Textual { prefix, .. } => {
+                Some(prefix)
+            }
+            PathPattern::Regex(_) => None,
+        }
+    }
+}
+
 impl PartialEq for PathPattern {
     fn eq(&self, other: &PathPattern) -> bool {
         self.to_string() == other.to_string()

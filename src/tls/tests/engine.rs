@@ -1,4 +1,5 @@
 use bytes::BufMut;
+use rustls::sign::SingleCertAndKey;
 use rustls::{AlertDescription, ClientConnection, Error, InvalidMessage};
 use std::io::{Read, Write};
 
@@ -204,6 +205,40 @@ fn a_client_hello_in_many_records_is_taken_and_sealing_meanwhile_refused() {
         pair.client_hears().unwrap();
         pair.greet(1);
     }
+}
+
+#[test]
+fn sealing_between_the_pieces_of_a_handshake_message_disturbs_neither() {
+    // A client's Finished in two records: in TLS 1.3 a server may write before it has it whole.
+    // Ours does not, but a client may cut its messages after the handshake the same way.
+    let made = certificate(&["a.example"]);
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&made.plan.loaded))));
+    config.send_half_rtt_data = true;
+    let mut trusting = client(&made, &[&TLS13]);
+    trusting.max_fragment_size = Some(32);
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut pair = Pair {
+        engine: Engine::new(Arc::new(config)).unwrap(),
+        client: ClientConnection::new(Arc::new(trusting), name).unwrap(),
+    };
+    let hello = pair.client_sends();
+    feed(&mut pair.engine, &hello, usize::MAX, 0).unwrap();
+    pair.client_hears().unwrap();
+    let finished = pair.client_sends();
+    let (front, back) = finished.split_at(finished.len() - 20);
+    feed(&mut pair.engine, front, usize::MAX, 0).unwrap();
+    assert!(pair.engine.is_handshaking() && pair.engine.held().len() > 40);
+    let sealed = pair.seal(b"early").unwrap();
+    assert_eq!(pair.client_reads(&sealed), b"early");
+    feed(&mut pair.engine, back, usize::MAX, 0).unwrap();
+    assert!(!pair.engine.is_handshaking());
+    pair.client_hears().unwrap();
+    let sealed = pair.seal(b"late").unwrap();
+    assert_eq!(pair.client_reads(&sealed), b"late");
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! The worker's HTTP clients, one per pool: they keep connections to backends between requests.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::loan::Loan;
+use crate::base::task::Tracked;
+use crate::pool::{DialError, Pool};
+use crate::tls::Transport;
+
+pub(super) type Client = legacy::Client<Dial, Loan>;
+
+thread_local! {
+    /// By the pool's address, which is not used anew while the `Weak` beside it is held.
+    static CLIENTS: RefCell<HashMap<*const Pool, (Weak<Pool>, Client)>> = RefCell::default();
+}
+
+/// The client for a pool on this worker. Those of pools that are gone are dropped, idle
+/// connections and all, when one for a new pool is made: after a reload.
+pub(super) fn client(pool: &Arc<Pool>) -> Client {
+    CLIENTS.with_borrow_mut(|clients| {
+        if let Some((_, client)) = clients.get(&Arc::as_ptr(pool)) {
+            return client.clone();
+        }
+        clients.retain(|_, (pool, _)| pool.strong_count() > 0);
+        let client = build(pool);
+        clients.insert(Arc::as_ptr(pool), (Arc::downgrade(pool), client.clone()));
+        client
+    })
+}
+
+/// Closes this worker's idle connections to backends; a request under way keeps its own.
+pub fn close_idle() {
+    CLIENTS.with_borrow_mut(HashMap::clear);
+}
+
+fn build(pool: &Arc<Pool>) -> Client {
+    let plan = pool.plan();
+    legacy::Client::builder(Tracked)
+        .pool_max_idle_per_host(plan.keep_alive_max)
+        .pool_idle_timeout(plan.keep_alive_timeout)
+        .pool_timer(TokioTimer::new())
+        .http1_max_headers(super::ANSWER_HEADERS_MAX)
+        .http1_max_buf_size(super::ANSWER_HEAD_BYTES_MAX)
+        // The client's Host goes on, or the route's.
+        .set_host(false)
+        .build(Dial { pool: Arc::downgrade(pool) })
+}
+
+/// A target as [`Dial`] understands it: the backend's place in its pool stands for the authority.
+pub(super) fn target(backend: usize, asked: &Uri) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Authority::try_from(backend.to_string()).ok();
+    let root = || PathAndQuery::from_static("/");
+    parts.path_and_query = Some(asked.path_and_query().cloned().unwrap_or_else(root));
+    // cannot fail: a number is an authority, and all three parts are there.
+    Uri::from_parts(parts).expect("a number is an authority")
+}
+
+/// Dials the pool's backend of that number.
+#[derive(Clone)]
+pub(super) struct Dial {
+    /// Weak, or an idle connection would keep a pool that a reload has removed.
+    pool: Weak<Pool>,
+}
+
+impl tower_service::Service<Uri> for Dial {
+    type Response = TokioIo<Transport>;
+    type Error = DialFailure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialFailure>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DialFailure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            let pool = pool.upgrade().ok_or(DialFailure::Gone)?;
+            let number = target.host().and_then(|number| number.parse::<usize>().ok());
+            let backend = number.and_then(|number| pool.backends().get(number));
+            let dialled = pool.dial(backend.ok_or(DialFailure::Gone)?).await;
+            dialled.map(TokioIo::new).map_err(DialFailure::Dial)
+        })
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum DialFailure {
+    /// A reload has removed the pool meanwhile.
+    Gone,
+    /// The backend could not be reached.
+    Dial(DialError),
+}
+
+impl fmt::Display for DialFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DialFailure::Gone => f.write_str("the pool was removed"),
+            DialFailure::Dial(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DialFailure {}
+
+/// What the pool said of a failed dial, which the client of `hyper_util` has wrapped.
+pub(super) fn dial_error(error: &legacy::Error) -> Option<&DialError> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        match error.downcast_ref::<DialFailure>() {
+            Some(DialFailure::Dial(error)) => return Some(error),
+            Some(DialFailure::Gone) => return None,
+            None => source = error.source(),
+        }
+    }
+    None
+}
+
+impl Connection for Transport {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}

@@ -1,0 +1,160 @@
+//! A plain request to a pool: bodies stream both ways, nothing is gathered.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, Version};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Error;
+
+use super::clients::{self, Client};
+use super::failure::Failure;
+use super::loan::Loan;
+use crate::base::body::{Body, BoxError};
+use crate::base::clock;
+use crate::pool::{Ask, Kind, Lease, Pool};
+
+/// What came of a request, and who was asked last.
+pub struct Forwarded {
+    /// The address of the backend that answered, or was tried last.
+    pub backend: Option<Arc<str>>,
+    /// Its answer, which streams; or why there is none.
+    pub answer: Result<Response<Body>, Failure>,
+}
+
+/// Sends a request whose head is already the one that goes upstream, target included.
+///
+/// Another backend is tried while nothing was sent: a failed dial always, a connection that breaks
+/// before the answer only for a method that may be repeated (RFC 9110 §9.2.2); a body only while
+/// nobody has begun to read it; all within the pool's retry budget.
+pub async fn forward(pool: &Arc<Pool>, head: Parts, body: Body) -> Forwarded {
+    let client = clients::client(pool);
+    let loan = Loan::new(body, clock::now());
+    let mut attempts = Attempts { pool, client, loan, head, tried: Vec::new(), asked: None };
+    let answer = attempts.run().await;
+    Forwarded { backend: attempts.asked, answer }
+}
+
+struct Attempts<'a> {
+    pool: &'a Arc<Pool>,
+    client: Client,
+    loan: Loan,
+    head: Parts,
+    /// Those that could not be reached.
+    tried: Vec<Arc<str>>,
+    /// The one asked last.
+    asked: Option<Arc<str>>,
+}
+
+impl Attempts<'_> {
+    async fn run(&mut self) -> Result<Response<Body>, Failure> {
+        let mut last = None;
+        let mut attempts = 0;
+        loop {
+            let lease = match self.lease() {
+                Ok(lease) => lease,
+                Err(none) => return Err(last.unwrap_or(none)),
+            };
+            self.asked = Some(Arc::clone(lease.backend().address()));
+            let failure = match self.attempt(&lease).await {
+                Ok(answer) => return accept(answer, lease),
+                Err(failure) => failure,
+            };
+            attempts += 1;
+            let now = clock::now();
+            if failure.is_backends_fault() {
+                lease.backend().failed(now);
+            }
+            if !self.may_repeat(&failure) || !self.pool.may_retry(now, attempts) {
+                return Err(failure);
+            }
+            // A kept connection may break though its backend is well; one that cannot be dialled
+            // is not.
+            if matches!(failure, Failure::Dial(_)) {
+                self.tried.push(Arc::clone(lease.backend().address()));
+            }
+            last = Some(failure);
+        }
+    }
+
+    fn lease(&self) -> Result<Lease, Failure> {
+        let ask = Ask { now: clock::now(), kind: Kind::Request, tried: &self.tried };
+        self.pool.lease(&ask).map_err(|none| Failure::NoBackend { retry_after: none.retry_after })
+    }
+
+    async fn attempt(&self, lease: &Lease) -> Result<Response<Incoming>, Failure> {
+        let limit = self.pool.plan().response_timeout;
+        let started = clock::now();
+        let mut request = Request::from_parts(self.head.clone(), self.loan.clone());
+        let mut backends = self.pool.backends().iter();
+        let number = backends.position(|one| Arc::ptr_eq(one, lease.backend()));
+        *request.uri_mut() = clients::target(number.unwrap_or(usize::MAX), &self.head.uri);
+        *request.version_mut() = Version::HTTP_11;
+        let mut answer = pin!(self.client.request(request));
+        loop {
+            let due = self.loan.moved().max(started).after(limit);
+            match tokio::time::timeout(due.since(clock::now()), &mut answer).await {
+                Ok(answer) => return answer.map_err(why),
+                // The body has moved on meanwhile.
+                Err(_) if clock::now() < self.loan.moved().after(limit) => {}
+                Err(_) if self.loan.is_client_awaited() => return Err(Failure::Stalled),
+                Err(_) => return Err(Failure::Silent),
+            }
+        }
+    }
+
+    fn may_repeat(&self, failure: &Failure) -> bool {
+        let was_sent = !matches!(failure, Failure::Dial(_));
+        let may = !was_sent || self.head.method.is_idempotent();
+        may && failure.is_worth_another() && !self.loan.is_begun()
+    }
+}
+
+fn why(error: Error) -> Failure {
+    if error.is_connect() { Failure::Dial(error) } else { Failure::Broken(error) }
+}
+
+fn accept(answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>, Failure> {
+    let now = clock::now();
+    match answer.status().as_u16() {
+        101 => {
+            lease.backend().failed(now);
+            return Err(Failure::Unasked);
+        }
+        // It, or what stands behind it, is not there; or not for this one path only.
+        502..=504 => {}
+        _ => lease.backend().succeeded(now),
+    }
+    Ok(answer.map(|body| Leased { body, _lease: lease }.boxed_unsync()))
+}
+
+/// An answer's body, which keeps the lease until it has ended.
+struct Leased {
+    body: Incoming,
+    _lease: Lease,
+}
+
+impl http_body::Body for Leased {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

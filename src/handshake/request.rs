@@ -1,0 +1,184 @@
+//! The client's side of the opening handshake (RFC 6455 §4.2.1).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use http_body_util::Empty;
+
+use super::origin;
+use super::refusal::Refusal;
+use crate::wire::accept::is_key;
+use crate::wire::list::has_token;
+
+/// The fields of a handshake, which pass between client and backend by this room's hands only.
+pub(super) const FIELDS: [HeaderName; 5] = [
+    http::header::SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION,
+];
+
+/// Whether a request asks for a WebSocket: `Upgrade` lists `websocket` and `Connection` lists
+/// `upgrade`. An HTTP/1.0 request cannot (RFC 9110 §7.8), and any other upgrade is not heard.
+pub fn is_asked(head: &Parts) -> bool {
+    head.version == Version::HTTP_11
+        && has_token(&head.headers, UPGRADE, "websocket")
+        && has_token(&head.headers, CONNECTION, "upgrade")
+}
+
+/// A client's handshake that is right in form: what it offers, as it wrote it.
+#[derive(Clone, Debug)]
+pub struct WsRequest {
+    /// The client's own key goes upstream, so that the backend's accept is good for both.
+    pub(super) key: HeaderValue,
+    /// The lines of subprotocols and extensions.
+    pub(super) offer: HeaderMap,
+}
+
+impl WsRequest {
+    /// Checks a request that [`is_asked`] has found to ask for a WebSocket.
+    ///
+    /// # Errors
+    /// The first rule of RFC 6455 §4.2.1, or of the route, that it breaks.
+    pub fn check(head: &Parts, origins: Option<&[Arc<str>]>) -> Result<WsRequest, Refusal> {
+        let headers = &head.headers;
+        if head.method != Method::GET {
+            return Err(Refusal::Method);
+        }
+        if has_body(headers) {
+            return Err(Refusal::Body);
+        }
+        if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            return Err(Refusal::Version);
+        }
+        let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
+        let key = key.ok_or(Refusal::Key)?.clone();
+        if !origin::is_allowed(headers, origins) {
+            return Err(Refusal::Origin);
+        }
+        let mut offer = HeaderMap::new();
+        for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
+            for line in headers.get_all(&name) {
+                offer.append(&name, line.clone());
+            }
+        }
+        Ok(WsRequest { key, offer })
+    }
+
+    /// The request that goes upstream: the head, its fields otherwise rewritten already, with the
+    /// handshake's own fields made anew.
+    pub(super) fn ahead(&self, head: &Parts) -> Request<Empty<Bytes>> {
+        let mut ahead = Request::new(Empty::new());
+        *ahead.uri_mut() = head.uri.clone();
+        let headers = ahead.headers_mut();
+        *headers = head.headers.clone();
+        for name in &FIELDS {
+            headers.remove(name);
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
+        for (name, line) in &self.offer {
+            headers.append(name, line.clone());
+        }
+        ahead
+    }
+}
+
+/// The field's value when there is exactly one line of it.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    lines.next().is_none().then_some(first)
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    const VERSION: (&str, &str) = ("Sec-WebSocket-Version", "13");
+
+    fn head(method: &str, fields: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri("/chat");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_in_lists_of_any_case_and_several_lines() {
+        let asked = |fields: &[(&str, &str)]| is_asked(&head("GET", fields));
+        assert!(asked(&[("Upgrade", "websocket"), ("Connection", "Upgrade")]));
+        assert!(asked(&[("Upgrade", "h2c, WebSocket"), ("Connection", "keep-alive, UPGRADE")]));
+        assert!(asked(&[
+            ("Connection", "keep-alive"),
+            ("Connection", "upgrade"),
+            ("Upgrade", "h2c"),
+            ("Upgrade", "websocket"),
+        ]));
+        assert!(!asked(&[("Upgrade", "websocket")]));
+        assert!(!asked(&[("Upgrade", "websocket"), ("Connection", "close")]));
+        assert!(!asked(&[("Upgrade", "h2c"), ("Connection", "Upgrade")]));
+        assert!(!asked(&[("Upgrade", "notwebsocket"), ("Connection", "Upgrade")]));
+    }
+
+    #[test]
+    fn an_upgrade_over_http_1_0_is_not_heard() {
+        let mut old = head("GET", &[("Upgrade", "websocket"), ("Connection", "Upgrade")]);
+        old.version = Version::HTTP_10;
+        assert!(!is_asked(&old));
+    }
+
+    #[test]
+    fn each_rule_of_the_handshake_has_its_refusal() {
+        let check = |method, fields: &[_]| WsRequest::check(&head(method, fields), None).err();
+        assert_eq!(check("GET", &[KEY, VERSION]), None);
+        assert_eq!(check("GET", &[KEY, VERSION, ("Content-Length", "0")]), None);
+        assert_eq!(check("POST", &[KEY, VERSION]), Some(Refusal::Method));
+        assert_eq!(check("GET", &[KEY, VERSION, ("Content-Length", "5")]), Some(Refusal::Body));
+        let chunked = ("Transfer-Encoding", "chunked");
+        assert_eq!(check("GET", &[KEY, VERSION, chunked]), Some(Refusal::Body));
+        assert_eq!(check("GET", &[KEY]), Some(Refusal::Version));
+        assert_eq!(check("GET", &[KEY, VERSION, VERSION]), Some(Refusal::Version));
+        let old = ("Sec-WebSocket-Version", "8");
+        assert_eq!(check("GET", &[KEY, old]), Some(Refusal::Version));
+        assert_eq!(check("GET", &[VERSION]), Some(Refusal::Key));
+        assert_eq!(check("GET", &[KEY, KEY, VERSION]), Some(Refusal::Key));
+        let short = ("Sec-WebSocket-Key", "c2hvcnQ=");
+        assert_eq!(check("GET", &[short, VERSION]), Some(Refusal::Key));
+    }
+
+    #[test]
+    fn the_offer_goes_upstream_as_it_was_written() {
+        let fields = [
+            KEY,
+            VERSION,
+            ("Sec-WebSocket-Protocol", "chat, superchat"),
+            ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+            ("Sec-WebSocket-Accept", "planted"),
+        ];
+        let head = head("GET", &fields);
+        let upstream = WsRequest::check(&head, None).unwrap().ahead(&head);
+        let upstream = upstream.headers();
+        assert_eq!(only(upstream, &SEC_WEBSOCKET_PROTOCOL).unwrap(), "chat, superchat");
+        assert_eq!(only(upstream, &SEC_WEBSOCKET_KEY).unwrap(), KEY.1);
+        assert_eq!(only(upstream, &UPGRADE).unwrap(), "websocket");
+        assert_eq!(only(upstream, &CONNECTION).unwrap(), "Upgrade");
+        assert!(!upstream.contains_key("sec-websocket-accept"));
+    }
+}

@@ -1,0 +1,234 @@
+//! The backend's side of the opening handshake: a 101 is believed when it is right in all
+//! (RFC 6455 §4.1, the client's list; §11.3).
+
+use std::fmt;
+
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+use super::request::{FIELDS, WsRequest, only};
+use crate::wire::accept::accept_key;
+use crate::wire::extension;
+use crate::wire::frame::Allowed;
+use crate::wire::list::{has_token, tokens};
+
+/// Why a 101 is not believed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BadAnswer {
+    /// `Upgrade` is not `websocket`.
+    Upgrade,
+    /// `Connection` does not list `upgrade`.
+    Connection,
+    /// `Sec-WebSocket-Accept` is missing, doubled, or not the key's.
+    Accept,
+    /// A subprotocol that was not offered, or several.
+    Protocol,
+    /// An extension that was not offered, or a field that cannot be read.
+    Extension,
+}
+
+impl fmt::Display for BadAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadAnswer::Upgrade => "its `Upgrade` is not `websocket`",
+            BadAnswer::Connection => "its `Connection` does not list `upgrade`",
+            BadAnswer::Accept => "its `Sec-WebSocket-Accept` does not answer the key",
+            BadAnswer::Protocol => "it chose a subprotocol that was not offered",
+            BadAnswer::Extension => "it chose an extension that was not offered",
+        })
+    }
+}
+
+/// What both sides have agreed on: the answer to the client can only be made from this.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Agreed {
+    accept: HeaderValue,
+    protocol: Option<HeaderValue>,
+    /// As the backend wrote them.
+    extensions: Vec<HeaderValue>,
+    allowed: Allowed,
+}
+
+impl Agreed {
+    /// Verifies a backend's 101 against what was asked.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn verify(asked: &WsRequest, answer: &HeaderMap) -> Result<Agreed, BadAnswer> {
+        if !only(answer, &UPGRADE).is_some_and(|to| is(to, "websocket")) {
+            return Err(BadAnswer::Upgrade);
+        }
+        if !has_token(answer, CONNECTION, "upgrade") {
+            return Err(BadAnswer::Connection);
+        }
+        let expected = accept_key(&asked.key);
+        let accept = only(answer, &SEC_WEBSOCKET_ACCEPT).filter(|accept| *accept == &*expected);
+        Ok(Agreed {
+            accept: accept.ok_or(BadAnswer::Accept)?.clone(),
+            protocol: protocol(asked, answer)?,
+            allowed: extensions(asked, answer)?,
+            extensions: answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().cloned().collect(),
+        })
+    }
+
+    /// What the extensions allow beyond RFC 6455 itself.
+    pub fn allowed(&self) -> Allowed {
+        self.allowed
+    }
+
+    /// Whether messages may be compressed, by permessage-deflate and nothing else (RFC 7692).
+    pub fn is_deflate(&self) -> bool {
+        self.allowed == Allowed::DEFLATE
+    }
+
+    /// The subprotocol, when one was chosen.
+    pub fn protocol(&self) -> Option<&HeaderValue> {
+        self.protocol.as_ref()
+    }
+
+    /// Makes the 101's own fields, whatever stood there before.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        for name in &FIELDS {
+            headers.remove(name);
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(protocol) = &self.protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
+        }
+        for line in &self.extensions {
+            headers.append(SEC_WEBSOCKET_EXTENSIONS, line.clone());
+        }
+    }
+}
+
+/// A subprotocol is one of those offered, compared by case, or none.
+fn protocol(asked: &WsRequest, answer: &HeaderMap) -> Result<Option<HeaderValue>, BadAnswer> {
+    if !answer.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return Ok(None);
+    }
+    let chosen = only(answer, &SEC_WEBSOCKET_PROTOCOL).ok_or(BadAnswer::Protocol)?;
+    let mut offered = tokens(&asked.offer, SEC_WEBSOCKET_PROTOCOL);
+    let fits = offered.any(|one| one.as_bytes() == chosen.as_bytes());
+    fits.then(|| Some(chosen.clone())).ok_or(BadAnswer::Protocol)
+}
+
+/// Extensions are among those offered, by name: their parameters are the two ends' business.
+fn extensions(asked: &WsRequest, answer: &HeaderMap) -> Result<Allowed, BadAnswer> {
+    let chosen = extension::parse(answer).map_err(|_| BadAnswer::Extension)?;
+    if chosen.is_empty() {
+        return Ok(Allowed::NOTHING);
+    }
+    let offered = extension::parse(&asked.offer).map_err(|_| BadAnswer::Extension)?;
+    match extension::unoffered(&chosen, &offered) {
+        Some(_) => Err(BadAnswer::Extension),
+        None => Ok(extension::allowed(&chosen)),
+    }
+}
+
+fn is(value: &HeaderValue, word: &str) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(word.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+    fn asked(fields: &[(&str, &str)]) -> WsRequest {
+        let mut request = Request::get("/")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-version", "13");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        WsRequest::check(&request.body(()).unwrap().into_parts().0, None).unwrap()
+    }
+
+    fn answer(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let right = [("upgrade", "WebSocket"), ("connection", "keep-alive, Upgrade")];
+        for (name, value) in right.iter().chain(&[("sec-websocket-accept", ACCEPT)]).chain(fields) {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    const PROTOCOL: &str = "sec-websocket-protocol";
+    const EXTENSIONS: &str = "sec-websocket-extensions";
+
+    #[test]
+    fn a_right_answer_is_believed() {
+        let agreed = Agreed::verify(&asked(&[]), &answer(&[])).unwrap();
+        assert_eq!(agreed.allowed(), Allowed::NOTHING);
+        assert_eq!(agreed.protocol(), None);
+    }
+
+    #[test]
+    fn each_fault_of_an_answer_is_found() {
+        let wrong = |name: &'static str, value: Option<&str>| {
+            let mut headers = answer(&[]);
+            headers.remove(name);
+            if let Some(value) = value {
+                headers.insert(name, value.parse().unwrap());
+            }
+            Agreed::verify(&asked(&[]), &headers).err()
+        };
+        assert_eq!(wrong("upgrade", None), Some(BadAnswer::Upgrade));
+        assert_eq!(wrong("upgrade", Some("h2c")), Some(BadAnswer::Upgrade));
+        assert_eq!(wrong("connection", Some("close")), Some(BadAnswer::Connection));
+        assert_eq!(wrong("sec-websocket-accept", None), Some(BadAnswer::Accept));
+        let lower = ACCEPT.to_lowercase();
+        assert_eq!(wrong("sec-websocket-accept", Some(&lower)), Some(BadAnswer::Accept));
+        let twice = answer(&[("sec-websocket-accept", ACCEPT)]);
+        assert_eq!(Agreed::verify(&asked(&[]), &twice), Err(BadAnswer::Accept));
+    }
+
+    #[test]
+    fn a_subprotocol_must_have_been_offered() {
+        let offer = asked(&[(PROTOCOL, "chat, superchat"), (PROTOCOL, "v2")]);
+        for fine in ["chat", "superchat", "v2"] {
+            let agreed = Agreed::verify(&offer, &answer(&[(PROTOCOL, fine)])).unwrap();
+            assert_eq!(agreed.protocol().unwrap(), fine);
+        }
+        for wrong in ["Chat", "chat, superchat", "other", ""] {
+            let verified = Agreed::verify(&offer, &answer(&[(PROTOCOL, wrong)]));
+            assert_eq!(verified, Err(BadAnswer::Protocol), "{wrong}");
+        }
+        let unasked = Agreed::verify(&asked(&[]), &answer(&[(PROTOCOL, "chat")]));
+        assert_eq!(unasked, Err(BadAnswer::Protocol));
+    }
+
+    #[test]
+    fn an_extension_must_have_been_offered() {
+        let deflate = "permessage-deflate; server_no_context_takeover";
+        let offer = asked(&[(EXTENSIONS, "permessage-deflate; client_max_window_bits, x-own")]);
+        let agreed = Agreed::verify(&offer, &answer(&[(EXTENSIONS, deflate)])).unwrap();
+        assert_eq!(agreed.allowed(), Allowed::DEFLATE);
+        let agreed = Agreed::verify(&offer, &answer(&[(EXTENSIONS, "x-own")])).unwrap();
+        assert_eq!(agreed.allowed(), Allowed::ANYTHING);
+        let wrong = Agreed::verify(&offer, &answer(&[(EXTENSIONS, "x-webkit-deflate-frame")]));
+        assert_eq!(wrong, Err(BadAnswer::Extension));
+        let unasked = Agreed::verify(&asked(&[]), &answer(&[(EXTENSIONS, deflate)]));
+        assert_eq!(unasked, Err(BadAnswer::Extension));
+    }
+
+    #[test]
+    fn the_answer_to_the_client_is_made_anew() {
+        let offer = asked(&[(PROTOCOL, "chat"), (EXTENSIONS, "permessage-deflate")]);
+        let chosen = [(PROTOCOL, "chat"), (EXTENSIONS, "permessage-deflate")];
+        let agreed = Agreed::verify(&offer, &answer(&chosen)).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-websocket-accept", HeaderValue::from_static("planted"));
+        agreed.write(&mut headers);
+        assert_eq!(headers["sec-websocket-accept"], ACCEPT);
+        assert_eq!(headers["upgrade"], "websocket");
+        assert_eq!(headers[PROTOCOL], "chat");
+        assert_eq!(headers[EXTENSIONS], "permessage-deflate");
+    }
+}

@@ -1,0 +1,211 @@
+//! A snapshot from a plan, reusing what is equal in the one before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Alive, LiveAction, LiveListener, LiveRoute, Snapshot};
+use crate::action::Files;
+use crate::config::plan::{self, Action, Address, Listener, Plan, Route, Rules};
+use crate::observe::metrics::Metrics;
+use crate::pool::Pool;
+use crate::router::Router;
+use crate::tls::{Acceptor, Alpn, HTTP_1_1, TlsError};
+
+/// What listeners speak inside TLS.
+const ALPN: &[Alpn] = &[HTTP_1_1];
+
+/// Why a plan cannot be put to work.
+#[derive(Debug)]
+pub enum BuildError {
+    /// A pool's TLS cannot be made.
+    Pool {
+        /// Which.
+        name: Arc<str>,
+        /// Why.
+        error: TlsError,
+    },
+    /// A listener's TLS cannot be made.
+    Tls {
+        /// Which.
+        listener: Arc<str>,
+        /// Why.
+        error: TlsError,
+    },
+    /// A route names a pool the plan does not have.
+    NoPool {
+        /// Which.
+        route: Arc<str>,
+        /// The name.
+        pool: Arc<str>,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::Pool { name, error } => write!(f, "pool `{name}`: {error}"),
+            BuildError::Tls { listener, error } => write!(f, "listener `{listener}`: {error}"),
+            BuildError::NoPool { route, pool } => {
+                write!(f, "route `{route}` goes to a pool that is not there: `{pool}`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BuildError::Pool { error, .. } => Some(error),
+            BuildError::Tls { error, .. } => Some(error),
+            BuildError::NoPool { .. } => None,
+        }
+    }
+}
+
+/// Builds the snapshot after `old`. Nothing living is touched: a plan that fails here leaves `old`
+/// as it is.
+///
+/// # Errors
+/// The first machine that cannot be made.
+pub fn build(
+    plan: Arc<Plan>,
+    old: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Result<Snapshot, BuildError> {
+    let pools = pools(&plan, old, metrics)?;
+    let listeners = listeners(&plan, old, metrics)?;
+    let routes = Routes::of(old).build(&plan, &pools, metrics)?;
+    Ok(Snapshot {
+        generation: old.map_or(1, |old| old.generation + 1),
+        router: Router::build(&plan.routes),
+        routes,
+        pools,
+        listeners,
+        _alive: Alive::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
+        plan,
+    })
+}
+
+fn pools(
+    plan: &Plan,
+    old: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Result<BTreeMap<Arc<str>, Arc<Pool>>, BuildError> {
+    let build = |pool: &Arc<plan::Pool>| {
+        let name = Arc::clone(&pool.name);
+        let before = old.and_then(|old| old.pools.get(&name));
+        match Pool::build(pool, before, metrics) {
+            Ok(built) => Ok((name, built)),
+            Err(error) => Err(BuildError::Pool { name, error }),
+        }
+    };
+    plan.pools.iter().map(build).collect()
+}
+
+fn listeners(
+    plan: &Plan,
+    old: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Result<BTreeMap<Address, Arc<LiveListener>>, BuildError> {
+    let build = |listener: &Arc<Listener>| {
+        let before = old.and_then(|old| old.listeners.get(&listener.address));
+        if let Some(before) = before.filter(|before| before.plan == *listener) {
+            return Ok((listener.address.clone(), Arc::clone(before)));
+        }
+        let acceptor = match (&listener.tls, before.map(|before| (&before.plan.tls, before))) {
+            (None, _) => None,
+            // Renewed files are told by their stamps, so an equal plan is the same certificate.
+            (tls, Some((tls_before, before))) if tls == tls_before => before.acceptor.clone(),
+            (Some(tls), _) => Some(Arc::new(Acceptor::build(tls, ALPN).map_err(|error| {
+                BuildError::Tls { listener: Arc::clone(&listener.name), error }
+            })?)),
+        };
+        let cells = metrics.listener(&listener.name);
+        let live = LiveListener { plan: Arc::clone(listener), acceptor, cells };
+        Ok((listener.address.clone(), Arc::new(live)))
+    };
+    plan.listeners.iter().map(build).collect()
+}
+
+/// What routes may be reused of the snapshot before.
+struct Routes<'a> {
+    by_identity: HashMap<&'a str, &'a Arc<LiveRoute>>,
+    rules: HashSet<Arc<Rules>>,
+}
+
+impl<'a> Routes<'a> {
+    fn of(old: Option<&'a Snapshot>) -> Routes<'a> {
+        let routes = old.map_or(&[][..], |old| &old.routes);
+        Routes {
+            by_identity: routes.iter().map(|route| (&*route.plan.identity, route)).collect(),
+            rules: routes.iter().map(|route| Arc::clone(&route.rules)).collect(),
+        }
+    }
+
+    fn build(
+        mut self,
+        plan: &Plan,
+        pools: &BTreeMap<Arc<str>, Arc<Pool>>,
+        metrics: &Metrics,
+    ) -> Result<Vec<Arc<LiveRoute>>, BuildError> {
+        plan.routes.iter().map(|route| self.route(route, pools, metrics)).collect()
+    }
+
+    fn route(
+        &mut self,
+        plan: &Arc<Route>,
+        pools: &BTreeMap<Arc<str>, Arc<Pool>>,
+        metrics: &Metrics,
+    ) -> Result<Arc<LiveRoute>, BuildError> {
+        let action = action(plan, pools)?;
+        let before = self.by_identity.get(&*plan.identity);
+        if let Some(before) = before.filter(|before| before.is(plan, &action)) {
+            return Ok(Arc::clone(before));
+        }
+        let rules = self.rules.get(&*plan.rules).cloned().unwrap_or_else(|| {
+            self.rules.insert(Arc::clone(&plan.rules));
+            Arc::clone(&plan.rules)
+        });
+        let cells = match before {
+            Some(before) => Arc::clone(&before.cells),
+            None => metrics.route(&plan.identity),
+        };
+        Ok(Arc::new(LiveRoute { plan: Arc::clone(plan), rules, action, cells }))
+    }
+}
+
+impl LiveRoute {
+    /// Whether this is the route planned, with this machine behind it.
+    fn is(&self, plan: &Route, action: &LiveAction) -> bool {
+        let same_pool = match (&self.action, action) {
+            (LiveAction::Pool { pool: one, .. }, LiveAction::Pool { pool: other, .. }) => {
+                Arc::ptr_eq(one, other)
+            }
+            // The plans' actions are compared below.
+            _ => true,
+        };
+        same_pool && *self.plan == *plan
+    }
+}
+
+fn action(plan: &Route, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Result<LiveAction, BuildError> {
+    Ok(match &plan.action {
+        Action::Pool { name, strip_prefix, host } => {
+            let no_pool =
+                || BuildError::NoPool { route: Arc::clone(&plan.identity), pool: Arc::clone(name) };
+            LiveAction::Pool {
+                pool: Arc::clone(pools.get(name).ok_or_else(no_pool)?),
+                strip_prefix: *strip_prefix,
+                host: host.clone(),
+            }
+        }
+        Action::Files(files) => {
+            let strip_prefix = files.strip_prefix;
+            let prefix = plan.path.prefix().filter(|_| strip_prefix);
+            LiveAction::Files { files: Files::new(files, prefix), strip_prefix }
+        }
+        Action::Redirect(redirect) => LiveAction::Redirect(redirect.clone()),
+        Action::Respond(respond) => LiveAction::Respond(respond.clone()),
+    })
+}

@@ -1,0 +1,98 @@
+//! What a change of snapshots means for listeners and live sessions, as a value.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
+use crate::registry::{self, Who};
+
+/// What changed between two snapshots. What is not named here is not touched in any way.
+#[derive(Default)]
+pub struct Changes {
+    /// Identities of routes that are gone.
+    pub routes_removed: Vec<Arc<str>>,
+    /// Identities of routes that go to another pool, or to none, now.
+    pub routes_moved: Vec<Arc<str>>,
+    /// Names of pools that are gone.
+    pub pools_removed: Vec<Arc<str>>,
+    /// Pools' names and the backends that are gone from pools that stay.
+    pub backends_removed: Vec<(Arc<str>, Arc<str>)>,
+    /// Listeners whose address is listened on no more.
+    pub listeners_removed: Vec<Arc<LiveListener>>,
+    /// Listeners on new addresses.
+    pub listeners_added: Vec<Arc<LiveListener>>,
+    /// Routes that stay and hold their sessions to other rules from now on.
+    pub rules: registry::Changes,
+}
+
+/// Compares two snapshots.
+pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
+    let mut changes = Changes::default();
+    changes.routes(old, new);
+    changes.pools(old, new);
+    let gone = |address: &&_| !new.listeners.contains_key(*address);
+    let removed = old.listeners.keys().filter(gone);
+    changes.listeners_removed = removed.map(|at| Arc::clone(&old.listeners[at])).collect();
+    let fresh = |address: &&_| !old.listeners.contains_key(*address);
+    let added = new.listeners.keys().filter(fresh);
+    changes.listeners_added = added.map(|at| Arc::clone(&new.listeners[at])).collect();
+    changes
+}
+
+impl Changes {
+    /// The sessions that must be let go; `None` where nobody must.
+    pub fn drained(&self) -> Option<Who> {
+        let routes = self.routes_removed.iter().chain(&self.routes_moved).cloned().map(Who::Route);
+        let pools = self.pools_removed.iter().cloned().map(Who::Pool);
+        let backends = self.backends_removed.iter().map(|(pool, backend)| Who::Backend {
+            pool: Arc::clone(pool),
+            backend: Arc::clone(backend),
+        });
+        let listeners = self.listeners_removed.iter();
+        let listeners = listeners.map(|listener| Who::Listener(Arc::clone(&listener.plan.name)));
+        let any: Arc<[Who]> = routes.chain(pools).chain(backends).chain(listeners).collect();
+        (!any.is_empty()).then_some(Who::AnyOf(any))
+    }
+
+    fn routes(&mut self, old: &Snapshot, new: &Snapshot) {
+        let by_identity: HashMap<&str, &Arc<LiveRoute>> =
+            new.routes.iter().map(|route| (&*route.plan.identity, route)).collect();
+        for before in &old.routes {
+            let identity = &before.plan.identity;
+            let Some(after) = by_identity.get(&**identity) else {
+                self.routes_removed.push(Arc::clone(identity));
+                continue;
+            };
+            if before.pool_name() != after.pool_name() {
+                self.routes_moved.push(Arc::clone(identity));
+            } else if !Arc::ptr_eq(&before.rules, &after.rules) {
+                self.rules.insert(Arc::clone(identity), Arc::clone(&after.rules));
+            }
+        }
+    }
+
+    fn pools(&mut self, old: &Snapshot, new: &Snapshot) {
+        for (name, before) in &old.pools {
+            let Some(after) = new.pools.get(name) else {
+                self.pools_removed.push(Arc::clone(name));
+                continue;
+            };
+            if Arc::ptr_eq(before, after) {
+                continue;
+            }
+            let stay: HashSet<_> = after.backends().iter().map(|one| one.address()).collect();
+            let gone = before.backends().iter().filter(|one| !stay.contains(one.address()));
+            let gone = gone.map(|one| (Arc::clone(name), Arc::clone(one.address())));
+            self.backends_removed.extend(gone);
+        }
+    }
+}
+
+impl LiveRoute {
+    fn pool_name(&self) -> Option<&Arc<str>> {
+        match &self.action {
+            LiveAction::Pool { pool, .. } => Some(&pool.plan().name),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed while running: a port in use, a file that cannot be written, nobody answers
+  2  the command line is wrong
+  3  the configuration is refused; nothing was changed
+  4  the answer is no: a reload that would end too many sessions, a URL that no route takes
+
+Data goes to standard output, messages to standard error.";
+
+const CONFIG_SEARCH: &str = "\
+The configuration; the first of `./tidegate.toml`, `./config/tidegate.toml` and
+`/etc/tidegate/tidegate.toml` that exists when not given";
+
+/// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
+#[derive(Parser, Debug)]
+#[command(name = "tidegate", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Say all that is wrong with a configuration, or which route takes a URL
+    Check(Check),
+    /// Ask a running proxy whether it is healthy (for containers' health checks)
+    Health(Health),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ConfigFile {
+    #[arg(long, short, value_name = "FILE", env = "TIDEGATE_CONFIG", help = CONFIG_SEARCH)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Say which route takes this URL, and why the others do not
+    #[arg(long, value_name = "URL")]
+    pub(super) explain: Option<http::Uri>,
+    /// The method of the request explained
+    #[arg(long, value_name = "METHOD", default_value = "GET", requires = "explain")]
+    pub(super) method: http::Method,
+    /// A field of the request explained, as `Name: value`; may be given again
+    #[arg(long = "header", value_name = "FIELD", requires = "explain", value_parser = field)]
+    pub(super) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Health {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// What to ask, in place of the configuration's admin listener
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<http::Uri>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(super) enum Format {
+    /// With line, caret and hint
+    Text,
+    /// One JSON object
+    Json,
+}
+
+fn field(text: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as `Name: value`")?;
+    let name = name.trim().parse().map_err(|_| format!("not the name of a field: `{name}`"))?;
+    let value = value.trim().parse().map_err(|_| "not the value of a field".to_owned())?;
+    Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_field_is_a_name_and_a_value() {
+        let (name, value) = field("X-Room: 7:1").unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-room", "7:1"));
+        assert!(field("X-Room").is_err() && field("bad name: 1").is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! `tidegate check`: all that is wrong with a configuration, and which route takes a URL.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use http::{HeaderMap, Uri};
+use serde_json::json;
+
+use super::args::{Check, Format};
+use super::config_file;
+use super::exit::Failure;
+use crate::config::plan::{Action, Route};
+use crate::config::{self, Loaded};
+use crate::report::{Diagnostic, Report, Sources};
+use crate::router::{Outcome, Query, Router};
+use crate::wire::{host, path};
+
+/// Prints the findings, or with `--explain` the answer, on standard output.
+pub(super) fn check(asked: &Check) -> Result<(), Failure> {
+    let file = config_file::find(&asked.file)?;
+    let (loaded, findings, sources) = match config::load(&file, &config::process_environment) {
+        Ok(loaded) => {
+            let router = Router::build(&loaded.plan.routes);
+            let mut findings = loaded.warnings.clone();
+            add_unreachable(&router, &loaded, &mut findings);
+            let sources = loaded.sources.clone();
+            (Some((loaded, router)), findings, sources)
+        }
+        Err(refused) => (None, refused.report, refused.sources),
+    };
+    match (loaded, &asked.explain) {
+        (Some((loaded, router)), Some(url)) => explain(asked, url, &router, &loaded),
+        (loaded, _) => {
+            tell(asked.format, &findings, &sources);
+            if loaded.is_none() {
+                return Err(Failure::Said(Failure::CONFIG));
+            }
+            eprintln!("{} can be taken", file.display());
+            Ok(())
+        }
+    }
+}
+
+fn tell(format: Format, findings: &Report, sources: &Sources) {
+    match format {
+        Format::Text => {
+            print!("{}", config_file::draw(findings, sources, std::io::stdout().is_terminal()));
+        }
+        Format::Json => print!("{}", findings.json(sources)),
+    }
+}
+
+/// Warns of every route that no request can reach.
+fn add_unreachable(router: &Router, loaded: &Loaded, findings: &mut Report) {
+    let span = |route: usize| loaded.route_spans.get(route).copied();
+    for found in router.unreachable() {
+        let name = &loaded.plan.routes[found.route].identity;
+        let message = format!("this route can never be taken: {name}");
+        let mut warning = Diagnostic::warning("unreachable", message)
+            .at(span(found.route))
+            .label(found.why.to_string());
+        if let Some(by) = found.by {
+            warning = warning.also(span(by), "this one is taken instead");
+        }
+        findings.push(warning);
+    }
+    findings.sort();
+}
+
+/// Says which route takes `url`, and why each other does not.
+fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result<(), Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("not a URL, {why}: {url}"));
+    let authority = url.authority().map(|authority| authority.as_str());
+    let host = authority.map(host::canonical).transpose().map_err(|error| wrong(&error))?;
+    let path = path::normalise(url.path()).map_err(|error| wrong(&error))?;
+    let headers: HeaderMap = asked.headers.iter().cloned().collect();
+    let query = Query {
+        host: host.as_ref().map(|host| &*host.name),
+        path: &path,
+        method: &asked.method,
+        headers: &headers,
+    };
+    let outcomes = router.explain(&query);
+    let taken = outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Taken);
+    let taken = taken.map(|(index, _)| *index);
+    match asked.format {
+        Format::Text => print!("{}", story(url, taken, &outcomes, loaded)),
+        Format::Json => println!("{:#}", facts(url, taken, &outcomes, loaded)),
+    }
+    match taken {
+        Some(_) => Ok(()),
+        None => Err(Failure::Said(Failure::NO)),
+    }
+}
+
+fn story(
+    url: &Uri,
+    taken: Option<usize>,
+    outcomes: &[(usize, Outcome)],
+    loaded: &Loaded,
+) -> String {
+    let routes = &loaded.plan.routes;
+    let mut text = match taken {
+        Some(index) => format!("{url}: {}\n\n", deed(&routes[index])),
+        None => format!("{url}: no route takes it, the answer is 404\n\n"),
+    };
+    let width = routes.iter().map(|route| route.identity.len()).max().unwrap_or_default();
+    for (index, outcome) in outcomes {
+        let mark = if taken == Some(*index) { '>' } else { ' ' };
+        let name = &routes[*index].identity;
+        let place = place(loaded, *index);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{mark} {name:width$}  {outcome}  ({place})");
+    }
+    text
+}
+
+fn facts(
+    url: &Uri,
+    taken: Option<usize>,
+    outcomes: &[(usize, Outcome)],
+    loaded: &Loaded,
+) -> serde_json::Value {
+    let routes = &loaded.plan.routes;
+    let others: Vec<_> = outcomes
+        .iter()
+        .map(|(index, outcome)| {
+            json!({
+                "route": &*routes[*index].identity,
+                "outcome": outcome.to_string(),
+                "place": place(loaded, *index),
+            })
+        })
+        .collect();
+    json!({
+        "url": url.to_string(),
+        "taken": taken.map(|index| &*routes[index].identity),
+        "does": taken.map(|index| deed(&routes[index])),
+        "routes": others,
+    })
+}
+
+fn place(loaded: &Loaded, route: usize) -> String {
+    loaded.route_spans.get(route).map_or_else(String::new, |span| loaded.sources.place(*span))
+}
+
+/// What a route does, in a few words.
+fn deed(route: &Route) -> String {
+    match &route.action {
+        Action::Pool { name, .. } => format!("to pool `{name}`"),
+        Action::Files(files) => format!("files below `{}`", files.root.display()),
+        Action::Redirect(redirect) => format!("{} to `{}`", redirect.status.as_u16(), redirect.to),
+        Action::Respond(respond) => format!("answered {}", respond.status.as_u16()),
+    }
+}

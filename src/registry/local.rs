@@ -233,6 +233,15 @@ impl Local {
         meant.len()
     }
 
+    pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {
+        match self.slots.get(id.slot() as usize) {
+            Some(Slot::Taken(session)) if session.generation == id.generation() => {
+                Some(session.facts.clone())
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn live(&self) -> usize {
         self.live
     }

@@ -18,7 +18,7 @@ pub use drain::{Drain, Share};
 pub use facts::{Facts, Who};
 pub use local::{Full, SESSIONS_MAX};
 pub use note::{Changes, LetGo, Note};
-pub use seat::{Seat, count, enter, let_go, list, live, part, update_rules};
+pub use seat::{Seat, count, enter, facts, let_go, list, live, part, update_rules};
 pub use wheel::TICK;
 
 #[cfg(test)]

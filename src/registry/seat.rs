@@ -101,6 +101,12 @@ pub fn list(who: &Who, most: usize) -> Vec<(SessionId, Facts)> {
     with(|local| local.list(who, most))
 }
 
+/// What is known of one session; `None` when it has left.
+pub fn facts(id: SessionId) -> Option<Facts> {
+    // At a worker's end the slab may be gone before its last sessions.
+    LOCAL.try_with(|local| local.borrow().facts(id)).ok().flatten()
+}
+
 /// How many sessions live here.
 pub fn live() -> usize {
     with(|local| local.live())

@@ -2,3 +2,21 @@
 //!
 //! **In:** a connection's facts and a request. **Out:** a response, and for a WebSocket the session
 //! after it. **Never here:** bytes parsed, sockets accepted.
+
+mod admit;
+mod conn;
+mod fields;
+mod plain;
+mod record;
+mod refusal;
+mod running;
+mod serve;
+mod session_record;
+mod target;
+mod websocket;
+
+pub use conn::{Conn, Shared};
+pub use serve::serve;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The actors: backends, clients, certificates; and what they share.
 
-mod backend;
+pub mod backend;
 mod certificates;
-mod client;
+pub mod client;
 mod head;
 mod session;
 #[cfg(test)]

@@ -1,0 +1,103 @@
+//! A request admitted, then routed: what must be known before anything is done.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Uri};
+
+use super::conn::Conn;
+use super::fields;
+use super::record::RequestRecord;
+use super::refusal::Refusal;
+use super::target::Target;
+use crate::base::clock::Moment;
+use crate::config::plan::WebSocketMode;
+use crate::handshake;
+use crate::live::{LiveRoute, Snapshot};
+use crate::router::Query;
+
+/// A request with a host, a path and a method we serve.
+pub(super) struct Admitted {
+    pub(super) conn: Rc<Conn>,
+    pub(super) head: Parts,
+    pub(super) target: Target,
+    /// When, which is before the snapshot is looked at: a session that is still shaking hands when
+    /// others are let go is let go with them.
+    pub(super) at: Moment,
+}
+
+/// A request whose route is known.
+pub(super) struct Routed {
+    pub(super) conn: Rc<Conn>,
+    pub(super) head: Parts,
+    pub(super) target: Target,
+    pub(super) at: Moment,
+    pub(super) route: Arc<LiveRoute>,
+    /// Whether the client asks for a WebSocket, and the route does not refuse.
+    pub(super) asks_websocket: bool,
+}
+
+impl Admitted {
+    /// Reads what the request asks for.
+    pub(super) fn new(
+        conn: Rc<Conn>,
+        head: Parts,
+        record: &mut RequestRecord,
+        at: Moment,
+    ) -> Result<Admitted, Refusal> {
+        let target = Target::read(&head)?;
+        // Whether the certificate of this connection covers the host (421 where another of the
+        // listener's does) is asked here once HTTP/2 lets clients mix hosts on one connection.
+        record.host(target.host.as_deref());
+        Ok(Admitted { conn, head, target, at })
+    }
+
+    /// Finds the route. The snapshot is not kept.
+    pub(super) fn routed(
+        self,
+        snapshot: &Snapshot,
+        record: &mut RequestRecord,
+    ) -> Result<Routed, Refusal> {
+        let Admitted { conn, head, target, at } = self;
+        let query = Query {
+            host: target.host.as_deref(),
+            path: &target.path,
+            method: &head.method,
+            headers: &head.headers,
+        };
+        let index = snapshot.router.find(&query).ok_or(Refusal::NoRoute)?;
+        let route = Arc::clone(&snapshot.routes[index]);
+        record.route(&route);
+        let asks_websocket = handshake::is_asked(&head);
+        match (route.plan.websocket, asks_websocket) {
+            (WebSocketMode::Refused, true) => Err(Refusal::NoWebSocket),
+            (WebSocketMode::Only, false) => Err(Refusal::OnlyWebSocket),
+            _ => Ok(Routed { conn, head, target, at, route, asks_websocket }),
+        }
+    }
+}
+
+impl Routed {
+    /// The prefix to cut from the path, where the route's action wants that.
+    pub(super) fn prefix(&self, strip_prefix: bool) -> Option<&str> {
+        self.route.plan.path.prefix().filter(|_| strip_prefix)
+    }
+
+    /// Makes the head the one that goes upstream.
+    pub(super) fn turn_onward(
+        &mut self,
+        strip_prefix: bool,
+        host: Option<&HeaderValue>,
+    ) -> Result<(), Refusal> {
+        let path = match self.prefix(strip_prefix) {
+            Some(prefix) => self.target.cut(&self.head, prefix)?,
+            // As it came, in origin form.
+            None => self.head.uri.path_and_query().cloned().ok_or(Refusal::Path)?,
+        };
+        self.head.uri = Uri::from(path);
+        let changes = &self.route.plan.request_headers;
+        fields::onward(&mut self.head.headers, &self.conn, &self.target, host, changes);
+        Ok(())
+    }
+}

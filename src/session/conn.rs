@@ -1,0 +1,55 @@
+//! The facts of a client's transport, known before any request.
+
+use std::any::Any;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::clock::Moment;
+use crate::config::plan::Listener;
+use crate::live::Live;
+use crate::observe::metrics::Metrics;
+use crate::tls::Greeting;
+
+/// What all requests of a process share.
+pub struct Shared {
+    /// The snapshot in force.
+    pub live: Live,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A client's transport. `listen` makes one per connection; requests on it borrow it, and a session
+/// takes along no more of it than it needs.
+pub struct Conn {
+    /// The listener it came in by, as configured at that moment.
+    pub listener: Arc<Listener>,
+    /// Who connected, after a PROXY header; `None` is the peer of a unix socket.
+    pub client: Option<SocketAddr>,
+    /// The address it connected to, after a PROXY header; `None` on a unix socket.
+    pub local: Option<SocketAddr>,
+    /// What its TLS handshake agreed on; `None` without TLS.
+    pub tls: Option<Greeting>,
+    /// When it was accepted.
+    pub opened: Moment,
+    /// The connection's place. The session it becomes takes a share of this one, not of the `Conn`,
+    /// which would keep old certificates in memory, and drops it when its transports are closed.
+    pub permit: Rc<dyn Any>,
+}
+
+impl Conn {
+    /// `http` or `https`, as the client speaks to us.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether what the client says of those before it is believed.
+    pub fn is_trusted(&self) -> bool {
+        self.listener.trusted_proxies.contains(self.ip())
+    }
+
+    /// The client's address without its port.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.client.map(|client| client.ip())
+    }
+}

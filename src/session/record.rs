@@ -1,0 +1,189 @@
+//! The record: one line per request, one when a session opens, one when it has ended; and counts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::conn::Conn;
+use crate::base::body::{Body, BoxError};
+use crate::base::clock::{self, Moment};
+use crate::live::LiveRoute;
+use crate::observe::log::ACCESS;
+use crate::observe::metrics::RouteCells;
+
+/// A request from its head to the last byte of its answer. Its line is written when it is dropped,
+/// however the request ends.
+pub(super) struct RequestRecord {
+    started: Moment,
+    listener: Arc<str>,
+    client: Option<SocketAddr>,
+    method: http::Method,
+    uri: http::Uri,
+    host: Option<Box<str>>,
+    route: Option<Arc<str>>,
+    cells: Option<Arc<RouteCells>>,
+    pool: Option<Arc<str>>,
+    backend: Option<Arc<str>>,
+    why: Option<&'static str>,
+    status: Option<StatusCode>,
+    bytes: u64,
+    is_whole: bool,
+}
+
+impl RequestRecord {
+    /// Begins with the head.
+    pub(super) fn begin(conn: &Conn, head: &Parts, now: Moment) -> RequestRecord {
+        RequestRecord {
+            started: now,
+            listener: Arc::clone(&conn.listener.name),
+            client: conn.client,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            host: None,
+            route: None,
+            cells: None,
+            pool: None,
+            backend: None,
+            why: None,
+            status: None,
+            bytes: 0,
+            is_whole: false,
+        }
+    }
+
+    /// Notes the canonical host.
+    pub(super) fn host(&mut self, host: Option<&str>) {
+        self.host = host.map(Into::into);
+    }
+
+    /// Notes the route that takes it.
+    pub(super) fn route(&mut self, route: &LiveRoute) {
+        self.route = Some(Arc::clone(&route.plan.identity));
+        self.cells = Some(Arc::clone(&route.cells));
+    }
+
+    /// Notes who answers, or was asked last.
+    pub(super) fn asked(&mut self, pool: &Arc<str>, backend: Option<Arc<str>>) {
+        self.pool = Some(Arc::clone(pool));
+        self.backend = backend;
+    }
+
+    /// Notes why tidegate itself answers, in a word.
+    pub(super) fn why(&mut self, why: &'static str) {
+        self.why = Some(why);
+    }
+
+    /// How long it took until now.
+    pub(super) fn elapsed(&self) -> std::time::Duration {
+        clock::now().since(self.started)
+    }
+
+    /// The request has become a session, whose own lines tell the rest.
+    pub(super) fn became_session(mut self) {
+        if let Some(cells) = &self.cells {
+            cells.here().request(StatusCode::SWITCHING_PROTOCOLS);
+        }
+        self.status = None;
+        self.started = Moment::NEVER;
+    }
+
+    /// Goes along with the answer's body until it has ended.
+    pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
+        self.status = Some(answer.status());
+        if let Some(cells) = &self.cells {
+            cells.here().request(answer.status());
+        }
+        answer.map(|body| Followed { body, record: self }.boxed_unsync())
+    }
+}
+
+impl Drop for RequestRecord {
+    fn drop(&mut self) {
+        if self.started == Moment::NEVER {
+            return;
+        }
+        tracing::info!(
+            target: ACCESS,
+            event = "request",
+            listener = &*self.listener,
+            client = %Shown(self.client),
+            method = self.method.as_str(),
+            host = self.host.as_deref(),
+            uri = %self.uri,
+            route = self.route.as_deref(),
+            pool = self.pool.as_deref(),
+            backend = self.backend.as_deref(),
+            // Without a status the client was gone before there was an answer.
+            status = self.status.map(|status| status.as_u16()),
+            why = self.why,
+            bytes = self.bytes,
+            whole = self.is_whole,
+            ms = millis(self.elapsed()),
+        );
+    }
+}
+
+/// An answer's body with its record.
+struct Followed {
+    body: Body,
+    record: RequestRecord,
+}
+
+impl http_body::Body for Followed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(None) => self.record.is_whole = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        // A body that says that it has ended is not asked for its end.
+        self.record.is_whole |= self.body.is_end_stream();
+    }
+}
+
+/// An address, or a dash for the peer of a unix socket.
+pub(super) struct Shown(pub(super) Option<SocketAddr>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unix"),
+        }
+    }
+}
+
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

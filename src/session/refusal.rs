@@ -1,0 +1,144 @@
+//! Every answer that is tidegate's own, as a status, its fields and a clear text.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::action;
+use crate::base::body::{self, Body};
+use crate::handshake;
+
+/// Why a request is not done as it asks.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// CONNECT or TRACE: tidegate is no forward proxy, and echoes nobody's fields.
+    Method,
+    /// `Host` is missing, doubled, or no host; or the target's authority is none.
+    Host,
+    /// The path cannot be read: a bad escape, or it climbs above the root.
+    Path,
+    /// No route takes the request.
+    NoRoute,
+    /// The route takes no WebSockets.
+    NoWebSocket,
+    /// The route takes WebSockets only.
+    OnlyWebSocket,
+    /// The handshake is wrong.
+    Handshake(handshake::Refusal),
+    /// No backend gave the handshake an answer that can be passed on.
+    Upstream(handshake::Failure),
+    /// The action could not be done.
+    Action(action::Failure),
+}
+
+impl Refusal {
+    /// The answer's status.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::Host | Refusal::Path => StatusCode::BAD_REQUEST,
+            Refusal::NoRoute => StatusCode::NOT_FOUND,
+            Refusal::NoWebSocket => StatusCode::FORBIDDEN,
+            Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
+            Refusal::Handshake(refusal) => refusal.status(),
+            Refusal::Upstream(failure) => failure.status(),
+            Refusal::Action(failure) => failure.status(),
+        }
+    }
+
+    /// The refusal's word in logs.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Refusal::Method => "method",
+            Refusal::Host => "host",
+            Refusal::Path => "path",
+            Refusal::NoRoute => "no_route",
+            Refusal::NoWebSocket => "no_websocket",
+            Refusal::OnlyWebSocket => "only_websocket",
+            Refusal::Handshake(refusal) => refusal.word(),
+            Refusal::Upstream(failure) => failure.word(),
+            Refusal::Action(failure) => failure.word(),
+        }
+    }
+
+    /// The answer.
+    pub(super) fn answer(&self) -> Response<Body> {
+        let mut answer = Response::new(body::full(format!("{self}\n")));
+        *answer.status_mut() = self.status();
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.write(headers);
+        answer
+    }
+
+    fn write(&self, headers: &mut HeaderMap) {
+        if self.status() == StatusCode::UPGRADE_REQUIRED {
+            // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: what to upgrade to.
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        if self.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let allowed = match self {
+                Refusal::Handshake(_) => "GET",
+                Refusal::Action(_) => "GET, HEAD",
+                _ => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            };
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        if let Some(wait) = self.retry_after() {
+            // Whole seconds, and never "at once": the field has no smaller unit.
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            if let Ok(seconds) = HeaderValue::try_from(seconds.to_string()) {
+                headers.insert(RETRY_AFTER, seconds);
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Refusal::Upstream(failure) => failure.retry_after(),
+            Refusal::Action(failure) => failure.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Method => "this method is not served here",
+            Refusal::Host => "the request needs exactly one valid `Host`",
+            Refusal::Path => "the path cannot be read",
+            Refusal::NoRoute => "nothing is served at this address",
+            Refusal::NoWebSocket => "WebSockets are not served here",
+            Refusal::OnlyWebSocket => "only WebSockets are served here",
+            Refusal::Handshake(refusal) => return refusal.fmt(f),
+            Refusal::Upstream(failure) => return failure.fmt(f),
+            Refusal::Action(failure) => return failure.fmt(f),
+        })
+    }
+}
+
+impl From<handshake::Refusal> for Refusal {
+    fn from(refusal: handshake::Refusal) -> Refusal {
+        Refusal::Handshake(refusal)
+    }
+}
+
+impl From<handshake::Failure> for Refusal {
+    fn from(failure: handshake::Failure) -> Refusal {
+        Refusal::Upstream(failure)
+    }
+}
+
+impl From<action::Failure> for Refusal {
+    fn from(failure: action::Failure) -> Refusal {
+        Refusal::Action(failure)
+    }
+}

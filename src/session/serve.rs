@@ -1,0 +1,66 @@
+//! The story of one request.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::admit::Admitted;
+use super::conn::{Conn, Shared};
+use super::record::RequestRecord;
+use super::refusal::Refusal;
+use super::{plain, websocket};
+use crate::base::body::Body;
+use crate::base::clock;
+use crate::live::LiveAction;
+
+/// Answers one request. Where the answer is a 101, a session begins as soon as the connection is
+/// handed over by HTTP.
+pub async fn serve(
+    shared: Arc<Shared>,
+    conn: Rc<Conn>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let body = body.map_err(Into::into).boxed_unsync();
+    let mut record = RequestRecord::begin(&conn, &head, clock::now());
+    match answer(&shared, conn, head, body, &mut record).await {
+        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            record.became_session();
+            answer
+        }
+        Ok(answer) => record.follow(answer),
+        Err(refusal) => {
+            record.why(refusal.word());
+            record.follow(refusal.answer())
+        }
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    conn: Rc<Conn>,
+    head: Parts,
+    body: Body,
+    record: &mut RequestRecord,
+) -> Result<Response<Body>, Refusal> {
+    let admitted = Admitted::new(conn, head, record, clock::now())?;
+    let routed = admitted.routed(&shared.live.now(), record)?;
+    let route = Arc::clone(&routed.route);
+    match &route.action {
+        LiveAction::Pool { pool, strip_prefix, host } if routed.asks_websocket => {
+            websocket::open(routed, pool, *strip_prefix, host.as_ref(), record).await
+        }
+        LiveAction::Pool { pool, strip_prefix, host } => {
+            plain::forward(routed, pool, *strip_prefix, host.as_ref(), body, record).await
+        }
+        LiveAction::Files { files, strip_prefix } => {
+            plain::file(routed, files, *strip_prefix).await
+        }
+        LiveAction::Redirect(redirect) => Ok(plain::redirect(&routed, redirect)),
+        LiveAction::Respond(respond) => Ok(plain::respond(&routed, respond)),
+    }
+}

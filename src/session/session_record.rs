@@ -1,0 +1,105 @@
+//! The record of a session: a line when it opens, one when it has ended, and counts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{Shown, millis};
+use crate::base::clock::{self, Moment};
+use crate::base::id::SessionId;
+use crate::end::End;
+use crate::handshake::Agreed;
+use crate::observe::log::ACCESS;
+use crate::observe::metrics::RouteCells;
+use crate::registry::{self, Facts};
+use crate::relay::{Rtt, Tally};
+
+/// A session that was opened. What is known of it stays in the registry, where it is already.
+pub(super) struct SessionRecord {
+    id: SessionId,
+    cells: Arc<RouteCells>,
+    is_over: bool,
+}
+
+impl SessionRecord {
+    /// Writes down that a session has opened.
+    pub(super) fn open(
+        id: SessionId,
+        facts: &Facts,
+        agreed: &Agreed,
+        cells: Arc<RouteCells>,
+        now: Moment,
+    ) -> SessionRecord {
+        let took = now.since(facts.opened);
+        cells.session_opened(took);
+        tracing::info!(
+            target: ACCESS,
+            event = "session_opened",
+            session = %id,
+            listener = &*facts.listener,
+            client = %Shown(facts.client),
+            route = &*facts.route,
+            pool = &*facts.pool,
+            backend = &*facts.backend,
+            subprotocol = agreed.protocol().and_then(|chosen| chosen.to_str().ok()),
+            deflate = agreed.is_deflate(),
+            ms = millis(took),
+        );
+        SessionRecord { id, cells, is_over: false }
+    }
+
+    /// Writes down how it ended; to be called while it still has its seat.
+    pub(super) fn end(&mut self, end: End, tally: &Tally) {
+        self.is_over = true;
+        let facts = registry::facts(self.id);
+        let facts = facts.as_ref();
+        let lasted = facts.map_or(Duration::ZERO, |facts| clock::now().since(facts.opened));
+        self.cells.session_ended(end.word(), lasted);
+        let rtt = |rtt: Rtt| rtt.last().map(millis);
+        tracing::info!(
+            target: ACCESS,
+            event = "session_ended",
+            session = %self.id,
+            listener = facts.map(|facts| &*facts.listener),
+            client = facts.map(|facts| tracing::field::display(Shown(facts.client))),
+            route = &**self.cells.name(),
+            pool = facts.map(|facts| &*facts.pool),
+            backend = facts.map(|facts| &*facts.backend),
+            end = end.word(),
+            by = end.by().map_or("tidegate", |side| side.word()),
+            code = end.code(),
+            cut = tally.cut,
+            ms = millis(lasted),
+            client_messages = tally.client.messages,
+            client_bytes = tally.client.bytes,
+            client_rtt_ms = rtt(tally.client.rtt),
+            upstream_messages = tally.upstream.messages,
+            upstream_bytes = tally.upstream.bytes,
+            upstream_rtt_ms = rtt(tally.upstream.rtt),
+        );
+    }
+}
+
+impl Drop for SessionRecord {
+    /// A session that is dropped at work, by a panic or with its worker, has ended too.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(End::Fault, &Tally::default());
+        }
+    }
+}
+
+/// Writes down that a client was promised a session, and none began.
+pub(super) fn not_begun(facts: &Facts, why: impl fmt::Display) {
+    tracing::info!(
+        target: ACCESS,
+        event = "session_not_begun",
+        listener = &*facts.listener,
+        client = %Shown(facts.client),
+        route = &*facts.route,
+        pool = &*facts.pool,
+        backend = &*facts.backend,
+        why = %why,
+        ms = millis(clock::now().since(facts.opened)),
+    );
+}

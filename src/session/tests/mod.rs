@@ -1,0 +1,123 @@
+//! The way of a request through real sockets: actors on both sides, `serve` between.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::{Conn, Shared, serve};
+use crate::base::clock;
+use crate::base::socket::Socket;
+use crate::base::task;
+use crate::base::worker::Workers;
+use crate::config::plan::{Action, Plan};
+use crate::live::tests::plan::{listener, plan, pool, route, to_pool};
+use crate::live::{self, Live};
+use crate::observe::metrics::Metrics;
+use crate::registry::{self, Who};
+use crate::tls::Transport;
+
+// The actors have tasks of their own, which nobody here counts.
+#[allow(dead_code, clippy::disallowed_methods)]
+#[path = "../../../tests/e2e/actors/mod.rs"]
+mod actors;
+mod plain;
+mod websocket;
+
+use actors::{Backend, Client, until};
+
+/// A worker that serves a plan on a port of its own.
+struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    workers: Workers,
+}
+
+impl Proxy {
+    /// Serves this plan.
+    async fn of(plan: Plan) -> Proxy {
+        let metrics = Metrics::new(1);
+        let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
+        let shared = Arc::new(Shared { live: Live::new(Arc::new(snapshot)), metrics });
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listening.set_nonblocking(true).unwrap();
+        let address = listening.local_addr().unwrap();
+        let workers = Workers::start(1).unwrap();
+        let for_worker = Arc::clone(&shared);
+        let job = move || task::spawn("accept", accept(listening, for_worker));
+        workers.queues().try_run_on(0, job).unwrap();
+        Proxy { address, shared, workers }
+    }
+
+    /// Sends everything below `/` to a pool of these backends; `change` has the plan's last word.
+    async fn before(backends: &[&Backend], change: impl FnOnce(&mut Plan)) -> Proxy {
+        let ports: Vec<u16> = backends.iter().map(|backend| backend.address().port()).collect();
+        let mut plan = plan(&[pool("pool", &ports)], &[route("/", to_pool("pool"))]);
+        change(&mut plan);
+        Proxy::of(plan).await
+    }
+
+    fn client(&self) -> Client {
+        Client::to(self.address)
+    }
+
+    /// Waits until no session, lease, connection or task is left but the one that accepts.
+    async fn is_quiet(&self) {
+        let pools = self.shared.live.now().pools.clone();
+        let backends = || pools.values().flat_map(|pool| pool.backends());
+        let leases = || backends().map(|one| one.sessions() + one.requests()).sum::<usize>();
+        until("every lease to be given back", || leases() == 0).await;
+        let ask = |_| (registry::count(&Who::All), crate::action::close_idle());
+        let sessions = self.workers.queues().ask_all(ask).await;
+        assert_eq!(sessions[0].0, 0);
+        until("every task to end", || self.workers.tasks() <= 1).await;
+    }
+}
+
+async fn accept(listening: std::net::TcpListener, shared: Arc<Shared>) {
+    let listening = tokio::net::TcpListener::from_std(listening).unwrap();
+    loop {
+        let (tcp, client) = listening.accept().await.unwrap();
+        let conn = Rc::new(Conn {
+            listener: Arc::new(listener("http", 80)),
+            client: Some(client),
+            local: tcp.local_addr().ok(),
+            tls: None,
+            opened: clock::now(),
+            permit: Rc::new(RefCell::new(())),
+        });
+        let io = TokioIo::new(Transport::Plain(Socket::Tcp(tcp)));
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| {
+            let answer = serve(Arc::clone(&shared), Rc::clone(&conn), request);
+            async move { Ok::<_, std::convert::Infallible>(answer.await) }
+        });
+        let serving = http1::Builder::new().serve_connection(io, service).with_upgrades();
+        task::spawn("conn", async move { drop(serving.await) });
+    }
+}
+
+/// Changes the only route of a plan.
+fn route_of(plan: &mut Plan) -> &mut crate::config::plan::Route {
+    Arc::make_mut(&mut plan.routes[0])
+}
+
+/// Changes the only pool of a plan.
+fn pool_of(plan: &mut Plan) -> &mut crate::config::plan::Pool {
+    Arc::make_mut(&mut plan.pools[0])
+}
+
+/// The address of a port where nobody listens.
+fn nowhere() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Sends the only route to its pool in another way.
+fn strip_prefix(plan: &mut Plan, path: &str) {
+    let action = Action::Pool { name: "pool".into(), strip_prefix: true, host: None };
+    plan.routes[0] = Arc::new(route(path, action));
+}

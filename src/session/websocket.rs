@@ -1,0 +1,149 @@
+//! A WebSocket, from its handshake to its session. A step's type can only be made by the step
+//! before it:
+//!
+//! ```text
+//! Routed ─check→ WsRequest ─connect→ Upstream ─answer→ Pair ─join→ Joined ─enter→ Session
+//! ```
+
+use std::any::Any;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderValue, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use super::admit::Routed;
+use super::fields;
+use super::record::RequestRecord;
+use super::refusal::Refusal;
+use super::running::Session;
+use super::session_record::{self, SessionRecord};
+use crate::base::body::{self, Body};
+use crate::base::clock;
+use crate::base::task;
+use crate::config::plan::Rules;
+use crate::handshake::{self, Answered, Connected, Upstream, WsRequest};
+use crate::observe::metrics::RouteCells;
+use crate::pool::Pool;
+use crate::registry::{self, Facts, Full};
+use crate::relay::{Leg, Relay, Terms};
+use crate::tls::Transport;
+
+/// Opens a WebSocket. The answer is the backend's; where it is a 101, a session follows it.
+pub(super) async fn open(
+    mut routed: Routed,
+    pool: &Arc<Pool>,
+    strip_prefix: bool,
+    host: Option<&HeaderValue>,
+    record: &mut RequestRecord,
+) -> Result<Response<Body>, Refusal> {
+    let asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
+    // Taken out of the head, which goes to each backend that is tried.
+    let client = routed.head.extensions.remove::<OnUpgrade>().ok_or(Refusal::NoWebSocket)?;
+    routed.turn_onward(strip_prefix, host)?;
+    let Connected { backend, answer } = handshake::connect(pool, &asked, &routed.head).await;
+    record.asked(&pool.plan().name, backend);
+    match answer? {
+        Answered::Http(mut answer) => {
+            fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
+            Ok(answer)
+        }
+        Answered::Upstream(upstream) => {
+            let (answer, pair) = Pair::answer(&routed, client, upstream);
+            // A task of its own: the buffers and futures of HTTP are freed with this one.
+            task::spawn("handover", pair.hand_over());
+            Ok(answer)
+        }
+    }
+}
+
+/// Both sides of a session to come: the upstream is verified, the client is owed its 101.
+struct Pair {
+    client: OnUpgrade,
+    upstream: Box<Upstream>,
+    held: Held,
+}
+
+/// All that a session keeps of where it came from: not the snapshot, not the route.
+struct Held {
+    facts: Facts,
+    rules: Arc<Rules>,
+    cells: Arc<RouteCells>,
+    permit: Rc<dyn Any>,
+}
+
+impl Pair {
+    /// Makes the client's 101 from what was agreed on.
+    fn answer(
+        routed: &Routed,
+        client: OnUpgrade,
+        mut upstream: Box<Upstream>,
+    ) -> (Response<Body>, Pair) {
+        let mut answer = Response::new(body::empty());
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.headers_mut() = std::mem::take(&mut upstream.headers);
+        fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
+        // After the route's changes: what was agreed on is not theirs to change.
+        upstream.agreed.write(answer.headers_mut());
+        let backend = upstream.lease.backend();
+        let facts = Facts {
+            listener: Arc::clone(&routed.conn.listener.name),
+            route: Arc::clone(&routed.route.plan.identity),
+            pool: Arc::clone(backend.pool()),
+            backend: Arc::clone(backend.address()),
+            client: routed.conn.client,
+            opened: routed.at,
+        };
+        let held = Held {
+            facts,
+            rules: Arc::clone(&routed.route.rules),
+            cells: Arc::clone(&routed.route.cells),
+            permit: Rc::clone(&routed.conn.permit),
+        };
+        (answer, Pair { client, upstream, held })
+    }
+
+    /// Waits until HTTP has written the 101 and lets go of the client, then begins the session.
+    async fn hand_over(self) {
+        let facts = self.held.facts.clone();
+        match self.join().await.map(Joined::enter) {
+            Ok(Ok(session)) => task::spawn("session", session),
+            Ok(Err(full)) => session_record::not_begun(&facts, full),
+            Err(gone) => session_record::not_begun(&facts, gone),
+        }
+    }
+
+    async fn join(self) -> Result<Joined, hyper::Error> {
+        let Pair { client, upstream, held } = self;
+        let client = client.await?;
+        // cannot fail: `listen` serves HTTP on nothing else.
+        let parts = client.downcast::<TokioIo<Transport>>().expect("a transport of ours");
+        Ok(Joined {
+            client: Leg::new(parts.io.into_inner(), parts.read_buf.into()),
+            upstream,
+            held,
+        })
+    }
+}
+
+/// Both sides, free of HTTP.
+struct Joined {
+    client: Leg,
+    upstream: Box<Upstream>,
+    held: Held,
+}
+
+impl Joined {
+    /// Takes a seat among the worker's sessions.
+    fn enter(self) -> Result<Session, Full> {
+        let Joined { client, upstream, held: Held { facts, rules, cells, permit } } = self;
+        let Upstream { transport, early, agreed, lease, .. } = *upstream;
+        let now = clock::now();
+        let seat = registry::enter(facts.clone())?;
+        let record = SessionRecord::open(seat.id(), &facts, &agreed, Arc::clone(&cells), now);
+        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells };
+        let relay = Relay::new(client, Leg::new(transport, early.into()), terms, now);
+        Ok(Session::new(relay, record, lease, permit))
+    }
+}

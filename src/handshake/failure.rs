@@ -103,6 +103,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Failure::Dial(error) => Some(error),
+            Failure::Busy(error) => Some(error),
             Failure::Vanished(error) | Failure::Garbled(error) => Some(error),
             _ => None,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Alive, LiveAction, LiveListener, LiveRoute, Snapshot};
 use crate::action::Files;
-use crate::config::plan::{self, Action, Address, Listener, Plan, Route, Rules};
+use crate::config::plan::{self, Action, Listener, ListenerIdentity, Plan, Route, Rules};
 use crate::observe::metrics::Metrics;
 use crate::pool::Pool;
 use crate::router::Router;
@@ -107,11 +107,12 @@ fn listeners(
     plan: &Plan,
     old: Option<&Snapshot>,
     metrics: &Metrics,
-) -> Result<BTreeMap<Address, Arc<LiveListener>>, BuildError> {
+) -> Result<BTreeMap<ListenerIdentity, Arc<LiveListener>>, BuildError> {
     let build = |listener: &Arc<Listener>| {
-        let before = old.and_then(|old| old.listeners.get(&listener.address));
+        let identity = listener.identity();
+        let before = old.and_then(|old| old.listeners.get(&identity));
         if let Some(before) = before.filter(|before| before.plan == *listener) {
-            return Ok((listener.address.clone(), Arc::clone(before)));
+            return Ok((identity, Arc::clone(before)));
         }
         let acceptor = match (&listener.tls, before.map(|before| (&before.plan.tls, before))) {
             (None, _) => None,
@@ -123,7 +124,7 @@ fn listeners(
         };
         let cells = metrics.listener(&listener.name);
         let live = LiveListener { plan: Arc::clone(listener), acceptor, cells };
-        Ok((listener.address.clone(), Arc::new(live)))
+        Ok((identity, Arc::new(live)))
     };
     plan.listeners.iter().map(build).collect()
 }

@@ -30,13 +30,14 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
     let mut changes = Changes::default();
     changes.routes(old, new);
     changes.pools(old, new);
-    let gone = |address: &&_| !new.listeners.contains_key(*address);
-    let removed = old.listeners.keys().filter(gone);
-    changes.listeners_removed = removed.map(|at| Arc::clone(&old.listeners[at])).collect();
-    let fresh = |address: &&_| !old.listeners.contains_key(*address);
-    let added = new.listeners.keys().filter(fresh);
-    changes.listeners_added = added.map(|at| Arc::clone(&new.listeners[at])).collect();
+    changes.listeners_removed = only_in(old, new);
+    changes.listeners_added = only_in(new, old);
     changes
+}
+
+fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
+    let only = one.listeners.iter().filter(|(identity, _)| !other.listeners.contains_key(identity));
+    only.map(|(_, listener)| Arc::clone(listener)).collect()
 }
 
 impl Changes {

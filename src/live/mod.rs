@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use crate::action::Files;
-use crate::config::plan::{Address, Listener, Plan, Redirect, Respond, Route, Rules};
+use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
 use crate::observe::metrics::{ListenerCells, RouteCells};
 use crate::pool::Pool;
 use crate::router::Router;
@@ -37,8 +37,8 @@ pub struct Snapshot {
     pub routes: Vec<Arc<LiveRoute>>,
     /// By name.
     pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
-    /// By address, which is a listener's identity.
-    pub listeners: BTreeMap<Address, Arc<LiveListener>>,
+    /// By identity, which is the address.
+    pub listeners: BTreeMap<ListenerIdentity, Arc<LiveListener>>,
     _alive: Alive,
 }
 

@@ -1,5 +1,6 @@
 //! A request admitted, then routed: what must be known before anything is done.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(super) struct Admitted {
     pub(super) conn: Rc<Conn>,
     pub(super) head: Parts,
     pub(super) target: Target,
+    /// Who asks, as the record tells it.
+    pub(super) asker: Option<SocketAddr>,
     /// When, which is before the snapshot is looked at: a session that is still shaking hands when
     /// others are let go is let go with them.
     pub(super) at: Moment,
@@ -32,6 +35,7 @@ pub(super) struct Routed {
     pub(super) conn: Rc<Conn>,
     pub(super) head: Parts,
     pub(super) target: Target,
+    pub(super) asker: Option<SocketAddr>,
     pub(super) at: Moment,
     pub(super) route: Arc<LiveRoute>,
     /// Whether the client asks for a WebSocket, and the route does not refuse.
@@ -50,7 +54,7 @@ impl Admitted {
         // Whether the certificate of this connection covers the host (421 where another of the
         // listener's does) is asked here once HTTP/2 lets clients mix hosts on one connection.
         record.host(target.host.as_deref());
-        Ok(Admitted { conn, head, target, at })
+        Ok(Admitted { conn, head, target, asker: record.asker(), at })
     }
 
     /// Finds the route. The snapshot is not kept.
@@ -59,7 +63,7 @@ impl Admitted {
         snapshot: &Snapshot,
         record: &mut RequestRecord,
     ) -> Result<Routed, Refusal> {
-        let Admitted { conn, head, target, at } = self;
+        let Admitted { conn, head, target, asker, at } = self;
         let query = Query {
             host: target.host.as_deref(),
             path: &target.path,
@@ -73,7 +77,7 @@ impl Admitted {
         match (route.plan.websocket, asks_websocket) {
             (WebSocketMode::Refused, true) => Err(Refusal::NoWebSocket),
             (WebSocketMode::Only, false) => Err(Refusal::OnlyWebSocket),
-            _ => Ok(Routed { conn, head, target, at, route, asks_websocket }),
+            _ => Ok(Routed { conn, head, target, asker, at, route, asks_websocket }),
         }
     }
 }

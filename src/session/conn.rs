@@ -1,15 +1,18 @@
 //! The facts of a client's transport, known before any request.
 
 use std::any::Any;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use http::HeaderMap;
 
 use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
 use crate::observe::metrics::Metrics;
 use crate::tls::Greeting;
+use crate::wire::forwarded;
 
 /// What all requests of a process share.
 pub struct Shared {
@@ -45,11 +48,15 @@ impl Conn {
 
     /// Whether what the client says of those before it is believed.
     pub fn is_trusted(&self) -> bool {
-        self.listener.trusted_proxies.contains(self.ip())
+        self.listener.trusted_proxies.contains(self.client.map(|client| client.ip()))
     }
 
-    /// The client's address without its port.
-    pub fn ip(&self) -> Option<IpAddr> {
-        self.client.map(|client| client.ip())
+    /// Who asks: who connected, or whom trusted proxies before it tell of (then without a port).
+    pub(super) fn asker(&self, headers: &HeaderMap) -> Option<SocketAddr> {
+        let peer = self.client.filter(|_| self.is_trusted());
+        let Some(peer) = peer else { return self.client };
+        let trusted = |ip| self.listener.trusted_proxies.contains(Some(ip));
+        let told = forwarded::client(headers, peer.ip(), trusted);
+        Some(if told == peer.ip().to_canonical() { peer } else { SocketAddr::new(told, 0) })
     }
 }

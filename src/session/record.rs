@@ -13,6 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use super::conn::Conn;
+use super::refusal::Refusal;
 use crate::base::body::{Body, BoxError};
 use crate::base::clock::{self, Moment};
 use crate::live::LiveRoute;
@@ -24,7 +25,7 @@ use crate::observe::metrics::RouteCells;
 pub(super) struct RequestRecord {
     started: Moment,
     listener: Arc<str>,
-    client: Option<SocketAddr>,
+    asker: Option<SocketAddr>,
     method: http::Method,
     uri: http::Uri,
     host: Option<Box<str>>,
@@ -33,9 +34,12 @@ pub(super) struct RequestRecord {
     pool: Option<Arc<str>>,
     backend: Option<Arc<str>>,
     why: Option<&'static str>,
+    detail: Option<String>,
     status: Option<StatusCode>,
     bytes: u64,
     is_whole: bool,
+    /// The session it became has lines of its own.
+    is_silent: bool,
 }
 
 impl RequestRecord {
@@ -44,7 +48,7 @@ impl RequestRecord {
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),
-            client: conn.client,
+            asker: conn.asker(&head.headers),
             method: head.method.clone(),
             uri: head.uri.clone(),
             host: None,
@@ -53,10 +57,17 @@ impl RequestRecord {
             pool: None,
             backend: None,
             why: None,
+            detail: None,
             status: None,
             bytes: 0,
             is_whole: false,
+            is_silent: false,
         }
+    }
+
+    /// Who asks.
+    pub(super) fn asker(&self) -> Option<SocketAddr> {
+        self.asker
     }
 
     /// Notes the canonical host.
@@ -76,14 +87,13 @@ impl RequestRecord {
         self.backend = backend;
     }
 
-    /// Notes why tidegate itself answers, in a word.
-    pub(super) fn why(&mut self, why: &'static str) {
-        self.why = Some(why);
-    }
-
-    /// How long it took until now.
-    pub(super) fn elapsed(&self) -> std::time::Duration {
-        clock::now().since(self.started)
+    /// Notes why tidegate itself answers.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.why = Some(refusal.word());
+        self.detail = refusal.detail();
+        if let (Some(cells), true) = (&self.cells, refusal.is_of_handshake()) {
+            cells.handshakes_failed.count(refusal.word());
+        }
     }
 
     /// The request has become a session, whose own lines tell the rest.
@@ -91,8 +101,7 @@ impl RequestRecord {
         if let Some(cells) = &self.cells {
             cells.here().request(StatusCode::SWITCHING_PROTOCOLS);
         }
-        self.status = None;
-        self.started = Moment::NEVER;
+        self.is_silent = true;
     }
 
     /// Goes along with the answer's body until it has ended.
@@ -107,14 +116,14 @@ impl RequestRecord {
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
-        if self.started == Moment::NEVER {
+        if self.is_silent {
             return;
         }
         tracing::info!(
             target: ACCESS,
             event = "request",
             listener = &*self.listener,
-            client = %Shown(self.client),
+            client = %Shown(self.asker),
             method = self.method.as_str(),
             host = self.host.as_deref(),
             uri = %self.uri,
@@ -124,9 +133,10 @@ impl Drop for RequestRecord {
             // Without a status the client was gone before there was an answer.
             status = self.status.map(|status| status.as_u16()),
             why = self.why,
+            detail = self.detail,
             bytes = self.bytes,
             whole = self.is_whole,
-            ms = millis(self.elapsed()),
+            ms = millis(clock::now().since(self.started)),
         );
     }
 }
@@ -172,12 +182,13 @@ impl Drop for Followed {
     }
 }
 
-/// An address, or a dash for the peer of a unix socket.
+/// An address; one without a port was told by a proxy, none is the peer of a unix socket.
 pub(super) struct Shown(pub(super) Option<SocketAddr>);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            Some(address) if address.port() == 0 => address.ip().fmt(f),
             Some(address) => address.fmt(f),
             None => f.write_str("unix"),
         }

@@ -1,5 +1,6 @@
 //! Every answer that is tidegate's own, as a status, its fields and a clear text.
 
+use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -63,6 +64,30 @@ impl Refusal {
             Refusal::Upstream(failure) => failure.word(),
             Refusal::Action(failure) => failure.word(),
         }
+    }
+
+    /// What is behind it, for the log only: a client is not told where backends are.
+    pub(super) fn detail(&self) -> Option<String> {
+        let mut source = match self {
+            Refusal::Upstream(failure) => failure.source(),
+            Refusal::Action(failure) => failure.source(),
+            _ => None,
+        };
+        let mut detail = String::new();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Some errors repeat their source in their own text.
+            if !detail.contains(&text) {
+                detail = if detail.is_empty() { text } else { format!("{detail}: {text}") };
+            }
+            source = error.source();
+        }
+        (!detail.is_empty()).then_some(detail)
+    }
+
+    /// Whether it is a WebSocket handshake that is refused or failed.
+    pub(super) fn is_of_handshake(&self) -> bool {
+        matches!(self, Refusal::NoWebSocket | Refusal::Handshake(_) | Refusal::Upstream(_))
     }
 
     /// The answer.
@@ -140,5 +165,44 @@ impl From<handshake::Failure> for Refusal {
 impl From<action::Failure> for Refusal {
     fn from(failure: action::Failure) -> Refusal {
         Refusal::Action(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(refusal: impl Into<Refusal>) -> Response<Body> {
+        refusal.into().answer()
+    }
+
+    #[test]
+    fn who_finds_no_backend_is_told_when_to_come_again() {
+        let retry_after = Duration::from_millis(1500);
+        let answer = answer(handshake::Failure::NoBackend { retry_after });
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()[RETRY_AFTER], "2");
+    }
+
+    #[test]
+    fn a_wrong_version_is_told_the_right_one() {
+        let answer = answer(handshake::Refusal::Version);
+        assert_eq!(answer.status(), StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(answer.headers()[SEC_WEBSOCKET_VERSION], "13");
+        assert_eq!(answer.headers()[UPGRADE], "websocket");
+    }
+
+    #[test]
+    fn a_method_that_is_not_served_is_told_which_are() {
+        assert_eq!(answer(handshake::Refusal::Method).headers()[ALLOW], "GET");
+        assert_eq!(answer(action::Failure::Method).headers()[ALLOW], "GET, HEAD");
+        assert!(answer(Refusal::Method).headers().contains_key(ALLOW));
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_who_we_are() {
+        let answer = answer(Refusal::NoRoute);
+        assert!(!answer.headers().contains_key("server"));
+        assert_eq!(answer.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
     }
 }

@@ -34,7 +34,7 @@ pub async fn serve(
         }
         Ok(answer) => record.follow(answer),
         Err(refusal) => {
-            record.why(refusal.word());
+            record.refused(&refusal);
             record.follow(refusal.answer())
         }
     }

@@ -92,7 +92,7 @@ impl Pair {
             route: Arc::clone(&routed.route.plan.identity),
             pool: Arc::clone(backend.pool()),
             backend: Arc::clone(backend.address()),
-            client: routed.conn.client,
+            client: routed.asker,
             opened: routed.at,
         };
         let held = Held {

@@ -47,12 +47,17 @@ impl Networks {
     }
 }
 
+/// What a listener is over reloads: its address; and its name where the system chooses the port,
+/// for there may be several of that address.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct ListenerIdentity(Address, Option<Arc<str>>);
+
 /// One address accepted on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listener {
     /// Its name.
     pub name: Arc<str>,
-    /// Where it listens; its identity over reloads.
+    /// Where it listens.
     pub address: Address,
     /// TLS, when it speaks TLS.
     pub tls: Option<ServerTls>,
@@ -62,6 +67,14 @@ pub struct Listener {
     pub trusted_proxies: Networks,
     /// Its limits.
     pub limits: ListenerLimits,
+}
+
+impl Listener {
+    /// Its identity over reloads.
+    pub fn identity(&self) -> ListenerIdentity {
+        let any_port = matches!(&self.address, Address::Inet(inet) if inet.port() == 0);
+        ListenerIdentity(self.address.clone(), any_port.then(|| Arc::clone(&self.name)))
+    }
 }
 
 /// PROXY protocol v1 and v2, received.

@@ -155,6 +155,17 @@ fn listeners_come_and_go_by_their_address() {
 }
 
 #[test]
+fn listeners_whose_port_the_system_chooses_are_told_apart_by_their_names() {
+    let mut two = site();
+    two.listeners = vec![Arc::new(listener("one", 0)), Arc::new(listener("two", 0))];
+    let (old, new) = reload(two.clone(), two);
+    assert_eq!(old.listeners.len(), 2);
+    for (one, other) in old.listeners.values().zip(new.listeners.values()) {
+        assert!(Arc::ptr_eq(one, other));
+    }
+}
+
+#[test]
 fn no_snapshot_stays_alive_after_a_thousand_reloads() {
     let metrics = Metrics::new(1);
     let live = Live::new(Arc::new(build(Arc::new(site()), None, &metrics).unwrap()));

@@ -67,6 +67,8 @@ catalogue! {
     REQUESTS = Counter "requests" ["route", "status"] "Requests answered, by class of status";
     HANDSHAKE_SECONDS = Histogram "handshake_seconds" ["route"]
         "Time from a WebSocket handshake's head to its answer";
+    HANDSHAKES_FAILED = Counter "handshake_failures" ["route", "reason"]
+        "WebSocket handshakes that opened no session and passed no backend's answer on";
     SESSIONS = Gauge "sessions_live" ["route"] "WebSocket sessions live";
     OPENED = Counter "sessions_opened" ["route"] "WebSocket sessions opened";
     ENDED = Counter "sessions_ended" ["route", "end"] "WebSocket sessions ended";

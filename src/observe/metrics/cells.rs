@@ -146,12 +146,15 @@ pub struct RouteCells {
     workers: Box<[OnceLock<Box<Cells>>]>,
     /// Ends by their words.
     pub ended: Words,
+    /// WebSocket handshakes that failed, by reason.
+    pub handshakes_failed: Words,
 }
 
 impl RouteCells {
     pub(super) fn new(name: Arc<str>, workers: usize) -> RouteCells {
         let workers = (0..=workers).map(|_| OnceLock::new()).collect();
-        RouteCells { name, workers, ended: Words::default() }
+        let (ended, handshakes_failed) = Default::default();
+        RouteCells { name, workers, ended, handshakes_failed }
     }
 
     /// The route's identity.

@@ -86,15 +86,19 @@ impl Page<'_> {
         let each = || routes.iter().map(|route| (vec![&**route.name()], route));
         let mut requests = Vec::new();
         let mut ended = Vec::new();
+        let mut failed = Vec::new();
         for route in routes {
             let name: &str = route.name();
             for (index, class) in CLASSES.iter().enumerate() {
                 requests.push((vec![name, class], route.sum(|cells| &cells.requests[index])));
             }
             ended.extend(route.ended.all().into_iter().map(|(word, n)| (vec![name, word], n)));
+            let failures = route.handshakes_failed.all().into_iter();
+            failed.extend(failures.map(|(word, n)| (vec![name, word], n)));
         }
         self.counters(&is::REQUESTS, requests)?;
         self.times(&is::HANDSHAKE_SECONDS, &SHORT, each(), |cells| &cells.handshake)?;
+        self.counters(&is::HANDSHAKES_FAILED, failed)?;
         self.gauges(&is::SESSIONS, each().map(|(l, r)| (l, r.live() as i64)).collect())?;
         self.counters(&is::OPENED, each().map(|(l, r)| (l, r.sum(|c| &c.opened))).collect())?;
         self.counters(&is::ENDED, ended)?;

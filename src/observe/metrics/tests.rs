@@ -16,6 +16,7 @@ fn busy() -> Arc<Metrics> {
     route.session_opened(Duration::from_millis(3));
     route.session_opened(Duration::from_millis(3));
     route.session_ended("idle", Duration::from_secs(20));
+    route.handshakes_failed.count("silent");
     route.here().relayed(Side::Client, 2, 70);
     route.here().violations[Side::Upstream as usize].add(1);
     route.here().request(http::StatusCode::NOT_FOUND);
@@ -68,6 +69,7 @@ fn counts_appear_with_their_labels() {
     for line in [
         r#"tidegate_sessions_live{route="chat"} 1"#,
         r#"tidegate_sessions_ended_total{route="chat",end="idle"} 1"#,
+        r#"tidegate_handshake_failures_total{route="chat",reason="silent"} 1"#,
         r#"tidegate_messages_total{route="chat",side="client"} 2"#,
         r#"tidegate_bytes_total{route="chat",side="upstream"} 0"#,
         r#"tidegate_requests_total{route="chat",status="4xx"} 1"#,

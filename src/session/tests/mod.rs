@@ -26,6 +26,7 @@ use crate::tls::Transport;
 #[path = "../../../tests/e2e/actors/mod.rs"]
 mod actors;
 mod plain;
+mod record;
 mod websocket;
 
 use actors::{Backend, Client, until};

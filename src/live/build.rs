@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Alive, LiveAction, LiveListener, LiveRoute, Snapshot};
+use super::{Alive, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED};
 use crate::action::Files;
 use crate::config::plan::{self, Action, Listener, ListenerIdentity, Plan, Route, Rules};
 use crate::observe::metrics::Metrics;
@@ -76,7 +76,9 @@ pub fn build(
     let pools = pools(&plan, old, metrics)?;
     let listeners = listeners(&plan, old, metrics)?;
     let routes = Routes::of(old).build(&plan, &pools, metrics)?;
+    let unrouted = old.map(|old| Arc::clone(&old.unrouted));
     Ok(Snapshot {
+        unrouted: unrouted.unwrap_or_else(|| metrics.route(&UNROUTED.into())),
         generation: old.map_or(1, |old| old.generation + 1),
         router: Router::build(&plan.routes),
         routes,

@@ -37,10 +37,15 @@ pub struct Snapshot {
     pub routes: Vec<Arc<LiveRoute>>,
     /// By name.
     pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
+    /// The counts of requests that no route takes, under the name [`UNROUTED`].
+    pub unrouted: Arc<RouteCells>,
     /// By identity, which is the address.
     pub listeners: BTreeMap<ListenerIdentity, Arc<LiveListener>>,
     _alive: Alive,
 }
+
+/// Stands for a route's identity where no route takes a request.
+pub const UNROUTED: &str = "(none)";
 
 /// A route and what it needs at work. The same `Arc` as before where nothing about it changed.
 pub struct LiveRoute {

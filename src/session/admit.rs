@@ -48,13 +48,13 @@ impl Admitted {
         conn: Rc<Conn>,
         head: Parts,
         record: &mut RequestRecord,
-        at: Moment,
     ) -> Result<Admitted, Refusal> {
         let target = Target::read(&head)?;
         // Whether the certificate of this connection covers the host (421 where another of the
         // listener's does) is asked here once HTTP/2 lets clients mix hosts on one connection.
         record.host(target.host.as_deref());
-        Ok(Admitted { conn, head, target, asker: record.asker(), at })
+        let (asker, at) = (record.asker(), record.started());
+        Ok(Admitted { conn, head, target, asker, at })
     }
 
     /// Finds the route. The snapshot is not kept.

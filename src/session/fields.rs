@@ -1,7 +1,7 @@
 //! The fields of a head on its way upstream and back: what is for one hop ends here, and who asks
 //! is told anew.
 
-use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, TE, TRAILER};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TE, TRAILER, UPGRADE};
 
 use super::conn::Conn;
 use super::target::Target;
@@ -44,6 +44,12 @@ pub(super) fn onward(
 pub(super) fn homeward(headers: &mut HeaderMap, changes: &FieldChanges) {
     end_hop(headers);
     apply(headers, changes);
+}
+
+/// Says that a WebSocket is what may be asked for.
+pub(super) fn offer_upgrade(headers: &mut HeaderMap) {
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
 }
 
 /// Ends what is for one hop, and what only tidegate may say. Trailers pass, so their names do.

@@ -16,7 +16,7 @@ use super::conn::Conn;
 use super::refusal::Refusal;
 use crate::base::body::{Body, BoxError};
 use crate::base::clock::{self, Moment};
-use crate::live::LiveRoute;
+use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteCells;
 
@@ -30,7 +30,8 @@ pub(super) struct RequestRecord {
     uri: http::Uri,
     host: Option<Box<str>>,
     route: Option<Arc<str>>,
-    cells: Option<Arc<RouteCells>>,
+    /// Those of no route at first.
+    cells: Arc<RouteCells>,
     pool: Option<Arc<str>>,
     backend: Option<Arc<str>>,
     why: Option<&'static str>,
@@ -44,7 +45,12 @@ pub(super) struct RequestRecord {
 
 impl RequestRecord {
     /// Begins with the head.
-    pub(super) fn begin(conn: &Conn, head: &Parts, now: Moment) -> RequestRecord {
+    pub(super) fn begin(
+        conn: &Conn,
+        head: &Parts,
+        snapshot: &Snapshot,
+        now: Moment,
+    ) -> RequestRecord {
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),
@@ -53,7 +59,7 @@ impl RequestRecord {
             uri: head.uri.clone(),
             host: None,
             route: None,
-            cells: None,
+            cells: Arc::clone(&snapshot.unrouted),
             pool: None,
             backend: None,
             why: None,
@@ -70,6 +76,11 @@ impl RequestRecord {
         self.asker
     }
 
+    /// When it began.
+    pub(super) fn started(&self) -> Moment {
+        self.started
+    }
+
     /// Notes the canonical host.
     pub(super) fn host(&mut self, host: Option<&str>) {
         self.host = host.map(Into::into);
@@ -78,7 +89,7 @@ impl RequestRecord {
     /// Notes the route that takes it.
     pub(super) fn route(&mut self, route: &LiveRoute) {
         self.route = Some(Arc::clone(&route.plan.identity));
-        self.cells = Some(Arc::clone(&route.cells));
+        self.cells = Arc::clone(&route.cells);
     }
 
     /// Notes who answers, or was asked last.
@@ -91,25 +102,21 @@ impl RequestRecord {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.why = Some(refusal.word());
         self.detail = refusal.detail();
-        if let (Some(cells), true) = (&self.cells, refusal.is_of_handshake()) {
-            cells.handshakes_failed.count(refusal.word());
+        if refusal.is_of_handshake() {
+            self.cells.handshakes_failed.count(refusal.word());
         }
     }
 
     /// The request has become a session, whose own lines tell the rest.
     pub(super) fn became_session(mut self) {
-        if let Some(cells) = &self.cells {
-            cells.here().request(StatusCode::SWITCHING_PROTOCOLS);
-        }
+        self.cells.here().request(StatusCode::SWITCHING_PROTOCOLS);
         self.is_silent = true;
     }
 
     /// Goes along with the answer's body until it has ended.
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
-        if let Some(cells) = &self.cells {
-            cells.here().request(answer.status());
-        }
+        self.cells.here().request(answer.status());
         answer.map(|body| Followed { body, record: self }.boxed_unsync())
     }
 }

@@ -4,11 +4,10 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use super::fields;
 use crate::action;
 use crate::base::body::{self, Body};
 use crate::handshake;
@@ -104,8 +103,7 @@ impl Refusal {
     fn write(&self, headers: &mut HeaderMap) {
         if self.status() == StatusCode::UPGRADE_REQUIRED {
             // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: what to upgrade to.
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            fields::offer_upgrade(headers);
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if self.status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -171,6 +169,7 @@ impl From<action::Failure> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::UPGRADE;
 
     fn answer(refusal: impl Into<Refusal>) -> Response<Body> {
         refusal.into().answer()

@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::{plain, websocket};
 use crate::base::body::Body;
 use crate::base::clock;
-use crate::live::LiveAction;
+use crate::live::{LiveAction, Snapshot};
 
 /// Answers one request. Where the answer is a 101, a session begins as soon as the connection is
 /// handed over by HTTP.
@@ -26,8 +26,11 @@ pub async fn serve(
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let body = body.map_err(Into::into).boxed_unsync();
-    let mut record = RequestRecord::begin(&conn, &head, clock::now());
-    match answer(&shared, conn, head, body, &mut record).await {
+    let now = clock::now();
+    // Looked at after the clock: see `Admitted::at`.
+    let snapshot = shared.live.now();
+    let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
+    match answer(conn, head, body, snapshot, &mut record).await {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             record.became_session();
             answer
@@ -41,14 +44,16 @@ pub async fn serve(
 }
 
 async fn answer(
-    shared: &Shared,
     conn: Rc<Conn>,
     head: Parts,
     body: Body,
+    snapshot: Arc<Snapshot>,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let admitted = Admitted::new(conn, head, record, clock::now())?;
-    let routed = admitted.routed(&shared.live.now(), record)?;
+    let admitted = Admitted::new(conn, head, record)?;
+    let routed = admitted.routed(&snapshot, record)?;
+    // From here on the route is enough: a long answer must not keep a configuration alive.
+    drop(snapshot);
     let route = Arc::clone(&routed.route);
     match &route.action {
         LiveAction::Pool { pool, strip_prefix, host } if routed.asks_websocket => {

@@ -47,6 +47,10 @@ pub(super) async fn open(
     match answer? {
         Answered::Http(mut answer) => {
             fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
+            if answer.status() == StatusCode::UPGRADE_REQUIRED {
+                // It ended with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
+                fields::offer_upgrade(answer.headers_mut());
+            }
             Ok(answer)
         }
         Answered::Upstream(upstream) => {

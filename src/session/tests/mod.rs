@@ -62,6 +62,15 @@ impl Proxy {
         Proxy::of(plan).await
     }
 
+    /// Puts a changed plan in force.
+    fn reload(&self, change: impl FnOnce(&mut Plan)) {
+        let old = self.shared.live.now();
+        let mut changed = (*old.plan).clone();
+        change(&mut changed);
+        let next = live::build(Arc::new(changed), Some(&old), &self.shared.metrics).unwrap();
+        self.shared.live.swap(Arc::new(next));
+    }
+
     fn client(&self) -> Client {
         Client::to(self.address)
     }

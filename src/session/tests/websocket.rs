@@ -107,6 +107,7 @@ async fn another_answer_passes_as_it_is_and_its_connection_ends() {
         let proxy = Proxy::before(&[&backend], |_| {}).await;
         let (head, mut wire) = proxy.client().handshake().await;
         assert_eq!((head.status(), head.get("x-own")), (status, "yes"));
+        assert_eq!(head.get("upgrade") == "websocket", status == 426);
         assert_eq!((head.get("tidegate-token"), head.get("keep-alive")), ("", ""));
         let mut body = [0; 4];
         wire.read_exact(&mut body).await.unwrap();
@@ -242,12 +243,7 @@ async fn a_session_lives_on_when_its_snapshot_is_gone() {
     let proxy = Proxy::before(&[&backend], |_| {}).await;
     let mut session = proxy.client().open().await;
     session.echo("before").await;
-    let old = proxy.shared.live.now();
-    let mut changed = (*old.plan).clone();
-    route_of(&mut changed).request_headers.remove.push(http::header::COOKIE);
-    let next = live::build(Arc::new(changed), Some(&old), &proxy.shared.metrics).unwrap();
-    drop(old);
-    drop(proxy.shared.live.swap(Arc::new(next)));
+    proxy.reload(|plan| route_of(plan).request_headers.remove.push(http::header::COOKIE));
     assert_eq!(proxy.shared.live.now().alive(), 1);
     session.echo("after").await;
     session.close(1000, "").await;

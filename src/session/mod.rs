@@ -17,6 +17,7 @@ mod websocket;
 
 pub use conn::{Conn, Shared};
 pub use serve::serve;
+pub use websocket::HANDOVER_TIMEOUT;
 
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,12 @@
 use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
 
 use super::admit::Routed;
 use super::fields;
@@ -29,6 +31,10 @@ use crate::pool::Pool;
 use crate::registry::{self, Facts, Full};
 use crate::relay::{Leg, Relay, Terms};
 use crate::tls::Transport;
+
+/// Time for a client to take its 101, which goes into an empty socket but where the client has
+/// answers outstanding that it does not read.
+pub const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a WebSocket. The answer is the backend's; where it is a 101, a session follows it.
 pub(super) async fn open(
@@ -111,10 +117,14 @@ impl Pair {
     /// Waits until HTTP has written the 101 and lets go of the client, then begins the session.
     async fn hand_over(self) {
         let facts = self.held.facts.clone();
-        match self.join().await.map(Joined::enter) {
-            Ok(Ok(session)) => task::spawn("session", session),
-            Ok(Err(full)) => session_record::not_begun(&facts, full),
-            Err(gone) => session_record::not_begun(&facts, gone),
+        let joined = match timeout(HANDOVER_TIMEOUT, self.join()).await {
+            Ok(Ok(joined)) => joined,
+            Ok(Err(gone)) => return session_record::not_begun(&facts, gone),
+            Err(late) => return session_record::not_begun(&facts, late),
+        };
+        match joined.enter() {
+            Ok(session) => task::spawn("session", session),
+            Err(full) => session_record::not_begun(&facts, full),
         }
     }
 

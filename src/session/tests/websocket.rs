@@ -132,6 +132,23 @@ async fn an_answer_that_is_wrong_is_a_502_in_clear_text() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_read_is_a_502() {
+    let long = format!("HTTP/1.1 101 X\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000));
+    let many = format!("HTTP/1.1 101 X\r\n{}\r\n", "X-Many: 1\r\n".repeat(200));
+    for answer in ["garbage\r\n\r\n".to_owned(), "HTTP/1.1 101 X\r\n".to_owned(), long, many] {
+        let backend = Backend::script(move |_, mut wire| {
+            let answer = answer.clone();
+            // The end of the stream follows at once.
+            async move { drop(wire.write_all(answer.as_bytes()).await) }
+        })
+        .await;
+        let proxy = Proxy::before(&[&backend], |_| {}).await;
+        assert_eq!(proxy.client().handshake().await.0.status(), 502);
+        proxy.is_quiet().await;
+    }
+}
+
+#[tokio::test]
 async fn another_backend_is_tried_while_nothing_was_promised() {
     let gone = Backend::script(|_, wire| async move { drop(wire) }).await;
     let sick = Backend::answering("HTTP/1.1 503 Sick\r\nContent-Length: 0\r\n\r\n").await;

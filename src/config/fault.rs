@@ -68,6 +68,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+        let expected = expected.to_string().replace("a sequence", "a list");
         Fault::new(format!("must be {expected}, not {}", describe(found)))
     }
 

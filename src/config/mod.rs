@@ -9,10 +9,12 @@ mod lower;
 pub mod plan;
 mod raw;
 mod read;
+mod reference;
+mod schema;
 
 pub use read::Environment;
+pub use reference::{reference_markdown, schema_json};
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +48,7 @@ pub struct Refused {
 /// # Errors
 /// All that is wrong with it, at once.
 pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Refused> {
-    match fs::read_to_string(path) {
+    match read::text(path) {
         Ok(text) => load_text(path, &text, environment),
         Err(error) => {
             let said = format!("cannot read the configuration `{}`: {error}", path.display());

@@ -7,50 +7,46 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method};
 use regex::Regex;
 
+use crate::wire::host as spelling;
+
 use super::super::fault::Fault;
 use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern};
 use super::super::raw::FieldTest;
 
 /// Which hosts are taken.
 pub fn host(text: &str) -> Result<HostPattern, Fault> {
-    let lower = text.trim_end_matches('.').to_ascii_lowercase();
-    if lower == "*" {
+    if text == "*" {
         return Ok(HostPattern::Any);
     }
     let wrong = |what: &str| Fault::new(format!("{what}, not: `{text}`"));
     let write = |meant: &str| format!("write `\"{meant}\"`");
-    if let Some((_, rest)) = lower.split_once("://") {
+    if let Some((_, rest)) = text.split_once("://") {
         let meant = rest.split(['/', ':']).next().unwrap_or(rest);
         return Err(wrong("must be a host alone").hint(write(meant)));
     }
-    if let Some(inner) = lower.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let ip: Result<Ipv6Addr, _> = inner.parse();
-        let ip = ip.map_err(|_| wrong("must be an IPv6 address in the brackets"))?;
-        return Ok(HostPattern::Exact(format!("[{ip}]").into()));
-    }
-    if lower.parse::<Ipv6Addr>().is_ok() {
+    if text.parse::<Ipv6Addr>().is_ok() {
         let fault = wrong("must have brackets round an IPv6 address");
-        return Err(fault.hint(write(&format!("[{lower}]"))));
+        return Err(fault.hint(write(&format!("[{text}]"))));
     }
-    if let Some((host, _)) = lower.rsplit_once(':') {
-        return Err(wrong("must be a host without a port").hint(write(host)));
-    }
-    if !lower.is_ascii() {
+    if !text.is_ascii() {
         let hint = "an international name is written as it is sent: `xn--…`".to_owned();
         return Err(wrong("must be ASCII").hint(hint));
     }
-    let (wildcard, name) = match lower.strip_prefix("*.") {
+    let (wildcard, name) = match text.strip_prefix("*.") {
         Some(rest) => (true, rest),
-        None => (false, lower.as_str()),
+        None => (false, text),
     };
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if name.contains('*') {
         return Err(wrong("may have a star as its whole first label only, as in `*.example.com`"));
     }
-    if name.split('.').any(str::is_empty) || !name.chars().all(fits) {
-        return Err(wrong("must be a host"));
+    // Requests are brought into the same spelling, or the two would never meet.
+    let host = spelling::canonical(name)
+        .map_err(|error| Fault::new(format!("must be a host: {error}: `{text}`")))?;
+    if host.port.is_some() {
+        let fault = wrong("must be a host without a port");
+        return Err(fault.hint(write(&host.name)));
     }
-    let name = name.into();
+    let name = host.name.into();
     Ok(if wildcard { HostPattern::Wildcard(name) } else { HostPattern::Exact(name) })
 }
 

@@ -185,7 +185,8 @@ fn unique(cx: &mut Lower<'_>, routes: &[(Arc<Route>, Span)]) {
 fn unused_pools(cx: &mut Lower<'_>, file: &raw::File, routes: &[Written<raw::Route>]) {
     let used: HashSet<&String> =
         routes.iter().filter_map(|route| route.get()?.pool.get()).collect();
-    for (name, _) in entries(&file.pools) {
+    let all_read = !file.routes.is_faulty() && routes.iter().all(|route| !route.is_faulty());
+    for (name, _) in entries(&file.pools).iter().filter(|_| all_read) {
         if let Some((text, span)) = name.written().filter(|(text, _)| !used.contains(text)) {
             let said = format!("no route goes to this pool: `{text}`");
             cx.report(Diagnostic::warning("unused", said).at(span));

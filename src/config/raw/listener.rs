@@ -11,7 +11,7 @@ use super::{Many, Number, Size, Time, Written, seconds};
 pub struct Listener {
     /// Where it listens: an IPv4 or IPv6 address with its port, or `unix:` and the path of a
     /// socket. It is the listener's identity: a changed address is another listener.
-    #[schemars(required, example = &"0.0.0.0:443", extend("x-reload" = "drains"))]
+    #[schemars(example = &"0.0.0.0:443", extend("x-reload" = "drains", "x-required" = true))]
     pub address: Written<String>,
     /// TLS, when it speaks TLS (1.2 and 1.3, hybrid post-quantum key exchange included).
     #[schemars(extend("x-reload" = "next"))]
@@ -46,11 +46,8 @@ impl Default for Listener {
 pub struct ServerTls {
     /// Certificates, chosen by the name the client asks for (SNI); the first is the default.
     /// They are read again at a reload, and live sessions do not notice.
-    #[schemars(
-        required,
-        example = [serde_json::json!({ "chain": "site.pem", "key": "site.key" })],
-        extend("x-reload" = "next")
-    )]
+    #[schemars(example = [serde_json::json!({ "chain": "site.pem", "key": "site.key" })],
+        extend("x-reload" = "next", "x-required" = true))]
     pub certificates: Written<Vec<Written<Certificate>>>,
     /// The lowest version spoken.
     #[schemars(example = &"1.3", extend("x-reload" = "next"))]
@@ -75,10 +72,10 @@ impl Default for ServerTls {
 #[serde(default, expecting = "a table with `chain` and `key`")]
 pub struct Certificate {
     /// PEM file of the chain, the leaf first.
-    #[schemars(required, example = &"certs/site.pem", extend("x-reload" = "next"))]
+    #[schemars(example = &"certs/site.pem", extend("x-reload" = "next", "x-required" = true))]
     pub chain: Written<String>,
     /// PEM file of the private key.
-    #[schemars(required, example = &"certs/site.key", extend("x-reload" = "next"))]
+    #[schemars(example = &"certs/site.key", extend("x-reload" = "next", "x-required" = true))]
     pub key: Written<String>,
 }
 
@@ -97,7 +94,7 @@ pub enum TlsVersion {
 #[serde(default, expecting = "a table")]
 pub struct ProxyProtocol {
     /// Who may send it: networks, addresses, or `unix` for the peers of a unix socket.
-    #[schemars(required, example = ["10.0.0.0/8"], extend("x-reload" = "next"))]
+    #[schemars(example = ["10.0.0.0/8"], extend("x-reload" = "next", "x-required" = true))]
     pub trusted: Written<Many<String>>,
     /// How long it may take to arrive.
     #[schemars(example = &"1s", extend("x-reload" = "next"))]

@@ -43,12 +43,13 @@ pub struct File {
     #[schemars(example = ["conf.d/*.toml"], extend("x-reload" = "now"))]
     pub include: Written<Many<String>>,
     /// Addresses that connections are accepted on, each under a name for logs and metrics.
+    #[schemars(extend("x-reload" = "drains"))]
     pub listeners: Written<Named<Listener>>,
     /// Groups of backends, each under the name by which routes speak of it.
+    #[schemars(extend("x-reload" = "drains"))]
     pub pools: Written<Named<Pool>>,
-    /// Conditions to actions. A request takes the route with the exact host before one with the
-    /// longest wildcard before one for any host; then the exact path before a regex (in the
-    /// order they are written) before the longest prefix.
+    /// Conditions to actions; which one is taken is told above.
+    #[schemars(extend("x-reload" = "drains"))]
     pub routes: Written<Vec<Written<Route>>>,
     /// What the relay holds every session to, where its route does not say otherwise.
     pub relay: Written<Relay>,

@@ -10,11 +10,8 @@ use super::{Many, Number, Percent, Rate, Short, Time, Written, seconds};
 #[serde(default, expecting = "a table")]
 pub struct Pool {
     /// Its members. A string is an address; a table gives it a weight as well.
-    #[schemars(
-        required,
-        example = ["127.0.0.1:58588", "unix:/run/app.sock"],
-        extend("x-reload" = "drains")
-    )]
+    #[schemars(example = ["127.0.0.1:58588", "unix:/run/app.sock"],
+        extend("x-reload" = "drains", "x-required" = true))]
     pub backends: Written<Vec<Written<Short<Backend>>>>,
     /// How a backend is chosen. `least_sessions`: the one with the fewest live WebSockets for
     /// its weight, because they stay where they were put; plain requests go in turn.
@@ -80,7 +77,7 @@ impl Default for Pool {
 pub struct Backend {
     /// A name or IP address with its port, or `unix:` and the path of a socket. With the pool's
     /// name it is the backend's identity.
-    #[schemars(required, example = &"127.0.0.1:58588", extend("x-reload" = "drains"))]
+    #[schemars(example = &"127.0.0.1:58588", extend("x-reload" = "drains", "x-required" = true))]
     pub address: Written<String>,
     /// Its share.
     #[schemars(example = 2, extend("x-reload" = "next"))]

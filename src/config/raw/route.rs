@@ -115,7 +115,7 @@ pub struct FieldChanges {
 #[serde(default, expecting = "a directory, or a table with `root`")]
 pub struct Files {
     /// The directory.
-    #[schemars(required, example = &"/var/www/site", extend("x-reload" = "next"))]
+    #[schemars(example = &"/var/www/site", extend("x-reload" = "next", "x-required" = true))]
     pub root: Written<String>,
     /// The file served for a directory.
     #[schemars(example = &"index.htm", extend("x-reload" = "next"))]
@@ -141,7 +141,10 @@ impl Default for Files {
 #[serde(default, expecting = "a target, or a table with `to`")]
 pub struct Redirect {
     /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in.
-    #[schemars(required, example = &"https://{host}{path}{query}", extend("x-reload" = "next"))]
+    #[schemars(
+        example = &"https://{host}{path}{query}",
+        extend("x-reload" = "next", "x-required" = true)
+    )]
     pub to: Written<String>,
     /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method; a permanent one
     /// (308) stays in browsers even when it was a mistake.

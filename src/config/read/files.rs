@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::report::{Diagnostic, Report, Sources, Span};
@@ -13,6 +13,9 @@ use super::{Environment, glob, parse};
 
 /// Included files at most: a glob that finds more was not meant.
 const INCLUDED_MAX: usize = 10_000;
+
+/// Bytes of one configuration file: a hundred thousand routes fit in.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Files as they are read; it remembers which.
 #[derive(Debug, Default)]
@@ -51,6 +54,20 @@ pub struct Whole {
     pub whole: bool,
 }
 
+/// A configuration file's text.
+///
+/// # Errors
+/// The system's; and when it is too large, or not UTF-8.
+pub fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let said = format!("it is larger than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
+    }
+    Ok(text)
+}
+
 /// Reads `text`, the first file, and all it includes.
 pub fn read(
     path: &Path,
@@ -64,7 +81,7 @@ pub fn read(
     report.findings.extend(outcome.faults);
     let mut whole = Whole { file: outcome.file, whole: outcome.whole };
     for (included, span) in included(&whole.file, path, report) {
-        let text = match fs::read_to_string(&included) {
+        let text = match self::text(&included) {
             Ok(text) => text,
             Err(error) => {
                 let said = format!("cannot read the file `{}`: {error}", included.display());

@@ -22,7 +22,13 @@ pub fn files(directory: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
         return Ok(vec![whole]);
     }
     let mut found = Vec::new();
-    for entry in fs::read_dir(parent)? {
+    let entries = match fs::read_dir(parent) {
+        Ok(entries) => entries,
+        // No directory, no files: the caller says so.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
         let entry = entry?;
         let Ok(file) = entry.file_name().into_string() else { continue };
         let hidden = file.starts_with('.') && !name.starts_with('.');

@@ -5,9 +5,10 @@ mod glob;
 mod key;
 mod merge;
 mod node;
+mod syntax;
 mod variables;
 
-pub use files::{Files, read};
+pub use files::{Files, read, text};
 
 use std::cell::RefCell;
 
@@ -47,7 +48,8 @@ pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome 
     let reader = Reader { file, text, environment, faults: RefCell::default() };
     // A table always reads as one; what is wrong inside it went to the faults.
     let read = File::deserialize(Node::root(&reader, table.get_ref(), table.span()));
-    let mut faults: Vec<Diagnostic> = broken.iter().map(|error| reader.syntax(error)).collect();
+    let whole = broken.is_empty();
+    let mut faults = syntax::findings(&reader, broken);
     let lines: Vec<usize> =
         faults.iter().filter_map(|fault| fault.span).map(|span| reader.line(span)).collect();
     let found = reader.faults.take().into_iter();
@@ -55,7 +57,6 @@ pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome 
     faults.extend(
         found.filter(|fault| fault.span.is_none_or(|span| !lines.contains(&reader.line(span)))),
     );
-    let whole = broken.is_empty();
     let file = read.unwrap_or_else(|fault| {
         faults.push(fault.finding("type", "the file", None));
         File::default()
@@ -76,18 +77,5 @@ impl Reader<'_> {
 
     fn report(&self, finding: Diagnostic) {
         self.faults.borrow_mut().push(finding);
-    }
-
-    /// A finding for an error of TOML's grammar.
-    fn syntax(&self, error: &toml::de::Error) -> Diagnostic {
-        let message = error.message();
-        let (message, expected) = match message.split_once(", expected ") {
-            Some((message, expected)) => (message, Some(format!("expected {expected}"))),
-            None => (message, None),
-        };
-        let span = error.span().map(|range| self.span(range));
-        Diagnostic::error("syntax", format!("this is not TOML: {message}"))
-            .at(span)
-            .label(expected.unwrap_or_default())
     }
 }

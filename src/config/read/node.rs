@@ -20,6 +20,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::hint::{did_you_mean, listed};
 use crate::config::raw::{MANY, SHORT, WRITTEN};
+use crate::config::schema::{Place, places, schema};
 use crate::report::Diagnostic;
 
 use super::key::Key;
@@ -45,6 +46,8 @@ enum Value<'r, 'i> {
 enum Subject<'r> {
     File,
     Key(&'r str),
+    /// An entry of a table of names, under its name.
+    Named(&'r str, &'r str),
     EntryOf(&'r str),
 }
 
@@ -53,6 +56,7 @@ impl Subject<'_> {
         match self {
             Subject::File => "the file".to_owned(),
             Subject::Key(key) => format!("`{key}`"),
+            Subject::Named(table, name) => format!("`{table}.{name}`"),
             Subject::EntryOf(key) => format!("an entry of `{key}`"),
         }
     }
@@ -85,7 +89,7 @@ impl<'r, 'i> Node<'r, 'i> {
     fn key(&self) -> &'r str {
         match self.subject {
             Subject::File => "the file",
-            Subject::Key(key) | Subject::EntryOf(key) => key,
+            Subject::Key(key) | Subject::Named(_, key) | Subject::EntryOf(key) => key,
         }
     }
 
@@ -128,7 +132,7 @@ impl<'r, 'i> Node<'r, 'i> {
             span: self.span.clone(),
             subject: self.subject,
         };
-        Entries { node, entries: entries.into_iter(), value: None }
+        Entries { node, entries: entries.into_iter(), value: None, named: known.is_none() }
     }
 
     fn is_known(&self, key: &Spanned<Cow<'_, str>>, known: &'static [&'static str]) -> bool {
@@ -140,8 +144,9 @@ impl<'r, 'i> Node<'r, 'i> {
             Subject::File => "a configuration".to_owned(),
             subject => subject.text(),
         };
-        let keys = || format!("its keys are {}", listed(known.iter().copied(), "and"));
-        let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(keys);
+        let hint = elsewhere(name)
+            .or_else(|| did_you_mean(name, known.iter().copied()))
+            .unwrap_or_else(|| format!("its keys are {}", listed(known.iter().copied(), "and")));
         let finding = Diagnostic::error("unknown-key", format!("{of} has no such key: `{name}`"));
         self.reader.report(finding.at(self.reader.span(key.span())).hint(hint));
         false
@@ -239,6 +244,18 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
     }
 }
 
+/// The tables that have a key of this name, for one that stands in the wrong one.
+fn elsewhere(name: &str) -> Option<String> {
+    let root = schema().to_value();
+    let found: Vec<String> = places(&root)
+        .iter()
+        .filter(|place| place.name == name && !place.above.is_empty())
+        .map(Place::path)
+        .collect();
+    let paths = listed(found.iter().map(String::as_str), "and");
+    (!found.is_empty()).then(|| format!("there is {paths}"))
+}
+
 /// File, start, end and value of one node. A faulty value is reported and left out.
 struct Placed<'r, 'i> {
     node: Option<Node<'r, 'i>>,
@@ -297,6 +314,8 @@ struct Entries<'r, 'i> {
     node: Node<'r, 'i>,
     entries: std::vec::IntoIter<Entry<'r, 'i>>,
     value: Option<Entry<'r, 'i>>,
+    /// Whether the keys are names of the writer's choice.
+    named: bool,
 }
 
 impl<'de, 'r: 'de, 'i> MapAccess<'de> for Entries<'r, 'i> {
@@ -314,7 +333,11 @@ impl<'de, 'r: 'de, 'i> MapAccess<'de> for Entries<'r, 'i> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let (key, value) = self.value.take().ok_or_else(|| Fault::new("has no value"))?;
-        seed.deserialize(self.node.child(value, Subject::Key(key.get_ref())))
+        let subject = match self.named {
+            true => Subject::Named(self.node.key(), key.get_ref()),
+            false => Subject::Key(key.get_ref()),
+        };
+        seed.deserialize(self.node.child(value, subject))
     }
 }
 

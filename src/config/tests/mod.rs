@@ -1,5 +1,6 @@
 use super::*;
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::report::Colour;
@@ -50,3 +51,13 @@ fn bad_files_are_answered_as_written_in_their_golden_files() {
         golden(&case.with_extension("txt"), &answer);
     }
 }
+
+#[test]
+fn the_committed_reference_and_schema_are_those_that_are_printed() {
+    golden(&root().join("config/README.md"), &reference_markdown());
+    golden(&root().join("config/tidegate.schema.json"), &schema_json());
+}
+
+mod files;
+mod meaning;
+mod samples;

@@ -1,0 +1,149 @@
+use super::*;
+
+use std::time::Duration;
+
+use crate::config::plan::{Action, HostPattern, PathPattern, Route};
+
+const HEAD: &str = "\
+listeners.http.address = \"0.0.0.0:80\"
+pools.app.backends = [\"127.0.0.1:8080\"]
+";
+
+fn load_with(text: &str, environment: Environment<'_>) -> Result<Loaded, String> {
+    let text = format!("{HEAD}{text}");
+    load_text(Path::new("x.toml"), &text, environment)
+        .map_err(|refused| refused.report.text(&refused.sources, Colour::Plain))
+}
+
+fn taken(text: &str) -> Loaded {
+    load_with(text, &nothing).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn identities(loaded: &Loaded) -> Vec<&str> {
+    loaded.plan.routes.iter().map(|route| &*route.identity).collect()
+}
+
+fn route(loaded: &Loaded, index: usize) -> &Route {
+    &loaded.plan.routes[index]
+}
+
+#[test]
+fn a_file_that_says_nothing_more_has_every_default() {
+    let loaded = taken("[[routes]]\npool = \"app\"\n");
+    let plan = &loaded.plan;
+    assert_eq!(
+        (plan.drain.delay, plan.drain.window),
+        (Duration::from_secs(5), Duration::from_secs(15))
+    );
+    assert_eq!(plan.drain.timeout, Duration::from_secs(25));
+    assert_eq!((plan.reload.watch, plan.reload.drain_max_percent), (false, 10));
+    assert!(plan.admin.is_none() && plan.control.is_none() && plan.workers >= 1);
+    assert_eq!(plan.limits.connections_per_address_max, None);
+    let rules = &route(&loaded, 0).rules;
+    assert_eq!(rules.ping_interval, Some(Duration::from_secs(30)));
+    assert_eq!(rules.pong_timeout, Duration::from_secs(20));
+    assert_eq!(
+        (rules.idle_timeout, rules.max_lifetime, rules.message_bytes_max),
+        (None, None, None)
+    );
+    assert_eq!(rules.validation, plan::Validation::Strict);
+    assert_eq!(plan.pools[0].balance, plan::Balance::LeastSessions);
+    assert_eq!(plan.files, [PathBuf::from("x.toml")]);
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn a_table_that_is_present_is_a_feature_that_is_on() {
+    let plan = taken("[admin]\n[control]\n[[routes]]\npool = \"app\"\n").plan;
+    assert_eq!(plan.admin.as_ref().unwrap().address, "127.0.0.1:9090".parse().unwrap());
+    assert_eq!(plan.control.as_ref().unwrap().socket, Path::new("/run/tidegate/control.sock"));
+}
+
+#[test]
+fn a_route_takes_what_it_does_not_say_from_relay() {
+    let loaded = taken(
+        "[relay]\nidle_timeout = \"1h\"\nping_interval = \"10s\"\n\
+         close_codes = { stop = 4000, drain = 4001 }\n\
+         [[routes]]\npool = \"app\"\n\
+         [[routes]]\npath = \"/a\"\npool = \"app\"\n\
+         relay = { idle_timeout = false, close_codes = { drain = 4002 } }\n",
+    );
+    let (first, second) = (&route(&loaded, 0).rules, &route(&loaded, 1).rules);
+    assert_eq!(first.idle_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(second.idle_timeout, None);
+    assert_eq!(second.ping_interval, Some(Duration::from_secs(10)));
+    let codes = |word| (first.close_codes.get(word), second.close_codes.get(word));
+    assert_eq!(codes("stop"), (Some(4000), Some(4000)));
+    assert_eq!(codes("drain"), (Some(4001), Some(4002)));
+}
+
+#[test]
+fn equal_rules_are_one_value() {
+    let loaded = taken("[[routes]]\npath = \"/a\"\npool = \"app\"\n[[routes]]\npool = \"app\"\n");
+    assert!(Arc::ptr_eq(&route(&loaded, 0).rules, &route(&loaded, 1).rules));
+}
+
+#[test]
+fn a_route_is_known_by_its_name_or_its_condition_never_by_its_place() {
+    let one = "[[routes]]\nhost = \"A.example.\"\npath = \"/x/\"\npool = \"app\"\n";
+    let two = "[[routes]]\nname = \"two\"\npath = \"/y\"\npool = \"app\"\n";
+    assert_eq!(identities(&taken(&format!("{one}{two}"))), ["a.example/x", "two"]);
+    assert_eq!(identities(&taken(&format!("{two}{one}"))), ["two", "a.example/x"]);
+}
+
+#[test]
+fn a_route_with_a_list_of_hosts_is_one_route_per_host() {
+    let loaded = taken(
+        "[[routes]]\nname = \"chat\"\nhost = [\"a.example\", \"*.b.example\"]\npool = \"app\"\n\
+         [[routes]]\nhost = [\"c.example\", \"d.example\"]\npool = \"app\"\n\
+         [[routes]]\nname = \"list\"\nhost = [\"e.example\"]\npool = \"app\"\n",
+    );
+    let expected =
+        ["chat@a.example", "chat@*.b.example", "c.example/", "d.example/", "list@e.example"];
+    assert_eq!(identities(&loaded), expected);
+    assert_eq!(route(&loaded, 1).host, HostPattern::Wildcard("b.example".into()));
+    let places: Vec<_> =
+        loaded.route_spans.iter().map(|span| loaded.sources.place(*span)).collect();
+    assert_eq!(places, ["x.toml:3:1", "x.toml:3:1", "x.toml:7:1", "x.toml:7:1", "x.toml:10:1"]);
+}
+
+#[test]
+fn short_forms_are_tables_with_their_first_key() {
+    let loaded = taken(
+        "[[routes]]\npath = \"= /a\"\nredirect = \"/b\"\n\
+         [[routes]]\npath = \"/c\"\nrespond = \"gone\"\n\
+         [[routes]]\nmethods = \"GET\"\nfiles = \".\"\n",
+    );
+    let Action::Redirect(redirect) = &route(&loaded, 0).action else { panic!() };
+    assert_eq!((&*redirect.to, redirect.status.as_u16()), ("/b", 307));
+    let Action::Respond(respond) = &route(&loaded, 1).action else { panic!() };
+    assert_eq!((&*respond.body, respond.status.as_u16()), ("gone", 200));
+    let Action::Files(files) = &route(&loaded, 2).action else { panic!() };
+    assert_eq!((&*files.index, files.strip_prefix), ("index.html", false));
+    assert!(matches!(&route(&loaded, 0).path, PathPattern::Exact(path) if &**path == "/a"));
+}
+
+#[test]
+fn origins_are_brought_into_the_form_browsers_send() {
+    let loaded = taken(
+        "[[routes]]\npool = \"app\"\nallowed_origins = [\n\
+         \"HTTPS://Example.com:443\", \"http://a:8080\", \"https://*.b.c\", \"null\"]\n",
+    );
+    let origins = route(&loaded, 0).allowed_origins.clone().unwrap();
+    let origins: Vec<&str> = origins.iter().map(|origin| &**origin).collect();
+    assert_eq!(origins, ["https://example.com", "http://a:8080", "https://*.b.c", "null"]);
+}
+
+#[test]
+fn variables_come_from_the_environment_and_a_missing_one_is_shown_where_it_is_used() {
+    let environment = |name: &str| (name == "PORT").then(|| "8081".to_owned());
+    let text = "[pools.two]\nbackends = [\"127.0.0.1:${PORT}\"]\n[[routes]]\npool = \"two\"\n\
+                [[routes]]\npath = \"/x\"\npool = \"app\"\n\
+                request_headers.set.X-Cost = \"$${PORT}\"\n";
+    let loaded = load_with(text, &environment).unwrap();
+    assert_eq!(loaded.plan.pools[1].backends[0].address.to_string(), "127.0.0.1:8081");
+    assert_eq!(route(&loaded, 1).request_headers.set[0].1, "${PORT}");
+    let refused = load_with(text, &nothing).unwrap_err();
+    assert!(refused.contains("is not set: `PORT`"), "{refused}");
+    assert!(refused.contains("x.toml:4:24"), "{refused}");
+}

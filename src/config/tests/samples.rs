@@ -1,0 +1,126 @@
+use super::*;
+
+use tempfile::TempDir;
+use toml::de::{DeTable, DeValue};
+
+use crate::config::schema::{Place, places, schema};
+
+/// A copy of `config/`, with the certificates its files name.
+struct Samples(TempDir);
+
+impl Samples {
+    fn new() -> Samples {
+        let samples = Samples(tempfile::tempdir().unwrap());
+        copy(&root().join("config"), &samples.0.path().join("config"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        samples.write("certs/dev/localhost.pem", &chain);
+        samples.write("certs/dev/localhost.key", &key);
+        for beside in ["config/certs", "config/recipes/certs"] {
+            samples.write(&format!("{beside}/site.pem"), &chain);
+            samples.write(&format!("{beside}/site.key"), &key);
+            samples.write(&format!("{beside}/ca.pem"), &chain);
+        }
+        samples.write(
+            "config/conf.d/more.toml",
+            "[[routes]]\npath = \"/more\"\npool = \"websocket\"\n",
+        );
+        samples
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn load(&self, name: &str) -> Loaded {
+        load(&self.0.path().join("config").join(name), &nothing).unwrap_or_else(|refused| {
+            panic!("{name}:\n{}", refused.report.text(&refused.sources, Colour::Plain))
+        })
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (entry, to) = (entry.unwrap(), to.to_path_buf());
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_samples_are_taken_without_a_warning() {
+    let samples = Samples::new();
+    for name in ["minimal.toml", "tidegate.toml", "full.toml"] {
+        let loaded = samples.load(name);
+        let warnings = loaded.warnings.text(&loaded.sources, Colour::Plain);
+        assert!(warnings.is_empty(), "{name}:\n{warnings}");
+    }
+}
+
+#[test]
+fn every_recipe_is_taken() {
+    let samples = Samples::new();
+    let mut recipes = 0;
+    for entry in fs::read_dir(root().join("config/recipes")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let loaded = samples.load(&format!("recipes/{name}"));
+        // Directories of files are on another machine.
+        let elsewhere = |finding: &&Diagnostic| finding.code == "file";
+        let findings = &loaded.warnings.findings;
+        assert_eq!(findings.iter().filter(elsewhere).count(), findings.len(), "{findings:#?}");
+        recipes += 1;
+    }
+    assert!(recipes >= 5);
+}
+
+#[test]
+fn the_sample_is_the_set_up_it_replaces() {
+    let samples = Samples::new();
+    let plan = samples.load("tidegate.toml").plan;
+    let tls: Vec<bool> = plan.listeners.iter().map(|listener| listener.tls.is_some()).collect();
+    assert_eq!(tls, [false, true]);
+    let identities: Vec<&str> = plan.routes.iter().map(|route| &*route.identity).collect();
+    assert_eq!(identities, ["*/socketurl", "*/"]);
+    assert_eq!(plan.pools[0].backends[0].address.to_string(), "127.0.0.1:58588");
+    assert!(matches!(&plan.routes[1].action, plan::Action::Files(files) if files.root.is_dir()));
+}
+
+#[test]
+fn the_full_sample_has_every_key() {
+    let text = fs::read_to_string(root().join("config/full.toml")).unwrap();
+    let table = DeTable::parse(&text).unwrap();
+    let mut written = Vec::new();
+    gather(table.get_ref(), "", &mut written);
+    let root = schema().to_value();
+    let missing: Vec<String> =
+        places(&root).iter().map(Place::path).filter(|path| !written.contains(path)).collect();
+    assert!(missing.is_empty(), "config/full.toml has no {missing:#?}");
+}
+
+/// Keys by path, as the schema names them.
+fn gather(table: &DeTable<'_>, above: &str, found: &mut Vec<String>) {
+    for (key, value) in table {
+        let named = matches!(above, "listeners" | "pools");
+        let key = if named { "NAME" } else { key.get_ref() };
+        let path = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
+        gather_value(value.get_ref(), &path, found);
+        found.push(path);
+    }
+}
+
+fn gather_value(value: &DeValue<'_>, path: &str, found: &mut Vec<String>) {
+    match value {
+        DeValue::Table(table) => gather(table, path, found),
+        DeValue::Array(list) => {
+            list.iter().for_each(|one| gather_value(one.get_ref(), path, found))
+        }
+        _ => {}
+    }
+}

@@ -9,9 +9,11 @@
 //! ```
 //!
 //! The client is told first; what it still sends goes upstream until its Close, and then the
-//! upstream is told (RFC 6455 §5.5.1: nothing may follow a Close). Towards the client we are the
-//! server, who ends the connection first; from the upstream we wait for that (§7.1.1). Every step
-//! but the first has its time, after which the next is taken without it.
+//! upstream is told (RFC 6455 §5.5.1: nothing may follow a Close). A client that broke a rule has
+//! nothing more to say: then the upstream is told first, and its answers to what came before the
+//! fault still reach the client. Towards the client we are the server, who ends the connection
+//! first; from the upstream we wait for that (§7.1.1). Every step but the first has its time, after
+//! which the next is taken without it.
 
 use crate::base::clock::Moment;
 use crate::base::side::Side;
@@ -156,10 +158,14 @@ impl Core {
                     }
                     _ => Some(FINISH),
                 },
-                // The client first; then, when it has nothing more to say, the upstream.
+                // The client first; then, when it has nothing more to say, the upstream. At fault,
+                // it has said all, and is owed what the upstream still answers to that.
                 Farewell::Close(_) => {
-                    let now = side == Side::Client || !other.speaks() || !half.speaks();
-                    now.then_some(Way::Due)
+                    let first = match side {
+                        Side::Client => half.heard != Heard::Fault,
+                        Side::Upstream => !half.speaks(),
+                    };
+                    (first || !other.speaks()).then_some(Way::Due)
                 }
                 // The answer of the side across passes by itself, if it can still come.
                 Farewell::Echo => (!other.speaks()).then_some(Way::Due),

@@ -197,15 +197,20 @@ fn new_rules_hold_at_once() {
 #[test]
 fn a_clients_violation_ends_with_1002_and_goes_no_further() {
     run(async || {
-        let mut scene = Scene::new(rules()).await;
+        let slow = Duration::from_secs(60);
+        let mut scene = Scene::new(Rules { close_timeout: slow, ..rules() }).await;
         let good = text(Side::Client, "good");
         // A frame without a mask, behind a good one and in one segment with it.
         let bad = [good.clone(), text(Side::Upstream, "bad")].concat();
         scene.client.send(&bad).await;
-        scene.client.expect_close(1002).await;
-        scene.client.expect_end().await;
         scene.upstream.expect(&good).await;
         scene.upstream.expect_close(1001).await;
+        // What was right is answered before what was wrong.
+        let answer = text(Side::Upstream, "good, too");
+        scene.upstream.send(&[answer.clone(), close(Side::Upstream, 1001, "")].concat()).await;
+        scene.client.expect(&answer).await;
+        scene.client.expect_close(1002).await;
+        scene.client.expect_end().await;
         scene.hang_up(Side::Upstream).await;
         scene.upstream.expect_end().await;
         scene.hang_up(Side::Client).await;
@@ -214,6 +219,25 @@ fn a_clients_violation_ends_with_1002_and_goes_no_further() {
         assert_eq!(end, End::Violation { by: Side::Client, what: Violation::NotMasked });
         assert_eq!((tally.client.messages, tally.client.violations), (1, 1));
         assert_eq!(cells.each().map(|cells| cells.violations[0].get()).sum::<u64>(), 1);
+    });
+}
+
+#[test]
+fn a_client_at_fault_is_told_though_its_upstream_goes_on() {
+    run(async || {
+        let mut scene = Scene::new(rules()).await;
+        scene.client.send(&text(Side::Upstream, "bad")).await;
+        scene.upstream.expect_close(1001).await;
+        // It never answers: `close_timeout` does.
+        let whole = text(Side::Upstream, "going on");
+        scene.upstream.send(&whole).await;
+        scene.client.expect(&whole).await;
+        scene.client.expect_close(1002).await;
+        scene.client.expect_end().await;
+        drop((scene.client, scene.upstream));
+        let (end, tally) = super::scene::ended(scene.outcome).await;
+        assert_eq!(end, End::Violation { by: Side::Client, what: Violation::NotMasked });
+        assert!(!tally.cut);
     });
 }
 

@@ -44,3 +44,9 @@ pub mod control;
 
 // Floor 10: a person's words become one call downstairs.
 pub mod cli;
+
+// Backends and clients for tests of whole ways; their tasks are nobody's to count.
+#[cfg(test)]
+#[allow(dead_code, unused_imports, clippy::disallowed_methods)]
+#[path = "../tests/e2e/actors/mod.rs"]
+mod actors;

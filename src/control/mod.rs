@@ -1,4 +1,51 @@
 //! The process: supervisor, reload, file watch, drain, admin.
 //!
 //! **In:** signals, commands, files that changed. **Out:** snapshots put in force, sessions let go.
-//! **Never here:** a byte of a session.
+//! **Never here:** a byte of a session; global state (signals and the service manager apart), so
+//! that one test process runs many supervisors.
+//!
+//! A supervisor has a thread of its own. Whatever changes the process, be it a signal, a request
+//! to the operator's socket or a file, becomes a command that this thread takes one at a time.
+
+mod admin;
+mod core;
+mod hall;
+mod handle;
+mod http;
+mod manager;
+mod operator;
+mod options;
+mod process;
+mod reload;
+mod report;
+mod servers;
+mod stop;
+mod supervisor;
+mod watch;
+
+pub use handle::{COMMANDS_WAITING_MAX, Counts, Handle, Phase, Stopped};
+pub use http::{CONNECTION_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT};
+pub use options::{Options, Source};
+pub use process::run;
+pub use report::{Ask, Refused, Reloaded, Taken};
+pub use supervisor::{StartError, Supervisor};
+
+use crate::config::plan;
+use crate::observe::log;
+
+/// What the plan asks of the process's log.
+pub fn log_options(plan: &plan::Log) -> log::Options<'_> {
+    log::Options {
+        filter: &plan.filter,
+        format: match plan.format {
+            plan::LogFormat::Auto => log::Format::Auto,
+            plan::LogFormat::Text => log::Format::Text,
+            plan::LogFormat::Json => log::Format::Json,
+        },
+        access: plan.access,
+        queue_max: plan.queue_max,
+    }
+}
+
+#[cfg(test)]
+mod tests;

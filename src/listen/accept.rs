@@ -1,25 +1,19 @@
 //! The accept loop: one per worker and listening socket.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
 use super::conn::{self, Arrival};
 use super::permits::Refusal;
-use super::sockets::BACKLOG;
+use super::sockets::{Accepting, BACKLOG};
 use super::{Door, Shared};
 use crate::base::clock::{self, Moment};
 use crate::base::{task, worker};
-
-/// Connections accepted in a row before the worker's other tasks have their turn.
-pub const ACCEPTS_IN_A_ROW: usize = 32;
 
 /// How long accepting pauses when the process or the system has no file or no memory left. What
 /// waits in the kernel's queue meanwhile is not refused: that is why no file is kept in reserve to
@@ -29,28 +23,16 @@ pub const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says that accepting pauses.
 pub const EXHAUSTED_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The listening socket as `AsyncFd` wants it.
-struct Registered(Arc<Door>);
-
-impl AsRawFd for Registered {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.listening.as_raw_fd()
-    }
-}
-
 /// Starts the loop on this worker.
 ///
 /// # Errors
 /// The system's, when the socket cannot be registered.
 pub(super) fn start(door: Arc<Door>, shared: Arc<Shared>) -> io::Result<()> {
-    let registered = Registered(Arc::clone(&door));
-    // SAFETY: `Registered` keeps the door, the door its socket, and neither ever changes it, so
-    // the descriptor is open and the same until the `AsyncFd` is dropped.
-    let ready = unsafe { AsyncFd::register_with_interest(registered, Interest::READABLE)? };
+    let accepting = Accepting::new(&door.listening)?;
     task::spawn("accept", async move {
         let mut closing = door.closing.subscribe();
         tokio::select! {
-            () = accept_all(&ready, &door, &shared) => {}
+            () = accept_all(&accepting, &door, &shared) => {}
             // The sender lives in the door, which this task holds.
             _ = closing.wait_for(|closing| *closing) => {}
         }
@@ -65,31 +47,22 @@ pub(super) fn start(door: Arc<Door>, shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-async fn accept_all(ready: &AsyncFd<Registered>, door: &Arc<Door>, shared: &Arc<Shared>) {
+/// Accepts for ever. After a burst the runtime's own budget gives other tasks their turn.
+async fn accept_all(accepting: &Accepting, door: &Arc<Door>, shared: &Arc<Shared>) {
     let mut complaints = Complaints::default();
     loop {
-        // An error says that the runtime ends.
-        let Ok(mut guard) = poll_fn(|cx| ready.poll_read_ready(cx)).await else { return };
-        for _ in 0..ACCEPTS_IN_A_ROW {
-            match judge(door.listening.accept()) {
-                Verdict::Take((fd, peer)) => arrive(fd, peer, door, shared),
-                Verdict::Next => {}
-                Verdict::Empty => {
-                    guard.clear_ready();
-                    break;
+        match judge(accepting.accept().await) {
+            Verdict::Take((fd, peer)) => arrive(fd, peer, door, shared),
+            Verdict::Next => {}
+            Verdict::Pause(error) => {
+                door.facing.load_full().cells.backoffs.one();
+                if complaints.is_due(clock::now()) {
+                    let address = tracing::field::display(door.listening.bound());
+                    tracing::error!(%error, address, "accepting pauses: out of resources");
                 }
-                Verdict::Pause(error) => {
-                    door.facing.load_full().cells.backoffs.one();
-                    if complaints.is_due(clock::now()) {
-                        let address = tracing::field::display(door.listening.bound());
-                        tracing::error!(%error, address, "accepting pauses: out of resources");
-                    }
-                    sleep(EXHAUSTED_PAUSE).await;
-                    break;
-                }
+                sleep(EXHAUSTED_PAUSE).await;
             }
         }
-        tokio::task::yield_now().await;
     }
 }
 
@@ -99,7 +72,6 @@ enum Verdict<T> {
     Take(T),
     /// That connection is gone; the next one may be well.
     Next,
-    Empty,
     Pause(io::Error),
 }
 
@@ -109,7 +81,6 @@ fn judge<T>(accepted: io::Result<T>) -> Verdict<T> {
         Err(error) => error,
     };
     match error.raw_os_error() {
-        Some(libc::EAGAIN) => Verdict::Empty,
         // accept(2): errors of the connection itself, already pending on it, are to be retried.
         Some(
             libc::EINTR
@@ -176,7 +147,6 @@ mod tests {
         for code in [libc::ECONNABORTED, libc::EPROTO, libc::EINTR] {
             assert!(matches!(judged(code), Verdict::Next), "{code}");
         }
-        assert!(matches!(judged(libc::EAGAIN), Verdict::Empty));
         assert!(matches!(judge(Ok(7)), Verdict::Take(7)));
     }
 

@@ -15,8 +15,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Conn, Shared, linger};
+use super::{Shared, linger};
 use crate::config::plan::ListenerLimits;
+use crate::session::Conn;
 use crate::tls::Transport;
 
 /// hyper's smallest read buffer.

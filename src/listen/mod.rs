@@ -14,12 +14,11 @@ mod proxy;
 mod sockets;
 mod table;
 
-pub use accept::{ACCEPTS_IN_A_ROW, EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
-pub use conn::Conn;
+pub use accept::{EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
 pub use http1::FIRST_REQUEST_GRACE;
 pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 pub use permits::{HOP_MARGIN, Permit, Permits, Refusal};
-pub use sockets::{BACKLOG, Listening, OpenError};
+pub use sockets::{Accepting, BACKLOG, Listening, OpenError, connected};
 pub use table::{Doors, Opened};
 
 use std::rc::Rc;
@@ -33,9 +32,8 @@ use tokio::sync::watch;
 use crate::base::body::Body;
 use crate::base::task::LocalBox;
 use crate::base::worker::Queues;
-use crate::config::plan::Listener;
-use crate::observe::metrics::ListenerCells;
-use crate::tls::Acceptor;
+use crate::live::LiveListener;
+use crate::session::Conn;
 
 /// Who answers the requests; called on the connection's worker.
 pub trait House: Send + Sync + 'static {
@@ -44,22 +42,11 @@ pub trait House: Send + Sync + 'static {
     fn answer(&self, conn: &Rc<Conn>, request: Request<Incoming>) -> LocalBox<Response<Body>>;
 }
 
-/// What the configuration in force says of a listener.
-#[derive(Debug)]
-pub struct Facing {
-    /// Its plan.
-    pub plan: Arc<Listener>,
-    /// Its TLS, when it speaks TLS.
-    pub acceptor: Option<Arc<Acceptor>>,
-    /// Its counts.
-    pub cells: Arc<ListenerCells>,
-}
-
 /// A listening socket in use. The workers' accept loops share it; the last one to go closes it.
 struct Door {
-    listening: Listening,
+    listening: Arc<Listening>,
     /// Swapped by a reload: certificates are renewed without touching a connection.
-    facing: ArcSwap<Facing>,
+    facing: ArcSwap<LiveListener>,
     /// Connections between accept and the end of their TLS handshake.
     handshakes: Arc<permits::InFlight>,
     /// True once nothing more is accepted: connections finish the request they are at.

@@ -7,9 +7,14 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpStream, UnixStream};
 
+use crate::base::socket::Socket as Stream;
 use crate::config::plan::Address;
 
 /// Connections that may wait in the kernel to be accepted (`net.core.somaxconn` caps it).
@@ -167,9 +172,57 @@ impl Listening {
     }
 }
 
-impl AsRawFd for Listening {
+/// A listening socket as the reactor of one thread sees it; several threads may share the socket.
+pub struct Accepting(AsyncFd<Registered>);
+
+struct Registered(Arc<Listening>);
+
+impl AsRawFd for Registered {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Accepting {
+    /// Registers the socket with this thread's reactor.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(listening: &Arc<Listening>) -> io::Result<Accepting> {
+        let registered = Registered(Arc::clone(listening));
+        // SAFETY: `Registered` keeps the socket and never changes it, so the descriptor is open
+        // and the same until the `AsyncFd` is dropped.
+        let ready = unsafe { AsyncFd::register_with_interest(registered, Interest::READABLE)? };
+        Ok(Accepting(ready))
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+        self.0.async_io(Interest::READABLE, |registered| registered.0.accept()).await
+    }
+}
+
+/// Registers an accepted socket with this thread's reactor; `bound` is the address it came by.
+///
+/// # Errors
+/// The system's, when the socket is gone.
+pub fn connected(fd: OwnedFd, bound: &Address) -> io::Result<Stream> {
+    match bound {
+        Address::Inet(_) => {
+            let tcp = std::net::TcpStream::from(fd);
+            tcp.set_nonblocking(true)?;
+            // A relay writes whole frames; waiting for more would only delay them.
+            tcp.set_nodelay(true)?;
+            TcpStream::from_std(tcp).map(Stream::Tcp)
+        }
+        Address::Unix(_) => {
+            let unix = std::os::unix::net::UnixStream::from(fd);
+            unix.set_nonblocking(true)?;
+            UnixStream::from_std(unix).map(Stream::Unix)
+        }
     }
 }
 
@@ -263,98 +316,4 @@ impl Drop for SocketFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn any_port() -> Address {
-        Address::Inet("127.0.0.1:0".parse().unwrap())
-    }
-
-    #[test]
-    fn port_0_is_answered_with_the_port_chosen() {
-        let listening = Listening::open(&any_port()).unwrap();
-        let Address::Inet(bound) = listening.bound() else { panic!() };
-        assert_ne!(bound.port(), 0);
-        assert_eq!(listening.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        let _client = std::net::TcpStream::connect(bound).unwrap();
-        assert_eq!(listening.accept().unwrap().1.unwrap().ip(), bound.ip());
-    }
-
-    #[test]
-    fn a_port_in_use_is_named_with_a_hint() {
-        let first = Listening::open(&any_port()).unwrap();
-        let error = Listening::open(first.bound()).unwrap_err();
-        let expected = format!("cannot listen on `{}`: the port is in use", first.bound());
-        assert_eq!(error.to_string(), expected);
-        assert!(error.hint().unwrap().contains("another port"));
-    }
-
-    #[test]
-    fn an_ipv6_socket_leaves_ipv4_to_others() {
-        let Ok(six) = Listening::open(&Address::Inet("[::]:0".parse().unwrap())) else { return };
-        let Address::Inet(bound) = six.bound() else { panic!() };
-        let four = SocketAddr::from(([0, 0, 0, 0], bound.port()));
-        Listening::open(&Address::Inet(four)).unwrap();
-    }
-
-    #[test]
-    fn a_stale_unix_socket_is_replaced_and_removed_at_the_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert!(path.exists());
-        let address = Address::Unix(path.clone());
-        let listening = Listening::open(&address).unwrap();
-        let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        assert_eq!(listening.accept().unwrap().1, None);
-        let error = Listening::open(&address).unwrap_err();
-        assert!(error.to_string().ends_with("another process listens there"), "{error}");
-        drop(listening);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_file_that_is_no_socket_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("precious");
-        fs::write(&path, "text").unwrap();
-        let error = Listening::open(&Address::Unix(path.clone())).unwrap_err();
-        assert!(error.to_string().ends_with("a file that is no socket is there"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
-    }
-
-    #[test]
-    fn a_file_put_in_the_place_of_ours_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let ours = Listening::open(&Address::Unix(path.clone())).unwrap();
-        fs::rename(&path, dir.path().join("moved")).unwrap();
-        let theirs = Listening::open(&Address::Unix(path.clone())).unwrap();
-        drop(ours);
-        assert!(path.exists());
-        drop(theirs);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_private_socket_is_private_from_its_first_moment() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let _listening = Listening::open_private(&path, 0o600).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn an_inherited_socket_goes_on_with_what_was_queued() {
-        let first = Listening::open(&any_port()).unwrap();
-        let Address::Inet(bound) = first.bound().clone() else { panic!() };
-        let _queued = std::net::TcpStream::connect(bound).unwrap();
-        let fd = first.as_fd().try_clone_to_owned().unwrap();
-        drop(first);
-        let second = Listening::inherit(&Address::Inet(bound), fd).unwrap();
-        second.accept().unwrap();
-        let (reader, _writer) = io::pipe().unwrap();
-        let error = Listening::inherit(&any_port(), reader.into()).unwrap_err();
-        assert!(error.to_string().contains("no listening socket"), "{error}");
-    }
-}
+mod tests;

@@ -10,32 +10,21 @@ use tokio::sync::watch;
 use super::accept;
 use super::permits::{InFlight, Permits};
 use super::sockets::{Listening, OpenError};
-use super::{Door, Facing, House, Shared};
+use super::{Door, House, Shared};
 use crate::base::worker::Queues;
 use crate::config::plan::{Address, Listener};
-
-/// What a listener is over reloads: its address; where the system is to choose the port, its name
-/// as well, or two of them were one.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Key(Address, Option<Arc<str>>);
-
-impl Key {
-    fn of(listener: &Listener) -> Key {
-        let any_port = matches!(&listener.address, Address::Inet(inet) if inet.port() == 0);
-        Key(listener.address.clone(), any_port.then(|| Arc::clone(&listener.name)))
-    }
-}
+use crate::live::LiveListener;
 
 /// Every listening socket of the process. Its drop closes them as [`Doors::close_all`] does.
 pub struct Doors {
-    doors: HashMap<Key, Arc<Door>>,
+    doors: HashMap<Address, Arc<Door>>,
     inherited: HashMap<Address, OwnedFd>,
     shared: Arc<Shared>,
 }
 
 /// Sockets opened for a configuration that is not in force yet; dropped, they were never there.
 #[derive(Debug, Default)]
-pub struct Opened(Vec<(Key, Listening)>);
+pub struct Opened(Vec<(Address, Listening)>);
 
 impl Doors {
     /// No sockets yet; the first [`Doors::open`] takes those of `inherited` that it needs.
@@ -57,16 +46,16 @@ impl Doors {
         let mut opened = Vec::new();
         let mut errors = Vec::new();
         for listener in listeners {
-            let key = Key::of(listener);
-            if self.doors.contains_key(&key) {
+            let address = &listener.address;
+            if self.doors.contains_key(address) {
                 continue;
             }
-            let listening = match self.inherited.remove(&key.0) {
-                Some(fd) => Listening::inherit(&key.0, fd),
-                None => Listening::open(&key.0),
+            let listening = match self.inherited.remove(address) {
+                Some(fd) => Listening::inherit(address, fd),
+                None => Listening::open(address),
             };
             match listening {
-                Ok(listening) => opened.push((key, listening)),
+                Ok(listening) => opened.push((address.clone(), listening)),
                 Err(error) => errors.push(error),
             }
         }
@@ -76,27 +65,32 @@ impl Doors {
     /// Puts a configuration's listeners in force: what stays open faces clients anew, what was
     /// opened begins to accept, what has vanished stops. Nothing here touches a connection of a
     /// listener that stays.
-    pub fn take(&mut self, mut opened: Opened, facings: impl IntoIterator<Item = Facing>) {
+    pub fn take(
+        &mut self,
+        mut opened: Opened,
+        facings: impl IntoIterator<Item = Arc<LiveListener>>,
+    ) {
         let mut before = std::mem::take(&mut self.doors);
         for facing in facings {
-            let key = Key::of(&facing.plan);
-            if let Some(door) = before.remove(&key) {
-                door.facing.store(Arc::new(facing));
-                self.doors.insert(key, door);
-            } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == key) {
-                let (key, listening) = opened.0.swap_remove(at);
-                let door = self.begin(listening, facing);
-                self.doors.insert(key, door);
-            }
+            let address = facing.plan.address.clone();
+            let door = if let Some(door) = before.remove(&address) {
+                door.facing.store(facing);
+                door
+            } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == address) {
+                self.begin(opened.0.swap_remove(at).1, facing)
+            } else {
+                continue;
+            };
+            self.doors.insert(address, door);
         }
         before.into_values().for_each(|door| close(&door));
     }
 
-    fn begin(&self, listening: Listening, facing: Facing) -> Arc<Door> {
+    fn begin(&self, listening: Listening, facing: Arc<LiveListener>) -> Arc<Door> {
         tracing::info!(listener = &*facing.plan.name, address = %listening.bound(), "listening");
         let door = Arc::new(Door {
-            listening,
-            facing: ArcSwap::from_pointee(facing),
+            listening: Arc::new(listening),
+            facing: ArcSwap::new(facing),
             handshakes: Arc::new(InFlight::default()),
             closing: watch::Sender::new(false),
         });

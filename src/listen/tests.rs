@@ -16,9 +16,11 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::base::body;
 use crate::base::worker::Workers;
-use crate::config::plan::{Address, Certificate, Limits, ListenerLimits, Networks, ServerTls};
+use crate::config::plan::{
+    Address, Certificate, Limits, Listener, ListenerLimits, Networks, ServerTls,
+};
 use crate::observe::metrics::Metrics;
-use crate::tls::HTTP_1_1;
+use crate::tls::{Acceptor, HTTP_1_1};
 use crate::wire::pem;
 
 /// Longer than anything here takes.
@@ -92,10 +94,11 @@ impl Stand {
         plans.iter().map(|plan| self.address(&plan.name)).collect()
     }
 
-    fn facing(&self, plan: &Arc<Listener>) -> Facing {
+    fn facing(&self, plan: &Arc<Listener>) -> Arc<LiveListener> {
         let tls = plan.tls.as_ref();
         let acceptor = tls.map(|tls| Arc::new(Acceptor::build(tls, &[HTTP_1_1]).unwrap()));
-        Facing { plan: Arc::clone(plan), acceptor, cells: self.metrics.listener(&plan.name) }
+        let cells = self.metrics.listener(&plan.name);
+        Arc::new(LiveListener { plan: Arc::clone(plan), acceptor, cells })
     }
 
     fn address(&self, name: &str) -> SocketAddr {
@@ -129,11 +132,13 @@ async fn until(fact: impl Fn() -> bool) {
     tokio::time::timeout(PATIENCE, wait).await.expect("it never came true");
 }
 
-/// A plain listener on a free port.
+/// A plain listener on a free port of a loopback address told by its name: an address is what a
+/// listener is known by.
 fn plain(name: &str) -> Listener {
+    let host = IpAddr::from([127, 0, 0, name.len() as u8]);
     Listener {
         name: name.into(),
-        address: Address::Inet(([127, 0, 0, 1], 0).into()),
+        address: Address::Inet((host, 0).into()),
         tls: None,
         proxy_protocol: None,
         trusted_proxies: Networks::default(),

@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 use super::{Conn, Shared, serve};
+use crate::actors;
 use crate::base::clock;
 use crate::base::socket::Socket;
 use crate::base::task;
@@ -21,10 +22,6 @@ use crate::observe::metrics::Metrics;
 use crate::registry::{self, Who};
 use crate::tls::Transport;
 
-// The actors have tasks of their own, which nobody here counts.
-#[allow(dead_code, clippy::disallowed_methods)]
-#[path = "../../../tests/e2e/actors/mod.rs"]
-mod actors;
 mod plain;
 mod record;
 mod websocket;

@@ -1,0 +1,32 @@
+//! The admin listener: metrics and health. It changes nothing.
+
+use std::future::ready;
+use std::rc::Rc;
+
+use http::{Request, Response, StatusCode};
+
+use super::handle::{Handle, Phase};
+use super::http::{Answer, line, method_not_allowed, reads, text_as};
+use crate::base::body::Body;
+use crate::observe::metrics::CONTENT_TYPE;
+
+pub(super) fn answers(handle: Handle) -> Answer {
+    Rc::new(move |request| Box::pin(ready(answer(&handle, &request))))
+}
+
+fn answer<B>(handle: &Handle, request: &Request<B>) -> Response<Body> {
+    let path = request.uri().path();
+    if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
+        return line(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz");
+    }
+    if !reads(request.method()) {
+        return method_not_allowed("GET, HEAD");
+    }
+    match (path, handle.phase()) {
+        ("/metrics", _) => text_as(StatusCode::OK, CONTENT_TYPE, handle.scrape()),
+        // Alive is who can answer this at all.
+        ("/healthz", _) => line(StatusCode::OK, "ok"),
+        (_, Phase::Running) => line(StatusCode::OK, "ready"),
+        (_, _) => line(StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    }
+}

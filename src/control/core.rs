@@ -1,0 +1,149 @@
+//! What the supervisor's thread holds, and its loop: one command at a time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch as channel};
+use tokio::time::sleep;
+
+use super::hall::Hall;
+use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, Phase, Reload, lock};
+use super::options::{Options, Source};
+use super::servers::Servers;
+use super::supervisor::StartError;
+use super::watch::Watch;
+use crate::base::worker::Workers;
+use crate::config::plan::Plan;
+use crate::listen::{Doors, Permits};
+use crate::live::{self, Live, Snapshot};
+use crate::observe::log;
+use crate::observe::metrics::Metrics;
+use crate::session::Shared;
+
+/// How often it is looked whether a retired snapshot can be freed: not later than this after the
+/// last request that uses it.
+const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) struct Core {
+    pub(super) common: Arc<Common>,
+    pub(super) source: Source,
+    pub(super) doors: Doors,
+    pub(super) servers: Servers,
+    pub(super) watch: Option<Watch>,
+    pub(super) log: Option<log::Handle>,
+    /// Snapshots no longer in force that requests still use. They are freed here, where nobody
+    /// waits: a big one takes long.
+    pub(super) retired: Vec<Arc<Snapshot>>,
+    /// The last refusal, which a file watch need not repeat in the log.
+    pub(super) last_refusal: Option<String>,
+}
+
+impl Core {
+    /// Builds the first snapshot, opens its listeners and begins to accept.
+    pub(super) fn start(
+        options: Options,
+        plan: &Arc<Plan>,
+    ) -> Result<(Core, mpsc::Receiver<Reload>), StartError> {
+        let workers = Workers::start(plan.workers).map_err(StartError::System)?;
+        let queues = workers.queues().clone();
+        let metrics = Metrics::new(queues.len());
+        if let Some(dropped) = options.log_dropped {
+            metrics.watch_log(dropped);
+        }
+        let first = live::build(Arc::clone(plan), None, &metrics)
+            .map_err(|error| StartError::Build(error.to_string()))?;
+        let live = Live::new(Arc::new(first));
+        let shared = Arc::new(Shared { live, metrics: Arc::clone(&metrics) });
+        let permits = Permits::new(&plan.limits, queues.len());
+        let (house, queued) = (Arc::new(Hall(Arc::clone(&shared))), queues.clone());
+        let mut doors = Doors::new(house, Arc::clone(&permits), queued, options.inherited);
+        let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let common = Arc::new(Common {
+            reloads,
+            stops: channel::Sender::new(0),
+            phase: channel::Sender::new(Phase::Running),
+            bound: Mutex::default(),
+            admin: Mutex::default(),
+            permits,
+            metrics,
+            queues,
+            workers: Mutex::new(Some(workers)),
+            shared,
+        });
+        let opened = doors.open(&plan.listeners).map_err(StartError::Listeners)?;
+        let mut servers = Servers::default();
+        let more = servers.open(plan).map_err(|error| StartError::Listeners(vec![error]))?;
+        doors.take(opened, common.shared.live.now().listeners.values().cloned());
+        servers.take(more, plan, &Handle(Arc::clone(&common)));
+        let mut core = Core {
+            common,
+            source: options.source,
+            doors,
+            servers,
+            watch: None,
+            log: options.log,
+            retired: Vec::new(),
+            last_refusal: None,
+        };
+        core.publish(plan);
+        Ok((core, received))
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.common))
+    }
+
+    /// Takes commands until a stop was asked for and is done.
+    pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<Reload>) {
+        let mut stops = self.common.stops.subscribe();
+        loop {
+            tokio::select! {
+                biased;
+                // The sender lives in `self`.
+                _ = stops.wait_for(|asked| *asked > 0) => break,
+                Some(Reload { ask, answer }) = reloads.recv() => {
+                    let reloaded = self.reload(ask).await;
+                    // Who asked may be gone; the log has it all the same.
+                    let _ = answer.send(reloaded);
+                }
+                () = sleep(RETIRE_INTERVAL), if !self.retired.is_empty() => self.retire(),
+            }
+        }
+        // Those who wait hear that the process stops.
+        drop(reloads);
+        self.stop(stops).await;
+    }
+
+    /// Tells the rest of the process what is in force.
+    pub(super) fn publish(&mut self, plan: &Plan) {
+        let bound = self.doors.bound().collect();
+        *lock(&self.common.bound) = bound;
+        let admin = self.servers.admin_address();
+        *lock(&self.common.admin) = admin;
+        self.look(plan);
+    }
+
+    /// Watches the plan's files, when it asks for that.
+    fn look(&mut self, plan: &Plan) {
+        let files = || plan.files.iter().chain(self.source.path()).cloned();
+        let rules = &plan.reload;
+        match self.watch.take().filter(|watch| rules.watch && watch.quiet() == rules.quiet) {
+            Some(mut watch) => {
+                watch.look_at(files());
+                self.watch = Some(watch);
+            }
+            None if rules.watch => {
+                self.watch = Watch::start(self.handle(), rules.quiet, files())
+                    .inspect_err(|error| tracing::error!(%error, "files cannot be watched"))
+                    .ok();
+            }
+            None => {}
+        }
+    }
+
+    /// Frees the retired snapshots that nobody uses any more.
+    pub(super) fn retire(&mut self) {
+        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        self.common.metrics.forget_unused();
+    }
+}

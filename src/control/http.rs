@@ -1,0 +1,117 @@
+//! The small HTTP server of the admin listener and the operator's socket: one request a connection.
+
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
+
+use crate::base::body::{self, Body};
+use crate::base::task::{self, LocalBox};
+use crate::config::plan::Address;
+use crate::listen::{Accepting, EXHAUSTED_PAUSE, Listening, connected};
+
+/// Connections served at once, per listener; more wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 64;
+
+/// Time for a request head.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for a whole connection: a scrape of many routes, or a reload, is slow; nobody is slower.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Who answers.
+pub(super) type Answer = Rc<dyn Fn(Request<Incoming>) -> LocalBox<Response<Body>>>;
+
+/// A server; its drop ends accepting and lets requests in flight finish.
+pub(super) struct Server {
+    bound: Address,
+    _closing: oneshot::Sender<()>,
+}
+
+impl Server {
+    /// Serves on this thread.
+    pub(super) fn start(listening: Listening, answer: Answer) -> io::Result<Server> {
+        let bound = listening.bound().clone();
+        let accepting = Accepting::new(&Arc::new(listening))?;
+        let (closing, closed) = oneshot::channel();
+        let address = bound.clone();
+        task::spawn("server", async move {
+            tokio::select! {
+                () = accept(&accepting, &address, &answer) => {}
+                _ = closed => {}
+            }
+        });
+        Ok(Server { bound, _closing: closing })
+    }
+
+    pub(super) fn bound(&self) -> &Address {
+        &self.bound
+    }
+}
+
+async fn accept(accepting: &Accepting, bound: &Address, answer: &Answer) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // Nobody closes the semaphore.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((fd, _)) = accepting.accept().await else {
+            sleep(EXHAUSTED_PAUSE).await;
+            continue;
+        };
+        let Ok(socket) = connected(fd, bound) else { continue };
+        let answer = Rc::clone(answer);
+        task::spawn("admin", async move {
+            let _place = place;
+            let service = service_fn(move |request| {
+                let answer = answer(request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let serve = http1::Builder::new()
+                .keep_alive(false)
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .serve_connection(TokioIo::new(socket), service);
+            // A client that is gone or talks nonsense has its answer from hyper.
+            let _ = timeout(CONNECTION_TIMEOUT, serve).await;
+        });
+    }
+}
+
+/// An answer of one line.
+pub(super) fn line(status: StatusCode, text: &str) -> Response<Body> {
+    text_as(status, "text/plain; charset=utf-8", format!("{text}\n"))
+}
+
+/// An answer with this content type.
+pub(super) fn text_as(
+    status: StatusCode,
+    content_type: &'static str,
+    text: String,
+) -> Response<Body> {
+    let mut answer = Response::new(body::full(text));
+    *answer.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+/// The answer to a method the path does not have.
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut answer = line(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// Whether this reads only.
+pub(super) fn reads(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}

@@ -1,0 +1,74 @@
+//! The supervisor as a process: signals, and what a service manager is told.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::handle::{Handle, Stopped};
+use super::manager;
+use super::options::Options;
+use super::report::Ask;
+use super::supervisor::{StartError, Supervisor};
+
+/// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once, and
+/// SIGHUP reloads. `ready` is called when every listener accepts.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(Default::default())
+        .map_err(StartError::System)?;
+    runtime.block_on(async {
+        // Before anything else: a signal at the start is not to be lost.
+        let mut signals = Signals::new().map_err(StartError::System)?;
+        let supervisor = Supervisor::start(options)?;
+        manager::tell("READY=1");
+        ready(&supervisor);
+        signals.obey(&supervisor).await;
+        Ok(supervisor.wait())
+    })
+}
+
+struct Signals {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            hang_up: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns when the process is over.
+    async fn obey(&mut self, handle: &Handle) {
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                _ = handle.stopped() => return,
+                _ = self.hang_up.recv(), if !stopping => {
+                    tokio::select! {
+                        _ = handle.reload(Ask::default()) => {}
+                        // A reload that takes long does not hold up a stop.
+                        _ = self.terminate.recv() => stopping = stop(handle),
+                        _ = self.interrupt.recv() => stopping = stop(handle),
+                    }
+                }
+                _ = self.terminate.recv() => stopping = stop(handle),
+                _ = self.interrupt.recv() => stopping = stop(handle),
+            }
+        }
+    }
+}
+
+fn stop(handle: &Handle) -> bool {
+    manager::tell("STOPPING=1");
+    handle.stop();
+    true
+}

@@ -1,0 +1,184 @@
+//! A reload: a whole configuration is built aside, then taken whole or refused whole.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::report::{Ask, Refused, Reloaded, Taken};
+use super::supervisor::with_hint;
+use crate::base::clock;
+use crate::config::plan::Plan;
+use crate::end::Why;
+use crate::live::{self, Changes, LiveListener, Snapshot};
+use crate::registry::{self, Drain, Share, Who};
+
+impl Core {
+    /// Reloads, and says in log and metrics what came of it.
+    pub(super) async fn reload(&mut self, ask: Ask) -> Reloaded {
+        let reloaded = match self.attempt(ask).await {
+            Ok(reloaded) => reloaded,
+            Err(refused) => Reloaded::Refused(refused),
+        };
+        self.retire();
+        self.tell(ask, &reloaded);
+        reloaded
+    }
+
+    fn tell(&mut self, ask: Ask, reloaded: &Reloaded) {
+        let metrics = &self.common.metrics;
+        match reloaded {
+            // A watch wakes for much that is no change, and a report need not be told twice.
+            Reloaded::Unchanged => return,
+            Reloaded::Taken(_) => {
+                self.last_refusal = None;
+                tracing::info!(outcome = reloaded.word(), "{reloaded}");
+            }
+            Reloaded::Refused(refused) => {
+                let refusal = Some(refused.to_string());
+                if ask.if_changed && refusal == self.last_refusal {
+                    return;
+                }
+                self.last_refusal = refusal;
+                tracing::error!(outcome = reloaded.word(), "{reloaded}");
+            }
+        }
+        metrics.process.reloads.count(reloaded.word());
+    }
+
+    /// The steps of a reload. Up to the swap, whatever fails leaves all as it was.
+    async fn attempt(&mut self, ask: Ask) -> Result<Reloaded, Refused> {
+        let (plan, warnings) = self.source.load().map_err(Refused::Config)?;
+        let old = self.common.shared.live.now();
+        if ask.if_changed && *plan == *old.plan {
+            // Nothing changed in what the files mean, but they may be elsewhere now.
+            self.publish(&plan);
+            return Ok(Reloaded::Unchanged);
+        }
+        let new = live::build(Arc::clone(&plan), Some(&old), &self.common.metrics)
+            .map_err(|error| Refused::Build(error.to_string()))?;
+        let changes = live::diff(&old, &new);
+        let leaving = changes.drained();
+        let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
+        (taken.sessions, taken.sessions_let_go) = self.count(leaving.as_ref()).await;
+        let percent = plan.reload.drain_max_percent;
+        if !ask.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
+            return Err(Refused::Drain {
+                sessions_let_go: taken.sessions_let_go,
+                sessions: taken.sessions,
+                drain_max_percent: percent,
+            });
+        }
+        if ask.dry_run {
+            return Ok(Reloaded::Taken(Taken {
+                dry_run: true,
+                generation: old.generation,
+                ..taken
+            }));
+        }
+        let opened = self
+            .doors
+            .open(&plan.listeners)
+            .map_err(|errors| Refused::Listeners(errors.iter().map(with_hint).collect()))?;
+        let servers = self.servers.open(&plan);
+        let servers = servers.map_err(|error| Refused::Listeners(vec![with_hint(&error)]))?;
+
+        // In force.
+        self.retired.push(old);
+        self.common.shared.live.swap(Arc::new(new));
+        self.common.permits.set_limits(&plan.limits);
+        let listeners = self.common.shared.live.now().listeners.values().cloned().collect();
+        self.doors.take(opened, Vec::<Arc<LiveListener>>::into_iter(listeners));
+        self.servers.take(servers, &plan, &self.handle());
+        self.publish(&plan);
+        self.apply_log(&plan);
+        self.tell_sessions(changes, leaving, &plan).await;
+        Ok(Reloaded::Taken(taken))
+    }
+
+    /// Sessions live, and those among them that would be let go.
+    async fn count(&self, leaving: Option<&Who>) -> (usize, usize) {
+        let leaving = leaving.cloned();
+        let count = move |_| {
+            let leaving = leaving.as_ref().map_or(0, registry::count);
+            (registry::live(), leaving)
+        };
+        let counts = self.common.queues.ask_all(count).await;
+        counts.into_iter().fold((0, 0), |(all, some), (more, less)| (all + more, some + less))
+    }
+
+    /// Tells live sessions what concerns them. A session that is still shaking hands hears it as
+    /// it enters.
+    async fn tell_sessions(&self, changes: Changes, leaving: Option<Who>, plan: &Plan) {
+        let now = clock::now();
+        if !changes.rules.is_empty() {
+            let rules = Arc::new(changes.rules);
+            let tell = move |_| registry::update_rules(&rules, now);
+            self.common.queues.ask_all(tell).await;
+        }
+        if let Some(who) = leaving {
+            self.let_go(who, Why::Removed, plan).await;
+        }
+    }
+
+    /// Lets sessions go at the plan's pace; answers how many.
+    pub(super) async fn let_go(&self, who: Who, why: Why, plan: &Plan) -> usize {
+        let (_, total) = self.count(Some(&who)).await;
+        let rules = &plan.drain;
+        let drain = Drain {
+            who,
+            why,
+            code: None,
+            window: rules.window,
+            rate_max: rules.rate_max,
+            deadline: rules.timeout.saturating_sub(rules.delay),
+        };
+        let (now, workers) = (clock::now(), self.common.queues.len());
+        let let_go = move |worker| registry::let_go(&drain, now, Share { worker, workers, total });
+        self.common.queues.ask_all(let_go).await.into_iter().sum()
+    }
+
+    fn apply_log(&self, plan: &Plan) {
+        let Some(log) = &self.log else { return };
+        if let Err(error) = log.apply(&super::log_options(&plan.log)) {
+            tracing::error!(%error, "the log filter does not parse");
+        }
+    }
+}
+
+/// What a reload changes, but for sessions.
+fn facts(old: &Snapshot, new: &Snapshot, changes: &Changes) -> Taken {
+    let names = |listeners: &[Arc<LiveListener>]| {
+        listeners.iter().map(|listener| listener.plan.name.to_string()).collect()
+    };
+    let mut at_next_start = Vec::new();
+    let mut fixed = |key, is_equal: bool| at_next_start.extend((!is_equal).then_some(key));
+    fixed("workers", old.plan.workers == new.plan.workers);
+    fixed("log.format", old.plan.log.format == new.plan.log.format);
+    fixed("log.queue_max", old.plan.log.queue_max == new.plan.log.queue_max);
+    Taken {
+        generation: new.generation,
+        routes_with_new_rules: changes.rules.len(),
+        listeners_opened: names(&changes.listeners_added),
+        listeners_closed: names(&changes.listeners_removed),
+        at_next_start,
+        ..Taken::default()
+    }
+}
+
+/// Whether so many sessions are more than this share of all.
+fn is_over(some: usize, all: usize, percent: u32) -> bool {
+    some as u128 * 100 > all as u128 * u128::from(percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_itself_is_allowed_and_one_more_is_not() {
+        assert!(!is_over(10, 100, 10));
+        assert!(is_over(11, 100, 10));
+        assert!(!is_over(0, 0, 0));
+        assert!(is_over(1, 100, 0));
+        assert!(!is_over(5, 5, 100));
+    }
+}

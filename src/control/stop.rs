@@ -1,0 +1,81 @@
+//! A stop: say it, stop accepting, let go of what is open, and then it is over.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::core::Core;
+use super::handle::{Phase, Stopped};
+use crate::action;
+use crate::end::Why;
+use crate::registry::Who;
+
+/// How often it is looked whether all has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often sessions are let go anew: handshakes that were under way when accepting stopped may
+/// still become sessions.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long idle connections to backends and other leftovers may take to end.
+const TIDY_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Stops with patience; at once when asked a second time.
+    pub(super) async fn stop(mut self, mut stops: watch::Receiver<u32>) {
+        let patience = self.common.shared.live.now().plan.drain.timeout;
+        tracing::info!(?patience, "stopping");
+        self.common.phase.send_replace(Phase::Draining);
+        self.watch = None;
+        let hurried = async {
+            // The sender lives in `self.common`, which is not dropped here.
+            let _ = stops.wait_for(|asked| *asked > 1).await;
+        };
+        let drained = tokio::select! {
+            drained = timeout(patience, self.drain()) => drained.is_ok(),
+            () = hurried => false,
+        };
+        self.doors.close_all();
+        let handle = self.handle();
+        let left = handle.counts().await;
+        tracing::info!(drained, sessions = left.sessions, connections = left.connections, "over");
+        // Joins the workers, and with them whatever did not end.
+        drop(handle.take_workers());
+        self.common.phase.send_replace(Phase::Stopped(Stopped { drained, left }));
+    }
+
+    /// Ends when nothing is open any more.
+    async fn drain(&mut self) {
+        let plan = self.common.shared.live.now().plan.clone();
+        // The load balancer must hear of it first; until then it sends clients here.
+        sleep(plan.drain.delay).await;
+        self.doors.close_all();
+        let handle = self.handle();
+        let cells = &handle.metrics().process.drain_left;
+        loop {
+            self.let_go(Who::All, Why::Stop, &plan).await;
+            for _ in 0..SWEEP_INTERVAL.as_millis() / LOOK_INTERVAL.as_millis() {
+                let counts = handle.counts().await;
+                cells.set(counts.sessions as u64);
+                if counts.sessions == 0 && counts.connections == 0 {
+                    return self.tidy_up().await;
+                }
+                sleep(LOOK_INTERVAL).await;
+            }
+        }
+    }
+
+    /// Ends what nobody uses any more, so that what is left is a fault to be seen.
+    async fn tidy_up(&self) {
+        let handle = self.handle();
+        let ended = async {
+            while handle.counts().await.tasks > 0 {
+                self.common.queues.ask_all(|_| action::close_idle()).await;
+                sleep(LOOK_INTERVAL).await;
+            }
+        };
+        // Whatever it is, it is not worth waiting for.
+        let _ = timeout(TIDY_TIMEOUT, ended).await;
+    }
+}

@@ -1,0 +1,137 @@
+//! A supervisor: the process in one value, with a thread of its own.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+
+use super::core::Core;
+use super::handle::{Handle, Stopped};
+use super::options::Options;
+use crate::config::plan::Plan;
+use crate::listen::OpenError;
+
+/// A process that could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration is wrong; this is its report.
+    Config(String),
+    /// Nothing can be built from the configuration.
+    Build(String),
+    /// These addresses cannot be listened on.
+    Listeners(Vec<OpenError>),
+    /// The system gave no thread.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(report) => f.write_str(report.trim_end()),
+            StartError::Build(why) => write!(f, "the configuration cannot be put to work: {why}"),
+            StartError::Listeners(errors) => {
+                let lines: Vec<String> = errors.iter().map(with_hint).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            StartError::System(error) => write!(f, "the system gave no thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// An error and what can be done about it, on two lines.
+pub(super) fn with_hint(error: &OpenError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// The process. Its drop stops it at once; [`Supervisor::wait`] waits for its end.
+pub struct Supervisor {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Supervisor {
+    /// Starts it: when this returns, every listener accepts.
+    ///
+    /// # Errors
+    /// When the configuration is refused or an address cannot be listened on; nothing is left.
+    pub fn start(mut options: Options) -> Result<Supervisor, StartError> {
+        let (plan, warnings) = options.source.load().map_err(StartError::Config)?;
+        if !warnings.is_empty() {
+            tracing::warn!("{}", warnings.trim_end());
+        }
+        let (ready, is_ready) = std_mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("control".into())
+            .spawn(move || supervise(options, plan, &ready))
+            .map_err(StartError::System)?;
+        let died = || StartError::System(io::Error::other("the supervisor died at its start"));
+        let handle = is_ready.recv().map_err(|_| died())??;
+        Ok(Supervisor { handle, thread: Some(thread) })
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits for the end of the process, which a [`Handle::stop`] brings.
+    pub fn wait(mut self) -> Stopped {
+        self.join();
+        match self.handle.phase() {
+            super::Phase::Stopped(stopped) => stopped,
+            // It panicked, and has said so.
+            _ => Stopped::default(),
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A supervisor that panicked has already printed its panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Deref for Supervisor {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.handle.stop();
+        self.handle.stop();
+        self.join();
+    }
+}
+
+type Ready = std_mpsc::Sender<Result<Handle, StartError>>;
+
+/// The supervisor's thread.
+fn supervise(options: Options, plan: Arc<Plan>, ready: &Ready) {
+    let built =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+    let runtime = match built {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(StartError::System(error)))),
+    };
+    runtime.block_on(async {
+        match Core::start(options, &plan) {
+            Ok((core, reloads)) => {
+                drop(ready.send(Ok(core.handle())));
+                core.run(reloads).await;
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
+}

@@ -1,0 +1,116 @@
+//! Whole processes on real sockets, several at once in this one.
+
+mod endpoints;
+mod reloads;
+mod stops;
+mod watches;
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::actors;
+use crate::config::plan::{Address, Plan, Route};
+use crate::live::tests::plan::{listener, plan, pool, respond, route, to_pool};
+
+use actors::{Backend, Client, Ending, Session, until, within};
+
+type Next = Arc<Mutex<Result<Plan, String>>>;
+
+/// A process whose next configuration the test decides.
+struct Process {
+    supervisor: Supervisor,
+    next: Next,
+}
+
+impl Deref for Process {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.supervisor
+    }
+}
+
+impl Process {
+    fn start(first: Plan) -> Process {
+        Process::try_start(first).unwrap()
+    }
+
+    fn try_start(first: Plan) -> Result<Process, StartError> {
+        let next: Next = Arc::new(Mutex::new(Ok(first)));
+        let asked = Arc::clone(&next);
+        let source = Source::Made(Box::new(move || asked.lock().unwrap().clone().map(Arc::new)));
+        let supervisor = Supervisor::start(Options::new(source))?;
+        Ok(Process { supervisor, next })
+    }
+
+    /// Changes the next configuration and reloads.
+    async fn change(&self, change: impl FnOnce(&mut Plan)) -> Reloaded {
+        self.change_and(Ask::default(), change).await
+    }
+
+    async fn change_and(&self, ask: Ask, change: impl FnOnce(&mut Plan)) -> Reloaded {
+        change(self.next.lock().unwrap().as_mut().unwrap());
+        self.reload(ask).await
+    }
+
+    fn at(&self, listener: &str) -> SocketAddr {
+        match self.address(listener) {
+            Some(Address::Inet(address)) => address,
+            other => panic!("{listener} is at {other:?}"),
+        }
+    }
+
+    fn client(&self, path: &str) -> Client {
+        Client::to(self.at("http")).path(path)
+    }
+
+    /// A session that has begun: its 101 is sent a moment earlier.
+    async fn session(&self, path: &str) -> Session {
+        let mut session = self.client(path).open().await;
+        session.echo("hello").await;
+        session
+    }
+
+    /// Waits until nothing is left but the accept loops.
+    async fn is_quiet(&self) {
+        let loops = self.scrape().matches("tidegate_connections_open{").count();
+        within("everything to end", async {
+            loop {
+                self.0.queues.ask_all(|_| crate::action::close_idle()).await;
+                let counts = self.counts().await;
+                if counts == (Counts { tasks: loops, ..Counts::default() }) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+}
+
+fn taken(reloaded: Reloaded) -> Taken {
+    match reloaded {
+        Reloaded::Taken(taken) => taken,
+        other => panic!("{other}"),
+    }
+}
+
+/// A page, and a pool below each path: `/one` and so on.
+fn site(backends: &[(&str, &Backend)]) -> Plan {
+    let pools: Vec<_> =
+        backends.iter().map(|(name, backend)| pool(name, &[backend.address().port()])).collect();
+    let mut routes = vec![route("/", respond("page"))];
+    routes.extend(backends.iter().map(|(name, _)| route(&format!("/{name}"), to_pool(name))));
+    let mut plan = plan(&pools, &routes);
+    plan.listeners = vec![Arc::new(listener("http", 0))];
+    plan
+}
+
+/// Changes a route by its path.
+fn route_of<'a>(plan: &'a mut Plan, path: &str) -> &'a mut Route {
+    let found = plan.routes.iter_mut().find(|route| &*route.identity == path);
+    Arc::make_mut(found.unwrap())
+}

@@ -60,6 +60,8 @@ pub(super) struct Alive {
     wants_look: bool,
     /// Whether this round was looked at before.
     looked: bool,
+    /// Whether the side was being read when last looked at.
+    was_read: bool,
 }
 
 impl Alive {
@@ -74,6 +76,7 @@ impl Alive {
             wants_ping: false,
             wants_look: false,
             looked: false,
+            was_read: false,
         }
     }
 
@@ -112,6 +115,9 @@ impl Core {
         let acknowledged = sample.acknowledged();
         let moved = acknowledged.wrapping_sub(alive.acknowledged) as i64 > 0;
         alive.acknowledged = acknowledged;
+        // Only now read again: what it said meanwhile is still to be found.
+        let was_read = std::mem::replace(&mut alive.was_read, sample.reading);
+        let unheard = sample.reading && !was_read;
         if !std::mem::replace(&mut alive.looked, true) || !alive.in_round() {
             return;
         }
@@ -124,11 +130,12 @@ impl Core {
             }
         }
         let silent_since = self.at(side).alive.silent_since;
-        if now >= silent_since.after(pong_timeout) {
+        let dead = silent_since.after(pong_timeout);
+        if now >= dead && !unheard {
             return self.begin_end(End::Silent { side }, now);
         }
-        let look = silent_since.after(pong_timeout).min(now.after(self.pause()));
-        self.timers.set(Timer::alive(side), look);
+        let next = now.after(self.pause());
+        self.timers.set(Timer::alive(side), if now < dead { next.min(dead) } else { next });
     }
 
     /// The time of a ping, or of a look at a side that has not answered.

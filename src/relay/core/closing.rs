@@ -111,8 +111,7 @@ impl Core {
     }
 
     /// The note's deadline: whatever was said by now, both transports are closed.
-    pub(super) fn run_out(&mut self, now: Moment) {
-        self.begin_end(self.let_go.unwrap_or(End::Fault), now);
+    pub(super) fn run_out(&mut self) {
         for side in Side::BOTH {
             self.drop_late(side);
         }

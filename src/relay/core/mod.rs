@@ -13,6 +13,7 @@
 //! are taken whole or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::base::side::Side;
@@ -42,6 +43,9 @@ use timers::{Timer, Timers};
 /// last byte, or less.
 pub(super) const UNDECIDED_BYTES_MAX: usize = HEADER_BYTES_MAX + CONTROL_BYTES_MAX;
 
+/// Time to say a Close when its moment and its deadline have come at once.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// What is to be done.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -59,7 +63,7 @@ pub(super) enum Order {
     /// Tell [`Core::probed`] how the side's sending goes.
     Probe(Side),
     /// It took the side so long to answer a ping.
-    Answered(Side, std::time::Duration),
+    Answered(Side, Duration),
 }
 
 /// What comes from a side.
@@ -194,12 +198,18 @@ impl Core {
 
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Moment) {
+        let ending = self.end.is_some();
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Idle => self.check_idle(now),
                 Timer::Lifetime => self.begin_end(End::Lifetime, now),
                 Timer::LetGo => self.begin_end(self.let_go.unwrap_or(End::Fault), now),
-                Timer::Deadline => self.run_out(now),
+                Timer::Deadline if ending => self.run_out(),
+                Timer::Deadline => {
+                    // The process slept past both moments: a Close is said all the same.
+                    self.begin_end(self.let_go.unwrap_or(End::Fault), now);
+                    self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
+                }
                 Timer::AliveClient => self.check_alive(Side::Client, now),
                 Timer::AliveUpstream => self.check_alive(Side::Upstream, now),
                 Timer::StepClient => self.step_out(Side::Client, now),
@@ -284,3 +294,6 @@ impl Core {
         self.at(side.other()).tracker.at_frame_boundary()
     }
 }
+
+#[cfg(test)]
+mod tests;

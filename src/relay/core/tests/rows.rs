@@ -1,0 +1,222 @@
+//! Single promises, each as its own short story.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::super::{Core, Order, Sample};
+use super::peer::{frame, parse};
+use super::rules;
+use crate::base::clock::Moment;
+use crate::base::side::Side;
+use crate::config::plan::{Rules, Validation};
+use crate::end::{End, Farewell, Loss};
+use crate::wire::frame::{Allowed, Violation};
+
+const START: Moment = Moment::from_millis(1_000_000);
+
+fn core(rules: Rules) -> Core {
+    Core::new(Arc::new(rules), Allowed::NOTHING, 7, START)
+}
+
+fn pinged() -> Rules {
+    Rules { ping_interval: Some(Duration::from_secs(30)), ..rules() }
+}
+
+/// Carries out orders until there are none; what was sent to each side. `sample` is what a look
+/// at a side finds.
+fn obey(core: &mut Core, now: Moment, sample: impl Fn(Side) -> Sample) -> [Vec<u8>; 2] {
+    let mut sent = [Vec::new(), Vec::new()];
+    while let Some(order) = core.order(now) {
+        match order {
+            Order::Send(side, frame) => sent[side as usize].extend(&*frame),
+            Order::Probe(side) => core.probed(side, sample(side), now),
+            _ => {}
+        }
+    }
+    sent
+}
+
+fn quiet(_: Side) -> Sample {
+    Sample { reading: true, ..Sample::default() }
+}
+
+/// Lets a core live by its own clock for `span`, the upstream in best health; when it ended.
+fn live(
+    core: &mut Core,
+    span: Duration,
+    client: impl Fn(Moment) -> Sample,
+) -> Option<(End, Moment)> {
+    let mut now = START;
+    while now < START.after(span) {
+        now = core.next().max(now);
+        core.heard_from(Side::Upstream);
+        core.tick(now);
+        obey(core, now, |side| match side {
+            Side::Client => client(now),
+            Side::Upstream => quiet(side),
+        });
+        if let Some(end) = core.end {
+            return Some((end, now));
+        }
+    }
+    None
+}
+
+#[test]
+fn every_end_that_owes_a_close_sends_it_to_both_sides() {
+    for end in End::every() {
+        let mut core = core(rules());
+        core.begin_end(end, START);
+        let [client, _] = obey(&mut core, START, quiet);
+        match end.farewell(Side::Client) {
+            Farewell::Close(code) => {
+                let (_, first, _, payload) = parse(&client).expect("a frame");
+                assert_eq!((first, &payload[..2]), (0x88, &code.to_be_bytes()[..]), "{end:?}");
+                assert_eq!(&payload[2..], end.word().as_bytes());
+            }
+            _ => assert!(client.is_empty(), "{end:?}"),
+        }
+        // Its client leaves: the upstream hears its own code, or nothing.
+        core.ended(Side::Client, Loss::Eof, START);
+        let [_, upstream] = obey(&mut core, START, quiet);
+        if let Farewell::Close(code) = end.farewell(Side::Upstream)
+            && end.by() != Some(Side::Upstream)
+        {
+            let (_, first, masked, payload) = parse(&upstream).expect("a frame");
+            assert!(masked);
+            assert_eq!((first, &payload[..2]), (0x88, &code.to_be_bytes()[..]), "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_is_found_under_back_pressure() {
+    let mut core = core(pinged());
+    // Never read, since its upstream takes nothing; nothing of what is sent to it is acknowledged.
+    let stuck = |_| Sample { sent: 9_000, unacknowledged: 9_000, waiting: true, reading: false };
+    let (end, when) = live(&mut core, Duration::from_secs(600), stuck).expect("an end");
+    assert_eq!(end, End::Silent { side: Side::Client });
+    assert!(when.since(START) <= Duration::from_secs(30 + 20 + 1), "{:?}", when.since(START));
+}
+
+#[test]
+fn a_slow_reader_that_takes_a_little_is_not_cut() {
+    for reading in [false, true] {
+        let mut core = core(pinged());
+        // A byte a second, of a queue that never empties.
+        let slow = move |now: Moment| {
+            let taken = now.since(START).as_secs() as u32;
+            Sample { sent: 9_000, unacknowledged: 9_000 - taken, waiting: true, reading }
+        };
+        assert_eq!(live(&mut core, Duration::from_secs(3_600), slow), None);
+    }
+}
+
+#[test]
+fn a_kernel_that_takes_our_ping_does_not_excuse_an_application_that_hangs() {
+    let mut core = core(pinged());
+    let hangs = |now: Moment| Sample { sent: now.as_millis(), reading: true, ..Sample::default() };
+    let (end, _) = live(&mut core, Duration::from_secs(600), hangs).expect("an end");
+    assert_eq!(end, End::Silent { side: Side::Client });
+}
+
+#[test]
+fn a_ping_waits_for_the_end_of_the_frame_in_progress() {
+    let mut core = core(pinged());
+    let mut rng = Rng::with_seed(1);
+    let whole = frame(&mut rng, Side::Upstream, 0x82, &[1; 1_000]);
+    assert_eq!(core.pass(Side::Upstream, &whole[..900], START).forward, 900);
+    let due = START.after(Duration::from_secs(30));
+    core.tick(due);
+    assert!(obey(&mut core, due, quiet)[0].is_empty());
+    // The rest, and a frame behind it: the ping goes between them.
+    let behind = frame(&mut rng, Side::Upstream, 0x82, &[2; 10]);
+    let rest = [&whole[900..], &behind].concat();
+    let passage = core.pass(Side::Upstream, &rest, due);
+    assert_eq!((passage.forward, passage.used, passage.again), (104, 104, true));
+    assert_eq!(obey(&mut core, due, quiet)[0][0], 0x89);
+    assert_eq!(core.pass(Side::Upstream, &rest[104..], due).forward, behind.len());
+}
+
+#[test]
+fn our_pongs_stay_here_and_foreign_ones_pass_at_any_split() {
+    let mut rng = Rng::with_seed(2);
+    for cut in 0..14 {
+        let mut core = core(pinged());
+        let due = START.after(Duration::from_secs(30));
+        core.tick(due);
+        let ping = obey(&mut core, due, quiet)[0].clone();
+        let (_, _, _, payload) = parse(&ping).expect("a ping");
+        let ours = frame(&mut rng, Side::Client, 0x8a, &payload);
+        let foreign = frame(&mut rng, Side::Client, 0x8a, b"8 bytes!");
+        let first = core.pass(Side::Client, &ours[..cut], due);
+        assert_eq!((first.forward, first.used), (0, 0));
+        let both = [&ours[..], &foreign].concat();
+        let swallowed = core.pass(Side::Client, &both, due.after(Duration::from_millis(40)));
+        assert_eq!((swallowed.forward, swallowed.used, swallowed.again), (0, 14, true));
+        assert_eq!(core.pass(Side::Client, &foreign, due).forward, foreign.len());
+        assert_eq!(core.tally().client.rtt.last(), Some(Duration::from_millis(40)));
+    }
+}
+
+#[test]
+fn a_close_is_judged_whole_and_nothing_follows_it() {
+    let mut rng = Rng::with_seed(3);
+    let wrong: [&[u8]; 4] = [b"\x03", b"\x03\xed", b"\x00\x00", b"\x03\xe8"];
+    for payload in wrong {
+        for cut in 0..6 {
+            let mut core = core(rules());
+            let close = frame(&mut rng, Side::Client, 0x88, payload);
+            let more = [&close[..], &frame(&mut rng, Side::Client, 0x82, b"more")].concat();
+            assert_eq!(core.pass(Side::Client, &close[..cut], START).used, 0);
+            let passage = core.pass(Side::Client, &more, START);
+            let violation = End::Violation { by: Side::Client, what: Violation::ClosePayload };
+            if payload == b"\x03\xe8" {
+                assert_eq!(core.end, Some(End::Closed { by: Side::Client, code: 1000 }));
+                assert_eq!(passage.forward, close.len());
+                let after = core.pass(Side::Client, &more[close.len()..], START);
+                assert_eq!((after.forward, after.violations), (0, 1));
+                assert_eq!(core.tally().client.violation, Some(Violation::AfterClose));
+            } else {
+                assert_eq!((core.end, passage.forward), (Some(violation), 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_checked_passes_as_it_is() {
+    let mut rng = Rng::with_seed(4);
+    let off = Rules { validation: Validation::Off, ..rules() };
+    let long = frame(&mut rng, Side::Upstream, 0x88, &[1; 3_000]);
+    let mut core = core(off);
+    assert_eq!(core.pass(Side::Upstream, &long, START).forward, long.len());
+    assert_eq!((core.end, core.tally().upstream.violations), (None, 0));
+}
+
+#[test]
+fn lives_are_shortened_at_random_but_never_lengthened() {
+    let most = Some(Duration::from_secs(1_000));
+    let jittered = Rules { max_lifetime: most, max_lifetime_jitter_percent: 10, ..rules() };
+    let lives = (0..50).map(|seed| {
+        let core = Core::new(Arc::new(jittered.clone()), Allowed::NOTHING, seed, START);
+        core.next().since(START).as_secs()
+    });
+    let lives: Vec<u64> = lives.collect();
+    assert!(lives.iter().all(|life| (900..=1_000).contains(life)), "{lives:?}");
+    assert!(lives.iter().max() > lives.iter().min());
+}
+
+#[test]
+fn first_pings_are_spread_over_the_interval() {
+    let first = |seed| {
+        let core = Core::new(Arc::new(pinged()), Allowed::NOTHING, seed, START);
+        core.next().since(START).as_secs() / 10
+    };
+    let mut thirds: Vec<u64> = (0..60).map(first).collect();
+    thirds.sort_unstable();
+    thirds.dedup();
+    assert_eq!(thirds, [0, 1, 2]);
+}

@@ -1,0 +1,308 @@
+//! A session's whole world: two peers, a core, whoever drives it, and a clock that jumps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::super::{Core, Order, Sample};
+use super::peer::{Kind, Peer, frame, parse};
+use crate::base::clock::Moment;
+use crate::base::side::Side;
+use crate::config::plan::Rules;
+use crate::end::{End, Why};
+use crate::registry::{LetGo, Note};
+use crate::wire::frame::Allowed;
+
+/// What the one who drives keeps for a side.
+#[derive(Default)]
+struct Line {
+    /// To be sent to it.
+    tail: Vec<u8>,
+    sent: u64,
+    /// Read from it and presented again.
+    held: Vec<u8>,
+    undecided: bool,
+    finish: bool,
+    end_told: bool,
+}
+
+pub struct World {
+    pub rng: Rng,
+    pub now: Moment,
+    pub core: Core,
+    pub rules: Arc<Rules>,
+    pub peers: [Peer; 2],
+    lines: [Line; 2],
+    /// The first end seen, and when.
+    pub end: Option<(End, Moment)>,
+    pub secret: u64,
+    pub parted: u32,
+}
+
+impl World {
+    pub fn new(seed: u64, rules: Rules) -> World {
+        let mut rng = Rng::with_seed(seed);
+        let now = Moment::from_millis(rng.u64(..1_000_000));
+        let rules = Arc::new(rules);
+        let core = Core::new(Arc::clone(&rules), Allowed::NOTHING, rng.u64(..), now);
+        let secret = core.secret;
+        let peers = Side::BOTH.map(|side| Peer::new(side, &mut rng));
+        let lines = [Line::default(), Line::default()];
+        World { rng, now, core, rules, peers, lines, end: None, secret, parted: 0 }
+    }
+
+    pub fn is_ours(&self) -> impl Fn(&[u8]) -> bool + use<> {
+        let secret = self.secret;
+        move |payload| match <[u8; 8]>::try_from(payload) {
+            Ok(payload) => (1..100_000).contains(&(u64::from_be_bytes(payload) ^ secret)),
+            Err(_) => false,
+        }
+    }
+
+    /// One thing happens, and all that follows from it.
+    pub fn step(&mut self) {
+        match self.rng.u8(..24) {
+            0..10 => {
+                let side = self.any_side();
+                if self.peers[side as usize].may_send() {
+                    self.peers[side as usize].chat(&mut self.rng);
+                }
+            }
+            10..20 => self.now = self.now.after(Duration::from_millis(self.rng.u64(..3_000))),
+            20 => self.now = self.now.after(Duration::from_secs(self.rng.u64(..120))),
+            21 => self.now = self.now.max(self.core.next().min(self.now.after(HOUR))),
+            22 => self.mischief(),
+            _ => self.note(),
+        }
+        self.settle();
+    }
+
+    fn mischief(&mut self) {
+        let side = self.any_side();
+        let code = self.rng.choice([1000, 1001, 3000, 4999]).unwrap_or(1000);
+        let dice = self.rng.u8(..12);
+        let peer = &mut self.peers[side as usize];
+        match dice {
+            0 if peer.hung_up.is_none() => peer.hang_up(&mut self.rng),
+            1 | 2 if peer.may_send() => peer.close(&mut self.rng, code),
+            3 if peer.may_send() => peer.offend(&mut self.rng),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self) {
+        let note = match self.rng.u8(..20) {
+            0 => {
+                let at = self.now.after(Duration::from_secs(self.rng.u64(..20)));
+                let deadline = at.after(Duration::from_secs(self.rng.u64(..30)));
+                Note::LetGo(LetGo { why: Why::Stop, at, deadline, code: None })
+            }
+            1..4 => Note::Part,
+            _ => {
+                let mut rules = (*self.rules).clone();
+                rules.ping_interval = Some(Duration::from_secs(self.rng.u64(5..60)));
+                Note::Rules(Arc::new(rules))
+            }
+        };
+        self.core.note(note, self.now);
+    }
+
+    fn any_side(&mut self) -> Side {
+        if self.rng.bool() { Side::Client } else { Side::Upstream }
+    }
+
+    /// Reads, writes and obeys until nothing moves, as the relay does: it reads before it ticks.
+    pub fn settle(&mut self) {
+        loop {
+            let mut moved = self.obey();
+            for side in Side::BOTH {
+                moved |= self.write(side);
+                moved |= self.read(side);
+            }
+            if !moved && self.core.next() <= self.now {
+                self.core.tick(self.now);
+                moved = true;
+            }
+            self.check();
+            if self.core.parted() {
+                self.part();
+                continue;
+            }
+            if !moved {
+                let armed = self.core.next() != Moment::NEVER;
+                assert!(armed || self.core.over().is_some(), "nothing will ever happen again");
+                return;
+            }
+        }
+    }
+
+    fn part(&mut self) {
+        self.parted += 1;
+        let state = self.core.state();
+        self.core = Core::resume(state, Arc::clone(&self.rules), self.rng.u64(..), self.now);
+    }
+
+    /// What a part of what waits for a side goes to it.
+    fn write(&mut self, side: Side) -> bool {
+        let (line, peer) = (&mut self.lines[side as usize], &mut self.peers[side as usize]);
+        let room = peer.appetite.saturating_sub(peer.got.len());
+        let most = line.tail.len().min(room);
+        if most > 0 {
+            let bytes = self.rng.usize(1..=most);
+            peer.got.extend(line.tail.drain(..bytes));
+            line.sent += bytes as u64;
+        }
+        let finishes = line.finish && line.tail.is_empty() && !peer.finished;
+        if finishes {
+            peer.finished = true;
+            self.core.finished(side);
+        }
+        let is_ours = self.is_ours();
+        self.peers[side as usize].look(&mut self.rng, is_ours);
+        most > 0 || finishes
+    }
+
+    /// A part of what a side sent is read, if it is to be.
+    fn read(&mut self, from: Side) -> bool {
+        if !self.may_read(from) || self.peers[from as usize].dropped {
+            return false;
+        }
+        let peer = &mut self.peers[from as usize];
+        let line = &mut self.lines[from as usize];
+        let left = peer.sent.len() - peer.taken;
+        let mut bytes = std::mem::take(&mut line.held);
+        if line.undecided || bytes.is_empty() {
+            if left == 0 {
+                line.held = bytes;
+                let Some(how) = peer.hung_up.filter(|_| !line.end_told) else { return false };
+                line.end_told = true;
+                self.core.ended(from, how, self.now);
+                return true;
+            }
+            let most = if self.rng.u8(..4) == 0 { 3 } else { 16_384 };
+            let count = self.rng.usize(1..=left.min(most));
+            bytes.extend(&peer.sent[peer.taken..peer.taken + count]);
+            peer.taken += count;
+            self.core.heard_from(from);
+        }
+        self.present(from, &bytes);
+        true
+    }
+
+    fn present(&mut self, from: Side, bytes: &[u8]) {
+        let mut at = 0;
+        loop {
+            let passage = self.core.pass(from, &bytes[at..], self.now);
+            assert!(passage.forward <= passage.used && at + passage.used <= bytes.len());
+            if passage.forward > 0 {
+                let to = from.other() as usize;
+                assert!(!self.peers[to].dropped, "bytes for one who is gone");
+                self.lines[to].tail.extend(&bytes[at..at + passage.forward]);
+            }
+            at += passage.used;
+            if !passage.again {
+                break;
+            }
+            self.obey();
+        }
+        let line = &mut self.lines[from as usize];
+        line.held.extend(&bytes[at..]);
+        line.undecided = self.core.wants(from);
+        assert!(!line.undecided || line.held.len() <= super::super::UNDECIDED_BYTES_MAX);
+    }
+
+    fn may_read(&self, from: Side) -> bool {
+        let room = self.lines[from.other() as usize].tail.is_empty();
+        self.core.wants(from) && (!self.core.crosses(from) || room)
+    }
+
+    fn obey(&mut self) -> bool {
+        let mut any = false;
+        while let Some(order) = self.core.order(self.now) {
+            any = true;
+            match order {
+                Order::Send(side, frame) => {
+                    assert!(!self.peers[side as usize].dropped);
+                    self.lines[side as usize].tail.extend(&*frame);
+                }
+                Order::Finish(side) => self.lines[side as usize].finish = true,
+                Order::Drop { side, .. } => self.peers[side as usize].dropped = true,
+                Order::Probe(side) => {
+                    let line = &self.lines[side as usize];
+                    let sample = Sample {
+                        sent: line.sent,
+                        unacknowledged: 0,
+                        waiting: !line.tail.is_empty(),
+                        reading: self.may_read(side),
+                    };
+                    self.core.probed(side, sample, self.now);
+                }
+                Order::Answered(..) => {}
+            }
+        }
+        any
+    }
+
+    /// What holds after every step.
+    fn check(&mut self) {
+        let end = self.core.end;
+        if let (Some((first, _)), Some(end)) = (self.end, end) {
+            assert_eq!(first, end, "a second end");
+        }
+        if let (None, Some(end)) = (self.end, end) {
+            self.end = Some((end, self.now));
+        }
+    }
+
+    /// What a side got, frame by frame, but for what the relay said itself; and whether a Close
+    /// came, behind which there may be nothing.
+    pub fn relayed_to(&self, side: Side) -> Vec<u8> {
+        let got = [&self.peers[side as usize].got[..], &self.lines[side as usize].tail].concat();
+        let (mut at, mut relayed, mut closed) = (0, Vec::new(), false);
+        let is_ours = self.is_ours();
+        while let Some((length, first, masked, payload)) = parse(&got[at..]) {
+            assert!(!closed, "a frame behind a Close to the {side}");
+            assert_eq!(masked, side == Side::Upstream, "a mask where it must be, nowhere else");
+            closed |= first == 0x88;
+            if first != 0x88 && !(first == 0x89 && is_ours(&payload)) {
+                relayed.extend(&got[at..at + length]);
+            }
+            at += length;
+        }
+        assert!(!closed || at == got.len(), "bytes behind a Close to the {side}");
+        relayed.extend(&got[at..]);
+        relayed
+    }
+
+    /// What a side sent that may go across: nothing of it from a fault or a Close on.
+    pub fn to_relay_from(&self, side: Side) -> Vec<u8> {
+        let peer = &self.peers[side as usize];
+        let (mut at, mut plain) = (0, Vec::new());
+        for (end, kind) in &peer.frames {
+            match kind {
+                Kind::Plain => plain.extend(&peer.sent[at..*end]),
+                Kind::Answer => {}
+                Kind::Close | Kind::Bad => return plain,
+            }
+            at = *end;
+        }
+        // A frame it broke off in.
+        plain.extend(&peer.sent[at..]);
+        plain
+    }
+}
+
+pub const HOUR: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn the_tests_own_frames_are_read_as_they_are_written() {
+    let mut rng = Rng::with_seed(1);
+    for (side, length) in [(Side::Client, 0), (Side::Upstream, 126), (Side::Client, 70_000)] {
+        let payload = vec![b'x'; length];
+        let bytes = frame(&mut rng, side, 0x82, &payload);
+        let whole = (bytes.len(), 0x82, side == Side::Client, payload);
+        assert_eq!(parse(&bytes), Some(whole));
+        assert_eq!(parse(&bytes[..bytes.len() - 1]), None);
+    }
+}

@@ -44,7 +44,7 @@ pub fn now() -> Moment {
     Moment(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The wall clock, for log lines and certificates only: it may jump.
+/// The wall clock, for log lines, `Date` fields and certificates only: it may jump.
 #[allow(clippy::disallowed_methods)]
 pub fn wall() -> SystemTime {
     SystemTime::now()

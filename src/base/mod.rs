@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod clock;
+pub mod flow;
 pub mod id;
 pub mod side;
 pub mod socket;

@@ -2,12 +2,13 @@
 //! and writing.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream socket registered with this worker's reactor.
@@ -34,6 +35,23 @@ impl Socket {
             return Err(io::Error::last_os_error());
         }
         Ok(u32::try_from(queued).unwrap_or(0))
+    }
+
+    /// Waits for bytes and copies what is there without taking it; 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        let mut peek = || {
+            // SAFETY: a `MaybeUninit<u8>` may hold any initialized byte, and `peek` writes no
+            // uninitialized ones into it.
+            let into = unsafe { &mut *(&raw mut *into as *mut [MaybeUninit<u8>]) };
+            socket2::SockRef::from(self).peek(into)
+        };
+        match self {
+            Socket::Tcp(tcp) => tcp.async_io(Interest::READABLE, &mut peek).await,
+            Socket::Unix(unix) => unix.async_io(Interest::READABLE, &mut peek).await,
+        }
     }
 
     /// Makes the next close a reset: the peer learns that bytes were lost (RFC 9293 §3.10.7.4).

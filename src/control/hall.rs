@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::base::body::Body;
 use crate::base::task::LocalBox;
@@ -15,7 +14,7 @@ use crate::session::{self, Conn, Shared};
 pub(super) struct Hall(pub(super) Arc<Shared>);
 
 impl House for Hall {
-    fn answer(&self, conn: &Rc<Conn>, request: Request<Incoming>) -> LocalBox<Response<Body>> {
+    fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
         Box::pin(session::serve(Arc::clone(&self.0), Rc::clone(conn), request))
     }
 }

@@ -1,4 +1,5 @@
-//! A WebSocket handshake, from the client's request to a verified upstream (RFC 6455 §4).
+//! A WebSocket handshake, from the client's request to a verified upstream (RFC 6455 §4), by
+//! an upgrade or on a stream of HTTP/2 (RFC 8441).
 //!
 //! **In:** a request and a pool. **Out:** an upstream that has answered a checked 101, or the
 //! answer to give instead. **Never here:** frames.
@@ -19,5 +20,5 @@ pub use candidate::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Upstream};
 pub use connect::{Answered, Connected, connect};
 pub use failure::Failure;
 pub use refusal::Refusal;
-pub use request::{WsRequest, is_asked};
+pub use request::{WsRequest, is_asked, is_on_stream, unify};
 pub use verify::{Agreed, BadAnswer};

@@ -7,6 +7,8 @@ use http::StatusCode;
 /// A handshake that tidegate itself refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refusal {
+    /// An extended CONNECT for another protocol than WebSocket (RFC 8441 §4).
+    Protocol,
     /// The method is not GET (RFC 6455 §4.2.1).
     Method,
     /// The request announces a body, whose bytes could not be told from frames.
@@ -23,6 +25,8 @@ impl Refusal {
     /// The answer's status.
     pub const fn status(self) -> StatusCode {
         match self {
+            // As RFC 9220 §3 says it for HTTP/3.
+            Refusal::Protocol => StatusCode::NOT_IMPLEMENTED,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Body | Refusal::Key => StatusCode::BAD_REQUEST,
             Refusal::Version => StatusCode::UPGRADE_REQUIRED,
@@ -33,6 +37,7 @@ impl Refusal {
     /// The refusal's word in logs and metrics.
     pub const fn word(self) -> &'static str {
         match self {
+            Refusal::Protocol => "protocol",
             Refusal::Method => "method",
             Refusal::Body => "body",
             Refusal::Version => "version",
@@ -45,6 +50,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Refusal::Protocol => "only `websocket` is spoken inside CONNECT here",
             Refusal::Method => "a WebSocket is opened with GET",
             Refusal::Body => "a WebSocket handshake has no body",
             Refusal::Version => "the WebSocket version spoken here is 13",

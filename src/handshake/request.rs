@@ -1,4 +1,4 @@
-//! The client's side of the opening handshake (RFC 6455 §4.2.1).
+//! The client's side of the opening handshake (RFC 6455 §4.2.1; RFC 8441 §5 on HTTP/2).
 
 use std::sync::Arc;
 
@@ -11,9 +11,11 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use http_body_util::Empty;
 
+use h2::ext::Protocol;
+
 use super::origin;
 use super::refusal::Refusal;
-use crate::wire::accept::is_key;
+use crate::wire::accept::{is_key, new_key};
 use crate::wire::list::has_token;
 
 /// The fields of a handshake, which pass between client and backend by this room's hands only.
@@ -25,9 +27,33 @@ pub(super) const FIELDS: [HeaderName; 5] = [
     SEC_WEBSOCKET_VERSION,
 ];
 
-/// Whether a request asks for a WebSocket: `Upgrade` lists `websocket` and `Connection` lists
-/// `upgrade`. An HTTP/1.0 request cannot (RFC 9110 §7.8), and any other upgrade is not heard.
+/// Makes an extended CONNECT the GET it is over HTTP/1.1, as routes know it (RFC 8441 §5).
+///
+/// # Errors
+/// [`Refusal::Protocol`] when it is not for a WebSocket.
+pub fn unify(head: &mut Parts) -> Result<(), Refusal> {
+    let Some(protocol) = head.extensions.get::<Protocol>() else { return Ok(()) };
+    if !protocol.as_str().eq_ignore_ascii_case("websocket") {
+        return Err(Refusal::Protocol);
+    }
+    head.method = Method::GET;
+    Ok(())
+}
+
+/// Whether a WebSocket is asked for on a stream of HTTP/2. Its answer opens one by any 2xx status
+/// (RFC 9110 §9.3.6), so that no other answer may have such a status.
+pub fn is_on_stream(head: &Parts) -> bool {
+    head.extensions.get::<Protocol>().is_some()
+}
+
+/// Whether a request asks for a WebSocket, on a stream or by an upgrade: `Upgrade` lists
+/// `websocket` and `Connection` lists `upgrade`. An HTTP/1.0 request cannot (RFC 9110 §7.8), and
+/// any other upgrade is not heard.
 pub fn is_asked(head: &Parts) -> bool {
+    is_on_stream(head) || asks_upgrade(head)
+}
+
+fn asks_upgrade(head: &Parts) -> bool {
     head.version == Version::HTTP_11
         && has_token(&head.headers, UPGRADE, "websocket")
         && has_token(&head.headers, CONNECTION, "upgrade")
@@ -36,8 +62,11 @@ pub fn is_asked(head: &Parts) -> bool {
 /// A client's handshake that is right in form: what it offers, as it wrote it.
 #[derive(Clone, Debug)]
 pub struct WsRequest {
-    /// The client's own key goes upstream, so that the backend's accept is good for both.
+    /// The client's own key goes upstream, so that the backend's accept is good for both; a client
+    /// on a stream has none, and gets one of ours.
     pub(super) key: HeaderValue,
+    /// Whether the key is ours.
+    pub(super) is_on_stream: bool,
     /// The lines of subprotocols and extensions.
     pub(super) offer: HeaderMap,
 }
@@ -58,8 +87,12 @@ impl WsRequest {
         if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Refusal::Version);
         }
-        let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
-        let key = key.ok_or(Refusal::Key)?.clone();
+        let is_on_stream = is_on_stream(head);
+        let key = match is_on_stream {
+            true => HeaderValue::try_from(new_key()).ok(),
+            false => only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned(),
+        };
+        let key = key.ok_or(Refusal::Key)?;
         if !origin::is_allowed(headers, origins) {
             return Err(Refusal::Origin);
         }
@@ -69,7 +102,7 @@ impl WsRequest {
                 offer.append(&name, line.clone());
             }
         }
-        Ok(WsRequest { key, offer })
+        Ok(WsRequest { key, is_on_stream, offer })
     }
 
     /// The request that goes upstream: the head, its fields otherwise rewritten already, with the

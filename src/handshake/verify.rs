@@ -44,7 +44,8 @@ impl fmt::Display for BadAnswer {
 /// What both sides have agreed on: the answer to the client can only be made from this.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Agreed {
-    accept: HeaderValue,
+    /// For a client that has sent a key.
+    accept: Option<HeaderValue>,
     protocol: Option<HeaderValue>,
     /// As the backend wrote them.
     extensions: Vec<HeaderValue>,
@@ -65,8 +66,9 @@ impl Agreed {
         }
         let expected = accept_key(&asked.key);
         let accept = only(answer, &SEC_WEBSOCKET_ACCEPT).filter(|accept| *accept == &*expected);
+        let accept = accept.ok_or(BadAnswer::Accept)?;
         Ok(Agreed {
-            accept: accept.ok_or(BadAnswer::Accept)?.clone(),
+            accept: (!asked.is_on_stream).then(|| accept.clone()),
             protocol: protocol(asked, answer)?,
             allowed: extensions(asked, answer)?,
             extensions: answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().cloned().collect(),
@@ -88,14 +90,17 @@ impl Agreed {
         self.protocol.as_ref()
     }
 
-    /// Makes the 101's own fields, whatever stood there before.
+    /// Makes the answer's own fields, whatever stood there before. On a stream there is nothing to
+    /// upgrade, and no key was sent to be answered (RFC 8441 §5).
     pub fn write(&self, headers: &mut HeaderMap) {
         for name in &FIELDS {
             headers.remove(name);
         }
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(accept) = &self.accept {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
+        }
         if let Some(protocol) = &self.protocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
         }

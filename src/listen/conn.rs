@@ -9,13 +9,13 @@ use tokio::time::timeout;
 
 use super::permits::{Flight, Permit, Refusal};
 use super::sockets::connected;
-use super::{Door, Shared, http1, linger, proxy};
+use super::{Door, Shared, http1, http2, linger, proxy};
 use crate::base::clock;
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::live::LiveListener;
 use crate::session::Conn;
-use crate::tls::{AcceptError, Greeting, Transport};
+use crate::tls::{AcceptError, Greeting, HTTP_2, Transport};
 
 /// A connection on its way to its worker.
 pub(super) struct Arrival {
@@ -62,9 +62,21 @@ async fn serve(arrival: Arrival) -> Result<(), Refusal> {
     let conn = Conn { listener, client, local, tls, opened, permit: Rc::new(permit) };
     let closing = door.closing.subscribe();
     drop(door);
-    // HTTP/2's place: `conn.tls.alpn` chooses the driver.
-    http1::drive(transport, Rc::new(conn), &shared, closing).await;
+    if speaks_http2(&transport, &conn).await {
+        // On the heap: its size is not that of every connection's task.
+        Box::pin(http2::drive(transport, Rc::new(conn), &shared, closing)).await;
+    } else {
+        http1::drive(transport, Rc::new(conn), &shared, closing).await;
+    }
     Ok(())
+}
+
+/// Whether the connection's driver is HTTP/2's: as ALPN has agreed, or by prior knowledge.
+async fn speaks_http2(transport: &Transport, conn: &Conn) -> bool {
+    match &conn.tls {
+        Some(tls) => tls.alpn == Some(HTTP_2),
+        None => conn.listener.http2.is_some() && http2::is_begun(transport.socket(), conn).await,
+    }
 }
 
 fn local_address(socket: &Socket) -> Option<SocketAddr> {

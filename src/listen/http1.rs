@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::rt::{Sleep, Timer};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -56,8 +59,9 @@ pub(super) async fn drive(
     let house = Arc::clone(&shared.house);
     let was_asked = Rc::new(Cell::new(false));
     let asked = Rc::clone(&was_asked);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         asked.set(true);
+        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let answer = house.answer(&conn, request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
@@ -86,7 +90,7 @@ pub(super) async fn drive(
 }
 
 /// Waits until the connection is to end as soon as it can.
-async fn closes(closing: &mut watch::Receiver<bool>, was_asked: &Cell<bool>) {
+pub(super) async fn closes(closing: &mut watch::Receiver<bool>, was_asked: &Cell<bool>) {
     // A lost sender is a listener that is gone: that is closing, too.
     let _ = closing.wait_for(|closing| *closing).await;
     if !was_asked.get() {

@@ -3,11 +3,13 @@
 //! **In:** listening sockets, and what the configuration in force says of each. **Out:** requests,
 //! each with its connection's facts. **Never here:** routes, pools; a decision about a request.
 //!
-//! RFC 9112 (HTTP/1.1), RFC 7301 (ALPN), and HAProxy's PROXY protocol.
+//! RFC 9112 (HTTP/1.1), RFC 9113 (HTTP/2), RFC 8441 (WebSockets on it), RFC 7301 (ALPN), and
+//! HAProxy's PROXY protocol.
 
 mod accept;
 mod conn;
 mod http1;
+mod http2;
 mod linger;
 mod permits;
 mod proxy;
@@ -16,6 +18,7 @@ mod table;
 
 pub use accept::{EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
 pub use http1::FIRST_REQUEST_GRACE;
+pub use http2::{FAREWELL_TIMEOUT, RESETS_UNSEEN_MAX, RESETS_WINDOW, SEND_BUFFER_BYTES_MAX};
 pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 pub use permits::{HOP_MARGIN, Permit, Permits, Refusal};
 pub use sockets::{Accepting, BACKLOG, Listening, OpenError, connected};
@@ -26,7 +29,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use crate::base::body::Body;
@@ -37,9 +39,9 @@ use crate::session::Conn;
 
 /// Who answers the requests; called on the connection's worker.
 pub trait House: Send + Sync + 'static {
-    /// Answers a request. For an upgrade the answer is the 101, and hyper's `OnUpgrade` of the
-    /// request gives `TokioIo<Transport>` back.
-    fn answer(&self, conn: &Rc<Conn>, request: Request<Incoming>) -> LocalBox<Response<Body>>;
+    /// Answers a request. For a WebSocket the answer is the 101, which HTTP/2 spells 200; then on
+    /// HTTP/1.1 hyper's `OnUpgrade` of the request gives `TokioIo<Transport>` back.
+    fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>>;
 }
 
 /// A listening socket in use. The workers' accept loops share it; the last one to go closes it.

@@ -1,6 +1,7 @@
 //! A house behind real sockets, for the tests of this room.
 
 mod doors;
+mod http2;
 mod limits;
 mod proxied;
 mod secure;
@@ -20,13 +21,14 @@ use crate::config::plan::{
     Address, Certificate, Limits, Listener, ListenerLimits, Networks, ServerTls,
 };
 use crate::observe::metrics::Metrics;
-use crate::tls::{Acceptor, HTTP_1_1};
+use crate::tls::{Acceptor, Alpn, HTTP_1_1, HTTP_2};
 use crate::wire::pem;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Answers `client, name asked for, worker`; a request for `/wait` waits to be let go.
+/// Answers `client, name asked for, worker`; a request for `/wait` waits to be let go, one for
+/// `/echo` gets its body back, one for `/head` what its head was.
 struct Echo {
     arrived: Arc<Semaphore>,
     let_go: Arc<Semaphore>,
@@ -40,10 +42,17 @@ impl Echo {
 }
 
 impl House for Echo {
-    fn answer(&self, conn: &Rc<Conn>, request: Request<Incoming>) -> LocalBox<Response<Body>> {
+    fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
         let sni = conn.tls.as_ref().and_then(|tls| tls.sni.clone());
         let worker = crate::base::worker::index();
         let told = format!("client {:?}, local {:?}, {sni:?}, {worker:?}", conn.client, conn.local);
+        if request.uri().path() == "/echo" {
+            return Box::pin(async { Response::new(request.into_body()) });
+        }
+        if request.uri().path() == "/head" {
+            let told = format!("{} {:?}", request.uri(), request.headers());
+            return Box::pin(async { Response::new(body::full(told)) });
+        }
         let waits = request.uri().path() == "/wait";
         let (arrived, let_go) = (Arc::clone(&self.arrived), Arc::clone(&self.let_go));
         Box::pin(async move {
@@ -96,7 +105,9 @@ impl Stand {
 
     fn facing(&self, plan: &Arc<Listener>) -> Arc<LiveListener> {
         let tls = plan.tls.as_ref();
-        let acceptor = tls.map(|tls| Arc::new(Acceptor::build(tls, &[HTTP_1_1]).unwrap()));
+        let speaks_both = plan.http2.is_some();
+        let alpn: &[Alpn] = if speaks_both { &[HTTP_2, HTTP_1_1] } else { &[HTTP_1_1] };
+        let acceptor = tls.map(|tls| Arc::new(Acceptor::build(tls, alpn).unwrap()));
         let cells = self.metrics.listener(&plan.name);
         Arc::new(LiveListener { plan: Arc::clone(plan), acceptor, cells })
     }
@@ -140,6 +151,7 @@ fn plain(name: &str) -> Listener {
         name: name.into(),
         address: Address::Inet((host, 0).into()),
         tls: None,
+        http2: None,
         proxy_protocol: None,
         trusted_proxies: Networks::default(),
         limits: ListenerLimits {

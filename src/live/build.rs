@@ -10,10 +10,12 @@ use crate::config::plan::{self, Action, Listener, ListenerIdentity, Plan, Route,
 use crate::observe::metrics::Metrics;
 use crate::pool::Pool;
 use crate::router::Router;
-use crate::tls::{Acceptor, Alpn, HTTP_1_1, TlsError};
+use crate::tls::{Acceptor, Alpn, HTTP_1_1, HTTP_2, TlsError};
 
-/// What listeners speak inside TLS.
-const ALPN: &[Alpn] = &[HTTP_1_1];
+/// What a listener speaks inside TLS.
+fn alpn(listener: &Listener) -> &'static [Alpn] {
+    if listener.http2.is_some() { &[HTTP_2, HTTP_1_1] } else { &[HTTP_1_1] }
+}
 
 /// Why a plan cannot be put to work.
 #[derive(Debug)]
@@ -119,10 +121,18 @@ fn listeners(
         let acceptor = match (&listener.tls, before.map(|before| (&before.plan.tls, before))) {
             (None, _) => None,
             // Renewed files are told by their stamps, so an equal plan is the same certificate.
-            (tls, Some((tls_before, before))) if tls == tls_before => before.acceptor.clone(),
-            (Some(tls), _) => Some(Arc::new(Acceptor::build(tls, ALPN).map_err(|error| {
-                BuildError::Tls { listener: Arc::clone(&listener.name), error }
-            })?)),
+            (tls, Some((tls_before, before)))
+                if tls == tls_before && alpn(listener) == alpn(&before.plan) =>
+            {
+                before.acceptor.clone()
+            }
+            (Some(tls), _) => {
+                let built = Acceptor::build(tls, alpn(listener));
+                Some(Arc::new(built.map_err(|error| BuildError::Tls {
+                    listener: Arc::clone(&listener.name),
+                    error,
+                })?))
+            }
         };
         let cells = metrics.listener(&listener.name);
         let live = LiveListener { plan: Arc::clone(listener), acceptor, cells };

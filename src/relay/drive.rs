@@ -221,8 +221,7 @@ impl Relay {
         let Some(leg) = &self.legs[side as usize] else { return Sample::default() };
         Sample {
             sent: leg.sent(),
-            // A socket that cannot be asked is gone, which its reader will find.
-            unacknowledged: leg.socket().unacknowledged().unwrap_or(0),
+            unacknowledged: leg.unacknowledged(),
             waiting: !leg.is_clear(),
             reading: self.may_read(side),
         }

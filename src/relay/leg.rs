@@ -1,15 +1,13 @@
-//! One side's connection: its transport, and what could not go on at once.
+//! One side's connection: what carries it, and what could not go on at once.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
-use crate::base::socket::Socket;
 use crate::end::Loss;
-use crate::tls::Transport;
 
+use super::carrier::Carrier;
 use super::spill::Spill;
 
 /// What a read gave.
@@ -23,12 +21,12 @@ pub(super) enum Read {
 
 /// A side's connection. Dropping it closes it.
 pub struct Leg {
-    transport: Transport,
+    carrier: Carrier,
     /// What was read from it and is not done with.
     held: Spill,
     /// What is to be written to it and did not go out at once.
     tail: Spill,
-    /// Bytes its transport took so far.
+    /// Bytes its carrier took so far.
     sent: u64,
     /// What is held can be judged only with more bytes behind it.
     undecided: bool,
@@ -45,9 +43,9 @@ enum Finish {
 
 impl Leg {
     /// A connection, and the bytes that were read from it already.
-    pub fn new(transport: Transport, early: Vec<u8>) -> Leg {
+    pub fn new(carrier: impl Into<Carrier>, early: Vec<u8>) -> Leg {
         Leg {
-            transport,
+            carrier: carrier.into(),
             held: Spill::of(early),
             tail: Spill::default(),
             sent: 0,
@@ -67,14 +65,14 @@ impl Leg {
         let held = self.held.bytes().len();
         buffer[..held].copy_from_slice(self.held.bytes());
         let mut room = ReadBuf::new(&mut buffer[held..held + bytes]);
-        let read = match ready!(Pin::new(&mut self.transport).poll_read(cx, &mut room)) {
+        let read = match ready!(self.carrier.poll_read(cx, &mut room)) {
             Ok(()) if room.filled().is_empty() => Read::End(Loss::Eof),
             Ok(()) => {
                 let read = room.filled().len();
                 self.held = Spill::default();
                 Read::Bytes(held + read)
             }
-            // TLS cut short: no close_notify came, but no reset either.
+            // TLS or HTTP/2 cut short: nothing said that this is the end, but no reset either.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Read::End(Loss::Eof),
             Err(_) => Read::End(Loss::Reset),
         };
@@ -117,11 +115,11 @@ impl Leg {
         let drained = tail.poll_drain(|bytes| self.poll_write(cx, bytes));
         self.tail = tail;
         ready!(drained)?;
-        if !self.transport.is_flushed() {
-            ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        if !self.carrier.is_flushed() {
+            ready!(self.carrier.poll_flush(cx))?;
         }
         if self.finish == Finish::Wanted {
-            ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
+            ready!(self.carrier.poll_shutdown(cx))?;
             self.finish = Finish::Done;
         }
         Poll::Ready(Ok(()))
@@ -143,9 +141,8 @@ impl Leg {
     /// Closes; with a reset when told so, or when bytes are lost by it, which an orderly end would
     /// hide.
     pub(super) fn close(self, reset: bool) {
-        if reset || !self.is_clear() {
-            self.transport.reset_on_drop();
-        }
+        let reset = reset || !self.is_clear();
+        self.carrier.close(reset);
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -154,7 +151,7 @@ impl Leg {
 
     /// Whether all was sent that was to be.
     pub(super) fn is_clear(&self) -> bool {
-        self.tail.is_empty() && self.transport.is_flushed()
+        self.tail.is_empty() && self.carrier.is_flushed()
     }
 
     /// Bytes its transport took so far.
@@ -162,13 +159,13 @@ impl Leg {
         self.sent
     }
 
-    /// The socket at the bottom.
-    pub fn socket(&self) -> &Socket {
-        self.transport.socket()
+    /// Bytes its carrier took that the peer has not acknowledged, as far as that can be known.
+    pub(super) fn unacknowledged(&self) -> u32 {
+        self.carrier.unacknowledged()
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let sent = ready!(Pin::new(&mut self.transport).poll_write(cx, bytes))?;
+        let sent = ready!(self.carrier.poll_write(cx, bytes))?;
         if sent == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

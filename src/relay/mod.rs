@@ -1,4 +1,4 @@
-//! Frames both ways (RFC 6455 §5).
+//! Frames both ways (RFC 6455 §5), over a connection or a stream of HTTP/2 (RFC 8441).
 //!
 //! **In:** two legs, rules, a seat. **Out:** how it ended, or its parts. **Never here:** HTTP,
 //! routes, pools; an allocation, lock, timer or log on the path of a message.
@@ -8,14 +8,17 @@
 //! through one that the worker lends for the time of a poll.
 
 mod buffer;
+mod carrier;
 mod core;
 mod drive;
 mod leg;
 mod spill;
+mod stream;
 
 pub use self::core::{Rtt, SideTally, State, Tally};
 pub use drive::{Outcome, Parts, Relay, Terms};
 pub use leg::Leg;
+pub use stream::Stream;
 
 #[cfg(test)]
 mod tests;

@@ -46,9 +46,10 @@ impl Admitted {
     /// Reads what the request asks for.
     pub(super) fn new(
         conn: Rc<Conn>,
-        head: Parts,
+        mut head: Parts,
         record: &mut RequestRecord,
     ) -> Result<Admitted, Refusal> {
+        handshake::unify(&mut head)?;
         let target = Target::read(&head)?;
         // Whether the certificate of this connection covers the host (421 where another of the
         // listener's does) is asked here once HTTP/2 lets clients mix hosts on one connection.
@@ -65,7 +66,6 @@ impl Admitted {
     ) -> Result<Routed, Refusal> {
         let Admitted { conn, head, target, asker, at } = self;
         let query = Query {
-            listener: Some(&conn.listener.name),
             host: target.host.as_deref(),
             path: &target.path,
             method: &head.method,

@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
 
 use http::HeaderMap;
 
@@ -11,6 +13,7 @@ use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
 use crate::observe::metrics::Metrics;
+use crate::relay::Stream;
 use crate::tls::Greeting;
 use crate::wire::forwarded;
 
@@ -20,6 +23,25 @@ pub struct Shared {
     pub live: Live,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+}
+
+/// A stream of HTTP/2 that becomes a WebSocket once its answer is sent: put into a request's
+/// extensions, where hyper's `OnUpgrade` is over HTTP/1.1.
+#[derive(Clone)]
+pub struct OnStream(Arc<Mutex<Option<oneshot::Receiver<Stream>>>>);
+
+impl OnStream {
+    /// One, and who keeps its promise: dropped, there will be no stream.
+    pub fn new() -> (oneshot::Sender<Stream>, OnStream) {
+        let (promise, promised) = oneshot::channel();
+        (promise, OnStream(Arc::new(Mutex::new(Some(promised)))))
+    }
+
+    /// Waits for the stream; `None` when it is gone.
+    pub(super) async fn arrive(self) -> Option<Stream> {
+        let promised = self.0.lock().ok()?.take()?;
+        promised.await.ok()
+    }
 }
 
 /// A client's transport. `listen` makes one per connection; requests on it borrow it, and a session

@@ -15,7 +15,7 @@ mod session_record;
 mod target;
 mod websocket;
 
-pub use conn::{Conn, Shared};
+pub use conn::{Conn, OnStream, Shared};
 pub use serve::serve;
 pub use websocket::HANDOVER_TIMEOUT;
 

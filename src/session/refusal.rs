@@ -29,6 +29,8 @@ pub(super) enum Refusal {
     OnlyWebSocket,
     /// The handshake is wrong.
     Handshake(handshake::Refusal),
+    /// A backend answered a handshake on a stream with a success that is no WebSocket.
+    NotOpened,
     /// No backend gave the handshake an answer that can be passed on.
     Upstream(handshake::Failure),
     /// The action could not be done.
@@ -45,6 +47,7 @@ impl Refusal {
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
             Refusal::Handshake(refusal) => refusal.status(),
+            Refusal::NotOpened => StatusCode::BAD_GATEWAY,
             Refusal::Upstream(failure) => failure.status(),
             Refusal::Action(failure) => failure.status(),
         }
@@ -60,6 +63,7 @@ impl Refusal {
             Refusal::NoWebSocket => "no_websocket",
             Refusal::OnlyWebSocket => "only_websocket",
             Refusal::Handshake(refusal) => refusal.word(),
+            Refusal::NotOpened => "not_opened",
             Refusal::Upstream(failure) => failure.word(),
             Refusal::Action(failure) => failure.word(),
         }
@@ -141,6 +145,7 @@ impl fmt::Display for Refusal {
             Refusal::NoRoute => "nothing is served at this address",
             Refusal::NoWebSocket => "WebSockets are not served here",
             Refusal::OnlyWebSocket => "only WebSockets are served here",
+            Refusal::NotOpened => "the backend opened no WebSocket",
             Refusal::Handshake(refusal) => return refusal.fmt(f),
             Refusal::Upstream(failure) => return failure.fmt(f),
             Refusal::Action(failure) => return failure.fmt(f),

@@ -5,27 +5,21 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
-use super::admit::Admitted;
+use super::admit::{Admitted, Routed};
 use super::conn::{Conn, Shared};
 use super::record::RequestRecord;
 use super::refusal::Refusal;
 use super::{plain, websocket};
 use crate::base::body::Body;
 use crate::base::clock;
+use crate::handshake;
 use crate::live::{LiveAction, Snapshot};
 
 /// Answers one request. Where the answer is a 101, a session begins as soon as the connection is
 /// handed over by HTTP.
-pub async fn serve(
-    shared: Arc<Shared>,
-    conn: Rc<Conn>,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub async fn serve(shared: Arc<Shared>, conn: Rc<Conn>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let body = body.map_err(Into::into).boxed_unsync();
     let now = clock::now();
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = shared.live.now();
@@ -54,6 +48,22 @@ async fn answer(
     let routed = admitted.routed(&snapshot, record)?;
     // From here on the route is enough: a long answer must not keep a configuration alive.
     drop(snapshot);
+    let route = Arc::clone(&routed.route);
+    let is_on_stream = handshake::is_on_stream(&routed.head);
+    let answer = act(routed, body, record).await?;
+    match (is_on_stream && answer.status().is_success(), &route.action) {
+        (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
+        (true, _) => Err(Refusal::NoWebSocket),
+        (false, _) => Ok(answer),
+    }
+}
+
+/// Does what the route is for.
+async fn act(
+    routed: Routed,
+    body: Body,
+    record: &mut RequestRecord,
+) -> Result<Response<Body>, Refusal> {
     let route = Arc::clone(&routed.route);
     match &route.action {
         LiveAction::Pool { pool, strip_prefix, host } if routed.asks_websocket => {

@@ -69,7 +69,11 @@ fn authority(head: &Parts) -> Result<Option<HeaderValue>, Refusal> {
     if host.is_none() && head.version == Version::HTTP_11 {
         return Err(Refusal::Host);
     }
-    let Some(authority) = head.uri.authority() else { return Ok(host.cloned()) };
+    let Some(authority) = head.uri.authority() else {
+        // RFC 9113 §8.3.1: a request of HTTP/2 has one or the other.
+        let is_lost = host.is_none() && head.version == Version::HTTP_2;
+        return if is_lost { Err(Refusal::Host) } else { Ok(host.cloned()) };
+    };
     let scheme = head.uri.scheme();
     if scheme.is_some_and(|scheme| ![Scheme::HTTP, Scheme::HTTPS].contains(scheme)) {
         return Err(Refusal::Host);

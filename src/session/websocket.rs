@@ -6,16 +6,18 @@
 //! ```
 
 use std::any::Any;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{Extensions, HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::admit::Routed;
+use super::conn::OnStream;
 use super::fields;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
@@ -46,7 +48,7 @@ pub(super) async fn open(
 ) -> Result<Response<Body>, Refusal> {
     let asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
     // Taken out of the head, which goes to each backend that is tried.
-    let client = routed.head.extensions.remove::<OnUpgrade>().ok_or(Refusal::NoWebSocket)?;
+    let client = Coming::take(&mut routed.head.extensions).ok_or(Refusal::NoWebSocket)?;
     routed.turn_onward(strip_prefix, host)?;
     let Connected { backend, answer } = handshake::connect(pool, &asked, &routed.head).await;
     record.asked(&pool.plan().name, backend);
@@ -68,9 +70,52 @@ pub(super) async fn open(
     }
 }
 
+/// A client on its way out of HTTP.
+enum Coming {
+    Upgrade(OnUpgrade),
+    Stream(OnStream),
+}
+
+impl Coming {
+    fn take(extensions: &mut Extensions) -> Option<Coming> {
+        let upgrade = extensions.remove::<OnUpgrade>().map(Coming::Upgrade);
+        upgrade.or_else(|| extensions.remove::<OnStream>().map(Coming::Stream))
+    }
+
+    /// Waits until HTTP has sent the answer and lets go.
+    async fn arrive(self) -> Result<Leg, Gone> {
+        let upgrade = match self {
+            Coming::Upgrade(upgrade) => upgrade,
+            Coming::Stream(stream) => {
+                let stream = stream.arrive().await.ok_or(Gone::Stream)?;
+                return Ok(Leg::new(stream, Vec::new()));
+            }
+        };
+        let upgraded = upgrade.await.map_err(Gone::Connection)?;
+        // cannot fail: `listen` serves HTTP/1.1 on nothing else.
+        let parts = upgraded.downcast::<TokioIo<Transport>>().expect("a transport of ours");
+        Ok(Leg::new(parts.io.into_inner(), parts.read_buf.into()))
+    }
+}
+
+/// Why a client that was promised a session did not get it.
+enum Gone {
+    Connection(hyper::Error),
+    Stream,
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gone::Connection(error) => error.fmt(f),
+            Gone::Stream => f.write_str("the stream was reset"),
+        }
+    }
+}
+
 /// Both sides of a session to come: the upstream is verified, the client is owed its 101.
 struct Pair {
-    client: OnUpgrade,
+    client: Coming,
     upstream: Box<Upstream>,
     held: Held,
 }
@@ -87,7 +132,7 @@ impl Pair {
     /// Makes the client's 101 from what was agreed on.
     fn answer(
         routed: &Routed,
-        client: OnUpgrade,
+        client: Coming,
         mut upstream: Box<Upstream>,
     ) -> (Response<Body>, Pair) {
         let mut answer = Response::new(body::empty());
@@ -128,16 +173,9 @@ impl Pair {
         }
     }
 
-    async fn join(self) -> Result<Joined, hyper::Error> {
+    async fn join(self) -> Result<Joined, Gone> {
         let Pair { client, upstream, held } = self;
-        let client = client.await?;
-        // cannot fail: `listen` serves HTTP on nothing else.
-        let parts = client.downcast::<TokioIo<Transport>>().expect("a transport of ours");
-        Ok(Joined {
-            client: Leg::new(parts.io.into_inner(), parts.read_buf.into()),
-            upstream,
-            held,
-        })
+        Ok(Joined { client: client.arrive().await?, upstream, held })
     }
 }
 

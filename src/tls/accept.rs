@@ -22,6 +22,9 @@ pub type Alpn = &'static str;
 /// HTTP/1.1 (RFC 9112).
 pub const HTTP_1_1: Alpn = "http/1.1";
 
+/// HTTP/2 (RFC 9113).
+pub const HTTP_2: Alpn = "h2";
+
 /// TLS 1.3 tickets sent after a full or resumed handshake. One is what the next connection needs,
 /// and that one brings its own successor; rustls' two cost every handshake another record.
 const TICKETS: usize = 1;

@@ -6,3 +6,4 @@
 
 mod actors;
 mod commands;
+mod http2;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{Address, Listener, ListenerLimits, ProxyProtocol};
+use super::super::plan::{Address, Http2, Listener, ListenerLimits, ProxyProtocol};
 use super::super::raw::{self, Written};
-use super::{Lower, address, bytes, count, entries, opt, time, tls};
+use super::{Lower, address, bytes, count, entries, number, opt, time, tls};
 
 /// What HTTP's parser needs for a head at least.
 const HEAD_BYTES_MIN: usize = 8 << 10;
+
+/// One frame of HTTP/2 at its usual size.
+const STREAM_WINDOW_MIN: usize = 16 << 10;
 
 /// All listeners, at least one, at addresses of their own.
 pub fn listeners(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Listener>>> {
@@ -35,6 +38,7 @@ fn lower(
     let owner = format!("listener `{name}`");
     cx.need((&raw.address, "address"), &owner, place, "\"0.0.0.0:443\"");
     let address = cx.take("address", &raw.address, |text| address::listen(text));
+    let http2 = raw.http2.get().map(|http2| http2_of(cx, http2, raw.tls.is_written()));
     let tls = raw.tls.is_written().then(|| tls::server(cx, &raw.tls, &owner));
     let proxy = raw.proxy_protocol.is_written();
     let proxy_protocol = proxy.then(|| proxy_protocol(cx, &raw.proxy_protocol, &owner));
@@ -48,10 +52,41 @@ fn lower(
             inet => inet,
         },
         tls: opt(tls)?,
+        http2: http2??,
         proxy_protocol: opt(proxy_protocol)?,
         trusted_proxies: address::networks(trusted?),
         limits: limits?,
     }))
+}
+
+/// HTTP/2 as it is spoken here, if it is.
+fn http2_of(cx: &mut Lower<'_>, raw: &raw::Http2, is_tls: bool) -> Option<Option<Http2>> {
+    let h2c = *raw.h2c.get()?;
+    if h2c && is_tls {
+        let fault = Fault::new("is for listeners without `tls`");
+        cx.fault(
+            "h2c",
+            raw.h2c.span(),
+            fault.hint("inside TLS clients agree on it by ALPN".to_owned()),
+        );
+    }
+    let stream_window = bytes(&raw.stream_window)?;
+    let http2 = Http2 {
+        websocket: *raw.websocket.get()?,
+        streams_max: number(&raw.streams_max)?,
+        stream_window: u32::try_from(stream_window).unwrap_or(u32::MAX),
+        resets_max: number(&raw.resets_max)?,
+    };
+    let together = u64::from(http2.stream_window) * u64::from(http2.streams_max);
+    if stream_window < STREAM_WINDOW_MIN {
+        let fault = Fault::new(format!("must be at least `16KiB`, not: `{stream_window}B`"));
+        cx.fault("stream_window", raw.stream_window.span(), fault);
+    } else if together > u64::from(Http2::WINDOW_MAX) {
+        let fault = Fault::new("times `streams_max` must be less than `2GiB`");
+        cx.fault("stream_window", raw.stream_window.span(), fault);
+    }
+    let is_spoken = if is_tls { *raw.enabled.get()? } else { h2c };
+    Some(is_spoken.then_some(http2))
 }
 
 fn proxy_protocol(

@@ -61,6 +61,8 @@ pub struct Listener {
     pub address: Address,
     /// TLS, when it speaks TLS.
     pub tls: Option<ServerTls>,
+    /// HTTP/2, when it speaks that beside HTTP/1.1: inside TLS by ALPN, else with prior knowledge.
+    pub http2: Option<Http2>,
     /// The PROXY header is expected, from these networks only; others are refused.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are kept.
@@ -135,6 +137,31 @@ impl fmt::Debug for Certificate {
     /// Names only: a key never reaches a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({}, {:?})", self.chain.display(), self.names)
+    }
+}
+
+/// HTTP/2 towards clients (RFC 9113).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Http2 {
+    /// Whether WebSockets are taken on streams, and that is announced (RFC 8441).
+    pub websocket: bool,
+    /// Streams open at once on a connection.
+    pub streams_max: u32,
+    /// Bytes a client may send on a stream before they are taken. Times `streams_max` it is at most
+    /// [`Http2::WINDOW_MAX`].
+    pub stream_window: u32,
+    /// Streams a client may reset, within half a minute, before they are answered.
+    pub resets_max: u32,
+}
+
+impl Http2 {
+    /// The largest window there is (RFC 9113 §6.9.1).
+    pub const WINDOW_MAX: u32 = (1 << 31) - 1;
+
+    /// Bytes a client may send on a connection before they are taken: the windows of all streams
+    /// together, so that streams nobody reads never stall the others.
+    pub fn connection_window(&self) -> u32 {
+        self.streams_max.saturating_mul(self.stream_window).min(Http2::WINDOW_MAX)
     }
 }
 

@@ -9,8 +9,8 @@ mod process;
 mod route;
 
 pub use listener::{
-    Address, Certificate, Listener, ListenerIdentity, ListenerLimits, Networks, ProxyProtocol,
-    ServerTls, TlsVersion,
+    Address, Certificate, Http2, Listener, ListenerIdentity, ListenerLimits, Networks,
+    ProxyProtocol, ServerTls, TlsVersion,
 };
 pub use pool::{Backend, BackendAddress, Balance, Health, Pool, Retry, Roots, UpstreamTls};
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};

@@ -16,6 +16,10 @@ pub struct Listener {
     /// TLS, when it speaks TLS (1.2 and 1.3, hybrid post-quantum key exchange included).
     #[schemars(extend("x-reload" = "next"))]
     pub tls: Written<ServerTls>,
+    /// HTTP/2, beside HTTP/1.1. Clients that speak TLS are offered it; WebSockets on it are
+    /// sessions like all others, and go to backends as HTTP/1.1 upgrades.
+    #[schemars(extend("x-reload" = "next"))]
+    pub http2: Written<Http2>,
     /// The PROXY header (version 1 or 2) is expected on every connection, and taken from trusted
     /// peers only; a connection of any other peer is closed.
     #[schemars(extend("x-reload" = "next"))]
@@ -33,6 +37,7 @@ impl Default for Listener {
         Listener {
             address: Written::ABSENT,
             tls: Written::ABSENT,
+            http2: Written::unless(Http2::default()),
             proxy_protocol: Written::ABSENT,
             trusted_proxies: Written::ABSENT,
             limits: Written::unless(ListenerLimits::default()),
@@ -63,6 +68,48 @@ impl Default for ServerTls {
             certificates: Written::ABSENT,
             version_min: Written::unless(TlsVersion::V1_2),
             resumption: Written::unless(true),
+        }
+    }
+}
+
+/// HTTP/2 towards clients.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Http2 {
+    /// Whether it is offered to clients that speak TLS.
+    #[schemars(example = false, extend("x-reload" = "next"))]
+    pub enabled: Written<bool>,
+    /// Whether clients may begin with it without TLS (prior knowledge); for listeners without
+    /// `tls`.
+    #[schemars(example = true, extend("x-reload" = "next"))]
+    pub h2c: Written<bool>,
+    /// Whether WebSockets are taken on its streams (extended CONNECT), which is announced to
+    /// clients. Browsers then open them on the connection they have.
+    #[schemars(example = false, extend("x-reload" = "next"))]
+    pub websocket: Written<bool>,
+    /// Streams open at once on a connection, WebSockets included; more are refused.
+    #[schemars(example = 1000, extend("x-reload" = "next"))]
+    pub streams_max: Written<Number<1>>,
+    /// Bytes a client may send on a stream before they are taken. A connection's own window is this
+    /// times `streams_max`, so that a stream nobody reads never stalls the others; it is also what
+    /// a hostile connection can make tidegate keep.
+    #[schemars(example = &"256KiB", extend("x-reload" = "next"))]
+    pub stream_window: Written<Size>,
+    /// Streams a client may reset within half a minute before they are answered; then its
+    /// connection is closed.
+    #[schemars(example = 100, extend("x-reload" = "next"))]
+    pub resets_max: Written<Number<1>>,
+}
+
+impl Default for Http2 {
+    fn default() -> Http2 {
+        Http2 {
+            enabled: Written::unless(true),
+            h2c: Written::unless(false),
+            websocket: Written::unless(true),
+            streams_max: Written::unless(Number(256)),
+            stream_window: Written::unless(Size(64 << 10)),
+            resets_max: Written::unless(Number(200)),
         }
     }
 }

@@ -14,7 +14,9 @@ mod scalar;
 mod units;
 mod written;
 
-pub use listener::{Certificate, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion};
+pub use listener::{
+    Certificate, Http2, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion,
+};
 pub use pool::{Backend, Balance, Health, Pool, Retry, UpstreamTls};
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
 pub use relay::{Relay, Validation};

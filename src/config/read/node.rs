@@ -144,8 +144,8 @@ impl<'r, 'i> Node<'r, 'i> {
             Subject::File => "a configuration".to_owned(),
             subject => subject.text(),
         };
-        let hint = did_you_mean(name, known.iter().copied())
-            .or_else(|| elsewhere(name))
+        let hint = elsewhere(name)
+            .or_else(|| did_you_mean(name, known.iter().copied()))
             .unwrap_or_else(|| format!("its keys are {}", listed(known.iter().copied(), "and")));
         let finding = Diagnostic::error("unknown-key", format!("{of} has no such key: `{name}`"));
         self.reader.report(finding.at(self.reader.span(key.span())).hint(hint));

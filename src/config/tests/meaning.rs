@@ -92,18 +92,6 @@ fn a_route_is_known_by_its_name_or_its_condition_never_by_its_place() {
 }
 
 #[test]
-fn an_identity_does_not_depend_on_how_the_condition_was_written() {
-    let one = "[[routes]]\npath = \"/chat/\"\nmethods = [\"POST\", \"GET\"]\npool = \"app\"\n\
-               listener = \"http\"\nheaders = { X-B = true, X-A = false, X-C = \"~ 1\" }\n";
-    let other = "[[routes]]\nheaders = { x-a = false, x-c = \"~1\", x-b = true }\n\
-                 path = \"/chat\"\nlistener = [\"http\"]\n\
-                 methods = [\"GET\", \"POST\"]\nrespond = \"\"\n";
-    let expected = ["*/chat GET,POST @http !x-a x-b x-c~1"];
-    assert_eq!(identities(&taken(one)), expected);
-    assert_eq!(identities(&taken(other)), expected);
-}
-
-#[test]
 fn a_route_with_a_list_of_hosts_is_one_route_per_host() {
     let loaded = taken(
         "[[routes]]\nname = \"chat\"\nhost = [\"a.example\", \"*.b.example\"]\npool = \"app\"\n\

@@ -9,6 +9,11 @@ use crate::config::plan::TlsVersion;
 
 /// A TLS listener with a certificate of its own, and a client that trusts it.
 fn secured(name: &str) -> (Listener, TlsConnector) {
+    secured_with(name, &[])
+}
+
+/// The same, where the client offers these protocols.
+pub fn secured_with(name: &str, alpn: &[Alpn]) -> (Listener, TlsConnector) {
     let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
     let chain = made.cert.pem();
     let read = pem::certified(chain.as_bytes(), made.signing_key.serialize_pem().as_bytes());
@@ -28,16 +33,17 @@ fn secured(name: &str) -> (Listener, TlsConnector) {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let listener = Listener { tls: Some(tls), ..plain(name) };
     (listener, TlsConnector::from(Arc::new(config)))
 }
 
-async fn connect(
+pub async fn connect(
     connector: &TlsConnector,
     address: SocketAddr,
 ) -> std::io::Result<TlsStream<TcpStream>> {

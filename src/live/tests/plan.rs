@@ -38,6 +38,7 @@ pub(crate) fn listener(name: &str, port: u16) -> Listener {
         name: name.into(),
         address: Address::Inet(SocketAddr::from(([127, 0, 0, 1], port))),
         tls: None,
+        http2: None,
         proxy_protocol: None,
         trusted_proxies: Networks::default(),
         limits: ListenerLimits {
@@ -79,7 +80,6 @@ pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
 pub(crate) fn route(path: &str, action: Action) -> Route {
     Route {
         identity: path.into(),
-        listeners: Vec::new(),
         host: HostPattern::Any,
         path: PathPattern::Segment { prefix: path.into(), is_final: false },
         methods: Vec::new(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -99,7 +100,8 @@ async fn accept(listening: std::net::TcpListener, shared: Arc<Shared>) {
         });
         let io = TokioIo::new(Transport::Plain(Socket::Tcp(tcp)));
         let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
             let answer = serve(Arc::clone(&shared), Rc::clone(&conn), request);
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });

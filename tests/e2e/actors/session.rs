@@ -93,6 +93,11 @@ impl Session {
         }
     }
 
+    /// Closes at once with a reset.
+    pub fn reset(self) {
+        super::wire::reset(self.0.into_inner());
+    }
+
     /// The wire below, for frames made by hand.
     pub fn wire(&mut self) -> &mut Wire {
         self.0.get_mut()

@@ -1,0 +1,192 @@
+//! The HTTP/2 driver: one task for a connection and one for each stream until it is answered.
+
+mod answer;
+mod body;
+mod head;
+mod resets;
+mod stream;
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::{Shared, http1};
+use crate::base::socket::Socket;
+use crate::base::task;
+use crate::config::plan::{Http2, ListenerLimits};
+use crate::session::Conn;
+use crate::tls::Transport;
+
+pub use resets::RESETS_WINDOW;
+
+/// How long a client may take to hear that its connection, which has no stream left, ends.
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes kept for one stream while the connection cannot send them.
+pub const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Streams that a client has opened and reset again before the driver has seen them.
+pub const RESETS_UNSEEN_MAX: usize = 64;
+
+/// What a client with prior knowledge begins with (RFC 9113 §3.4), as far as it takes to tell it
+/// from every method of HTTP/1.1.
+const PREFACE: &[u8] = b"PRI";
+
+/// How long the rest of a beginning that came in single bytes is waited for before another look.
+const PEEK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Whether a client without TLS begins with HTTP/2. Nothing it sent is taken.
+pub(super) async fn is_begun(socket: &Socket, conn: &Conn) -> bool {
+    let look = async {
+        let mut begin = [0; PREFACE.len()];
+        loop {
+            match socket.peek(&mut begin).await {
+                Ok(PREFACE_LEN) => return begin == PREFACE,
+                Ok(seen) if seen > 0 && PREFACE.starts_with(&begin[..seen]) => {
+                    sleep(PEEK_INTERVAL).await;
+                }
+                // What it is, or that it is gone, HTTP/1.1's driver finds out.
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    };
+    timeout(conn.listener.limits.head_timeout, look).await.unwrap_or(false)
+}
+
+const PREFACE_LEN: usize = PREFACE.len();
+
+/// Drives a connection until it is closed. It is one unit of a drain: when its listener closes, new
+/// streams are refused for the client to try elsewhere (RFC 9113 §8.7), those that are open are
+/// finished, then it ends.
+pub(super) async fn drive(
+    transport: Transport,
+    conn: Rc<Conn>,
+    shared: &Arc<Shared>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let listener = Arc::clone(&conn.listener);
+    // `conn` speaks HTTP/2 because its listener does.
+    let Some(http2) = &listener.http2 else { return };
+    let handshake = builder(http2, &listener.limits).handshake(transport);
+    let Ok(Ok(http)) = timeout(listener.limits.head_timeout, handshake).await else { return };
+    let desk = Rc::new(stream::Desk::new(Arc::clone(&shared.house), conn, http2.resets_max));
+    let mut driver = Driver {
+        http,
+        keep_alive: listener.limits.keep_alive_timeout,
+        quiet: None,
+        is_draining: false,
+        is_leaving: false,
+    };
+    let was_asked = Cell::new(false);
+    loop {
+        tokio::select! {
+            event = poll_fn(|cx| driver.poll(cx)) => match event {
+                Event::Stream(_, mut respond) if driver.is_draining => {
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                }
+                Event::Stream(request, respond) => {
+                    was_asked.set(true);
+                    task::spawn("stream", stream::serve(Rc::clone(&desk), request, respond));
+                    if desk.resets.are_too_many() {
+                        driver.calm();
+                    }
+                }
+                Event::Quiet if driver.is_leaving => return,
+                Event::Quiet => driver.leave(),
+                Event::Over => return,
+            },
+            () = http1::closes(&mut closing, &was_asked), if !driver.is_draining => driver.drain(),
+        }
+    }
+}
+
+fn builder(http2: &Http2, limits: &ListenerLimits) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(http2.streams_max)
+        .initial_window_size(http2.stream_window)
+        .initial_connection_window_size(http2.connection_window())
+        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(RESETS_UNSEEN_MAX)
+        .max_send_buffer_size(SEND_BUFFER_BYTES_MAX);
+    if http2.websocket {
+        builder.enable_connect_protocol();
+    }
+    builder
+}
+
+/// What happens on a connection.
+// It lives for a moment, on the stack.
+#[allow(clippy::large_enum_variant)]
+enum Event {
+    /// A request.
+    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    /// No stream was open for a while.
+    Quiet,
+    /// It is closed.
+    Over,
+}
+
+struct Driver {
+    http: Connection<Transport, Bytes>,
+    keep_alive: Duration,
+    /// Runs while no stream is open.
+    quiet: Option<Pin<Box<Sleep>>>,
+    is_draining: bool,
+    /// The client is told that the connection ends.
+    is_leaving: bool,
+}
+
+impl Driver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        match self.http.poll_accept(cx) {
+            Poll::Ready(Some(Ok((request, respond)))) => {
+                return Poll::Ready(Event::Stream(request, respond));
+            }
+            // The client was told by GOAWAY where there was anything to tell.
+            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::Over),
+            Poll::Pending => {}
+        }
+        if self.http.has_streams() {
+            self.quiet = None;
+            return Poll::Pending;
+        }
+        let wait = match (self.is_leaving, self.is_draining) {
+            (true, _) => FAREWELL_TIMEOUT,
+            (false, true) => Duration::ZERO,
+            (false, false) => self.keep_alive,
+        };
+        let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep(wait)));
+        ready!(quiet.as_mut().poll(cx));
+        self.quiet = None;
+        Poll::Ready(Event::Quiet)
+    }
+
+    fn drain(&mut self) {
+        self.is_draining = true;
+        self.quiet = None;
+    }
+
+    /// Says GOAWAY, and what the last stream was once the client has heard it (RFC 9113 §6.8).
+    fn leave(&mut self) {
+        self.is_leaving = true;
+        self.http.graceful_shutdown();
+    }
+
+    /// Ends the connection of a client that opens streams to reset them.
+    fn calm(&mut self) {
+        self.is_leaving = true;
+        self.http.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
+}

@@ -1,0 +1,92 @@
+//! A request's head: what the `h2` crate lets through and HTTP/1.1 could misread is refused, the
+//! rest is made what HTTP/1.1 would have brought (RFC 9113 §8.2, §8.3).
+
+use h2::Reason;
+use h2::ext::Protocol;
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method};
+
+use crate::config::plan::ListenerLimits;
+
+/// Why a head is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// It is no request: the stream is reset with this (RFC 9113 §8.1.1).
+    Malformed(Reason),
+    /// More than `headers_max` fields.
+    TooManyFields,
+}
+
+const MALFORMED: Fault = Fault::Malformed(Reason::PROTOCOL_ERROR);
+
+/// Judges a head, and makes it as HTTP/1.1 has it.
+///
+/// The crate has refused names in upper case, fields about the connection, CR, LF and NUL in
+/// values, lengths that are none, differ, or are not the body's, and pseudo-fields that are
+/// doubled, unknown, or not before all others.
+pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), Fault> {
+    if head.headers.len() > limits.headers_max {
+        return Err(Fault::TooManyFields);
+    }
+    let is_tunnel = head.method == Method::CONNECT && head.extensions.get::<Protocol>().is_none();
+    if !(is_tunnel || has_path(head)) || !is_host_one(head) {
+        return Err(MALFORMED);
+    }
+    // RFC 9113 §8.2.1; on a line of HTTP/1.1 such spaces would be lost.
+    if head.headers.values().any(is_padded) {
+        return Err(MALFORMED);
+    }
+    join_cookies(&mut head.headers);
+    keep_one_length(&mut head.headers);
+    Ok(())
+}
+
+/// Takes away that the client waits to be told to send its body; whether it does.
+pub(super) fn take_expectation(head: &mut Parts) -> bool {
+    let expected = head.headers.remove(EXPECT);
+    expected.is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// RFC 9113 §8.3.1: `:path` begins with a slash; `*` is for OPTIONS.
+fn has_path(head: &Parts) -> bool {
+    // Empty where there was none, which the crate lets pass without `:authority`.
+    let path = head.uri.path();
+    path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS)
+}
+
+/// RFC 9113 §8.3.1: `Host` says the same as `:authority`.
+fn is_host_one(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next(), head.uri.authority()) {
+        (_, Some(_), _) => false,
+        (Some(host), None, Some(authority)) => {
+            host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+        }
+        _ => true,
+    }
+}
+
+fn is_padded(value: &HeaderValue) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_blank(value.as_bytes().first()) || is_blank(value.as_bytes().last())
+}
+
+/// RFC 9113 §8.2.3: cookies that came in several fields are one for HTTP/1.1.
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Values joined by what may stand in one are a value.
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Equal lengths are one length (RFC 9110 §8.6).
+fn keep_one_length(headers: &mut HeaderMap) {
+    if let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+}

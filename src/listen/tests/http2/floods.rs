@@ -1,0 +1,120 @@
+use super::raw::{CONTINUATION, END_STREAM, Fate, Frame, GET, GOAWAY, HEADERS, PING, RST_STREAM};
+use super::*;
+
+const REFUSED_STREAM: u32 = 7;
+const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// A GET of a path that is answered only when the house is let go.
+fn waiting() -> Vec<(&'static str, &'static str)> {
+    let mut fields = GET.to_vec();
+    fields[3].1 = "/wait";
+    fields
+}
+
+#[tokio::test]
+async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
+    let listener = Listener { http2: Some(Http2 { streams_max: 2, ..http2() }), ..plain("a") };
+    let (stand, address) = Stand::with(listener);
+    let mut raw = Raw::new(address).await;
+    // By acknowledging them a client says that it knows the limits.
+    raw.expect(raw::SETTINGS).await;
+    raw.send(raw::SETTINGS, 1, 0, &[]).await;
+    let first = raw.ask(&waiting(), END_STREAM).await;
+    raw.ask(&waiting(), END_STREAM).await;
+    let third = raw.ask(&GET, END_STREAM).await;
+    assert_eq!(raw.fate(third).await, Fate::Reset(REFUSED_STREAM));
+    stand.house.let_go.add_permits(2);
+    assert_eq!(raw.fate(first).await, Fate::Answer(200));
+    drop(raw);
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn streams_opened_to_be_reset_end_their_connection_and_no_other() {
+    let listener = Listener { http2: Some(Http2 { resets_max: 20, ..http2() }), ..plain("a") };
+    let (stand, address) = Stand::with(listener);
+    let (mut other, _connection) = client(address).await;
+    get(&mut other, "/").await.unwrap();
+    // One by one, each seen by the house before it is reset.
+    let mut slow = Raw::new(address).await;
+    let ended = loop {
+        let stream = slow.ask(&waiting(), END_STREAM).await;
+        slow.send(RST_STREAM, 0, stream, &CANCEL).await;
+        slow.send(PING, 0, 0, &[7; 8]).await;
+        let frame = loop {
+            match slow.frame().await.expect("a pong or a goodbye") {
+                frame if [PING, GOAWAY].contains(&frame.kind) => break frame,
+                _ => {}
+            }
+        };
+        if frame.kind == GOAWAY {
+            break frame;
+        }
+        assert!(stream < 1000, "resets have no limit");
+    };
+    assert_eq!(ended.code(), ENHANCE_YOUR_CALM);
+    // All in one breath, before anyone looks.
+    let mut fast = Raw::new(address).await;
+    let mut flood = Vec::new();
+    for stream in (1..2000).step_by(2) {
+        flood.extend(Frame::new(HEADERS, 5, stream, &raw::block(&waiting())).bytes());
+        flood.extend(Frame::new(RST_STREAM, 0, stream, &CANCEL).bytes());
+    }
+    fast.say(&flood).await;
+    assert_eq!(fast.expect(GOAWAY).await.code(), ENHANCE_YOUR_CALM);
+    get(&mut other, "/").await.unwrap();
+    drop((slow, fast, other));
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_ends_its_connection() {
+    let (stand, address) = Stand::with(clear());
+    let mut raw = Raw::new(address).await;
+    raw.send(HEADERS, END_STREAM, 1, &raw::block(&GET)).await;
+    let filler = raw::block(&[("x", "y"); 100]);
+    for _ in 0..1000 {
+        raw.send(CONTINUATION, 0, 1, &filler).await;
+    }
+    let mut last = None;
+    while let Some(frame) = raw.frame().await {
+        last = Some(frame);
+    }
+    // What was sent behind the goodbye may have destroyed it.
+    if let Some(frame) = last.filter(|frame| frame.kind == GOAWAY) {
+        assert_eq!(frame.code(), ENHANCE_YOUR_CALM);
+    }
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_holds_its_connection_no_longer_than_silence() {
+    let mut brief = clear();
+    brief.limits.keep_alive_timeout = Duration::from_millis(100);
+    let (stand, address) = Stand::with(brief);
+    let mut raw = Raw::new(address).await;
+    raw.send(HEADERS, END_STREAM, 1, &raw::block(&GET)).await;
+    stand.is_quiet().await;
+    let mut brief = clear();
+    brief.limits.head_timeout = Duration::from_millis(100);
+    let (stand, address) = Stand::with(brief);
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let _half = Raw::beginning_with(address, &raw::PREFACE[..9]).await;
+    until(|| stand.permits.open() == 2).await;
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn pings_and_settings_without_end_are_answered_one_by_one() {
+    let (stand, address) = Stand::with(clear());
+    let mut raw = Raw::new(address).await;
+    for _ in 0..500 {
+        raw.send(PING, 0, 0, &[1; 8]).await;
+        raw.send(raw::SETTINGS, 0, 0, &[]).await;
+    }
+    let stream = raw.ask(&GET, END_STREAM).await;
+    assert_eq!(raw.fate(stream).await, Fate::Answer(200));
+    drop(raw);
+    stand.is_quiet().await;
+}

@@ -1,0 +1,86 @@
+//! A stream of HTTP/2 as the relay reads and writes it (RFC 8441 §5): END_STREAM is what the end of
+//! a connection is, RST_STREAM what its reset is.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h2::{Reason, RecvStream, SendStream};
+use tokio::io::ReadBuf;
+
+use crate::base::flow;
+
+/// Both ways of a stream whose answer was sent.
+pub struct Stream {
+    sending: SendStream<Bytes>,
+    receiving: RecvStream,
+    /// What is left of a frame that was longer than a read.
+    unread: Bytes,
+}
+
+impl Stream {
+    /// A stream from its two halves.
+    pub fn new(sending: SendStream<Bytes>, receiving: RecvStream) -> Stream {
+        Stream { sending, receiving, unread: Bytes::new() }
+    }
+
+    /// Reads; what was read the client may send again, so that it is held back as soon as nobody
+    /// reads.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // An empty frame is not the end.
+        while self.unread.is_empty() {
+            match ready!(self.receiving.poll_data(cx)) {
+                Some(data) => self.unread = data.map_err(lost)?,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let read = self.unread.len().min(room.remaining());
+        room.put_slice(&self.unread[..read]);
+        self.unread.advance(read);
+        // It fails for more than was received only.
+        let _ = self.receiving.flow_control().release_capacity(read);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes as much as the client gives room for. The bytes are copied: they wait for their turn
+    /// on the connection, and belong to nobody here by then.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let room = ready!(flow::poll_room(&mut self.sending, cx, bytes.len()))?;
+        let data = Bytes::copy_from_slice(&bytes[..room]);
+        self.sending.send_data(data, false).map_err(lost)?;
+        Poll::Ready(Ok(room))
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.sending.send_data(Bytes::new(), true).map_err(lost)
+    }
+
+    /// Closes both ways. What was sent goes out first, unless bytes are lost.
+    pub(super) fn close(mut self, reset: bool) {
+        match reset {
+            true => self.sending.send_reset(Reason::CANCEL),
+            // It may be finished already. What the client still sends is answered by the crate
+            // with a reset without error (RFC 9113 §8.1).
+            false => drop(self.finish()),
+        }
+    }
+}
+
+/// What is known of a stream's loss: that its connection was reset or just ended, or that the
+/// client gave up the stream alone.
+fn lost(error: h2::Error) -> io::Error {
+    match error.get_io().map(io::Error::kind) {
+        Some(io::ErrorKind::BrokenPipe) => io::ErrorKind::UnexpectedEof.into(),
+        Some(kind) => kind.into(),
+        None => io::ErrorKind::ConnectionReset.into(),
+    }
+}

@@ -1,0 +1,8 @@
+//! HTTP/2 to clients: plain requests, and WebSockets by extended CONNECT (RFC 8441).
+
+mod ends;
+mod front;
+mod handshakes;
+mod many;
+
+use front::{Front, Streams, text};

@@ -61,4 +61,13 @@ impl Who {
             Who::AnyOf(several) => several.iter().any(|who| who.means(id, facts)),
         }
     }
+
+    /// Whether a session that has not entered yet can be meant.
+    pub(super) fn can_mean_newcomers(&self) -> bool {
+        match self {
+            Who::Session(_) => false,
+            Who::AnyOf(several) => several.iter().any(Who::can_mean_newcomers),
+            _ => true,
+        }
+    }
 }

@@ -207,7 +207,9 @@ impl Local {
             self.put(*slot, Note::LetGo(let_go(drain, at, now)), at);
         }
         let window = drain.window_for(share.total.max(meant.len()));
-        self.keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
+        if drain.who.can_mean_newcomers() {
+            self.keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
+        }
         meant.len()
     }
 

@@ -109,6 +109,19 @@ fn who_was_shaking_hands_hears_what_was_told_meanwhile() {
 }
 
 #[test]
+fn many_kicks_do_not_push_a_drain_out_of_memory() {
+    let mut local = Local::new(0);
+    let now = Moment::from_millis(1_000);
+    local.let_go(&drain(Who::Route("/chat".into())), now, Share::ALONE);
+    let one = local.enter(facts("/quotes", "b", 0)).unwrap();
+    for _ in 0..1_000 {
+        local.let_go(&drain(Who::AnyOf([Who::Session(one)].into())), now, Share::ALONE);
+    }
+    let late = local.enter(facts("/chat", "b", 900)).unwrap();
+    assert_eq!(notes(&mut local, late).len(), 1);
+}
+
+#[test]
 fn a_mailbox_keeps_one_note_of_each_kind() {
     let mut local = Local::new(0);
     let id = local.enter(facts("/chat", "b", 0)).unwrap();

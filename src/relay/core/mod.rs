@@ -181,6 +181,8 @@ impl Core {
                     self.time_pings(&mut fastrand::Rng::with_seed(self.secret), now);
                 }
             }
+            // On the way out there is nothing to part any more.
+            Note::Part if self.end.is_some() => {}
             Note::Part => {
                 self.parting = true;
                 self.timers.set(Timer::Part, now.after(self.rules.close_timeout));

@@ -1,8 +1,21 @@
 //! What passes, and how.
 
-use super::scene::{Far, Scene, close, frame, rules, run, text};
+use std::cell::Cell;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::scene::{Far, PATIENCE, Scene, close, ended, frame, rules, run, text};
+use crate::base::clock;
 use crate::base::side::Side;
-use crate::end::End;
+use crate::config::plan::Rules;
+use crate::end::{End, Why};
+use crate::registry::{self, Drain, Share, Who};
+
+/// Payload of a frame that fills a small kernel buffer many times.
+const BIG: usize = 60_000;
+
+/// Bytes of a client's frame that carries a number.
+const SMALL: usize = 2 + 4 + 4;
 
 #[test]
 fn messages_and_closes_pass_both_ways_as_they_are() {
@@ -59,13 +72,11 @@ fn a_side_that_does_not_read_holds_the_other_back_and_loses_nothing() {
         let (mut reads, mut writes) = client.split();
         let message = frame(Side::Upstream, 0x82, &vec![9; 300_000]);
         let stream = async {
-            use tokio::io::AsyncWriteExt;
             for _ in 0..20 {
                 upstream.write_all(&message).await.unwrap();
             }
         };
         let receive = async {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let mut buffer = vec![0; 1000];
             for count in 0..message.len() * 20 / 1000 {
                 reads.read_exact(&mut buffer).await.unwrap();
@@ -75,5 +86,73 @@ fn a_side_that_does_not_read_holds_the_other_back_and_loses_nothing() {
             }
         };
         tokio::join!(stream, receive);
+    });
+}
+
+#[test]
+fn a_drain_under_load_loses_nothing_the_client_said_before_its_close() {
+    run(async || {
+        let patient = Rules { close_timeout: PATIENCE, ..rules() };
+        let scene = Scene::tiny(patient).await;
+        let Scene { client: Far(mut client), upstream: Far(mut upstream), outcome, .. } = scene;
+        let told = Cell::new(false);
+        let sent = Cell::new(0_u32);
+        let (mut client_reads, mut client_writes) = client.split();
+        let (mut upstream_reads, mut upstream_writes) = upstream.split();
+        let talk = async {
+            while !told.get() {
+                let number = sent.replace(sent.get() + 1);
+                let message = frame(Side::Client, 0x82, &number.to_be_bytes());
+                client_writes.write_all(&message).await.unwrap();
+            }
+            client_writes.write_all(&close(Side::Client, 1012, "")).await.unwrap();
+        };
+        // Whole frames, the last a Close, then the end: no byte of ours is inside another frame.
+        let listen = async {
+            let mut stream = Vec::new();
+            let mut part = vec![0; 10_000];
+            loop {
+                let read = client_reads.read(&mut part).await.unwrap();
+                stream.extend(&part[..read]);
+                while stream.len() >= 4 && stream[0] == 0x82 && stream.len() >= 4 + BIG {
+                    assert_eq!(stream[1..4], [126, 0xea, 0x60]);
+                    stream.drain(..4 + BIG);
+                }
+                told.set(told.get() || stream.starts_with(&[0x88]));
+                if read == 0 {
+                    return assert_eq!(stream, close(Side::Upstream, 1012, "drain"));
+                }
+            }
+        };
+        let flood = async {
+            let big = frame(Side::Upstream, 0x82, &[1; BIG]);
+            while upstream_writes.write_all(&big).await.is_ok() && !told.get() {}
+        };
+        let count = async {
+            let (mut stream, mut at) = (Vec::new(), 0);
+            let mut part = vec![0; 10_000];
+            while stream.get(at) != Some(&0x88) {
+                let read = upstream_reads.read(&mut part).await.unwrap();
+                assert!(read > 0, "a Close comes before the end");
+                stream.extend(&part[..read]);
+                while stream.get(at) == Some(&0x82) && stream.len() >= at + SMALL {
+                    at += SMALL;
+                }
+            }
+            stream
+        };
+        let drain = async {
+            while sent.get() < 100 {
+                tokio::task::yield_now().await;
+            }
+            let drain = Drain::at_once(Who::All, Why::Command);
+            assert_eq!(registry::let_go(&drain, clock::now(), Share::ALONE), 1);
+        };
+        let ((), (), (), (), stream) = tokio::join!(talk, listen, flood, drain, count);
+        let messages = (0..sent.get()).flat_map(|n| frame(Side::Client, 0x82, &n.to_be_bytes()));
+        let messages: Vec<u8> = messages.collect();
+        assert!(stream.starts_with(&messages), "all of {} messages", sent.get());
+        drop((client, upstream));
+        assert_eq!(ended(outcome).await.0, End::Drained(Why::Command));
     });
 }

@@ -119,6 +119,9 @@ fn builder(http2: &Http2, limits: &ListenerLimits) -> Builder {
         .initial_connection_window_size(http2.connection_window())
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(RESETS_UNSEEN_MAX)
+        // Tiny frames cost more memory than window: as much again, then it is a flood. The crate's
+        // own measure is half of that, which a few stuck sessions with short messages reach.
+        .data_frame_budget(usize::try_from(http2.connection_window()).unwrap_or(usize::MAX))
         .max_send_buffer_size(SEND_BUFFER_BYTES_MAX);
     if http2.websocket {
         builder.enable_connect_protocol();

@@ -51,9 +51,10 @@ impl Admitted {
     ) -> Result<Admitted, Refusal> {
         handshake::unify(&mut head)?;
         let target = Target::read(&head)?;
-        // Whether the certificate of this connection covers the host (421 where another of the
-        // listener's does) is asked here once HTTP/2 lets clients mix hosts on one connection.
         record.host(target.host.as_deref());
+        if is_misdirected(&conn, target.host.as_deref()) {
+            return Err(Refusal::Misdirected);
+        }
         let (asker, at) = (record.asker(), record.started());
         Ok(Admitted { conn, head, target, asker, at })
     }
@@ -80,6 +81,16 @@ impl Admitted {
             (WebSocketMode::Only, false) => Err(Refusal::OnlyWebSocket),
             _ => Ok(Routed { conn, head, target, asker, at, route, asks_websocket }),
         }
+    }
+}
+
+/// Whether the client asks for a host on a connection that is another host's, as HTTP/2's clients
+/// do where both have one address (RFC 9113 §9.1.1).
+fn is_misdirected(conn: &Conn, host: Option<&str>) -> bool {
+    let sni = conn.tls.as_ref().and_then(|tls| tls.sni.as_deref());
+    match (&conn.listener.tls, sni, host) {
+        (Some(tls), Some(sni), Some(host)) => sni != host && tls.is_misdirected(sni, host),
+        _ => false,
     }
 }
 

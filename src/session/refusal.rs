@@ -21,6 +21,8 @@ pub(super) enum Refusal {
     Host,
     /// The path cannot be read: a bad escape, or it climbs above the root.
     Path,
+    /// The connection's certificate is not for the host, and another of the listener's is.
+    Misdirected,
     /// No route takes the request.
     NoRoute,
     /// The route takes no WebSockets.
@@ -43,6 +45,7 @@ impl Refusal {
         match self {
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Host | Refusal::Path => StatusCode::BAD_REQUEST,
+            Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Refusal::NoRoute => StatusCode::NOT_FOUND,
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
@@ -59,6 +62,7 @@ impl Refusal {
             Refusal::Method => "method",
             Refusal::Host => "host",
             Refusal::Path => "path",
+            Refusal::Misdirected => "misdirected",
             Refusal::NoRoute => "no_route",
             Refusal::NoWebSocket => "no_websocket",
             Refusal::OnlyWebSocket => "only_websocket",
@@ -142,6 +146,7 @@ impl fmt::Display for Refusal {
             Refusal::Method => "this method is not served here",
             Refusal::Host => "the request needs exactly one valid `Host`",
             Refusal::Path => "the path cannot be read",
+            Refusal::Misdirected => "this connection is not for that host",
             Refusal::NoRoute => "nothing is served at this address",
             Refusal::NoWebSocket => "WebSockets are not served here",
             Refusal::OnlyWebSocket => "only WebSockets are served here",

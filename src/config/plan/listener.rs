@@ -108,6 +108,20 @@ pub struct ServerTls {
     pub resumption: bool,
 }
 
+impl ServerTls {
+    /// Whether a connection that asked for `sni` was shown a certificate that is not for `host`
+    /// while there is one that is (RFC 9110 §7.4). Where none is, clients have their reasons.
+    pub fn is_misdirected(&self, sni: &str, host: &str) -> bool {
+        let by_name = |one: &&Certificate| one.covers(sni);
+        let mut shown = self.certificates.iter().filter(by_name).peekable();
+        let is_covered = match shown.peek() {
+            Some(_) => shown.any(|one| one.covers(host)),
+            None => self.certificates.first().is_some_and(|default| default.covers(host)),
+        };
+        !is_covered && self.certificates.iter().any(|one| one.covers(host))
+    }
+}
+
 /// A certificate chain and its key, read from PEM files and found to fit each other. Compared by
 /// the files' names and contents, so that a plan made after a renewal is not equal to the one
 /// before.
@@ -123,6 +137,17 @@ pub struct Certificate {
     pub names: Vec<Arc<str>>,
     /// What was read.
     pub loaded: Arc<CertifiedKey>,
+}
+
+impl Certificate {
+    /// Whether it is valid for a lower-case name; a wildcard stands for one label (RFC 9525 §6.3).
+    pub fn covers(&self, name: &str) -> bool {
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|own| match own.strip_prefix("*.") {
+            Some(of) => parent == Some(of),
+            None => **own == *name,
+        })
+    }
 }
 
 impl PartialEq for Certificate {

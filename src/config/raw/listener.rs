@@ -92,7 +92,8 @@ pub struct Http2 {
     pub streams_max: Written<Number<1>>,
     /// Bytes a client may send on a stream before they are taken. A connection's own window is this
     /// times `streams_max`, so that a stream nobody reads never stalls the others; it is also what
-    /// a hostile connection can make tidegate keep.
+    /// a hostile connection can make tidegate keep. A connection whose waiting frames are so tiny
+    /// that keeping them would take as much again is closed.
     #[schemars(example = &"256KiB", extend("x-reload" = "next"))]
     pub stream_window: Written<Size>,
     /// Streams a client may reset within half a minute before they are answered; then its

@@ -106,13 +106,12 @@ impl<'r, 'i> Node<'r, 'i> {
                     (said.to_owned(), part)
                 }
             };
-            // It stands in the source as it was parsed, unless escapes were part of it.
-            let (start, part) = (self.span.start, &text[part]);
+            // Escapes may shift places between the source and what was parsed.
             let written = self.reader.text.get(self.span.clone()).unwrap_or("");
-            let range = match written.find(part) {
-                Some(at) => start + at..start + at + part.len(),
-                None => self.span.clone(),
-            };
+            let found = written.find(&text[part]).map(|at| self.span.start + at);
+            let length = found.map_or(self.span.clone(), |at| at..self.span.end - 1);
+            let end = written.find('}').map_or(length.end, |at| self.span.start + at + 1);
+            let range = length.start..end.max(length.start);
             Fault::custom(said).of("environment", self.reader.span(range))
         })
     }

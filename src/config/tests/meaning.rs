@@ -147,25 +147,3 @@ fn variables_come_from_the_environment_and_a_missing_one_is_shown_where_it_is_us
     assert!(refused.contains("is not set: `PORT`"), "{refused}");
     assert!(refused.contains("x.toml:4:24"), "{refused}");
 }
-
-proptest::proptest! {
-    /// Whatever is typed is answered, at places that are in the file.
-    #[test]
-    fn a_damaged_file_is_answered_and_never_a_panic(
-        from in 0_usize..5_000,
-        length in 0_usize..40,
-        put in "[a-z0-9 =\"'\\[\\]{}$.,\n#é\\\\-]{0,12}",
-    ) {
-        let mut text = fs::read_to_string(root().join("config/full.toml")).unwrap();
-        let start = text.floor_char_boundary(from);
-        let end = text.floor_char_boundary(start + length);
-        text.replace_range(start..end, &put);
-        let refused = load_text(Path::new("x.toml"), &text, &nothing).unwrap_err();
-        for finding in &refused.report.findings {
-            let Some(span) = finding.span else { continue };
-            proptest::prop_assert!(span.start <= span.end && span.end as usize <= text.len());
-        }
-        refused.report.text(&refused.sources, Colour::Ansi);
-        refused.report.json(&refused.sources);
-    }
-}

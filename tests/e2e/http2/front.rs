@@ -19,13 +19,19 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tungstenite::protocol::Role;
 
-use crate::actors::{Backend, Certificates, Io, Session, frame, within};
+use crate::actors::{Backend, Certificates, Client, Io, Session, frame, within};
 
 const MASK: [u8; 4] = [1, 2, 3, 4];
 
 /// A client's text as a frame.
 pub fn text(text: &str) -> Bytes {
     frame(0x81, text.as_bytes(), Some(MASK)).into()
+}
+
+/// A certificate and its key, as a listener's entry.
+pub fn pair(certificates: &Certificates) -> String {
+    let path = certificates.path().display();
+    format!("{{ chain = \"{path}/site.pem\", key = \"{path}/site.key\" }}")
 }
 
 /// A running proxy before one backend.
@@ -42,12 +48,11 @@ impl Front {
 
     /// With TLS and all defaults.
     pub fn tls(backend: &Backend, certificates: &Certificates) -> Front {
-        let path = certificates.path().display();
-        let pair = format!("{{ chain = \"{path}/site.pem\", key = \"{path}/site.key\" }}");
-        Front::start(&format!("tls.certificates = [{pair}]"), backend, "")
+        Front::start(&format!("tls.certificates = [{}]", pair(certificates)), backend, "")
     }
 
-    fn start(listener: &str, backend: &Backend, more: &str) -> Front {
+    /// With these lines of its listener.
+    pub fn start(listener: &str, backend: &Backend, more: &str) -> Front {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tidegate.toml");
         let toml = format!(
@@ -84,6 +89,11 @@ impl Front {
         let tls = TlsConnector::from(std::sync::Arc::new(config)).connect(name, tcp).await.unwrap();
         assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         Streams::on(tls).await
+    }
+
+    /// A client that speaks HTTP/1.1 inside TLS.
+    pub fn http1_client(&self, certificates: &Certificates) -> Client {
+        Client::to(self.address()).tls(certificates)
     }
 
     /// Live sessions.

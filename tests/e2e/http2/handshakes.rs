@@ -141,3 +141,21 @@ async fn a_dead_backend_is_told_by_status() {
     drop(client);
     front.stop().await;
 }
+
+#[tokio::test]
+async fn a_host_whose_certificate_was_not_shown_is_asked_for_elsewhere() {
+    let (ours, other) = (Certificates::new(&["localhost"]), Certificates::new(&["*.b.example"]));
+    let backend = Backend::echo("a").await;
+    let pairs = format!("{}, {}", front::pair(&ours), front::pair(&other));
+    let front = Front::start(&format!("tls.certificates = [{pairs}]"), &backend, "");
+    let mut client = front.tls_client(&ours).await;
+    let get = |host: &str| Request::get(format!("https://{host}/")).body(()).unwrap();
+    assert_eq!(client.status(get("localhost")).await.0, 200);
+    assert_eq!(client.status(get("x.b.example")).await.0, 421);
+    assert_eq!(client.status(get("y.x.b.example")).await.0, 200, "it is nobody's");
+    let over_http1 = front.http1_client(&ours);
+    let head = over_http1.head("GET", &[]).replace("localhost", "x.b.example");
+    assert_eq!(over_http1.say(head.as_bytes()).await.0.unwrap().status(), 421);
+    drop(client);
+    front.stop().await;
+}

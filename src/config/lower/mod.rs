@@ -142,7 +142,10 @@ impl Lower<'_> {
             Ok((bytes, stamp)) => Some((path, bytes, stamp)),
             Err(error) => {
                 let said = format!("`{key}` cannot be read: {error}: `{}`", path.display());
-                self.report.push(Diagnostic::error("file", said).at(written.span()));
+                // A fresh clone has a sample that names them.
+                let hint = path.parent().is_some_and(|parent| parent.ends_with("certs/dev"));
+                let hint = hint.then(|| "`tidegate demo` makes certificates there".to_owned());
+                self.report.push(Diagnostic::error("file", said).at(written.span()).hint(hint));
                 None
             }
         }

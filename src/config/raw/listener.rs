@@ -10,7 +10,8 @@ use super::{Many, Number, Size, Time, Written, seconds};
 #[serde(default, expecting = "a table")]
 pub struct Listener {
     /// Where it listens: an IPv4 or IPv6 address with its port, or `unix:` and the path of a
-    /// socket. It is the listener's identity: a changed address is another listener.
+    /// socket. `[::]:443` is IPv6 alone; for both write two listeners. It is the listener's
+    /// identity: a changed address is another listener.
     #[schemars(example = &"0.0.0.0:443", extend("x-reload" = "drains", "x-required" = true))]
     pub address: Written<String>,
     /// TLS, when it speaks TLS (1.2 and 1.3, hybrid post-quantum key exchange included).

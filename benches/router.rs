@@ -89,6 +89,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
     };
     Arc::new(Route {
         identity: format!("{host} {path}").into(),
+        listeners: Vec::new(),
         host,
         path,
         methods: Vec::new(),
@@ -128,7 +129,13 @@ fn measure<const N: usize>(kind: &Kind, count: usize, asked: [usize; N]) -> [f64
     let lookups = |times: usize, asked: usize| {
         for n in 0..times {
             let (host, path) = &requests[n % asked];
-            let query = Query { host: Some(host), path, method: &Method::GET, headers: &headers };
+            let query = Query {
+                listener: None,
+                host: Some(host),
+                path,
+                method: &Method::GET,
+                headers: &headers,
+            };
             assert_eq!(black_box(router.find(black_box(&query))), Some(n % asked));
         }
     };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use http::{HeaderMap, Uri};
 use serde_json::json;
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::args::{Check, Format};
 use super::config_file;
 use super::exit::Failure;
-use crate::config::plan::{Action, Route};
+use crate::config::plan::{Action, Address, Listener, Route};
 use crate::config::{self, Loaded};
 use crate::report::{Diagnostic, Report, Sources};
 use crate::router::{Outcome, Query, Router};
@@ -75,6 +76,7 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
     let path = path::normalise(url.path()).map_err(|error| wrong(&error))?;
     let headers: HeaderMap = asked.headers.iter().cloned().collect();
     let query = Query {
+        listener: came_in_by(url, &loaded.plan.listeners),
         host: host.as_ref().map(|host| &*host.name),
         path: &path,
         method: &asked.method,
@@ -91,6 +93,21 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
         Some(_) => Ok(()),
         None => Err(Failure::Said(Failure::NO)),
     }
+}
+
+/// The listener a request for `url` would come in by: of those that speak its scheme, the one on
+/// its port, else the first.
+fn came_in_by<'a>(url: &Uri, listeners: &'a [Arc<Listener>]) -> Option<&'a str> {
+    let secure = matches!(url.scheme_str(), Some("https" | "wss"));
+    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let on_port = |listener: &&&Arc<Listener>| match listener.address {
+        Address::Inet(address) => address.port() == port,
+        Address::Unix(_) => false,
+    };
+    let speaking: Vec<_> =
+        listeners.iter().filter(|listener| listener.tls.is_some() == secure).collect();
+    let found = speaking.iter().find(on_port).or(speaking.first())?;
+    Some(&found.name)
 }
 
 fn story(

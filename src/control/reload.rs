@@ -1,15 +1,21 @@
 //! A reload: a whole configuration is built aside, then taken whole or refused whole.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::core::Core;
 use super::report::{Ask, Refused, Reloaded, Taken};
 use super::supervisor::with_hint;
-use crate::base::clock;
+use crate::base::{clock, task};
 use crate::config::plan::Plan;
 use crate::end::Why;
 use crate::live::{self, Changes, LiveListener, Snapshot};
 use crate::registry::{self, Drain, Share, Who};
+
+/// How often the sessions left in a drain are counted.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Core {
     /// Reloads, and says in log and metrics what came of it.
@@ -28,9 +34,14 @@ impl Core {
         match reloaded {
             // A watch wakes for much that is no change, and a report need not be told twice.
             Reloaded::Unchanged => return,
-            Reloaded::Taken(_) => {
+            Reloaded::Taken(taken) => {
                 self.last_refusal = None;
-                tracing::info!(outcome = reloaded.word(), "{reloaded}");
+                let Taken { generation, sessions, sessions_let_go, .. } = taken;
+                let outcome = reloaded.word();
+                tracing::info!(outcome, generation, sessions, sessions_let_go, "reload");
+                if !taken.warnings.is_empty() {
+                    tracing::warn!("{}", taken.warnings.trim_end());
+                }
             }
             Reloaded::Refused(refused) => {
                 let refusal = Some(refused.to_string());
@@ -38,7 +49,7 @@ impl Core {
                     return;
                 }
                 self.last_refusal = refusal;
-                tracing::error!(outcome = reloaded.word(), "{reloaded}");
+                tracing::error!(outcome = reloaded.word(), "reload refused: {refused}");
             }
         }
         metrics.process.reloads.count(reloaded.word());
@@ -82,11 +93,10 @@ impl Core {
         let servers = servers.map_err(|error| Refused::Listeners(vec![with_hint(&error)]))?;
 
         // In force.
-        self.retired.push(old);
-        self.common.shared.live.swap(Arc::new(new));
+        drop(old);
+        self.retired.push(self.common.shared.live.swap(Arc::new(new)));
         self.common.permits.set_limits(&plan.limits);
-        let listeners = self.common.shared.live.now().listeners.values().cloned().collect();
-        self.doors.take(opened, Vec::<Arc<LiveListener>>::into_iter(listeners));
+        self.doors.take(opened, self.common.shared.live.now().listeners.values().cloned());
         self.servers.take(servers, &plan, &self.handle());
         self.publish(&plan);
         self.apply_log(&plan);
@@ -115,6 +125,7 @@ impl Core {
             self.common.queues.ask_all(tell).await;
         }
         if let Some(who) = leaving {
+            self.follow(who.clone(), plan.drain.timeout);
             self.let_go(who, Why::Removed, plan).await;
         }
     }
@@ -134,6 +145,25 @@ impl Core {
         let (now, workers) = (clock::now(), self.common.queues.len());
         let let_go = move |worker| registry::let_go(&drain, now, Share { worker, workers, total });
         self.common.queues.ask_all(let_go).await.into_iter().sum()
+    }
+
+    /// Keeps the gauge of sessions left, until none is or the deadline has passed.
+    pub(super) fn follow(&self, who: Who, deadline: Duration) {
+        let handle = self.handle();
+        task::spawn("drain", async move {
+            let left = &handle.metrics().process.drain_left;
+            let end = clock::now().after(deadline);
+            loop {
+                let who = who.clone();
+                let counts = handle.0.queues.ask_all(move |_| registry::count(&who)).await;
+                let count: usize = counts.into_iter().sum();
+                left.set(count as u64);
+                if count == 0 || clock::now() > end {
+                    return;
+                }
+                sleep(FOLLOW_INTERVAL).await;
+            }
+        });
     }
 
     fn apply_log(&self, plan: &Plan) {

@@ -52,12 +52,11 @@ impl Core {
         sleep(plan.drain.delay).await;
         self.doors.close_all();
         let handle = self.handle();
-        let cells = &handle.metrics().process.drain_left;
+        self.follow(Who::All, plan.drain.timeout);
         loop {
             self.let_go(Who::All, Why::Stop, &plan).await;
             for _ in 0..SWEEP_INTERVAL.as_millis() / LOOK_INTERVAL.as_millis() {
                 let counts = handle.counts().await;
-                cells.set(counts.sessions as u64);
                 if counts.sessions == 0 && counts.connections == 0 {
                     return self.tidy_up().await;
                 }

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::pace::{Pace, Paced};
 use super::{Shared, linger};
 use crate::config::plan::ListenerLimits;
 use crate::session::Conn;
@@ -59,17 +60,23 @@ pub(super) async fn drive(
     let house = Arc::clone(&shared.house);
     let was_asked = Rc::new(Cell::new(false));
     let asked = Rc::clone(&was_asked);
+    let pace = Pace::new(conn.listener.limits.keep_alive_timeout);
+    let paced = Rc::clone(&pace);
     let service = service_fn(move |request: Request<Incoming>| {
         asked.set(true);
+        paced.asked();
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let answer = house.answer(&conn, request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let pace = Rc::clone(&paced);
+        async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, pace))) }
     });
     let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();
     let mut told = false;
     let ended = loop {
         tokio::select! {
             ended = &mut http => break ended,
+            // Its drop closes the connection: what was written is not wanted.
+            () = pace.stalls() => return,
             () = closes(&mut closing, &was_asked), if !told => {
                 told = true;
                 Pin::new(&mut http).graceful_shutdown();

@@ -1,4 +1,6 @@
-//! Conditions beyond host and path: methods and header fields.
+//! Conditions beyond host and path: listeners, methods and header fields.
+
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 
@@ -9,6 +11,8 @@ use super::Query;
 /// The first condition of a route that does not hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal<'a> {
+    /// The request came in by another listener.
+    Listener,
     /// The method is not one of the route's.
     Method,
     /// This field is not as the route wants it.
@@ -17,6 +21,9 @@ pub enum Refusal<'a> {
 
 /// Why the route's conditions beyond host and path do not hold; `None` when they do.
 pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<Refusal<'a>> {
+    if !takes_listener(&route.listeners, query.listener) {
+        return Some(Refusal::Listener);
+    }
     if !takes_method(&route.methods, query.method) {
         return Some(Refusal::Method);
     }
@@ -26,14 +33,13 @@ pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<Refusal<'a>> {
 
 /// Whether a route has conditions beyond host and path.
 pub fn any(route: &Route) -> bool {
-    !route.methods.is_empty() || !route.headers.is_empty()
+    !(route.listeners.is_empty() && route.methods.is_empty() && route.headers.is_empty())
 }
 
 /// Whether every request that holds `narrow`'s conditions surely holds `wide`'s too.
 pub fn implies(narrow: &Route, wide: &Route) -> bool {
-    let methods = wide.methods.is_empty()
-        || !narrow.methods.is_empty()
-            && narrow.methods.iter().all(|method| wide.methods.contains(method));
+    let places = within(&narrow.listeners, &wide.listeners);
+    let methods = within(&narrow.methods, &wide.methods);
     let implied = |wanted: &FieldCondition| {
         narrow.headers.iter().any(|given| {
             given.name == wanted.name
@@ -42,7 +48,17 @@ pub fn implies(narrow: &Route, wide: &Route) -> bool {
                     || wanted.value == FieldMatch::Present && given.value != FieldMatch::Absent)
         })
     };
-    methods && wide.headers.iter().all(implied)
+    places && methods && wide.headers.iter().all(implied)
+}
+
+/// Whether all that `narrow` takes is taken by `wide`; an empty list takes everything.
+fn within<T: PartialEq>(narrow: &[T], wide: &[T]) -> bool {
+    wide.is_empty() || !narrow.is_empty() && narrow.iter().all(|one| wide.contains(one))
+}
+
+fn takes_listener(listeners: &[Arc<str>], listener: Option<&str>) -> bool {
+    let is = |name: &Arc<str>| listener == Some(&**name);
+    listeners.is_empty() || listeners.iter().any(is)
 }
 
 fn takes_method(methods: &[Method], method: &Method) -> bool {

@@ -21,6 +21,8 @@ pub enum Outcome {
     Host,
     /// It is for another path.
     Path,
+    /// It is for requests that come in by other listeners.
+    Listener,
     /// It is for other methods.
     Method,
     /// This header field is not as it wants it.
@@ -40,6 +42,7 @@ impl fmt::Display for Outcome {
             Outcome::Taken => f.write_str("taken"),
             Outcome::Host => f.write_str("another host"),
             Outcome::Path => f.write_str("another path"),
+            Outcome::Listener => f.write_str("another listener"),
             Outcome::Method => f.write_str("another method"),
             Outcome::Field(name) => write!(f, "header field `{name}` does not hold"),
             Outcome::Outranked { why, .. } => write!(f, "the route taken comes first: {why}"),
@@ -63,6 +66,7 @@ impl Router {
             return Outcome::Path;
         }
         match (refusal(route, query), taken) {
+            (Some(Refusal::Listener), _) => Outcome::Listener,
             (Some(Refusal::Method), _) => Outcome::Method,
             (Some(Refusal::Field(name)), _) => Outcome::Field(name.clone()),
             (None, Some(by)) if by != index => {

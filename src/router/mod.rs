@@ -3,18 +3,19 @@
 //! **In:** the plan's conditions; then host, path, method and fields. **Out:** the index of a
 //! route, and why the others were not taken. **Never here:** I/O, actions.
 //!
-//! A route *takes* a request when its host, path, method and header conditions all hold. Among
-//! those that take it the precedence is nginx's:
+//! A route *takes* a request when its listener, host, path, method and header conditions all hold.
+//! Among those that take it the precedence is nginx's:
 //!
 //! 1. the host: exact, then the longest wildcard, then shorter ones, then any;
 //! 2. the path: exact; the longest prefix, if it says that it is final (`^~`); regexes in file
 //!    order; the longest prefix, `/chat` before `/chat*`;
-//! 3. same host and path: routes with conditions on method or header fields in file order, then
-//!    routes without.
+//! 3. same host and path: routes with conditions on listener, method or header fields in file
+//!    order, then routes without.
 //!
 //! Where nginx first decides for a host and then answers 404 when none of its paths fits, tidegate
 //! goes on to the next less exact host: a route for any host is a fallback for all. Likewise a
-//! route whose method or field conditions do not hold is passed over as though it were not there.
+//! route whose listener, method or field conditions do not hold is passed over as though it were
+//! not there.
 //!
 //! A lookup hashes the host, the path, and those beginnings of the path whose length some route's
 //! prefix has: its cost grows with the number of different lengths, not of routes. Regexes are
@@ -45,6 +46,8 @@ use table::{Builder, Table};
 /// What a request is routed by.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
+    /// The name of the listener it came in by; `None` is by none that a route could name.
+    pub listener: Option<&'a str>,
     /// Its host: lower case, without port or final dot; `None` in an HTTP/1.0 request without one.
     pub host: Option<&'a str>,
     /// Its path, normalised as nginx does it: decoded, dot segments resolved, slashes merged.

@@ -40,7 +40,7 @@ impl fmt::Display for Precedence {
             Precedence::EarlierRegex => "its regex is earlier in the file",
             Precedence::LongerPrefix => "its prefix is longer",
             Precedence::Segment => "its prefix ends at a segment",
-            Precedence::Conditions => "it has conditions on method or header fields",
+            Precedence::Conditions => "it has conditions on listener, method or header fields",
             Precedence::Earlier => "it is earlier in the file",
         })
     }

@@ -12,7 +12,8 @@ use crate::end::CloseCodes;
 
 mod reference;
 
-/// A route written in one line: host, path as in a configuration, then methods and `field=value`.
+/// A route written in one line: host, path as in a configuration, then methods, `field=value` and
+/// `@listener`.
 fn route(line: &str) -> Arc<Route> {
     let mut words = line.split(' ').peekable();
     let host = match words.next().unwrap() {
@@ -30,9 +31,13 @@ fn route(line: &str) -> Arc<Route> {
         (_, Some(prefix)) => PathPattern::Textual { prefix: prefix.into(), is_final },
         _ => PathPattern::Segment { prefix: text.into(), is_final },
     };
-    let (fields, methods): (Vec<_>, Vec<_>) = words.partition(|word| word.contains('='));
+    let (fields, words): (Vec<_>, Vec<_>) = words.partition(|word| word.contains('='));
+    let (listeners, methods): (Vec<_>, Vec<_>) =
+        words.into_iter().partition(|word| word.starts_with('@'));
     let methods = methods.into_iter().map(|name| name.parse().unwrap()).collect();
-    Arc::new(made(line, host, path, methods, fields.into_iter().map(field).collect()))
+    let mut made = made(line, host, path, methods, fields.into_iter().map(field).collect());
+    made.listeners = listeners.into_iter().map(|name| name[1..].into()).collect();
+    Arc::new(made)
 }
 
 /// `name=` is present, `name=!` absent, `name=~regex`, `name=value`.
@@ -75,6 +80,7 @@ fn made(
     };
     Route {
         identity: identity.into(),
+        listeners: Vec::new(),
         host,
         path,
         methods,
@@ -96,11 +102,12 @@ fn ask<T>(request: &str, then: impl FnOnce(&Query<'_>) -> T) -> T {
     let mut words = request.split(' ');
     let (host, path) = (words.next().filter(|host| *host != "-"), words.next().unwrap());
     let method = words.next().unwrap_or("GET").parse().unwrap();
+    let listener = request.split(" @").nth(1).or(Some("http"));
     let mut headers = HeaderMap::new();
     for (name, value) in words.filter_map(|word| word.split_once('=')) {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }
-    then(&Query { host, path, method: &method, headers: &headers })
+    then(&Query { listener, host, path, method: &method, headers: &headers })
 }
 
 /// Which of `lines` takes each request; `-` when none does.
@@ -197,6 +204,19 @@ fn conditions_come_first_and_the_route_without_them_is_the_last_resort() {
     assert_found(
         &["h ~ ^/a", "h ~ a$", "h ~ ^/a x=!", "h ~ a$ x=1"],
         &[("h /a", "h ~ ^/a x=!"), ("h /a GET x=1", "h ~ ^/a"), ("h /ba GET x=1", "h ~ a$ x=1")],
+    );
+}
+
+#[test]
+fn a_route_for_a_listener_takes_what_came_in_by_it() {
+    assert_found(
+        &["* / @http", "* /chat", "* /chat @tls @http"],
+        &[
+            ("h /", "* / @http"),
+            ("h / GET @tls", "-"),
+            ("h /chat GET @tls", "* /chat @tls @http"),
+            ("h /chat GET @other", "* /chat"),
+        ],
     );
 }
 
@@ -302,7 +322,8 @@ fn any_route() -> impl Strategy<Value = String> {
         "/xé",
         "/xé*",
     ]);
-    let conditions = prop::sample::select(vec!["", "", "", " GET", " GET POST", " f=", " f=!"]);
+    let conditions =
+        prop::sample::select(vec!["", "", "", " GET", " GET POST", " f=", " f=!", " @a", " @a @b"]);
     let more = prop::sample::select(vec!["", "", " f=1", " f=~1", " g=1"]);
     (host, path, conditions, more)
         .prop_map(|(host, path, one, two)| format!("{host} {path}{one}{two}"))
@@ -315,8 +336,10 @@ fn any_request() -> impl Strategy<Value = String> {
     ]);
     let method = prop::sample::select(vec!["GET", "POST", "PUT"]);
     let fields = prop::sample::select(vec!["", " f=1", " f=2", " f=2 f=1 g=1", " g=1"]);
-    (host, path, method, fields)
-        .prop_map(|(host, path, method, fields)| format!("{host} {path} {method}{fields}"))
+    let listener = prop::sample::select(vec!["", " @a", " @b"]);
+    (host, path, method, fields, listener).prop_map(|(host, path, method, fields, listener)| {
+        format!("{host} {path} {method}{fields}{listener}")
+    })
 }
 
 proptest! {

@@ -67,6 +67,7 @@ impl Admitted {
     ) -> Result<Routed, Refusal> {
         let Admitted { conn, head, target, asker, at } = self;
         let query = Query {
+            listener: Some(&conn.listener.name),
             host: target.host.as_deref(),
             path: &target.path,
             method: &head.method,

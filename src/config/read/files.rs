@@ -1,5 +1,6 @@
 //! The first file and those it includes, read and put together.
 
+use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read as _};
@@ -21,6 +22,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug, Default)]
 pub struct Files {
     read: Vec<PathBuf>,
+    known: HashSet<PathBuf>,
 }
 
 impl Files {
@@ -35,7 +37,7 @@ impl Files {
 
     /// Remembers a file that was read elsewhere.
     pub fn remember(&mut self, path: &Path) {
-        if !self.read.iter().any(|known| known == path) {
+        if self.known.insert(path.to_path_buf()) {
             self.read.push(path.to_path_buf());
         }
     }
@@ -102,6 +104,7 @@ pub fn read(
 fn included(file: &File, path: &Path, report: &mut Report) -> Vec<(PathBuf, Span)> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut found: Vec<(PathBuf, Span)> = Vec::new();
+    let mut known = HashSet::from([path.to_path_buf()]);
     for pattern in file.include.get().into_iter().flat_map(|list| &list.0) {
         let Some((pattern, span)) = pattern.written() else { continue };
         match glob::files(directory, pattern) {
@@ -111,7 +114,7 @@ fn included(file: &File, path: &Path, report: &mut Report) -> Vec<(PathBuf, Span
             }
             Ok(files) => {
                 for file in files {
-                    if file != path && !found.iter().any(|(known, _)| *known == file) {
+                    if known.insert(file.clone()) {
                         found.push((file, span));
                     }
                 }

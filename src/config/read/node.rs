@@ -106,12 +106,13 @@ impl<'r, 'i> Node<'r, 'i> {
                     (said.to_owned(), part)
                 }
             };
-            // Escapes may shift places between the source and what was parsed.
+            // It stands in the source as it was parsed, unless escapes were part of it.
+            let (start, part) = (self.span.start, &text[part]);
             let written = self.reader.text.get(self.span.clone()).unwrap_or("");
-            let found = written.find(&text[part]).map(|at| self.span.start + at);
-            let length = found.map_or(self.span.clone(), |at| at..self.span.end - 1);
-            let end = written.find('}').map_or(length.end, |at| self.span.start + at + 1);
-            let range = length.start..end.max(length.start);
+            let range = match written.find(part) {
+                Some(at) => start + at..start + at + part.len(),
+                None => self.span.clone(),
+            };
             Fault::custom(said).of("environment", self.reader.span(range))
         })
     }
@@ -144,8 +145,8 @@ impl<'r, 'i> Node<'r, 'i> {
             Subject::File => "a configuration".to_owned(),
             subject => subject.text(),
         };
-        let hint = elsewhere(name)
-            .or_else(|| did_you_mean(name, known.iter().copied()))
+        let hint = did_you_mean(name, known.iter().copied())
+            .or_else(|| elsewhere(name))
             .unwrap_or_else(|| format!("its keys are {}", listed(known.iter().copied(), "and")));
         let finding = Diagnostic::error("unknown-key", format!("{of} has no such key: `{name}`"));
         self.reader.report(finding.at(self.reader.span(key.span())).hint(hint));

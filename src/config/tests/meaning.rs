@@ -92,6 +92,18 @@ fn a_route_is_known_by_its_name_or_its_condition_never_by_its_place() {
 }
 
 #[test]
+fn an_identity_does_not_depend_on_how_the_condition_was_written() {
+    let one = "[[routes]]\npath = \"/chat/\"\nmethods = [\"POST\", \"GET\"]\npool = \"app\"\n\
+               listener = \"http\"\nheaders = { X-B = true, X-A = false, X-C = \"~ 1\" }\n";
+    let other = "[[routes]]\nheaders = { x-a = false, x-c = \"~1\", x-b = true }\n\
+                 path = \"/chat\"\nlistener = [\"http\"]\n\
+                 methods = [\"GET\", \"POST\"]\nrespond = \"\"\n";
+    let expected = ["*/chat GET,POST @http !x-a x-b x-c~1"];
+    assert_eq!(identities(&taken(one)), expected);
+    assert_eq!(identities(&taken(other)), expected);
+}
+
+#[test]
 fn a_route_with_a_list_of_hosts_is_one_route_per_host() {
     let loaded = taken(
         "[[routes]]\nname = \"chat\"\nhost = [\"a.example\", \"*.b.example\"]\npool = \"app\"\n\
@@ -146,4 +158,26 @@ fn variables_come_from_the_environment_and_a_missing_one_is_shown_where_it_is_us
     let refused = load_with(text, &nothing).unwrap_err();
     assert!(refused.contains("is not set: `PORT`"), "{refused}");
     assert!(refused.contains("x.toml:4:24"), "{refused}");
+}
+
+proptest::proptest! {
+    /// Whatever is typed is answered, at places that are in the file.
+    #[test]
+    fn a_damaged_file_is_answered_and_never_a_panic(
+        from in 0_usize..5_000,
+        length in 0_usize..40,
+        put in "[a-z0-9 =\"'\\[\\]{}$.,\n#é\\\\-]{0,12}",
+    ) {
+        let mut text = fs::read_to_string(root().join("config/full.toml")).unwrap();
+        let start = text.floor_char_boundary(from);
+        let end = text.floor_char_boundary(start + length);
+        text.replace_range(start..end, &put);
+        let refused = load_text(Path::new("x.toml"), &text, &nothing).unwrap_err();
+        for finding in &refused.report.findings {
+            let Some(span) = finding.span else { continue };
+            proptest::prop_assert!(span.start <= span.end && span.end as usize <= text.len());
+        }
+        refused.report.text(&refused.sources, Colour::Ansi);
+        refused.report.json(&refused.sources);
+    }
 }

@@ -80,6 +80,7 @@ pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
 pub(crate) fn route(path: &str, action: Action) -> Route {
     Route {
         identity: path.into(),
+        listeners: Vec::new(),
         host: HostPattern::Any,
         path: PathPattern::Segment { prefix: path.into(), is_final: false },
         methods: Vec::new(),

@@ -12,7 +12,10 @@ pub fn find(routes: &[Arc<Route>], query: &Query<'_>) -> Option<usize> {
     let host = |at: usize| host_rank(&routes[at].host);
     let best_host = takers.iter().map(|&at| host(at)).max()?;
     let takers: Vec<usize> = takers.into_iter().filter(|&at| host(at) == best_host).collect();
-    let plain = |at: usize| routes[at].methods.is_empty() && routes[at].headers.is_empty();
+    let plain = |at: usize| {
+        let Route { listeners, methods, headers, .. } = &*routes[at];
+        listeners.is_empty() && methods.is_empty() && headers.is_empty()
+    };
 
     let exact = |at: &&usize| matches!(routes[**at].path, PathPattern::Exact(_));
     if let Some(&at) = takers.iter().filter(exact).min_by_key(|&&at| (plain(at), at)) {
@@ -79,5 +82,7 @@ fn takes(route: &Route, query: &Query<'_>) -> bool {
         }
     });
     let method = route.methods.is_empty() || route.methods.contains(query.method);
-    host && path && fields && method
+    let named = |listener: &str| route.listeners.iter().any(|name| **name == *listener);
+    let listener = route.listeners.is_empty() || query.listener.is_some_and(named);
+    host && path && fields && method && listener
 }

@@ -1,0 +1,125 @@
+//! Finds clients that do not take their answer: a window that stays shut holds a connection, and
+//! what is behind it, for ever.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::sleep;
+
+use crate::base::body::{Body, BoxError};
+use crate::base::clock::{self, Moment};
+
+/// How long a client may leave a piece of an answer untaken (or `keep_alive_timeout`, when that is
+/// longer). A quiet stream that has nothing to send is not meant: there the client waits for us.
+pub const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Since when the connection has had a piece and not asked for the next.
+#[derive(Debug)]
+pub(super) struct Pace {
+    untaken: Cell<Option<Moment>>,
+    patience: Duration,
+}
+
+impl Pace {
+    /// The pace of a connection that may be idle so long.
+    pub(super) fn new(keep_alive: Duration) -> Rc<Pace> {
+        Rc::new(Pace { untaken: Cell::new(None), patience: keep_alive.max(TAKE_TIMEOUT) })
+    }
+
+    /// A request has come: who sends one has taken the answer before.
+    pub(super) fn asked(&self) {
+        self.untaken.set(None);
+    }
+
+    /// Waits until the client has left a piece untaken for too long.
+    pub(super) async fn stalls(&self) {
+        let mut wait = self.patience;
+        loop {
+            sleep(wait).await;
+            let waited = self.untaken.get().map(|since| clock::now().since(since));
+            wait = self.patience.saturating_sub(waited.unwrap_or_default());
+            if wait.is_zero() {
+                return;
+            }
+        }
+    }
+}
+
+/// An answer's body that tells its pace.
+pub(super) struct Paced {
+    body: Body,
+    pace: Rc<Pace>,
+}
+
+impl Paced {
+    pub(super) fn new(body: Body, pace: Rc<Pace>) -> Paced {
+        Paced { body, pace }
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        // Who asks for more has taken what there was.
+        this.pace.untaken.set(None);
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        this.pace.untaken.set(Some(clock::now()));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        // The connection has the last piece. Once it is taken the connection is idle, and that
+        // ends earlier than patience does.
+        self.pace.untaken.set(Some(clock::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::base::body;
+
+    fn pace(millis: u64) -> Rc<Pace> {
+        let patience = Duration::from_millis(millis);
+        Rc::new(Pace { untaken: Cell::new(None), patience })
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_is_left_untaken_is_a_stall() {
+        let pace = pace(20);
+        let mut paced = Paced::new(body::full("piece"), Rc::clone(&pace));
+        paced.frame().await.unwrap().unwrap();
+        timeout(Duration::from_secs(20), pace.stalls()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_with_nothing_to_send_is_none() {
+        let pace = pace(20);
+        pace.asked();
+        timeout(Duration::from_millis(100), pace.stalls()).await.unwrap_err();
+    }
+}

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -28,8 +29,16 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// Run the proxy until it is told to stop (SIGTERM, SIGINT; SIGHUP reloads)
+    Run(ConfigFile),
     /// Say all that is wrong with a configuration, or which route takes a URL
     Check(Check),
+    /// Have the running proxy take its configuration anew
+    Reload(Reload),
+    /// Show tidegate at work: one process, no file, a page with a WebSocket
+    Demo(Demo),
+    /// Print the reference of the configuration
+    Reference(Reference),
     /// Ask a running proxy whether it is healthy (for containers' health checks)
     Health(Health),
 }
@@ -59,6 +68,44 @@ pub(super) struct Check {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct Reload {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// The operator's socket of the running proxy, in place of the configuration's
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// Take it even when more than `reload.drain_max` of the sessions would end
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Say what would happen, and let nothing happen
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// Where to listen; `0.0.0.0` lets other machines look
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(super) address: IpAddr,
+    /// The port of `https://` and `wss://`
+    #[arg(long, value_name = "PORT", default_value_t = 8443)]
+    pub(super) https_port: u16,
+    /// The port of `http://` and `ws://`
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub(super) http_port: u16,
+    /// Where the development certificates are, or are made
+    #[arg(long, value_name = "DIR", default_value = "certs/dev")]
+    pub(super) certs: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Reference {
+    /// As a page for people, or as a JSON Schema for editors
+    #[arg(long, value_enum, default_value_t = ReferenceFormat::Markdown)]
+    pub(super) format: ReferenceFormat,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct Health {
     #[command(flatten)]
     pub(super) file: ConfigFile,
@@ -73,6 +120,14 @@ pub(super) enum Format {
     Text,
     /// One JSON object
     Json,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(super) enum ReferenceFormat {
+    /// For people
+    Markdown,
+    /// For editors and programs
+    Schema,
 }
 
 fn field(text: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {

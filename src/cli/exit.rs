@@ -12,12 +12,14 @@ pub(super) enum Failure {
     Usage(String),
     /// The configuration is refused; this is the report, printed as it is.
     Config(String),
+    /// The answer is no.
+    No(String),
     /// The answer is no, and it was given as data already.
     Said(u8),
 }
 
 impl Failure {
-    /// It failed while running; `hint` says what can be done.
+    /// It failed while running; the message says what can be done.
     pub(super) fn run(message: impl Display) -> Failure {
         Failure::Run(message.to_string())
     }
@@ -28,6 +30,7 @@ impl Failure {
             Failure::Run(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Config(_) => Failure::CONFIG,
+            Failure::No(_) => Failure::NO,
             Failure::Said(code) => *code,
         }
     }
@@ -40,7 +43,7 @@ impl Failure {
     /// Prints the message, and gives the exit code.
     pub(super) fn tell(&self) -> ExitCode {
         match self {
-            Failure::Run(text) | Failure::Usage(text) => {
+            Failure::Run(text) | Failure::Usage(text) | Failure::No(text) => {
                 eprintln!("error: {text}");
             }
             // A report brings its own words.

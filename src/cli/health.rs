@@ -1,20 +1,17 @@
 //! `tidegate health`: one question to the admin listener, for containers' health checks.
 
-use std::io::{Read, Write};
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use http::Uri;
 
 use super::args::Health;
-use super::config_file;
 use super::exit::Failure;
+use super::{ask, config_file};
 
 /// How long connecting, asking and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Bytes of an answer that are looked at.
-const ANSWER_BYTES_MAX: u64 = 4096;
 
 /// Asks the URL named, or else `/healthz` of the configuration's admin listener.
 pub(super) fn check(asked: &Health) -> Result<(), Failure> {
@@ -38,44 +35,38 @@ fn ask(url: &Uri) -> Result<(), Failure> {
     if url.scheme_str() != Some("http") {
         return Err(Failure::Usage(format!("health is asked over `http://` only: {url}")));
     }
-    let answer =
-        get(url).map_err(|error| Failure::run(format!("no answer from {url}: {error}")))?;
-    let status = answer.split(' ').nth(1).unwrap_or_default();
-    if status.starts_with('2') {
-        return Ok(());
+    match get(url) {
+        Ok((200..=299, _)) => Ok(()),
+        Ok((status, body)) => {
+            Err(Failure::run(format!("not healthy, {url} answers {status}: {body}")))
+        }
+        Err(error) => Err(Failure::run(format!("no answer from {url}: {error}"))),
     }
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body.trim());
-    Err(Failure::run(format!("not healthy, {url} answers {status}: {body}")))
 }
 
-/// The start of the answer to a GET (RFC 9110 §9.3.1).
-fn get(url: &Uri) -> std::io::Result<String> {
+/// The answer to a GET (RFC 9110 §9.3.1).
+fn get(url: &Uri) -> io::Result<(u16, String)> {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let mut last = std::io::Error::other("the name has no address");
+    let mut last = io::Error::other("the name has no address");
     for address in (host, url.port_u16().unwrap_or(80)).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => return talk(stream, url),
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                let target = url.path_and_query().map_or("/", |target| target.as_str());
+                let host = url.authority().map_or("", |authority| authority.as_str());
+                return ask::ask(stream, "GET", target, host);
+            }
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-fn talk(mut stream: TcpStream, url: &Uri) -> std::io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let host = url.authority().map_or("", |authority| authority.as_str());
-    let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     /// What is said of a server that answers `answer` to its one visitor.

@@ -8,13 +8,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod ask;
 mod check;
 mod config_file;
+mod demo;
 mod exit;
 mod health;
+mod reload;
+mod run;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, ReferenceFormat};
 use exit::Failure;
+
+use crate::config;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
@@ -28,7 +34,21 @@ pub fn main() -> ExitCode {
 
 fn obey(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Run(asked) => run::run(&asked),
+        Command::Reference(asked) => {
+            print!("{}", reference(asked.format));
+            Ok(())
+        }
         Command::Check(asked) => check::check(&asked),
+        Command::Reload(asked) => reload::reload(&asked),
+        Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),
+    }
+}
+
+fn reference(format: ReferenceFormat) -> String {
+    match format {
+        ReferenceFormat::Markdown => config::reference_markdown(),
+        ReferenceFormat::Schema => config::schema_json(),
     }
 }

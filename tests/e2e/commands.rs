@@ -1,9 +1,13 @@
 //! The binary's commands: what they print, and their exit codes.
 
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
+
+use crate::actors::{Backend, Client, Ending, Session, until};
 
 const SITE: &str = "\
 [listeners.http]
@@ -33,11 +37,15 @@ fn dir_with(toml: &str) -> TempDir {
     dir
 }
 
+fn command(dir: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(words).current_dir(dir).env_remove("TIDEGATE_CONFIG");
+    command
+}
+
 /// Runs the binary in `dir`.
 fn tidegate(dir: &Path, words: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    let Output { status, stdout, stderr } =
-        command.args(words).current_dir(dir).env_remove("TIDEGATE_CONFIG").output().unwrap();
+    let Output { status, stdout, stderr } = command(dir, words).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -94,4 +102,131 @@ fn what_is_missing_is_said_with_a_hint() {
     assert_eq!(tidegate(dir.path(), &["chek"]).0, 2);
     let (code, out, _) = tidegate(dir.path(), &["--help"]);
     assert_eq!((code, out.contains("Exit codes:")), (0, true));
+}
+
+/// A running binary; killed if its test fails.
+struct Running(Child);
+
+impl Running {
+    fn start(dir: &Path, words: &[&str]) -> Running {
+        let mut command = command(dir, words);
+        Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: kill(2) takes no pointer; the child is ours and not waited for.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
+    }
+
+    /// Waits for its end; gives its exit code and what it said on standard error.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.0.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless its test failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_running_proxy_is_asked_reloaded_and_stopped() {
+    let backend = Backend::echo("a").await;
+    let (address, admin) = (free(), free());
+    let toml = |more: &str| {
+        format!(
+            "[listeners.http]\naddress = \"{address}\"\n[admin]\naddress = \"{admin}\"\n\
+             [control]\nsocket = \"control.sock\"\n\
+             [drain]\ndelay = \"0s\"\nwindow = \"0s\"\n\
+             [pools.chat]\nbackends = [\"{}\"]\n\
+             [[routes]]\npath = \"/chat\"\npool = \"chat\"\n{more}",
+            backend.address()
+        )
+    };
+    let dir = dir_with(&toml(""));
+    let mut running = Running::start(dir.path(), &["run"]);
+    until("a healthy proxy", || tidegate(dir.path(), &["health"]).0 == 0).await;
+    let mut session = Client::to(address).path("/chat").open().await;
+    session.echo("hello").await;
+
+    let write = |text: &str| std::fs::write(dir.path().join("tidegate.toml"), text).unwrap();
+    let reload = |words: &[&str]| tidegate(dir.path(), &[&["reload"], words].concat());
+    write(&toml("[[routes]]\npath = \"/new\"\nrespond = \"new\"\n"));
+    let (code, out, err) = reload(&["--dry-run"]);
+    assert_eq!((code, out.contains("would be taken")), (0, true), "{out}{err}");
+    let (code, out, err) = reload(&[]);
+    assert_eq!((code, out.contains("generation 2 is in force")), (0, true), "{out}{err}");
+    write(&toml("").replace("/chat", "/talk"));
+    let (code, _, err) = reload(&[]);
+    assert_eq!((code, err.contains("drain_max")), (4, true), "{err}");
+    session.echo("still here").await;
+    let (code, out, err) = reload(&["--force"]);
+    assert_eq!((code, out.contains("sessions let go: 1 of 1")), (0, true), "{out}{err}");
+    assert!(matches!(session.ending().await, Ending::Close(1012, _)));
+    write(&toml("colour = 1\n"));
+    let (code, out, err) = reload(&[]);
+    assert_eq!((code, out.is_empty(), err.contains("colour")), (3, true, true), "{out}{err}");
+    let (code, _, err) = reload(&["--socket", "control.sock"]);
+    assert_eq!((code, err.contains("colour")), (3, true), "{err}");
+
+    let session = Client::to(address).path("/talk").open().await;
+    running.signal(libc::SIGTERM);
+    assert!(matches!(session.ending().await, Ending::Close(1012, _)));
+    assert_eq!(running.end().0, Some(0));
+    assert_eq!(reload(&["--socket", "control.sock"]).0, 1);
+}
+
+#[test]
+fn what_cannot_be_run_says_why_and_how() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let dir = dir_with(&SITE.replace("127.0.0.1:0", &address.to_string()));
+    let (code, _, err) = tidegate(dir.path(), &["run"]);
+    assert_eq!((code, err.contains(&address.to_string())), (1, true), "{err}");
+    let dir = dir_with("[listeners.http]\n");
+    let (code, out, err) = tidegate(dir.path(), &["run"]);
+    assert_eq!((code, out.as_str(), err.contains("address")), (3, "", true), "{err}");
+
+    let port = address.port().to_string();
+    let demo = ["demo", "--http-port", &port, "--https-port", "0"];
+    let (code, _, err) = tidegate(dir.path(), &demo);
+    assert_eq!((code, err.contains("--http-port PORT")), (1, true), "{err}");
+}
+
+#[tokio::test]
+async fn the_demo_serves_a_page_and_a_socket_over_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let [https, http] = [free(), free()].map(|address| address.port().to_string());
+    let words = ["demo", "--https-port", &https, "--http-port", &http];
+    let mut running = Running::start(dir.path(), &words);
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let page = lines.next().unwrap();
+    assert!(page.ends_with(&format!("https://localhost:{https}/")), "{page}");
+
+    let certificates = dir.path().join("certs/dev");
+    let address = format!("127.0.0.1:{https}").parse().unwrap();
+    let client = Client::to(address).trusting(&certificates.join("ca.pem"));
+    let (head, body) = client.request("GET", "").await;
+    assert_eq!((head.status(), head.get("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(body.contains("<title>tidegate demo</title>"));
+    let (head, wire) =
+        client.path("/socket").field("Sec-WebSocket-Protocol", "one, two").handshake().await;
+    assert_eq!(head.status(), 101);
+    assert!(["one", "two"].contains(&head.get("sec-websocket-protocol")));
+    let mut session = Session::client(wire).await;
+    session.echo("hello").await;
+    session.send("/crash").await;
+    assert!(matches!(session.ending().await, Ending::Close(1012, _)));
+    running.signal(libc::SIGINT);
+    assert_eq!(running.end().0, Some(0));
 }

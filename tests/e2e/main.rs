@@ -5,5 +5,15 @@
 #![allow(clippy::disallowed_methods)]
 
 mod actors;
+mod closing;
 mod commands;
+mod handshakes;
+mod hostile;
+mod http;
 mod http2;
+mod messages;
+mod proxy;
+mod reloading;
+mod samples;
+mod site;
+mod stopping;

@@ -12,7 +12,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tungstenite::Message;
 use tungstenite::handshake::derive_accept_key;
-use tungstenite::protocol::Role;
 
 use super::client::read_body;
 use super::{Certificates, Ending, Head, Io, Session, Wire, within};
@@ -87,7 +86,7 @@ impl Backend {
             let script = Arc::clone(&script);
             async move {
                 wire.write_all(granted(&head).as_bytes()).await.unwrap();
-                script(Session::new(wire, Role::Server).await).await;
+                script(Session::server(wire).await).await;
             }
         })
         .await
@@ -211,7 +210,7 @@ async fn echo_messages(head: Head, mut wire: Wire, log: Arc<Mutex<Log>>) {
     if wire.write_all(granted(&head).as_bytes()).await.is_err() {
         return;
     }
-    let mut session = Session::new(wire, Role::Server).await;
+    let mut session = Session::server(wire).await;
     let ending = loop {
         match session.forward().await {
             Ok(message) => log.lock().unwrap().messages.push(message.clone()),

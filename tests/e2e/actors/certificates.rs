@@ -49,11 +49,15 @@ impl Certificates {
         self.path().join("ca.pem")
     }
 
+    /// A listener's `certificates`, as TOML.
+    pub fn toml(&self) -> String {
+        let path = self.path().display();
+        format!("[{{ chain = \"{path}/site.pem\", key = \"{path}/site.key\" }}]")
+    }
+
     /// A client that trusts this authority and no other.
     pub fn client(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
-        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+        trusting(&self.ca())
     }
 
     /// A server with the certificate, for backends that speak TLS.
@@ -63,4 +67,11 @@ impl Certificates {
         let config = ServerConfig::builder().with_no_client_auth();
         Arc::new(config.with_single_cert(vec![chain], key).unwrap())
     }
+}
+
+/// A client that trusts the authority in this file and no other.
+pub fn trusting(ca: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -11,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
-use tungstenite::protocol::Role;
 
+use super::certificates::trusting;
 use super::{Certificates, Head, Io, Session, Wire, within};
 
 /// What to ask, and of whom.
@@ -32,9 +33,19 @@ impl Client {
         Client { address, tls: None, host, path, fields: Vec::new() }
     }
 
+    /// Where it connects to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Over TLS, trusting these.
-    pub fn tls(mut self, certificates: &Certificates) -> Client {
-        self.tls = Some(certificates.client());
+    pub fn tls(self, certificates: &Certificates) -> Client {
+        self.trusting(&certificates.ca())
+    }
+
+    /// Over TLS, trusting the authority in this file and no other.
+    pub fn trusting(mut self, ca: &Path) -> Client {
+        self.tls = Some(trusting(ca));
         self
     }
 
@@ -129,7 +140,7 @@ impl Client {
     pub async fn open(&self) -> Session {
         let (head, wire) = self.handshake().await;
         assert_eq!(head.status(), 101, "{head:?}");
-        Session::new(wire, Role::Client).await
+        Session::client(wire).await
     }
 }
 

@@ -9,12 +9,12 @@ mod session;
 mod tests;
 mod wire;
 
-pub use backend::Backend;
+pub use backend::{Backend, granted};
 pub use certificates::Certificates;
-pub use client::Client;
+pub use client::{Client, read_body, read_chunk};
 pub use head::Head;
-pub use session::{Ending, Session, frame};
-pub use wire::{Io, Wire};
+pub use session::{Ending, Session, bytes, frame};
+pub use wire::{Io, Wire, drain, reset};
 
 use std::future::Future;
 use std::time::Duration;

@@ -21,8 +21,17 @@ pub enum Ending {
 pub struct Session(WebSocketStream<Wire>);
 
 impl Session {
-    /// Speaks frames on a wire whose handshake is done.
-    pub async fn new(wire: Wire, role: Role) -> Session {
+    /// The client's end of a wire whose handshake is done.
+    pub async fn client(wire: Wire) -> Session {
+        Session::new(wire, Role::Client).await
+    }
+
+    /// The backend's end of such a wire.
+    pub async fn server(wire: Wire) -> Session {
+        Session::new(wire, Role::Server).await
+    }
+
+    async fn new(wire: Wire, role: Role) -> Session {
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         Session(WebSocketStream::from_raw_socket(wire, role, Some(config)).await)
     }
@@ -30,6 +39,14 @@ impl Session {
     /// Sends a text or, from bytes, a binary message.
     pub async fn send(&mut self, message: impl Into<Message>) {
         within("a message to leave", self.0.send(message.into())).await.unwrap();
+    }
+
+    /// Sends a message, however long that takes.
+    ///
+    /// # Errors
+    /// When the session ends instead.
+    pub async fn try_send(&mut self, message: impl Into<Message>) -> Result<(), Ending> {
+        self.0.send(message.into()).await.map_err(|_| Ending::Cut)
     }
 
     /// The next message, pings and pongs aside; `Err` when the session ends instead.
@@ -40,7 +57,7 @@ impl Session {
     /// The next message sent back, however long it takes to come.
     pub async fn forward(&mut self) -> Result<Message, Ending> {
         let message = self.read().await?;
-        self.0.send(message.clone()).await.map_err(|_| Ending::Cut)?;
+        self.try_send(message.clone()).await?;
         Ok(message)
     }
 
@@ -101,6 +118,11 @@ impl Session {
     /// The wire below, for frames made by hand.
     pub fn wire(&mut self) -> &mut Wire {
         self.0.get_mut()
+    }
+
+    /// The wire, and no session any more.
+    pub fn into_wire(self) -> Wire {
+        self.0.into_inner()
     }
 }
 

@@ -17,7 +17,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
-use tungstenite::protocol::Role;
 
 use crate::actors::{Backend, Certificates, Client, Io, Session, frame, within};
 
@@ -196,7 +195,7 @@ impl Streams {
         let (near, far) = UnixStream::pair().unwrap();
         tokio::spawn(pump(far, receiving, sending));
         let near: Box<dyn Io> = Box::new(near);
-        Session::new(BufReader::new(near), Role::Client).await
+        Session::client(BufReader::new(near)).await
     }
 
     /// Waits for the connection's end.

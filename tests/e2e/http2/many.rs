@@ -67,8 +67,7 @@ async fn a_stream_that_nobody_reads_does_not_stall_its_neighbours() {
             "/deaf" => std::future::pending().await,
             "/loud" => while wire.write_all(&[0x82, 2, 7, 7]).await.is_ok() {},
             _ => {
-                let mut session =
-                    crate::actors::Session::new(wire, tungstenite::protocol::Role::Server).await;
+                let mut session = crate::actors::Session::server(wire).await;
                 while session.forward().await.is_ok() {}
                 return;
             }

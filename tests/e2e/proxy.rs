@@ -1,0 +1,113 @@
+//! The proxy itself: a supervisor in this process, with a configuration in a directory of its own.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use tidegate::config::plan::{Address, Plan};
+use tidegate::control::{Ask, Counts, Options, Reloaded, Source, Supervisor};
+
+use crate::actors::{Client, within};
+use crate::site::Site;
+
+/// A running proxy. A test ends with [`Proxy::stop`], which finds what was left behind.
+pub struct Proxy {
+    supervisor: Supervisor,
+    file: PathBuf,
+    /// Removed when the proxy is gone.
+    _dir: TempDir,
+}
+
+impl Proxy {
+    /// Starts it for a site.
+    pub async fn start(site: &Site) -> Proxy {
+        Proxy::start_with(&site.toml())
+    }
+
+    /// Starts it with a whole file.
+    pub fn start_with(toml: &str) -> Proxy {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tidegate.toml");
+        fs::write(&file, toml).unwrap();
+        let supervisor = Supervisor::start(Options::new(Source::File(file.clone())));
+        let supervisor = supervisor.unwrap_or_else(|error| panic!("{error}\n{toml}"));
+        Proxy { supervisor, file, _dir: dir }
+    }
+
+    /// Starts it with a configuration that is in no file.
+    pub fn start_plan(plan: Plan) -> Proxy {
+        let dir = tempfile::tempdir().unwrap();
+        let supervisor = Supervisor::start(Options::new(Source::plan(plan))).unwrap();
+        Proxy { supervisor, file: dir.path().join("none"), _dir: dir }
+    }
+
+    /// A client of the listener `plain`.
+    pub fn client(&self) -> Client {
+        self.client_of("plain")
+    }
+
+    /// A client of this listener.
+    pub fn client_of(&self, listener: &str) -> Client {
+        match self.supervisor.address(listener) {
+            Some(Address::Inet(address)) => Client::to(address),
+            other => panic!("`{listener}` listens on {other:?}"),
+        }
+    }
+
+    /// A client of the admin listener.
+    pub fn admin(&self) -> Client {
+        Client::to(self.supervisor.admin_address().expect("an admin listener"))
+    }
+
+    /// Which configuration is in force, counted from 1.
+    pub fn generation(&self) -> u64 {
+        self.supervisor.generation()
+    }
+
+    /// Live sessions.
+    pub fn sessions(&self) -> u64 {
+        self.supervisor.metrics().sessions()
+    }
+
+    /// Reloads with another site.
+    ///
+    /// # Errors
+    /// With the report, when it is refused.
+    pub async fn reload(&self, site: &Site) -> Result<(), String> {
+        fs::write(&self.file, site.toml()).unwrap();
+        self.ask(Ask::default()).await
+    }
+
+    /// Reloads with another site, however many sessions that ends.
+    ///
+    /// # Errors
+    /// As [`Proxy::reload`].
+    pub async fn force(&self, site: &Site) -> Result<(), String> {
+        fs::write(&self.file, site.toml()).unwrap();
+        self.ask(Ask { force: true, ..Ask::default() }).await
+    }
+
+    /// Reloads the files as they are.
+    ///
+    /// # Errors
+    /// As [`Proxy::reload`].
+    pub async fn reload_files(&self) -> Result<(), String> {
+        self.ask(Ask::default()).await
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<(), String> {
+        match within("a reload", self.supervisor.reload(ask)).await {
+            Reloaded::Refused(refused) => Err(refused.to_string()),
+            Reloaded::Taken(_) | Reloaded::Unchanged => Ok(()),
+        }
+    }
+
+    /// Stops it as SIGTERM does, and finds that nothing is left: no task, session, connection or
+    /// lease.
+    pub async fn stop(self) {
+        self.supervisor.stop();
+        let stopped = within("the end of the proxy", self.supervisor.stopped()).await;
+        assert!(stopped.drained, "it was stopped before all had ended: {:?}", stopped.left);
+        assert_eq!(stopped.left, Counts::default());
+    }
+}

@@ -1,0 +1,109 @@
+//! Every sample in `config/` starts, and the main one does what its comments say.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tidegate::config::plan::{Address, BackendAddress, Plan};
+
+use crate::actors::{Backend, Certificates};
+use crate::proxy::Proxy;
+
+/// The samples, in a place where the certificates they name are.
+struct Samples {
+    dir: TempDir,
+    certificates: Certificates,
+}
+
+impl Samples {
+    fn new() -> Samples {
+        let (dir, certificates) = (tempfile::tempdir().unwrap(), Certificates::new(&["localhost"]));
+        let config = dir.path().join("config");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &config);
+        for place in ["config/certs", "config/recipes/certs"] {
+            copy(certificates.path(), &dir.path().join(place));
+        }
+        let development = dir.path().join("certs/dev");
+        copy(certificates.path(), &development);
+        fs::rename(development.join("site.pem"), development.join("localhost.pem")).unwrap();
+        fs::rename(development.join("site.key"), development.join("localhost.key")).unwrap();
+        Samples { dir, certificates }
+    }
+
+    /// What a sample means, but that it listens on free ports.
+    fn plan(&self, name: &str) -> Plan {
+        let file = self.dir.path().join("config").join(name);
+        let loaded = tidegate::config::load(&file, &|_| None).unwrap_or_else(|refused| {
+            panic!("{}", refused.report.text(&refused.sources, tidegate::report::Colour::Plain))
+        });
+        let mut plan = Arc::unwrap_or_clone(loaded.plan);
+        for (number, listener) in plan.listeners.iter_mut().enumerate() {
+            // Each at an address of its own: that is what a listener is known by.
+            let ip = Ipv4Addr::new(127, 0, 0, number as u8 + 1);
+            Arc::make_mut(listener).address = Address::Inet(SocketAddr::from((ip, 0)));
+        }
+        if let Some(admin) = &mut plan.admin {
+            admin.address.set_port(0);
+        }
+        if let Some(control) = &mut plan.control {
+            control.socket = self.dir.path().join("control.sock");
+        }
+        plan.drain.delay = Default::default();
+        plan.drain.window = Default::default();
+        plan
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_sample_starts() {
+    let samples = Samples::new();
+    let mut names = vec!["minimal.toml".to_owned(), "full.toml".to_owned()];
+    for recipe in fs::read_dir(samples.dir.path().join("config/recipes")).unwrap() {
+        let name = recipe.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".toml") {
+            names.push(format!("recipes/{name}"));
+        }
+    }
+    assert!(names.len() > 6, "{names:?}");
+    for name in names {
+        let proxy = Proxy::start_plan(samples.plan(&name));
+        proxy.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_main_sample_serves_its_page_and_its_socket_plain_and_over_tls() {
+    let samples = Samples::new();
+    let backend = Backend::echo("a").await;
+    let mut plan = samples.plan("tidegate.toml");
+    let (host, port) = (backend.address().ip().to_string().into(), backend.address().port());
+    let pool = Arc::make_mut(&mut plan.pools[0]);
+    pool.backends[0].address = BackendAddress::Inet { host, port };
+    let proxy = Proxy::start_plan(plan);
+    let plain = proxy.client_of("http");
+    let https = proxy.client_of("https").tls(&samples.certificates);
+    for client in [plain, https] {
+        let (head, body) = client.clone().request("GET", "").await;
+        assert_eq!((head.status(), body.contains("<html")), (200, true), "{body}");
+        let socket = client.path("/socketurl/room");
+        socket.open().await.echo("hello").await;
+        assert_eq!(socket.request("GET", "").await.0.get("x-backend"), "a");
+    }
+    let healthy = proxy.admin().path("/healthz").request("GET", "").await;
+    assert_eq!(healthy.0.status(), 200);
+    proxy.stop().await;
+}

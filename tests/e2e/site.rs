@@ -1,0 +1,74 @@
+//! The configuration most tests need: a listener, a pool, a route; and lines added to each.
+
+use std::fmt::Write as _;
+
+use crate::actors::{Backend, Certificates};
+
+/// A site with one listener, `plain`, one pool, `chat`, and one route, `all`, to it.
+#[derive(Clone, Default)]
+pub struct Site {
+    listener: String,
+    pool: String,
+    route: String,
+    rest: String,
+    backends: String,
+}
+
+/// A site of these backends.
+pub fn site(backends: &[&Backend]) -> Site {
+    let mut site = Site::default();
+    for backend in backends {
+        write!(site.backends, "\"{}\", ", backend.address()).unwrap();
+    }
+    site
+}
+
+impl Site {
+    /// Adds a line to the listener.
+    pub fn listener(mut self, line: &str) -> Site {
+        self.listener += line;
+        self.listener.push('\n');
+        self
+    }
+
+    /// Makes the listener speak TLS.
+    pub fn tls(self, certificates: &Certificates) -> Site {
+        self.listener(&format!("tls.certificates = {}", certificates.toml()))
+    }
+
+    /// Adds a line to the pool.
+    pub fn pool(mut self, line: &str) -> Site {
+        self.pool += line;
+        self.pool.push('\n');
+        self
+    }
+
+    /// Adds a line to the route.
+    pub fn route(mut self, line: &str) -> Site {
+        self.route += line;
+        self.route.push('\n');
+        self
+    }
+
+    /// Adds a table of its own.
+    pub fn table(mut self, text: &str) -> Site {
+        self.rest += text;
+        self.rest.push('\n');
+        self
+    }
+
+    /// The file. A stop lets go at once, unless a test says otherwise.
+    pub fn toml(&self) -> String {
+        let Site { listener, pool, route, rest, backends } = self;
+        let drain = match rest.contains("[drain]") {
+            true => "",
+            false => "[drain]\ndelay = \"0s\"\nwindow = \"0s\"\n",
+        };
+        format!(
+            "workers = 2\n\n\
+             [listeners.plain]\naddress = \"127.0.0.1:0\"\n{listener}\n\
+             [pools.chat]\nbackends = [{backends}]\n{pool}\n{rest}{drain}\n\
+             [[routes]]\nname = \"all\"\npool = \"chat\"\n{route}"
+        )
+    }
+}

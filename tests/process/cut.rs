@@ -1,0 +1,121 @@
+//! A link that is cut says nothing: no FIN, no RST. In a network namespace of its own, `lo` goes
+//! down; the side that matters is on TCP, the other on a unix socket, which goes on.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures_util::SinkExt;
+use tungstenite::Message;
+
+use crate::backend::Backend;
+use crate::proxy::Proxy;
+use crate::traffic::{self, Ended, Socket};
+
+/// Set in the process that runs inside the namespace: which side is cut.
+const INSIDE: &str = "TIDEGATE_TEST_CUT";
+
+/// Runs one case in a namespace of its own.
+fn in_a_namespace(case: &str) {
+    let status = Command::new("unshare")
+        .args(["--map-root-user", "--net", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "cut::inside_the_namespace", "--nocapture"])
+        .env(INSIDE, case)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the case inside failed: {case}");
+}
+
+#[test]
+fn an_idle_client_whose_link_is_cut_is_let_go() {
+    in_a_namespace("client idle");
+}
+
+#[test]
+fn a_streaming_client_whose_link_is_cut_is_let_go() {
+    in_a_namespace("client streaming");
+}
+
+#[test]
+fn an_idle_upstream_whose_link_is_cut_is_let_go() {
+    in_a_namespace("upstream idle");
+}
+
+#[test]
+fn a_streaming_upstream_whose_link_is_cut_is_let_go() {
+    in_a_namespace("upstream streaming");
+}
+
+fn link(state: &str) {
+    let done = Command::new("ip").args(["link", "set", "lo", state]).status().unwrap();
+    assert!(done.success(), "`ip link set lo {state}`");
+}
+
+/// Not a test of its own: what [`in_a_namespace`] runs.
+#[test]
+fn inside_the_namespace() {
+    let Ok(case) = std::env::var(INSIDE) else { return };
+    link("up");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(inside(&case));
+}
+
+async fn inside(case: &str) {
+    let (side, streaming) = case.split_once(' ').unwrap();
+    let streaming = streaming == "streaming";
+    let dir = tempfile::tempdir().unwrap();
+    let address = match side {
+        "client" => format!("unix:{}/backend.socket", dir.path().display()),
+        _ => "127.0.0.1:0".to_owned(),
+    };
+    let backend = Backend::start_on(&address, Duration::ZERO);
+    let proxy = Proxy::start(&format!(
+        r#"
+[relay]
+ping_interval = "1s"
+pong_timeout = "1s"
+[pools.one]
+backends = ["{}"]
+[[routes]]
+path = "/"
+pool = "one"
+"#,
+        backend.address
+    ));
+    let to = match side {
+        "client" => proxy.plain.clone(),
+        _ => format!("unix:{}", proxy.path("plain.socket").display()),
+    };
+    let mut socket = traffic::open(&to, "/").await.unwrap();
+    socket.send(Message::text("first")).await.unwrap();
+    assert_eq!(traffic::read(&mut socket).await.unwrap(), b"first");
+    // Echoes of these are on their way to the client, or to the upstream, when the link goes.
+    let (socket, writing) = if streaming { stream(socket) } else { (Some(socket), None) };
+    if streaming {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    link("down");
+    let cut = Instant::now();
+    let word = if side == "client" { "client_silent" } else { "upstream_silent" };
+    tokio::task::block_in_place(|| proxy.wait(word, || proxy.log().contains(word)));
+    println!("{case}: let go {:?} after the cut", cut.elapsed());
+    if let (Some(mut socket), "upstream") = (socket, side) {
+        assert_eq!(traffic::read(&mut socket).await, Err(Ended::Close(1012)));
+    }
+    if let Some(writing) = writing {
+        writing.abort();
+    }
+}
+
+/// Writes and reads for ever in the background.
+fn stream(socket: Socket) -> (Option<Socket>, Option<tokio::task::JoinHandle<()>>) {
+    use futures_util::StreamExt;
+    let (mut send, mut read) = socket.split();
+    let writing = tokio::spawn(async move {
+        let message = Message::binary(vec![7; 64 * 1024]);
+        let reading = async { while let Some(Ok(_)) = read.next().await {} };
+        let writing = async { while send.send(message.clone()).await.is_ok() {} };
+        tokio::join!(reading, writing);
+    });
+    (None, Some(writing))
+}

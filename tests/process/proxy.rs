@@ -1,0 +1,200 @@
+//! tidegate as a process, started from a configuration in a directory of its own.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it; never a figure that is asserted.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running tidegate; dropping it kills it.
+pub struct Proxy {
+    child: Child,
+    dir: TempDir,
+    admin: SocketAddr,
+    /// Where its plain listener is, `ip:port`.
+    pub plain: String,
+    /// Where its TLS listener is.
+    pub tls: String,
+}
+
+/// A port that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Proxy {
+    /// Starts it with `text` below its listeners; waits until it is ready.
+    pub fn start(text: &str) -> Proxy {
+        let proxy = Proxy::start_unready(text);
+        proxy.wait("readiness", || proxy.get("/readyz").is_some_and(|(status, _)| status == 200));
+        proxy
+    }
+
+    /// The same, without waiting.
+    pub fn start_unready(text: &str) -> Proxy {
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, tls, admin) = (free(), free(), free());
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let mut proxy = Proxy {
+            child: Command::new("true").spawn().unwrap(),
+            dir,
+            admin,
+            plain: plain.to_string(),
+            tls: tls.to_string(),
+        };
+        proxy.new_certificate();
+        proxy.configure(text);
+        proxy.child.wait().unwrap();
+        proxy.child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["run", "--config"])
+            .arg(proxy.path("tidegate.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        proxy
+    }
+
+    /// A file in its directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes its configuration: listeners, admin and control as always, then `text`.
+    pub fn configure(&self, text: &str) {
+        let (plain, tls, admin) = (&self.plain, &self.tls, self.admin);
+        let dir = self.dir.path().display();
+        let whole = format!(
+            r#"workers = 2
+listeners.plain.address = "{plain}"
+listeners.local.address = "unix:{dir}/plain.socket"
+listeners.tls.address = "{tls}"
+listeners.tls.tls.certificates = [{{ chain = "{dir}/chain.pem", key = "{dir}/key.pem" }}]
+admin.address = "{admin}"
+control.socket = "{dir}/control.socket"
+log.format = "json"
+{text}"#
+        );
+        // As an editor does: whole, under another name, then renamed.
+        std::fs::write(self.path("new.toml"), whole).unwrap();
+        std::fs::rename(self.path("new.toml"), self.path("tidegate.toml")).unwrap();
+    }
+
+    /// Renews the certificate files.
+    pub fn new_certificate(&self) {
+        let made = rcgen::generate_simple_self_signed(["process.test".to_owned()]).unwrap();
+        std::fs::write(self.path("chain.pem"), made.cert.pem()).unwrap();
+        std::fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: libc::c_int) {
+        // SAFETY: a signal to a child that has not been waited for, so the id is its own.
+        assert_eq!(unsafe { libc::kill(self.pid() as libc::pid_t, signal) }, 0);
+    }
+
+    /// SIGHUP, then waits until `generation` is in force.
+    pub fn reload_to(&self, generation: u64) {
+        self.signal(libc::SIGHUP);
+        self.wait("a new generation", || self.generation() >= generation);
+        assert_eq!(self.generation(), generation, "{}", self.log());
+    }
+
+    /// `tidegate reload` with these flags: exit code, and all it printed.
+    pub fn reload(&self, flags: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .arg("reload")
+            .arg("--config")
+            .arg(self.path("tidegate.toml"))
+            .args(flags)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+    }
+
+    /// The generation in force.
+    pub fn generation(&self) -> u64 {
+        self.metric("tidegate_config_generation") as u64
+    }
+
+    /// The sum of a metric's samples; 0 when there are none. `name` may end in labels as they are
+    /// printed, such as `tidegate_x{route="a"`.
+    pub fn metric(&self, name: &str) -> f64 {
+        let Some((200, text)) = self.get("/metrics") else { return 0.0 };
+        let lines = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ', ',', '}']))
+        });
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// A plain GET on the admin listener.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(self.admin).ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let status = text.split(' ').nth(1)?.parse().ok()?;
+        Some((status, text))
+    }
+
+    /// Resident memory, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Processes it has started.
+    pub fn children(&self) -> String {
+        let pid = self.pid();
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// Waits until `fact` holds.
+    pub fn wait(&self, what: &str, fact: impl Fn() -> bool) {
+        let steps = PATIENCE.as_millis() / 5;
+        for _ in 0..steps {
+            if fact() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("waited in vain for {what}; its log:\n{}", self.log());
+    }
+
+    /// Waits for its end.
+    pub fn exit(mut self) -> ExitStatus {
+        for _ in 0..PATIENCE.as_millis() / 5 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it does not end; its log:\n{}", self.log());
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -20,7 +20,7 @@ async fn killed(kind: Kind, sessions: usize) -> Vec<Ended> {
     crowd.join(sessions, &proxy.plain, "/", kind).await;
     dies.kill();
     tokio::task::block_in_place(|| {
-        let left = || proxy.metric("tidegate_sessions") as usize == sessions / 2;
+        let left = || proxy.metric("tidegate_sessions_live") as usize == sessions / 2;
         proxy.wait("the end of half of the sessions", left);
     });
 

@@ -110,10 +110,13 @@ fn be_a_backend() {
 
 /// Counts handshakes under way, from accept to answer, and their most; `GET /handshakes` tells it.
 async fn serve(mut stream: TcpStream, slow: Duration, counts: Arc<(AtomicUsize, AtomicUsize)>) {
-    let mut peeked = [0; 16];
+    let mut peeked = [0; 256];
     let Ok(count) = stream.peek(&mut peeked).await else { return };
     if peeked[..count].starts_with(b"GET /handshakes") {
         let most = counts.1.load(Ordering::Relaxed).to_string();
+        // Unread bytes would make the close a reset.
+        let mut request = vec![0; count];
+        drop(stream.read_exact(&mut request).await);
         drop(stream.write_all(most.as_bytes()).await);
         return;
     }

@@ -130,8 +130,8 @@ impl Core {
         }
     }
 
-    /// Lets sessions go at the plan's pace; answers how many.
-    pub(super) async fn let_go(&self, who: Who, why: Why, plan: &Plan) -> usize {
+    /// Lets sessions go at the plan's pace; answers how long that takes.
+    pub(super) async fn let_go(&self, who: Who, why: Why, plan: &Plan) -> Duration {
         let (_, total) = self.count(Some(&who)).await;
         let rules = &plan.drain;
         let drain = Drain {
@@ -142,9 +142,11 @@ impl Core {
             rate_max: rules.rate_max,
             deadline: rules.timeout.saturating_sub(rules.delay),
         };
+        let window = drain.window_for(total);
         let (now, workers) = (clock::now(), self.common.queues.len());
         let let_go = move |worker| registry::let_go(&drain, now, Share { worker, workers, total });
-        self.common.queues.ask_all(let_go).await.into_iter().sum()
+        self.common.queues.ask_all(let_go).await;
+        window
     }
 
     /// Keeps the gauge of sessions left, until none is or the deadline has passed.

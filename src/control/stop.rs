@@ -14,8 +14,8 @@ use crate::registry::Who;
 /// How often it is looked whether all has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How often sessions are let go anew: handshakes that were under way when accepting stopped may
-/// still become sessions.
+/// How often sessions are let go anew once the window is over: a request that was on its way when
+/// accepting stopped may still have become one. Not before: each sweep spreads closes anew.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long idle connections to backends and other leftovers may take to end.
@@ -54,8 +54,9 @@ impl Core {
         let handle = self.handle();
         self.follow(Who::All, plan.drain.timeout);
         loop {
-            self.let_go(Who::All, Why::Stop, &plan).await;
-            for _ in 0..SWEEP_INTERVAL.as_millis() / LOOK_INTERVAL.as_millis() {
+            let window = self.let_go(Who::All, Why::Stop, &plan).await;
+            let pause = window.max(SWEEP_INTERVAL);
+            for _ in 0..pause.as_millis() / LOOK_INTERVAL.as_millis() {
                 let counts = handle.counts().await;
                 if counts.sessions == 0 && counts.connections == 0 {
                     return self.tidy_up().await;

@@ -56,7 +56,7 @@ fn link(state: &str) {
 fn inside_the_namespace() {
     let Ok(case) = std::env::var(INSIDE) else { return };
     link("up");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(inside(&case));
 }
 
@@ -81,7 +81,8 @@ path = "/"
 pool = "one"
 "#,
         backend.address
-    ));
+    ))
+    .await;
     let to = match side {
         "client" => proxy.plain.clone(),
         _ => format!("unix:{}", proxy.path("plain.socket").display()),
@@ -105,7 +106,7 @@ pool = "one"
     link("down");
     let cut = Instant::now();
     let word = if side == "client" { "client_silent" } else { "upstream_silent" };
-    tokio::task::block_in_place(|| proxy.wait(word, || proxy.log().contains(word)));
+    proxy.wait(word, || proxy.log().contains(word)).await;
     println!("{case}: let go {:?} after the cut", cut.elapsed());
     if side == "upstream" && !streaming {
         assert_eq!(end.await.unwrap(), Err(Ended::Close(1012)));

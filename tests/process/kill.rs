@@ -15,14 +15,12 @@ fn configuration(backends: &[&Backend]) -> String {
 /// Kills one of two backends under `kind` of traffic; gives how its half of the sessions ended.
 async fn killed(kind: Kind, sessions: usize) -> Vec<Ended> {
     let (lives, dies) = (Backend::start(), Backend::start());
-    let proxy = Proxy::start(&configuration(&[&lives, &dies]));
+    let proxy = Proxy::start(&configuration(&[&lives, &dies])).await;
     let mut crowd = Crowd::new();
     crowd.join(sessions, &proxy.plain, "/", kind).await;
     dies.kill();
-    tokio::task::block_in_place(|| {
-        let left = || proxy.metric("tidegate_sessions_live") as usize == sessions / 2;
-        proxy.wait("the end of half of the sessions", left);
-    });
+    let left = || proxy.metric("tidegate_sessions_live") as usize == sessions / 2;
+    proxy.wait("the end of half of the sessions", left).await;
 
     let mut new = Crowd::new();
     new.join(scaled(10, 100), &proxy.plain, "/", kind).await;
@@ -36,14 +34,14 @@ async fn killed(kind: Kind, sessions: usize) -> Vec<Ended> {
     touched
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn small_messages_end_with_1012_when_their_backend_is_killed() {
     let kind = Kind { size_max: 64, pause: Duration::from_millis(scaled(5, 20) as u64) };
     let ends = killed(kind, scaled(40, 1_000)).await;
     assert!(ends.iter().all(|end| *end == Ended::Close(1012)), "{}", census(&ends));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn no_close_is_written_into_a_large_frame_that_was_cut() {
     let kind = Kind { size_max: 1 << 20, pause: Duration::ZERO };
     let ends = killed(kind, scaled(10, 64)).await;

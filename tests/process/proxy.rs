@@ -29,9 +29,10 @@ fn free() -> SocketAddr {
 
 impl Proxy {
     /// Starts it with `text` below its listeners; waits until it is ready.
-    pub fn start(text: &str) -> Proxy {
+    pub async fn start(text: &str) -> Proxy {
         let proxy = Proxy::start_unready(text);
-        proxy.wait("readiness", || proxy.get("/readyz").is_some_and(|(status, _)| status == 200));
+        let ready = || proxy.get("/readyz").is_some_and(|(status, _)| status == 200);
+        proxy.wait("readiness", ready).await;
         proxy
     }
 
@@ -105,9 +106,9 @@ log.format = "json"
     }
 
     /// SIGHUP, then waits until `generation` is in force.
-    pub fn reload_to(&self, generation: u64) {
+    pub async fn reload_to(&self, generation: u64) {
         self.signal(libc::SIGHUP);
-        self.wait("a new generation", || self.generation() >= generation);
+        self.wait("a new generation", || self.generation() >= generation).await;
         assert_eq!(self.generation(), generation, "{}", self.log());
     }
 
@@ -169,24 +170,24 @@ log.format = "json"
     }
 
     /// Waits until `fact` holds.
-    pub fn wait(&self, what: &str, fact: impl Fn() -> bool) {
+    pub async fn wait(&self, what: &str, fact: impl Fn() -> bool) {
         let steps = PATIENCE.as_millis() / 5;
         for _ in 0..steps {
             if fact() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("waited in vain for {what}; its log:\n{}", self.log());
     }
 
     /// Waits for its end.
-    pub fn exit(mut self) -> ExitStatus {
+    pub async fn exit(mut self) -> ExitStatus {
         for _ in 0..PATIENCE.as_millis() / 5 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("it does not end; its log:\n{}", self.log());
     }

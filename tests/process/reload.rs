@@ -37,10 +37,10 @@ relay = {{ idle_timeout = "{idle}s" }}
     text
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn reloads_of_other_things_are_not_felt_by_a_session() {
     let (one, two) = (Backend::start(), Backend::start());
-    let proxy = Proxy::start(&configuration(&one, Some(&two), 0));
+    let proxy = Proxy::start(&configuration(&one, Some(&two), 0)).await;
     let kind = Kind { size_max: 256 * 1024, pause: Duration::from_millis(scaled(40, 900) as u64) };
     let sessions = scaled(60, 1_000);
     let (mut ones, mut twos) = (Crowd::new(), Crowd::new());
@@ -55,7 +55,7 @@ async fn reloads_of_other_things_are_not_felt_by_a_session() {
             proxy.new_certificate();
         }
         proxy.configure(&configuration(&one, Some(&two), step));
-        tokio::task::block_in_place(|| proxy.reload_to(first + step as u64));
+        proxy.reload_to(first + step as u64).await;
         let mut new = Crowd::new();
         new.join(1, &proxy.plain, "/one", kind).await;
         let ends = new.finish().await;

@@ -10,7 +10,7 @@ use crate::traffic::{self, Crowd, Ended, Kind, census};
 /// The cap in the configuration.
 const IN_FLIGHT_MAX: usize = 32;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_rush_of_clients_never_exceeds_the_cap_of_handshakes() {
     let backend = Backend::start_on("127.0.0.1:0", Duration::from_millis(2));
     let proxy = Proxy::start(&format!(
@@ -27,7 +27,8 @@ path = "/"
 pool = "one"
 "#,
         backend.address
-    ));
+    ))
+    .await;
     let kind = Kind { size_max: 4 * 1024, pause: Duration::from_millis(30) };
     let mut established = Crowd::new();
     established.join(scaled(20, 200), &proxy.plain, "/", kind).await;

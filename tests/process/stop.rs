@@ -50,7 +50,8 @@ async fn sender(to: String, session: u64, open: Arc<AtomicUsize>) -> (u16, Insta
             biased;
             message = read.next() => match message {
                 Some(Ok(Message::Close(frame))) => {
-                    let end = (frame.map_or(1005, |frame| frame.code.into()), Instant::now(), number);
+                    let code = frame.map_or(1005, |frame| frame.code.into());
+                    let end = (code, Instant::now(), number);
                     // Polled on, tungstenite answers the Close.
                     drop(send.flush().await);
                     while let Some(Ok(_)) = read.next().await {}
@@ -70,7 +71,7 @@ async fn sender(to: String, session: u64, open: Arc<AtomicUsize>) -> (u16, Insta
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_stop_closes_everyone_with_1012_and_loses_no_message() {
     let received = Received::default();
     let backend = sink(Arc::clone(&received)).await;
@@ -87,7 +88,8 @@ path = "/"
 pool = "one"
 "#,
         scaled(1, 5)
-    ));
+    ))
+    .await;
     let sessions = scaled(60, 1_000);
     let open = Arc::new(AtomicUsize::new(0));
     let mut senders = tokio::task::JoinSet::new();
@@ -95,12 +97,10 @@ pool = "one"
         let (to, open) = (proxy.plain.clone(), Arc::clone(&open));
         senders.spawn(async move { (session, sender(to, session, open).await) });
     }
-    tokio::task::block_in_place(|| {
-        proxy.wait("all sessions", || open.load(Ordering::Relaxed) == sessions);
-        proxy.signal(libc::SIGTERM);
-        let unready = || proxy.get("/readyz").is_none_or(|(status, _)| status == 503);
-        proxy.wait("an unready answer", unready);
-    });
+    proxy.wait("all sessions", || open.load(Ordering::Relaxed) == sessions).await;
+    proxy.signal(libc::SIGTERM);
+    let unready = || proxy.get("/readyz").is_none_or(|(status, _)| status == 503);
+    proxy.wait("an unready answer", unready).await;
     let mut moments = Vec::new();
     while let Some(done) = senders.join_next().await {
         let (session, (code, moment, sent)) = done.unwrap();
@@ -108,10 +108,10 @@ pool = "one"
         // What is on its way when the client leaves still has to be read by the backend.
         let got = || received.lock().unwrap().get(&session).copied().unwrap_or(0);
         let what = format!("message {sent} of session {session} at the backend");
-        tokio::task::block_in_place(|| proxy.wait(&what, || got() == sent));
+        proxy.wait(&what, || got() == sent).await;
         moments.push(moment);
     }
-    let status = tokio::task::block_in_place(|| proxy.exit());
+    let status = proxy.exit().await;
     assert_eq!(status.code(), Some(0));
     moments.sort();
     let (first, last) = (moments[0], moments[moments.len() - 1]);

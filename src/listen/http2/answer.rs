@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -13,6 +14,7 @@ use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body as _, Frame};
 use httpdate::HttpDate;
+use tokio::time::timeout;
 
 use crate::base::body::{Body, BoxError};
 use crate::base::{clock, flow};
@@ -26,7 +28,8 @@ const CONNECTION_SPECIFIC: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Sends an answer; to a HEAD request, its head only.
+/// Sends an answer; to a HEAD request, its head only. A client that leaves it untaken for as long
+/// as `patience` loses this stream, and no other.
 ///
 /// # Errors
 /// The stream was reset, or its connection is gone.
@@ -34,6 +37,7 @@ pub(super) async fn send(
     respond: &mut SendResponse<Bytes>,
     answer: Response<Body>,
     is_head: bool,
+    patience: Duration,
 ) -> io::Result<()> {
     let (mut head, mut body) = answer.into_parts();
     let is_bodiless =
@@ -54,7 +58,7 @@ pub(super) async fn send(
         match frame.into_data() {
             Ok(data) => {
                 let ends = body.is_end_stream();
-                send_data(&mut stream, data, ends).await?;
+                send_data(&mut stream, data, ends, patience).await?;
                 if ends {
                     return Ok(());
                 }
@@ -114,9 +118,19 @@ async fn next(
     .await
 }
 
-async fn send_data(stream: &mut SendStream<Bytes>, mut data: Bytes, ends: bool) -> io::Result<()> {
+async fn send_data(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    ends: bool,
+    patience: Duration,
+) -> io::Result<()> {
     while !data.is_empty() {
-        let room = poll_fn(|cx| flow::poll_room(stream, cx, data.len())).await?;
+        let room = poll_fn(|cx| flow::poll_room(stream, cx, data.len()));
+        let Ok(room) = timeout(patience, room).await else {
+            stream.send_reset(Reason::CANCEL);
+            return Err(io::ErrorKind::TimedOut.into());
+        };
+        let room = room?;
         let piece = data.split_to(room);
         let last = ends && data.is_empty();
         stream.send_data(piece, last).map_err(io::Error::other)?;
@@ -127,5 +141,47 @@ async fn send_data(stream: &mut SendStream<Bytes>, mut data: Bytes, ends: bool) 
     match ends {
         true => stream.send_data(Bytes::new(), true).map_err(io::Error::other),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::body;
+
+    #[tokio::test]
+    async fn a_client_that_gives_no_room_loses_its_stream() {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let server = async {
+            let mut http = h2::server::handshake(near).await.unwrap();
+            let (_, mut respond) = http.accept().await.unwrap().unwrap();
+            let answer = Response::new(body::full("more than nothing"));
+            let patience = Duration::from_millis(50);
+            let sent = async { send(&mut respond, answer, false, patience).await.unwrap_err() };
+            let error = tokio::select! {
+                error = sent => error,
+                _ = http.accept() => panic!("the connection ended first"),
+            };
+            drop(respond);
+            while http.accept().await.is_some() {}
+            error
+        };
+        let client = async {
+            let mut builder = h2::client::Builder::new();
+            let (mut asker, http) =
+                builder.initial_window_size(0).handshake::<_, Bytes>(far).await.unwrap();
+            let asked = async {
+                let request = http::Request::get("http://a/").body(()).unwrap();
+                let (answer, _) = asker.send_request(request, true).unwrap();
+                answer.await.unwrap().into_body().data().await.unwrap().unwrap_err()
+            };
+            tokio::select! {
+                error = asked => error,
+                _ = http => panic!("the connection ended first"),
+            }
+        };
+        let (server, client) = tokio::join!(server, client);
+        assert_eq!(server.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(client.reason(), Some(Reason::CANCEL));
     }
 }

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -13,6 +14,7 @@ use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
 
 use super::super::House;
+use super::super::pace::TAKE_TIMEOUT;
 use super::head::{self, Fault};
 use super::resets::Resets;
 use super::{answer, body};
@@ -31,6 +33,11 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(house: Arc<dyn House>, conn: Rc<Conn>, resets_max: u32) -> Desk {
         Desk { house, conn, resets: Resets::new(resets_max) }
+    }
+
+    /// How long a client may leave a piece of an answer untaken.
+    fn patience(&self) -> Duration {
+        self.conn.listener.limits.keep_alive_timeout.max(TAKE_TIMEOUT)
     }
 }
 
@@ -80,7 +87,7 @@ pub(super) async fn serve(
                 drop(promise.send(Stream::new(sending, received)));
             })
         }
-        _ => answer::send(&mut respond, answer, is_head).await,
+        _ => answer::send(&mut respond, answer, is_head, desk.patience()).await,
     };
 }
 

@@ -11,6 +11,7 @@ mod handshakes;
 mod hostile;
 mod http;
 mod http2;
+mod living;
 mod messages;
 mod proxy;
 mod reloading;

@@ -173,6 +173,7 @@ async fn a_slow_reader_holds_its_own_backend_back_and_nobody_else() {
         }
         assert!(session.next().await.is_err());
     }
+    drop((quick, slow));
     proxy.stop().await;
 }
 

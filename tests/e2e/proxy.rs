@@ -69,6 +69,11 @@ impl Proxy {
         self.supervisor.metrics().sessions()
     }
 
+    /// Everything counted, as Prometheus reads it.
+    pub fn scrape(&self) -> String {
+        self.supervisor.scrape()
+    }
+
     /// Reloads with another site.
     ///
     /// # Errors

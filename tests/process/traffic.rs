@@ -35,6 +35,8 @@ pub struct Shared {
     pub echoed: AtomicU64,
     /// Sessions whose first message came back.
     pub open: AtomicUsize,
+    /// Sessions that ended before we asked.
+    pub failed: AtomicUsize,
     /// Set to let every session finish.
     pub stop: AtomicBool,
 }
@@ -71,10 +73,12 @@ impl Crowd {
             self.started += 1;
             let seed = self.started;
             self.sessions.spawn(async move {
-                match open(&to, &path).await {
+                let end = match open(&to, &path).await {
                     Ok(socket) => talk(socket, seed, kind, &shared).await,
                     Err(error) => Ended::Wrong(format!("handshake: {error}")),
-                }
+                };
+                shared.failed.fetch_add(usize::from(end != Ended::Asked), Ordering::Relaxed);
+                end
             });
             // Gently: a connect storm is another test.
             if self.started.is_multiple_of(50) {
@@ -85,8 +89,11 @@ impl Crowd {
     }
 
     async fn opened(&self, before: usize, count: usize) {
-        let all = || self.shared.open.load(Ordering::Relaxed) >= before + count;
-        while !all() && self.sessions.len() >= before + count {
+        while self.shared.open.load(Ordering::Relaxed) < before + count {
+            // One that did not get in is found when the crowd's ends are asked for.
+            if self.shared.failed.load(Ordering::Relaxed) > 0 {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

@@ -153,7 +153,7 @@ impl Default for Retry {
         Retry {
             attempts_max: Written::unless(Number(3)),
             budget: Written::unless(Percent(20)),
-            budget_min: Written::unless(Rate(10)),
+            budget_min: Written::unless(Rate(100)),
         }
     }
 }

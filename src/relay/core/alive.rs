@@ -129,7 +129,13 @@ impl Core {
                 return self.end_round(side);
             }
         }
-        let silent_since = self.at(side).alive.silent_since;
+        let alive = &mut self.half(side).alive;
+        if alive.wants_ping && !sample.waiting && sample.unacknowledged == 0 {
+            // A frame to it is in progress, so it was asked nothing yet, and it has acknowledged
+            // all it was sent: of such a side nothing is known.
+            alive.silent_since = now;
+        }
+        let silent_since = alive.silent_since;
         let dead = silent_since.after(pong_timeout);
         if now >= dead && !unheard {
             return self.begin_end(End::Silent { side }, now);

@@ -123,6 +123,18 @@ fn a_kernel_that_takes_our_ping_does_not_excuse_an_application_that_hangs() {
 }
 
 #[test]
+fn a_side_that_could_not_be_asked_and_owes_nothing_is_not_blamed() {
+    for reading in [false, true] {
+        let mut core = core(pinged());
+        let whole = frame(&mut Rng::with_seed(1), Side::Upstream, 0x82, &[1; 1_000]);
+        // The upstream stops in the middle of a frame, so no ping can go to the client.
+        core.pass(Side::Upstream, &whole[..900], START);
+        let idle = |_| Sample { sent: 900, reading, ..Sample::default() };
+        assert_eq!(live(&mut core, Duration::from_secs(3_600), idle), None);
+    }
+}
+
+#[test]
 fn a_ping_waits_for_the_end_of_the_frame_in_progress() {
     let mut core = core(pinged());
     let mut rng = Rng::with_seed(1);

@@ -1,6 +1,7 @@
 //! A link that is cut says nothing: no FIN, no RST. In a network namespace of its own, `lo` goes
 //! down; the side that matters is on TCP, the other on a unix socket, which goes on.
 
+use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -46,16 +47,24 @@ fn a_streaming_upstream_whose_link_is_cut_is_let_go() {
     in_a_namespace("upstream streaming");
 }
 
-fn link(state: &str) {
-    let done = Command::new("ip").args(["link", "set", "lo", state]).status().unwrap();
-    assert!(done.success(), "`ip link set lo {state}`");
+/// Takes this namespace's `lo` up or down (netdevice(7)), which `ip` is not everywhere there for.
+fn link(up: bool) {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    // SAFETY: an ifreq is plain data, and zeros are an empty one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    request.ifr_ifru.ifru_flags = if up { libc::IFF_UP as libc::c_short } else { 0 };
+    // SAFETY: the descriptor is open, and the call reads one ifreq, which lives on.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) };
+    assert_eq!(done, 0, "`lo`: {}", std::io::Error::last_os_error());
 }
 
 /// Not a test of its own: what [`in_a_namespace`] runs.
 #[test]
 fn inside_the_namespace() {
     let Ok(case) = std::env::var(INSIDE) else { return };
-    link("up");
+    link(true);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(inside(&case));
 }
@@ -103,7 +112,7 @@ pool = "one"
         // Echoes shall be on their way in both directions when the link goes.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    link("down");
+    link(false);
     let cut = Instant::now();
     let word = if side == "client" { "client_silent" } else { "upstream_silent" };
     proxy.wait(word, || proxy.log().contains(word)).await;

@@ -100,6 +100,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         rules: Arc::clone(rules),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
+        hold: None,
     })
 }
 

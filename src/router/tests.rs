@@ -91,6 +91,7 @@ fn made(
         rules: Arc::new(rules),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
+        hold: None,
     }
 }
 

@@ -84,6 +84,7 @@ fn lower(
         rules: Arc::new(relay::rules(own, all)?),
         request_headers: request_headers?,
         response_headers: response_headers?,
+        hold: None,
     };
     let for_host = |host: HostPattern| Route {
         identity: match &name {

@@ -3,11 +3,13 @@
 //! Plans compare by value: two files that mean the same give equal plans, and parts that are equal
 //! are provably unchanged over a reload.
 
+mod hold;
 mod listener;
 mod pool;
 mod process;
 mod route;
 
+pub use hold::Hold;
 pub use listener::{
     Address, Certificate, Http2, Listener, ListenerIdentity, ListenerLimits, Networks,
     ProxyProtocol, ServerTls, TlsVersion,

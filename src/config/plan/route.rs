@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::Hold;
 use crate::end::CloseCodes;
 
 /// Which hosts a route takes; names are lower case, without a port or a final dot.
@@ -164,6 +165,8 @@ pub struct Route {
     pub request_headers: FieldChanges,
     /// Fields of the answer set or removed before it goes to the client.
     pub response_headers: FieldChanges,
+    /// How its sessions are held while their upstream is away; not at all when `None`.
+    pub hold: Option<Arc<Hold>>,
 }
 
 /// Fields set and removed.

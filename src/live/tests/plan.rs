@@ -91,6 +91,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         rules: Arc::new(rules()),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
+        hold: None,
     }
 }
 

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::loan::Loan;
 use crate::base::body::{Body, BoxError};
 use crate::base::clock;
-use crate::pool::{Ask, Kind, Lease, Pool};
+use crate::pool::{Ask, Key, Kind, Lease, Pool};
 
 /// What came of a request, and who was asked last.
 pub struct Forwarded {
@@ -27,15 +27,16 @@ pub struct Forwarded {
     pub answer: Result<Response<Body>, Failure>,
 }
 
-/// Sends a request whose head is already the one that goes upstream, target included.
+/// Sends a request whose head is already the one that goes upstream, target included; by `key` it
+/// finds the backend that its like go to.
 ///
 /// Another backend is tried while nothing was sent: a failed dial always, a connection that breaks
 /// before the answer only for a method that may be repeated (RFC 9110 §9.2.2); a body only while
 /// nobody has begun to read it; all within the pool's retry budget.
-pub async fn forward(pool: &Arc<Pool>, head: Parts, body: Body) -> Forwarded {
+pub async fn forward(pool: &Arc<Pool>, head: Parts, body: Body, key: Option<Key>) -> Forwarded {
     let client = clients::client(pool);
     let loan = Loan::new(body, clock::now());
-    let mut attempts = Attempts { pool, client, loan, head, tried: Vec::new(), asked: None };
+    let mut attempts = Attempts { pool, client, loan, head, key, tried: Vec::new(), asked: None };
     let answer = attempts.run().await;
     Forwarded { backend: attempts.asked, answer }
 }
@@ -45,6 +46,7 @@ struct Attempts<'a> {
     client: Client,
     loan: Loan,
     head: Parts,
+    key: Option<Key>,
     /// Those that could not be reached.
     tried: Vec<Arc<str>>,
     /// The one asked last.
@@ -83,7 +85,8 @@ impl Attempts<'_> {
     }
 
     fn lease(&self) -> Result<Lease, Failure> {
-        let ask = Ask { now: clock::now(), kind: Kind::Request, tried: &self.tried };
+        let (now, tried) = (clock::now(), &self.tried);
+        let ask = Ask { now, kind: Kind::Request, tried, key: self.key };
         self.pool.lease(&ask).map_err(|none| Failure::NoBackend { retry_after: none.retry_after })
     }
 

@@ -19,7 +19,7 @@ use super::request::WsRequest;
 use super::verify::Agreed;
 use crate::base::body::{Body, BoxError};
 use crate::base::clock;
-use crate::pool::{Ask, Backend, HandshakePermit, Kind, Lease, Pool};
+use crate::pool::{Ask, Backend, HandshakePermit, Key, Kind, Lease, Pool};
 use crate::tls::Transport;
 
 /// Fields in a backend's answer.
@@ -75,8 +75,12 @@ pub struct Upstream {
 
 impl<'a> Candidate<'a> {
     /// Picks a backend that was not tried.
-    pub(super) fn pick(pool: &'a Arc<Pool>, tried: &[Arc<str>]) -> Result<Candidate<'a>, Failure> {
-        match pool.lease(&Ask { now: clock::now(), kind: Kind::Session, tried }) {
+    pub(super) fn pick(
+        pool: &'a Arc<Pool>,
+        tried: &[Arc<str>],
+        key: Option<Key>,
+    ) -> Result<Candidate<'a>, Failure> {
+        match pool.lease(&Ask { now: clock::now(), kind: Kind::Session, tried, key }) {
             Ok(lease) => Ok(Candidate { pool, lease }),
             Err(none) => Err(Failure::NoBackend { retry_after: none.retry_after }),
         }

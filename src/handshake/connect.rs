@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::request::WsRequest;
 use crate::base::body::Body;
 use crate::base::clock;
-use crate::pool::Pool;
+use crate::pool::{Key, Pool};
 
 /// What came of a handshake, and who was asked last.
 pub struct Connected {
@@ -28,16 +28,22 @@ pub enum Answered {
     Http(Response<Body>),
 }
 
-/// Connects a handshake whose fields are already those that go upstream, but for its own.
+/// Connects a handshake whose fields are already those that go upstream, but for its own; by `key`
+/// it finds the backend that its like go to.
 ///
 /// A backend that cannot be reached, closes before it answers, or answers 502, 503 or 504 is passed
 /// over for another, within the pool's retry budget: the client has been promised nothing. The last
 /// such answer is what the client gets.
-pub async fn connect(pool: &Arc<Pool>, asked: &WsRequest, head: &Parts) -> Connected {
+pub async fn connect(
+    pool: &Arc<Pool>,
+    asked: &WsRequest,
+    head: &Parts,
+    key: Option<Key>,
+) -> Connected {
     let mut tried: Vec<Arc<str>> = Vec::new();
     let mut last = None;
     loop {
-        let candidate = match Candidate::pick(pool, &tried) {
+        let candidate = match Candidate::pick(pool, &tried, key) {
             Ok(candidate) => candidate,
             Err(none) => {
                 let answer = last.unwrap_or(Err(none));

@@ -113,6 +113,11 @@ impl Backend {
         self.vitals.requests.load(Relaxed)
     }
 
+    /// Leases of this kind that are out.
+    pub(super) fn count(&self, kind: Kind) -> usize {
+        self.vitals.count(kind).load(Relaxed)
+    }
+
     /// Whether it is given work; the pool may do so all the same, lest more than half be out.
     pub fn standing(&self, now: Moment) -> Standing {
         lock(&self.vitals.health).standing(now)

@@ -19,12 +19,16 @@ mod budget;
 mod dial;
 mod error;
 mod health;
+mod key;
+mod rendezvous;
 mod turn;
 
 pub use backend::{Backend, Busy, HANDSHAKES_WAITING_MAX, HandshakePermit, Kind, Lease};
 pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{DialError, Fault, Stage};
 pub use health::Standing;
+pub use key::Key;
+pub use rendezvous::HASH_BOUND_FROM;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +40,7 @@ use crate::observe::metrics::{BackendFacts, Metrics, PoolCells};
 use crate::tls::{TlsError, Transport};
 use budget::Budget;
 use dial::Dialler;
-use turn::{Candidate, Turn};
+use turn::{Candidate, Turn, random_two};
 
 /// The least and the most that a client is asked to wait when no backend is left.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
@@ -46,6 +50,8 @@ const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(
 pub struct Pool {
     plan: Arc<plan::Pool>,
     backends: Box<[Arc<Backend>]>,
+    /// The hashes of the backends' addresses.
+    seeds: Box<[u64]>,
     turn: Mutex<Turn>,
     /// Shared with the pool before a reload.
     budget: Arc<Mutex<Budget>>,
@@ -62,6 +68,8 @@ pub struct Ask<'a> {
     pub kind: Kind,
     /// Addresses of the backends that were tried for this request and failed.
     pub tried: &'a [Arc<str>],
+    /// By what it finds the backend it had before, where the pool goes by that.
+    pub key: Option<Key>,
 }
 
 /// Every backend that is in was tried.
@@ -115,7 +123,10 @@ impl Pool {
         let budget = old.map(|old| Arc::clone(&old.budget)).unwrap_or_default();
         let start = fastrand::usize(..backends.len().max(1));
         let turn = Mutex::new(Turn::new(backends.len(), start));
-        Ok(Arc::new(Pool { plan: Arc::clone(plan), backends, turn, budget, dialler, cells }))
+        let seeds =
+            backends.iter().map(|backend| key::hash(backend.address().as_bytes())).collect();
+        let plan = Arc::clone(plan);
+        Ok(Arc::new(Pool { plan, backends, seeds, turn, budget, dialler, cells }))
     }
 
     /// The plan it was built from.
@@ -126,6 +137,13 @@ impl Pool {
     /// Its members, in file order.
     pub fn backends(&self) -> &[Arc<Backend>] {
         &self.backends
+    }
+
+    /// The key of a request with these bytes where the plan's [`Balance::Hash`] looks for them.
+    /// `None` when it has none: then it is put where there are the fewest sessions.
+    pub fn key(&self, hashed: Option<&[u8]>) -> Option<Key> {
+        let hash = hashed.filter(|bytes| !bytes.is_empty()).map(key::hash);
+        hash.map(|hash| Key { hash: Some(hash) })
     }
 
     /// Chooses a backend and counts on it.
@@ -142,11 +160,24 @@ impl Pool {
         let candidate = |index: usize| {
             let backend = &self.backends[index];
             let may = admitted[index] && !ask.tried.contains(backend.address());
-            may.then(|| Candidate { sessions: backend.sessions(), weight: backend.weight() })
+            let weight = backend.weight().into();
+            may.then(|| Candidate { load: backend.sessions(), weight })
         };
-        let chosen = match (self.plan.balance, ask.kind) {
-            (Balance::LeastSessions, Kind::Session) => turn.fewest(candidate),
-            _ => turn.next(candidate),
+        let hash = ask.key.and_then(|key| key.hash);
+        let chosen = match (&self.plan.balance, hash, ask.kind) {
+            (Balance::Hash { excess_percent, .. }, Some(hash), _) => {
+                // Requests are put by sessions too, so that both of a client meet.
+                rendezvous::choose(hash, &self.seeds, *excess_percent, candidate)
+            }
+            (Balance::RandomTwo, _, kind) => {
+                let laden = |index: usize| {
+                    let load = self.backends[index].count(kind);
+                    candidate(index).map(|one| Candidate { load, ..one })
+                };
+                random_two(self.backends.len(), laden, |below| fastrand::u64(..below))
+            }
+            (Balance::RoundRobin, ..) | (_, _, Kind::Request) => turn.next(candidate),
+            (_, _, Kind::Session) => turn.fewest(candidate),
         };
         let chosen = chosen.ok_or_else(|| no_backend(&standings, ask.now))?;
         let backend = &self.backends[chosen];

@@ -3,10 +3,10 @@
 /// One member that may be chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Candidate {
-    /// Its live sessions.
-    pub sessions: usize,
-    /// Its share, at least 1.
-    pub weight: u32,
+    /// What it has: sessions, or requests.
+    pub load: usize,
+    /// Its share, more than none; by what all members' shares are measured does not matter.
+    pub weight: u64,
 }
 
 /// The turns of a pool's members; it remembers whose was last.
@@ -32,8 +32,9 @@ impl Turn {
         let mut richest: Option<usize> = None;
         for index in self.order() {
             let Some(Candidate { weight, .. }) = candidate(index) else { continue };
-            earned += i64::from(weight);
-            self.credits[index] += i64::from(weight);
+            let weight = i64::try_from(weight).unwrap_or(i64::MAX);
+            earned += weight;
+            self.credits[index] += weight;
             if richest.is_none_or(|rich| self.credits[index] > self.credits[rich]) {
                 richest = Some(index);
             }
@@ -43,7 +44,7 @@ impl Turn {
         Some(chosen)
     }
 
-    /// The candidate with the fewest sessions for its weight; equals in turn.
+    /// The candidate with the least load for its weight; equals in turn.
     pub fn fewest(&mut self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
         let mut best: Option<(usize, Candidate)> = None;
         for index in self.order() {
@@ -62,13 +63,33 @@ impl Turn {
     }
 }
 
-/// Compares where the next session is owed: by `(sessions + ½) / weight`. So Sainte-Laguë shares
+/// The one with less load of two that are drawn by weight (the power of two choices, Mitzenmacher
+/// 2001). `draw` gives a random number below its argument.
+pub fn random_two(
+    members: usize,
+    candidate: impl Fn(usize) -> Option<Candidate>,
+    mut draw: impl FnMut(u64) -> u64,
+) -> Option<usize> {
+    let mut one = |except: Option<usize>| {
+        let drawn = |index| candidate(index).filter(|_| Some(index) != except);
+        let each = || (0..members).filter_map(|index| Some((index, drawn(index)?)));
+        let weights: u64 = each().map(|(_, one)| one.weight).sum();
+        let mut at = if weights > 0 { draw(weights) } else { return None };
+        each().find(|(_, one)| at.checked_sub(one.weight).map(|left| at = left).is_none())
+    };
+    let (first, one_load) = one(None)?;
+    match one(Some(first)) {
+        Some((second, other_load)) if has_fewer(other_load, one_load) => Some(second),
+        _ => Some(first),
+    }
+}
+
+/// Compares where the next session is owed: by `(load + ½) / weight`. So Sainte-Laguë shares
 /// out seats: members of equal weight stay within one session of each other, and neither the heavy
 /// nor the light are favoured.
 fn has_fewer(one: Candidate, other: Candidate) -> bool {
-    let owed = |of: Candidate, against: Candidate| {
-        (2 * of.sessions as u128 + 1) * u128::from(against.weight)
-    };
+    let owed =
+        |of: Candidate, against: Candidate| (2 * of.load as u128 + 1) * u128::from(against.weight);
     owed(one, other) < owed(other, one)
 }
 
@@ -79,7 +100,7 @@ mod tests {
 
     fn picks(weights: &[u32], start: usize, times: usize) -> Vec<usize> {
         let mut turn = Turn::new(weights.len(), start);
-        let candidate = |index: usize| Some(Candidate { sessions: 0, weight: weights[index] });
+        let candidate = |index: usize| Some(Candidate { load: 0, weight: weights[index].into() });
         (0..times).map(|_| turn.next(candidate).unwrap()).collect()
     }
 
@@ -92,7 +113,7 @@ mod tests {
     #[test]
     fn equals_with_no_sessions_are_chosen_in_turn() {
         let mut turn = Turn::new(3, 2);
-        let idle = |_| Some(Candidate { sessions: 0, weight: 1 });
+        let idle = |_| Some(Candidate { load: 0, weight: 1 });
         let chosen: Vec<_> = (0..4).map(|_| turn.fewest(idle).unwrap()).collect();
         assert_eq!(chosen, [2, 0, 1, 2]);
     }
@@ -103,7 +124,44 @@ mod tests {
         assert_eq!(Turn::new(2, 0).fewest(|_| None), None);
     }
 
+    #[test]
+    fn of_two_the_less_laden_for_its_weight_is_chosen() {
+        let loads = [(10, 1), (9, 1), (0, 0), (100, 20)];
+        let one = |at: usize| {
+            let (load, weight) = loads[at];
+            (weight > 0).then_some(Candidate { load, weight })
+        };
+        // Drawn by weight: the first of 22 shares, the second, and the twenty after those.
+        let two = |first: u64, second: u64| {
+            let mut draws = [first, second].into_iter();
+            random_two(4, one, |_| draws.next().unwrap())
+        };
+        assert_eq!(two(0, 0), Some(1));
+        assert_eq!(two(1, 0), Some(1));
+        assert_eq!(two(21, 1), Some(3));
+        assert_eq!(random_two(4, |at| one(at).filter(|_| at == 3), |_| 0), Some(3));
+        assert_eq!(random_two(4, |_| None, |_| 0), None);
+    }
+
     proptest! {
+        #[test]
+        fn random_two_keeps_weighted_members_near_their_shares(
+            weights in prop::collection::vec(1..10_u64, 2..9), seed in any::<u64>(),
+        ) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut loads = vec![0_usize; weights.len()];
+            for _ in 0..2000 {
+                let one = |at: usize| Some(Candidate { load: loads[at], weight: weights[at] });
+                let chosen = random_two(weights.len(), one, |below| random.u64(..below)).unwrap();
+                loads[chosen] += 1;
+            }
+            let total: u64 = weights.iter().sum();
+            for (had, weight) in loads.iter().zip(&weights) {
+                let share = 2000.0 * *weight as f64 / total as f64;
+                prop_assert!((*had as f64 - share).abs() < 20.0, "{loads:?} of {weights:?}");
+            }
+        }
+
         #[test]
         fn one_round_of_the_turn_keeps_the_weights_exactly(
             weights in prop::collection::vec(1..20_u32, 1..12), start in 0..12_usize,
@@ -126,7 +184,7 @@ mod tests {
             let mut turn = Turn::new(members, start);
             let mut sessions = vec![0_usize; members];
             let open = |turn: &mut Turn, sessions: &mut Vec<usize>| {
-                let one = |index: usize| Some(Candidate { sessions: sessions[index], weight: 1 });
+                let one = |index: usize| Some(Candidate { load: sessions[index], weight: 1 });
                 let chosen = turn.fewest(one).unwrap();
                 sessions[chosen] += 1;
             };
@@ -149,7 +207,7 @@ mod tests {
             let mut sessions = vec![0_usize; weights.len()];
             for _ in 0..opened {
                 let one = |at: usize| {
-                    Some(Candidate { sessions: sessions[at], weight: weights[at] })
+                    Some(Candidate { load: sessions[at], weight: weights[at].into() })
                 };
                 let chosen = turn.fewest(one).unwrap();
                 sessions[chosen] += 1;

@@ -4,6 +4,7 @@
 //! after it. **Never here:** bytes parsed, sockets accepted.
 
 mod admit;
+mod affinity;
 mod conn;
 mod fields;
 mod plain;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Response};
 
 use super::admit::Routed;
+use super::affinity;
 use super::fields;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
@@ -22,10 +23,11 @@ pub(super) async fn forward(
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
+    let key = affinity::key(&routed, pool);
     routed.turn_onward(strip_prefix, host)?;
     // What HTTP/1.1 keeps there for its own next step is not for another connection.
     routed.head.extensions.clear();
-    let Forwarded { backend, answer } = action::forward(pool, routed.head, body).await;
+    let Forwarded { backend, answer } = action::forward(pool, routed.head, body, key).await;
     record.asked(&pool.plan().name, backend);
     let mut answer = answer?;
     fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::admit::Routed;
+use super::affinity;
 use super::conn::OnStream;
 use super::fields;
 use super::record::RequestRecord;
@@ -49,8 +50,9 @@ pub(super) async fn open(
     let asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
     // Taken out of the head, which goes to each backend that is tried.
     let client = Coming::take(&mut routed.head.extensions).ok_or(Refusal::NoWebSocket)?;
+    let key = affinity::key(&routed, pool);
     routed.turn_onward(strip_prefix, host)?;
-    let Connected { backend, answer } = handshake::connect(pool, &asked, &routed.head).await;
+    let Connected { backend, answer } = handshake::connect(pool, &asked, &routed.head, key).await;
     record.asked(&pool.plan().name, backend);
     match answer? {
         Answered::Http(mut answer) => {

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod actors;
+mod balancing;
 mod closing;
 mod commands;
 mod handshakes;

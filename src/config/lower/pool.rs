@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::report::{Diagnostic, Span};
+use crate::wire::list::is_token;
 
 use super::super::fault::Fault;
-use super::super::plan::{self, Backend, BackendAddress, Health, Pool, Retry};
+use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool, Retry};
 use super::super::raw::{self, Written};
+use super::condition::field_name;
 use super::{Lower, address, count, entries, number, opt, time, tls};
 
 /// All pools.
@@ -31,14 +33,12 @@ fn lower(
         named(cx, tls, backends, raw.tls.span());
     }
     let sources = cx.take_each("source_addresses", &raw.source_addresses, |ip| address::ip(ip));
+    let balance = balance(cx, raw, &owner);
     let health = raw.health.get().and_then(|raw| health(cx, raw));
     Some(Arc::new(Pool {
         name: name.as_str().into(),
         backends: backends?,
-        balance: match raw.balance.get()? {
-            raw::Balance::LeastSessions => plan::Balance::LeastSessions,
-            raw::Balance::RoundRobin => plan::Balance::RoundRobin,
-        },
+        balance: balance?,
         tls: opt(tls)?,
         connect_timeout: time(&raw.connect_timeout)?,
         handshake_timeout: time(&raw.handshake_timeout)?,
@@ -50,6 +50,57 @@ fn lower(
         keep_alive_timeout: time(&raw.keep_alive_timeout)?,
         keep_alive_max: count(&raw.keep_alive_max)?,
     }))
+}
+
+fn balance(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<plan::Balance> {
+    let by = cx.take("hash", &raw.hash, |text| hash_by(text));
+    let balance = match raw.balance.get()? {
+        raw::Balance::Hash => {
+            cx.need((&raw.hash, "hash"), owner, raw.balance.span(), "\"client\"");
+            let excess = raw.hash_excess_max.get()?.on().map(|percent| percent.0);
+            return Some(plan::Balance::Hash { by: by?, excess_percent: excess });
+        }
+        raw::Balance::LeastSessions => plan::Balance::LeastSessions,
+        raw::Balance::RoundRobin => plan::Balance::RoundRobin,
+        raw::Balance::RandomTwo => plan::Balance::RandomTwo,
+    };
+    for (key, span) in [("hash", raw.hash.span()), ("hash_excess_max", raw.hash_excess_max.span())]
+    {
+        if span.is_some() {
+            let fault = Fault::new("is for `balance = \"hash\"` only");
+            cx.fault(key, span, fault.hint("write that too, or remove this".to_owned()));
+        }
+    }
+    Some(balance)
+}
+
+/// What is hashed.
+fn hash_by(text: &str) -> Result<HashBy, Fault> {
+    let (kind, name) = text.split_once(':').map_or((text, None), |(kind, name)| (kind, Some(name)));
+    match (kind, name) {
+        ("client", None) => Ok(HashBy::Client),
+        ("path", None) => Ok(HashBy::Path),
+        ("header", Some(name)) => field_name(name).map(HashBy::Header),
+        ("cookie", Some(name)) => cookie_name(name).map(HashBy::Cookie),
+        ("query", Some(name)) if is_query_name(name) => Ok(HashBy::Query(name.into())),
+        _ => {
+            let known = "`client`, `header:NAME`, `cookie:NAME`, `query:NAME` or `path`";
+            Err(Fault::new(format!("must be {known}, not: `{text}`")))
+        }
+    }
+}
+
+/// Whether a parameter's name can be written in a query as it is.
+fn is_query_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '&', '#', ' '])
+}
+
+/// A cookie's name: a token (RFC 6265 §4.1.1).
+fn cookie_name(text: &str) -> Result<Arc<str>, Fault> {
+    if !is_token(text) {
+        return Err(Fault::new(format!("must be the name of a cookie, not: `{text}`")));
+    }
+    Ok(text.into())
 }
 
 fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Backend>> {

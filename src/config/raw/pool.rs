@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Many, Number, Percent, Rate, Short, Time, Written, seconds};
+use super::{Many, Number, Percent, Rate, Short, Switch, Time, Written, seconds};
 
 /// A group of backends.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -15,9 +15,25 @@ pub struct Pool {
     pub backends: Written<Vec<Written<Short<Backend>>>>,
     /// How a backend is chosen. `least_sessions`: the one with the fewest live WebSockets for
     /// its weight, because they stay where they were put; plain requests go in turn.
-    /// `round_robin`: in turn, by weight.
-    #[schemars(example = &"round_robin", extend("x-reload" = "next"))]
+    /// `random_two`: two are drawn by weight, and the one with fewer is taken; for many proxies
+    /// before the same backends, which would all choose the same one by its fewest.
+    /// `round_robin`: in turn, by weight; for sessions that are short and alike.
+    /// `hash`: by what `hash` names, the same backend for the same value; for backends that keep
+    /// something in memory for a room or a user.
+    #[schemars(example = &"random_two", extend("x-reload" = "next"))]
     pub balance: Written<Balance>,
+    /// What `balance = "hash"` goes by: `client` (the IPv4 address, or the first half of the IPv6
+    /// address), `header:NAME`, `cookie:NAME`, `query:NAME` (a parameter's value, as it is
+    /// written) or `path`. All proxies choose alike, and when a backend comes or goes no sessions
+    /// move but those it wins or leaves behind. A request without it goes where the fewest sessions
+    /// are.
+    #[schemars(example = &"query:room", extend("x-reload" = "next"))]
+    pub hash: Written<String>,
+    /// How far above its fair share of the pool's sessions `balance = "hash"` may take a backend,
+    /// once it has 16: further sessions go to their value's next choice. `false`: no bound, for
+    /// backends where all sessions of one value must meet, however many they are.
+    #[schemars(example = false, extend("x-reload" = "next"))]
+    pub hash_excess_max: Written<Switch<Percent>>,
     /// TLS towards the backends, always verified. `{}` is enough for a public certificate.
     #[schemars(extend("x-reload" = "next"))]
     pub tls: Written<UpstreamTls>,
@@ -57,6 +73,8 @@ impl Default for Pool {
         Pool {
             backends: Written::ABSENT,
             balance: Written::unless(Balance::LeastSessions),
+            hash: Written::ABSENT,
+            hash_excess_max: Written::unless(Switch::On(Percent(25))),
             tls: Written::ABSENT,
             connect_timeout: seconds(5),
             handshake_timeout: seconds(10),
@@ -97,6 +115,8 @@ impl Default for Backend {
 pub enum Balance {
     LeastSessions,
     RoundRobin,
+    RandomTwo,
+    Hash,
 }
 
 /// TLS towards backends.

@@ -1,0 +1,21 @@
+//! By what a request finds its backend again.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// What a pool knows a request's backend by: owned and small, so that a session can keep it for as
+/// long as it lives and ask with it again. Made by [`Pool::key`](super::Pool::key).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// Of what the pool hashes.
+    pub(super) hash: Option<u64>,
+}
+
+/// A hash that every proxy, and every version of this one, takes of the same bytes: the first
+/// eight bytes of their SHA-256. Proxies side by side must agree, and a client that knows the
+/// function should not easily find many keys that meet.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    let digest = digest(&SHA256, bytes);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_ref()[..8]);
+    u64::from_be_bytes(first)
+}

@@ -101,6 +101,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
         hold: None,
+        queue: None,
     })
 }
 

@@ -195,7 +195,11 @@ mod tests {
     use super::*;
 
     fn permits(max: usize, per_address: Option<usize>, workers: usize) -> Arc<Permits> {
-        let limits = Limits { connections_max: max, connections_per_address_max: per_address };
+        let limits = Limits {
+            connections_max: max,
+            connections_per_address_max: per_address,
+            hold_bytes_max: 0,
+        };
         Permits::new(&limits, workers)
     }
 

@@ -78,7 +78,8 @@ struct Stand {
 impl Stand {
     fn new(workers: usize, connections_max: usize, per_address: Option<usize>) -> Stand {
         let workers = Workers::start(workers).unwrap();
-        let limits = Limits { connections_max, connections_per_address_max: per_address };
+        let limits =
+            Limits { connections_max, connections_per_address_max: per_address, hold_bytes_max: 0 };
         let permits = Permits::new(&limits, workers.queues().len());
         let house = Echo::new();
         let queues = workers.queues().clone();

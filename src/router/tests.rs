@@ -92,6 +92,7 @@ fn made(
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
         hold: None,
+        queue: None,
     }
 }
 

@@ -68,6 +68,7 @@ fn only_with(cx: &mut Lower<'_>, raw: &raw::Route) {
         ("allowed_origins", raw.allowed_origins.span()),
         ("upstream_host", raw.upstream_host.span()),
         ("relay", raw.relay.span()),
+        ("hold", raw.hold.span()),
         ("request_headers", raw.request_headers.span()),
         ("strip_prefix", raw.strip_prefix.span().filter(|_| !raw.files.is_written())),
     ];

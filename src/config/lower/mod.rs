@@ -7,6 +7,7 @@ mod action;
 mod address;
 mod condition;
 mod fields;
+mod hold;
 mod listener;
 mod pool;
 mod process;

@@ -20,6 +20,7 @@ pub fn limits(raw: &raw::Limits) -> Option<Limits> {
     Some(Limits {
         connections_max: count(&raw.connections_max)?,
         connections_per_address_max: count(&raw.connections_per_address_max),
+        hold_bytes_max: raw.hold_bytes_max.get()?.0,
     })
 }
 

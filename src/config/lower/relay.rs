@@ -81,7 +81,7 @@ pub fn check(cx: &mut Lower<'_>, relay: &Relay) {
 }
 
 /// Codes an endpoint may put into a Close (RFC 6455 §7.4, and the registry it opened).
-fn may_be_sent(code: u32) -> Result<(), Fault> {
+pub fn may_be_sent(code: u32) -> Result<(), Fault> {
     match code {
         1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(()),
         _ => {

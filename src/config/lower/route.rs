@@ -9,7 +9,7 @@ use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
 use super::super::raw::{self, Relay, TakesWebSockets, Written};
-use super::{Lower, action, condition, entries, fields, relay};
+use super::{Lower, action, condition, entries, fields, hold, opt, relay};
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
 /// several hosts is several routes.
@@ -59,6 +59,7 @@ fn lower(
     relay::check(cx, own);
     let request_headers = fields::changes(cx, &raw.request_headers, fields::Of::Request);
     let response_headers = fields::changes(cx, &raw.response_headers, fields::Of::Response);
+    let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
     strippable(cx, raw, &path);
@@ -67,6 +68,7 @@ fn lower(
     if hosts.is_empty() {
         cx.fault("host", raw.host.span(), Fault::new("is an empty list: no host is taken"));
     }
+    let (hold, queue) = hold?.unzip();
     let route = Route {
         identity: Arc::from(""),
         listeners: listeners?,
@@ -84,7 +86,8 @@ fn lower(
         rules: Arc::new(relay::rules(own, all)?),
         request_headers: request_headers?,
         response_headers: response_headers?,
-        hold: None,
+        queue: queue.flatten(),
+        hold: hold.map(Arc::new),
     };
     let for_host = |host: HostPattern| Route {
         identity: match &name {

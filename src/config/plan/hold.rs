@@ -25,3 +25,12 @@ pub struct Hold {
     /// Time for those answers; then the client gets 1012.
     pub swallow_timeout: Duration,
 }
+
+/// How handshakes wait while no backend is up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Queue {
+    /// So many at most; more are answered at once.
+    pub handshakes_max: usize,
+    /// So long at most.
+    pub timeout: Duration,
+}

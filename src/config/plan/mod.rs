@@ -9,7 +9,7 @@ mod pool;
 mod process;
 mod route;
 
-pub use hold::Hold;
+pub use hold::{Hold, Queue};
 pub use listener::{
     Address, Certificate, Http2, Listener, ListenerIdentity, ListenerLimits, Networks,
     ProxyProtocol, ServerTls, TlsVersion,

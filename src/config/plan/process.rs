@@ -11,6 +11,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Client connections open at once from one IP address; unlimited when `None` (NAT).
     pub connections_per_address_max: Option<usize>,
+    /// Bytes that all sessions together keep while their upstreams are away.
+    pub hold_bytes_max: u64,
 }
 
 /// How a stop lets go of what is open.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::Hold;
+use super::{Hold, Queue};
 use crate::end::CloseCodes;
 
 /// Which hosts a route takes; names are lower case, without a port or a final dot.
@@ -167,6 +167,8 @@ pub struct Route {
     pub response_headers: FieldChanges,
     /// How its sessions are held while their upstream is away; not at all when `None`.
     pub hold: Option<Arc<Hold>>,
+    /// How its handshakes wait while no backend is up; not at all when `None`.
+    pub queue: Option<Queue>,
 }
 
 /// Fields set and removed.

@@ -5,6 +5,7 @@
 //! next connection, request or handshake (`next`); it drains sessions whose part was removed
 //! (`drains`); or it waits for a new process (`restart`).
 
+mod hold;
 mod listener;
 mod pool;
 mod process;
@@ -14,6 +15,7 @@ mod scalar;
 mod units;
 mod written;
 
+pub use hold::Hold;
 pub use listener::{
     Certificate, Http2, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion,
 };

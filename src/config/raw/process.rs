@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Number, Percent, Rate, Time, Wait, Written, seconds};
+use super::{Number, Percent, Rate, Size, Time, Wait, Written, seconds};
 
 /// Limits of the whole process.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -20,6 +20,10 @@ pub struct Limits {
     /// address there may be a whole company (NAT), or a load balancer.
     #[schemars(example = 200, extend("x-reload" = "next"))]
     pub connections_per_address_max: Written<Number<1>>,
+    /// Bytes that the sessions of all routes together may keep while their upstreams are away;
+    /// a session that finds no room ends with 1013.
+    #[schemars(example = &"1GiB", extend("x-reload" = "now"))]
+    pub hold_bytes_max: Written<Size>,
 }
 
 impl Default for Limits {
@@ -27,6 +31,7 @@ impl Default for Limits {
         Limits {
             connections_max: Written::unless(Number(1_000_000)),
             connections_per_address_max: Written::ABSENT,
+            hold_bytes_max: Written::unless(Size(256 << 20)),
         }
     }
 }

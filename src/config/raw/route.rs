@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldTest, Many, Named, Number, Relay, Short, TakesWebSockets, Written};
+use super::{FieldTest, Hold, Many, Named, Number, Relay, Short, TakesWebSockets, Written};
 
 /// A condition and what is done; exactly one of `pool`, `files`, `redirect` and `respond`.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -69,6 +69,10 @@ pub struct Route {
     /// What its sessions are held to, where it differs from `[relay]`. With `pool`.
     #[schemars(extend("x-reload" = "now"))]
     pub relay: Written<Relay>,
+    /// Its sessions are held while their upstream is away: their clients stay connected. Off unless
+    /// this table is there; `hold = {}` has every default. With `pool`.
+    #[schemars(example = serde_json::json!({ "timeout": "1m" }), extend("x-reload" = "next"))]
+    pub hold: Written<Hold>,
     /// Fields of the request set or removed before it goes upstream. With `pool`.
     #[schemars(extend("x-reload" = "next"))]
     pub request_headers: Written<FieldChanges>,
@@ -95,6 +99,7 @@ impl Default for Route {
             strip_prefix: Written::unless(false),
             upstream_host: Written::ABSENT,
             relay: Written::unless(Relay::default()),
+            hold: Written::ABSENT,
             request_headers: Written::ABSENT,
             response_headers: Written::ABSENT,
         }

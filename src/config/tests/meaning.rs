@@ -78,6 +78,26 @@ fn a_route_takes_what_it_does_not_say_from_relay() {
 }
 
 #[test]
+fn a_route_holds_and_queues_only_when_it_says_so() {
+    let loaded = taken(
+        "[[routes]]\npool = \"app\"\n\
+         [[routes]]\npath = \"/a\"\npool = \"app\"\nhold = {}\n\
+         [[routes]]\npath = \"/b\"\npool = \"app\"\n\
+         hold = { lost_codes = 4000, replay_first = 2, swallow_first = 1, queue_max = 0 }\n",
+    );
+    assert_eq!((&route(&loaded, 0).hold, route(&loaded, 0).queue), (&None, None));
+    let hold = route(&loaded, 1).hold.as_ref().unwrap();
+    assert_eq!((hold.timeout, hold.buffer_bytes_max), (Duration::from_secs(30), 256 << 10));
+    assert_eq!(hold.lost_codes, [1001, 1012, 1013]);
+    assert_eq!((hold.replay_first, hold.swallow_first), (0, 0));
+    assert_eq!(route(&loaded, 1).queue.unwrap().handshakes_max, 1024);
+    let hold = route(&loaded, 2).hold.as_ref().unwrap();
+    assert_eq!((&*hold.lost_codes, hold.replay_first, hold.swallow_first), (&[4000][..], 2, 1));
+    assert_eq!(route(&loaded, 2).queue, None);
+    assert_eq!(loaded.plan.limits.hold_bytes_max, 256 << 20);
+}
+
+#[test]
 fn equal_rules_are_one_value() {
     let loaded = taken("[[routes]]\npath = \"/a\"\npool = \"app\"\n[[routes]]\npool = \"app\"\n");
     assert!(Arc::ptr_eq(&route(&loaded, 0).rules, &route(&loaded, 1).rules));

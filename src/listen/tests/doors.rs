@@ -90,7 +90,7 @@ async fn an_inherited_socket_is_taken_instead_of_a_new_one() {
     let fd = std::os::fd::AsFd::as_fd(&first).try_clone_to_owned().unwrap();
     let workers = Workers::start(1).unwrap();
     let permits = Permits::new(
-        &Limits { connections_max: 9, connections_per_address_max: None },
+        &Limits { connections_max: 9, connections_per_address_max: None, hold_bytes_max: 0 },
         workers.queues().len(),
     );
     let house = Echo::new();

@@ -17,7 +17,11 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
         listeners: vec![Arc::new(listener("http", 80))],
         pools: pools.iter().cloned().map(Arc::new).collect(),
         routes: arcs(routes),
-        limits: Limits { connections_max: 100, connections_per_address_max: None },
+        limits: Limits {
+            connections_max: 100,
+            connections_per_address_max: None,
+            hold_bytes_max: 0,
+        },
         drain: Drain {
             delay: Duration::ZERO,
             window: Duration::from_secs(1),
@@ -92,6 +96,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
         hold: None,
+        queue: None,
     }
 }
 

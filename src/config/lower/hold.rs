@@ -1,0 +1,104 @@
+//! A route's `hold`.
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::fault::Fault;
+use super::super::plan::{Hold, Queue};
+use super::super::raw::{self, Size, TakesWebSockets, Written};
+use super::{Lower, count, number, relay, time};
+
+/// What `buffer` may be.
+const BUFFER: (Size, Size) = (Size(1 << 10), Size(64 << 20));
+
+/// What `replay_bytes_max` may be at most: each session keeps that much for its life.
+const REPLAY_MOST: Size = Size(1 << 20);
+
+/// How a route's sessions are held, and how its handshakes wait for a backend.
+pub fn hold(
+    cx: &mut Lower<'_>,
+    file: &raw::File,
+    route: &raw::Route,
+) -> Option<(Hold, Option<Queue>)> {
+    let raw = route.hold.get()?;
+    if let (Some(TakesWebSockets::No), true) = (route.websocket.get(), route.hold.is_written()) {
+        let said = "`hold` means nothing where no WebSocket is taken";
+        let finding = Diagnostic::error("conflict", said).at(route.hold.span());
+        cx.report(finding.also(route.websocket.span(), "here they are refused"));
+    }
+    let buffer = cx.take("buffer", &raw.buffer, |size| within(*size, BUFFER.0, BUFFER.1));
+    let replay = cx.take("replay_bytes_max", &raw.replay_bytes_max, |size| {
+        within(*size, Size(1), REPLAY_MOST)
+    });
+    let lost_codes = cx.take_each("lost_codes", &raw.lost_codes, |code| {
+        relay::may_be_sent(code.0)?;
+        u16::try_from(code.0).map_err(|_| Fault::new("is no code"))
+    });
+    in_vain(cx, file, raw);
+    let hold = Hold {
+        timeout: time(&raw.timeout)?,
+        buffer_bytes_max: buffer?,
+        full_timeout: time(&raw.full_timeout)?,
+        message_age_max: time(&raw.message_age_max)?,
+        lost_codes: lost_codes?,
+        replay_first: number(&raw.replay_first)?,
+        replay_bytes_max: replay?,
+        swallow_first: number(&raw.swallow_first)?,
+        swallow_timeout: time(&raw.swallow_timeout)?,
+    };
+    let queue =
+        Queue { handshakes_max: count(&raw.queue_max)?, timeout: time(&raw.queue_timeout)? };
+    Some((hold, (queue.handshakes_max > 0).then_some(queue)))
+}
+
+fn within(size: Size, least: Size, most: Size) -> Result<u64, Fault> {
+    if (least.0..=most.0).contains(&size.0) {
+        return Ok(size.0);
+    }
+    Err(Fault::new(format!("must be from `{least}` to `{most}`, not: `{size}`")))
+}
+
+/// Reports what contradicts itself, and warns of what was written in vain.
+fn in_vain(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Hold) {
+    let replays = number(&raw.replay_first).is_none_or(|first| first > 0);
+    let swallows = number(&raw.swallow_first).is_none_or(|first| first > 0);
+    let queues = number(&raw.queue_max).is_none_or(|most| most > 0);
+    if swallows && !replays && raw.swallow_first.is_written() {
+        let said = "`swallow_first` needs `replay_first`";
+        let hint = "the answers to messages that are not sent again cannot come".to_owned();
+        cx.report(Diagnostic::error("conflict", said).at(raw.swallow_first.span()).hint(hint));
+    }
+    let mut idle = |written: Option<Span>, works: bool, key: &str, without: &str| {
+        if let (Some(span), false) = (written, works) {
+            let said = format!("`{key}` does nothing {without}");
+            cx.report(Diagnostic::warning("unused", said).at(span));
+        }
+    };
+    idle(raw.replay_bytes_max.span(), replays, "replay_bytes_max", "without `replay_first`");
+    idle(raw.swallow_timeout.span(), swallows, "swallow_timeout", "without `swallow_first`");
+    idle(raw.queue_timeout.span(), queues, "queue_timeout", "where `queue_max` is 0");
+    never(cx, ("message_age_max", &raw.message_age_max), ("timeout", &raw.timeout));
+    never(cx, ("full_timeout", &raw.full_timeout), ("message_age_max", &raw.message_age_max));
+    let all = file.limits.get().and_then(|limits| limits.hold_bytes_max.get());
+    if let (Some((buffer, span)), Some(all)) = (raw.buffer.written(), all)
+        && buffer.0 > all.0
+    {
+        let said = format!("`buffer` is over `limits.hold_bytes_max`: `{buffer}`");
+        let hint = format!("all sessions together keep at most `{all}`");
+        cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
+    }
+}
+
+/// Warns of a time that is written, and longer than another that ends the session before it.
+fn never(
+    cx: &mut Lower<'_>,
+    (key, written): (&str, &Written<raw::Time>),
+    (first, before): (&str, &Written<raw::Time>),
+) {
+    if let (Some((time, span)), Some(earlier)) = (written.written(), before.get())
+        && time.0 > earlier.0
+    {
+        let said = format!("`{key}` is over `{first}`: `{time}`");
+        let hint = format!("it is never reached: `{first}` is `{earlier}`");
+        cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
+    }
+}

@@ -34,13 +34,14 @@ pub enum Answered {
 /// A backend that cannot be reached, closes before it answers, or answers 502, 503 or 504 is passed
 /// over for another, within the pool's retry budget: the client has been promised nothing. The last
 /// such answer is what the client gets.
+/// `tried` are backends that are not worth asking.
 pub async fn connect(
     pool: &Arc<Pool>,
-    asked: &WsRequest,
+    asked: &mut WsRequest,
     head: &Parts,
     key: Option<Key>,
+    mut tried: Vec<Arc<str>>,
 ) -> Connected {
-    let mut tried: Vec<Arc<str>> = Vec::new();
     let mut last = None;
     loop {
         let candidate = match Candidate::pick(pool, &tried, key) {
@@ -51,7 +52,8 @@ pub async fn connect(
             }
         };
         let backend = Arc::clone(candidate.backend());
-        let answer = attempt(candidate, asked, asked.ahead(head)).await;
+        let ahead = asked.ahead(head);
+        let answer = attempt(candidate, asked, ahead).await;
         let now = clock::now();
         match verdict(&answer) {
             Verdict::Well => backend.succeeded(now),

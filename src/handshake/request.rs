@@ -13,6 +13,7 @@ use http_body_util::Empty;
 
 use h2::ext::Protocol;
 
+use super::hold::Holding;
 use super::origin;
 use super::refusal::Refusal;
 use crate::wire::accept::{is_key, new_key};
@@ -69,6 +70,8 @@ pub struct WsRequest {
     pub(super) is_on_stream: bool,
     /// The lines of subprotocols and extensions.
     pub(super) offer: HeaderMap,
+    /// On a holding route.
+    pub(super) holding: Option<Holding>,
 }
 
 impl WsRequest {
@@ -96,34 +99,51 @@ impl WsRequest {
         if !origin::is_allowed(headers, origins) {
             return Err(Refusal::Origin);
         }
-        let mut offer = HeaderMap::new();
-        for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
-            for line in headers.get_all(&name) {
-                offer.append(&name, line.clone());
-            }
-        }
-        Ok(WsRequest { key, is_on_stream, offer })
+        Ok(WsRequest { key, is_on_stream, offer: offer(headers), holding: None })
     }
 
-    /// The request that goes upstream: the head, its fields otherwise rewritten already, with the
-    /// handshake's own fields made anew.
-    pub(super) fn ahead(&self, head: &Parts) -> Request<Empty<Bytes>> {
-        let mut ahead = Request::new(Empty::new());
-        *ahead.uri_mut() = head.uri.clone();
-        let headers = ahead.headers_mut();
-        *headers = head.headers.clone();
+    /// A handshake said again, which no client waits for: the answer to its `key` is for us.
+    pub(super) fn again(key: HeaderValue, fields: &HeaderMap, holding: Holding) -> WsRequest {
+        WsRequest { key, is_on_stream: true, offer: offer(fields), holding: Some(holding) }
+    }
+
+    /// The fields of the head, otherwise rewritten already, with the offer that goes upstream.
+    pub(super) fn fields(&self, head: &Parts) -> HeaderMap {
+        let mut headers = head.headers.clone();
         for name in &FIELDS {
             headers.remove(name);
         }
+        for (name, line) in &self.offer {
+            headers.append(name, line.clone());
+        }
+        headers
+    }
+
+    /// The request that goes upstream, with the handshake's own fields made anew.
+    pub(super) fn ahead(&mut self, head: &Parts) -> Request<Empty<Bytes>> {
+        let mut ahead = Request::new(Empty::new());
+        *ahead.uri_mut() = head.uri.clone();
+        let headers = ahead.headers_mut();
+        *headers = self.fields(head);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
-        for (name, line) in &self.offer {
-            headers.append(name, line.clone());
+        if let Some(holding) = &mut self.holding {
+            holding.introduce(headers);
         }
         ahead
     }
+}
+
+fn offer(headers: &HeaderMap) -> HeaderMap {
+    let mut offer = HeaderMap::new();
+    for name in [SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS] {
+        for line in headers.get_all(&name) {
+            offer.append(&name, line.clone());
+        }
+    }
+    offer
 }
 
 /// The field's value when there is exactly one line of it.

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::request::{FIELDS, WsRequest, only};
 use crate::wire::accept::accept_key;
-use crate::wire::extension;
+use crate::wire::extension::{self, Extension};
 use crate::wire::frame::Allowed;
 use crate::wire::list::{has_token, tokens};
 
@@ -47,9 +47,10 @@ pub struct Agreed {
     /// For a client that has sent a key.
     accept: Option<HeaderValue>,
     protocol: Option<HeaderValue>,
-    /// As the backend wrote them.
+    /// As the backend wrote them; on a holding route, as the client is held to them.
     extensions: Vec<HeaderValue>,
     allowed: Allowed,
+    can_be_held: bool,
 }
 
 impl Agreed {
@@ -67,12 +68,26 @@ impl Agreed {
         let expected = accept_key(&asked.key);
         let accept = only(answer, &SEC_WEBSOCKET_ACCEPT).filter(|accept| *accept == &*expected);
         let accept = accept.ok_or(BadAnswer::Accept)?;
-        Ok(Agreed {
+        let mut agreed = Agreed {
             accept: (!asked.is_on_stream).then(|| accept.clone()),
             protocol: protocol(asked, answer)?,
             allowed: extensions(asked, answer)?,
             extensions: answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().cloned().collect(),
-        })
+            can_be_held: false,
+        };
+        if let Some(holding) = &asked.holding {
+            let mut settled = extension::parse(answer).map_err(|_| BadAnswer::Extension)?;
+            agreed.can_be_held = holding.settle(&mut settled);
+            let text = |one: Extension| HeaderValue::try_from(one.to_string());
+            let lines = settled.into_iter().map(text).collect::<Result<_, _>>();
+            agreed.extensions = lines.map_err(|_| BadAnswer::Extension)?;
+        }
+        Ok(agreed)
+    }
+
+    /// Whether a session on these terms can be held: never but on a holding route.
+    pub fn can_be_held(&self) -> bool {
+        self.can_be_held
     }
 
     /// What the extensions allow beyond RFC 6455 itself.
@@ -101,6 +116,11 @@ impl Agreed {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
         }
+        self.choices(headers);
+    }
+
+    /// Adds what was chosen of the offer.
+    pub(super) fn choices(&self, headers: &mut HeaderMap) {
         if let Some(protocol) = &self.protocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
         }

@@ -47,12 +47,13 @@ pub(super) async fn open(
     host: Option<&HeaderValue>,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
+    let mut asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
     // Taken out of the head, which goes to each backend that is tried.
     let client = Coming::take(&mut routed.head.extensions).ok_or(Refusal::NoWebSocket)?;
     let key = affinity::key(&routed, pool);
     routed.turn_onward(strip_prefix, host)?;
-    let Connected { backend, answer } = handshake::connect(pool, &asked, &routed.head, key).await;
+    let Connected { backend, answer } =
+        handshake::connect(pool, &mut asked, &routed.head, key, Vec::new()).await;
     record.asked(&pool.plan().name, backend);
     match answer? {
         Answered::Http(mut answer) => {

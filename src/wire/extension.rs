@@ -1,5 +1,7 @@
 //! `Sec-WebSocket-Extensions` (RFC 6455 §9.1): offers, answers, and what they free in frames.
 
+use std::fmt;
+
 use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
 
@@ -22,8 +24,8 @@ pub struct Extension {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed;
 
-impl std::fmt::Display for Malformed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`Sec-WebSocket-Extensions` is malformed")
     }
 }
@@ -34,6 +36,29 @@ impl Extension {
     /// Whether it is permessage-deflate (RFC 7692 §7).
     pub fn is_deflate(&self) -> bool {
         self.name.eq_ignore_ascii_case("permessage-deflate")
+    }
+
+    /// Whether it has this parameter.
+    pub fn has(&self, param: &str) -> bool {
+        self.params.iter().any(|(name, _)| name.eq_ignore_ascii_case(param))
+    }
+
+    /// Adds a parameter without a value, unless it is there.
+    pub fn add(&mut self, param: &str) {
+        if !self.has(param) {
+            self.params.push((param.to_owned(), None));
+        }
+    }
+
+    /// Whether two answers agree on the same: the order of parameters says nothing.
+    pub fn agrees_with(&self, other: &Extension) -> bool {
+        let sorted = |extension: &Extension| {
+            let mut params = extension.params.clone();
+            params.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+            params.sort_unstable();
+            params
+        };
+        self.name.eq_ignore_ascii_case(&other.name) && sorted(self) == sorted(other)
     }
 
     fn parse(text: &str) -> Option<Extension> {
@@ -49,6 +74,17 @@ impl Extension {
             fine.then(|| (name.to_owned(), value.map(Into::into)))
         });
         Some(Extension { name, params: params.collect::<Option<_>>()? })
+    }
+}
+
+impl fmt::Display for Extension {
+    /// As it is written in the field.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.params.iter().try_for_each(|(name, value)| match value {
+            Some(value) => write!(f, "; {name}={value}"),
+            None => write!(f, "; {name}"),
+        })
     }
 }
 
@@ -127,6 +163,27 @@ mod tests {
     fn spelling_does_not_tell_extensions_apart() {
         assert_eq!(parsed(&["a; b=\"c\"  ;d"]), parsed(&["a;b=c; d"]));
         assert_eq!(parsed(&["a; b=\"\\c\""]), parsed(&["a;b=c"]));
+    }
+
+    #[test]
+    fn answers_agree_whatever_the_order_of_their_parameters() {
+        let agree = |one, other| {
+            let (one, other) = (parsed(&[one]).unwrap(), parsed(&[other]).unwrap());
+            one[0].agrees_with(&other[0])
+        };
+        assert!(agree("a; b=1; c", "A;C;B=\"1\""));
+        assert!(!agree("a; b=1", "a; b=2"));
+        assert!(!agree("a; b", "a; b; c"));
+        assert!(!agree("a", "b"));
+    }
+
+    #[test]
+    fn a_parameter_is_added_once_and_what_is_written_is_read_again() {
+        let mut extension = parsed(&["permessage-deflate; X=\"1\""]).unwrap().remove(0);
+        extension.add("y");
+        extension.add("Y");
+        assert_eq!(extension.to_string(), "permessage-deflate; X=1; y");
+        assert_eq!(parsed(&[&extension.to_string()]).unwrap(), [extension]);
     }
 
     #[test]

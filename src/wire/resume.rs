@@ -1,0 +1,82 @@
+//! `Tidegate-Session` and `Tidegate-Resume`: how a backend is told whose session a handshake
+//! opens, or takes up again. Nobody but tidegate sends them
+//! ([`remove_reserved`](super::fields::remove_reserved)).
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use super::random;
+
+/// On a session's first handshake: `Tidegate-Session: <token>`.
+pub const SESSION: HeaderName = HeaderName::from_static("tidegate-session");
+
+/// On every later one: `Tidegate-Resume: <token>; attempt=n; lost=<ms>`.
+pub const RESUME: HeaderName = HeaderName::from_static("tidegate-resume");
+
+/// What a session is called before its backends, over all of them: 128 random bits, in hex.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token([u8; 16]);
+
+impl Token {
+    /// A new one, which nobody can guess.
+    pub fn new() -> Token {
+        Token(random())
+    }
+
+    /// The value of [`SESSION`].
+    pub fn session(&self) -> HeaderValue {
+        value(self.to_string())
+    }
+
+    /// The value of [`RESUME`]: the `attempt`th, counted from 1, since the session `lost` its
+    /// upstream so long ago.
+    pub fn resume(&self, attempt: u32, lost: Duration) -> HeaderValue {
+        value(format!("{self}; attempt={attempt}; lost={}", lost.as_millis()))
+    }
+}
+
+impl Default for Token {
+    fn default() -> Token {
+        Token::new()
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Token {
+    /// Not the token: who knows it may speak for the session to a backend that trusts it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+fn value(text: String) -> HeaderValue {
+    // cannot fail: letters, digits, spaces, `;` and `=` only.
+    HeaderValue::try_from(text).expect("a value of visible letters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_32_digits_that_do_not_come_again() {
+        let token = Token::new();
+        let text = token.to_string();
+        assert_eq!(text.len(), 32);
+        assert!(text.bytes().all(|byte| b"0123456789abcdef".contains(&byte)), "{text}");
+        assert_ne!(Token::new(), token);
+        assert_eq!(token.session(), text);
+        assert_eq!(
+            token.resume(2, Duration::from_millis(1500)),
+            format!("{text}; attempt=2; lost=1500")
+        );
+        assert!(!format!("{token:?}").contains(&text));
+    }
+}

@@ -30,6 +30,12 @@ impl Moment {
         Moment(self.0.saturating_add(millis))
     }
 
+    /// This moment and `time` before; the clock's start where it did not run for so long.
+    pub fn before(self, time: Duration) -> Moment {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Moment(self.0.saturating_sub(millis))
+    }
+
     /// How long ago `earlier` was; zero when it is not earlier.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

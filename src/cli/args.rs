@@ -5,13 +5,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) mod operator;
+
+use operator::{Drain, Kick, Reload, Restore, Sessions, Status};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed while running: a port in use, a file that cannot be written, nobody answers
   2  the command line is wrong
   3  the configuration is refused; nothing was changed
-  4  the answer is no: a reload that would end too many sessions, a URL that no route takes
+  4  the answer is no: a reload that would end too many sessions, a URL that no route takes,
+     a route, backend or session that is not there
 
 Data goes to standard output, messages to standard error.";
 
@@ -35,6 +40,16 @@ pub(super) enum Command {
     Check(Check),
     /// Have the running proxy take its configuration anew
     Reload(Reload),
+    /// Say what lives in the running proxy, how its backends stand and how far its drains are
+    Status(Status),
+    /// List the running proxy's sessions
+    Sessions(Sessions),
+    /// Let the sessions of a route, pool, backend or listener go, spread over time
+    Drain(Drain),
+    /// Give a drained backend new sessions again
+    Restore(Restore),
+    /// End single sessions at once (1008, which asks nobody to come back)
+    Kick(Kick),
     /// Show tidegate at work: one process, no file, a page with a WebSocket
     Demo(Demo),
     /// Print the reference of the configuration
@@ -65,21 +80,6 @@ pub(super) struct Check {
     /// A field of the request explained, as `Name: value`; may be given again
     #[arg(long = "header", value_name = "FIELD", requires = "explain", value_parser = field)]
     pub(super) headers: Vec<(http::HeaderName, http::HeaderValue)>,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Reload {
-    #[command(flatten)]
-    pub(super) file: ConfigFile,
-    /// The operator's socket of the running proxy, in place of the configuration's
-    #[arg(long, value_name = "PATH")]
-    pub(super) socket: Option<PathBuf>,
-    /// Take it even when more than `reload.drain_max` of the sessions would end
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Say what would happen, and let nothing happen
-    #[arg(long)]
-    pub(super) dry_run: bool,
 }
 
 #[derive(Args, Debug)]

@@ -3,7 +3,21 @@
 use std::io::{self, Read, Write};
 
 /// Bytes of an answer that are looked at.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    /// The method.
+    pub(super) method: &'a str,
+    /// The path, with its query.
+    pub(super) target: &'a str,
+    /// The `Host` field.
+    pub(super) host: &'a str,
+    /// The content type of the answer that is liked best.
+    pub(super) accept: &'a str,
+    /// The content.
+    pub(super) body: &'a str,
+}
 
 /// Asks and waits for the whole answer: its status and its body (RFC 9112 §6.3). The stream brings
 /// its own timeouts.
@@ -12,12 +26,15 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// The stream's; `InvalidData` when what comes is no answer.
 pub(super) fn ask(
     mut stream: impl Read + Write,
-    method: &str,
-    target: &str,
-    host: &str,
+    question: &Question<'_>,
 ) -> io::Result<(u16, String)> {
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
+    let Question { method, target, host, accept, body } = question;
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nContent-Length: \
+         {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
@@ -57,10 +74,12 @@ mod tests {
     #[test]
     fn status_and_body_come_apart() {
         let answer = b"HTTP/1.1 409 Conflict\r\nContent-Length: 4\r\n\r\nno!\n";
-        let told = ask(Scripted(answer), "POST", "/reload", "x").unwrap();
+        let question =
+            |method, target| Question { method, target, host: "x", accept: "*/*", body: "{}" };
+        let told = ask(Scripted(answer), &question("POST", "/reload")).unwrap();
         assert_eq!(told, (409, "no!".to_owned()));
         for nonsense in [&b""[..], b"SSH-2.0 200 x\r\n\r\n"] {
-            assert!(ask(Scripted(nonsense), "GET", "/", "x").is_err());
+            assert!(ask(Scripted(nonsense), &question("GET", "/")).is_err());
         }
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use http::Uri;
 
 use super::args::Health;
+use super::ask::{self, Question};
+use super::config_file;
 use super::exit::Failure;
-use super::{ask, config_file};
 
 /// How long connecting, asking and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,7 +56,8 @@ fn get(url: &Uri) -> io::Result<(u16, String)> {
                 stream.set_write_timeout(Some(PATIENCE))?;
                 let target = url.path_and_query().map_or("/", |target| target.as_str());
                 let host = url.authority().map_or("", |authority| authority.as_str());
-                return ask::ask(stream, "GET", target, host);
+                let (method, accept, body) = ("GET", "*/*", "");
+                return ask::ask(stream, &Question { method, target, host, accept, body });
             }
             Err(error) => last = error,
         }

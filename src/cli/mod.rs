@@ -14,7 +14,7 @@ mod config_file;
 mod demo;
 mod exit;
 mod health;
-mod reload;
+mod operator;
 mod run;
 
 use args::{Arguments, Command, ReferenceFormat};
@@ -40,7 +40,12 @@ fn obey(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Check(asked) => check::check(&asked),
-        Command::Reload(asked) => reload::reload(&asked),
+        Command::Reload(asked) => operator::reload(&asked),
+        Command::Status(asked) => operator::status(&asked),
+        Command::Sessions(asked) => operator::sessions(&asked),
+        Command::Drain(asked) => operator::drain(&asked),
+        Command::Restore(asked) => operator::restore(&asked),
+        Command::Kick(asked) => operator::kick(&asked),
         Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),
     }

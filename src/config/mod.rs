@@ -12,6 +12,8 @@ mod read;
 mod reference;
 mod schema;
 
+pub use hint::did_you_mean;
+pub use raw::{Rate, Wait};
 pub use read::Environment;
 pub use reference::{reference_markdown, schema_json};
 

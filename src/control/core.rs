@@ -69,6 +69,7 @@ impl Core {
             queues,
             workers: Mutex::new(Some(workers)),
             shared,
+            drains: Mutex::default(),
         });
         let opened = doors.open(&plan.listeners).map_err(StartError::Listeners)?;
         let mut servers = Servers::default();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::drains::Drains;
 use super::report::{Ask, Refused, Reloaded};
 use crate::base::clock;
 use crate::base::worker::{Queues, Workers};
@@ -70,6 +71,7 @@ pub(super) struct Common {
     /// Gone once the process is over.
     pub(super) workers: Mutex<Option<Workers>>,
     pub(super) shared: Arc<Shared>,
+    pub(super) drains: Mutex<Drains>,
 }
 
 /// A cheap handle to a supervisor; it does not keep the process up.
@@ -148,6 +150,7 @@ impl Handle {
         let now = clock::now();
         let facts = snapshot.pools.values().flat_map(|pool| pool.facts(now));
         metrics.set_backends(facts.collect());
+        metrics.set_drains(self.drains_left());
         metrics.process.generation.set(snapshot.generation);
         metrics.process.snapshots.set(snapshot.alive() as u64);
         metrics.render()

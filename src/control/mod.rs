@@ -9,6 +9,7 @@
 
 mod admin;
 mod core;
+mod drains;
 mod hall;
 mod handle;
 mod http;

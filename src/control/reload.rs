@@ -1,21 +1,16 @@
 //! A reload: a whole configuration is built aside, then taken whole or refused whole.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::sleep;
 
 use super::core::Core;
+use super::drains::{Order, Pace};
 use super::report::{Ask, Refused, Reloaded, Taken};
 use super::supervisor::with_hint;
-use crate::base::{clock, task};
+use crate::base::clock;
 use crate::config::plan::Plan;
 use crate::end::Why;
 use crate::live::{self, Changes, LiveListener, Snapshot};
-use crate::registry::{self, Drain, Share, Who};
-
-/// How often the sessions left in a drain are counted.
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
+use crate::registry::{self, Who};
 
 impl Core {
     /// Reloads, and says in log and metrics what came of it.
@@ -69,7 +64,7 @@ impl Core {
         let changes = live::diff(&old, &new);
         let leaving = changes.drained();
         let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
-        (taken.sessions, taken.sessions_let_go) = self.count(leaving.as_ref()).await;
+        (taken.sessions, taken.sessions_let_go) = self.handle().count(leaving.as_ref()).await;
         let percent = plan.reload.drain_max_percent;
         if !ask.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
             return Err(Refused::Drain {
@@ -104,17 +99,6 @@ impl Core {
         Ok(Reloaded::Taken(taken))
     }
 
-    /// Sessions live, and those among them that would be let go.
-    async fn count(&self, leaving: Option<&Who>) -> (usize, usize) {
-        let leaving = leaving.cloned();
-        let count = move |_| {
-            let leaving = leaving.as_ref().map_or(0, registry::count);
-            (registry::live(), leaving)
-        };
-        let counts = self.common.queues.ask_all(count).await;
-        counts.into_iter().fold((0, 0), |(all, some), (more, less)| (all + more, some + less))
-    }
-
     /// Tells live sessions what concerns them. A session that is still shaking hands hears it as
     /// it enters.
     async fn tell_sessions(&self, changes: Changes, leaving: Option<Who>, plan: &Plan) {
@@ -125,47 +109,9 @@ impl Core {
             self.common.queues.ask_all(tell).await;
         }
         if let Some(who) = leaving {
-            self.follow(who.clone(), plan.drain.timeout);
-            self.let_go(who, Why::Removed, plan).await;
+            let pace = Pace::of(&plan.drain);
+            self.handle().let_go(&Order { who, why: Why::Removed, code: None, pace }).await;
         }
-    }
-
-    /// Lets sessions go at the plan's pace; answers how long that takes.
-    pub(super) async fn let_go(&self, who: Who, why: Why, plan: &Plan) -> Duration {
-        let (_, total) = self.count(Some(&who)).await;
-        let rules = &plan.drain;
-        let drain = Drain {
-            who,
-            why,
-            code: None,
-            window: rules.window,
-            rate_max: rules.rate_max,
-            deadline: rules.timeout.saturating_sub(rules.delay),
-        };
-        let window = drain.window_for(total);
-        let (now, workers) = (clock::now(), self.common.queues.len());
-        let let_go = move |worker| registry::let_go(&drain, now, Share { worker, workers, total });
-        self.common.queues.ask_all(let_go).await;
-        window
-    }
-
-    /// Keeps the gauge of sessions left, until none is or the deadline has passed.
-    pub(super) fn follow(&self, who: Who, deadline: Duration) {
-        let handle = self.handle();
-        task::spawn("drain", async move {
-            let left = &handle.metrics().process.drain_left;
-            let end = clock::now().after(deadline);
-            loop {
-                let who = who.clone();
-                let counts = handle.0.queues.ask_all(move |_| registry::count(&who)).await;
-                let count: usize = counts.into_iter().sum();
-                left.set(count as u64);
-                if count == 0 || clock::now() > end {
-                    return;
-                }
-                sleep(FOLLOW_INTERVAL).await;
-            }
-        });
     }
 
     fn apply_log(&self, plan: &Plan) {

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::core::Core;
+use super::drains::{Order, Pace};
 use super::handle::{Phase, Stopped};
 use crate::action;
 use crate::end::Why;
@@ -14,8 +15,8 @@ use crate::registry::Who;
 /// How often it is looked whether all has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How often sessions are let go anew once the window is over: a request that was on its way when
-/// accepting stopped may still have become one. Not before: each sweep spreads closes anew.
+/// How often those are let go, once the window is over, that were not told: a request that was on
+/// its way when accepting stopped may still have become a session.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long idle connections to backends and other leftovers may take to end.
@@ -52,10 +53,13 @@ impl Core {
         sleep(plan.drain.delay).await;
         self.doors.close_all();
         let handle = self.handle();
-        self.follow(Who::All, plan.drain.timeout);
+        let rules = &plan.drain;
+        let deadline = Some(rules.timeout.saturating_sub(rules.delay));
+        let pace = Pace { deadline, ..Pace::of(rules) };
+        let order = Order { who: Who::All, why: Why::Stop, code: None, pace };
+        let drained = handle.let_go(&order).await;
+        let mut pause = drained.window.max(SWEEP_INTERVAL);
         loop {
-            let window = self.let_go(Who::All, Why::Stop, &plan).await;
-            let pause = window.max(SWEEP_INTERVAL);
             for _ in 0..pause.as_millis() / LOOK_INTERVAL.as_millis() {
                 let counts = handle.counts().await;
                 if counts.sessions == 0 && counts.connections == 0 {
@@ -63,6 +67,8 @@ impl Core {
                 }
                 sleep(LOOK_INTERVAL).await;
             }
+            handle.let_go_late(&order, drained.number).await;
+            pause = SWEEP_INTERVAL;
         }
     }
 

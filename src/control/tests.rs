@@ -1,6 +1,7 @@
 //! Whole processes on real sockets, several at once in this one.
 
 mod endpoints;
+mod operating;
 mod reloads;
 mod stops;
 mod watches;

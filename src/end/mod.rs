@@ -43,7 +43,7 @@ pub enum SizeLimit {
     Message,
 }
 
-/// Why sessions are let go together.
+/// Why sessions are let go.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Why {
     /// The process stops.
@@ -56,6 +56,45 @@ pub enum Why {
     Rebalance,
     /// A new process takes over.
     Restart,
+    /// The session's backend has been out for too long.
+    Unhealthy,
+    /// A person, or a policy, ended this one session.
+    Kick,
+}
+
+impl Why {
+    /// Every reason there is, each once.
+    pub const EVERY: [Why; 7] = [
+        Why::Stop,
+        Why::Removed,
+        Why::Command,
+        Why::Rebalance,
+        Why::Restart,
+        Why::Unhealthy,
+        Why::Kick,
+    ];
+
+    /// The reason's word: in logs, as a metric's label, and as the reason of the Close.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Why::Stop => "stop",
+            Why::Removed => "removed",
+            Why::Command => "drain",
+            Why::Rebalance => "rebalance",
+            Why::Restart => "restart",
+            Why::Unhealthy => "unhealthy",
+            Why::Kick => "kicked",
+        }
+    }
+
+    /// The close code for the client, where nobody chose another.
+    pub const fn code(self) -> u16 {
+        match self {
+            // It is not asked to come back.
+            Why::Kick => 1008,
+            _ => 1012,
+        }
+    }
 }
 
 /// How a session ended.
@@ -84,8 +123,15 @@ pub enum End {
     },
     /// `max_lifetime` was reached.
     Lifetime,
-    /// Let go with others.
+    /// Let go.
     Drained(Why),
+    /// Let go with an operator's own code for the client.
+    DrainedWith {
+        /// Why.
+        why: Why,
+        /// The code.
+        code: u16,
+    },
     /// A side broke the protocol.
     Violation {
         /// Who.
@@ -99,11 +145,6 @@ pub enum End {
         by: Side,
         /// Which limit.
         limit: SizeLimit,
-    },
-    /// A person, or a policy, ended this one session with this code.
-    Kicked {
-        /// The code for the client.
-        code: u16,
     },
     /// A side does not read and there is no room to keep more for it.
     NoRoom {
@@ -129,10 +170,11 @@ impl End {
             End::Silent { side: Side::Client } => Farewell::Cut,
             End::Silent { side: Side::Upstream } => Farewell::Close(1012),
             End::Idle => Farewell::Close(1001),
-            End::Lifetime | End::Drained(_) if client => Farewell::Close(1012),
+            End::Lifetime if client => Farewell::Close(1012),
+            End::Drained(why) if client => Farewell::Close(why.code()),
+            End::DrainedWith { code, .. } if client => Farewell::Close(code),
             End::Violation { by, .. } if same(by, side) => Farewell::Close(1002),
             End::TooBig { by, .. } if same(by, side) => Farewell::Close(1009),
-            End::Kicked { code } if client => Farewell::Close(code),
             End::NoRoom { .. } if client => Farewell::Close(1013),
             End::Fault if client => Farewell::Close(1012),
             End::Fault => Farewell::Close(1011),
@@ -151,14 +193,9 @@ impl End {
             End::Silent { side: Side::Client } => "client_silent",
             End::Silent { side: Side::Upstream } => "upstream_silent",
             End::Lifetime => "lifetime",
-            End::Drained(Why::Stop) => "stop",
-            End::Drained(Why::Removed) => "removed",
-            End::Drained(Why::Command) => "drain",
-            End::Drained(Why::Rebalance) => "rebalance",
-            End::Drained(Why::Restart) => "restart",
+            End::Drained(why) | End::DrainedWith { why, .. } => why.word(),
             End::Violation { .. } => "violation",
             End::TooBig { .. } => "too_big",
-            End::Kicked { .. } => "kicked",
             End::NoRoom { .. } => "no_room",
             End::Fault => "fault",
         }
@@ -186,9 +223,9 @@ impl End {
 
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
-        let whys = [Why::Stop, Why::Removed, Why::Command, Why::Rebalance, Why::Restart];
-        let mut every = vec![End::Idle, End::Lifetime, End::Fault, End::Kicked { code: 1008 }];
-        every.extend(whys.map(End::Drained));
+        let mut every = vec![End::Idle, End::Lifetime, End::Fault];
+        every.extend(Why::EVERY.map(End::Drained));
+        every.extend(Why::EVERY.map(|why| End::DrainedWith { why, code: 4000 }));
         for side in Side::BOTH {
             every.extend([
                 End::Closed { by: side, code: 1000 },

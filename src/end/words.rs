@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// The ends whose code for the client may be chosen, by their words.
-pub const CODE_WORDS: [&str; 14] = [
+pub const CODE_WORDS: [&str; 15] = [
     "upstream_lost",
     "upstream_silent",
     "idle",
@@ -13,6 +13,7 @@ pub const CODE_WORDS: [&str; 14] = [
     "drain",
     "rebalance",
     "restart",
+    "unhealthy",
     "violation",
     "too_big",
     "kicked",

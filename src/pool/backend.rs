@@ -1,7 +1,7 @@
 //! One member of a pool: its counts, its health, and the handshakes under way to it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub struct Backend {
     vitals: Arc<Vitals>,
     /// One permit for each handshake that may be under way.
     handshakes: Arc<Semaphore>,
+    /// Whether an operator keeps work from it. It stays so over reloads for as long as the
+    /// configuration says the same of this member.
+    taken_out: Arc<AtomicBool>,
 }
 
 /// What the configuration says of a backend.
@@ -80,7 +83,11 @@ impl Backend {
             }
             _ => Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
         };
-        Arc::new(Backend { settings, vitals, handshakes })
+        let taken_out = match old {
+            Some(old) if old.settings.weight == settings.weight => Arc::clone(&old.taken_out),
+            _ => Arc::default(),
+        };
+        Arc::new(Backend { settings, vitals, handshakes, taken_out })
     }
 
     /// Its address as text: its name in facts, labels and logs.
@@ -121,6 +128,27 @@ impl Backend {
     /// Whether it is given work; the pool may do so all the same, lest more than half be out.
     pub fn standing(&self, now: Moment) -> Standing {
         lock(&self.vitals.health).standing(now)
+    }
+
+    /// Keeps work from it until [`Backend::restore`], whatever the others do; what it has stays.
+    pub fn take_out(&self) {
+        if !self.taken_out.swap(true, Relaxed) {
+            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend is taken out");
+        }
+    }
+
+    /// Lets it have work again; whether it was taken out.
+    pub fn restore(&self) -> bool {
+        let was = self.taken_out.swap(false, Relaxed);
+        if was {
+            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend is restored");
+        }
+        was
+    }
+
+    /// Whether work is kept from it by [`Backend::take_out`].
+    pub fn is_taken_out(&self) -> bool {
+        self.taken_out.load(Relaxed)
     }
 
     /// It answered: a 101 or, to a plain request, anything but 502, 503 and 504.

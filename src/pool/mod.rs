@@ -156,7 +156,7 @@ impl Pool {
         }
         let mut turn = lock(&self.turn);
         let standings = self.standings(ask.now);
-        let admitted = health::admitted(&standings);
+        let admitted = self.admitted(&standings);
         let candidate = |index: usize| {
             let backend = &self.backends[index];
             let may = admitted[index] && !ask.tried.contains(backend.address());
@@ -215,7 +215,7 @@ impl Pool {
     /// How every backend stands, in file order.
     pub fn health(&self, now: Moment) -> Vec<BackendHealth> {
         let standings = self.standings(now);
-        let admitted = health::admitted(&standings);
+        let admitted = self.admitted(&standings);
         let seen = self.backends.iter().zip(standings).zip(admitted);
         seen.map(|((backend, standing), up)| BackendHealth {
             backend: Arc::clone(backend),
@@ -232,7 +232,23 @@ impl Pool {
             backend: Arc::clone(backend.address()),
             sessions: backend.sessions() as u64,
             up,
+            taken_out: backend.is_taken_out(),
         })
+    }
+
+    /// Who is given work. Those that a command took out never are, and do not count: health never
+    /// keeps out more than half of the others, nor the last of them.
+    fn admitted(&self, standings: &[Standing]) -> Vec<bool> {
+        let others = || {
+            let all = self.backends.iter().zip(standings).enumerate();
+            all.filter(|(_, (backend, _))| !backend.is_taken_out())
+        };
+        let healths: Vec<Standing> = others().map(|(_, (_, standing))| *standing).collect();
+        let mut admitted = vec![false; standings.len()];
+        for ((index, _), is_admitted) in others().zip(health::admitted(&healths)) {
+            admitted[index] = is_admitted;
+        }
+        admitted
     }
 
     fn standings(&self, now: Moment) -> Vec<Standing> {

@@ -7,14 +7,28 @@ use crate::end::Why;
 
 use super::facts::Who;
 
+/// What a deadline leaves to the last session that is told to go.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The time over which `total` closes are spread: the window, or longer where the rate asks for it.
+pub fn spread(window: Duration, rate_max: Option<u32>, total: usize) -> Duration {
+    let capped = match rate_max {
+        Some(rate) => Duration::from_secs_f64(total as f64 / f64::from(rate.max(1))),
+        None => Duration::ZERO,
+    };
+    window.max(capped)
+}
+
 /// The one order that reload, stop, restart, rebalance and kick speak.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Drain {
+    /// Its number. Given again, an order finds only sessions that it had not told before.
+    pub number: u64,
     /// Whose sessions.
     pub who: Who,
     /// Why.
     pub why: Why,
-    /// An operator's own close code: the sessions then count as kicked.
+    /// An operator's own close code for the clients.
     pub code: Option<u16>,
     /// Closes are spread evenly over this time.
     pub window: Duration,
@@ -28,16 +42,14 @@ impl Drain {
     /// At once, and half a minute at most for what is in flight: what a kick is.
     pub fn at_once(who: Who, why: Why) -> Drain {
         let deadline = Duration::from_secs(30);
-        Drain { who, why, code: None, window: Duration::ZERO, rate_max: None, deadline }
+        Drain { number: 0, who, why, code: None, window: Duration::ZERO, rate_max: None, deadline }
     }
 
-    /// The window as it will be for `total` sessions.
+    /// The window as it will be for `total` sessions. The last to be closed keeps some time before
+    /// the deadline, to reach a frame's boundary and to hear the answer.
     pub fn window_for(&self, total: usize) -> Duration {
-        let capped = match self.rate_max {
-            Some(rate) => Duration::from_secs_f64(total as f64 / f64::from(rate.max(1))),
-            None => Duration::ZERO,
-        };
-        self.window.max(capped).min(self.deadline)
+        let last_words = LAST_WORDS.min(self.deadline / 5);
+        spread(self.window, self.rate_max, total).min(self.deadline - last_words)
     }
 }
 
@@ -83,7 +95,7 @@ mod tests {
     fn drain(window: u64, rate_max: Option<u32>, deadline: u64) -> Drain {
         let window = Duration::from_secs(window);
         let deadline = Duration::from_secs(deadline);
-        Drain { who: Who::All, why: Why::Stop, code: None, window, rate_max, deadline }
+        Drain { number: 1, who: Who::All, why: Why::Stop, code: None, window, rate_max, deadline }
     }
 
     /// Closes in each second, of workers with these many sessions.
@@ -119,7 +131,9 @@ mod tests {
         let seconds = per_second(&drain(1, Some(100), 50), &[600, 600]);
         assert_eq!(seconds.len(), 12);
         assert!(seconds.iter().all(|count| *count <= 104), "{seconds:?}");
-        assert_eq!(drain(1, Some(1), 20).window_for(1_000), Duration::from_secs(20));
+        // Whoever is told last has some seconds left.
+        assert_eq!(drain(1, Some(1), 40).window_for(1_000), Duration::from_secs(35));
+        assert_eq!(drain(1, Some(1), 10).window_for(1_000), Duration::from_secs(8));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 use super::drain::{Drain, Share, moments};
-use super::facts::{Facts, Who};
+use super::facts::{Facts, Seen, Who};
+use super::leaving::{Leaving, Left};
 use super::note::{Changes, LetGo, Mail, Note};
 use super::wheel::{TICK, Wheel};
 
@@ -51,6 +52,8 @@ struct Session {
     waker: Option<Waker>,
     /// Boxed: notes are rare, sessions are many.
     mail: Option<Box<Mail>>,
+    /// Boxed: few are leaving.
+    leaving: Option<Box<Leaving>>,
     /// When it wants to be woken; may have moved later than what the wheel holds.
     deadline: Moment,
 }
@@ -72,6 +75,7 @@ pub(super) struct Local {
     slots: Vec<Slot>,
     vacant: u32,
     live: usize,
+    left: Left,
     /// Counts every entry, so that no id ever names another session, even after the slab shrank.
     entered: u32,
     wheel: Wheel,
@@ -88,6 +92,7 @@ impl Local {
             slots: Vec::new(),
             vacant: NONE,
             live: 0,
+            left: Left::default(),
             entered: 0,
             wheel: Wheel::default(),
             sweeps: VecDeque::new(),
@@ -98,8 +103,9 @@ impl Local {
 
     pub(super) fn enter(&mut self, facts: Facts) -> Result<SessionId, Full> {
         let generation = self.entered;
-        let session =
-            Session { generation, facts, waker: None, mail: None, deadline: Moment::NEVER };
+        let deadline = Moment::NEVER;
+        let (waker, mail, leaving) = (None, None, None);
+        let session = Session { generation, facts, waker, mail, leaving, deadline };
         let slot = self.vacant;
         let slot = if let Some(Slot::Vacant(next)) = self.slots.get(slot as usize) {
             self.vacant = *next;
@@ -121,27 +127,28 @@ impl Local {
     /// Tells a newcomer what it missed while it shook hands.
     fn catch_up(&mut self, id: SessionId) {
         let Some(session) = session(&mut self.slots, id) else { return };
-        let missed: Vec<Note> = self
-            .sweeps
-            .iter()
-            .filter(|sweep| session.facts.opened <= sweep.given)
-            .filter_map(|sweep| match &sweep.what {
-                Told::LetGo { drain, window } if drain.who.means(id, &session.facts) => {
-                    let at = sweep.given.after(window.mul_f64(self.rng.f64()));
-                    Some(Note::LetGo(let_go(drain, at, sweep.given)))
+        let facts = session.facts.clone();
+        let sweeps = std::mem::take(&mut self.sweeps);
+        for Sweep { given, what } in sweeps.iter().filter(|sweep| facts.opened <= sweep.given) {
+            match what {
+                Told::LetGo { drain, window } if drain.who.means(id, &facts) => {
+                    let at = given.after(window.mul_f64(self.rng.f64()));
+                    self.send_away(id.slot(), drain, at, *given);
                 }
-                Told::LetGo { .. } => None,
-                Told::Rules(changes) => changes.get(&session.facts.route).cloned().map(Note::Rules),
-            })
-            .collect();
-        for note in missed {
-            self.put(id.slot(), note, Moment::default());
+                Told::LetGo { .. } => {}
+                Told::Rules(changes) => {
+                    let rules = changes.get(&facts.route).cloned().map(Note::Rules);
+                    rules.into_iter().for_each(|n| self.put(id.slot(), n, Moment::default()));
+                }
+            }
         }
+        self.sweeps = sweeps;
     }
 
     pub(super) fn leave(&mut self, id: SessionId) {
-        if session(&mut self.slots, id).is_none() {
-            return;
+        let Some(session) = session(&mut self.slots, id) else { return };
+        if let Some(leaving) = &session.leaving {
+            self.left.take(leaving.drain);
         }
         self.slots[id.slot() as usize] = Slot::Vacant(self.vacant);
         self.vacant = id.slot();
@@ -201,16 +208,42 @@ impl Local {
     }
 
     pub(super) fn let_go(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
-        let meant = self.slots_meant(&drain.who);
+        let mut meant = self.slots_meant(&drain.who);
+        meant.retain(|slot| !self.was_told(*slot, drain));
         let mut rng = self.rng.fork();
         for (slot, at) in meant.iter().zip(moments(drain, share, meant.len(), now, &mut rng)) {
-            self.put(*slot, Note::LetGo(let_go(drain, at, now)), at);
+            self.send_away(*slot, drain, at, now);
         }
         let window = drain.window_for(share.total.max(meant.len()));
         if drain.who.can_mean_newcomers() {
             self.keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
         }
         meant.len()
+    }
+
+    /// Gives a session the order to go, and counts it with the drain it then follows.
+    fn send_away(&mut self, slot: u32, drain: &Drain, at: Moment, given: Moment) {
+        let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };
+        if session.leaving.as_ref().is_none_or(|old| at < old.at) {
+            let leaving = Leaving { drain: drain.number, why: drain.why, at };
+            self.left.add(leaving.drain);
+            if let Some(old) = session.leaving.replace(Box::new(leaving)) {
+                self.left.take(old.drain);
+            }
+        }
+        let deadline = given.after(drain.deadline);
+        let note = LetGo { why: drain.why, at, deadline, code: drain.code };
+        self.put(slot, Note::LetGo(note), at);
+    }
+
+    fn was_told(&self, slot: u32, drain: &Drain) -> bool {
+        let Some(Slot::Taken(session)) = self.slots.get(slot as usize) else { return true };
+        session.leaving.as_ref().is_some_and(|leaving| leaving.drain == drain.number)
+    }
+
+    /// Sessions that this drain told and that have not left.
+    pub(super) fn left(&self, drain: u64) -> usize {
+        self.left.of(drain)
     }
 
     pub(super) fn update_rules(&mut self, changes: &Arc<Changes>, now: Moment) -> usize {
@@ -252,9 +285,17 @@ impl Local {
         self.sessions().filter(|(id, facts)| who.means(*id, facts)).count()
     }
 
-    pub(super) fn list(&self, who: &Who, most: usize) -> Vec<(SessionId, Facts)> {
+    pub(super) fn list(&self, who: &Who, most: usize) -> Vec<Seen> {
         let meant = self.sessions().filter(|(id, facts)| who.means(*id, facts));
-        meant.take(most).map(|(id, facts)| (id, facts.clone())).collect()
+        let seen = meant.take(most).map(|(id, facts)| Seen {
+            id,
+            facts: facts.clone(),
+            leaving: match &self.slots[id.slot() as usize] {
+                Slot::Taken(session) => session.leaving.as_ref().map(|leaving| leaving.why),
+                Slot::Vacant(_) => None,
+            },
+        });
+        seen.collect()
     }
 
     /// Puts a note into a mailbox; its session is woken by the wheel's next tick after `at`.
@@ -297,10 +338,6 @@ fn session(slots: &mut [Slot], id: SessionId) -> Option<&mut Session> {
         Some(Slot::Taken(session)) if session.generation == id.generation() => Some(session),
         _ => None,
     }
-}
-
-fn let_go(drain: &Drain, at: Moment, given: Moment) -> LetGo {
-    LetGo { why: drain.why, at, deadline: given.after(drain.deadline), code: drain.code }
 }
 
 /// What a session costs here, facts included: the design's budget is 350 bytes.

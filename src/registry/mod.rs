@@ -9,16 +9,17 @@
 
 mod drain;
 mod facts;
+mod leaving;
 mod local;
 mod note;
 mod seat;
 mod wheel;
 
-pub use drain::{Drain, Share};
-pub use facts::{Facts, Who};
+pub use drain::{Drain, Share, spread};
+pub use facts::{Facts, Seen, Who};
 pub use local::{Full, SESSIONS_MAX};
 pub use note::{Changes, LetGo, Note};
-pub use seat::{Seat, count, enter, facts, let_go, list, live, part, update_rules};
+pub use seat::{Seat, count, enter, facts, left, let_go, list, live, part, update_rules};
 pub use wheel::TICK;
 
 #[cfg(test)]

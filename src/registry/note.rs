@@ -30,7 +30,7 @@ pub struct LetGo {
     pub at: Moment,
     /// When both transports are closed, whatever was said by then.
     pub deadline: Moment,
-    /// An operator's own code; the session then counts as kicked.
+    /// An operator's own code for the client.
     pub code: Option<u16>,
 }
 
@@ -38,7 +38,7 @@ impl LetGo {
     /// How a session that follows this order has ended.
     pub fn end(&self) -> End {
         match self.code {
-            Some(code) => End::Kicked { code },
+            Some(code) => End::DrainedWith { why: self.why, code },
             None => End::Drained(self.why),
         }
     }

@@ -12,7 +12,7 @@ use crate::base::id::SessionId;
 use crate::base::{task, worker};
 
 use super::drain::{Drain, Share};
-use super::facts::{Facts, Who};
+use super::facts::{Facts, Seen, Who};
 use super::local::{Full, Local};
 use super::note::{Changes, Note};
 use super::wheel::TICK;
@@ -96,8 +96,13 @@ pub fn count(who: &Who) -> usize {
     with(|local| local.count(who))
 }
 
-/// Ids and facts of at most `most` of the sessions meant.
-pub fn list(who: &Who, most: usize) -> Vec<(SessionId, Facts)> {
+/// How many sessions that this drain told, by its number, have not left yet.
+pub fn left(drain: u64) -> usize {
+    with(|local| local.left(drain))
+}
+
+/// At most `most` of the sessions meant.
+pub fn list(who: &Who, most: usize) -> Vec<Seen> {
     with(|local| local.list(who, most))
 }
 

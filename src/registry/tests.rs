@@ -39,7 +39,7 @@ fn rules(close_timeout: u64) -> Arc<Rules> {
 
 fn drain(who: Who) -> Drain {
     let (window, deadline) = (Duration::from_secs(10), Duration::from_secs(25));
-    Drain { who, why: Why::Removed, code: None, window, rate_max: None, deadline }
+    Drain { number: 1, who, why: Why::Removed, code: None, window, rate_max: None, deadline }
 }
 
 fn notes(local: &mut Local, id: crate::base::id::SessionId) -> Vec<Note> {
@@ -109,6 +109,44 @@ fn who_was_shaking_hands_hears_what_was_told_meanwhile() {
 }
 
 #[test]
+fn a_drain_counts_those_who_have_not_left_and_tells_nobody_twice() {
+    let mut local = Local::new(0);
+    let at = Moment::from_millis;
+    let ids = [0, 1, 2].map(|_| local.enter(facts("/chat", "b", 0)).unwrap());
+    let slow = drain(Who::Route("/chat".into()));
+    assert_eq!(local.let_go(&slow, at(1_000), Share::ALONE), 3);
+    assert_eq!(local.let_go(&slow, at(1_500), Share::ALONE), 0);
+    // Whoever was on its way in when it began belongs to it.
+    let late = local.enter(facts("/chat", "b", 900)).unwrap();
+    assert_eq!((local.left(1), local.left(2)), (4, 0));
+    let kick = Drain { number: 2, window: Duration::ZERO, ..drain(Who::Session(ids[1])) };
+    let kick = Drain { why: Why::Kick, ..kick };
+    local.let_go(&kick, at(500), Share::ALONE);
+    assert_eq!((local.left(1), local.left(2)), (3, 1));
+    let leaving = |local: &Local| local.list(&Who::Session(ids[1]), 9)[0].leaving;
+    assert_eq!(leaving(&local), Some(Why::Kick));
+    [ids[0], ids[1], late].into_iter().for_each(|id| local.leave(id));
+    assert_eq!((local.left(1), local.left(2)), (1, 0));
+}
+
+#[test]
+fn who_is_meant_can_be_narrowed() {
+    let mut local = Local::new(0);
+    let id = local.enter(facts("/chat", "b", 900)).unwrap();
+    let all = |parts: &[Who]| local.count(&Who::AllOf(parts.into()));
+    let (net, other) = ("192.0.2.0/24".parse().unwrap(), "10.0.0.0/8".parse().unwrap());
+    let opened = |millis| Who::OpenedBy(Moment::from_millis(millis));
+    assert_eq!(all(&[]), 1);
+    assert_eq!(all(&[Who::Route("/chat".into()), Who::Client(net), opened(900)]), 1);
+    assert_eq!(all(&[Who::Route("/chat".into()), Who::Client(other)]), 0);
+    assert_eq!(all(&[opened(899)]), 0);
+    assert_eq!(all(&[Who::Sessions([id].into())]), 1);
+    assert_eq!(all(&[Who::Sessions([].into())]), 0);
+    let said = Who::AllOf([Who::Route("/chat".into()), Who::Client(net)].into()).to_string();
+    assert_eq!(said, "route `/chat` and clients in 192.0.2.0/24");
+}
+
+#[test]
 fn many_kicks_do_not_push_a_drain_out_of_memory() {
     let mut local = Local::new(0);
     let now = Moment::from_millis(1_000);
@@ -129,7 +167,7 @@ fn a_mailbox_keeps_one_note_of_each_kind() {
         let now = Moment::from_millis(second * 1_000);
         let changes = Arc::new(Changes::from([("/chat".into(), rules(second))]));
         local.update_rules(&changes, now);
-        local.let_go(&drain(Who::All), now, Share::ALONE);
+        local.let_go(&Drain { number: second, ..drain(Who::All) }, now, Share::ALONE);
         local.part(&Who::All, now);
     }
     let told = notes(&mut local, id);

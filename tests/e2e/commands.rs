@@ -188,6 +188,76 @@ async fn a_running_proxy_is_asked_reloaded_and_stopped() {
     assert_eq!(reload(&["--socket", "control.sock"]).0, 1);
 }
 
+#[tokio::test]
+async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
+    let (one, two) = (Backend::echo("a").await, Backend::echo("b").await);
+    let address = free();
+    let backend = one.address();
+    let dir = dir_with(&format!(
+        "[listeners.http]\naddress = \"{address}\"\n[control]\nsocket = \"control.sock\"\n\
+         [drain]\ndelay = \"0s\"\nwindow = \"0s\"\n\
+         [pools.chat]\nbackends = [\"{backend}\"]\n[pools.talk]\nbackends = [\"{}\"]\n\
+         [[routes]]\npath = \"/chat\"\npool = \"chat\"\n\
+         [[routes]]\npath = \"/talk\"\npool = \"talk\"\n",
+        two.address()
+    ));
+    let (code, _, err) = tidegate(dir.path(), &["status"]);
+    assert_eq!((code, err.contains("hint: a running tidegate makes it")), (1, true), "{err}");
+    let running = Running::start(dir.path(), &["run"]);
+    until("a proxy", || tidegate(dir.path(), &["status"]).0 == 0).await;
+    let opened = async |path: &str| {
+        let mut session = Client::to(address).path(path).open().await;
+        session.echo("hello").await;
+        session
+    };
+    let (chat, mut talk) = (opened("/chat").await, opened("/talk").await);
+
+    let (code, out, err) = tidegate(dir.path(), &["sessions", "--route", "/chat"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.ends_with("listed: 1 of 1 meant, 2 live\n"), "{out}");
+    let id = out.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let (code, _, err) = tidegate(dir.path(), &["sessions", "--route", "/chta"]);
+    assert_eq!((code, err.contains("did you mean `*/chat`?")), (4, true), "{err}");
+    let (code, out, _) = tidegate(dir.path(), &["drain", "--pool", "chta", "--json"]);
+    assert_eq!((code, out.contains("\"outcome\":\"refused\"")), (4, true), "{out}");
+    let (code, _, err) = tidegate(dir.path(), &["drain", "--all", "--window", "5"]);
+    assert_eq!((code, err.contains("write `\"5s\"`")), (2, true), "{err}");
+    for wrong in [&["drain"][..], &["drain", "--all", "--pool", "chat"], &["kick"]] {
+        assert_eq!(tidegate(dir.path(), wrong).0, 2, "{wrong:?}");
+    }
+
+    let backend = backend.to_string();
+    let drain = ["drain", "--backend", &backend];
+    let (code, _, err) = tidegate(dir.path(), &drain);
+    assert_eq!((code, err.contains("the last of pool `chat`")), (4, true), "{err}");
+    let (code, out, _) = tidegate(dir.path(), &[&drain[..], &["--force", "--dry-run"]].concat());
+    assert_eq!((code, out.contains("would be drained: 1 of 2 sessions")), (0, true), "{out}");
+    let ending = tokio::spawn(chat.ending());
+    let path = dir.path().to_owned();
+    let drained = tokio::task::spawn_blocking(move || {
+        let words = ["drain", "--backend", &backend, "--force", "--wait"];
+        (tidegate(&path, &words), tidegate(&path, &["status"]).1, backend)
+    });
+    // The backends answer their Closes on this thread.
+    let ((code, out, err), status, backend) = drained.await.unwrap();
+    assert_eq!((code, out.contains("drained: 1 of 2 sessions")), (0, true), "{out}{err}");
+    assert!(status.contains("taken_out, 0 sessions"), "{status}");
+    assert!(matches!(ending.await.unwrap(), Ending::Close(1012, _)));
+    let (code, out, _) = tidegate(dir.path(), &["restore", "--backend", &backend]);
+    assert_eq!((code, out.contains("gets new sessions again")), (0, true), "{out}");
+
+    let (code, _, err) = tidegate(dir.path(), &["kick", &id]);
+    assert_eq!((code, err.contains("no live session")), (4, true), "{err}");
+    talk.echo("still here").await;
+    let (code, out, _) = tidegate(dir.path(), &["kick", "--client", "127.0.0.1", "--code", "4001"]);
+    assert_eq!((code, out.contains("kicked: 1 of 1 sessions")), (0, true), "{out}");
+    assert!(matches!(talk.ending().await, Ending::Close(4001, _)));
+    running.signal(libc::SIGTERM);
+    let (code, said) = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("drain begins") && said.contains("drain is over"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_run_says_why_and_how() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

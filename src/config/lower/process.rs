@@ -35,7 +35,7 @@ pub fn drain(cx: &mut Lower<'_>, raw: &raw::Drain) -> Option<Drain> {
         let place = raw.timeout.span().or(raw.window.span()).or(raw.delay.span());
         cx.fault("timeout", place, Fault::new(said).hint(format!("write `\"{least}\"` or more")));
     }
-    let rate_max = raw.rate_max.get().map(|rate| rate.0);
+    let rate_max = raw.rate_max.get()?.0;
     Some(Drain { delay, window, timeout, rate_max })
 }
 

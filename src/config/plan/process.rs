@@ -15,17 +15,17 @@ pub struct Limits {
     pub hold_bytes_max: u64,
 }
 
-/// How a stop lets go of what is open.
+/// How sessions are let go.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Drain {
-    /// From the signal until closing begins; `/readyz` fails at once, accepting goes on.
+    /// At a stop, from the signal until closing begins; `/readyz` fails at once, accepting goes on.
     pub delay: Duration,
-    /// Closes are spread over this time.
+    /// Closes are spread over this time at least.
     pub window: Duration,
-    /// Hard stop, counted from the signal.
+    /// The hard end of a stop, counted from the signal.
     pub timeout: Duration,
-    /// Closes per second at most; unlimited when `None`.
-    pub rate_max: Option<u32>,
+    /// Closes per second at most.
+    pub rate_max: u32,
 }
 
 /// How new configurations are taken.

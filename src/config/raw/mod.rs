@@ -59,7 +59,8 @@ pub struct File {
     pub relay: Written<Relay>,
     /// Limits of the whole process.
     pub limits: Written<Limits>,
-    /// How a stop lets go of what is open.
+    /// How sessions are let go: by a stop, by a reload that removed what they need, by
+    /// `tidegate drain`.
     pub drain: Written<Drain>,
     /// How new configurations are taken.
     pub reload: Written<Reload>,

@@ -36,23 +36,28 @@ impl Default for Limits {
     }
 }
 
-/// How a stop lets go of what is open.
+/// How sessions are let go.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, expecting = "a table")]
 pub struct Drain {
-    /// From the signal until closing begins. `/readyz` fails at once and accepting goes on,
-    /// because a load balancer must hear of it first.
+    /// At a stop, from the signal until closing begins. `/readyz` fails at once and accepting goes
+    /// on, because a load balancer must hear of it first.
     #[schemars(example = &"0s", extend("x-reload" = "now"))]
     pub delay: Written<Wait>,
-    /// Closes are spread over this time, so that clients do not come back all at once.
+    /// Closes are spread evenly over this time at least, so that clients do not come back all at
+    /// once.
     #[schemars(example = &"1m", extend("x-reload" = "now"))]
     pub window: Written<Wait>,
-    /// Hard stop, counted from the signal; at least `delay` and `window` together. The default
-    /// ends inside the 30 s that Kubernetes gives.
+    /// The hard end of a stop, counted from the signal; at least `delay` and `window` together.
+    /// The default ends inside the 30 s that Kubernetes gives. While the process goes on running
+    /// nobody is in a hurry: a drain takes as long as `window` and `rate_max` ask for, and each
+    /// session has 30 s after the last Close was due.
     #[schemars(example = &"2m", extend("x-reload" = "now"))]
     pub timeout: Written<Time>,
-    /// Closes per second at most; unlimited by default.
-    #[schemars(example = &"500/s", extend("x-reload" = "now"))]
+    /// Closes per second at most. More sessions than that lengthen the window: with the default
+    /// 100,000 clients come back over three minutes and not in one storm. At a stop, `timeout`
+    /// comes first.
+    #[schemars(example = &"2000/s", extend("x-reload" = "now"))]
     pub rate_max: Written<Rate>,
 }
 
@@ -62,7 +67,7 @@ impl Default for Drain {
             delay: Written::unless(Wait(Duration::from_secs(5))),
             window: Written::unless(Wait(Duration::from_secs(15))),
             timeout: seconds(25),
-            rate_max: Written::ABSENT,
+            rate_max: Written::unless(Rate(500)),
         }
     }
 }

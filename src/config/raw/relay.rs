@@ -46,8 +46,8 @@ pub struct Relay {
     pub close_timeout: Written<Time>,
     /// Close codes for the client other than tidegate's own, by the reason's word, because some
     /// libraries never reconnect after one: `upstream_lost`, `upstream_silent`, `idle`,
-    /// `lifetime`, `stop`, `removed`, `drain`, `rebalance`, `restart`, `violation`, `too_big`,
-    /// `kicked`, `no_room`, `fault`. A route adds to those of `[relay]`.
+    /// `lifetime`, `stop`, `removed`, `drain`, `rebalance`, `restart`, `unhealthy`, `violation`,
+    /// `too_big`, `kicked`, `no_room`, `fault`. A route adds to those of `[relay]`.
     #[schemars(
         example = serde_json::json!({ "upstream_lost": 1001, "stop": 4000 }),
         extend("x-reload" = "now")

@@ -26,7 +26,7 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
             delay: Duration::ZERO,
             window: Duration::from_secs(1),
             timeout: Duration::from_secs(2),
-            rate_max: None,
+            rate_max: 500,
         },
         reload: Reload { watch: false, quiet: Duration::from_secs(1), drain_max_percent: 10 },
         admin: None,

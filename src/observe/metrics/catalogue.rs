@@ -50,8 +50,8 @@ catalogue! {
     GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
     RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
     SNAPSHOTS = Gauge "snapshots_alive" [] "Configurations in memory, the one in force included";
-    DRAIN_LEFT = Gauge "drain_sessions_left" []
-        "Sessions still to be closed by the drain under way";
+    DRAIN_LEFT = Gauge "drain_sessions_left" ["why"]
+        "Sessions that the drains under way still have to close";
     LOG_DROPPED = Counter "log_lines_dropped" [] "Log lines lost because the log was not read";
 
     CONNECTIONS = Gauge "connections_open" ["listener"] "Client connections open";
@@ -83,6 +83,8 @@ catalogue! {
 
     BACKEND_SESSIONS = Gauge "backend_sessions" ["pool", "backend"] "WebSocket sessions live";
     BACKEND_UP = Gauge "backend_up" ["pool", "backend"] "1 when the backend is given work";
+    BACKEND_TAKEN_OUT = Gauge "backend_taken_out" ["pool", "backend"]
+        "1 when an operator's command keeps work from the backend";
     DIAL_FAILURES = Counter "dial_failures" ["pool", "backend", "reason"]
         "Connections to a backend that could not be made";
     SOURCES_EXHAUSTED = Counter "source_addresses_exhausted" ["pool"]

@@ -100,6 +100,8 @@ pub struct BackendFacts {
     pub sessions: u64,
     /// Whether it is given work.
     pub up: bool,
+    /// Whether a command keeps work from it.
+    pub taken_out: bool,
 }
 
 /// Counts of the whole process.
@@ -111,8 +113,6 @@ pub struct ProcessCells {
     pub reloads: Words,
     /// Configurations in memory.
     pub snapshots: Level,
-    /// Sessions the drain under way still has to close.
-    pub drain_left: Level,
 }
 
 type Table<T> = Mutex<BTreeMap<Arc<str>, Arc<T>>>;
@@ -126,6 +126,7 @@ pub struct Metrics {
     listeners: Table<ListenerCells>,
     pools: Table<PoolCells>,
     backends: Mutex<Vec<BackendFacts>>,
+    drains: Mutex<Vec<(&'static str, u64)>>,
     dropped: OnceLock<Dropped>,
     /// Counts of the whole process.
     pub process: ProcessCells,
@@ -142,6 +143,7 @@ impl Metrics {
             listeners: Mutex::default(),
             pools: Mutex::default(),
             backends: Mutex::default(),
+            drains: Mutex::default(),
             dropped: OnceLock::new(),
             process: ProcessCells::default(),
         })
@@ -166,6 +168,11 @@ impl Metrics {
     /// What the next scrape says of backends; replaces what was said before.
     pub fn set_backends(&self, facts: Vec<BackendFacts>) {
         *lock(&self.backends) = facts;
+    }
+
+    /// What the next scrape says of sessions left to drain, by reason; replaces what was said.
+    pub fn set_drains(&self, left: Vec<(&'static str, u64)>) {
+        *lock(&self.drains) = left;
     }
 
     /// Counts the lines this log drops.

@@ -59,7 +59,8 @@ impl Page<'_> {
         let outcomes = process.reloads.all();
         self.counters(&is::RELOADS, outcomes.iter().map(|(word, n)| (vec![*word], *n)).collect())?;
         self.describe(&is::SNAPSHOTS)?.encode_gauge(&process.snapshots.get())?;
-        self.describe(&is::DRAIN_LEFT)?.encode_gauge(&process.drain_left.get())?;
+        let drains = lock(&metrics.drains).clone();
+        self.gauges(&is::DRAIN_LEFT, drains.iter().map(|(w, n)| (vec![*w], *n as i64)).collect())?;
         let dropped = metrics.dropped.get().map_or(0, |dropped| dropped.lines());
         self.describe(&is::LOG_DROPPED)?.encode_counter::<NoLabelSet, u64, u64>(&dropped, None)
     }
@@ -131,6 +132,8 @@ impl Page<'_> {
         let sessions = each().map(|(l, facts)| (l, facts.sessions as i64)).collect();
         self.gauges(&is::BACKEND_SESSIONS, sessions)?;
         self.gauges(&is::BACKEND_UP, each().map(|(l, f)| (l, f.up.into())).collect())?;
+        let taken_out = each().map(|(l, f)| (l, f.taken_out.into())).collect();
+        self.gauges(&is::BACKEND_TAKEN_OUT, taken_out)?;
         let pools: Vec<_> = lock(&metrics.pools).clone().into_iter().collect();
         let failures: Vec<_> = pools.iter().map(|(_, pool)| lock(&pool.dial_failures)).collect();
         let mut rows = Vec::new();

@@ -29,7 +29,9 @@ fn busy() -> Arc<Metrics> {
     let pool = metrics.pool(&name("websocket"));
     pool.dial_failed("127.0.0.1:9", "refused");
     pool.retries.one();
-    let facts = BackendFacts { pool: name("websocket"), backend: name("b"), sessions: 4, up: true };
+    let (pool, backend) = (name("websocket"), name("b"));
+    let facts = BackendFacts { pool, backend, sessions: 4, up: true, taken_out: false };
+    metrics.set_drains(vec![("stop", 2)]);
     metrics.set_backends(vec![facts]);
     metrics.process.reloads.count("taken");
     metrics.process.generation.set(3);

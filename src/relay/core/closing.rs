@@ -215,7 +215,7 @@ impl Core {
             (End::Closed { code, .. }, _) if close_code_is_valid(code) => (code, ""),
             (_, Farewell::Close(code)) => {
                 // An operator's own word stands above the route's.
-                let own = matches!(end, End::Kicked { code } if code != 1008);
+                let own = matches!(end, End::DrainedWith { .. });
                 let chosen = self.rules.close_codes.get(end.word());
                 let chosen = chosen.filter(|_| side == Side::Client && !own);
                 (chosen.unwrap_or(code), end.word())

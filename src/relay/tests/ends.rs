@@ -179,7 +179,10 @@ fn a_kick_has_its_own_code() {
         let drain = Drain::at_once(Who::Route("/chat".into()), Why::Command);
         let kick = Drain { code: Some(4100), ..drain };
         registry::let_go(&kick, clock::now(), Share::ALONE);
-        assert_eq!(closed_by_us(scene, 4100, 1001).await, End::Kicked { code: 4100 });
+        assert_eq!(
+            closed_by_us(scene, 4100, 1001).await,
+            End::DrainedWith { why: Why::Command, code: 4100 }
+        );
     });
 }
 

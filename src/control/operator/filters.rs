@@ -1,0 +1,250 @@
+//! Which sessions an operator means: by the names of the configuration, each of which is checked.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::Said;
+use crate::base::clock;
+use crate::base::id::SessionId;
+use crate::config::{Wait, did_you_mean};
+use crate::control::handle::Handle;
+use crate::live::Snapshot;
+use crate::pool::Backend;
+use crate::registry::Who;
+
+/// Ids in one request.
+const IDS_MAX: usize = 1000;
+
+/// Names that are listed where none is like the one that was written.
+const NAMES_LISTED_MAX: usize = 8;
+
+/// What narrows sessions down; all that is given must be true of a session.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Filters {
+    /// All sessions: to be said, where nothing else is.
+    pub(super) all: bool,
+    pub(super) route: Option<String>,
+    pub(super) pool: Option<String>,
+    /// A backend's address, of one pool or of any.
+    pub(super) backend: Option<String>,
+    pub(super) listener: Option<String>,
+    /// A client's IP address, or a network.
+    pub(super) client: Option<String>,
+    /// The least age.
+    pub(super) older_than: Option<Wait>,
+    pub(super) ids: Vec<String>,
+}
+
+impl Filters {
+    /// Whether nothing was asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        let Filters { all, route, pool, backend, listener, client, older_than, ids } = self;
+        let names = [route, pool, backend, listener, client];
+        !all && names.iter().all(|name| name.is_none()) && older_than.is_none() && ids.is_empty()
+    }
+
+    /// The sessions meant.
+    pub(super) async fn who(&self, handle: &Handle) -> Result<Who, Said> {
+        let snapshot = handle.0.shared.live.now();
+        let mut parts = Vec::new();
+        if let Some(route) = &self.route {
+            parts.push(named_route(handle, &snapshot, route).await?);
+        }
+        if let Some(listener) = &self.listener {
+            let known = || snapshot.listeners.values().map(|one| &*one.plan.name).collect();
+            let who = Who::Listener(listener.as_str().into());
+            parts.push(known_or_live(handle, who, known).await?);
+        }
+        if let Some(backend) = &self.backend {
+            parts.push(self.backend(handle, &snapshot, backend).await?);
+        } else if let Some(pool) = &self.pool {
+            let known = || snapshot.pools.keys().map(|name| &**name).collect();
+            parts.push(known_or_live(handle, Who::Pool(pool.as_str().into()), known).await?);
+        }
+        if let Some(client) = &self.client {
+            parts.push(Who::Client(network(client)?));
+        }
+        if let Some(Wait(age)) = self.older_than {
+            parts.push(Who::OpenedBy(clock::now().before(age)));
+        }
+        if !self.ids.is_empty() {
+            parts.push(Who::Sessions(ids(&self.ids)?));
+        }
+        Ok(match parts.len() {
+            0 => Who::All,
+            1 => parts.swap_remove(0),
+            _ => Who::AllOf(parts.into()),
+        })
+    }
+
+    async fn backend(
+        &self,
+        handle: &Handle,
+        snapshot: &Snapshot,
+        address: &str,
+    ) -> Result<Who, Said> {
+        let found: Arc<[Who]> = backends(snapshot, self.pool.as_deref(), address)
+            .map(|one| Who::Backend {
+                pool: Arc::clone(one.pool()),
+                backend: Arc::clone(one.address()),
+            })
+            .collect();
+        if let [one] = &*found {
+            return Ok(one.clone());
+        }
+        if !found.is_empty() {
+            return Ok(Who::AnyOf(found));
+        }
+        // One that a reload removed may still have sessions; then its pool must be named too.
+        let pool = self.pool.as_deref().unwrap_or_default().into();
+        let who = Who::Backend { pool, backend: address.into() };
+        known_or_live(handle, who, || addresses(snapshot, self.pool.as_deref())).await
+    }
+}
+
+/// A route by its identity; by its name, where it is one route per host; or by its path alone.
+async fn named_route(handle: &Handle, snapshot: &Snapshot, written: &str) -> Result<Who, Said> {
+    let identities = || snapshot.routes.iter().map(|route| &route.plan.identity);
+    let of = |is: &dyn Fn(&str) -> bool| {
+        let found = identities().filter(|identity| is(identity));
+        found.map(|identity| Who::Route(Arc::clone(identity))).collect::<Arc<[Who]>>()
+    };
+    let exact = of(&|identity| identity == written);
+    let of_hosts =
+        of(&|identity| identity.strip_prefix(written).is_some_and(|host| host.starts_with('@')));
+    let of_any_host = of(&|identity| identity.strip_prefix('*') == Some(written));
+    match [exact, of_hosts, of_any_host].into_iter().find(|found| !found.is_empty()) {
+        Some(found) if found.len() == 1 => Ok(found[0].clone()),
+        Some(found) => Ok(Who::AnyOf(found)),
+        None => {
+            let known = || identities().map(|identity| &**identity).collect();
+            known_or_live(handle, Who::Route(written.into()), known).await
+        }
+    }
+}
+
+/// The backends in force with this address, of one pool or of any.
+pub(super) fn backends<'a>(
+    snapshot: &'a Snapshot,
+    pool: Option<&'a str>,
+    address: &'a str,
+) -> impl Iterator<Item = &'a Arc<Backend>> {
+    let pools = snapshot.pools.iter().filter(move |(name, _)| pool.is_none_or(|p| p == &***name));
+    let all = pools.flat_map(|(_, pool)| pool.backends());
+    all.filter(move |backend| &**backend.address() == address)
+}
+
+/// Says that there is no such backend, and which there are.
+pub(super) fn no_backend(snapshot: &Snapshot, pool: Option<&str>, address: &str) -> Said {
+    missing("backend", address, addresses(snapshot, pool))
+}
+
+fn addresses<'a>(snapshot: &'a Snapshot, pool: Option<&str>) -> Vec<&'a str> {
+    let pools = snapshot.pools.iter().filter(|(name, _)| pool.is_none_or(|p| p == &***name));
+    pools.flat_map(|(_, pool)| pool.backends()).map(|one| &**one.address()).collect()
+}
+
+/// What was named must be in force; or there must be sessions of it, which outlive it.
+async fn known_or_live<'a>(
+    handle: &Handle,
+    who: Who,
+    known: impl Fn() -> Vec<&'a str>,
+) -> Result<Who, Said> {
+    let (what, name) = match &who {
+        Who::Route(name) => ("route", name),
+        Who::Listener(name) => ("listener", name),
+        Who::Pool(name) => ("pool", name),
+        Who::Backend { backend, .. } => ("backend", backend),
+        _ => return Ok(who),
+    };
+    let is_backend = matches!(who, Who::Backend { .. });
+    if (!is_backend && known().contains(&&**name)) || handle.count(Some(&who)).await.1 > 0 {
+        return Ok(who);
+    }
+    Err(missing(what, name, known()))
+}
+
+fn missing(what: &str, name: &str, mut known: Vec<&str>) -> Said {
+    known.sort_unstable();
+    known.dedup();
+    let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| match known.len() {
+        0 => "there is none".to_owned(),
+        1..=NAMES_LISTED_MAX => format!("there are: {}", known.join(", ")),
+        count => format!("there are {count} others; `tidegate sessions` shows those in use"),
+    });
+    Said::no(StatusCode::NOT_FOUND, format!("no such {what}: `{name}`\nhint: {hint}"))
+}
+
+fn network(text: &str) -> Result<IpNet, Said> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| {
+        let said = format!("`client` must be an IP address or a network, not: `{text}`");
+        Said::no(StatusCode::BAD_REQUEST, said)
+    })
+}
+
+fn ids(written: &[String]) -> Result<Arc<[SessionId]>, Said> {
+    if written.len() > IDS_MAX {
+        let said = format!("too many ids in one request, more than {IDS_MAX}: {}", written.len());
+        return Err(Said::no(StatusCode::BAD_REQUEST, said));
+    }
+    let id = |text: &String| {
+        text.parse().map_err(|_| {
+            let said =
+                format!("an id is 16 hexadecimal digits (`tidegate sessions`), not: `{text}`");
+            Said::no(StatusCode::BAD_REQUEST, said)
+        })
+    };
+    let mut ids: Vec<SessionId> = written.iter().map(id).collect::<Result<_, _>>()?;
+    ids.sort_unstable();
+    Ok(ids.into())
+}
+
+/// An age for people.
+pub(super) fn age(of: Duration) -> String {
+    let seconds = of.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
+        (0, _, _) => format!("{hours}h{minutes:02}m"),
+        _ => format!("{days}d{hours:02}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_missing_is_said_with_what_there_is() {
+        let said = |known: &[&str]| missing("route", "/chta", known.to_vec()).text;
+        assert_eq!(
+            said(&["/quotes", "/chat"]),
+            "no such route: `/chta`\nhint: did you mean `/chat`?"
+        );
+        assert_eq!(said(&["one", "two"]), "no such route: `/chta`\nhint: there are: one, two");
+        assert!(said(&[]).ends_with("there is none"));
+    }
+
+    #[test]
+    fn what_is_written_wrong_is_said() {
+        assert!(network("10.0.0.0/8").is_ok() && network("::1").is_ok());
+        assert!(network("localhost").is_err());
+        assert!(ids(&["00000000000000ff".to_owned()]).is_ok());
+        assert!(ids(&["session".to_owned()]).unwrap_err().text.contains("`session`"));
+        assert!(ids(&vec![String::new(); IDS_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn ages_have_two_parts() {
+        let said = [7, 65, 3_700, 90_000].map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(said, ["7s", "1m05s", "1h01m", "1d01h"]);
+    }
+}

@@ -1,0 +1,280 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::*;
+use crate::config::plan::Control;
+
+/// A process with an operator's socket.
+struct Operated {
+    process: Process,
+    dir: TempDir,
+}
+
+impl Deref for Operated {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Operated {
+    fn start(mut plan: Plan) -> Operated {
+        let dir = tempfile::tempdir().unwrap();
+        plan.control = Some(Control { socket: dir.path().join("control.sock") });
+        plan.drain.window = Duration::ZERO;
+        Operated { process: Process::start(plan), dir }
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("control.sock")
+    }
+
+    async fn order(&self, target: &str, body: Value) -> (u16, Value) {
+        let (status, answer) = send(&self.socket(), target, &body.to_string(), "json").await;
+        (status, serde_json::from_str(&answer).unwrap())
+    }
+
+    async fn said(&self, target: &str, body: Value) -> String {
+        send(&self.socket(), target, &body.to_string(), "text/plain").await.1
+    }
+
+    async fn status(&self) -> Value {
+        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
+        let head = b"GET /status HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        let mut answer = String::new();
+        within("the status", stream.read_to_string(&mut answer)).await.unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+}
+
+async fn send(socket: &Path, target: &str, body: &str, accept: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // A body that is refused is not read to its end.
+    let _ = stream.write_all(body.as_bytes()).await;
+    let mut answer = String::new();
+    within("the operator's answer", stream.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn addresses(backends: &[&Backend]) -> Vec<String> {
+    backends.iter().map(|backend| backend.address().to_string()).collect()
+}
+
+/// Two backends in one pool behind `/one`.
+fn pair(one: &Backend, two: &Backend) -> Plan {
+    let mut plan = site(&[("one", one)]);
+    plan.pools = vec![Arc::new(pool("one", &[one.address().port(), two.address().port()]))];
+    plan
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_narrowed_down() {
+    let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
+    let process = Operated::start(site(&[("one", &one), ("two", &two)]));
+    let sessions = [process.session("/one").await, process.session("/two").await];
+    let (status, all) = process.order("/sessions", json!({})).await;
+    assert_eq!((status, &all["live"], &all["meant"]), (200, &json!(2), &json!(2)));
+    let first = &all["sessions"][0];
+    assert_eq!((&first["route"], &first["pool"]), (&json!("/one"), &json!("one")));
+    assert_eq!(first["backend"], addresses(&[&one])[0]);
+    assert_eq!((&first["listener"], &first["leaving"]), (&json!("http"), &Value::Null));
+    for (who, meant) in [
+        (json!({ "route": "/two" }), 1),
+        (json!({ "pool": "one", "client": "127.0.0.0/8" }), 1),
+        (json!({ "pool": "one", "route": "/two" }), 0),
+        (json!({ "backend": addresses(&[&two])[0] }), 1),
+        (json!({ "listener": "http", "client": "10.1.2.3" }), 0),
+        (json!({ "older_than": "1d" }), 0),
+        (json!({ "ids": [first["id"]] }), 1),
+    ] {
+        let (status, told) = process.order("/sessions", json!({ "who": who })).await;
+        assert_eq!((status, &told["meant"]), (200, &json!(meant)), "{who}");
+    }
+    let (_, few) = process.order("/sessions", json!({ "limit": 1 })).await;
+    assert_eq!((few["sessions"].as_array().unwrap().len(), &few["meant"]), (1, &json!(2)));
+    let text = process.said("/sessions", json!({})).await;
+    assert!(text.starts_with("ID  ") && text.ends_with("listed: 2 of 2 meant, 2 live\n"), "{text}");
+    drop(sessions);
+    process.is_quiet().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_said_with_a_hint_and_touches_nobody() {
+    let one = Backend::echo("one").await;
+    let process = Operated::start(site(&[("one", &one)]));
+    let mut session = process.session("/one").await;
+    for (target, body, status, said) in [
+        ("/sessions", json!({ "who": { "route": "/on" } }), 404, "did you mean `/one`?"),
+        ("/sessions", json!({ "who": { "pool": "x" } }), 404, "there are: one"),
+        ("/sessions", json!({ "who": { "listener": "htp" } }), 404, "did you mean `http`?"),
+        ("/sessions", json!({ "who": { "rout": "/one" } }), 400, "unknown field `rout`"),
+        ("/sessions", json!({ "limit": 1_000_000 }), 400, "must be at most"),
+        ("/drain", json!({}), 400, "of one thing"),
+        ("/drain", json!({ "who": { "route": "/one", "pool": "one" } }), 400, "of one thing"),
+        ("/drain", json!({ "who": { "all": true }, "window": "5" }), 400, "5s"),
+        ("/drain", json!({ "who": { "all": true }, "code": 1005 }), 400, "1005"),
+        ("/drain", json!({ "who": { "backend": "10.0.0.1:1" } }), 404, "no such backend"),
+        ("/kick", json!({}), 400, "say whom to kick"),
+        ("/kick", json!({ "who": { "ids": ["7"] } }), 404, "no live session"),
+        ("/restore", json!({ "backend": "10.0.0.1:1" }), 404, "no such backend"),
+        ("/restore", json!({}), 400, "missing field `backend`"),
+    ] {
+        let (found, answer) = process.order(target, body.clone()).await;
+        let why = answer["why"].as_str().unwrap();
+        assert_eq!((found, why.contains(said)), (status, true), "{target} {body}: {why}");
+    }
+    let long = format!("{{\"who\": \"{}\"}}", "x".repeat(100_000));
+    let (status, answer) = send(&process.socket(), "/kick", &long, "text/plain").await;
+    assert_eq!((status, answer.contains("length limit")), (400, true), "{answer}");
+    session.echo("untouched").await;
+    drop(session);
+    process.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
+    let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
+    let process = Operated::start(pair(&one, &two));
+    let goes = process.session("/one").await;
+    let row = &process.order("/sessions", json!({})).await.1["sessions"][0];
+    let first = row["backend"].as_str().unwrap().to_owned();
+    let second = addresses(&[&one, &two]).into_iter().find(|other| *other != first).unwrap();
+    let mut stays = process.session("/one").await;
+    let on = async |backend: &str| {
+        let who = json!({ "who": { "backend": backend } });
+        process.order("/sessions", who).await.1["meant"].as_u64().unwrap()
+    };
+    let drain = |backend: &str, more: Value| {
+        let mut body = json!({ "who": { "backend": backend, "pool": "one" } });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let (status, told) = process.order("/drain", drain(&first, json!({ "dry_run": true }))).await;
+    assert_eq!((status, &told["outcome"], &told["sessions"]), (200, &json!("dry_run"), &json!(1)));
+    assert_eq!((on(&first).await, &process.status().await["drains"]), (1, &json!([])));
+
+    let (status, told) = process.order("/drain", drain(&first, json!({}))).await;
+    assert_eq!((status, &told["sessions"], &told["live"]), (200, &json!(1), &json!(2)));
+    assert_eq!(told["taken_out"], json!([{ "pool": "one", "backend": first }]));
+    assert_eq!(goes.ending().await, Ending::Close(1012, "drain".into()));
+    stays.echo("untouched").await;
+
+    let mut new = Vec::new();
+    for _ in 0..4 {
+        new.push(process.session("/one").await);
+    }
+    assert_eq!(on(&first).await, 0);
+    let scrape = process.scrape();
+    let labels = format!("{{pool=\"one\",backend=\"{first}\"}}");
+    assert!(scrape.contains(&format!("tidegate_backend_taken_out{labels} 1")), "{scrape}");
+    assert!(scrape.contains(&format!("tidegate_backend_up{labels} 0")), "{scrape}");
+    // A reload that says the same of it leaves it out.
+    taken(process.change(|plan| plan.limits.connections_max = 1_000).await);
+    let standing = |status: &Value| {
+        let rows = status["backends"].as_array().unwrap();
+        rows.iter().find(|row| row["backend"] == *first).unwrap()["standing"].clone()
+    };
+    assert_eq!(standing(&process.status().await), "taken_out");
+
+    let (status, told) = process.order("/drain", drain(&second, json!({}))).await;
+    let why = told["why"].as_str().unwrap();
+    assert!(status == 409 && why.contains("the last of pool `one`"), "{told}");
+
+    let restore = json!({ "backend": first });
+    assert_eq!(process.order("/restore", restore.clone()).await.1["outcome"], "restored");
+    assert_eq!(process.order("/restore", restore).await.1["outcome"], "unchanged");
+    assert_eq!(standing(&process.status().await), "in");
+    new.push(process.session("/one").await);
+    assert_eq!(on(&first).await, 1);
+    drop((new, stays));
+    process.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_a_backend_gives_it_work_again() {
+    let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
+    let process = Operated::start(pair(&one, &two));
+    let address = &addresses(&[&one])[0];
+    let body = json!({ "who": { "backend": address } });
+    assert_eq!(process.order("/drain", body).await.0, 200);
+    taken(process.change(|plan| Arc::make_mut(&mut plan.pools[0]).backends[0].weight = 3).await);
+    assert_eq!(process.status().await["backends"][0]["standing"], "in");
+}
+
+#[tokio::test]
+async fn the_last_backend_is_taken_out_by_force_and_its_clients_read_503() {
+    let one = Backend::echo("one").await;
+    let process = Operated::start(site(&[("one", &one)]));
+    let session = process.session("/one").await;
+    let body = json!({ "who": { "backend": addresses(&[&one])[0] }, "force": true });
+    assert_eq!(process.order("/drain", body).await.0, 200);
+    assert_eq!(session.ending().await, Ending::Close(1012, "drain".into()));
+    assert_eq!(process.client("/one").request("GET", "").await.0.status(), 503);
+    process.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_drain_shows_how_far_it_is() {
+    let one = Backend::echo("one").await;
+    let process = Operated::start(site(&[("one", &one)]));
+    let session = process.session("/one").await;
+    let body = json!({ "who": { "route": "/one" }, "window": "1d", "code": 4001 });
+    let (_, told) = process.order("/drain", body).await;
+    assert_eq!((&told["drain"], &told["window_seconds"]), (&json!(1), &json!(86_400.0)));
+    assert_eq!(told["deadline_seconds"], json!(86_430.0));
+    let status = process.status().await;
+    let row = &status["drains"][0];
+    assert_eq!((&row["left"], &row["why"], &row["drain"]), (&json!(1), &json!("drain"), &json!(1)));
+    assert_eq!(row["who"], "route `/one`");
+    let gauge = |left| format!("tidegate_drain_sessions_left{{why=\"drain\"}} {left}\n");
+    assert!(process.scrape().contains(&gauge(1)));
+    let listed = process.order("/sessions", json!({})).await.1;
+    assert_eq!(listed["sessions"][0]["leaving"], "drain");
+    // Who is told a second time goes at the earlier moment.
+    let kick = json!({ "who": { "ids": [listed["sessions"][0]["id"]] }, "code": 4002 });
+    assert_eq!(process.order("/kick", kick).await.1["sessions"], 1);
+    assert_eq!(session.ending().await, Ending::Close(4002, "kicked".into()));
+    until("the drain to be over", || process.scrape().contains(&gauge(0))).await;
+    within("an empty status", async {
+        while process.status().await["drains"] != json!([]) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    process.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_kick_ends_whom_it_means_with_1008() {
+    let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
+    let process = Operated::start(site(&[("one", &one), ("two", &two)]));
+    let goes = process.session("/one").await;
+    let mut stays = process.session("/two").await;
+    let who = json!({ "route": "/one", "client": "127.0.0.1" });
+    let dry = process.order("/kick", json!({ "who": who, "dry_run": true })).await.1;
+    assert_eq!(
+        (&dry["outcome"], &dry["sessions"], &dry["live"]),
+        (&json!("dry_run"), &json!(1), &json!(2))
+    );
+    let (status, told) = process.order("/kick", json!({ "who": who })).await;
+    assert_eq!((status, &told["outcome"]), (200, &json!("kicked")));
+    assert_eq!(goes.ending().await, Ending::Close(1008, "kicked".into()));
+    stays.echo("still here").await;
+    drop(stays);
+    process.is_quiet().await;
+    let scrape = process.scrape();
+    let ended = r#"tidegate_sessions_ended_total{route="/one",end="kicked"} 1"#;
+    assert!(scrape.contains(ended), "{scrape}");
+}

@@ -9,6 +9,7 @@ use hyper_util::client::legacy::Error;
 
 use super::clients::dial_error;
 use crate::pool::{DialError, Fault};
+use crate::wire::framing::FramingError;
 
 /// An action that came to nothing; nothing of an answer was sent.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub enum Failure {
     Silent,
     /// The client stopped sending the body for `response_timeout`.
     Stalled,
+    /// The client's body ended early, or is not what its framing says.
+    Spoilt,
+    /// What the backend's answer says of its length cannot be true.
+    Framing(FramingError),
     /// The backend answered 101 to a request that asked for no upgrade.
     Unasked,
 }
@@ -49,9 +54,12 @@ impl Failure {
             {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            Failure::Dial(_) | Failure::Broken(_) | Failure::Unasked => StatusCode::BAD_GATEWAY,
+            Failure::Dial(_) | Failure::Broken(_) | Failure::Framing(_) | Failure::Unasked => {
+                StatusCode::BAD_GATEWAY
+            }
             Failure::Silent => StatusCode::GATEWAY_TIMEOUT,
             Failure::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Failure::Spoilt => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -61,7 +69,7 @@ impl Failure {
             Failure::Dial(error) => {
                 dial_error(error).is_some_and(|error| error.fault() == Fault::Backend)
             }
-            Failure::Broken(_) | Failure::Silent | Failure::Unasked => true,
+            Failure::Broken(_) | Failure::Silent | Failure::Framing(_) | Failure::Unasked => true,
             _ => false,
         }
     }
@@ -94,6 +102,8 @@ impl Failure {
             Failure::Broken(_) => "broken",
             Failure::Silent => "silent",
             Failure::Stalled => "stalled",
+            Failure::Spoilt => "spoilt",
+            Failure::Framing(_) => "framing",
             Failure::Unasked => "unasked",
         }
     }
@@ -111,6 +121,8 @@ impl fmt::Display for Failure {
             Failure::Broken(_) => "the backend closed without an answer",
             Failure::Silent => "the backend did not answer in time",
             Failure::Stalled => "the request's body did not arrive in time",
+            Failure::Spoilt => "the request's body cannot be read",
+            Failure::Framing(_) => "the backend's answer has no clear length",
             Failure::Unasked => "the backend switched protocols unasked",
         })
     }
@@ -120,6 +132,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Failure::File(error) => Some(error),
+            Failure::Framing(error) => Some(error),
             Failure::Dial(error) | Failure::Broken(error) => Some(error),
             _ => None,
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Request, Response, Version};
-use http_body::{Frame, SizeHint};
+use http::{HeaderValue, Request, Response, Version};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Error;
@@ -18,6 +19,7 @@ use super::loan::Loan;
 use crate::base::body::{Body, BoxError};
 use crate::base::clock;
 use crate::pool::{Ask, Key, Kind, Lease, Pool};
+use crate::wire::framing::settle_answer;
 
 /// What came of a request, and who was asked last.
 pub struct Forwarded {
@@ -33,7 +35,11 @@ pub struct Forwarded {
 /// Another backend is tried while nothing was sent: a failed dial always, a connection that breaks
 /// before the answer only for a method that may be repeated (RFC 9110 §9.2.2); a body only while
 /// nobody has begun to read it; all within the pool's retry budget.
-pub async fn forward(pool: &Arc<Pool>, head: Parts, body: Body, key: Option<Key>) -> Forwarded {
+pub async fn forward(pool: &Arc<Pool>, mut head: Parts, body: Body, key: Option<Key>) -> Forwarded {
+    // hyper would think of a GET without a length that it has no body.
+    if !body.is_end_stream() && !head.headers.contains_key(CONTENT_LENGTH) {
+        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let client = clients::client(pool);
     let loan = Loan::new(body, clock::now());
     let mut attempts = Attempts { pool, client, loan, head, key, tried: Vec::new(), asked: None };
@@ -102,6 +108,7 @@ impl Attempts<'_> {
         loop {
             let due = self.loan.moved().max(started).after(limit);
             match tokio::time::timeout(due.since(clock::now()), &mut answer).await {
+                Ok(Err(_)) if self.loan.is_spoilt() => return Err(Failure::Spoilt),
                 Ok(answer) => return answer.map_err(why),
                 // The body has moved on meanwhile.
                 Err(_) if clock::now() < self.loan.moved().after(limit) => {}
@@ -122,8 +129,12 @@ fn why(error: Error) -> Failure {
     if error.is_connect() { Failure::Dial(error) } else { Failure::Broken(error) }
 }
 
-fn accept(answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>, Failure> {
+fn accept(mut answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>, Failure> {
     let now = clock::now();
+    if let Err(error) = settle_answer(answer.headers_mut()) {
+        lease.backend().failed(now);
+        return Err(Failure::Framing(error));
+    }
     match answer.status().as_u16() {
         101 => {
             lease.backend().failed(now);

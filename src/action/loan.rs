@@ -18,19 +18,26 @@ pub(super) struct Loan(Arc<Mutex<Lent>>);
 struct Lent {
     body: Body,
     is_begun: bool,
+    is_spoilt: bool,
     is_client_awaited: bool,
     moved: Moment,
 }
 
 impl Loan {
     pub(super) fn new(body: Body, now: Moment) -> Loan {
-        let lent = Lent { body, is_begun: false, is_client_awaited: false, moved: now };
+        let lent =
+            Lent { body, is_begun: false, is_spoilt: false, is_client_awaited: false, moved: now };
         Loan(Arc::new(Mutex::new(lent)))
     }
 
     /// Whether an attempt has begun to read: what it read is gone.
     pub(super) fn is_begun(&self) -> bool {
         self.lent().is_begun
+    }
+
+    /// Whether it came to no right end, which is its sender's fault and no reader's.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.lent().is_spoilt
     }
 
     /// Whether the reader waits for the client, and not the client for the reader.
@@ -60,6 +67,7 @@ impl http_body::Body for Loan {
         lent.is_begun = true;
         let polled = Pin::new(&mut lent.body).poll_frame(cx);
         lent.is_client_awaited = polled.is_pending();
+        lent.is_spoilt |= matches!(polled, Poll::Ready(Some(Err(_))));
         if polled.is_ready() {
             lent.moved = clock::now();
         }

@@ -21,6 +21,7 @@ use crate::base::body::{Body, BoxError};
 use crate::base::clock;
 use crate::pool::{Ask, Backend, HandshakePermit, Key, Kind, Lease, Pool};
 use crate::tls::Transport;
+use crate::wire::framing::settle_answer;
 
 /// Fields in a backend's answer.
 pub const ANSWER_HEADERS_MAX: usize = 128;
@@ -152,9 +153,13 @@ impl Heard {
     }
 
     /// The answer as the HTTP answer it is. Its connection ends with its body.
-    pub(super) fn passed_on(self) -> Response<Body> {
-        let Heard { lease, answer, driver } = self;
-        answer.map(|body| Driven { body, driver, _lease: lease }.boxed_unsync())
+    ///
+    /// # Errors
+    /// [`Failure::Framing`].
+    pub(super) fn passed_on(self) -> Result<Response<Body>, Failure> {
+        let Heard { lease, mut answer, driver } = self;
+        settle_answer(answer.headers_mut()).map_err(Failure::Framing)?;
+        Ok(answer.map(|body| Driven { body, driver, _lease: lease }.boxed_unsync()))
     }
 }
 

@@ -79,7 +79,7 @@ async fn attempt(
         let upstream = heard.verified(asked).await?;
         return Ok(Answered::Upstream(Box::new(upstream)));
     }
-    Ok(Answered::Http(heard.passed_on()))
+    heard.passed_on().map(Answered::Http)
 }
 
 /// What an attempt says of its backend's health.

@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::verify::BadAnswer;
 use crate::pool::{Busy, DialError, Fault};
+use crate::wire::framing::FramingError;
 
 /// One attempt's failure; the last one is what the client is told.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub enum Failure {
     Vanished(hyper::Error),
     /// The backend's answer cannot be read.
     Garbled(hyper::Error),
+    /// What the backend's answer says of its length cannot be true.
+    Framing(FramingError),
     /// The backend did not answer within `handshake_timeout`.
     Silent,
     /// The backend's 101 is not an answer to this handshake.
@@ -78,6 +81,7 @@ impl Failure {
             Failure::Dial(error) => error.word(),
             Failure::Vanished(_) => "vanished",
             Failure::Garbled(_) => "garbled",
+            Failure::Framing(_) => "framing",
             Failure::Silent => "silent",
             Failure::Wrong(_) => "wrong",
         }
@@ -93,6 +97,7 @@ impl fmt::Display for Failure {
             Failure::Dial(_) => f.write_str("no backend could be reached"),
             Failure::Vanished(_) => f.write_str("the backend closed without an answer"),
             Failure::Garbled(_) => f.write_str("the backend's answer cannot be read"),
+            Failure::Framing(_) => f.write_str("the backend's answer has no clear length"),
             Failure::Silent => f.write_str("the backend did not answer in time"),
             Failure::Wrong(bad) => write!(f, "the backend's answer is wrong: {bad}"),
         }
@@ -104,6 +109,7 @@ impl std::error::Error for Failure {
         match self {
             Failure::Dial(error) => Some(error),
             Failure::Busy(error) => Some(error),
+            Failure::Framing(error) => Some(error),
             Failure::Vanished(error) | Failure::Garbled(error) => Some(error),
             _ => None,
         }

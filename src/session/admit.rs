@@ -17,6 +17,7 @@ use crate::config::plan::WebSocketMode;
 use crate::handshake;
 use crate::live::{LiveRoute, Snapshot};
 use crate::router::Query;
+use crate::wire::framing;
 
 /// A request with a host, a path and a method we serve.
 pub(super) struct Admitted {
@@ -49,6 +50,7 @@ impl Admitted {
         mut head: Parts,
         record: &mut RequestRecord,
     ) -> Result<Admitted, Refusal> {
+        framing::check_coding(&head.headers).map_err(Refusal::Framing)?;
         handshake::unify(&mut head)?;
         let target = Target::read(&head)?;
         record.host(target.host.as_deref());

@@ -4,13 +4,16 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::fields;
 use crate::action;
 use crate::base::body::{self, Body};
 use crate::handshake;
+use crate::wire::framing::FramingError;
 
 /// Why a request is not done as it asks.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) enum Refusal {
     Path,
     /// The connection's certificate is not for the host, and another of the listener's is.
     Misdirected,
+    /// The body's transfer coding is not `chunked`, once (RFC 9112 §6.1).
+    Framing(FramingError),
     /// No route takes the request.
     NoRoute,
     /// The route takes no WebSockets.
@@ -46,6 +51,8 @@ impl Refusal {
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Host | Refusal::Path => StatusCode::BAD_REQUEST,
             Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Refusal::Framing(FramingError::Coding) => StatusCode::NOT_IMPLEMENTED,
+            Refusal::Framing(_) => StatusCode::BAD_REQUEST,
             Refusal::NoRoute => StatusCode::NOT_FOUND,
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
@@ -63,6 +70,7 @@ impl Refusal {
             Refusal::Host => "host",
             Refusal::Path => "path",
             Refusal::Misdirected => "misdirected",
+            Refusal::Framing(_) => "framing",
             Refusal::NoRoute => "no_route",
             Refusal::NoWebSocket => "no_websocket",
             Refusal::OnlyWebSocket => "only_websocket",
@@ -114,6 +122,10 @@ impl Refusal {
             fields::offer_upgrade(headers);
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
+        if matches!(self, Refusal::Framing(_)) {
+            // Where the next request begins is anyone's guess.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.status() == StatusCode::METHOD_NOT_ALLOWED {
             let allowed = match self {
                 Refusal::Handshake(_) => "GET",
@@ -147,6 +159,7 @@ impl fmt::Display for Refusal {
             Refusal::Host => "the request needs exactly one valid `Host`",
             Refusal::Path => "the path cannot be read",
             Refusal::Misdirected => "this connection is not for that host",
+            Refusal::Framing(_) => "the request's body must be `chunked` once, or have a length",
             Refusal::NoRoute => "nothing is served at this address",
             Refusal::NoWebSocket => "WebSockets are not served here",
             Refusal::OnlyWebSocket => "only WebSockets are served here",

@@ -10,7 +10,7 @@ use http::header::{
 use super::list::tokens;
 
 /// Meant for the next hop only, whether `Connection` names them or not.
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("keep-alive"),
@@ -18,6 +18,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
+    // RFC 7540 §3.2.1; there is no such upgrade any more (RFC 9113 §3.1).
+    HeaderName::from_static("http2-settings"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
 ];
@@ -93,6 +95,7 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("trailer", "x"),
             ("upgrade", "websocket"),
+            ("http2-settings", "x"),
             ("proxy-authorization", "x"),
             ("x-mine", "1"),
             ("x-mine", "2"),

@@ -1,11 +1,11 @@
 //! Formats that are read and written: RFC 6455 frames and handshake fields, PROXY header,
-//! Forwarded, lists, hosts and paths.
+//! Forwarded, lists, hosts, paths and the fields that frame a body.
 //!
 //! **In:** bytes and header values. **Out:** values. **Never here:** sockets, clocks, tidegate's
 //! policies.
 //!
-//! Serves RFC 6455 §4, §5, §9.1; RFC 9110 §5.6, §7.6.1; RFC 6265 §4.2; RFC 7239; RFC 3986 §3.2; the
-//! PROXY protocol's text, versions 1 and 2.
+//! Serves RFC 6455 §4, §5, §9.1; RFC 9110 §5.6, §7.6.1; RFC 9112 §6; RFC 6265 §4.2; RFC 7239;
+//! RFC 3986 §3.2; the PROXY protocol's text, versions 1 and 2.
 
 pub mod accept;
 pub mod control;
@@ -14,6 +14,7 @@ pub mod extension;
 pub mod fields;
 pub mod forwarded;
 pub mod frame;
+pub mod framing;
 pub mod host;
 pub mod list;
 pub mod path;

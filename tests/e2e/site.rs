@@ -1,6 +1,7 @@
 //! The configuration most tests need: a listener, a pool, a route; and lines added to each.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use crate::actors::{Backend, Certificates};
 
@@ -18,12 +19,18 @@ pub struct Site {
 pub fn site(backends: &[&Backend]) -> Site {
     let mut site = Site::default();
     for backend in backends {
-        write!(site.backends, "\"{}\", ", backend.address()).unwrap();
+        site = site.backend(backend.address());
     }
     site
 }
 
 impl Site {
+    /// Adds a backend that is no [`Backend`].
+    pub fn backend(mut self, address: SocketAddr) -> Site {
+        write!(self.backends, "\"{address}\", ").unwrap();
+        self
+    }
+
     /// Adds a line to the listener.
     pub fn listener(mut self, line: &str) -> Site {
         self.listener += line;

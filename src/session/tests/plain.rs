@@ -115,6 +115,21 @@ async fn a_client_that_stalls_in_its_body_is_a_408() {
 }
 
 #[tokio::test]
+async fn a_client_that_breaks_its_body_is_a_400_and_no_fault_of_the_backend() {
+    let backend = Backend::echo("one").await;
+    let proxy = Proxy::before(&[&backend], |plan| pool_of(plan).health.failures_max = 1).await;
+    let head = proxy.client().head("POST", &[("Transfer-Encoding", "chunked")]);
+    let broken = head + "5\r\nhello\r\nno size";
+    for _ in 0..3 {
+        let (answer, _) = proxy.client().say(broken.as_bytes()).await;
+        assert_eq!(answer.unwrap().status(), 400);
+    }
+    let (head, _) = proxy.client().request("GET", "").await;
+    assert_eq!(head.status(), 200);
+    proxy.is_quiet().await;
+}
+
+#[tokio::test]
 async fn a_client_is_told_to_go_on_when_a_backend_is_there() {
     let backend = Backend::echo("one").await;
     let proxy = Proxy::before(&[&backend], |_| {}).await;

@@ -1,0 +1,153 @@
+//! A case, how it is played, and the table it stands in.
+
+use std::fmt::Write as _;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::actors::{Client, Head, Wire, read_body, until, within};
+use crate::proxy::Proxy;
+use crate::witness::{PROBE, Witness};
+
+/// Answers that one attack can bring about at most.
+const ANSWERS_MAX: usize = 8;
+
+/// One attack by a client.
+pub struct Case {
+    pub name: &'static str,
+    /// The section that says what is to happen.
+    pub rfc: &'static str,
+    pub bytes: Vec<u8>,
+    /// What the client gets: statuses, each with the target the backend answered for, then whether
+    /// the connection can still be used (`kept`, shown by one more request on it) or not.
+    pub outcome: &'static str,
+    /// What the backend sees, `nothing` included.
+    pub seen: &'static str,
+}
+
+/// A row.
+pub fn case(
+    name: &'static str,
+    rfc: &'static str,
+    bytes: impl AsRef<[u8]>,
+    outcome: &'static str,
+    seen: &'static str,
+) -> Case {
+    Case { name, rfc, bytes: bytes.as_ref().to_vec(), outcome, seen }
+}
+
+/// A request for `localhost`: its line without the version, its fields' lines, what follows.
+pub fn request(line: &str, fields: &[&str], body: &str) -> Vec<u8> {
+    let mut head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n");
+    for field in fields {
+        write!(head, "{field}\r\n").unwrap();
+    }
+    (head + "\r\n" + body).into_bytes()
+}
+
+/// Plays each case on a connection of its own, prints the table, and fails with all that is not as
+/// it ought to be.
+pub async fn play(family: &str, cases: &[Case], proxy: &Proxy, witness: &Witness) {
+    let mut table = Table::new(family);
+    for case in cases {
+        let before = witness.seen().len();
+        let outcome = attack(&proxy.client(), &case.bytes).await;
+        let seen = match &witness.seen()[before..] {
+            [] => "nothing".to_owned(),
+            seen => seen.join(" | "),
+        };
+        table.row(
+            case.name,
+            case.rfc,
+            &outcome,
+            &seen,
+            &[(case.outcome, &outcome), (case.seen, &seen)],
+        );
+    }
+    table.settle();
+    serves_as_before(proxy, witness).await;
+}
+
+/// Says it, and tells what came of it.
+pub async fn attack(client: &Client, bytes: &[u8]) -> String {
+    let mut wire = client.connect().await.unwrap();
+    // Who answers early may close before all was said: the answer decides.
+    let _ = wire.write_all(bytes).await;
+    aftermath(&mut wire).await
+}
+
+/// Reads what comes, then asks once more.
+pub async fn aftermath(wire: &mut Wire) -> String {
+    let mut told = Vec::new();
+    while told.len() < ANSWERS_MAX {
+        let Some(head) = within("an answer or the end", Head::read(wire)).await else {
+            told.push("closed".to_owned());
+            break;
+        };
+        if head.status() == 101 {
+            told.push("101".to_owned());
+            break;
+        }
+        within("a body", read_body(&head, wire)).await;
+        match head.get("x-target") {
+            PROBE => {
+                told.push("kept".to_owned());
+                break;
+            }
+            "" => told.push(head.status().to_string()),
+            target => told.push(format!("{} {target}", head.status())),
+        }
+        if told.len() == 1 {
+            let probe = request(&format!("GET {PROBE}"), &[], "");
+            let _ = wire.write_all(&probe).await;
+        }
+    }
+    told.join(", ")
+}
+
+/// After an attack a stranger notices nothing, and nothing is left open.
+pub async fn serves_as_before(proxy: &Proxy, witness: &Witness) {
+    let asked = attack(&proxy.client(), &request("GET /well", &[], "")).await;
+    assert_eq!(asked, "200 /well, kept");
+    let session = proxy.client().open().await;
+    session.reset();
+    witness.saw("GET /well").await;
+    let line =
+        |name: &str| proxy.scrape().lines().find(|line| line.starts_with(name)).map(str::to_owned);
+    // No client can bring a backend into discredit.
+    assert!(line("tidegate_backend_up{").unwrap().ends_with(" 1"));
+    let gauges =
+        ["tidegate_connections_open", "tidegate_sessions_live", "tidegate_backend_sessions"];
+    until("nothing to be left open", || {
+        let scrape = proxy.scrape();
+        let of = |line: &&str| gauges.iter().any(|gauge| line.starts_with(gauge));
+        scrape.lines().filter(of).all(|line| line.ends_with(" 0"))
+    })
+    .await;
+}
+
+/// The outcomes of a family.
+pub struct Table {
+    text: String,
+    faults: String,
+}
+
+impl Table {
+    pub fn new(family: &str) -> Table {
+        let text = format!("\n{family}\n{}\n", "-".repeat(family.len()));
+        Table { text, faults: String::new() }
+    }
+
+    /// Adds what was seen, and compares pairs of what is wanted and what came.
+    pub fn row(&mut self, name: &str, rfc: &str, outcome: &str, seen: &str, is: &[(&str, &str)]) {
+        writeln!(self.text, "{name:<46} {rfc:<16} {outcome:<28} {seen}").unwrap();
+        for (wanted, came) in is.iter().filter(|(wanted, came)| wanted != came) {
+            writeln!(self.faults, "{name} ({rfc}):\n  wanted {wanted}\n  came   {came}").unwrap();
+        }
+    }
+
+    /// Prints all, and fails where something was not as wanted.
+    pub fn settle(self) {
+        println!("{}", self.text);
+        assert!(self.faults.is_empty(), "\n{}", self.faults);
+    }
+}

@@ -99,15 +99,20 @@ fn a_message_allocates_nothing() {
             backend: name.clone(),
             client: None,
             opened: clock::now(),
+            settled: clock::now(),
+            holds: false,
         });
         let terms = Terms {
             rules: Arc::new(rules()),
             allowed: Allowed::NOTHING,
             seat: seat.unwrap(),
             cells: Metrics::new(1).route(&name),
+            hold: None,
         };
         let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
-        task::spawn("relay", async move { drop(relay.await) });
+        task::spawn("relay", async move {
+            relay.await;
+        });
         let mut before = 0;
         for turn in 0..WARM_UP + MESSAGES {
             if turn == WARM_UP {

@@ -26,6 +26,10 @@ pub struct Facts {
     /// When its request was admitted, before the snapshot was looked at: a session that was still
     /// shaking hands when others were let go is let go with them.
     pub opened: Moment,
+    /// When its backend was chosen: with its request, or later where it was moved or held.
+    pub settled: Moment,
+    /// Whether it can be held while its upstream is away, and so moved to another.
+    pub holds: bool,
 }
 
 /// A session as it is seen from outside.

@@ -11,6 +11,7 @@ use crate::base::id::SessionId;
 use super::drain::{Drain, Share, moments};
 use super::facts::{Facts, Seen, Who};
 use super::leaving::{Leaving, Left};
+use super::moving::Moving;
 use super::note::{Changes, LetGo, Mail, Note};
 use super::wheel::{TICK, Wheel};
 
@@ -102,7 +103,7 @@ impl Local {
     }
 
     pub(super) fn enter(&mut self, facts: Facts) -> Result<SessionId, Full> {
-        let generation = self.entered;
+        let (generation, opened) = (self.entered, facts.opened);
         let deadline = Moment::NEVER;
         let (waker, mail, leaving) = (None, None, None);
         let session = Session { generation, facts, waker, mail, leaving, deadline };
@@ -120,22 +121,27 @@ impl Local {
         self.live += 1;
         self.entered = self.entered.wrapping_add(1);
         let id = SessionId::new(self.worker, slot, generation);
-        self.catch_up(id);
+        self.catch_up(id, opened, None);
         Ok(id)
     }
 
-    /// Tells a newcomer what it missed while it shook hands.
-    fn catch_up(&mut self, id: SessionId) {
+    /// Tells a newcomer what it missed since `since`, while it shook hands; one that was here
+    /// `before` was told what it was meant by then.
+    fn catch_up(&mut self, id: SessionId, since: Moment, before: Option<&Facts>) {
         let Some(session) = session(&mut self.slots, id) else { return };
         let facts = session.facts.clone();
+        let was_meant = |who: &Who| before.is_some_and(|facts| who.means(id, facts));
         let sweeps = std::mem::take(&mut self.sweeps);
-        for Sweep { given, what } in sweeps.iter().filter(|sweep| facts.opened <= sweep.given) {
+        for Sweep { given, what } in sweeps.iter().filter(|sweep| since <= sweep.given) {
             match what {
-                Told::LetGo { drain, window } if drain.who.means(id, &facts) => {
+                Told::LetGo { drain, window }
+                    if drain.who.means(id, &facts) && !was_meant(&drain.who) =>
+                {
                     let at = given.after(window.mul_f64(self.rng.f64()));
                     self.send_away(id.slot(), drain, at, *given);
                 }
                 Told::LetGo { .. } => {}
+                Told::Rules(_) if before.is_some() => {}
                 Told::Rules(changes) => {
                     let rules = changes.get(&facts.route).cloned().map(Note::Rules);
                     rules.into_iter().for_each(|n| self.put(id.slot(), n, Moment::default()));
@@ -260,12 +266,22 @@ impl Local {
         told
     }
 
-    pub(super) fn part(&mut self, who: &Who, now: Moment) -> usize {
-        let meant = self.slots_meant(who);
-        for (told, slot) in meant.iter().enumerate() {
-            self.put(*slot, Note::Part, now.after(TICK * (told / WAKES_PER_TICK_MAX) as u32));
+    pub(super) fn move_away(&mut self, moving: &Moving, now: Moment) -> usize {
+        let mut rng = self.rng.fork();
+        let meant = self.sessions().filter(|(id, facts)| moving.who.means(*id, facts));
+        let slots = meant.map(|(id, facts)| (id.slot(), facts));
+        let chosen = moving.choose(slots, now, &mut rng);
+        for (slot, at) in chosen.iter().zip(moving.moments(chosen.len(), now, &mut rng)) {
+            self.put(*slot, Note::Move(at), at);
         }
-        meant.len()
+        chosen.len()
+    }
+
+    pub(super) fn settled(&mut self, id: SessionId, backend: Arc<str>, chosen: Moment) {
+        let Some(session) = session(&mut self.slots, id) else { return };
+        let before = Facts { backend, settled: chosen, ..session.facts.clone() };
+        let before = std::mem::replace(&mut session.facts, before);
+        self.catch_up(id, chosen, Some(&before));
     }
 
     pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {

@@ -11,6 +11,7 @@ mod drain;
 mod facts;
 mod leaving;
 mod local;
+mod moving;
 mod note;
 mod seat;
 mod wheel;
@@ -18,8 +19,9 @@ mod wheel;
 pub use drain::{Drain, Share, spread};
 pub use facts::{Facts, Seen, Who};
 pub use local::{Full, SESSIONS_MAX};
+pub use moving::{First, Moving};
 pub use note::{Changes, LetGo, Note};
-pub use seat::{Seat, count, enter, facts, left, let_go, list, live, part, update_rules};
+pub use seat::{Seat, count, enter, facts, left, let_go, list, live, move_away, update_rules};
 pub use wheel::TICK;
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ pub enum Note {
     LetGo(LetGo),
     /// Hold to these rules from now on.
     Rules(Arc<Rules>),
-    /// Stop at the next boundary of a message and hand back the legs.
-    Part,
+    /// From this moment on leave the upstream for another; a session that cannot be held stays.
+    Move(Moment),
 }
 
 /// The order to end.
@@ -56,7 +56,7 @@ impl LetGo {
 pub(super) struct Mail {
     let_go: Option<LetGo>,
     rules: Option<Arc<Rules>>,
-    part: bool,
+    move_at: Option<Moment>,
 }
 
 impl Mail {
@@ -64,7 +64,7 @@ impl Mail {
         match note {
             Note::LetGo(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
-            Note::Part => self.part = true,
+            Note::Move(at) => self.move_at = Some(self.move_at.map_or(at, |old| old.min(at))),
         }
     }
 
@@ -76,10 +76,10 @@ impl Mail {
         if let Some(let_go) = self.let_go.take() {
             return Some(Note::LetGo(let_go));
         }
-        std::mem::take(&mut self.part).then_some(Note::Part)
+        self.move_at.take().map(Note::Move)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.let_go.is_none() && self.rules.is_none() && !self.part
+        self.let_go.is_none() && self.rules.is_none() && self.move_at.is_none()
     }
 }

@@ -14,6 +14,7 @@ use crate::base::{task, worker};
 use super::drain::{Drain, Share};
 use super::facts::{Facts, Seen, Who};
 use super::local::{Full, Local};
+use super::moving::Moving;
 use super::note::{Changes, Note};
 use super::wheel::TICK;
 
@@ -42,6 +43,12 @@ impl Seat {
     /// The next note; while there is none, the task is woken when one comes or the deadline does.
     pub fn poll_note(&self, cx: &mut Context<'_>) -> Poll<Note> {
         with(|local| local.poll_note(self.id, cx))
+    }
+
+    /// The session is on this backend now, which was chosen at `chosen`. Those on it that were let
+    /// go since then are told, and this one with them.
+    pub fn settled(&self, backend: Arc<str>, chosen: Moment) {
+        with(|local| local.settled(self.id, backend, chosen));
     }
 
     /// Wakes the task at this moment, at most a [`TICK`] late; takes the place of the moment named
@@ -86,9 +93,9 @@ pub fn update_rules(changes: &Arc<Changes>, now: Moment) -> usize {
     with(|local| local.update_rules(changes, now))
 }
 
-/// Asks sessions to stop at the next boundary of a message; answers how many were asked.
-pub fn part(who: &Who, now: Moment) -> usize {
-    with(|local| local.part(who, now))
+/// Asks sessions that can be held to move to other backends; answers how many were asked.
+pub fn move_away(moving: &Moving, now: Moment) -> usize {
+    with(|local| local.move_away(moving, now))
 }
 
 /// How many sessions are meant.

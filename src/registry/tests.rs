@@ -19,6 +19,8 @@ fn facts(route: &str, backend: &str, opened: u64) -> Facts {
         backend: backend.into(),
         client: "192.0.2.7:4711".parse().ok(),
         opened: Moment::from_millis(opened),
+        settled: Moment::from_millis(opened),
+        holds: true,
     }
 }
 
@@ -40,6 +42,11 @@ fn rules(close_timeout: u64) -> Arc<Rules> {
 fn drain(who: Who) -> Drain {
     let (window, deadline) = (Duration::from_secs(10), Duration::from_secs(25));
     Drain { number: 1, who, why: Why::Removed, code: None, window, rate_max: None, deadline }
+}
+
+fn moving(who: Who) -> Moving {
+    let (age_min, window) = (Duration::ZERO, Duration::ZERO);
+    Moving { who, most: usize::MAX, age_min, first: First::Oldest, window }
 }
 
 fn notes(local: &mut Local, id: crate::base::id::SessionId) -> Vec<Note> {
@@ -168,10 +175,10 @@ fn a_mailbox_keeps_one_note_of_each_kind() {
         let changes = Arc::new(Changes::from([("/chat".into(), rules(second))]));
         local.update_rules(&changes, now);
         local.let_go(&Drain { number: second, ..drain(Who::All) }, now, Share::ALONE);
-        local.part(&Who::All, now);
+        local.move_away(&moving(Who::All), now);
     }
     let told = notes(&mut local, id);
-    let [Note::Rules(rules), Note::LetGo(let_go), Note::Part] = told.as_slice() else {
+    let [Note::Rules(rules), Note::LetGo(let_go), Note::Move(_)] = told.as_slice() else {
         panic!("{told:?}")
     };
     assert_eq!(rules.close_timeout, Duration::from_secs(99));
@@ -198,7 +205,7 @@ fn a_note_wakes_without_losing_the_deadline() {
     let at = Moment::from_millis;
     assert!(notes(&mut local, id).is_empty());
     local.wake_at(id, at(5_000));
-    local.part(&Who::All, at(1_000));
+    local.move_away(&moving(Who::All), at(1_000));
     assert!(local.due(at(1_000)).is_some());
     assert_eq!(notes(&mut local, id).len(), 1);
     assert!(local.due(at(4_000)).is_none());

@@ -14,7 +14,7 @@ use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
 use super::buffer::{self, READ_BYTES};
-use super::core::{Core, Order, Sample, State, Tally};
+use super::core::{Core, HoldTerms, Order, Sample, Tally, Want};
 use super::leg::{Leg, Read};
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
@@ -30,35 +30,20 @@ pub struct Terms {
     pub seat: Seat,
     /// Where its messages are counted.
     pub cells: Arc<RouteCells>,
+    /// How it is held while its upstream is away; not at all when `None`.
+    pub hold: Option<HoldTerms>,
 }
 
-/// How a relay ended.
-pub enum Outcome {
-    /// The session is over, both transports are closed.
-    Ended(End, Tally),
-    /// It stopped between two messages and can go on elsewhere.
-    Parted(Box<Parts>),
-}
-
-/// A session that stopped: all that is needed to go on with it.
-pub struct Parts {
-    /// The client's connection, with what is not sent and not judged yet.
-    pub client: Leg,
-    /// The upstream's.
-    pub upstream: Leg,
-    /// The frames' and pings' state.
-    pub state: State,
-    /// Its place among the worker's sessions.
-    pub seat: Seat,
-}
-
-/// A session at work. Resolves when it is over, or when it parted.
+/// A session at work. Resolves when it is over: both transports are closed.
+///
+/// After each `Pending` whoever polls it asks [`Relay::wants`]. What it then does to the relay
+/// shows when the relay is polled again, which is to be at once.
 pub struct Relay {
     core: Core,
     /// The client's and the upstream's; none when it is closed.
     legs: [Option<Leg>; 2],
     cells: Arc<RouteCells>,
-    seat: Option<Seat>,
+    seat: Seat,
     /// When the seat was told to wake us.
     armed: Moment,
 }
@@ -66,21 +51,54 @@ pub struct Relay {
 impl Relay {
     /// A relay between two fresh legs.
     pub fn new(client: Leg, upstream: Leg, terms: Terms, now: Moment) -> Relay {
-        let Terms { rules, allowed, seat, cells } = terms;
-        let core = Core::new(rules, allowed, fastrand::u64(..), now);
-        Relay::with(core, client, upstream, seat, cells)
-    }
-
-    /// A relay that goes on where another parted; the upstream may be a new one.
-    pub fn resume(parts: Parts, rules: Arc<Rules>, cells: Arc<RouteCells>, now: Moment) -> Relay {
-        let Parts { client, upstream, state, seat } = parts;
-        let core = Core::resume(state, rules, fastrand::u64(..), now);
-        Relay::with(core, client, upstream, seat, cells)
-    }
-
-    fn with(core: Core, client: Leg, upstream: Leg, seat: Seat, cells: Arc<RouteCells>) -> Relay {
+        let Terms { rules, allowed, seat, cells, hold } = terms;
+        let core = Core::new(rules, allowed, hold, fastrand::u64(..), now);
         let legs = [Some(client), Some(upstream)];
-        Relay { core, legs, cells, seat: Some(seat), armed: Moment::NEVER }
+        Relay { core, legs, cells, seat, armed: Moment::NEVER }
+    }
+
+    /// Its place among the worker's sessions.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// What the session needs; `None` while it needs nothing.
+    pub fn wants(&self) -> Option<Want> {
+        self.core.want()
+    }
+
+    /// Gives the session another upstream, for [`Want::Upstream`]: it is sent what is to be
+    /// replayed, then what was kept, then what comes. A leg that is not wanted any more is closed.
+    pub fn attach(&mut self, leg: Leg, now: Moment) {
+        if self.core.attach(now) {
+            self.legs[Side::Upstream as usize] = Some(leg);
+        }
+    }
+
+    /// A dial for [`Want::Upstream`] failed, and another follows.
+    pub fn tried(&mut self) {
+        self.core.tried();
+    }
+
+    /// No other upstream will come: the session ends.
+    pub fn give_up(&mut self, now: Moment) {
+        self.core.give_up(now);
+    }
+
+    /// Leaves the upstream, for [`Want::Target`]; [`Want::Upstream`] follows. Where the client's
+    /// message is not whole within `close_timeout`, the session stays where it is.
+    pub fn leave(&mut self, now: Moment) {
+        self.core.leave(now);
+    }
+
+    /// Does not leave the upstream.
+    pub fn stay(&mut self) {
+        self.core.stay();
+    }
+
+    /// Whether it is on its way away from its upstream: a place elsewhere is still needed.
+    pub fn is_leaving(&self) -> bool {
+        self.core.is_leaving()
     }
 
     /// Reads, writes and obeys until nothing moves; then whether the turn was cut short.
@@ -176,6 +194,10 @@ impl Relay {
                 }
                 Order::Drop { side, reset } => {
                     if let Some(leg) = self.legs[side as usize].take() {
+                        if side == Side::Upstream {
+                            let (written, unsent) = leg.tail();
+                            self.core.unsent(written, unsent, now);
+                        }
                         leg.close(reset);
                     }
                 }
@@ -184,6 +206,11 @@ impl Relay {
                     self.core.probed(side, sample, now);
                 }
                 Order::Answered(side, took) => self.cells.here().ping[side as usize].observe(took),
+                Order::Flush { bytes, kept } => self.flush(bytes, kept, cx, now),
+                Order::Away(why) => self.cells.went_away(why.word()),
+                Order::Back { result, lasted, discarded } => {
+                    self.cells.came_back(result.word(), lasted, discarded);
+                }
             }
         }
         any
@@ -191,10 +218,27 @@ impl Relay {
 
     fn send(&mut self, to: Side, bytes: &[u8], cx: &mut Context<'_>, now: Moment) {
         let Some(leg) = &mut self.legs[to as usize] else { return };
+        let waited = leg.tail().1.len();
         if leg.send(cx, bytes).is_err() {
-            leg.give_up();
-            self.core.deaf(to, now);
+            return self.deaf(to, now);
         }
+        let waits = leg.tail().1.len();
+        if waited == 0 && waits > 0 && to == Side::Upstream {
+            self.core.spilled(&bytes[..bytes.len() - waits], now);
+        }
+    }
+
+    /// Sends what was kept.
+    fn flush(&mut self, bytes: Vec<u8>, kept: Option<u64>, cx: &mut Context<'_>, now: Moment) {
+        if let Some(messages) = kept {
+            self.cells.here().relayed(Side::Client, messages, bytes.len() as u64);
+        }
+        let Some(leg) = &mut self.legs[Side::Upstream as usize] else { return };
+        if leg.tail().1.is_empty() {
+            self.core.spilled(&[], now);
+        }
+        leg.queue(bytes);
+        self.drain(Side::Upstream, cx, now);
     }
 
     /// Sends what could not be sent before.
@@ -202,19 +246,37 @@ impl Relay {
         let Some(leg) = &mut self.legs[to as usize] else { return };
         let finished = leg.is_finished();
         match leg.poll_drain(cx) {
-            Poll::Ready(Ok(())) if leg.is_finished() && !finished => self.core.finished(to),
-            Poll::Ready(Err(_)) => {
-                leg.give_up();
-                self.core.deaf(to, now);
+            Poll::Ready(Ok(())) => {
+                if leg.is_finished() && !finished {
+                    self.core.finished(to);
+                }
+                if to == Side::Upstream {
+                    self.core.flushed();
+                }
             }
-            _ => {}
+            Poll::Ready(Err(_)) => self.deaf(to, now),
+            Poll::Pending => {}
         }
     }
 
-    /// Whether bytes are wanted from a side, and there is room for them across.
+    /// Nothing more can be sent to a side.
+    fn deaf(&mut self, to: Side, now: Moment) {
+        self.core.deaf(to, now);
+        let Some(leg) = &mut self.legs[to as usize] else { return };
+        if to == Side::Upstream {
+            let (written, unsent) = leg.tail();
+            self.core.unsent(written, unsent, now);
+        }
+        leg.give_up();
+    }
+
+    /// Whether bytes are wanted from a side, and there is room for them across; or for the answers
+    /// we give it in the place of the other side.
     fn may_read(&self, from: Side) -> bool {
-        let room = || self.legs[from.other() as usize].as_ref().is_none_or(Leg::is_clear);
-        self.core.wants(from) && (!self.core.crosses(from) || room())
+        let clear = |side| self.legs[side as usize].as_ref().is_none_or(Leg::is_clear);
+        self.core.wants(from)
+            && (!self.core.crosses(from) || clear(from.other()))
+            && (!self.core.answers_for(from.other()) || clear(from))
     }
 
     fn sample(&self, side: Side) -> Sample {
@@ -233,22 +295,13 @@ impl Relay {
             self.armed = Moment::NEVER;
         }
         let next = self.core.next();
-        if next < self.armed
-            && let Some(seat) = &self.seat
-        {
-            seat.wake_at(next);
+        if next < self.armed {
+            self.seat.wake_at(next);
             self.armed = next;
         }
     }
 
-    fn part(&mut self) -> Option<Parts> {
-        let state = self.core.state();
-        let [client, upstream] = &mut self.legs;
-        let (client, upstream) = (client.take()?, upstream.take()?);
-        Some(Parts { client, upstream, state, seat: self.seat.take()? })
-    }
-
-    fn ended(&self, end: End) -> Outcome {
+    fn ended(&self, end: End) -> (End, Tally) {
         let tally = self.core.tally();
         for (side, of) in [(Side::Client, &tally.client), (Side::Upstream, &tally.upstream)] {
             // Once per session, never on a message's way.
@@ -257,29 +310,28 @@ impl Relay {
                 tracing::info!(%side, ?violation, count, "frames against RFC 6455");
             }
         }
-        Outcome::Ended(end, tally)
+        (end, tally)
     }
 }
 
 impl Future for Relay {
-    type Output = Outcome;
+    type Output = (End, Tally);
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, Tally)> {
         let this = self.get_mut();
         let now = clock::now();
-        while let Some(Poll::Ready(note)) = this.seat.as_ref().map(|seat| seat.poll_note(cx)) {
+        while let Poll::Ready(note) = this.seat.poll_note(cx) {
             this.core.note(note, now);
+        }
+        if this.core.keeps() {
+            // What was kept goes before what is read now.
+            this.obey(cx, now);
         }
         if this.turn(cx, now) {
             cx.waker().wake_by_ref();
         }
         if let Some(end) = this.core.over() {
             return Poll::Ready(this.ended(end));
-        }
-        if this.core.parted()
-            && let Some(parts) = this.part()
-        {
-            return Poll::Ready(Outcome::Parted(Box::new(parts)));
         }
         this.arm(now);
         Poll::Pending

@@ -106,6 +106,19 @@ impl Leg {
         Ok(())
     }
 
+    /// Bytes to be sent behind all that went before: [`Leg::poll_drain`] sends them.
+    pub(super) fn queue(&mut self, bytes: Vec<u8>) {
+        match self.tail.is_empty() {
+            true => self.tail = Spill::of(bytes),
+            false => self.tail.push(&bytes),
+        }
+    }
+
+    /// What could not be sent at once: what of it was sent since, and what was not.
+    pub(super) fn tail(&self) -> (&[u8], &[u8]) {
+        self.tail.parts()
+    }
+
     /// Sends what was kept, and the stream's end after it when that is wanted.
     ///
     /// # Errors

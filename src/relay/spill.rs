@@ -36,6 +36,11 @@ impl Spill {
         self.0.as_ref().map_or(&[], |kept| &kept.bytes[kept.taken..])
     }
 
+    /// What is gone since it was last empty, and what is there.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        self.0.as_ref().map_or((&[], &[]), |kept| kept.bytes.split_at(kept.taken))
+    }
+
     /// Takes all, leaving nothing.
     pub(super) fn take(&mut self) -> Vec<u8> {
         match self.0.take() {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod flow;
+mod holding;
 mod scene;
 
 use super::*;

@@ -7,9 +7,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::session_record::SessionRecord;
-use crate::end::End;
 use crate::pool::Lease;
-use crate::relay::{Outcome, Relay, Tally};
+use crate::relay::Relay;
 
 /// The one future a session is. The relay holds its transports and its seat; they, the lease and
 /// the permit are dropped in this order, which is the order of the fields.
@@ -36,11 +35,7 @@ impl Future for Session {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (end, tally) = match ready!(Pin::new(&mut self.relay).poll(cx)) {
-            Outcome::Ended(end, tally) => (end, tally),
-            // Nobody asks sessions to part before they can be held; their legs are closed here.
-            Outcome::Parted(_) => (End::Fault, Tally::default()),
-        };
+        let (end, tally) = ready!(Pin::new(&mut self.relay).poll(cx));
         self.record.end(end, &tally);
         Poll::Ready(())
     }

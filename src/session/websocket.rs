@@ -152,6 +152,8 @@ impl Pair {
             backend: Arc::clone(backend.address()),
             client: routed.asker,
             opened: routed.at,
+            settled: routed.at,
+            holds: false,
         };
         let held = Held {
             facts,
@@ -197,7 +199,7 @@ impl Joined {
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
         let record = SessionRecord::open(seat.id(), &facts, &agreed, Arc::clone(&cells), now);
-        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells };
+        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold: None };
         let relay = Relay::new(client, Leg::new(transport, early.into()), terms, now);
         Ok(Session::new(relay, record, lease, permit))
     }

@@ -316,6 +316,13 @@ impl Tracker {
         self.at_frame_boundary() && !self.open
     }
 
+    /// Whether a message has begun, if only by a byte of its header, and has not come to its end.
+    pub const fn is_inside_message(&self) -> bool {
+        let data = (self.inside && self.first & CONTROL == 0)
+            || (self.filled > 0 && self.head[0] & CONTROL == 0);
+        self.open || data
+    }
+
     /// Payload bytes taken so far of the open message; zero when none is open.
     #[inline]
     pub const fn message_bytes(&self) -> u64 {

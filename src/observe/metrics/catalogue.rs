@@ -72,6 +72,12 @@ catalogue! {
     SESSIONS = Gauge "sessions_live" ["route"] "WebSocket sessions live";
     OPENED = Counter "sessions_opened" ["route"] "WebSocket sessions opened";
     ENDED = Counter "sessions_ended" ["route", "end"] "WebSocket sessions ended";
+    HELD = Gauge "sessions_held" ["route"] "Sessions held while their upstream is away";
+    HOLDS = Counter "holds" ["route", "why"] "Times a session was held, by why its upstream went";
+    HOLDS_ENDED = Counter "holds_ended" ["route", "result"] "Holds that came to their end";
+    HOLD_SECONDS = Histogram "hold_seconds" ["route"] "How long upstreams were away";
+    HOLD_CUT = Counter "hold_messages_cut" ["route"]
+        "Messages of clients that were being sent to an upstream when it was lost";
     SESSION_SECONDS = Histogram "session_seconds" ["route"] "How long WebSocket sessions lasted";
     MESSAGES = Counter "messages" ["route", "side"] "Data messages, by the side that sent them";
     BYTES = Counter "bytes" ["route", "side"]

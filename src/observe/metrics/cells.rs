@@ -108,6 +108,15 @@ pub struct Cells {
     pub session: Times,
     /// From our ping to the side's pong.
     pub ping: [Times; 2],
+    /// Times an upstream went away and its session was held.
+    pub went_away: Cell,
+    /// Times such an absence came to its end; those begun and not ended are now.
+    pub came_back: Cell,
+    /// How long they took.
+    pub away: Times,
+    /// Client's messages whose rest was left out, because their upstream was lost with their
+    /// beginning.
+    pub cut: Cell,
 }
 
 impl Cells {
@@ -122,6 +131,10 @@ impl Cells {
             handshake: Times::new(&SHORT),
             session: Times::new(&LONG),
             ping: [const { Times::new(&SHORT) }; 2],
+            went_away: Cell::default(),
+            came_back: Cell::default(),
+            away: Times::new(&SHORT),
+            cut: Cell::default(),
         }
     }
 
@@ -148,13 +161,17 @@ pub struct RouteCells {
     pub ended: Words,
     /// WebSocket handshakes that failed, by reason.
     pub handshakes_failed: Words,
+    /// Why upstreams went away from sessions that were held.
+    pub holds: Words,
+    /// How that came to its end.
+    pub holds_ended: Words,
 }
 
 impl RouteCells {
     pub(super) fn new(name: Arc<str>, workers: usize) -> RouteCells {
         let workers = (0..=workers).map(|_| OnceLock::new()).collect();
-        let (ended, handshakes_failed) = Default::default();
-        RouteCells { name, workers, ended, handshakes_failed }
+        let (ended, handshakes_failed, holds, holds_ended) = Default::default();
+        RouteCells { name, workers, ended, handshakes_failed, holds, holds_ended }
     }
 
     /// The route's identity.
@@ -182,6 +199,28 @@ impl RouteCells {
         cells.ended.add(1);
         cells.session.observe(lasted);
         self.ended.count(word);
+    }
+
+    /// Counts an upstream that went away, by why.
+    pub fn went_away(&self, why: &'static str) {
+        self.here().went_away.add(1);
+        self.holds.count(why);
+    }
+
+    /// Counts the end of that by its word; and the client's messages that were cut by it.
+    pub fn came_back(&self, word: &'static str, lasted: Duration, cut: u64) {
+        let cells = self.here();
+        cells.came_back.add(1);
+        cells.away.observe(lasted);
+        cells.cut.add(cut);
+        self.holds_ended.count(word);
+    }
+
+    /// Sessions whose upstream is away.
+    pub fn held(&self) -> u64 {
+        // The ends first, as below.
+        let ended = self.sum(|cells| &cells.came_back);
+        self.sum(|cells| &cells.went_away).saturating_sub(ended)
     }
 
     /// Sessions opened and not ended.

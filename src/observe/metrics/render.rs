@@ -88,6 +88,7 @@ impl Page<'_> {
         let mut requests = Vec::new();
         let mut ended = Vec::new();
         let mut failed = Vec::new();
+        let (mut holds, mut holds_ended) = (Vec::new(), Vec::new());
         for route in routes {
             let name: &str = route.name();
             for (index, class) in CLASSES.iter().enumerate() {
@@ -96,6 +97,9 @@ impl Page<'_> {
             ended.extend(route.ended.all().into_iter().map(|(word, n)| (vec![name, word], n)));
             let failures = route.handshakes_failed.all().into_iter();
             failed.extend(failures.map(|(word, n)| (vec![name, word], n)));
+            holds.extend(route.holds.all().into_iter().map(|(word, n)| (vec![name, word], n)));
+            let results = route.holds_ended.all().into_iter();
+            holds_ended.extend(results.map(|(word, n)| (vec![name, word], n)));
         }
         self.counters(&is::REQUESTS, requests)?;
         self.times(&is::HANDSHAKE_SECONDS, &SHORT, each(), |cells| &cells.handshake)?;
@@ -103,6 +107,11 @@ impl Page<'_> {
         self.gauges(&is::SESSIONS, each().map(|(l, r)| (l, r.live() as i64)).collect())?;
         self.counters(&is::OPENED, each().map(|(l, r)| (l, r.sum(|c| &c.opened))).collect())?;
         self.counters(&is::ENDED, ended)?;
+        self.gauges(&is::HELD, each().map(|(l, r)| (l, r.held() as i64)).collect())?;
+        self.counters(&is::HOLDS, holds)?;
+        self.counters(&is::HOLDS_ENDED, holds_ended)?;
+        self.times(&is::HOLD_SECONDS, &SHORT, each(), |cells| &cells.away)?;
+        self.counters(&is::HOLD_CUT, each().map(|(l, r)| (l, r.sum(|c| &c.cut))).collect())?;
         self.times(&is::SESSION_SECONDS, &LONG, each(), |cells| &cells.session)?;
         let by_side = |cell: &dyn Fn(&Cells, usize) -> u64| {
             let rows = routes.iter().flat_map(|route| {

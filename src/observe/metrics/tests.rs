@@ -17,6 +17,8 @@ fn busy() -> Arc<Metrics> {
     route.session_opened(Duration::from_millis(3));
     route.session_ended("idle", Duration::from_secs(20));
     route.handshakes_failed.count("silent");
+    route.went_away("lost");
+    route.came_back("resumed", Duration::from_secs(2), 1);
     route.here().relayed(Side::Client, 2, 70);
     route.here().violations[Side::Upstream as usize].add(1);
     route.here().request(http::StatusCode::NOT_FOUND);

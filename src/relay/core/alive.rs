@@ -106,6 +106,9 @@ impl Core {
         if self.at(side).alive.in_round() {
             self.end_round(side);
         }
+        if side == Side::Upstream {
+            self.prove_upstream();
+        }
     }
 
     /// The answer to [`Order::Probe`].
@@ -138,7 +141,7 @@ impl Core {
         let silent_since = alive.silent_since;
         let dead = silent_since.after(pong_timeout);
         if now >= dead && !unheard {
-            return self.begin_end(End::Silent { side }, now);
+            return self.lose(End::Silent { side }, now);
         }
         let next = now.after(self.pause());
         self.timers.set(Timer::alive(side), if now < dead { next.min(dead) } else { next });
@@ -205,13 +208,19 @@ impl Core {
     /// sessions of a process never ping in waves.
     pub(super) fn time_pings(&mut self, rng: &mut fastrand::Rng, now: Moment) {
         for side in Side::BOTH {
-            self.half(side).alive.rest();
-            let first = match self.rules.ping_interval {
-                Some(interval) if self.end.is_none() => now.after(interval.mul_f64(rng.f64())),
-                _ => Moment::NEVER,
-            };
-            self.timers.set(Timer::alive(side), first);
+            self.time_pings_of(side, rng, now);
         }
+    }
+
+    pub(super) fn time_pings_of(&mut self, side: Side, rng: &mut fastrand::Rng, now: Moment) {
+        self.half(side).alive.rest();
+        let first = match self.rules.ping_interval {
+            Some(interval) if self.end.is_none() && self.at(side).way == Way::Open => {
+                now.after(interval.mul_f64(rng.f64()))
+            }
+            _ => Moment::NEVER,
+        };
+        self.timers.set(Timer::alive(side), first);
     }
 
     /// What we send upstream is masked (RFC 6455 §5.1).

@@ -65,6 +65,17 @@ impl Half {
 impl Core {
     /// What is to be done next; `None` when nothing is until the next event.
     pub(in crate::relay) fn order(&mut self, now: Moment) -> Option<Order> {
+        let order = self.next_order(now);
+        if let Some(Order::Send(Side::Upstream, _)) = order {
+            self.mark();
+        }
+        order
+    }
+
+    fn next_order(&mut self, now: Moment) -> Option<Order> {
+        if let Some(order) = self.hold_order(now) {
+            return Some(order);
+        }
         for side in Side::BOTH {
             if let Some(order) = self.alive_order(side, now) {
                 return Some(order);
@@ -90,8 +101,8 @@ impl Core {
             return;
         }
         self.end = Some(end);
-        self.parting = false;
-        for timer in [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Part] {
+        self.end_hold(end, now);
+        for timer in [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold] {
             self.timers.clear(timer);
         }
         for side in Side::BOTH {
@@ -168,7 +179,7 @@ impl Core {
                 }
                 // The answer of the side across passes by itself, if it can still come.
                 Farewell::Echo => (!other.speaks()).then_some(Way::Due),
-                Farewell::PassOn => None,
+                Farewell::PassOn => self.owes_close(side).then_some(Way::Due),
             },
             Way::Due if !self.at_boundary_to(side) && !other.speaks() => {
                 // Its last frame will never be whole, and nothing may be said inside it.

@@ -6,7 +6,9 @@
 //! 1. gives it what a side sent ([`Core::pass`]) and sends across what it says,
 //! 2. after each event carries out its orders ([`Core::order`]) until there are none,
 //! 3. calls [`Core::tick`] at [`Core::next`] at the latest,
-//! 4. stops at [`Core::over`], or at [`Core::parted`].
+//! 4. stops at [`Core::over`].
+//!
+//! A session that can be held outlives its upstream: [`hold`] has that story.
 //!
 //! Frames stay whole: a header is passed on once it was judged, so that between two calls each
 //! direction stands at a frame's boundary or in its payload. A Close, and a Pong that may be ours,
@@ -23,20 +25,27 @@ use crate::registry::{LetGo, Note};
 use crate::wire::control::ControlFrame;
 use crate::wire::frame::{Allowed, CONTROL_BYTES_MAX, HEADER_BYTES_MAX, Tracker};
 
+mod absence;
 mod alive;
+mod asked;
+mod away;
 mod closing;
+mod hold;
+mod holding;
+mod kept;
+mod leaving;
 mod pass;
-mod state;
+mod replay;
 mod tally;
 mod timers;
 
+pub use absence::{Absence, Away, HoldEnd, HoldTerms, Want};
 pub(super) use alive::Sample;
-pub use state::State;
 pub use tally::{Rtt, SideTally, Tally};
 
 use alive::Alive;
 use closing::Way;
-use state::SideState;
+use hold::Hold;
 use timers::{Timer, Timers};
 
 /// Bytes a core may leave to be presented again with more behind them: a control frame but for its
@@ -64,6 +73,24 @@ pub(super) enum Order {
     Probe(Side),
     /// It took the side so long to answer a ping.
     Answered(Side, Duration),
+    /// These bytes go to the upstream, behind all that went before.
+    Flush {
+        /// Whole frames, but for the last.
+        bytes: Vec<u8>,
+        /// Messages that end in them, if they were kept and not sent before.
+        kept: Option<u64>,
+    },
+    /// The upstream is away from now on.
+    Away(Absence),
+    /// It no longer is.
+    Back {
+        /// How that came to its end.
+        result: HoldEnd,
+        /// How long it took.
+        lasted: Duration,
+        /// The client's messages whose rest was left out.
+        discarded: u64,
+    },
 }
 
 /// What comes from a side.
@@ -109,55 +136,46 @@ pub(super) struct Core {
     let_go: Option<End>,
     /// A frame to a side was cut in the middle.
     cut: bool,
-    /// To stop at the next boundary of a message.
-    parting: bool,
+    /// What only sessions have that can be held.
+    hold: Option<Box<Hold>>,
     /// Share of the jitter that shortens this session's life, in 1/255.
     lifetime_share: u8,
 }
 
 impl Core {
-    /// A session that begins; `seed` decides its jitter and its pings.
-    pub(super) fn new(rules: Arc<Rules>, allowed: Allowed, seed: u64, now: Moment) -> Core {
-        Core::resume(State::begin(allowed, seed, now), rules, seed, now)
-    }
-
-    /// A session that goes on from `state`.
-    pub(super) fn resume(state: State, rules: Arc<Rules>, seed: u64, now: Moment) -> Core {
+    /// A session that begins; `seed` decides its jitter and its pings. Where an extension that is
+    /// not known may interleave messages, it cannot be held: nobody could say where they end.
+    pub(super) fn new(
+        rules: Arc<Rules>,
+        allowed: Allowed,
+        hold: Option<HoldTerms>,
+        seed: u64,
+        now: Moment,
+    ) -> Core {
         let mut rng = fastrand::Rng::with_seed(seed);
+        let hold = hold.filter(|_| !allowed.opcodes);
         let mut core = Core {
             rules,
-            sides: state.sides.map(Half::from),
+            sides: Side::BOTH.map(|side| Half::new(side, allowed)),
             timers: Timers::default(),
-            opened: state.opened,
-            last_data: state.last_data,
-            secret: state.secret,
+            opened: now,
+            last_data: now,
+            secret: rng.u64(..),
             end: None,
             let_go: None,
             cut: false,
-            parting: false,
-            lifetime_share: state.lifetime_share,
+            hold: hold.map(|terms| Box::new(Hold::new(terms, allowed))),
+            lifetime_share: rng.u8(..),
         };
         core.time_life();
         core.time_pings(&mut rng, now);
         core
     }
 
-    /// The session as it stands between two messages.
-    pub(super) fn state(&self) -> State {
-        State {
-            version: State::VERSION,
-            sides: self.sides.each_ref().map(SideState::from),
-            opened: self.opened,
-            last_data: self.last_data,
-            secret: self.secret,
-            lifetime_share: self.lifetime_share,
-        }
-    }
-
     /// A side's stream has ended; what it left undecided is lost with it.
     pub(super) fn ended(&mut self, side: Side, how: Loss, now: Moment) {
         self.half(side).ended = true;
-        self.begin_end(End::Lost { side, how }, now);
+        self.lose(End::Lost { side, how }, now);
     }
 
     /// Writing to a side has failed. What it sent before may still be there to be read, a Close
@@ -166,6 +184,9 @@ impl Core {
         let first = !std::mem::replace(&mut self.half(side).deaf, true);
         if first && self.end.is_none() {
             self.timers.set(Timer::step(side), now.after(self.rules.close_timeout));
+            if side == Side::Upstream {
+                self.part_from_deaf(now);
+            }
         }
     }
 
@@ -181,12 +202,7 @@ impl Core {
                     self.time_pings(&mut fastrand::Rng::with_seed(self.secret), now);
                 }
             }
-            // On the way out there is nothing to part any more.
-            Note::Part if self.end.is_some() => {}
-            Note::Part => {
-                self.parting = true;
-                self.timers.set(Timer::Part, now.after(self.rules.close_timeout));
-            }
+            Note::Move(at) => self.ask_to_move(at, now),
         }
     }
 
@@ -216,7 +232,7 @@ impl Core {
                 Timer::AliveUpstream => self.check_alive(Side::Upstream, now),
                 Timer::StepClient => self.step_out(Side::Client, now),
                 Timer::StepUpstream => self.step_out(Side::Upstream, now),
-                Timer::Part => self.parting = false,
+                Timer::Hold => self.check_hold(now),
             }
         }
     }
@@ -228,27 +244,21 @@ impl Core {
 
     /// Whether bytes from a side are wanted at all; else it is not to be read.
     pub(super) fn wants(&self, from: Side) -> bool {
-        let half = self.at(from);
-        let parts = self.parting && half.tracker.at_message_boundary();
-        !half.ended && !parts
+        let full = |hold: &Hold| from == Side::Client && hold.is_full();
+        !self.at(from).ended && !self.hold.as_ref().is_some_and(|hold| full(hold))
     }
 
     /// Whether bytes from a side go across: then they are read only as fast as they can be sent.
     pub(super) fn crosses(&self, from: Side) -> bool {
-        self.at(from).heard == Heard::Frames && self.at(from.other()).takes_frames()
+        self.at(from).heard == Heard::Frames
+            && self.at(from.other()).takes_frames()
+            && (from == Side::Upstream || self.passes())
     }
 
     /// The end, when all is done and both transports are gone.
     pub(super) fn over(&self) -> Option<End> {
         let gone = self.sides.iter().all(|half| half.way == Way::Gone);
         if gone { self.end } else { None }
-    }
-
-    /// Whether the session was asked to stop and stands between two messages both ways.
-    pub(super) fn parted(&self) -> bool {
-        self.parting
-            && self.end.is_none()
-            && self.sides.iter().all(|half| half.tracker.at_message_boundary() && !half.ended)
     }
 
     /// What passed so far.
@@ -293,7 +303,22 @@ impl Core {
 
     /// Whether what went to a side so far ends at a frame's boundary.
     fn at_boundary_to(&self, side: Side) -> bool {
-        self.at(side.other()).tracker.at_frame_boundary()
+        let apart = side == Side::Upstream && self.stands_apart();
+        apart || self.at(side.other()).tracker.at_frame_boundary()
+    }
+}
+
+impl Half {
+    fn new(side: Side, allowed: Allowed) -> Half {
+        Half {
+            tracker: Tracker::new(side, allowed),
+            heard: Heard::Frames,
+            ended: false,
+            deaf: false,
+            way: Way::Open,
+            alive: Alive::new(0),
+            tally: SideTally::default(),
+        }
     }
 }
 

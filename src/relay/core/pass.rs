@@ -33,6 +33,8 @@ enum Verdict {
     Pass(usize),
     /// It cannot be told yet.
     Wait,
+    /// Its header, which is so long, does not go across, and neither will its payload.
+    Omit(usize),
     /// So many bytes, a frame, stay here.
     Swallow(usize),
     /// So many bytes, a Close, go across, and nothing after them.
@@ -45,17 +47,25 @@ impl Core {
     /// Decides what becomes of `bytes`, the next that `from` sent.
     pub(in crate::relay) fn pass(&mut self, from: Side, bytes: &[u8], now: Moment) -> Passage {
         let crosses = self.crosses(from);
+        let keeps = from == Side::Client && self.keeps();
+        if from == Side::Client && crosses {
+            self.mark();
+        }
+        let room = self.room_to_keep(from, bytes.len());
         let mut scan = Scan { core: self, from, now, passage: Passage::default() };
-        scan.run(bytes);
-        let mut passage = scan.passage;
+        scan.run(&bytes[..room]);
+        let passage = scan.passage;
         if crosses {
             let tally = &mut self.half(from).tally;
             tally.bytes += passage.forward as u64;
             tally.messages += u64::from(passage.messages);
-        } else {
-            (passage.forward, passage.messages) = (0, 0);
+            self.crossed(from, &bytes[..passage.forward], passage.messages);
+            return passage;
         }
-        passage
+        if keeps {
+            self.keep(bytes, &passage, room < bytes.len() && !passage.again, now);
+        }
+        Passage { forward: 0, messages: 0, ..passage }
     }
 }
 
@@ -78,7 +88,12 @@ impl Scan<'_> {
         loop {
             let rest = &bytes[at..];
             if !self.core.at(from).tracker.at_frame_boundary() {
-                at += self.payload(rest);
+                let left_out = self.core.leaves_out(from);
+                let used = self.payload(rest, left_out);
+                if left_out {
+                    return self.leave_out(at, used);
+                }
+                at += used;
                 if self.core.at(from).tracker.at_frame_boundary() {
                     continue;
                 }
@@ -93,6 +108,9 @@ impl Scan<'_> {
             }
             let boundary = self.core.at(from).tracker.clone();
             let verdict = self.frame(rest);
+            if let Verdict::Omit(header) = verdict {
+                return self.leave_out(at, header);
+            }
             let Verdict::Pass(header) = verdict else {
                 // What does not go on, or goes on whole, leaves the boundary where it was.
                 self.core.half(from).tracker = boundary;
@@ -103,10 +121,16 @@ impl Scan<'_> {
         (self.passage.forward, self.passage.used) = (at, at);
     }
 
+    /// So many bytes at `at` do not go across.
+    fn leave_out(&mut self, at: usize, bytes: usize) {
+        let again = bytes > 0 || self.core.at(self.from).tracker.at_frame_boundary();
+        (self.passage.forward, self.passage.used, self.passage.again) = (at, at + bytes, again);
+    }
+
     /// A frame at `at`, of `end` bytes there are, that does not simply pass.
     fn settle(&mut self, verdict: Verdict, at: usize, end: usize) {
         let (forward, used, again) = match verdict {
-            Verdict::Pass(_) | Verdict::Wait => (at, at, false),
+            Verdict::Pass(_) | Verdict::Omit(_) | Verdict::Wait => (at, at, false),
             Verdict::Swallow(frame) => (at, at + frame, true),
             Verdict::PassClose(frame) => (at + frame, at + frame, true),
             Verdict::Refuse(why) => {
@@ -119,14 +143,17 @@ impl Scan<'_> {
     }
 
     /// Payload, up to the frame's end.
-    fn payload(&mut self, rest: &[u8]) -> usize {
+    fn payload(&mut self, rest: &[u8], left_out: bool) -> usize {
         let tracker = &mut self.core.half(self.from).tracker;
         let data = tracker.frame().is_some_and(|opcode| !opcode.is_control());
         let step = tracker.step(rest);
         if data {
             let whole = step.event.is_some() && tracker.at_message_boundary();
-            self.passage.messages += u32::from(whole);
             self.core.last_data = self.now;
+            match whole && left_out {
+                true => self.core.left_out(self.from, self.now),
+                false => self.passage.messages += u32::from(whole),
+            }
         }
         step.used
     }
@@ -146,7 +173,14 @@ impl Scan<'_> {
         self.core.last_data = self.now;
         match self.core.too_big(&header) {
             Some(limit) => Verdict::Refuse(End::TooBig { by: self.from, limit }),
-            None => Verdict::Pass(step.used),
+            None => self.pass_header(step.used),
+        }
+    }
+
+    fn pass_header(&self, head: usize) -> Verdict {
+        match self.core.leaves_out(self.from) {
+            true => Verdict::Omit(head),
+            false => Verdict::Pass(head),
         }
     }
 
@@ -155,8 +189,9 @@ impl Scan<'_> {
         let close = header.opcode == Opcode::Close;
         let ours = header.opcode == Opcode::Pong && header.length == PING_BYTES as u64;
         // A longer Close passes only where violations do, and then as any frame.
-        if !(close || ours) || header.length > CONTROL_BYTES_MAX as u64 {
-            return Verdict::Pass(head);
+        let opens = close || ours || self.core.opens_control();
+        if !opens || header.length > CONTROL_BYTES_MAX as u64 {
+            return self.pass_header(head);
         }
         let length = header.length as usize;
         let Some(behind) = behind.get(..length) else { return Verdict::Wait };
@@ -167,10 +202,9 @@ impl Scan<'_> {
         if close {
             return self.close(payload, head + length);
         }
-        match self.core.is_answer(self.from, payload, self.now) {
-            true => Verdict::Swallow(head + length),
-            false => Verdict::Pass(head),
-        }
+        let swallow = ours && self.core.is_answer(self.from, payload, self.now)
+            || !self.core.control_crosses(self.from, header.opcode, payload);
+        if swallow { Verdict::Swallow(head + length) } else { Verdict::Pass(head) }
     }
 
     /// A whole Close (§5.5.1), `frame` bytes long.
@@ -185,10 +219,17 @@ impl Scan<'_> {
         let half = self.core.half(from);
         half.heard = Heard::Close;
         half.tally.close = Some(code);
+        if from == Side::Upstream && self.core.is_leave(code, self.now) {
+            return Verdict::Swallow(frame);
+        }
+        let crosses = from == Side::Upstream || self.core.passes();
+        if !crosses {
+            self.core.owe_close();
+        }
         self.core.begin_end(End::Closed { by: from, code }, self.now);
         // Where we closed first, the side across gets our Close, not this answer to it.
         let ours = !matches!(self.core.end, Some(End::Closed { .. }));
-        if ours || self.core.at(to).way != Way::Open {
+        if ours || !crosses || self.core.at(to).way != Way::Open {
             return Verdict::Swallow(frame);
         }
         self.core.was_told(to, self.now);
@@ -234,7 +275,10 @@ impl Core {
     /// Whether something waits to be slipped in before the next frame to a side.
     fn wants_boundary_to(&self, side: Side) -> bool {
         match self.at(side).way {
-            Way::Open => self.at(side).alive.wants_ping(),
+            Way::Open => {
+                let leaves = side == Side::Upstream && self.leaves_here();
+                self.at(side).alive.wants_ping() || leaves || self.owes_answer(side)
+            }
             Way::Due => true,
             _ => false,
         }

@@ -22,8 +22,8 @@ pub(super) enum Timer {
     StepClient,
     /// The same for the upstream.
     StepUpstream,
-    /// A wish to part is given up.
-    Part,
+    /// What only holding a session knows of.
+    Hold,
 }
 
 impl Timer {
@@ -35,7 +35,7 @@ impl Timer {
         Timer::AliveUpstream,
         Timer::StepClient,
         Timer::StepUpstream,
-        Timer::Part,
+        Timer::Hold,
         // Last: what is due at the same moment gives the end its name first.
         Timer::Deadline,
     ];

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::Outcome;
 use super::scene::{Scene, close, frame, rules, run, text};
 use crate::base::clock;
 use crate::base::side::Side;
@@ -347,27 +346,4 @@ fn silent_sides_are_found_and_living_ones_are_not() {
             assert_eq!(measured, [silent == Side::Upstream, silent == Side::Client]);
         });
     }
-}
-
-#[test]
-fn a_session_parts_between_two_messages() {
-    run(async || {
-        let mut scene = Scene::new(rules()).await;
-        let first = frame(Side::Client, 0x01, b"first half, ");
-        scene.client.send(&first).await;
-        scene.upstream.expect(&first).await;
-        assert_eq!(registry::part(&Who::All, clock::now()), 1);
-        let down = text(Side::Upstream, "not yet");
-        let second = frame(Side::Client, 0x80, b"second half");
-        let third = text(Side::Client, "for whoever is next");
-        scene.client.send(&[second.clone(), third.clone()].concat()).await;
-        scene.upstream.expect(&second).await;
-        let Outcome::Parted(parts) = scene.outcome().await else { panic!("ended") };
-        let relay =
-            super::Relay::resume(*parts, Arc::new(rules()), scene.cells.clone(), clock::now());
-        crate::base::task::spawn("relay", async move { drop(relay.await) });
-        scene.upstream.expect(&third).await;
-        scene.upstream.send(&down).await;
-        scene.client.expect(&down).await;
-    });
 }

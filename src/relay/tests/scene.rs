@@ -1,13 +1,16 @@
 //! A session between two sockets the test holds the far ends of.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{Leg, Outcome, Relay, Tally, Terms};
+use super::super::{HoldTerms, Leg, Relay, Tally, Terms, Want};
 use crate::base::clock;
 use crate::base::id::SessionId;
 use crate::base::side::Side;
@@ -132,28 +135,61 @@ pub struct Scene {
     pub upstream: Far,
     pub id: SessionId,
     pub cells: Arc<RouteCells>,
-    pub outcome: oneshot::Receiver<Outcome>,
+    pub outcome: oneshot::Receiver<(End, Tally)>,
+    /// What the relay wants.
+    pub wants: watch::Receiver<Option<Want>>,
+    orders: mpsc::UnboundedSender<Do>,
+}
+
+/// What is done to a relay between two polls.
+type Do = Box<dyn FnOnce(&mut Relay)>;
+
+/// A relay, and who polls it as a session does.
+struct Driven {
+    relay: Relay,
+    orders: mpsc::UnboundedReceiver<Do>,
+    wants: watch::Sender<Option<Want>>,
+}
+
+impl Future for Driven {
+    type Output = (End, Tally);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, Tally)> {
+        while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
+            order(&mut self.relay);
+        }
+        let polled = Pin::new(&mut self.relay).poll(cx);
+        self.wants.send_replace(self.relay.wants());
+        polled
+    }
 }
 
 /// How a session ended.
-pub async fn ended(outcome: oneshot::Receiver<Outcome>) -> (End, Tally) {
-    match tokio::time::timeout(PATIENCE, outcome).await.expect("in time").unwrap() {
-        Outcome::Ended(end, tally) => (end, tally),
-        Outcome::Parted(_) => panic!("parted"),
-    }
+pub async fn ended(outcome: oneshot::Receiver<(End, Tally)>) -> (End, Tally) {
+    tokio::time::timeout(PATIENCE, outcome).await.expect("in time").unwrap()
 }
 
 impl Scene {
     pub async fn new(rules: Rules) -> Scene {
-        Scene::with(rules, Allowed::NOTHING, [None, None]).await
+        Scene::with(rules, Allowed::NOTHING, [None, None], None).await
+    }
+
+    /// One that can be held.
+    pub async fn held(rules: Rules, hold: HoldTerms) -> Scene {
+        Scene::with(rules, Allowed::NOTHING, [None, None], Some(hold)).await
     }
 
     /// With these sizes of the kernel's buffers on the relay's sockets.
     pub async fn tiny(rules: Rules) -> Scene {
-        Scene::with(rules, Allowed::NOTHING, [Some(4096); 2]).await
+        Scene::with(rules, Allowed::NOTHING, [Some(4096); 2], None).await
     }
 
-    pub async fn with(rules: Rules, allowed: Allowed, buffers: [Option<u32>; 2]) -> Scene {
+    pub async fn with(
+        rules: Rules,
+        allowed: Allowed,
+        buffers: [Option<u32>; 2],
+        hold: Option<HoldTerms>,
+    ) -> Scene {
         let (client, near_client) = pair(buffers[0]).await;
         let (upstream, near_upstream) = pair(buffers[1]).await;
         let metrics = Metrics::new(1);
@@ -165,14 +201,23 @@ impl Scene {
             backend: "b".into(),
             client: None,
             opened: clock::now(),
+            settled: clock::now(),
+            holds: hold.is_some(),
         });
         let seat = seat.unwrap();
         let id = seat.id();
-        let terms = Terms { rules: Arc::new(rules), allowed, seat, cells: Arc::clone(&cells) };
+        let rules = Arc::new(rules);
+        let terms = Terms { rules, allowed, seat, cells: Arc::clone(&cells), hold };
         let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
         let (told, outcome) = oneshot::channel();
-        task::spawn("relay", async move { drop(told.send(relay.await)) });
-        Scene { client: Far(client), upstream: Far(upstream), id, cells, outcome }
+        let (orders, obeyed) = mpsc::unbounded_channel();
+        let (wanted, wants) = watch::channel(None);
+        let driven = Driven { relay, orders: obeyed, wants: wanted };
+        task::spawn("relay", async move {
+            let _ = told.send(driven.await);
+        });
+        let (client, upstream) = (Far(client), Far(upstream));
+        Scene { client, upstream, id, cells, outcome, wants, orders }
     }
 
     /// The side's half of its connection ends.
@@ -181,8 +226,28 @@ impl Scene {
         far.shutdown().await.unwrap();
     }
 
-    pub async fn outcome(&mut self) -> Outcome {
-        tokio::time::timeout(PATIENCE, &mut self.outcome).await.expect("in time").unwrap()
+    /// Does this to the relay.
+    pub fn order(&self, order: impl FnOnce(&mut Relay) + 'static) {
+        assert!(self.orders.send(Box::new(order)).is_ok(), "it has ended");
+    }
+
+    /// Waits until the relay wants this.
+    pub async fn wanted(&mut self, wanted: impl Fn(&Option<Want>) -> bool) -> Option<Want> {
+        let want = tokio::time::timeout(PATIENCE, self.wants.wait_for(wanted)).await;
+        *want.expect("in time").expect("a relay")
+    }
+
+    /// The upstream is gone.
+    pub async fn lose_upstream(&mut self) {
+        // In its place stands a connection that leads nowhere.
+        self.upstream = Far(pair(None).await.0);
+    }
+
+    /// Gives the relay another upstream.
+    pub async fn attach(&mut self) {
+        let (upstream, near) = pair(None).await;
+        self.upstream = Far(upstream);
+        self.order(|relay| relay.attach(leg(near), clock::now()));
     }
 
     pub async fn ended(mut self) -> (End, Tally) {

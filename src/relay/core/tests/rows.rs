@@ -17,7 +17,7 @@ use crate::wire::frame::{Allowed, Violation};
 const START: Moment = Moment::from_millis(1_000_000);
 
 fn core(rules: Rules) -> Core {
-    Core::new(Arc::new(rules), Allowed::NOTHING, 7, START)
+    Core::new(Arc::new(rules), Allowed::NOTHING, None, 7, START)
 }
 
 fn pinged() -> Rules {
@@ -213,7 +213,7 @@ fn lives_are_shortened_at_random_but_never_lengthened() {
     let most = Some(Duration::from_secs(1_000));
     let jittered = Rules { max_lifetime: most, max_lifetime_jitter_percent: 10, ..rules() };
     let lives = (0..50).map(|seed| {
-        let core = Core::new(Arc::new(jittered.clone()), Allowed::NOTHING, seed, START);
+        let core = Core::new(Arc::new(jittered.clone()), Allowed::NOTHING, None, seed, START);
         core.next().since(START).as_secs()
     });
     let lives: Vec<u64> = lives.collect();
@@ -224,7 +224,7 @@ fn lives_are_shortened_at_random_but_never_lengthened() {
 #[test]
 fn first_pings_are_spread_over_the_interval() {
     let first = |seed| {
-        let core = Core::new(Arc::new(pinged()), Allowed::NOTHING, seed, START);
+        let core = Core::new(Arc::new(pinged()), Allowed::NOTHING, None, seed, START);
         core.next().since(START).as_secs() / 10
     };
     let mut thirds: Vec<u64> = (0..60).map(first).collect();

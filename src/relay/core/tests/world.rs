@@ -37,7 +37,6 @@ pub struct World {
     /// The first end seen, and when.
     pub end: Option<(End, Moment)>,
     pub secret: u64,
-    pub parted: u32,
 }
 
 impl World {
@@ -45,11 +44,11 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let now = Moment::from_millis(rng.u64(..1_000_000));
         let rules = Arc::new(rules);
-        let core = Core::new(Arc::clone(&rules), Allowed::NOTHING, rng.u64(..), now);
+        let core = Core::new(Arc::clone(&rules), Allowed::NOTHING, None, rng.u64(..), now);
         let secret = core.secret;
         let peers = Side::BOTH.map(|side| Peer::new(side, &mut rng));
         let lines = [Line::default(), Line::default()];
-        World { rng, now, core, rules, peers, lines, end: None, secret, parted: 0 }
+        World { rng, now, core, rules, peers, lines, end: None, secret }
     }
 
     pub fn is_ours(&self) -> impl Fn(&[u8]) -> bool + use<> {
@@ -98,7 +97,7 @@ impl World {
                 let deadline = at.after(Duration::from_secs(self.rng.u64(..30)));
                 Note::LetGo(LetGo { why: Why::Stop, at, deadline, code: None })
             }
-            1..4 => Note::Part,
+            1..4 => Note::Move(self.now),
             _ => {
                 let mut rules = (*self.rules).clone();
                 rules.ping_interval = Some(Duration::from_secs(self.rng.u64(5..60)));
@@ -125,22 +124,12 @@ impl World {
                 moved = true;
             }
             self.check();
-            if self.core.parted() {
-                self.part();
-                continue;
-            }
             if !moved {
                 let armed = self.core.next() != Moment::NEVER;
                 assert!(armed || self.core.over().is_some(), "nothing will ever happen again");
                 return;
             }
         }
-    }
-
-    fn part(&mut self) {
-        self.parted += 1;
-        let state = self.core.state();
-        self.core = Core::resume(state, Arc::clone(&self.rules), self.rng.u64(..), self.now);
     }
 
     /// What a part of what waits for a side goes to it.
@@ -238,7 +227,8 @@ impl World {
                     };
                     self.core.probed(side, sample, self.now);
                 }
-                Order::Answered(..) => {}
+                Order::Answered(..) | Order::Flush { .. } => {}
+                Order::Away(_) | Order::Back { .. } => {}
             }
         }
         any

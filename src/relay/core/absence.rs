@@ -1,0 +1,84 @@
+//! What is said of an upstream that is away, outside of the core.
+
+use std::sync::Arc;
+
+use super::super::budget::HoldBudget;
+use crate::base::clock::Moment;
+use crate::config::plan;
+
+/// How a session is held, and within which budget.
+#[derive(Clone, Debug)]
+pub struct HoldTerms {
+    /// The route's table, as it was when the session was opened.
+    pub hold: Arc<plan::Hold>,
+    /// What all sessions of the process may keep together.
+    pub budget: Arc<HoldBudget>,
+}
+
+/// Why an upstream is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absence {
+    /// It was lost.
+    Lost,
+    /// The session was asked to leave it.
+    Moved,
+}
+
+impl Absence {
+    /// The word for it in log and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Absence::Lost => "lost",
+            Absence::Moved => "moved",
+        }
+    }
+}
+
+/// A session's upstream is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Away {
+    /// Since when. An upstream that was lost as soon as it came does not change it.
+    pub since: Moment,
+    /// Why.
+    pub why: Absence,
+    /// Which attempt at another upstream is due, from 1: dials that failed, as far as they were
+    /// told, and upstreams that were lost as soon as they came count.
+    pub attempt: u32,
+}
+
+/// What a session needs from whoever polls it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// Another upstream.
+    Upstream(Away),
+    /// To leave this one, once there is a place at another.
+    Target,
+}
+
+/// How holding a session ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoldEnd {
+    /// With a new upstream.
+    Resumed,
+    /// No new upstream came in time, or none that could go on.
+    InVain,
+    /// A kept message became too old.
+    TooOld,
+    /// There was no room to keep more.
+    NoRoom,
+    /// The session ended for a reason of its own.
+    Ended,
+}
+
+impl HoldEnd {
+    /// The word for it in log and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            HoldEnd::Resumed => "resumed",
+            HoldEnd::InVain => "in_vain",
+            HoldEnd::TooOld => "too_old",
+            HoldEnd::NoRoom => "no_room",
+            HoldEnd::Ended => "ended",
+        }
+    }
+}

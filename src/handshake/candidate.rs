@@ -19,7 +19,7 @@ use super::request::WsRequest;
 use super::verify::Agreed;
 use crate::base::body::{Body, BoxError};
 use crate::base::clock;
-use crate::pool::{Ask, Backend, HandshakePermit, Key, Kind, Lease, Pool};
+use crate::pool::{Ask, Backend, HandshakePermit, Key, Kind, Lease, NoBackend, Pool};
 use crate::tls::Transport;
 use crate::wire::framing::settle_answer;
 
@@ -83,7 +83,8 @@ impl<'a> Candidate<'a> {
     ) -> Result<Candidate<'a>, Failure> {
         match pool.lease(&Ask { now: clock::now(), kind: Kind::Session, tried, key }) {
             Ok(lease) => Ok(Candidate { pool, lease }),
-            Err(none) => Err(Failure::NoBackend { retry_after: none.retry_after }),
+            Err(NoBackend { is_full: true, retry_after }) => Err(Failure::Full { retry_after }),
+            Err(NoBackend { retry_after, .. }) => Err(Failure::NoBackend { retry_after }),
         }
     }
 

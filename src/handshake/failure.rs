@@ -17,7 +17,12 @@ pub enum Failure {
         /// When one may be back.
         retry_after: Duration,
     },
-    /// The backend had `handshakes_in_flight_max` handshakes under way for too long.
+    /// Every backend has as many sessions as `sessions_max` allows.
+    Full {
+        /// When to come again.
+        retry_after: Duration,
+    },
+    /// The backend had as many handshakes under way, or begun, as it may, for too long.
     Busy(Busy),
     /// The backend could not be reached.
     Dial(DialError),
@@ -37,7 +42,9 @@ impl Failure {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Failure::NoBackend { .. } | Failure::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::NoBackend { .. } | Failure::Full { .. } | Failure::Busy(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Failure::Silent => StatusCode::GATEWAY_TIMEOUT,
             Failure::Dial(DialError::Timeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
@@ -59,7 +66,7 @@ impl Failure {
     pub fn is_backends_fault(&self) -> bool {
         match self {
             Failure::Dial(error) => error.fault() == Fault::Backend,
-            Failure::NoBackend { .. } | Failure::Busy(_) => false,
+            Failure::NoBackend { .. } | Failure::Full { .. } | Failure::Busy(_) => false,
             _ => true,
         }
     }
@@ -67,7 +74,9 @@ impl Failure {
     /// When it may be worth trying again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Failure::NoBackend { retry_after } => Some(*retry_after),
+            Failure::NoBackend { retry_after } | Failure::Full { retry_after } => {
+                Some(*retry_after)
+            }
             Failure::Busy(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
@@ -77,6 +86,7 @@ impl Failure {
     pub fn word(&self) -> &'static str {
         match self {
             Failure::NoBackend { .. } => "no_backend",
+            Failure::Full { .. } => "full",
             Failure::Busy(_) => "busy",
             Failure::Dial(error) => error.word(),
             Failure::Vanished(_) => "vanished",
@@ -93,6 +103,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::NoBackend { .. } => f.write_str("no backend is available"),
+            Failure::Full { .. } => f.write_str("every backend has all the sessions it may have"),
             Failure::Busy(_) => f.write_str("every backend is busy with handshakes"),
             Failure::Dial(_) => f.write_str("no backend could be reached"),
             Failure::Vanished(_) => f.write_str("the backend closed without an answer"),

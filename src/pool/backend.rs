@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::base::clock::Moment;
+use crate::base::clock::{self, Moment};
 use crate::config::plan;
 
 use super::health::{Change, Standing, State};
 use super::lock;
+use super::pace::Pace;
 
 /// Handshakes that may wait for a permit of one backend; more are refused at once.
 pub const HANDSHAKES_WAITING_MAX: usize = 16_384;
@@ -37,7 +38,12 @@ struct Settings {
     address: plan::BackendAddress,
     weight: u32,
     health: plan::Health,
+    /// Whether it is for when no other is up.
+    backup: bool,
+    sessions_max: Option<usize>,
     handshakes_in_flight_max: usize,
+    /// Handshakes that may begin in a second.
+    handshake_rate_max: Option<u32>,
     connect_timeout: Duration,
 }
 
@@ -50,6 +56,7 @@ struct Vitals {
     requests: AtomicUsize,
     handshakes_waiting: AtomicUsize,
     health: Mutex<State>,
+    pace: Mutex<Pace>,
 }
 
 impl Backend {
@@ -65,7 +72,10 @@ impl Backend {
             address: of.address.clone(),
             weight: of.weight.max(1),
             health: pool.health.clone(),
+            backup: of.backup,
+            sessions_max: of.sessions_max,
             handshakes_in_flight_max: pool.handshakes_in_flight_max,
+            handshake_rate_max: pool.handshake_rate_max,
             connect_timeout: pool.connect_timeout,
         };
         if let Some(old) = old.filter(|old| old.settings == settings) {
@@ -110,6 +120,21 @@ impl Backend {
         self.settings.weight
     }
 
+    /// Whether it is for when no other is up.
+    pub fn is_backup(&self) -> bool {
+        self.settings.backup
+    }
+
+    /// Whether it has as many sessions as it may.
+    pub fn is_full(&self) -> bool {
+        self.settings.sessions_max.is_some_and(|most| self.sessions() >= most)
+    }
+
+    /// Handshakes that wait until they may begin.
+    pub fn handshakes_waiting(&self) -> usize {
+        self.vitals.handshakes_waiting.load(Relaxed)
+    }
+
     /// Leases for sessions that are out.
     pub fn sessions(&self) -> usize {
         self.vitals.sessions.load(Relaxed)
@@ -151,6 +176,12 @@ impl Backend {
         self.taken_out.load(Relaxed)
     }
 
+    /// How it stands, and what part of its weight it is given, in thousandths.
+    pub(super) fn seen(&self, now: Moment, slow_start: Duration) -> (Standing, u64) {
+        let mut health = lock(&self.vitals.health);
+        (health.standing(now), health.share(now, slow_start))
+    }
+
     /// It answered: a 101 or, to a plain request, anything but 502, 503 and 504.
     pub fn succeeded(&self, now: Moment) {
         if let Some(Change::In) = lock(&self.vitals.health).succeeded(now) {
@@ -177,18 +208,37 @@ impl Backend {
         lock(&self.vitals.health).begin_trial(now, &self.settings.health);
     }
 
-    /// Waits until one handshake more may be under way to this backend; first come, first served.
+    /// Waits until one handshake more may be under way to this backend, and then for its turn by
+    /// `handshake_rate_max`; first come, first served. A session that is opened and one that comes
+    /// back to its upstream wait alike.
     ///
     /// # Errors
-    /// [`Busy`] when [`HANDSHAKES_WAITING_MAX`] wait already, or after `connect_timeout`.
+    /// [`Busy`] when [`HANDSHAKES_WAITING_MAX`] wait already, after `connect_timeout`, or at once
+    /// when its turn would come later than that.
     pub async fn handshake_permit(&self) -> Result<HandshakePermit, Busy> {
-        if let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() {
-            return Ok(HandshakePermit { _permit: permit });
+        let started = clock::now();
+        let permit = match Arc::clone(&self.handshakes).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.awaited_permit().await?,
+        };
+        if let Some(rate) = self.settings.handshake_rate_max {
+            let now = clock::now();
+            let left = started.after(self.settings.connect_timeout).since(now);
+            let turn = lock(&self.vitals.pace).turn(now, rate, left);
+            let wait = turn.ok_or(Busy::Paced { rate })?;
+            if !wait.is_zero() {
+                let _place = Place::take(&self.vitals)?;
+                sleep(wait).await;
+            }
         }
+        Ok(HandshakePermit { _permit: permit })
+    }
+
+    async fn awaited_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
         let _place = Place::take(&self.vitals)?;
         let after = self.settings.connect_timeout;
         match timeout(after, Arc::clone(&self.handshakes).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(HandshakePermit { _permit: permit }),
+            Ok(Ok(permit)) => Ok(permit),
             // It is never closed; were it, waiting would be as vain.
             Ok(Err(_)) | Err(_) => Err(Busy::Waited { after }),
         }
@@ -203,6 +253,7 @@ impl Vitals {
             requests: AtomicUsize::new(0),
             handshakes_waiting: AtomicUsize::new(0),
             health: Mutex::default(),
+            pace: Mutex::default(),
         }
     }
 
@@ -220,7 +271,7 @@ pub struct HandshakePermit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Why a handshake got no permit: the backend has as many under way as it may.
+/// Why a handshake got no permit: the backend has as many under way, or begun, as it may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Busy {
     /// Too many wait already.
@@ -229,6 +280,11 @@ pub enum Busy {
     Waited {
         /// How long.
         after: Duration,
+    },
+    /// So many may begin in a second that its turn would come too late.
+    Paced {
+        /// How many.
+        rate: u32,
     },
 }
 
@@ -243,6 +299,9 @@ impl fmt::Display for Busy {
                 "no other handshake ended in time (`handshakes_in_flight_max` is reached): \
                  {after:?}"
             ),
+            Busy::Paced { rate } => {
+                write!(f, "its turn by `handshake_rate_max` would come too late: {rate}/s")
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ pub enum Standing {
     },
 }
 
+/// The part of its weight, in thousandths, that a backend starts with.
+const SHARE_MIN: u64 = 10;
+
 /// What an outcome changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -44,6 +47,8 @@ pub struct State {
     out: Option<Out>,
     /// When it last came back.
     returned: Moment,
+    /// Since when it has been given work: its first request, or its return.
+    since: Option<Moment>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +67,17 @@ impl State {
         }
     }
 
+    /// What part of its weight it is given at this moment, in thousandths: a backend that is new or
+    /// has returned starts small and has all after `slow_start`. The first to ask begins its time.
+    pub fn share(&mut self, now: Moment, slow_start: Duration) -> u64 {
+        let since = *self.since.get_or_insert(now);
+        let (had, whole) = (now.since(since).as_millis(), slow_start.as_millis());
+        if had >= whole {
+            return 1000;
+        }
+        u64::try_from(had * 1000 / whole).unwrap_or(1000).max(SHARE_MIN)
+    }
+
     /// A request is sent to a backend that is due. Until its outcome is known there is no other;
     /// should it never be told, the next trial may begin after the first back-off time.
     pub fn begin_trial(&mut self, now: Moment, rules: &Rules) {
@@ -75,6 +91,7 @@ impl State {
         self.failures = 0;
         self.out.take()?;
         self.returned = now;
+        self.since = Some(now);
         Some(Change::In)
     }
 
@@ -183,6 +200,19 @@ mod tests {
         state.begin_trial(at(now + 60), &RULES);
         assert_eq!(state.succeeded(at(now + 60)), Some(Change::In));
         assert_eq!(state.standing(at(now + 60)), Standing::In);
+    }
+
+    #[test]
+    fn the_share_grows_from_the_first_request_and_again_from_each_return() {
+        let slow_start = Duration::from_secs(20);
+        let mut state = State::default();
+        let share = |state: &mut State, seconds| state.share(at(seconds), slow_start);
+        let grown: Vec<_> = [5, 6, 15, 24, 25, 99].map(|at| share(&mut state, at)).into();
+        assert_eq!(grown, [10, 50, 500, 950, 1000, 1000]);
+        assert!((0..3).filter_map(|_| state.failed(at(100), &RULES)).count() == 1);
+        state.succeeded(at(110));
+        assert_eq!([110, 120, 130].map(|at| share(&mut state, at)), [10, 500, 1000]);
+        assert_eq!(State::default().share(at(0), Duration::ZERO), 1000);
     }
 
     #[test]

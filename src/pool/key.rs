@@ -2,12 +2,17 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::sticky::Tag;
+
 /// What a pool knows a request's backend by: owned and small, so that a session can keep it for as
-/// long as it lives and ask with it again. Made by [`Pool::key`](super::Pool::key).
+/// long as it lives and ask with it again. Made by [`Pool::key`](super::Pool::key), and for a
+/// session that has its backend by [`Pool::pinned`](super::Pool::pinned).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Key {
     /// Of what the pool hashes.
     pub(super) hash: Option<u64>,
+    /// Of the backend the client was sent to before, as its cookie says.
+    pub(super) tag: Option<Tag>,
 }
 
 /// A hash that every proxy, and every version of this one, takes of the same bytes: the first

@@ -10,17 +10,25 @@
 //! A choice is made under one short lock per pool: the counts it is made by are those of all
 //! workers, and no two of them choose the same idle backend.
 //!
+//! Who may be chosen is decided first (`choice`: health, backups, what is full), then whose turn
+//! it is (`turn`, `rendezvous`). A [`Key`] leads back to a backend: by a hash of what the request
+//! carries, or by the client's cookie (`sticky`). Handshakes wait for a permit and for their turn
+//! (`pace`).
+//!
 //! Failures in a row take a backend out for a while that doubles; then one request is its trial.
 //! Never more than half of the pool is out, and never the last: of too many that have failed, those
 //! that would return first are used, for a bad backend is better than none.
 
 mod backend;
 mod budget;
+mod choice;
 mod dial;
 mod error;
 mod health;
 mod key;
+mod pace;
 mod rendezvous;
+mod sticky;
 mod turn;
 
 pub use backend::{Backend, Busy, HANDSHAKES_WAITING_MAX, HandshakePermit, Kind, Lease};
@@ -35,12 +43,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::Moment;
-use crate::config::plan::{self, Balance};
+use crate::config::plan;
 use crate::observe::metrics::{BackendFacts, Metrics, PoolCells};
 use crate::tls::{TlsError, Transport};
 use budget::Budget;
+use choice::Member;
 use dial::Dialler;
-use turn::{Candidate, Turn, random_two};
+use sticky::Sticky;
+use turn::Turn;
 
 /// The least and the most that a client is asked to wait when no backend is left.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
@@ -52,6 +62,7 @@ pub struct Pool {
     backends: Box<[Arc<Backend>]>,
     /// The hashes of the backends' addresses.
     seeds: Box<[u64]>,
+    sticky: Option<Sticky>,
     turn: Mutex<Turn>,
     /// Shared with the pool before a reload.
     budget: Arc<Mutex<Budget>>,
@@ -72,9 +83,11 @@ pub struct Ask<'a> {
     pub key: Option<Key>,
 }
 
-/// Every backend that is in was tried.
+/// Every backend that is in was tried, or is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoBackend {
+    /// Whether one could have been had, had it not as many sessions as `sessions_max` allows.
+    pub is_full: bool,
     /// When it is worth to come again; whole seconds (`Retry-After`, RFC 9110 §10.2.3).
     pub retry_after: Duration,
 }
@@ -125,8 +138,9 @@ impl Pool {
         let turn = Mutex::new(Turn::new(backends.len(), start));
         let seeds =
             backends.iter().map(|backend| key::hash(backend.address().as_bytes())).collect();
+        let sticky = plan.sticky.as_ref().map(|sticky| Sticky::new(sticky, &backends));
         let plan = Arc::clone(plan);
-        Ok(Arc::new(Pool { plan, backends, seeds, turn, budget, dialler, cells }))
+        Ok(Arc::new(Pool { plan, backends, seeds, sticky, turn, budget, dialler, cells }))
     }
 
     /// The plan it was built from.
@@ -139,51 +153,33 @@ impl Pool {
         &self.backends
     }
 
-    /// The key of a request with these bytes where the plan's [`Balance::Hash`] looks for them.
-    /// `None` when it has none: then it is put where there are the fewest sessions.
-    pub fn key(&self, hashed: Option<&[u8]>) -> Option<Key> {
+    /// The key of a request: `hashed` are its bytes where the plan's `Balance::Hash` looks for
+    /// them, `cookie` is the value of the cookie that `plan::Sticky` names. `None` when neither
+    /// leads anywhere: then a backend is chosen as for anybody.
+    pub fn key(&self, hashed: Option<&[u8]>, cookie: Option<&[u8]>) -> Option<Key> {
         let hash = hashed.filter(|bytes| !bytes.is_empty()).map(key::hash);
-        hash.map(|hash| Key { hash: Some(hash) })
+        let tag = self.sticky.as_ref().and(cookie).and_then(sticky::read);
+        (hash.is_some() || tag.is_some()).then_some(Key { hash, tag })
     }
 
-    /// Chooses a backend and counts on it.
-    ///
-    /// # Errors
-    /// [`NoBackend`] when all that are in were tried: 503 with `Retry-After`.
-    pub fn lease(&self, ask: &Ask<'_>) -> Result<Lease, NoBackend> {
-        if ask.tried.is_empty() {
-            lock(&self.budget).request(ask.now);
-        }
-        let mut turn = lock(&self.turn);
-        let standings = self.standings(ask.now);
-        let admitted = self.admitted(&standings);
-        let candidate = |index: usize| {
-            let backend = &self.backends[index];
-            let may = admitted[index] && !ask.tried.contains(backend.address());
-            let weight = backend.weight().into();
-            may.then(|| Candidate { load: backend.sessions(), weight })
-        };
-        let hash = ask.key.and_then(|key| key.hash);
-        let chosen = match (&self.plan.balance, hash, ask.kind) {
-            (Balance::Hash { excess_percent, .. }, Some(hash), _) => {
-                // Requests are put by sessions too, so that both of a client meet.
-                rendezvous::choose(hash, &self.seeds, *excess_percent, candidate)
-            }
-            (Balance::RandomTwo, _, kind) => {
-                let laden = |index: usize| {
-                    let load = self.backends[index].count(kind);
-                    candidate(index).map(|one| Candidate { load, ..one })
-                };
-                random_two(self.backends.len(), laden, |below| fastrand::u64(..below))
-            }
-            (Balance::RoundRobin, ..) | (_, _, Kind::Request) => turn.next(candidate),
-            (_, _, Kind::Session) => turn.fewest(candidate),
-        };
-        let chosen = chosen.ok_or_else(|| no_backend(&standings, ask.now))?;
-        let backend = &self.backends[chosen];
-        backend.begin_trial(ask.now);
-        // Still under the lock: the next to choose sees this one counted.
-        Ok(Lease::new(Arc::clone(backend), ask.kind))
+    /// The key of a session that has this backend (its address): where clients stick, it leads
+    /// there again.
+    pub fn pinned(&self, key: Option<Key>, backend: &str) -> Option<Key> {
+        let Some(tag) = self.tag(backend) else { return key };
+        Some(Key { hash: key.and_then(|key| key.hash), tag: Some(tag) })
+    }
+
+    /// The cookie's value to give a client that asked with `key` and was sent to this backend (its
+    /// address). `None` where clients do not stick, or when it has that cookie already.
+    pub fn cookie(&self, key: Option<Key>, backend: &str) -> Option<String> {
+        let tag = self.tag(backend)?;
+        let has_it = key.and_then(|key| key.tag) == Some(tag);
+        (!has_it).then(|| sticky::written(&tag))
+    }
+
+    fn tag(&self, backend: &str) -> Option<sticky::Tag> {
+        let sticky = self.sticky.as_ref()?;
+        sticky.tag(self.backends.iter().position(|one| **one.address() == *backend)?)
     }
 
     /// Whether a request that failed on `tried` backends may be tried on another; then the retry is
@@ -214,13 +210,12 @@ impl Pool {
 
     /// How every backend stands, in file order.
     pub fn health(&self, now: Moment) -> Vec<BackendHealth> {
-        let standings = self.standings(now);
-        let admitted = self.admitted(&standings);
-        let seen = self.backends.iter().zip(standings).zip(admitted);
-        seen.map(|((backend, standing), up)| BackendHealth {
+        let seen = self.backends.iter().zip(self.members(now));
+        seen.map(|(backend, Member { standing, rank, .. })| BackendHealth {
             backend: Arc::clone(backend),
             standing,
-            up,
+            // A reserve that has failed is given work only when its turn comes.
+            up: rank == Some(0) || rank.is_some() && !matches!(standing, Standing::Out { .. }),
         })
         .collect()
     }
@@ -231,41 +226,23 @@ impl Pool {
             pool: Arc::clone(backend.pool()),
             backend: Arc::clone(backend.address()),
             sessions: backend.sessions() as u64,
+            handshakes_waiting: backend.handshakes_waiting() as u64,
             up,
             taken_out: backend.is_taken_out(),
         })
     }
-
-    /// Who is given work. Those that a command took out never are, and do not count: health never
-    /// keeps out more than half of the others, nor the last of them.
-    fn admitted(&self, standings: &[Standing]) -> Vec<bool> {
-        let others = || {
-            let all = self.backends.iter().zip(standings).enumerate();
-            all.filter(|(_, (backend, _))| !backend.is_taken_out())
-        };
-        let healths: Vec<Standing> = others().map(|(_, (_, standing))| *standing).collect();
-        let mut admitted = vec![false; standings.len()];
-        for ((index, _), is_admitted) in others().zip(health::admitted(&healths)) {
-            admitted[index] = is_admitted;
-        }
-        admitted
-    }
-
-    fn standings(&self, now: Moment) -> Vec<Standing> {
-        self.backends.iter().map(|backend| backend.standing(now)).collect()
-    }
 }
 
-fn no_backend(standings: &[Standing], now: Moment) -> NoBackend {
-    let wait = |standing: &Standing| match standing {
+fn retry_after(members: &[Member], now: Moment) -> Duration {
+    let wait = |member: &Member| match member.standing {
         Standing::Out { until } => Some(until.since(now)),
         Standing::In | Standing::Due => None,
     };
     let [least, most] = RETRY_AFTER;
-    let soonest = standings.iter().filter_map(wait).min().unwrap_or(least);
+    let soonest = members.iter().filter_map(wait).min().unwrap_or(least);
     let seconds = soonest.as_millis().div_ceil(1000);
     let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
-    NoBackend { retry_after: whole.clamp(least, most) }
+    whole.clamp(least, most)
 }
 
 /// A lock whose holder panicked guards values that are whole all the same: each is changed at once.

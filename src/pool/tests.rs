@@ -1,12 +1,13 @@
 //! Pools in invented time; what needs sockets is in `tests/dial.rs`.
 
+mod choice;
 mod dial;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::config::plan::{BackendAddress, Health, Retry};
+use crate::config::plan::{BackendAddress, Balance, Health, Retry};
 
 fn address(written: &str) -> BackendAddress {
     if let Some(path) = written.strip_prefix("unix:") {
@@ -18,16 +19,24 @@ fn address(written: &str) -> BackendAddress {
 }
 
 fn plan(backends: &[(&str, u32)]) -> plan::Pool {
-    let backend = |&(at, weight): &(&str, u32)| plan::Backend { address: address(at), weight };
+    let backend = |&(at, weight): &(&str, u32)| plan::Backend {
+        address: address(at),
+        weight,
+        backup: false,
+        sessions_max: None,
+    };
     plan::Pool {
         name: "chat".into(),
         backends: backends.iter().map(backend).collect(),
         balance: Balance::LeastSessions,
+        sticky: None,
+        slow_start: Duration::ZERO,
         tls: None,
         connect_timeout: Duration::from_secs(5),
         handshake_timeout: Duration::from_secs(10),
         response_timeout: Duration::from_secs(60),
         handshakes_in_flight_max: 2,
+        handshake_rate_max: None,
         source_addresses: Vec::new(),
         health: Health {
             failures_max: 2,
@@ -220,57 +229,4 @@ async fn handshakes_under_way_count_on_over_a_reload() {
     let new = Pool::build(&Arc::new(quick), Some(&old), &metrics).unwrap();
     assert!(!Arc::ptr_eq(backend, &new.backends()[0]));
     assert!(new.backends()[0].handshake_permit().await.is_err());
-}
-
-/// Where `of` sends a session with this key; the lease is given back at once.
-fn home(of: &Pool, key: Option<Key>) -> Arc<str> {
-    let ask = Ask { now: at(0), kind: Kind::Session, tried: &[], key };
-    Arc::clone(of.lease(&ask).unwrap().backend().address())
-}
-
-#[test]
-fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
-    let metrics = Metrics::new(1);
-    let hashed = |members: &[(&str, u32)]| {
-        let by = plan::HashBy::Path;
-        let balance = Balance::Hash { by, excess_percent: Some(25) };
-        Arc::new(plan::Pool { balance, ..plan(members) })
-    };
-    let old = Pool::build(&hashed(&THREE), None, &metrics).unwrap();
-    let keys: Vec<_> = (0..200_u32).map(|key| old.key(Some(&key.to_le_bytes()))).collect();
-    let homes: Vec<_> = keys.iter().map(|key| home(&old, *key)).collect();
-    // `a` is out: only its keys move.
-    take_out(&old.backends()[0], 0);
-    let without: Vec<_> = keys.iter().map(|key| home(&old, *key)).collect();
-    assert!(without.iter().all(|home| &**home != "a:1"));
-    let moved = homes.iter().zip(&without).filter(|(one, other)| one != other);
-    assert!(moved.clone().count() > 0 && moved.clone().all(|(home, _)| &**home == "a:1"));
-    // A reload takes it away, in another order of the file: the same choices.
-    let new = Pool::build(&hashed(&[("c:1", 1), ("b:1", 1)]), Some(&old), &metrics).unwrap();
-    let after: Vec<_> = keys.iter().map(|key| home(&new, *key)).collect();
-    assert_eq!(after, without);
-    // Plain requests find the same home.
-    let ask = Ask { now: at(0), kind: Kind::Request, tried: &[], key: keys[0] };
-    assert_eq!(new.lease(&ask).unwrap().backend().address(), &after[0]);
-}
-
-#[test]
-fn without_a_key_a_hashing_pool_goes_by_the_fewest_sessions() {
-    let balance = Balance::Hash { by: plan::HashBy::Path, excess_percent: None };
-    let pool = pool(plan::Pool { balance, ..plan(&THREE) });
-    assert_eq!(pool.key(None), None);
-    assert_eq!(pool.key(Some(b"")), None);
-    let _leases: Vec<Lease> = (0..30).map(|_| lease(&pool, Kind::Session, 0)).collect();
-    assert!(pool.backends().iter().all(|backend| backend.sessions() == 10));
-}
-
-#[test]
-fn random_two_shares_out_sessions_and_requests_by_their_own_counts() {
-    let pool = pool(plan::Pool { balance: Balance::RandomTwo, ..plan(&THREE) });
-    let _sessions: Vec<Lease> = (0..300).map(|_| lease(&pool, Kind::Session, 0)).collect();
-    let _requests: Vec<Lease> = (0..300).map(|_| lease(&pool, Kind::Request, 0)).collect();
-    for backend in pool.backends() {
-        let counts = [backend.sessions(), backend.requests()];
-        assert!(counts.iter().all(|count| (80..=120).contains(count)), "{counts:?}");
-    }
 }

@@ -1,27 +1,76 @@
-//! By what a request finds its backend again: what its pool hashes.
+//! By what a request finds its backend again: what its pool hashes, and the cookie it gave.
 
 use std::net::IpAddr;
 
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Response};
+
 use super::admit::Routed;
-use crate::config::plan::{Balance, HashBy};
+use crate::base::body::Body;
+use crate::config::plan::{Balance, HashBy, SameSite};
 use crate::pool::{Key, Pool};
 use crate::wire::cookie;
 
-/// The key of a request, as it came from the client.
-pub(super) fn key(routed: &Routed, pool: &Pool) -> Option<Key> {
-    let Balance::Hash { by, .. } = &pool.plan().balance else { return None };
-    let head = &routed.head;
-    match by {
-        HashBy::Client => match routed.asker?.ip().to_canonical() {
-            IpAddr::V4(ip) => pool.key(Some(&ip.octets())),
-            // The second half is the device's own, which changes it to be less known (RFC 8981).
-            IpAddr::V6(ip) => pool.key(ip.octets().get(..8)),
-        },
-        HashBy::Header(name) => pool.key(head.headers.get(name).map(|value| value.as_bytes())),
-        HashBy::Cookie(name) => pool.key(cookie::value(&head.headers, name)),
-        HashBy::Query(name) => pool.key(parameter(head.uri.query(), name)),
-        HashBy::Path => pool.key(Some(routed.target.path.as_bytes())),
+/// What leads a request to its backend, and its client there again.
+pub(super) struct Affinity {
+    /// What the pool is asked with.
+    pub(super) key: Option<Key>,
+    /// Whether the client speaks TLS, to us or to who stands before us.
+    is_secure: bool,
+}
+
+impl Affinity {
+    /// Reads a request as it came from the client. The pool's cookie is for tidegate and goes no
+    /// further.
+    pub(super) fn take(routed: &mut Routed, pool: &Pool) -> Affinity {
+        let is_secure = routed.conn.is_secure(&routed.head.headers);
+        let sticky = pool.plan().sticky.as_ref();
+        let value = sticky.and_then(|sticky| cookie::value(&routed.head.headers, &sticky.cookie));
+        let key = key(routed, pool, value);
+        if let Some(sticky) = sticky {
+            cookie::remove(&mut routed.head.headers, &sticky.cookie);
+        }
+        Affinity { key, is_secure }
     }
+
+    /// Adds the cookie to a backend's answer, where the client has not got it. Nobody is bound to a
+    /// backend that says it is not there.
+    pub(super) fn give(&self, pool: &Pool, backend: Option<&str>, answer: &mut Response<Body>) {
+        let Some(sticky) = &pool.plan().sticky else { return };
+        let is_there = !matches!(answer.status().as_u16(), 502..=504);
+        let value = backend.filter(|_| is_there).and_then(|one| pool.cookie(self.key, one));
+        let Some(value) = value else { return };
+        let same_site = match sticky.same_site {
+            SameSite::Lax => "Lax",
+            SameSite::Strict => "Strict",
+            SameSite::None => "None",
+        };
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let name = &sticky.cookie;
+        let line = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}");
+        // cannot fail: a token, base64url and words of our own.
+        let line = HeaderValue::try_from(line).expect("a cookie is text");
+        answer.headers_mut().append(SET_COOKIE, line);
+    }
+}
+
+fn key(routed: &Routed, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
+    let Balance::Hash { by, .. } = &pool.plan().balance else { return pool.key(None, cookie) };
+    let head = &routed.head;
+    let network = routed.asker.map(|asker| match asker.ip().to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        // The second half is the device's own, which changes it to be less known (RFC 8981).
+        IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
+    });
+    let network = network.map(u64::to_be_bytes);
+    let hashed = match by {
+        HashBy::Client => network.as_ref().map(<[u8; 8]>::as_slice),
+        HashBy::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
+        HashBy::Cookie(name) => cookie::value(&head.headers, name),
+        HashBy::Query(name) => parameter(head.uri.query(), name),
+        HashBy::Path => Some(routed.target.path.as_bytes()),
+    };
+    pool.key(hashed, cookie)
 }
 
 /// A query parameter's value, as it is written.

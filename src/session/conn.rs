@@ -73,6 +73,12 @@ impl Conn {
         self.listener.trusted_proxies.contains(self.client.map(|client| client.ip()))
     }
 
+    /// Whether the client speaks TLS, to us or to a trusted proxy before us.
+    pub(super) fn is_secure(&self, headers: &HeaderMap) -> bool {
+        let told = || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        self.tls.is_some() || self.is_trusted() && told()
+    }
+
     /// Who asks: who connected, or whom trusted proxies before it tell of (then without a port).
     pub(super) fn asker(&self, headers: &HeaderMap) -> Option<SocketAddr> {
         let peer = self.client.filter(|_| self.is_trusted());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Response};
 
 use super::admit::Routed;
-use super::affinity;
+use super::affinity::Affinity;
 use super::fields;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
@@ -23,14 +23,16 @@ pub(super) async fn forward(
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let key = affinity::key(&routed, pool);
+    let affinity = Affinity::take(&mut routed, pool);
     routed.turn_onward(strip_prefix, host)?;
     // What HTTP/1.1 keeps there for its own next step is not for another connection.
     routed.head.extensions.clear();
-    let Forwarded { backend, answer } = action::forward(pool, routed.head, body, key).await;
-    record.asked(&pool.plan().name, backend);
+    let forwarded = action::forward(pool, routed.head, body, affinity.key).await;
+    let Forwarded { backend, answer } = forwarded;
+    record.asked(&pool.plan().name, backend.clone());
     let mut answer = answer?;
     fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
+    affinity.give(pool, backend.as_deref(), &mut answer);
     Ok(answer)
 }
 

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::admit::Routed;
-use super::affinity;
+use super::affinity::Affinity;
 use super::conn::OnStream;
 use super::fields;
 use super::record::RequestRecord;
@@ -50,11 +50,12 @@ pub(super) async fn open(
     let mut asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
     // Taken out of the head, which goes to each backend that is tried.
     let client = Coming::take(&mut routed.head.extensions).ok_or(Refusal::NoWebSocket)?;
-    let key = affinity::key(&routed, pool);
+    let affinity = Affinity::take(&mut routed, pool);
     routed.turn_onward(strip_prefix, host)?;
-    let Connected { backend, answer } =
-        handshake::connect(pool, &mut asked, &routed.head, key, Vec::new()).await;
-    record.asked(&pool.plan().name, backend);
+    let connected =
+        handshake::connect(pool, &mut asked, &routed.head, affinity.key, Vec::new()).await;
+    let Connected { backend, answer } = connected;
+    record.asked(&pool.plan().name, backend.clone());
     match answer? {
         Answered::Http(mut answer) => {
             fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
@@ -62,10 +63,12 @@ pub(super) async fn open(
                 // It ended with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
                 fields::offer_upgrade(answer.headers_mut());
             }
+            affinity.give(pool, backend.as_deref(), &mut answer);
             Ok(answer)
         }
         Answered::Upstream(upstream) => {
-            let (answer, pair) = Pair::answer(&routed, client, upstream);
+            let (mut answer, pair) = Pair::answer(&routed, client, upstream);
+            affinity.give(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("handover", pair.hand_over());
             Ok(answer)

@@ -13,6 +13,7 @@ mod pool;
 mod process;
 mod relay;
 mod route;
+mod sticky;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -160,6 +161,11 @@ fn opt<T>(part: Option<Option<T>>) -> Option<Option<T>> {
         Some(Some(part)) => Some(Some(part)),
         Some(None) => None,
     }
+}
+
+/// What a key without a default means; `None` inside when it is absent.
+fn if_any<T, U>(written: &Written<T>, meaning: impl FnOnce(&T) -> U) -> Option<Option<U>> {
+    opt((!written.is_absent()).then(|| written.get().map(meaning)))
 }
 
 fn time(written: &Written<Time>) -> Option<Duration> {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::report::{Diagnostic, Span};
-use crate::wire::list::is_token;
 
 use super::super::fault::Fault;
 use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool, Retry};
-use super::super::raw::{self, Written};
+use super::super::raw::{self, Number, Written};
 use super::condition::field_name;
-use super::{Lower, address, count, entries, number, opt, time, tls};
+use super::sticky::{cookie_name, sticky};
+use super::{Lower, address, count, entries, if_any, number, opt, time, tls};
 
 /// All pools.
 pub fn pools(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Pool>>> {
@@ -34,16 +34,20 @@ fn lower(
     }
     let sources = cx.take_each("source_addresses", &raw.source_addresses, |ip| address::ip(ip));
     let balance = balance(cx, raw, &owner);
+    let sticky = raw.sticky.get().map(|_| sticky(cx, &raw.sticky, name));
     let health = raw.health.get().and_then(|raw| health(cx, raw));
     Some(Arc::new(Pool {
         name: name.as_str().into(),
         backends: backends?,
         balance: balance?,
+        sticky: opt(sticky)?,
+        slow_start: if_any(&raw.slow_start, |time| time.0)?.unwrap_or_default(),
         tls: opt(tls)?,
         connect_timeout: time(&raw.connect_timeout)?,
         handshake_timeout: time(&raw.handshake_timeout)?,
         response_timeout: time(&raw.response_timeout)?,
         handshakes_in_flight_max: count(&raw.handshakes_in_flight_max)?,
+        handshake_rate_max: if_any(&raw.handshake_rate_max, |rate| rate.0)?,
         source_addresses: sources?,
         health: health?,
         retry: retry(raw.retry.get()?)?,
@@ -95,14 +99,6 @@ fn is_query_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '&', '#', ' '])
 }
 
-/// A cookie's name: a token (RFC 6265 §4.1.1).
-fn cookie_name(text: &str) -> Result<Arc<str>, Fault> {
-    if !is_token(text) {
-        return Err(Fault::new(format!("must be the name of a cookie, not: `{text}`")));
-    }
-    Ok(text.into())
-}
-
 fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Backend>> {
     let list = raw.backends.get()?;
     if list.is_empty() {
@@ -113,7 +109,7 @@ fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Back
     }
     let mut lowered: Vec<(Backend, Option<Span>)> = Vec::with_capacity(list.len());
     for written in list {
-        let Some(backend) = backend(cx, written) else { continue };
+        let Some(backend) = backend(cx, written, &raw.sessions_max) else { continue };
         let same = |(known, _): &&(Backend, _)| known.address == backend.address;
         if let Some((_, first)) = lowered.iter().find(same) {
             let said = format!("{owner} has the same backend twice: `{}`", backend.address);
@@ -124,17 +120,31 @@ fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Back
         lowered.push((backend, written.span()));
     }
     let whole = lowered.len() == list.len();
+    if whole && lowered.iter().all(|(backend, _)| backend.backup) {
+        let said = format!("{owner} has no backend but backups");
+        let hint = "a backup is used when no other is up: let one be none".to_owned();
+        cx.report(Diagnostic::error("value", said).at(raw.backends.span()).hint(hint));
+    }
     whole.then(|| lowered.into_iter().map(|(backend, _)| backend).collect())
 }
 
-fn backend(cx: &mut Lower<'_>, written: &Written<raw::Short<raw::Backend>>) -> Option<Backend> {
+fn backend(
+    cx: &mut Lower<'_>,
+    written: &Written<raw::Short<raw::Backend>>,
+    sessions_max: &Written<Number<1>>,
+) -> Option<Backend> {
     let raw::Short(raw) = written.get()?;
     cx.need((&raw.address, "address"), "a backend", written.span(), "\"127.0.0.1:8080\"");
     let address = match cx.take("address", &raw.address, |text| address::backend(text))? {
         BackendAddress::Unix(path) => BackendAddress::Unix(cx.path(path, raw.address.span())),
         inet => inet,
     };
-    Some(Backend { address, weight: number(&raw.weight)? })
+    Some(Backend {
+        address,
+        weight: number(&raw.weight)?,
+        backup: *raw.backup.get()?,
+        sessions_max: if_any(raw.sessions_max.or(sessions_max), |number| number.0 as usize)?,
+    })
 }
 
 /// A certificate is verified against a name, and a unix socket has none.

@@ -14,7 +14,10 @@ pub use listener::{
     Address, Certificate, Http2, Listener, ListenerIdentity, ListenerLimits, Networks,
     ProxyProtocol, ServerTls, TlsVersion,
 };
-pub use pool::{Backend, BackendAddress, Balance, HashBy, Health, Pool, Retry, Roots, UpstreamTls};
+pub use pool::{
+    Backend, BackendAddress, Balance, HashBy, Health, Pool, Retry, Roots, SameSite, Secret, Sticky,
+    UpstreamTls,
+};
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
 pub use route::{
     Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, PathPattern, Redirect,

@@ -75,6 +75,10 @@ pub struct Backend {
     pub address: BackendAddress,
     /// Its share, at least 1.
     pub weight: u32,
+    /// Whether it is for when no other is up.
+    pub backup: bool,
+    /// Sessions it may have; unlimited when `None`.
+    pub sessions_max: Option<usize>,
 }
 
 /// A group of backends.
@@ -86,6 +90,10 @@ pub struct Pool {
     pub backends: Vec<Backend>,
     /// How one is chosen.
     pub balance: Balance,
+    /// How a client is sent to the backend it had before, when it is.
+    pub sticky: Option<Sticky>,
+    /// Time in which a backend that is new or has returned comes to its whole weight.
+    pub slow_start: Duration,
     /// TLS towards the backends.
     pub tls: Option<UpstreamTls>,
     /// Time for a connection (TCP and TLS) to a backend.
@@ -96,6 +104,8 @@ pub struct Pool {
     pub response_timeout: Duration,
     /// WebSocket handshakes under way to one backend; more wait for `connect_timeout` at most.
     pub handshakes_in_flight_max: usize,
+    /// WebSocket handshakes begun with one backend in a second; unlimited when `None`.
+    pub handshake_rate_max: Option<u32>,
     /// Local addresses to dial from, in turn; the system chooses when empty.
     pub source_addresses: Vec<IpAddr>,
     /// When a backend counts as failed.
@@ -106,6 +116,53 @@ pub struct Pool {
     pub keep_alive_timeout: Duration,
     /// Idle connections for plain requests kept per backend and worker.
     pub keep_alive_max: usize,
+}
+
+/// A cookie that brings a client back to its backend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sticky {
+    /// The cookie's name.
+    pub cookie: Arc<str>,
+    /// Whether it is sent with requests from other sites.
+    pub same_site: SameSite,
+    /// At least one: the first signs, all verify.
+    pub secrets: Vec<Secret>,
+}
+
+/// When a browser sends a cookie with requests that another site's page makes (RFC 6265bis §5.6.7).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SameSite {
+    /// With links that are followed.
+    Lax,
+    /// Never.
+    Strict,
+    /// Always; over TLS only.
+    None,
+}
+
+/// Bytes that are not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// Fewest bytes of a secret: as many as the hash has (RFC 2104 §3).
+    pub const BYTES_MIN: usize = 32;
+
+    /// A secret of these bytes.
+    pub fn new(bytes: &[u8]) -> Secret {
+        Secret(bytes.into())
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// Passive health.

@@ -19,7 +19,7 @@ pub use hold::Hold;
 pub use listener::{
     Certificate, Http2, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion,
 };
-pub use pool::{Backend, Balance, Health, Pool, Retry, UpstreamTls};
+pub use pool::{Backend, Balance, Health, Pool, Retry, SameSite, Sticky, UpstreamTls};
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
 pub use relay::{Relay, Validation};
 pub use route::{FieldChanges, Files, Redirect, Respond, Route};

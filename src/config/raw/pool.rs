@@ -34,6 +34,19 @@ pub struct Pool {
     /// backends where all sessions of one value must meet, however many they are.
     #[schemars(example = false, extend("x-reload" = "next"))]
     pub hash_excess_max: Written<Switch<Percent>>,
+    /// A cookie that brings a client back to its backend, for plain requests and WebSockets alike:
+    /// long polling that becomes a WebSocket, as socket.io's, needs it where there are several
+    /// backends. Before `balance`, which chooses where there is no cookie, or where its backend
+    /// cannot be had.
+    pub sticky: Written<Sticky>,
+    /// Time in which a backend that is new, or has returned, comes to its whole weight. Off by
+    /// default.
+    #[schemars(example = &"30s", extend("x-reload" = "next"))]
+    pub slow_start: Written<Time>,
+    /// Live WebSockets that each backend may have; further ones go to the others, and are answered
+    /// 503 with `Retry-After` when all are full. Unlimited by default. Plain requests do not count.
+    #[schemars(example = 20_000, extend("x-reload" = "next"))]
+    pub sessions_max: Written<Number<1>>,
     /// TLS towards the backends, always verified. `{}` is enough for a public certificate.
     #[schemars(extend("x-reload" = "next"))]
     pub tls: Written<UpstreamTls>,
@@ -51,6 +64,12 @@ pub struct Pool {
     /// It is what protects a backend when all its clients come back at once.
     #[schemars(example = 32, extend("x-reload" = "next"))]
     pub handshakes_in_flight_max: Written<Number<1>>,
+    /// WebSocket handshakes begun with one backend in a second, evenly spaced; more wait for
+    /// `connect_timeout` at most, together with those above. Sessions that come back to an upstream
+    /// count like new ones. Unlimited by default, because `handshakes_in_flight_max` goes by
+    /// how fast the backend answers; for a backend that answers fast and then has work to do.
+    #[schemars(example = &"100/s", extend("x-reload" = "next"))]
+    pub handshake_rate_max: Written<Rate>,
     /// Local addresses to dial from, in turn. One address has about 28,000 ports towards one
     /// backend; more sessions need more addresses. The system chooses when there are none.
     #[schemars(example = ["10.0.0.2", "10.0.0.3"], extend("x-reload" = "next"))]
@@ -75,11 +94,15 @@ impl Default for Pool {
             balance: Written::unless(Balance::LeastSessions),
             hash: Written::ABSENT,
             hash_excess_max: Written::unless(Switch::On(Percent(25))),
+            sticky: Written::ABSENT,
+            slow_start: Written::ABSENT,
+            sessions_max: Written::ABSENT,
             tls: Written::ABSENT,
             connect_timeout: seconds(5),
             handshake_timeout: seconds(10),
             response_timeout: seconds(120),
             handshakes_in_flight_max: Written::unless(Number(128)),
+            handshake_rate_max: Written::ABSENT,
             source_addresses: Written::ABSENT,
             health: Written::unless(Health::default()),
             retry: Written::unless(Retry::default()),
@@ -91,7 +114,7 @@ impl Default for Pool {
 
 /// A member of a pool.
 #[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(default, expecting = "an address, or a table with `address` and `weight`")]
+#[serde(default, expecting = "an address, or a table with an `address`")]
 pub struct Backend {
     /// A name or IP address with its port, or `unix:` and the path of a socket. With the pool's
     /// name it is the backend's identity.
@@ -100,11 +123,22 @@ pub struct Backend {
     /// Its share.
     #[schemars(example = 2, extend("x-reload" = "next"))]
     pub weight: Written<Number<1>>,
+    /// Whether it is used only when no other is up, or can be had.
+    #[schemars(example = true, extend("x-reload" = "next"))]
+    pub backup: Written<bool>,
+    /// Its own `sessions_max`.
+    #[schemars(example = 5_000, extend("x-reload" = "next"))]
+    pub sessions_max: Written<Number<1>>,
 }
 
 impl Default for Backend {
     fn default() -> Backend {
-        Backend { address: Written::ABSENT, weight: Written::unless(Number(1)) }
+        Backend {
+            address: Written::ABSENT,
+            weight: Written::unless(Number(1)),
+            backup: Written::unless(false),
+            sessions_max: Written::ABSENT,
+        }
     }
 }
 
@@ -117,6 +151,45 @@ pub enum Balance {
     RoundRobin,
     RandomTwo,
     Hash,
+}
+
+/// A cookie that brings a client back to its backend.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Sticky {
+    /// What the cookie is signed with, at least 32 bytes, or a list: the first signs, all
+    /// verify, so that one follows another without a client losing its backend. There is no
+    /// default: restarts, and other proxies before the same backends, must know the same.
+    #[schemars(example = &"${STICKY_SECRET}", extend("x-reload" = "next", "x-required" = true))]
+    pub secrets: Written<Many<String>>,
+    /// The cookie's name; by default `tidegate-` and the pool's name. It is not passed to the
+    /// backends.
+    #[schemars(example = &"backend", extend("x-reload" = "next"))]
+    pub cookie: Written<String>,
+    /// Whether a browser sends it with what another site's page asks for: `lax`, `strict`, or
+    /// `none`, which pages on other sites need and browsers take over TLS only.
+    #[schemars(example = &"none", extend("x-reload" = "next"))]
+    pub same_site: Written<SameSite>,
+}
+
+impl Default for Sticky {
+    fn default() -> Sticky {
+        Sticky {
+            secrets: Written::ABSENT,
+            cookie: Written::ABSENT,
+            same_site: Written::unless(SameSite::Lax),
+        }
+    }
+}
+
+/// When a browser sends a cookie.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum SameSite {
+    Lax,
+    Strict,
+    None,
 }
 
 /// TLS towards backends.

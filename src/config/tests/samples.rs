@@ -35,7 +35,8 @@ impl Samples {
     }
 
     fn load(&self, name: &str) -> Loaded {
-        load(&self.0.path().join("config").join(name), &nothing).unwrap_or_else(|refused| {
+        let secret = |name: &str| (name == "STICKY_SECRET").then(|| "0123456789".repeat(4));
+        load(&self.0.path().join("config").join(name), &secret).unwrap_or_else(|refused| {
             panic!("{name}:\n{}", refused.report.text(&refused.sources, Colour::Plain))
         })
     }

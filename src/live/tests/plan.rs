@@ -58,16 +58,24 @@ pub(crate) fn listener(name: &str, port: u16) -> Listener {
 
 /// A pool of backends at these ports of the loopback address.
 pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
-    let address = |port: &u16| BackendAddress::Inet { host: "127.0.0.1".into(), port: *port };
+    let backend = |port: &u16| Backend {
+        address: BackendAddress::Inet { host: "127.0.0.1".into(), port: *port },
+        weight: 1,
+        backup: false,
+        sessions_max: None,
+    };
     Pool {
         name: name.into(),
-        backends: ports.iter().map(|port| Backend { address: address(port), weight: 1 }).collect(),
+        backends: ports.iter().map(backend).collect(),
         balance: Balance::LeastSessions,
+        sticky: None,
+        slow_start: Duration::ZERO,
         tls: None,
         connect_timeout: Duration::from_secs(1),
         handshake_timeout: Duration::from_secs(1),
         response_timeout: Duration::from_secs(1),
         handshakes_in_flight_max: 10,
+        handshake_rate_max: None,
         source_addresses: Vec::new(),
         health: Health {
             failures_max: 3,

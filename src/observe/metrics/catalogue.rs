@@ -88,6 +88,8 @@ catalogue! {
         "Time from our ping to the side's pong";
 
     BACKEND_SESSIONS = Gauge "backend_sessions" ["pool", "backend"] "WebSocket sessions live";
+    HANDSHAKES_WAITING = Gauge "backend_handshakes_waiting" ["pool", "backend"]
+        "Handshakes that wait until they may begin";
     BACKEND_UP = Gauge "backend_up" ["pool", "backend"] "1 when the backend is given work";
     BACKEND_TAKEN_OUT = Gauge "backend_taken_out" ["pool", "backend"]
         "1 when an operator's command keeps work from the backend";
@@ -96,4 +98,8 @@ catalogue! {
     SOURCES_EXHAUSTED = Counter "source_addresses_exhausted" ["pool"]
         "Dials for which a source address had no free port";
     RETRIES = Counter "retries" ["pool"] "Requests tried on another backend";
+    POOL_FULL = Counter "pool_full" ["pool"]
+        "Handshakes refused because every backend had as many sessions as it may";
+    STICKY_LOST = Counter "sticky_lost" ["pool", "reason"]
+        "Clients that could not be sent to the backend of their cookie";
 }

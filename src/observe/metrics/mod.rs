@@ -80,6 +80,10 @@ pub struct PoolCells {
     pub sources_exhausted: Count,
     /// Requests tried on another backend.
     pub retries: Count,
+    /// Handshakes refused because every backend had as many sessions as it may.
+    pub full: Count,
+    /// Clients that did not come to the backend of their cookie, by reason.
+    pub sticky_lost: Words,
 }
 
 impl PoolCells {
@@ -98,6 +102,8 @@ pub struct BackendFacts {
     pub backend: Arc<str>,
     /// Live sessions.
     pub sessions: u64,
+    /// Handshakes that wait until they may begin.
+    pub handshakes_waiting: u64,
     /// Whether it is given work.
     pub up: bool,
     /// Whether a command keeps work from it.

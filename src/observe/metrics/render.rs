@@ -140,6 +140,8 @@ impl Page<'_> {
         let each = || backends.iter().map(|facts| (vec![&*facts.pool, &*facts.backend], facts));
         let sessions = each().map(|(l, facts)| (l, facts.sessions as i64)).collect();
         self.gauges(&is::BACKEND_SESSIONS, sessions)?;
+        let waiting = each().map(|(l, facts)| (l, facts.handshakes_waiting as i64)).collect();
+        self.gauges(&is::HANDSHAKES_WAITING, waiting)?;
         self.gauges(&is::BACKEND_UP, each().map(|(l, f)| (l, f.up.into())).collect())?;
         let taken_out = each().map(|(l, f)| (l, f.taken_out.into())).collect();
         self.gauges(&is::BACKEND_TAKEN_OUT, taken_out)?;
@@ -154,7 +156,14 @@ impl Page<'_> {
         let each = || pools.iter().map(|(name, cells)| (vec![&**name], cells));
         let exhausted = each().map(|(l, c)| (l, c.sources_exhausted.get())).collect();
         self.counters(&is::SOURCES_EXHAUSTED, exhausted)?;
-        self.counters(&is::RETRIES, each().map(|(l, c)| (l, c.retries.get())).collect())
+        self.counters(&is::RETRIES, each().map(|(l, c)| (l, c.retries.get())).collect())?;
+        self.counters(&is::POOL_FULL, each().map(|(l, c)| (l, c.full.get())).collect())?;
+        let lost: Vec<_> =
+            pools.iter().map(|(name, cells)| (name, cells.sticky_lost.all())).collect();
+        let each = lost.iter().flat_map(|(name, words)| {
+            words.iter().map(move |(word, n)| (vec![&***name, *word], *n))
+        });
+        self.counters(&is::STICKY_LOST, each.collect())
     }
 
     fn describe(&mut self, metric: &'static Metric) -> Result<MetricEncoder<'_>, fmt::Error> {

@@ -31,8 +31,16 @@ fn busy() -> Arc<Metrics> {
     let pool = metrics.pool(&name("websocket"));
     pool.dial_failed("127.0.0.1:9", "refused");
     pool.retries.one();
-    let (pool, backend) = (name("websocket"), name("b"));
-    let facts = BackendFacts { pool, backend, sessions: 4, up: true, taken_out: false };
+    pool.full.one();
+    pool.sticky_lost.count("out");
+    let facts = BackendFacts {
+        pool: name("websocket"),
+        backend: name("b"),
+        sessions: 4,
+        handshakes_waiting: 1,
+        up: true,
+        taken_out: false,
+    };
     metrics.set_drains(vec![("stop", 2)]);
     metrics.set_backends(vec![facts]);
     metrics.process.reloads.count("taken");
@@ -81,6 +89,8 @@ fn counts_appear_with_their_labels() {
         r#"tidegate_session_seconds_sum{route="chat"} 20.0"#,
         r#"tidegate_connections_refused_total{listener="https",reason="connections_max"} 1"#,
         r#"tidegate_backend_sessions{pool="websocket",backend="b"} 4"#,
+        r#"tidegate_backend_handshakes_waiting{pool="websocket",backend="b"} 1"#,
+        r#"tidegate_sticky_lost_total{pool="websocket",reason="out"} 1"#,
         r#"tidegate_config_generation 3"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -1,0 +1,147 @@
+//! Which backend a request gets: who may have it at this moment, then whose turn it is.
+
+use std::sync::Arc;
+
+use super::backend::{Kind, Lease};
+use super::health::{Standing, admitted};
+use super::turn::{Candidate, Turn, random_two};
+use super::{Ask, NoBackend, Pool, lock, rendezvous};
+use crate::base::clock::Moment;
+use crate::config::plan::Balance;
+
+/// How one member stands at this moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) standing: Standing,
+    /// When it is asked: those of rank 0 first, the others when none of those can be. `None`: it
+    /// is given no work.
+    pub(super) rank: Option<u8>,
+    /// Its weight in thousandths, less while it starts slowly.
+    weight: u64,
+}
+
+impl Pool {
+    /// Chooses a backend and counts on it.
+    ///
+    /// # Errors
+    /// [`NoBackend`] when all that are in were tried, or have as many sessions as they may: 503
+    /// with `Retry-After`.
+    pub fn lease(&self, ask: &Ask<'_>) -> Result<Lease, NoBackend> {
+        if ask.tried.is_empty() {
+            lock(&self.budget).request(ask.now);
+        }
+        let mut turn = lock(&self.turn);
+        let members = self.members(ask.now);
+        let chosen = match self.stuck(&members, ask) {
+            Some(index) => Some(index),
+            None => [0, 1].into_iter().find_map(|rank| self.next(&mut turn, &members, rank, ask)),
+        };
+        let chosen = chosen.ok_or_else(|| self.refused(&members, ask))?;
+        let backend = &self.backends[chosen];
+        backend.begin_trial(ask.now);
+        // Still under the lock: the next to choose sees this one counted.
+        Ok(Lease::new(Arc::clone(backend), ask.kind))
+    }
+
+    /// How every member stands.
+    ///
+    /// Backups are for when no other is up. Where the others have all failed, a backup that has not
+    /// goes before those of them that are kept lest more than half be out.
+    pub(super) fn members(&self, now: Moment) -> Vec<Member> {
+        let slow_start = self.plan.slow_start;
+        let seen = self.backends.iter().map(|backend| backend.seen(now, slow_start));
+        let mut members: Vec<Member> = seen
+            .zip(&self.backends)
+            .map(|((standing, share), backend)| {
+                let weight = (u64::from(backend.weight()) * share).max(1);
+                Member { standing, rank: None, weight }
+            })
+            .collect();
+        let is_backup = |index: &usize| self.backends[*index].is_backup();
+        // Those that a command took out do not count either.
+        let kept = (0..members.len()).filter(|index| !self.backends[*index].is_taken_out());
+        let (backups, others): (Vec<_>, Vec<_>) = kept.partition(is_backup);
+        let any_is_up = |group: &[usize]| group.iter().any(|index| members[*index].is_up());
+        let backups_first = !any_is_up(&others) && any_is_up(&backups);
+        for (group, last) in [(others, backups_first), (backups, !backups_first)] {
+            let standings: Vec<_> = group.iter().map(|index| members[*index].standing).collect();
+            for (index, admitted) in group.into_iter().zip(admitted(&standings)) {
+                members[index].rank = admitted.then_some(u8::from(last));
+            }
+        }
+        members
+    }
+
+    /// The backend of the client's cookie, when it can be had. A cookie is good for a backend that
+    /// is there and up; else another is chosen, and the cookie made anew.
+    fn stuck(&self, members: &[Member], ask: &Ask<'_>) -> Option<usize> {
+        let tag = ask.key.and_then(|key| key.tag)?;
+        let found = self.sticky.as_ref()?.find(&tag);
+        let lost = match found {
+            Some(index) if members[index].rank.is_none() => "out",
+            Some(index) if self.is_tried(index, ask) => "out",
+            Some(index) if self.is_full(index, ask) => "full",
+            Some(index) => return Some(index),
+            None => "unknown",
+        };
+        // Once per request: at its first choice, or when that backend has just failed it.
+        let is_news = match ask.tried {
+            [] => true,
+            [.., last] => found.is_some_and(|index| self.backends[index].address() == last),
+        };
+        if is_news {
+            self.cells.sticky_lost.count(lost);
+        }
+        None
+    }
+
+    /// Whose turn it is among those of this rank.
+    fn next(&self, turn: &mut Turn, members: &[Member], rank: u8, ask: &Ask<'_>) -> Option<usize> {
+        let candidate = |index: usize| {
+            let may = members[index].rank == Some(rank)
+                && !self.is_tried(index, ask)
+                && !self.is_full(index, ask);
+            let load = self.backends[index].sessions();
+            may.then(|| Candidate { load, weight: members[index].weight })
+        };
+        let hash = ask.key.and_then(|key| key.hash);
+        match (&self.plan.balance, hash, ask.kind) {
+            (Balance::Hash { excess_percent, .. }, Some(hash), _) => {
+                // Requests are put by sessions too, so that both of a client meet.
+                rendezvous::choose(hash, &self.seeds, *excess_percent, candidate)
+            }
+            (Balance::RandomTwo, _, kind) => {
+                let laden = |index: usize| {
+                    let load = self.backends[index].count(kind);
+                    candidate(index).map(|one| Candidate { load, ..one })
+                };
+                random_two(members.len(), laden, |below| fastrand::u64(..below))
+            }
+            (Balance::RoundRobin, ..) | (_, _, Kind::Request) => turn.next(candidate),
+            (_, _, Kind::Session) => turn.fewest(candidate),
+        }
+    }
+
+    fn is_tried(&self, index: usize, ask: &Ask<'_>) -> bool {
+        ask.tried.contains(self.backends[index].address())
+    }
+
+    fn is_full(&self, index: usize, ask: &Ask<'_>) -> bool {
+        ask.kind == Kind::Session && self.backends[index].is_full()
+    }
+
+    fn refused(&self, members: &[Member], ask: &Ask<'_>) -> NoBackend {
+        let wants = |index: &usize| members[*index].rank.is_some() && !self.is_tried(*index, ask);
+        let is_full = (0..members.len()).any(|index| wants(&index));
+        if is_full {
+            self.cells.full.one();
+        }
+        NoBackend { retry_after: super::retry_after(members, ask.now), is_full }
+    }
+}
+
+impl Member {
+    fn is_up(&self) -> bool {
+        !matches!(self.standing, Standing::Out { .. })
+    }
+}

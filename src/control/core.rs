@@ -18,6 +18,7 @@ use crate::listen::{Doors, Permits};
 use crate::live::{self, Live, Snapshot};
 use crate::observe::log;
 use crate::observe::metrics::Metrics;
+use crate::relay::HoldBudget;
 use crate::session::Shared;
 
 /// How often it is looked whether a retired snapshot can be freed: not later than this after the
@@ -53,7 +54,8 @@ impl Core {
         let first = live::build(Arc::clone(plan), None, &metrics)
             .map_err(|error| StartError::Build(error.to_string()))?;
         let live = Live::new(Arc::new(first));
-        let shared = Arc::new(Shared { live, metrics: Arc::clone(&metrics) });
+        let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
+        let shared = Arc::new(Shared { live, metrics: Arc::clone(&metrics), budget });
         let permits = Permits::new(&plan.limits, queues.len());
         let (house, queued) = (Arc::new(Hall(Arc::clone(&shared))), queues.clone());
         let mut doors = Doors::new(house, Arc::clone(&permits), queued, options.inherited);

@@ -152,6 +152,7 @@ impl Handle {
         metrics.set_backends(facts.collect());
         metrics.set_drains(self.drains_left());
         metrics.process.generation.set(snapshot.generation);
+        metrics.process.hold_bytes.set(self.0.shared.budget.used());
         metrics.process.snapshots.set(snapshot.alive() as u64);
         metrics.render()
     }

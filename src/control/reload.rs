@@ -91,6 +91,7 @@ impl Core {
         drop(old);
         self.retired.push(self.common.shared.live.swap(Arc::new(new)));
         self.common.permits.set_limits(&plan.limits);
+        self.common.shared.budget.set_most(plan.limits.hold_bytes_max);
         self.doors.take(opened, self.common.shared.live.now().listeners.values().cloned());
         self.servers.take(servers, &plan, &self.handle());
         self.publish(&plan);

@@ -88,6 +88,11 @@ impl<'a> Candidate<'a> {
         }
     }
 
+    /// The backend a place was taken at before.
+    pub(super) fn at(pool: &'a Arc<Pool>, lease: Lease) -> Candidate<'a> {
+        Candidate { pool, lease }
+    }
+
     /// Who it is.
     pub(super) fn backend(&self) -> &Arc<Backend> {
         self.lease.backend()

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::request::WsRequest;
 use crate::base::body::Body;
 use crate::base::clock;
-use crate::pool::{Key, Pool};
+use crate::pool::{Key, Lease, Pool};
 
 /// What came of a handshake, and who was asked last.
 pub struct Connected {
@@ -28,27 +28,50 @@ pub enum Answered {
     Http(Response<Body>),
 }
 
-/// Connects a handshake whose fields are already those that go upstream, but for its own; by `key`
-/// it finds the backend that its like go to.
+/// Where a handshake may go.
+pub struct Picking<'a> {
+    /// The pool.
+    pub pool: &'a Arc<Pool>,
+    /// By this it finds the backend that its like go to.
+    pub key: Option<Key>,
+    /// Backends that are not worth asking.
+    pub tried: Vec<Arc<str>>,
+    /// A place that was taken before, which is asked first.
+    pub reserved: Option<Lease>,
+}
+
+impl<'a> Picking<'a> {
+    /// Anywhere in the pool.
+    pub fn any(pool: &'a Arc<Pool>, key: Option<Key>) -> Picking<'a> {
+        Picking { pool, key, tried: Vec::new(), reserved: None }
+    }
+
+    fn next(&mut self) -> Result<Candidate<'a>, Failure> {
+        // A reload may have taken its backend out of the pool.
+        let stays = |lease: &Lease| {
+            self.pool.backends().iter().any(|one| one.address() == lease.backend().address())
+        };
+        match self.reserved.take().filter(stays) {
+            Some(lease) => Ok(Candidate::at(self.pool, lease)),
+            None => Candidate::pick(self.pool, &self.tried, self.key),
+        }
+    }
+}
+
+/// Connects a handshake whose fields are already those that go upstream, but for its own.
 ///
 /// A backend that cannot be reached, closes before it answers, or answers 502, 503 or 504 is passed
 /// over for another, within the pool's retry budget: the client has been promised nothing. The last
 /// such answer is what the client gets.
-/// `tried` are backends that are not worth asking.
-pub async fn connect(
-    pool: &Arc<Pool>,
-    asked: &mut WsRequest,
-    head: &Parts,
-    key: Option<Key>,
-    mut tried: Vec<Arc<str>>,
-) -> Connected {
+pub async fn connect(mut picking: Picking<'_>, asked: &mut WsRequest, head: &Parts) -> Connected {
+    let pool = picking.pool;
     let mut last = None;
     loop {
-        let candidate = match Candidate::pick(pool, &tried, key) {
+        let candidate = match picking.next() {
             Ok(candidate) => candidate,
             Err(none) => {
                 let answer = last.unwrap_or(Err(none));
-                return Connected { backend: tried.pop(), answer };
+                return Connected { backend: picking.tried.pop(), answer };
             }
         };
         let backend = Arc::clone(candidate.backend());
@@ -61,10 +84,10 @@ pub async fn connect(
             Verdict::Unknown => {}
         }
         let address = Arc::clone(backend.address());
-        if !may_repeat(&answer) || !pool.may_retry(now, tried.len() + 1) {
+        if !may_repeat(&answer) || !pool.may_retry(now, picking.tried.len() + 1) {
             return Connected { backend: Some(address), answer };
         }
-        tried.push(address);
+        picking.tried.push(address);
         last = Some(answer);
     }
 }

@@ -62,6 +62,16 @@ impl Failure {
         }
     }
 
+    /// Whether no backend was up, or free: it may be otherwise in a moment.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Failure::NoBackend { .. } | Failure::Busy(_) | Failure::Vanished(_) => true,
+            Failure::Dial(error) => error.retryable(),
+            Failure::Full { .. } | Failure::Silent | Failure::Wrong(_) => false,
+            Failure::Garbled(_) | Failure::Framing(_) => false,
+        }
+    }
+
     /// Whether the backend is to blame, for its health.
     pub fn is_backends_fault(&self) -> bool {
         match self {

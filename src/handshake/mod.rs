@@ -19,10 +19,10 @@ mod resume;
 mod verify;
 
 pub use candidate::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Upstream};
-pub use connect::{Answered, Connected, connect};
+pub use connect::{Answered, Connected, Picking, connect};
 pub use failure::Failure;
 pub use hold::Replay;
 pub use refusal::Refusal;
 pub use request::{WsRequest, is_asked, is_on_stream, unify};
-pub use resume::{NotResumed, Resumed, resume};
+pub use resume::{NotResumed, resume};
 pub use verify::{Agreed, BadAnswer};

@@ -1,24 +1,14 @@
 //! A session's handshake said again: to a backend that takes it up on the terms of the first.
 
 use std::fmt;
-use std::sync::Arc;
 
 use http::StatusCode;
 
 use super::candidate::Upstream;
-use super::connect::{Answered, connect};
+use super::connect::{Answered, Picking, connect};
 use super::failure::Failure;
 use super::hold::Replay;
 use crate::base::clock::Moment;
-use crate::pool::{Key, Pool};
-
-/// What came of one attempt.
-pub struct Resumed {
-    /// The address of the backend that answered, or was asked last.
-    pub backend: Option<Arc<str>>,
-    /// The new upstream, or why there is none.
-    pub answer: Result<Box<Upstream>, NotResumed>,
-}
 
 /// Why a session was not taken up.
 #[derive(Debug)]
@@ -57,26 +47,24 @@ impl fmt::Display for NotResumed {
     }
 }
 
-/// Says the handshake again, to one backend after another as [`connect`] does, but not to those
-/// `tried`. `attempt` backends were asked since the upstream was `lost`; those asked now are added.
+/// Says the handshake again, to one backend after another as [`connect`] does. `attempt` backends
+/// were asked since the upstream was `lost`; those asked now are added.
+///
+/// # Errors
+/// Why the session was not taken up.
 pub async fn resume(
-    pool: &Arc<Pool>,
+    picking: Picking<'_>,
     replay: &Replay,
-    key: Option<Key>,
     attempt: &mut u32,
     lost: Moment,
-    tried: Vec<Arc<str>>,
-) -> Resumed {
-    let Some((mut asked, head)) = replay.again(*attempt, lost) else {
-        return Resumed { backend: None, answer: Err(NotResumed::Unreadable) };
-    };
-    let connected = connect(pool, &mut asked, &head, key, tried).await;
+) -> Result<Box<Upstream>, NotResumed> {
+    let (mut asked, head) = replay.again(*attempt, lost).ok_or(NotResumed::Unreadable)?;
+    let connected = connect(picking, &mut asked, &head).await;
     *attempt = asked.attempts();
-    let answer = match connected.answer {
+    match connected.answer {
         Ok(Answered::Upstream(upstream)) if replay.agrees_with(&upstream.agreed) => Ok(upstream),
         Ok(Answered::Upstream(_)) => Err(NotResumed::Changed),
         Ok(Answered::Http(answer)) => Err(NotResumed::Refused(answer.status())),
         Err(failure) => Err(NotResumed::Failed(failure)),
-    };
-    Resumed { backend: connected.backend, answer }
+    }
 }

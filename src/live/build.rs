@@ -78,12 +78,15 @@ pub fn build(
     let pools = pools(&plan, old, metrics)?;
     let listeners = listeners(&plan, old, metrics)?;
     let routes = Routes::of(old).build(&plan, &pools, metrics)?;
+    let known = routes.iter().enumerate();
+    let known = known.map(|(index, route)| (Arc::clone(&route.plan.identity), index)).collect();
     let unrouted = old.map(|old| Arc::clone(&old.unrouted));
     Ok(Snapshot {
         unrouted: unrouted.unwrap_or_else(|| metrics.route(&UNROUTED.into())),
         generation: old.map_or(1, |old| old.generation + 1),
         router: Router::build(&plan.routes),
         routes,
+        known,
         pools,
         listeners,
         _alive: Alive::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
@@ -184,7 +187,8 @@ impl<'a> Routes<'a> {
             Some(before) => Arc::clone(&before.cells),
             None => metrics.route(&plan.identity),
         };
-        Ok(Arc::new(LiveRoute { plan: Arc::clone(plan), rules, action, cells }))
+        let returned = before.map(|before| Arc::clone(&before.returned)).unwrap_or_default();
+        Ok(Arc::new(LiveRoute { plan: Arc::clone(plan), rules, action, cells, returned }))
     }
 }
 

@@ -10,12 +10,13 @@ mod diff;
 pub use build::{BuildError, build};
 pub use diff::{Changes, diff};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::sync::Notify;
 
 use crate::action::Files;
 use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub unrouted: Arc<RouteCells>,
     /// By identity, which is the address.
     pub listeners: BTreeMap<ListenerIdentity, Arc<LiveListener>>,
+    /// By identity, for who comes back to a route: indexes into `routes`.
+    known: HashMap<Arc<str>, usize>,
     _alive: Alive,
 }
 
@@ -57,6 +60,8 @@ pub struct LiveRoute {
     pub action: LiveAction,
     /// The route's counts; they outlive a reload with its identity.
     pub cells: Arc<RouteCells>,
+    /// Wakes those that wait for a backend when one has answered; it outlives a reload as well.
+    pub returned: Arc<Notify>,
 }
 
 /// A route's action, with its machine.
@@ -110,6 +115,11 @@ impl Drop for Alive {
 }
 
 impl Snapshot {
+    /// A route by its identity.
+    pub fn route(&self, identity: &str) -> Option<&Arc<LiveRoute>> {
+        self.known.get(identity).and_then(|index| self.routes.get(*index))
+    }
+
     /// Snapshots in memory that were built in a row with this one, itself included.
     pub fn alive(&self) -> usize {
         self._alive.0.load(Ordering::Relaxed)

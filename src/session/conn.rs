@@ -13,7 +13,7 @@ use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
 use crate::observe::metrics::Metrics;
-use crate::relay::Stream;
+use crate::relay::{HoldBudget, Stream};
 use crate::tls::Greeting;
 use crate::wire::forwarded;
 
@@ -23,6 +23,8 @@ pub struct Shared {
     pub live: Live,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What sessions may keep together while their upstreams are away.
+    pub budget: Arc<HoldBudget>,
 }
 
 /// A stream of HTTP/2 that becomes a WebSocket once its answer is sent: put into a request's

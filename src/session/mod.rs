@@ -5,10 +5,13 @@
 
 mod admit;
 mod affinity;
+mod backoff;
 mod conn;
 mod fields;
 mod plain;
+mod queue;
 mod record;
+mod redial;
 mod refusal;
 mod running;
 mod serve;

@@ -1,21 +1,29 @@
-//! A session at work: the relay, and what is given back when it is over.
+//! A session at work: the relay, what it needs when its upstream is away, and what is given back
+//! when it is over.
 
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use super::redial::{NOBODY, Redial, Tried};
 use super::session_record::SessionRecord;
+use crate::base::clock;
+use crate::handshake::Upstream;
 use crate::pool::Lease;
-use crate::relay::Relay;
+use crate::relay::{Away, Leg, Relay, Want};
 
 /// The one future a session is. The relay holds its transports and its seat; they, the lease and
 /// the permit are dropped in this order, which is the order of the fields.
 pub(super) struct Session {
     relay: Relay,
     record: SessionRecord,
-    _lease: Lease,
+    /// None while its upstream is away.
+    lease: Option<Lease>,
+    /// Where it can be held.
+    redial: Option<Box<Redial>>,
     /// The client's connection, as `listen` counts it.
     _permit: Rc<dyn Any>,
 }
@@ -25,9 +33,81 @@ impl Session {
         relay: Relay,
         record: SessionRecord,
         lease: Lease,
+        redial: Option<Box<Redial>>,
         permit: Rc<dyn Any>,
     ) -> Session {
-        Session { relay, record, _lease: lease, _permit: permit }
+        Session { relay, record, lease: Some(lease), redial, _permit: permit }
+    }
+
+    /// Does what the relay needs done; whether something changed for it.
+    fn serve(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(redial) = &mut self.redial else { return false };
+        match self.relay.wants() {
+            Some(Want::Upstream(away)) => self.look(away, cx),
+            Some(Want::Target) => {
+                let present =
+                    self.lease.as_ref().map(|lease| Arc::clone(lease.backend().address()));
+                match present.is_some_and(|present| redial.reserve(present)) {
+                    true => self.relay.leave(clock::now()),
+                    false => self.relay.stay(),
+                }
+                true
+            }
+            None => {
+                // What was reserved is kept until the old upstream has said its last word.
+                if !self.relay.is_leaving() {
+                    redial.rest();
+                }
+                false
+            }
+        }
+    }
+
+    /// Looks for another upstream; whether something came of it.
+    fn look(&mut self, away: Away, cx: &mut Context<'_>) -> bool {
+        let Some(redial) = &mut self.redial else { return false };
+        if !redial.is_trying() {
+            let lost = match self.lease.take() {
+                Some(lease) => Arc::clone(lease.backend().address()),
+                None => NOBODY.into(),
+            };
+            self.record.held(&lost, away.why);
+            // Nobody who lets go of that backend means this session any more.
+            self.relay.seat().settled(NOBODY.into(), clock::now());
+            redial.begin(lost, away);
+        }
+        let Poll::Ready(tried) = redial.poll(cx) else { return false };
+        self.tried(away, tried);
+        true
+    }
+
+    fn tried(&mut self, away: Away, tried: Tried) {
+        let Some(redial) = &mut self.redial else { return };
+        let Tried { at, asked, answer, .. } = tried;
+        match answer {
+            Ok(upstream) => {
+                redial.rest();
+                let Upstream { transport, early, lease, .. } = *upstream;
+                let now = clock::now();
+                let backend = Arc::clone(lease.backend().address());
+                let attempt = away.attempt.saturating_add(asked.saturating_sub(1));
+                self.record.resumed(&backend, attempt, now.since(away.since));
+                self.lease = Some(lease);
+                self.relay.seat().settled(backend, at);
+                self.relay.attach(Leg::new(transport, early.into()), now);
+            }
+            Err(why) if why.is_final() => {
+                self.record.not_resumed(&why);
+                redial.rest();
+                self.relay.give_up(clock::now());
+            }
+            Err(why) => {
+                self.record.tried(&why);
+                (0..asked).for_each(|_| self.relay.tried());
+                let attempt = away.attempt.saturating_add(asked);
+                redial.again(Away { attempt, ..away });
+            }
+        }
     }
 }
 
@@ -35,9 +115,15 @@ impl Future for Session {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (end, tally) = ready!(Pin::new(&mut self.relay).poll(cx));
-        self.record.end(end, &tally);
-        Poll::Ready(())
+        loop {
+            if let Poll::Ready((end, tally)) = Pin::new(&mut self.relay).poll(cx) {
+                self.record.end(end, &tally);
+                return Poll::Ready(());
+            }
+            if !self.serve(cx) {
+                return Poll::Pending;
+            }
+        }
     }
 }
 
@@ -47,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_session_adds_little_to_its_relay() {
-        // A lease, a permit, an id, the counts: what a session costs is its relay.
-        assert!(size_of::<Session>() <= size_of::<Relay>() + 64);
+        // A lease, a permit, an id, the counts: what a session costs is its relay. Holding one
+        // costs the others a pointer.
+        assert!(size_of::<Session>() <= size_of::<Relay>() + 72);
     }
 }

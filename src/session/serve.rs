@@ -24,7 +24,7 @@ pub async fn serve(shared: Arc<Shared>, conn: Rc<Conn>, request: Request<Body>) 
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = shared.live.now();
     let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
-    match answer(conn, head, body, snapshot, &mut record).await {
+    match answer(&shared, conn, head, body, snapshot, &mut record).await {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             record.became_session();
             answer
@@ -38,6 +38,7 @@ pub async fn serve(shared: Arc<Shared>, conn: Rc<Conn>, request: Request<Body>) 
 }
 
 async fn answer(
+    shared: &Arc<Shared>,
     conn: Rc<Conn>,
     head: Parts,
     body: Body,
@@ -50,7 +51,7 @@ async fn answer(
     drop(snapshot);
     let route = Arc::clone(&routed.route);
     let is_on_stream = handshake::is_on_stream(&routed.head);
-    let answer = act(routed, body, record).await?;
+    let answer = act(shared, routed, body, record).await?;
     match (is_on_stream && answer.status().is_success(), &route.action) {
         (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
         (true, _) => Err(Refusal::NoWebSocket),
@@ -60,6 +61,7 @@ async fn answer(
 
 /// Does what the route is for.
 async fn act(
+    shared: &Arc<Shared>,
     routed: Routed,
     body: Body,
     record: &mut RequestRecord,
@@ -67,7 +69,7 @@ async fn act(
     let route = Arc::clone(&routed.route);
     match &route.action {
         LiveAction::Pool { pool, strip_prefix, host } if routed.asks_websocket => {
-            websocket::open(routed, pool, *strip_prefix, host.as_ref(), record).await
+            websocket::open(shared, routed, pool, *strip_prefix, host.as_ref(), record).await
         }
         LiveAction::Pool { pool, strip_prefix, host } => {
             plain::forward(routed, pool, *strip_prefix, host.as_ref(), body, record).await

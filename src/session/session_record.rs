@@ -12,7 +12,7 @@ use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteCells;
 use crate::registry::{self, Facts};
-use crate::relay::{Rtt, Tally};
+use crate::relay::{Absence, Rtt, Tally};
 
 /// A session that was opened. What is known of it stays in the registry, where it is already.
 pub(super) struct SessionRecord {
@@ -46,6 +46,47 @@ impl SessionRecord {
             ms = millis(took),
         );
         SessionRecord { id, cells, is_over: false }
+    }
+
+    /// Writes down that its upstream is away.
+    pub(super) fn held(&self, backend: &str, why: Absence) {
+        tracing::info!(
+            target: ACCESS,
+            event = "session_held",
+            session = %self.id,
+            route = &**self.cells.name(),
+            backend,
+            why = why.word(),
+        );
+    }
+
+    /// Writes down that it has another upstream: by which attempt, after how long.
+    pub(super) fn resumed(&self, backend: &str, attempt: u32, away: Duration) {
+        tracing::info!(
+            target: ACCESS,
+            event = "session_resumed",
+            session = %self.id,
+            route = &**self.cells.name(),
+            backend,
+            attempt,
+            ms = millis(away),
+        );
+    }
+
+    /// Writes down why it will have no other upstream.
+    pub(super) fn not_resumed(&self, why: &dyn fmt::Display) {
+        tracing::info!(
+            target: ACCESS,
+            event = "session_not_resumed",
+            session = %self.id,
+            route = &**self.cells.name(),
+            %why,
+        );
+    }
+
+    /// Notes why an attempt has failed that will be followed by others.
+    pub(super) fn tried(&self, why: &dyn fmt::Display) {
+        tracing::debug!(session = %self.id, %why, "no upstream yet");
     }
 
     /// Writes down how it ended; to be called while it still has its seat.

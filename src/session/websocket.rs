@@ -18,9 +18,11 @@ use tokio::time::timeout;
 
 use super::admit::Routed;
 use super::affinity::Affinity;
-use super::conn::OnStream;
+use super::conn::{OnStream, Shared};
 use super::fields;
+use super::queue;
 use super::record::RequestRecord;
+use super::redial::Redial;
 use super::refusal::Refusal;
 use super::running::Session;
 use super::session_record::{self, SessionRecord};
@@ -28,11 +30,11 @@ use crate::base::body::{self, Body};
 use crate::base::clock;
 use crate::base::task;
 use crate::config::plan::Rules;
-use crate::handshake::{self, Answered, Connected, Upstream, WsRequest};
+use crate::handshake::{Agreed, Answered, Connected, Replay, Upstream, WsRequest};
 use crate::observe::metrics::RouteCells;
-use crate::pool::Pool;
+use crate::pool::{Key, Pool};
 use crate::registry::{self, Facts, Full};
-use crate::relay::{Leg, Relay, Terms};
+use crate::relay::{HoldTerms, Leg, Relay, Terms};
 use crate::tls::Transport;
 
 /// Time for a client to take its 101, which goes into an empty socket but where the client has
@@ -41,6 +43,7 @@ pub const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a WebSocket. The answer is the backend's; where it is a 101, a session follows it.
 pub(super) async fn open(
+    shared: &Arc<Shared>,
     mut routed: Routed,
     pool: &Arc<Pool>,
     strip_prefix: bool,
@@ -52,8 +55,10 @@ pub(super) async fn open(
     let client = Coming::take(&mut routed.head.extensions).ok_or(Refusal::NoWebSocket)?;
     let affinity = Affinity::take(&mut routed, pool);
     routed.turn_onward(strip_prefix, host)?;
-    let connected =
-        handshake::connect(pool, &mut asked, &routed.head, affinity.key, Vec::new()).await;
+    if let Some(hold) = &routed.route.plan.hold {
+        asked.hold(hold.swallow_first > 0);
+    }
+    let connected = queue::connect(shared, &routed, pool, &mut asked, affinity.key).await;
     let Connected { backend, answer } = connected;
     record.asked(&pool.plan().name, backend.clone());
     match answer? {
@@ -67,7 +72,9 @@ pub(super) async fn open(
             Ok(answer)
         }
         Answered::Upstream(upstream) => {
-            let (mut answer, pair) = Pair::answer(&routed, client, upstream);
+            let key = pool.pinned(affinity.key, upstream.lease.backend().address());
+            let hold = Held::keep(shared, &routed, &asked, key, &upstream.agreed);
+            let (mut answer, pair) = Pair::answer(&routed, client, upstream, hold);
             affinity.give(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("handover", pair.hand_over());
@@ -123,15 +130,39 @@ impl fmt::Display for Gone {
 struct Pair {
     client: Coming,
     upstream: Box<Upstream>,
-    held: Held,
+    kept: Kept,
 }
 
 /// All that a session keeps of where it came from: not the snapshot, not the route.
-struct Held {
+struct Kept {
     facts: Facts,
     rules: Arc<Rules>,
     cells: Arc<RouteCells>,
     permit: Rc<dyn Any>,
+    hold: Option<Held>,
+}
+
+/// What it keeps besides on a holding route.
+struct Held {
+    terms: HoldTerms,
+    redial: Box<Redial>,
+}
+
+impl Held {
+    fn keep(
+        shared: &Arc<Shared>,
+        routed: &Routed,
+        asked: &WsRequest,
+        key: Option<Key>,
+        agreed: &Agreed,
+    ) -> Option<Held> {
+        let plan = &routed.route.plan;
+        let replay = Replay::keep(asked, &routed.head, agreed)?;
+        let hold = Arc::clone(plan.hold.as_ref()?);
+        let terms = HoldTerms { hold, budget: Arc::clone(&shared.budget) };
+        let redial = Redial::new(Arc::clone(shared), Arc::clone(&plan.identity), replay, key);
+        Some(Held { terms, redial: Box::new(redial) })
+    }
 }
 
 impl Pair {
@@ -140,6 +171,7 @@ impl Pair {
         routed: &Routed,
         client: Coming,
         mut upstream: Box<Upstream>,
+        hold: Option<Held>,
     ) -> (Response<Body>, Pair) {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -156,20 +188,21 @@ impl Pair {
             client: routed.asker,
             opened: routed.at,
             settled: routed.at,
-            holds: false,
+            holds: hold.is_some(),
         };
-        let held = Held {
+        let kept = Kept {
             facts,
             rules: Arc::clone(&routed.route.rules),
             cells: Arc::clone(&routed.route.cells),
             permit: Rc::clone(&routed.conn.permit),
+            hold,
         };
-        (answer, Pair { client, upstream, held })
+        (answer, Pair { client, upstream, kept })
     }
 
     /// Waits until HTTP has written the 101 and lets go of the client, then begins the session.
     async fn hand_over(self) {
-        let facts = self.held.facts.clone();
+        let facts = self.kept.facts.clone();
         let joined = match timeout(HANDOVER_TIMEOUT, self.join()).await {
             Ok(Ok(joined)) => joined,
             Ok(Err(gone)) => return session_record::not_begun(&facts, gone),
@@ -182,8 +215,8 @@ impl Pair {
     }
 
     async fn join(self) -> Result<Joined, Gone> {
-        let Pair { client, upstream, held } = self;
-        Ok(Joined { client: client.arrive().await?, upstream, held })
+        let Pair { client, upstream, kept } = self;
+        Ok(Joined { client: client.arrive().await?, upstream, kept })
     }
 }
 
@@ -191,19 +224,21 @@ impl Pair {
 struct Joined {
     client: Leg,
     upstream: Box<Upstream>,
-    held: Held,
+    kept: Kept,
 }
 
 impl Joined {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
-        let Joined { client, upstream, held: Held { facts, rules, cells, permit } } = self;
+        let Joined { client, upstream, kept } = self;
+        let Kept { facts, rules, cells, permit, hold } = kept;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
         let record = SessionRecord::open(seat.id(), &facts, &agreed, Arc::clone(&cells), now);
-        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold: None };
+        let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();
+        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold };
         let relay = Relay::new(client, Leg::new(transport, early.into()), terms, now);
-        Ok(Session::new(relay, record, lease, permit))
+        Ok(Session::new(relay, record, lease, redial, permit))
     }
 }

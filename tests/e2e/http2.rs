@@ -1,7 +1,7 @@
 //! HTTP/2 to clients: plain requests, and WebSockets by extended CONNECT (RFC 8441).
 
 mod ends;
-mod front;
+pub mod front;
 mod handshakes;
 mod many;
 

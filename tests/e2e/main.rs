@@ -9,6 +9,7 @@ mod balancing;
 mod closing;
 mod commands;
 mod handshakes;
+mod holding;
 mod hostile;
 mod http;
 mod http2;

@@ -88,7 +88,15 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::reload`].
     pub async fn force(&self, site: &Site) -> Result<(), String> {
-        fs::write(&self.file, site.toml()).unwrap();
+        self.force_toml(&site.toml()).await
+    }
+
+    /// Reloads with another file, however many sessions that ends.
+    ///
+    /// # Errors
+    /// As [`Proxy::reload`].
+    pub async fn force_toml(&self, toml: &str) -> Result<(), String> {
+        fs::write(&self.file, toml).unwrap();
         self.ask(Ask { force: true, ..Ask::default() }).await
     }
 

@@ -50,6 +50,7 @@ catalogue! {
     GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
     RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
     SNAPSHOTS = Gauge "snapshots_alive" [] "Configurations in memory, the one in force included";
+    HOLD_BYTES = Gauge "hold_bytes" [] "Bytes of messages kept for sessions whose upstream is away";
     DRAIN_LEFT = Gauge "drain_sessions_left" ["why"]
         "Sessions that the drains under way still have to close";
     LOG_DROPPED = Counter "log_lines_dropped" [] "Log lines lost because the log was not read";
@@ -69,6 +70,8 @@ catalogue! {
         "Time from a WebSocket handshake's head to its answer";
     HANDSHAKES_FAILED = Counter "handshake_failures" ["route", "reason"]
         "WebSocket handshakes that opened no session and passed no backend's answer on";
+    QUEUED = Gauge "handshakes_queued" ["route"]
+        "WebSocket handshakes that wait because no backend is up";
     SESSIONS = Gauge "sessions_live" ["route"] "WebSocket sessions live";
     OPENED = Counter "sessions_opened" ["route"] "WebSocket sessions opened";
     ENDED = Counter "sessions_ended" ["route", "end"] "WebSocket sessions ended";

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::Level;
 use crate::base::side::Side;
 use crate::base::worker;
 
@@ -165,13 +166,16 @@ pub struct RouteCells {
     pub holds: Words,
     /// How that came to its end.
     pub holds_ended: Words,
+    /// WebSocket handshakes that wait for a backend.
+    pub queued: Level,
 }
 
 impl RouteCells {
     pub(super) fn new(name: Arc<str>, workers: usize) -> RouteCells {
         let workers = (0..=workers).map(|_| OnceLock::new()).collect();
         let (ended, handshakes_failed, holds, holds_ended) = Default::default();
-        RouteCells { name, workers, ended, handshakes_failed, holds, holds_ended }
+        let queued = Level::default();
+        RouteCells { name, workers, ended, handshakes_failed, holds, holds_ended, queued }
     }
 
     /// The route's identity.

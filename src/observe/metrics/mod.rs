@@ -44,6 +44,13 @@ impl Level {
         self.0.fetch_add(by, Relaxed);
     }
 
+    /// Raises it by one, unless it is `most` already; whether it did.
+    pub fn raise(&self, most: usize) -> bool {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let raised = |level| (level < most).then_some(level + 1);
+        self.0.try_update(Relaxed, Relaxed, raised).is_ok()
+    }
+
     /// Sets it.
     pub fn set(&self, to: u64) {
         self.0.store(i64::try_from(to).unwrap_or(i64::MAX), Relaxed);
@@ -119,6 +126,8 @@ pub struct ProcessCells {
     pub reloads: Words,
     /// Configurations in memory.
     pub snapshots: Level,
+    /// Bytes kept of held sessions.
+    pub hold_bytes: Level,
 }
 
 type Table<T> = Mutex<BTreeMap<Arc<str>, Arc<T>>>;

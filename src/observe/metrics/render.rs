@@ -59,6 +59,7 @@ impl Page<'_> {
         let outcomes = process.reloads.all();
         self.counters(&is::RELOADS, outcomes.iter().map(|(word, n)| (vec![*word], *n)).collect())?;
         self.describe(&is::SNAPSHOTS)?.encode_gauge(&process.snapshots.get())?;
+        self.describe(&is::HOLD_BYTES)?.encode_gauge(&process.hold_bytes.get())?;
         let drains = lock(&metrics.drains).clone();
         self.gauges(&is::DRAIN_LEFT, drains.iter().map(|(w, n)| (vec![*w], *n as i64)).collect())?;
         let dropped = metrics.dropped.get().map_or(0, |dropped| dropped.lines());
@@ -104,6 +105,7 @@ impl Page<'_> {
         self.counters(&is::REQUESTS, requests)?;
         self.times(&is::HANDSHAKE_SECONDS, &SHORT, each(), |cells| &cells.handshake)?;
         self.counters(&is::HANDSHAKES_FAILED, failed)?;
+        self.gauges(&is::QUEUED, each().map(|(l, r)| (l, r.queued.get())).collect())?;
         self.gauges(&is::SESSIONS, each().map(|(l, r)| (l, r.live() as i64)).collect())?;
         self.counters(&is::OPENED, each().map(|(l, r)| (l, r.sum(|c| &c.opened))).collect())?;
         self.counters(&is::ENDED, ended)?;

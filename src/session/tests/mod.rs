@@ -21,6 +21,7 @@ use crate::live::tests::plan::{listener, plan, pool, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::registry::{self, Who};
+use crate::relay::HoldBudget;
 use crate::tls::Transport;
 
 mod plain;
@@ -41,7 +42,8 @@ impl Proxy {
     async fn of(plan: Plan) -> Proxy {
         let metrics = Metrics::new(1);
         let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
-        let shared = Arc::new(Shared { live: Live::new(Arc::new(snapshot)), metrics });
+        let budget = Arc::new(HoldBudget::new(1 << 20));
+        let shared = Arc::new(Shared { live: Live::new(Arc::new(snapshot)), metrics, budget });
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listening.set_nonblocking(true).unwrap();
         let address = listening.local_addr().unwrap();

@@ -41,6 +41,11 @@ impl Backend {
         Backend::start(None, |log| echoing(name, log)).await
     }
 
+    /// The same where another has died.
+    pub async fn echo_at(name: &'static str, address: SocketAddr) -> Backend {
+        Backend::start_at(address, None, |log| echoing(name, log)).await
+    }
+
     /// The same over TLS.
     pub async fn echo_tls(name: &'static str, certificates: &Certificates) -> Backend {
         Backend::start(Some(certificates.server()), |log| echoing(name, log)).await
@@ -92,11 +97,29 @@ impl Backend {
         .await
     }
 
+    /// [`Backend::script`] where another has died.
+    pub async fn script_at<F, Fut>(address: SocketAddr, script: F) -> Backend
+    where
+        F: Fn(Head, Wire) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let script: Script = Arc::new(move |head, wire| Box::pin(script(head, wire)));
+        Backend::start_at(address, None, |_log| script).await
+    }
+
     async fn start(
         tls: Option<Arc<ServerConfig>>,
         script: impl FnOnce(Arc<Mutex<Log>>) -> Script,
     ) -> Backend {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Backend::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), tls, script).await
+    }
+
+    async fn start_at(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        script: impl FnOnce(Arc<Mutex<Log>>) -> Script,
+    ) -> Backend {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Log::default()));
         let script = script(Arc::clone(&log));
@@ -136,10 +159,12 @@ impl Backend {
         self.log.lock().unwrap().connections
     }
 
-    /// Dies as a process does: every socket is closed by the system, no word is said.
-    pub async fn kill(mut self) {
+    /// Dies as a process does: every socket is closed by the system, no word is said. Its address
+    /// is free for another.
+    pub async fn kill(mut self) -> SocketAddr {
         self.serving.abort();
         let _ = within("a backend's death", &mut self.serving).await;
+        self.address
     }
 }
 

@@ -1,0 +1,88 @@
+//! How long one waits before a backend is asked again, when none was up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::live::LiveRoute;
+
+/// The longest first wait; the longest wait doubles with each attempt.
+const FIRST: Duration = Duration::from_millis(50);
+
+/// The longest wait of few.
+const MOST: Duration = Duration::from_secs(1);
+
+/// Where many wait, they wait longer, so that all those of a route together ask no more often than
+/// this in a second. The first to be answered wakes the others.
+const ASKS_PER_SECOND: u32 = 1000;
+
+/// Exponential back-off with full jitter.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    most: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new() -> Backoff {
+        Backoff { most: FIRST }
+    }
+
+    /// How long to wait now, where so many wait.
+    pub(super) fn next(&mut self, waiting: u64) -> Duration {
+        // On average half of it passes.
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        let crowd = Duration::from_secs(2).saturating_mul(waiting) / ASKS_PER_SECOND;
+        let most = self.most.max(crowd);
+        self.most = (self.most * 2).min(MOST);
+        most.mul_f64(fastrand::f64())
+    }
+}
+
+/// Waits so long, or until a backend of the route has answered somebody.
+pub(super) async fn pause(wait: Duration, returned: &Arc<Notify>) {
+    // That the time is over is no error.
+    let _ = timeout(wait, returned.notified()).await;
+}
+
+/// A backend has opened a WebSocket: who waits for one need wait no longer.
+pub(super) fn wake(route: &LiveRoute) {
+    if waiting(route) > 0 {
+        route.returned.notify_waiters();
+    }
+}
+
+/// Sessions and handshakes of a route that wait for a backend.
+pub(super) fn waiting(route: &LiveRoute) -> u64 {
+    let queued = u64::try_from(route.cells.queued.get()).unwrap_or(0);
+    route.cells.held().saturating_add(queued)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_bound_and_are_spread() {
+        let mut backoff = Backoff::new();
+        assert!(backoff.next(1) <= FIRST);
+        for _ in 0..20 {
+            assert!(backoff.next(1) <= MOST);
+        }
+        let waits: Vec<Duration> = (0..200).map(|_| backoff.next(1)).collect();
+        assert!(waits.iter().any(|wait| *wait < MOST / 4));
+        assert!(waits.iter().any(|wait| *wait > MOST * 3 / 4));
+    }
+
+    #[test]
+    fn ten_thousand_ask_no_more_often_than_a_thousand_do() {
+        for waiting in [1_000, 10_000] {
+            let waits = (0..waiting).map(|_| Backoff::new().next(waiting).as_secs_f64());
+            let mean = waits.sum::<f64>() / waiting as f64;
+            let rate = waiting as f64 / mean;
+            assert!((800. ..1300.).contains(&rate), "{rate} asks per second");
+        }
+        assert!(Backoff::new().next(u64::MAX) > MOST);
+    }
+}

@@ -1,0 +1,90 @@
+//! Handshakes that wait while no backend is up, where their route holds sessions: who comes during
+//! a restart is no worse off than who was there before it.
+
+use std::sync::Arc;
+
+use super::admit::Routed;
+use super::backoff::{self, Backoff};
+use super::conn::Shared;
+use crate::base::clock;
+use crate::config::plan::Queue;
+use crate::handshake::{self, Answered, Connected, Picking, WsRequest};
+use crate::live::{LiveAction, LiveRoute};
+use crate::observe::metrics::RouteCells;
+use crate::pool::{Key, Pool};
+
+/// Connects a handshake; waits for a backend where the route says so, there is room, and none is
+/// up. Dropping it, as a client does that leaves, frees its place.
+pub(super) async fn connect(
+    shared: &Shared,
+    routed: &Routed,
+    pool: &Arc<Pool>,
+    asked: &mut WsRequest,
+    key: Option<Key>,
+) -> Connected {
+    let route = &routed.route;
+    let mut connected = handshake::connect(Picking::any(pool, key), asked, &routed.head).await;
+    if let Some(queue) = route.plan.queue
+        && nobody_is_up(&connected)
+        && let Some(_place) = Place::take(&route.cells, queue)
+    {
+        let until = clock::now().after(queue.timeout);
+        let mut backoff = Backoff::new();
+        loop {
+            let wait = backoff.next(backoff::waiting(route));
+            if clock::now().after(wait) >= until {
+                break;
+            }
+            // Its connection, where it has one, need not wait along.
+            drop(connected);
+            backoff::pause(wait, &route.returned).await;
+            // A reload may have given the pool other backends.
+            let current = current(shared, route, pool);
+            let picking = Picking::any(&current, key);
+            connected = handshake::connect(picking, asked, &routed.head).await;
+            if !nobody_is_up(&connected) {
+                break;
+            }
+        }
+    }
+    if matches!(connected.answer, Ok(Answered::Upstream(_))) {
+        backoff::wake(route);
+    }
+    connected
+}
+
+/// Whether no backend has answered for itself.
+fn nobody_is_up(connected: &Connected) -> bool {
+    match &connected.answer {
+        Ok(Answered::Upstream(_)) => false,
+        Ok(Answered::Http(answer)) => matches!(answer.status().as_u16(), 502..=504),
+        Err(failure) => failure.is_passing(),
+    }
+}
+
+/// The pool as it is now; the one the handshake came with where its route has another by now, which
+/// lets go of the session as it begins.
+fn current(shared: &Shared, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
+    let snapshot = shared.live.now();
+    match snapshot.route(&route.plan.identity).map(|route| &route.action) {
+        Some(LiveAction::Pool { pool: now, .. }) if now.plan().name == pool.plan().name => {
+            Arc::clone(now)
+        }
+        _ => Arc::clone(pool),
+    }
+}
+
+/// A place in a route's queue; dropping it frees it.
+struct Place<'a>(&'a RouteCells);
+
+impl<'a> Place<'a> {
+    fn take(cells: &'a RouteCells, queue: Queue) -> Option<Place<'a>> {
+        cells.queued.raise(queue.handshakes_max).then(|| Place(cells))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.queued.shift(-1);
+    }
+}

@@ -1,0 +1,219 @@
+//! Another upstream for a session that is held.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::backoff::{self, Backoff};
+use super::conn::Shared;
+use crate::base::clock::{self, Moment};
+use crate::handshake::{self, NotResumed, Replay, Upstream};
+use crate::live::LiveAction;
+use crate::pool::{Ask, Key, Kind, Lease, Pool};
+use crate::relay::{Absence, Away};
+
+/// What stands for the backend of a session that has none.
+pub(super) const NOBODY: &str = "(none)";
+
+/// What a session on a holding route has beyond others, to find another upstream.
+pub(super) struct Redial {
+    shared: Arc<Shared>,
+    route: Arc<str>,
+    replay: Rc<Replay>,
+    key: Option<Key>,
+    /// While its upstream is away.
+    round: Option<Round>,
+    /// The place at another backend, when it is asked to move.
+    target: Option<Lease>,
+}
+
+/// One absence of the upstream.
+struct Round {
+    /// The backend it was on.
+    lost: Arc<str>,
+    backoff: Backoff,
+    trying: Pin<Box<dyn Future<Output = Tried>>>,
+}
+
+/// What came of one attempt.
+pub(super) struct Tried {
+    /// Before its backend was chosen, and before the snapshot was looked at.
+    pub(super) at: Moment,
+    /// Backends that were asked.
+    pub(super) asked: u32,
+    /// By what the session finds its backend from now on.
+    key: Option<Key>,
+    /// The new upstream, or why there is none.
+    pub(super) answer: Result<Box<Upstream>, NoUpstream>,
+}
+
+/// Why a session has no upstream yet.
+pub(super) enum NoUpstream {
+    /// The handshake did not succeed.
+    Not(NotResumed),
+    /// Its route is gone, or goes to no pool any more.
+    RouteGone,
+}
+
+impl NoUpstream {
+    /// Whether it would be no better later.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            NoUpstream::Not(why) => why.is_final(),
+            NoUpstream::RouteGone => true,
+        }
+    }
+}
+
+impl fmt::Display for NoUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoUpstream::Not(why) => why.fmt(f),
+            NoUpstream::RouteGone => f.write_str("the route goes to no pool any more"),
+        }
+    }
+}
+
+impl Redial {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        route: Arc<str>,
+        replay: Replay,
+        key: Option<Key>,
+    ) -> Redial {
+        Redial { shared, route, replay: Rc::new(replay), key, round: None, target: None }
+    }
+
+    /// Whether it is at work.
+    pub(super) fn is_trying(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// Begins to look for another upstream than the one `lost`.
+    pub(super) fn begin(&mut self, lost: Arc<str>, away: Away) {
+        let mut backoff = Backoff::new();
+        // A place that was reserved is taken at once; the others come one after another, because
+        // all sessions of a backend lose it at the same time.
+        let wait = match self.target {
+            Some(_) => Duration::ZERO,
+            None => self.wait(&mut backoff),
+        };
+        let trying = self.attempt(&lost, away, wait);
+        self.round = Some(Round { lost, backoff, trying });
+    }
+
+    /// Goes on with it; after a failure, [`Redial::again`] or [`Redial::rest`] follows.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Tried> {
+        let Some(round) = &mut self.round else { return Poll::Pending };
+        let tried = ready!(round.trying.as_mut().poll(cx));
+        self.key = tried.key;
+        Poll::Ready(tried)
+    }
+
+    /// Waits a while, then tries again.
+    pub(super) fn again(&mut self, away: Away) {
+        let Some(Round { lost, mut backoff, .. }) = self.round.take() else { return };
+        let wait = self.wait(&mut backoff);
+        let trying = self.attempt(&lost, away, wait);
+        self.round = Some(Round { lost, backoff, trying });
+    }
+
+    /// Looks for nothing any more.
+    pub(super) fn rest(&mut self) {
+        self.round = None;
+        self.target = None;
+    }
+
+    /// Reserves a place at another backend than the `present` one; whether there is one.
+    pub(super) fn reserve(&mut self, present: Arc<str>) -> bool {
+        let pool = pool(&self.shared, &self.route);
+        let (now, tried) = (clock::now(), [present]);
+        let ask = Ask { now, kind: Kind::Session, tried: &tried, key: self.key };
+        self.target = pool.and_then(|pool| pool.lease(&ask).ok());
+        self.target.is_some()
+    }
+
+    fn wait(&self, backoff: &mut Backoff) -> Duration {
+        let snapshot = self.shared.live.now();
+        backoff.next(snapshot.route(&self.route).map_or(1, |route| backoff::waiting(route)))
+    }
+
+    fn attempt(
+        &mut self,
+        lost: &Arc<str>,
+        away: Away,
+        wait: Duration,
+    ) -> Pin<Box<dyn Future<Output = Tried>>> {
+        // At first one does not go back to where one was thrown out, unless it belongs there.
+        let first = away.attempt == 1 && (self.key.is_none() || away.why == Absence::Moved);
+        let attempt = Attempt {
+            shared: Arc::clone(&self.shared),
+            route: Arc::clone(&self.route),
+            replay: Rc::clone(&self.replay),
+            key: self.key,
+            away,
+            shunned: first.then(|| Arc::clone(lost)),
+            target: self.target.take(),
+        };
+        Box::pin(attempt.run(wait))
+    }
+}
+
+/// One attempt, with all it needs: the session it is for may end meanwhile.
+struct Attempt {
+    shared: Arc<Shared>,
+    route: Arc<str>,
+    replay: Rc<Replay>,
+    key: Option<Key>,
+    away: Away,
+    shunned: Option<Arc<str>>,
+    target: Option<Lease>,
+}
+
+impl Attempt {
+    async fn run(self, wait: Duration) -> Tried {
+        let returned = self.shared.live.now().route(&self.route).map(|one| one.returned.clone());
+        if let (Some(returned), false) = (&returned, wait.is_zero()) {
+            backoff::pause(wait, returned).await;
+        }
+        let at = clock::now();
+        let Some(pool) = pool(&self.shared, &self.route) else {
+            let answer = Err(NoUpstream::RouteGone);
+            return Tried { at, asked: 0, key: self.key, answer };
+        };
+        let several = pool.backends().len() > 1;
+        let shunned = self.shunned.filter(|_| several);
+        let before = self.away.attempt.saturating_sub(1);
+        let mut attempt = before;
+        let picking = handshake::Picking {
+            pool: &pool,
+            key: self.key,
+            tried: shunned.into_iter().collect(),
+            reserved: self.target,
+        };
+        let answer = handshake::resume(picking, &self.replay, &mut attempt, self.away.since).await;
+        if answer.is_ok()
+            && let Some(route) = self.shared.live.now().route(&self.route)
+        {
+            backoff::wake(route);
+        }
+        let key = match &answer {
+            Ok(upstream) => pool.pinned(self.key, upstream.lease.backend().address()),
+            Err(_) => self.key,
+        };
+        let asked = attempt.saturating_sub(before);
+        Tried { at, asked, key, answer: answer.map_err(NoUpstream::Not) }
+    }
+}
+
+/// The pool a route goes to now. The snapshot is not kept.
+fn pool(shared: &Shared, route: &str) -> Option<Arc<Pool>> {
+    match &shared.live.now().route(route)?.action {
+        LiveAction::Pool { pool, .. } => Some(Arc::clone(pool)),
+        _ => None,
+    }
+}

@@ -1,0 +1,80 @@
+//! Handshakes that come while no backend is up.
+
+use super::*;
+use crate::actors::within;
+
+async fn until_queued(proxy: &Proxy, handshakes: u64) {
+    until("handshakes to wait", || {
+        sample(proxy, "tidegate_handshakes_queued", "all") == Some(handshakes)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_while_no_backend_is_up_waits_for_one() {
+    let backend = Backend::echo("a").await;
+    let proxy = Proxy::start(&holding(&[&backend], "")).await;
+    let address = backend.kill().await;
+    let client = proxy.client();
+    let opening = tokio::spawn(async move { client.open().await });
+    until_queued(&proxy, 1).await;
+    let backend = Backend::echo_at("b", address).await;
+    let mut session = within("a session", opening).await.unwrap();
+    session.echo("at last").await;
+    let head = backend.head();
+    assert_eq!(head.get("tidegate-session").len(), 32);
+    assert_eq!(head.get("tidegate-resume"), "");
+    until_queued(&proxy, 0).await;
+    drop(session);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded_and_a_client_that_leaves_frees_its_place() {
+    let backend = Backend::echo("a").await;
+    let proxy = Proxy::start(&holding(&[&backend], "queue_max = 1")).await;
+    let address = backend.kill().await;
+    let client = proxy.client();
+    let waiting = tokio::spawn(async move { client.handshake().await });
+    until_queued(&proxy, 1).await;
+    let (answer, _) = proxy.client().handshake().await;
+    assert_eq!(answer.status(), 502);
+    waiting.abort();
+    until_queued(&proxy, 0).await;
+    let client = proxy.client();
+    let opening = tokio::spawn(async move { client.open().await });
+    until_queued(&proxy, 1).await;
+    let _backend = Backend::echo_at("b", address).await;
+    within("a session", opening).await.unwrap().echo("in its place").await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_is_told_so_and_where_nobody_may_wait_at_once() {
+    let backend = Backend::echo("a").await;
+    let short = holding(&[&backend], "queue_timeout = \"200ms\"");
+    let none = holding(&[&backend], "queue_max = 0");
+    backend.kill().await;
+    for toml in [short, none] {
+        let proxy = Proxy::start(&toml).await;
+        let (answer, _) = proxy.client().handshake().await;
+        assert_eq!(answer.status(), 502);
+        until_queued(&proxy, 0).await;
+        proxy.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reload_finds_those_who_wait() {
+    let (gone, other) = (Backend::echo("a").await, Backend::echo("b").await);
+    let proxy = Proxy::start(&holding(&[&gone], "")).await;
+    gone.kill().await;
+    let client = proxy.client();
+    let opening = tokio::spawn(async move { client.open().await });
+    until_queued(&proxy, 1).await;
+    proxy.reload(&holding(&[&other], "")).await.unwrap();
+    let mut session = within("a session", opening).await.unwrap();
+    session.echo("elsewhere").await;
+    drop(session);
+    proxy.stop().await;
+}

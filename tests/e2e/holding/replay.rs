@@ -1,0 +1,94 @@
+//! An application that comes back by itself: its opening is said again, the answer swallowed.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::actors::Ending;
+
+const KEYS: &str = "replay_first = 1, swallow_first = 1, swallow_timeout = \"500ms\"";
+
+/// Answers `login NAME` with `welcome NAME`, then echoes; keeps what it was sent. What is not
+/// logged in is closed. One that is `mute` does not welcome.
+async fn welcoming(address: Option<std::net::SocketAddr>, mute: bool) -> (Backend, Log) {
+    let log = Log::default();
+    let sent = Arc::clone(&log);
+    let script = move |head: Head, mut wire: crate::actors::Wire| {
+        let sent = Arc::clone(&sent);
+        async move {
+            use tokio::io::AsyncWriteExt;
+            wire.write_all(crate::actors::granted(&head).as_bytes()).await.unwrap();
+            let mut session = Session::server(wire).await;
+            let Ok(login) = session.next().await else { return };
+            let login = login.to_string();
+            sent.lock().unwrap().push(login.clone());
+            let Some(name) = login.strip_prefix("login ") else {
+                session.close(4003, "not logged in").await;
+                return;
+            };
+            if !mute {
+                session.send(format!("welcome {name}")).await;
+            }
+            while let Ok(message) = session.forward().await {
+                sent.lock().unwrap().push(message.to_string());
+            }
+        }
+    };
+    let backend = match address {
+        Some(address) => Backend::script_at(address, script).await,
+        None => Backend::script(script).await,
+    };
+    (backend, log)
+}
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+#[tokio::test]
+async fn the_login_is_said_again_its_answer_is_not_seen_again_and_kept_messages_wait_for_it() {
+    let (backend, _) = welcoming(None, false).await;
+    let proxy = Proxy::start(&holding(&[&backend], KEYS)).await;
+    let mut session = proxy.client().open().await;
+    session.send("login me").await;
+    assert_eq!(session.text().await, "welcome me");
+    session.echo("before").await;
+    let mut address = backend.kill().await;
+    for _ in 0..3 {
+        until_held(&proxy, 1).await;
+        send_all(&mut session, &["kept", "too"]).await;
+        let (backend, log) = welcoming(Some(address), false).await;
+        assert_eq!(texts(&mut session, 2).await, ["kept", "too"]);
+        session.echo("after").await;
+        assert_eq!(*log.lock().unwrap(), ["login me", "kept", "too", "after"]);
+        address = backend.kill().await;
+    }
+    drop(session);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_ends_the_session() {
+    let (backend, _) = welcoming(None, false).await;
+    let proxy = Proxy::start(&holding(&[&backend], KEYS)).await;
+    let mut session = proxy.client().open().await;
+    session.send("login me").await;
+    assert_eq!(session.text().await, "welcome me");
+    let address = backend.kill().await;
+    until_held(&proxy, 1).await;
+    let (_backend, log) = welcoming(Some(address), true).await;
+    let ending = session.ending().await;
+    assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
+    assert_eq!(*log.lock().unwrap(), ["login me"]);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn an_opening_too_long_to_keep_is_not_held() {
+    let (backend, _) = welcoming(None, false).await;
+    let keys = "replay_first = 1, replay_bytes_max = \"10B\"";
+    let proxy = Proxy::start(&holding(&[&backend], keys)).await;
+    let mut session = proxy.client().open().await;
+    session.send("login somebody with a long name").await;
+    session.text().await;
+    backend.kill().await;
+    assert!(matches!(session.ending().await, Ending::Close(1012, _)));
+    proxy.stop().await;
+}

@@ -21,7 +21,7 @@ use crate::end::{End, Farewell, Loss};
 use crate::wire::control::{self, NO_CODE, close_code_is_valid};
 
 use super::timers::Timer;
-use super::{Core, Half, Heard, Order};
+use super::{Core, Half, Heard, LAST_WORDS, Order};
 
 /// How far a side is on its way out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,6 +110,10 @@ impl Core {
             self.timers.clear(Timer::alive(side));
             self.timers.clear(Timer::step(side));
         }
+        if self.at(Side::Upstream).way == Way::Told {
+            // The session was leaving it: its answer is awaited as ever.
+            self.give_time(Side::Upstream, now);
+        }
         if let End::Closed { by, .. } = end {
             // The side across may take so long to answer; then we do in its place.
             self.give_time(by, now);
@@ -121,10 +125,19 @@ impl Core {
         self.go(side, Way::Told, now);
     }
 
-    /// The note's deadline: whatever was said by now, both transports are closed.
-    pub(super) fn run_out(&mut self) {
+    /// The note's deadline: both transports are closed, but for a side whose turn has not come to
+    /// be told: that has a moment for its Close.
+    pub(super) fn run_out(&mut self, end: End, now: Moment) {
         for side in Side::BOTH {
-            self.drop_late(side);
+            let owed = matches!(end.farewell(side), Farewell::Close(_));
+            let half = self.at(side);
+            let can = half.way == Way::Open && !half.deaf && !half.ended;
+            if owed && can && self.at_boundary_to(side) {
+                self.half(side).way = Way::Due;
+                self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
+            } else {
+                self.drop_late(side);
+            }
         }
     }
 

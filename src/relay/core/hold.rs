@@ -153,7 +153,8 @@ impl Hold {
     /// Whether what goes to the upstream has nothing to do with where the client stands: it is
     /// between two messages, wherever the client is.
     pub(super) fn stands_apart(&self) -> bool {
-        self.stage == Stage::Over || self.stage != Stage::Parting && self.keeps()
+        let goes = matches!(self.stage, Stage::Parting | Stage::Away);
+        self.stage == Stage::Over || !goes && self.keeps()
     }
 
     /// Whether the client's messages are kept: they cannot go on, or not before others; or one is

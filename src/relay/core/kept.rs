@@ -26,6 +26,11 @@ impl Kept {
         self.bytes.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     pub(super) fn oldest(&self) -> Moment {
         self.oldest
     }

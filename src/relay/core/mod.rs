@@ -216,18 +216,20 @@ impl Core {
 
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Moment) {
-        let ending = self.end.is_some();
+        let ending = self.end;
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Idle => self.check_idle(now),
                 Timer::Lifetime => self.begin_end(End::Lifetime, now),
                 Timer::LetGo => self.begin_end(self.let_go.unwrap_or(End::Fault), now),
-                Timer::Deadline if ending => self.run_out(),
-                Timer::Deadline => {
-                    // The process slept past both moments: a Close is said all the same.
-                    self.begin_end(self.let_go.unwrap_or(End::Fault), now);
-                    self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
-                }
+                Timer::Deadline => match ending {
+                    Some(end) => self.run_out(end, now),
+                    None => {
+                        // The process slept past both moments: a Close is said all the same.
+                        self.begin_end(self.let_go.unwrap_or(End::Fault), now);
+                        self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
+                    }
+                },
                 Timer::AliveClient => self.check_alive(Side::Client, now),
                 Timer::AliveUpstream => self.check_alive(Side::Upstream, now),
                 Timer::StepClient => self.step_out(Side::Client, now),

@@ -65,7 +65,9 @@ impl Core {
         if keeps {
             self.keep(bytes, &passage, room < bytes.len() && !passage.again, now);
         }
-        Passage { forward: 0, messages: 0, ..passage }
+        // Where the session ended in them, the others need no room any more.
+        let again = passage.again || room < bytes.len() && !self.keeps();
+        Passage { forward: 0, messages: 0, again, ..passage }
     }
 }
 

@@ -1,8 +1,12 @@
 //! The core under invented time.
 
+mod holds;
+mod lives;
+mod moves;
 mod peer;
 mod rows;
 mod simulation;
+mod story;
 mod world;
 
 use std::time::Duration;

@@ -150,6 +150,19 @@ impl Peer {
         self.send(rng, Kind::Plain, if fin { 0x80 } else { 0 } | opcode, &payload);
     }
 
+    /// Ends the message it has begun.
+    pub fn finish_message(&mut self, rng: &mut Rng) {
+        if std::mem::take(&mut self.message_open) {
+            self.send(rng, Kind::Plain, 0x80, b"the end");
+        }
+    }
+
+    /// Closes with this code, and no reason.
+    pub fn leave(&mut self, rng: &mut Rng, code: u16) {
+        self.closed_first = true;
+        self.send(rng, Kind::Close, 0x88, &code.to_be_bytes());
+    }
+
     /// Sends a frame that may not be.
     pub fn offend(&mut self, rng: &mut Rng) {
         let first = rng.choice([0xf1, 0x83, 0x09, 0x8b]).unwrap_or(0xf1);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::peer::{Kind, Peer};
-use super::rules;
 use super::world::{HOUR, World};
+use super::{lives, rules};
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Farewell};
@@ -32,7 +32,13 @@ fn random_rules(rng: &mut Rng) -> Rules {
 
 fn live(seed: u64) {
     let mut rng = Rng::with_seed(seed ^ 0x7469_6465);
-    let mut world = World::new(seed, random_rules(&mut rng));
+    let mut rules = random_rules(&mut rng);
+    let hold = lives::random_hold(&mut rng);
+    if hold.is_some() && rng.bool() {
+        // To be held a session must live.
+        rules.idle_timeout = None;
+    }
+    let mut world = World::new(seed, rules, hold);
     for _ in 0..STEPS {
         world.step();
         if world.core.over().is_some() {
@@ -48,7 +54,14 @@ fn live(seed: u64) {
         world.now = world.now.max(world.core.next());
         world.settle();
     }
-    examine(&world);
+    match world.held {
+        Some(_) => lives::examine(&world),
+        None => examine(&world),
+    }
+    // What was kept is given back with the last of the session.
+    let budget = world.held.map(|held| held.terms.budget);
+    drop(world.core);
+    assert_eq!(budget.map_or(0, |budget| budget.used()), 0);
 }
 
 fn examine(world: &World) {

@@ -6,19 +6,22 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::super::{Core, Order, Sample};
+use super::lives::Held;
 use super::peer::{Kind, Peer, frame, parse};
 use crate::base::clock::Moment;
 use crate::base::side::Side;
-use crate::config::plan::Rules;
+use crate::config::plan::{Hold, Rules};
 use crate::end::{End, Why};
 use crate::registry::{LetGo, Note};
 use crate::wire::frame::Allowed;
 
 /// What the one who drives keeps for a side.
 #[derive(Default)]
-struct Line {
+pub struct Line {
     /// To be sent to it.
-    tail: Vec<u8>,
+    pub tail: Vec<u8>,
+    /// What of that was sent since there was none.
+    pub gone: Vec<u8>,
     sent: u64,
     /// Read from it and presented again.
     held: Vec<u8>,
@@ -33,22 +36,26 @@ pub struct World {
     pub core: Core,
     pub rules: Arc<Rules>,
     pub peers: [Peer; 2],
-    lines: [Line; 2],
+    pub lines: [Line; 2],
+    /// What there is to a session that can be held.
+    pub held: Option<Held>,
     /// The first end seen, and when.
     pub end: Option<(End, Moment)>,
     pub secret: u64,
 }
 
 impl World {
-    pub fn new(seed: u64, rules: Rules) -> World {
+    pub fn new(seed: u64, rules: Rules, hold: Option<Hold>) -> World {
         let mut rng = Rng::with_seed(seed);
         let now = Moment::from_millis(rng.u64(..1_000_000));
         let rules = Arc::new(rules);
-        let core = Core::new(Arc::clone(&rules), Allowed::NOTHING, None, rng.u64(..), now);
+        let held = hold.map(|hold| Held::new(hold, &mut rng));
+        let terms = held.as_ref().map(|held| held.terms.clone());
+        let core = Core::new(Arc::clone(&rules), Allowed::NOTHING, terms, rng.u64(..), now);
         let secret = core.secret;
         let peers = Side::BOTH.map(|side| Peer::new(side, &mut rng));
         let lines = [Line::default(), Line::default()];
-        World { rng, now, core, rules, peers, lines, end: None, secret }
+        World { rng, now, core, rules, peers, lines, held, end: None, secret }
     }
 
     pub fn is_ours(&self) -> impl Fn(&[u8]) -> bool + use<> {
@@ -61,6 +68,9 @@ impl World {
 
     /// One thing happens, and all that follows from it.
     pub fn step(&mut self) {
+        if self.held.is_some() && self.rng.u8(..16) == 0 {
+            self.upset();
+        }
         match self.rng.u8(..24) {
             0..10 => {
                 let side = self.any_side();
@@ -69,11 +79,18 @@ impl World {
                 }
             }
             10..20 => self.now = self.now.after(Duration::from_millis(self.rng.u64(..3_000))),
-            20 => self.now = self.now.after(Duration::from_secs(self.rng.u64(..120))),
+            20 => {
+                // Nobody waits for an upstream through such a pause.
+                let most = if self.held.is_some() { 5 } else { 120 };
+                self.now = self.now.after(Duration::from_secs(self.rng.u64(..most)));
+            }
             21 => self.now = self.now.max(self.core.next().min(self.now.after(HOUR))),
-            22 => self.mischief(),
+            22 if self.held.is_none() || self.rng.u8(..4) == 0 => self.mischief(),
+            22 => {}
             _ => self.note(),
         }
+        self.settle();
+        self.help();
         self.settle();
     }
 
@@ -127,6 +144,7 @@ impl World {
             if !moved {
                 let armed = self.core.next() != Moment::NEVER;
                 assert!(armed || self.core.over().is_some(), "nothing will ever happen again");
+                self.check_hold();
                 return;
             }
         }
@@ -137,11 +155,23 @@ impl World {
         let (line, peer) = (&mut self.lines[side as usize], &mut self.peers[side as usize]);
         let room = peer.appetite.saturating_sub(peer.got.len());
         let most = line.tail.len().min(room);
+        if most > 0 && side == Side::Upstream && self.fails(side) {
+            return true;
+        }
+        let (line, peer) = (&mut self.lines[side as usize], &mut self.peers[side as usize]);
         if most > 0 {
             let bytes = self.rng.usize(1..=most);
+            line.gone.extend(&line.tail[..bytes]);
             peer.got.extend(line.tail.drain(..bytes));
             line.sent += bytes as u64;
         }
+        if line.tail.is_empty() {
+            line.gone.clear();
+            if side == Side::Upstream {
+                self.core.flushed();
+            }
+        }
+        let (line, peer) = (&mut self.lines[side as usize], &mut self.peers[side as usize]);
         let finishes = line.finish && line.tail.is_empty() && !peer.finished;
         if finishes {
             peer.finished = true;
@@ -185,9 +215,7 @@ impl World {
             let passage = self.core.pass(from, &bytes[at..], self.now);
             assert!(passage.forward <= passage.used && at + passage.used <= bytes.len());
             if passage.forward > 0 {
-                let to = from.other() as usize;
-                assert!(!self.peers[to].dropped, "bytes for one who is gone");
-                self.lines[to].tail.extend(&bytes[at..at + passage.forward]);
+                self.send(from.other(), &bytes[at..at + passage.forward]);
             }
             at += passage.used;
             if !passage.again {
@@ -202,8 +230,25 @@ impl World {
     }
 
     fn may_read(&self, from: Side) -> bool {
-        let room = self.lines[from.other() as usize].tail.is_empty();
-        self.core.wants(from) && (!self.core.crosses(from) || room)
+        let clear = |side| self.lines[side as usize].tail.is_empty();
+        self.core.wants(from)
+            && (!self.core.crosses(from) || clear(from.other()))
+            && (!self.core.answers_for(from.other()) || clear(from))
+    }
+
+    /// Sends some of it at once, as a socket does, and leaves the rest.
+    fn send(&mut self, to: Side, bytes: &[u8]) {
+        let (line, peer) = (&mut self.lines[to as usize], &mut self.peers[to as usize]);
+        assert!(!peer.dropped, "bytes for one who is gone");
+        let waited = !line.tail.is_empty();
+        let room = peer.appetite.saturating_sub(peer.got.len()).min(bytes.len());
+        let at_once = if waited || self.rng.bool() { 0 } else { self.rng.usize(..=room) };
+        peer.got.extend(&bytes[..at_once]);
+        line.sent += at_once as u64;
+        line.tail.extend(&bytes[at_once..]);
+        if to == Side::Upstream && !waited && at_once < bytes.len() {
+            self.core.spilled(&bytes[..at_once], self.now);
+        }
     }
 
     fn obey(&mut self) -> bool {
@@ -211,12 +256,18 @@ impl World {
         while let Some(order) = self.core.order(self.now) {
             any = true;
             match order {
-                Order::Send(side, frame) => {
-                    assert!(!self.peers[side as usize].dropped);
-                    self.lines[side as usize].tail.extend(&*frame);
-                }
+                Order::Send(side, frame) => self.send(side, &frame),
                 Order::Finish(side) => self.lines[side as usize].finish = true,
-                Order::Drop { side, .. } => self.peers[side as usize].dropped = true,
+                Order::Drop { side, .. } => {
+                    self.peers[side as usize].dropped = true;
+                    if side == Side::Upstream {
+                        let line = &mut self.lines[side as usize];
+                        self.core.unsent(&line.gone, &line.tail, self.now);
+                        if self.held.is_some() {
+                            (line.tail, line.gone) = (Vec::new(), Vec::new());
+                        }
+                    }
+                }
                 Order::Probe(side) => {
                     let line = &self.lines[side as usize];
                     let sample = Sample {
@@ -227,8 +278,16 @@ impl World {
                     };
                     self.core.probed(side, sample, self.now);
                 }
-                Order::Answered(..) | Order::Flush { .. } => {}
-                Order::Away(_) | Order::Back { .. } => {}
+                Order::Answered(..) => {}
+                Order::Flush { bytes, .. } => {
+                    let tail = &mut self.lines[Side::Upstream as usize].tail;
+                    if tail.is_empty() {
+                        self.core.spilled(&[], self.now);
+                    }
+                    tail.extend(bytes);
+                }
+                Order::Away(_) => self.held().away += 1,
+                Order::Back { .. } => self.held().back += 1,
             }
         }
         any
@@ -249,6 +308,11 @@ impl World {
     /// came, behind which there may be nothing.
     pub fn relayed_to(&self, side: Side) -> Vec<u8> {
         let got = [&self.peers[side as usize].got[..], &self.lines[side as usize].tail].concat();
+        self.relayed(side, &got)
+    }
+
+    /// What of these bytes to a side the other side said.
+    pub fn relayed(&self, side: Side, got: &[u8]) -> Vec<u8> {
         let (mut at, mut relayed, mut closed) = (0, Vec::new(), false);
         let is_ours = self.is_ours();
         while let Some((length, first, masked, payload)) = parse(&got[at..]) {

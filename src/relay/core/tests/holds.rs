@@ -1,0 +1,254 @@
+//! What holding a session promises, rule by rule.
+
+use super::super::{Absence, Away, Order};
+use super::peer::frame;
+use super::story::{START, Story, after, code, hold};
+use crate::base::side::Side::{Client, Upstream};
+use crate::config::plan::Hold;
+use crate::end::{End, Loss, Why};
+use crate::registry::{LetGo, Note};
+use crate::wire::frame::Allowed;
+
+const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
+
+#[test]
+fn what_comes_while_the_upstream_is_away_goes_to_the_next_in_order() {
+    let mut story = Story::new(hold());
+    story.say(Client, "one", START);
+    story.got(Upstream);
+    story.lose(after(1.0));
+    let away = Away { since: after(1.0), why: Absence::Lost, attempt: 1 };
+    assert_eq!((story.away(), story.dropped), (Some(away), [false, true]));
+    let two = story.say(Client, "two", after(2.0));
+    let three = story.say(Client, "three", after(3.0));
+    assert_eq!(story.budget.used(), (two.len() + three.len()) as u64);
+    story.core.tried();
+    assert_eq!(story.away().map(|away| away.attempt), Some(2));
+    story.attach(after(4.0));
+    assert_eq!((story.away(), story.got(Upstream)), (None, [two, three].concat()));
+    let four = story.say(Client, "four", after(5.0));
+    assert_eq!((story.got(Upstream), story.budget.used()), (four, 0));
+    assert_eq!(story.core.tally().client.messages, 4);
+}
+
+#[test]
+fn pings_are_answered_while_the_upstream_is_away_and_the_last_one_it_left_unanswered() {
+    let mut story = Story::new(hold());
+    let ping = story.frame(Client, 0x89, b"left");
+    story.send(Client, &ping, START);
+    assert_eq!(story.got(Upstream), ping);
+    story.lose(after(1.0));
+    assert_eq!(story.frames(Client), [(0x8a, b"left".to_vec())]);
+    // Between two frames of a message too; its pongs go nowhere.
+    let parts =
+        [(0x01, &b"a"[..]), (0x89, b"again"), (0x8a, b"12345678"), (0x8a, b"x"), (0x80, b"b")];
+    let parts = parts.map(|(first, payload)| story.frame(Client, first, payload));
+    story.send(Client, &parts.concat(), after(2.0));
+    assert_eq!(story.frames(Client), [(0x8a, b"again".to_vec())]);
+    story.attach(after(3.0));
+    assert_eq!(story.got(Upstream), [&parts[0][..], &parts[4]].concat());
+    // What was answered is not answered again.
+    let ping = story.frame(Client, 0x89, b"next");
+    story.send(Client, &ping, after(4.0));
+    let pong = story.frame(Upstream, 0x8a, b"next");
+    story.send(Upstream, &pong, after(4.0));
+    story.lose(after(4.0));
+    assert_eq!(story.got(Client), pong);
+}
+
+#[test]
+fn a_message_half_sent_to_a_lost_upstream_is_left_out_to_its_end() {
+    for attached_first in [false, true] {
+        let mut story = Story::new(hold());
+        let long =
+            [story.frame(Client, 0x01, &[1; 300]), story.frame(Client, 0x80, &[2; 200])].concat();
+        story.send(Client, &long[..100], START);
+        story.got(Upstream);
+        story.lose(after(1.0));
+        if attached_first {
+            story.attach(after(1.0));
+        }
+        story.send(Client, &long[100..400], after(2.0));
+        let ping = story.frame(Client, 0x89, b"?");
+        story.send(Client, &long[400..], after(2.0));
+        story.send(Client, &ping, after(2.0));
+        let next = story.say(Client, "next", after(3.0));
+        if !attached_first {
+            assert_eq!(story.got(Upstream), b"");
+            story.attach(after(4.0));
+            assert_eq!(story.got(Upstream), next);
+        } else {
+            assert_eq!(story.got(Upstream), [ping, next].concat());
+        }
+    }
+}
+
+#[test]
+fn a_message_cut_towards_the_client_ends_the_session() {
+    for (sent, cut) in [(1.0, false), (0.5, true)] {
+        let mut story = Story::new(hold());
+        let half = story.frame(Upstream, 0x01, &[1; 100]);
+        story.send(Upstream, &half[..(half.len() as f64 * sent) as usize], START);
+        story.got(Client);
+        story.lose(after(1.0));
+        assert_eq!((story.core.end, story.away()), (Some(LOST), None));
+        let told = story.frames(Client);
+        assert_eq!(told.first().map(code), (!cut).then_some((0x88, 1012)));
+        assert_eq!(story.core.tally().cut, cut);
+    }
+}
+
+#[test]
+fn codes_say_whether_an_upstream_is_lost() {
+    for lost in [1000, 1001, 1011, 1012, 1013, 4000_u16] {
+        let mut story = Story::new(hold());
+        let close = story.frame(Upstream, 0x88, &lost.to_be_bytes());
+        story.send(Upstream, &close, START);
+        story.obey(START);
+        if hold().lost_codes.contains(&lost) {
+            assert_eq!((story.core.end, story.got(Client)), (None, Vec::new()));
+            assert_eq!(story.frames(Upstream).first().map(code), Some((0x88, lost)));
+            assert!(story.away().is_some() && story.dropped[1]);
+        } else {
+            assert_eq!(story.core.end, Some(End::Closed { by: Upstream, code: lost }));
+            assert_eq!(story.got(Client), close);
+        }
+    }
+}
+
+#[test]
+fn a_wait_has_its_end() {
+    // In vain, by the clock.
+    let mut story = Story::new(hold());
+    story.lose(after(1.0));
+    assert_eq!(story.core.next(), after(31.0));
+    story.tick(after(31.0));
+    assert_eq!(story.core.end, Some(LOST));
+    assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1012)));
+    // In vain, as whoever dials says.
+    let mut story = Story::new(hold());
+    story.lose(after(1.0));
+    story.core.give_up(after(2.0));
+    assert_eq!(story.core.end, Some(LOST));
+    assert!(!story.core.attach(after(2.0)), "nobody waits any more");
+    // A message that became too old.
+    let mut story = Story::new(hold());
+    story.lose(after(1.0));
+    story.say(Client, "in time", after(5.0));
+    story.say(Client, "later", after(9.0));
+    story.tick(after(24.9));
+    assert_eq!(story.core.end, None);
+    story.tick(after(25.0));
+    assert_eq!((story.core.end, story.budget.used()), (Some(LOST), 0));
+}
+
+#[test]
+fn a_full_buffer_stops_the_client_and_then_ends_the_session() {
+    for (buffer, budget) in [(1_000, 1_000_000), (1_000_000, 1_000)] {
+        let hold = Hold { buffer_bytes_max: buffer, ..hold() };
+        let mut story = Story::with(hold, Allowed::NOTHING, budget);
+        story.lose(START);
+        let long = story.frame(Client, 0x82, &[1; 2_000]);
+        let passage = story.core.pass(Client, &long, after(1.0));
+        assert_eq!((passage.used, passage.forward, passage.again), (1_000, 0, false));
+        assert!(!story.core.wants(Client));
+        assert_eq!((story.budget.used(), story.core.next()), (1_000, after(11.0)));
+        story.tick(after(11.0));
+        assert_eq!(story.core.end, Some(End::NoRoom { side: Upstream }));
+        assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1013)));
+        // Read again, for its answer.
+        assert!(story.core.wants(Client));
+        assert_eq!(story.budget.used(), 0);
+    }
+}
+
+#[test]
+fn a_full_buffer_that_is_sent_makes_room() {
+    let mut story = Story::new(hold());
+    story.lose(START);
+    let long = story.frame(Client, 0x82, &[1; 2_000]);
+    assert_eq!(story.core.pass(Client, &long, after(1.0)).used, 1_000);
+    story.attach(after(2.0));
+    assert!(story.core.wants(Client));
+    story.send(Client, &long[1_000..], after(2.0));
+    assert_eq!((story.got(Upstream), story.budget.used()), (long, 0));
+    story.tick(after(20.0));
+    assert_eq!(story.core.end, None);
+}
+
+#[test]
+fn a_session_that_ends_while_its_upstream_is_away_ends_as_any() {
+    // Its client closes and hears the echo.
+    let mut story = Story::new(hold());
+    story.lose(START);
+    story.say(Client, "never sent", after(1.0));
+    let close = story.frame(Client, 0x88, &4000_u16.to_be_bytes());
+    story.send(Client, &close, after(1.0));
+    story.obey(after(1.0));
+    assert_eq!(story.core.end, Some(End::Closed { by: Client, code: 4000 }));
+    assert_eq!(story.frames(Client).first().map(code), Some((0x88, 4000)));
+    assert_eq!(story.budget.used(), 0);
+    // It is lost.
+    let mut story = Story::new(hold());
+    story.lose(START);
+    story.core.ended(Client, Loss::Reset, after(1.0));
+    story.obey(after(1.0));
+    assert_eq!(story.core.over(), Some(End::Lost { side: Client, how: Loss::Reset }));
+    // It is let go.
+    let mut story = Story::new(hold());
+    story.lose(START);
+    let (at, deadline) = (after(1.0), after(9.0));
+    story.note(Note::LetGo(LetGo { why: Why::Stop, at, deadline, code: None }), START);
+    story.tick(after(1.0));
+    assert_eq!(story.core.end, Some(End::Drained(Why::Stop)));
+    assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1012)));
+}
+
+#[test]
+fn nobody_can_say_where_messages_of_an_unknown_extension_end() {
+    let mut story = Story::with(hold(), Allowed::ANYTHING, 1_000);
+    story.lose(START);
+    assert_eq!(story.core.end, Some(LOST));
+}
+
+#[test]
+fn an_upstream_that_is_lost_as_it_comes_does_not_lengthen_the_wait() {
+    let mut story = Story::new(hold());
+    story.lose(after(1.0));
+    story.attach(after(2.0));
+    story.lose(after(3.0));
+    let away = Away { since: after(1.0), why: Absence::Lost, attempt: 2 };
+    assert_eq!((story.away(), story.core.next()), (Some(away), after(31.0)));
+    // One that spoke, or lived for a while, was there.
+    story.attach(after(4.0));
+    story.core.heard_from(Upstream);
+    story.lose(after(4.0));
+    let away = Away { since: after(4.0), why: Absence::Lost, attempt: 1 };
+    assert_eq!(story.away(), Some(away));
+    story.attach(after(5.0));
+    story.lose(after(10.0));
+    assert_eq!(story.away().map(|away| away.since), Some(after(10.0)));
+}
+
+#[test]
+fn of_what_could_not_be_sent_whole_messages_are_kept() {
+    let mut story = Story::new(hold());
+    let messages: Vec<_> = (0..4).map(|n| frame(&mut story.rng, Client, 0x82, &[n; 50])).collect();
+    let ping = frame(&mut story.rng, Client, 0x89, b"?");
+    let bytes = [&messages[0][..], &messages[1], &ping, &messages[2], &messages[3][..20]].concat();
+    // Of these the transport takes the first, and a part of the second.
+    assert_eq!(story.core.pass(Client, &bytes, START).forward, bytes.len());
+    let (sent, unsent) = bytes.split_at(messages[0].len() + 10);
+    story.core.spilled(&sent[..5], START);
+    story.core.ended(Upstream, Loss::Reset, after(1.0));
+    loop {
+        match story.core.order(after(1.0)) {
+            Some(Order::Drop { .. }) => story.core.unsent(&sent[5..], unsent, after(1.0)),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    story.send(Client, &messages[3][20..], after(2.0));
+    story.attach(after(3.0));
+    assert_eq!(story.got(Upstream), messages[2..].concat());
+}

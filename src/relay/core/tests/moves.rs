@@ -1,0 +1,120 @@
+//! What a session promises that is moved, or begun again at another upstream.
+
+use super::super::{Absence, Want};
+use super::story::{START, Story, after, code, hold};
+use crate::base::side::Side::{Client, Upstream};
+use crate::config::plan::Hold;
+use crate::end::{End, Loss, Why};
+use crate::registry::{LetGo, Note};
+
+const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
+
+#[test]
+fn first_messages_are_replayed_and_their_answers_swallowed() {
+    let with = Hold { replay_first: 2, swallow_first: 1, ..hold() };
+    let mut story = Story::new(with);
+    let init = story.say(Client, "init", START);
+    story.say(Upstream, "ack", START);
+    // Only one of the two was sent by now.
+    story.got(Upstream);
+    story.got(Client);
+    story.lose(after(1.0));
+    let subscribe = story.say(Client, "subscribe", after(1.0));
+    story.attach(after(2.0));
+    assert_eq!(story.got(Upstream), init);
+    let more = story.say(Client, "more", after(2.0));
+    // Its own ping is answered, and the answer that was seen before stays here; the rest waits.
+    let ping = story.frame(Upstream, 0x89, b"you?");
+    let ack = story.frame(Upstream, 0x01, b"ac");
+    story.send(Upstream, &[ping, ack].concat(), after(3.0));
+    story.obey(after(3.0));
+    assert_eq!(story.frames(Upstream), [(0x8a, b"you?".to_vec())]);
+    let rest = [story.frame(Upstream, 0x80, b"k"), story.frame(Upstream, 0x81, b"event")];
+    story.send(Upstream, &rest.concat(), after(4.0));
+    assert_eq!(story.got(Upstream), [&subscribe[..], &more].concat());
+    assert_eq!(story.got(Client), rest[1]);
+    // The next one is sent both.
+    story.lose(after(20.0));
+    story.attach(after(21.0));
+    assert_eq!(story.got(Upstream), [init, subscribe].concat());
+    // Its answer does not come in time.
+    story.tick(after(24.0));
+    assert_eq!(story.core.end, Some(LOST));
+}
+
+#[test]
+fn an_opening_that_is_too_long_or_cut_cannot_be_replayed() {
+    let with = Hold { replay_first: 2, replay_bytes_max: 30, ..hold() };
+    let mut story = Story::new(with.clone());
+    story.say(Client, "longer than thirty bytes in all", START);
+    story.lose(after(1.0));
+    assert_eq!(story.core.end, Some(LOST));
+    let mut story = Story::new(with);
+    let half = story.frame(Client, 0x01, b"half");
+    story.send(Client, &half, START);
+    story.lose(after(1.0));
+    assert_eq!(story.core.end, Some(LOST));
+}
+
+#[test]
+fn a_session_moves_at_a_border_of_messages() {
+    let mut story = Story::new(hold());
+    let first = story.frame(Client, 0x01, b"first half");
+    story.send(Client, &first, START);
+    story.note(Note::Move(after(1.0)), START);
+    assert_eq!((story.core.want(), story.core.next()), (None, after(1.0)));
+    story.tick(after(1.0));
+    assert_eq!(story.core.want(), Some(Want::Target));
+    story.core.leave(after(1.0));
+    story.obey(after(1.0));
+    assert_eq!((story.core.want(), story.got(Upstream)), (None, first));
+    assert!(story.core.is_leaving());
+    let second = story.frame(Client, 0x80, b"second half");
+    story.send(Client, &second, after(2.0));
+    let next = story.say(Client, "next", after(2.0));
+    let sent = story.frames(Upstream);
+    assert_eq!((sent[0].0, code(&sent[1])), (0x80, (0x88, 1001)));
+    // What it still says is heard; then it is gone, and nobody was told.
+    let last = story.say(Upstream, "last", after(3.0));
+    let close = story.frame(Upstream, 0x88, &1001_u16.to_be_bytes());
+    story.send(Upstream, &close, after(4.0));
+    story.obey(after(4.0));
+    assert_eq!((story.got(Client), story.dropped), (last, [false, true]));
+    assert_eq!(story.away().map(|away| away.why), Some(Absence::Moved));
+    story.attach(after(5.0));
+    assert_eq!(story.got(Upstream), next);
+}
+
+#[test]
+fn a_move_waits_for_no_message_and_for_no_answer_for_ever() {
+    let mut story = Story::new(hold());
+    let half = story.frame(Client, 0x01, b"half");
+    story.send(Client, &half, START);
+    story.note(Note::Move(START), START);
+    story.core.leave(START);
+    story.tick(after(5.0));
+    assert!(!story.core.is_leaving() && story.core.want().is_none(), "it stays");
+    let rest = story.frame(Client, 0x80, b"rest");
+    story.send(Client, &rest, after(6.0));
+    assert_eq!(story.got(Upstream), [half, rest].concat());
+    // Asked again it leaves, and its upstream does not answer.
+    story.note(Note::Move(after(7.0)), after(7.0));
+    story.core.leave(after(7.0));
+    story.obey(after(7.0));
+    assert!(story.core.is_leaving() && story.away().is_none());
+    story.tick(after(12.0));
+    assert_eq!(story.away().map(|away| away.why), Some(Absence::Moved));
+}
+
+#[test]
+fn an_end_goes_before_a_move() {
+    let mut story = Story::new(hold());
+    story.note(Note::Move(START), START);
+    let (at, deadline) = (START, after(9.0));
+    story.note(Note::LetGo(LetGo { why: Why::Command, at, deadline, code: None }), START);
+    story.tick(START);
+    assert_eq!((story.core.end, story.core.want()), (Some(End::Drained(Why::Command)), None));
+    story.core.leave(START);
+    story.obey(START);
+    assert!(story.got(Upstream).is_empty());
+}

@@ -29,7 +29,8 @@ pub struct Hold {
     #[schemars(example = [1001, 1012, 1013, 4000], extend("x-reload" = "next"))]
     pub lost_codes: Written<Many<Number<0>>>,
     /// So many of the client's first messages are kept for the session's life and sent again to
-    /// each new upstream: a login, a subscription. Only for openings that may be repeated.
+    /// each new upstream: a login, a subscription. Only for openings that may be repeated. One that
+    /// the client sent after an answer waits for that answer again, where it is swallowed.
     #[schemars(example = 2, extend("x-reload" = "next"))]
     pub replay_first: Written<Number<0>>,
     /// Bytes of those messages, 1MiB at most; a session that sends more is not held.

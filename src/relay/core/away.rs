@@ -65,10 +65,11 @@ impl Core {
 
     /// These bytes go across.
     pub(super) fn crossed(&mut self, from: Side, bytes: &[u8], messages: u32) {
+        let seen = self.at(Side::Upstream).tally.messages;
         if from == Side::Client
             && let Some(hold) = &mut self.hold
         {
-            hold.replay.record(bytes);
+            hold.replay.record(bytes, seen);
             hold.crossed += u64::from(messages);
         }
     }

@@ -74,8 +74,12 @@ pub(super) struct Hold {
     /// Since when the client is not read for want of room; `NEVER` while there is some.
     pub(super) full_since: Moment,
     pub(super) replay: Replay,
-    /// The record is to be sent.
+    /// Not all of the record was sent.
     pub(super) replay_due: bool,
+    /// How many of its messages this upstream was sent.
+    pub(super) replayed: usize,
+    /// How many of its answers the client has seen already.
+    pub(super) answers: u64,
     /// The client's messages that went to an upstream, and how many of them to earlier ones.
     pub(super) crossed: u64,
     pub(super) crossed_before: u64,
@@ -130,6 +134,8 @@ impl Hold {
             kept: Kept::new(budget),
             full_since: Moment::NEVER,
             replay_due: false,
+            replayed: 0,
+            answers: 0,
             crossed: 0,
             crossed_before: 0,
             before: tracker.clone(),

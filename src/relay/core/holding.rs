@@ -65,17 +65,27 @@ impl Core {
 
     /// What was recorded and kept goes to the new upstream.
     fn flush_order(&mut self) -> Option<Order> {
+        let seen = self.at(Side::Upstream).tally.messages;
         let hold = self.hold.as_mut()?;
         hold.before = hold.begin();
-        if std::mem::take(&mut hold.replay_due) {
-            return Some(Order::Flush { bytes: hold.replay.bytes().to_vec(), kept: None });
+        if hold.replay_due {
+            let answers = match hold.stage {
+                Stage::Waiting(left, _) => hold.answers.saturating_sub(left),
+                _ => u64::MAX,
+            };
+            let (bytes, replayed) = hold.replay.part(hold.replayed, answers);
+            hold.replayed = replayed;
+            hold.replay_due = (replayed as u64) < hold.replay.messages();
+            if !bytes.is_empty() {
+                return Some(Order::Flush { bytes: bytes.to_vec(), kept: None });
+            }
         }
         if hold.stage != Stage::Live || hold.kept.is_empty() {
             return None;
         }
         hold.flushed_oldest = hold.kept.oldest();
         let (bytes, messages) = hold.kept.take();
-        hold.replay.record(&bytes);
+        hold.replay.record(&bytes, seen);
         hold.crossed += messages;
         hold.full_since = Moment::NEVER;
         let tally = &mut self.half(Side::Client).tally;

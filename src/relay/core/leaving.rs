@@ -158,10 +158,12 @@ impl Core {
         let allowed = hold.allowed;
         hold.attached = now;
         hold.crossed_before = hold.crossed;
-        hold.replay_due = !hold.replay.bytes().is_empty();
+        hold.replay_due = hold.replay.messages() > 0;
+        hold.replayed = 0;
         hold.spilled = Tracker::new(Side::Client, allowed);
         // No more than the client has seen: the others it waits for.
         let seen = tally.messages.min(u64::from(hold.terms.swallow_first));
+        hold.answers = seen;
         let until = now.after(hold.terms.swallow_timeout);
         hold.stage = if seen > 0 { Stage::Waiting(seen, until) } else { Stage::Live };
         let mut half = Half::new(Side::Upstream, allowed);

@@ -3,14 +3,24 @@
 use crate::base::side::Side;
 use crate::wire::frame::{Allowed, Event, Tracker};
 
+/// A whole message of the record.
+#[derive(Clone, Copy, Debug)]
+struct Recorded {
+    /// Where it ends.
+    end: usize,
+    /// Messages of the upstream that the client had seen before it began: it may be an answer to
+    /// them.
+    seen: u64,
+}
+
 /// The record: raw data frames without the control frames between them.
 #[derive(Debug)]
 pub(super) struct Replay {
     bytes: Vec<u8>,
-    /// Where the whole messages in `bytes` end.
-    whole: usize,
-    /// How many they are.
-    messages: u32,
+    /// The whole messages in `bytes`.
+    whole: Vec<Recorded>,
+    /// What the client had seen when the one in progress began.
+    seen: u64,
     /// How many are to be recorded.
     first: u32,
     bytes_max: u64,
@@ -26,8 +36,8 @@ impl Replay {
         let tracker = Tracker::new(Side::Client, allowed);
         Replay {
             bytes: Vec::new(),
-            whole: 0,
-            messages: 0,
+            whole: Vec::new(),
+            seen: 0,
             first,
             bytes_max,
             over: false,
@@ -43,42 +53,54 @@ impl Replay {
 
     /// Whole messages recorded.
     pub(super) fn messages(&self) -> u64 {
-        u64::from(self.messages)
+        self.whole.len() as u64
     }
 
-    /// The whole messages recorded.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.whole]
+    /// Of the whole messages those that may be sent to an upstream which was sent `from` of them
+    /// and has given `answers`, and how many it was sent then: the client did not send them before
+    /// it had seen as many.
+    pub(super) fn part(&self, from: usize, answers: u64) -> (&[u8], usize) {
+        let may = |one: &&Recorded| one.seen <= answers;
+        let to = from + self.whole.iter().skip(from).take_while(may).count();
+        (&self.bytes[self.end_of(from)..self.end_of(to)], to)
+    }
+
+    /// Where the first `messages` end.
+    fn end_of(&self, messages: usize) -> usize {
+        messages.checked_sub(1).and_then(|last| self.whole.get(last)).map_or(0, |one| one.end)
     }
 
     /// Whether a message is recorded in part.
     pub(super) fn is_partial(&self) -> bool {
-        self.whole < self.bytes.len()
+        self.end_of(self.whole.len()) < self.bytes.len()
     }
 
     /// Forgets a message recorded in part; it will come again from its beginning.
     pub(super) fn forget_partial(&mut self) {
-        self.bytes.truncate(self.whole);
+        self.bytes.truncate(self.end_of(self.whole.len()));
         self.tracker = Tracker::new(Side::Client, self.allowed);
     }
 
-    /// Records what goes to an upstream, as far as it belongs to the first messages.
-    pub(super) fn record(&mut self, mut bytes: &[u8]) {
+    /// Records what goes to an upstream, as far as it belongs to the first messages, from a client
+    /// that has `seen` so many messages.
+    pub(super) fn record(&mut self, mut bytes: &[u8], seen: u64) {
         while !self.is_done() {
             let before = self.tracker.frame();
             let step = self.tracker.step(bytes);
             let control = before.or(self.tracker.frame()).is_none_or(|frame| frame.is_control());
             if !control {
+                if !self.is_partial() {
+                    self.seen = seen;
+                }
                 self.bytes.extend_from_slice(&bytes[..step.used]);
             }
             if self.bytes.len() as u64 > self.bytes_max {
-                (self.bytes, self.whole, self.over) = (Vec::new(), 0, true);
+                (self.bytes, self.whole, self.over) = (Vec::new(), Vec::new(), true);
             } else if step.event == Some(Event::End)
                 && self.tracker.at_message_boundary()
                 && !control
             {
-                self.whole = self.bytes.len();
-                self.messages += 1;
+                self.whole.push(Recorded { end: self.bytes.len(), seen: self.seen });
             }
             bytes = &bytes[step.used..];
             if step.event.is_none() {
@@ -86,11 +108,12 @@ impl Replay {
             }
             if self.is_done() {
                 self.bytes.shrink_to_fit();
+                self.whole.shrink_to_fit();
             }
         }
     }
 
     fn is_done(&self) -> bool {
-        self.messages == self.first || self.over
+        self.whole.len() == self.first as usize || self.over
     }
 }

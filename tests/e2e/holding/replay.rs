@@ -92,3 +92,77 @@ async fn an_opening_too_long_to_keep_is_not_held() {
     assert!(matches!(session.ending().await, Ending::Close(1012, _)));
     proxy.stop().await;
 }
+
+/// Reads two messages before it answers them both, if `at_once`; else answers the first, and writes
+/// down when the second comes before that. Then echoes.
+async fn opening(address: Option<std::net::SocketAddr>, at_once: bool) -> (Backend, Log) {
+    use tokio::io::AsyncWriteExt;
+    let log = Log::default();
+    let sent = Arc::clone(&log);
+    let script = move |head: Head, mut wire: crate::actors::Wire| {
+        let sent = Arc::clone(&sent);
+        async move {
+            wire.write_all(crate::actors::granted(&head).as_bytes()).await.unwrap();
+            let mut session = Session::server(wire).await;
+            let Ok(first) = session.next().await else { return };
+            sent.lock().unwrap().push(first.to_string());
+            let patience = std::time::Duration::from_millis(300);
+            let early = match at_once {
+                true => session.next().await.ok(),
+                false => {
+                    tokio::time::timeout(patience, session.next()).await.ok().and_then(Result::ok)
+                }
+            };
+            if let Some(early) = early {
+                sent.lock().unwrap().push(format!("{early} at once"));
+            }
+            session.send("welcome").await;
+            while let Ok(message) = session.forward().await {
+                sent.lock().unwrap().push(message.to_string());
+            }
+        }
+    };
+    let backend = match address {
+        Some(address) => Backend::script_at(address, script).await,
+        None => Backend::script(script).await,
+    };
+    (backend, log)
+}
+
+#[tokio::test]
+async fn what_answered_an_answer_waits_for_it_again() {
+    let keys = "replay_first = 2, swallow_first = 1";
+    let (backend, _) = opening(None, false).await;
+    let proxy = Proxy::start(&holding(&[&backend], keys)).await;
+    let mut session = proxy.client().open().await;
+    session.send("login").await;
+    assert_eq!(session.text().await, "welcome");
+    session.echo("subscribe").await;
+    let address = backend.kill().await;
+    until_held(&proxy, 1).await;
+    session.send("kept").await;
+    let (_backend, log) = opening(Some(address), false).await;
+    // Its answer to the second is not among those swallowed.
+    assert_eq!(texts(&mut session, 2).await, ["subscribe", "kept"]);
+    assert_eq!(*log.lock().unwrap(), ["login", "subscribe", "kept"]);
+    drop(session);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_without_waiting_is_so_again() {
+    let keys = "replay_first = 2, swallow_first = 1";
+    let (backend, _) = opening(None, true).await;
+    let proxy = Proxy::start(&holding(&[&backend], keys)).await;
+    let mut session = proxy.client().open().await;
+    send_all(&mut session, &["login", "subscribe"]).await;
+    assert_eq!(session.text().await, "welcome");
+    let address = backend.kill().await;
+    until_held(&proxy, 1).await;
+    session.send("kept").await;
+    let (_backend, log) = opening(Some(address), true).await;
+    assert_eq!(session.text().await, "kept");
+    assert_eq!(*log.lock().unwrap(), ["login", "subscribe at once", "kept"]);
+    drop(session);
+    proxy.stop().await;
+}

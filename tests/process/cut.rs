@@ -47,6 +47,11 @@ fn a_streaming_upstream_whose_link_is_cut_is_let_go() {
     in_a_namespace("upstream streaming");
 }
 
+#[test]
+fn a_held_session_whose_upstreams_link_is_cut_goes_on_elsewhere() {
+    in_a_namespace("upstream held");
+}
+
 /// Takes this namespace's `lo` up or down (netdevice(7)), which `ip` is not everywhere there for.
 fn link(up: bool) {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -66,7 +71,62 @@ fn inside_the_namespace() {
     let Ok(case) = std::env::var(INSIDE) else { return };
     link(true);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(inside(&case));
+    match case.as_str() {
+        "upstream held" => runtime.block_on(held()),
+        case => runtime.block_on(inside(case)),
+    }
+}
+
+/// One backend's link is cut; the other's, on a unix socket, is not.
+async fn held() {
+    let dir = tempfile::tempdir().unwrap();
+    let cut_off = Backend::start_on("127.0.0.1:0", Duration::ZERO);
+    let reachable = format!("unix:{}/backend.socket", dir.path().display());
+    let reachable = Backend::start_on(&reachable, Duration::ZERO);
+    let proxy = Proxy::start(&format!(
+        r#"
+[relay]
+ping_interval = "1s"
+pong_timeout = "1s"
+[pools.one]
+backends = ["{}", "{}"]
+connect_timeout = "1s"
+[[routes]]
+path = "/"
+pool = "one"
+hold = {{}}
+"#,
+        cut_off.address, reachable.address
+    ))
+    .await;
+    let to = format!("unix:{}", proxy.path("plain.socket").display());
+    let on_the_cut =
+        format!("tidegate_backend_sessions{{pool=\"one\",backend=\"{}\"", cut_off.address);
+    let mut first = traffic::open(&to, "/").await.unwrap();
+    let mut second = traffic::open(&to, "/").await.unwrap();
+    proxy.wait("a session on each", || proxy.metric(&on_the_cut) == 1.0).await;
+    for socket in [&mut first, &mut second] {
+        socket.send(Message::text("before")).await.unwrap();
+        assert_eq!(traffic::read(socket).await.unwrap(), b"before");
+    }
+    link(false);
+    let cut = Instant::now();
+    // Clients read on, or they could not answer pings.
+    let reading = [first, second].map(|mut socket| {
+        tokio::spawn(async move {
+            let read = traffic::read(&mut socket).await;
+            (socket, read)
+        })
+    });
+    proxy.wait("the loss", || proxy.log().contains("session_held")).await;
+    let noticed = cut.elapsed();
+    proxy.wait("the other backend", || proxy.log().contains("session_resumed")).await;
+    println!("upstream held: held {noticed:?} after the cut, elsewhere after {:?}", cut.elapsed());
+    assert!(!proxy.log().contains("session_ended"), "{}", proxy.log());
+    for reading in reading {
+        assert!(!reading.is_finished(), "a client was closed");
+        reading.abort();
+    }
 }
 
 async fn inside(case: &str) {

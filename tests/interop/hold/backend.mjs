@@ -1,0 +1,52 @@
+// A backend that is killed: node's `ws`, compressing. It writes down every number it reads and
+// sends, and when handshakes came.
+//   backend.mjs PORT LOG GENERATION
+import { createServer } from 'node:http'
+import { openSync, readFileSync, writeSync } from 'node:fs'
+import { WebSocketServer } from 'ws'
+
+const [port, logFile, generation] = process.argv.slice(2)
+const log = openSync(logFile, 'a')
+const lines = []
+// One write for each turn of the loop: what was read before a kill is in the file, as far as one
+// process can tell another.
+const write = (line) => {
+  if (lines.length === 0) setImmediate(flush)
+  lines.push(line)
+}
+const flush = () => {
+  writeSync(log, lines.join(''))
+  lines.length = 0
+}
+
+const http = createServer((request, response) => {
+  if (!request.url.startsWith('/page')) return response.writeHead(404).end()
+  write(`page ${generation}\n`)
+  response.writeHead(200, { 'content-type': 'text/html' })
+  response.end(readFileSync(new URL('page.html', import.meta.url)))
+})
+const server = new WebSocketServer({ server: http, perMessageDeflate: { threshold: 0 } })
+const padding = 'tidegate '.repeat(8 * 1024).slice(0, 64 * 1024)
+
+server.on('connection', (socket, request) => {
+  const client = new URL(request.url, 'http://x').searchParams.get('client')
+  const resume = request.headers['tidegate-resume']
+  write(`handshake ${generation} ${client} ${Date.now()} ${resume ? 'resume' : 'new'}\n`)
+  let sent = 0
+  const timer = setInterval(() => {
+    sent += 1
+    write(`sent ${generation} ${client} ${sent}\n`)
+    const pad = sent % 100 === 50 ? padding : ''
+    socket.send(JSON.stringify({ generation: Number(generation), number: sent, pad }))
+  }, 50)
+  socket.on('message', (data) => {
+    const { number } = JSON.parse(data)
+    write(`read ${generation} ${client} ${number}\n`)
+  })
+  socket.on('close', (code, reason) => {
+    clearInterval(timer)
+    write(`closed ${generation} ${client} ${code} ${reason}\n`)
+  })
+  socket.on('error', (error) => write(`error ${generation} ${client} ${error.message}\n`))
+})
+http.listen(Number(port), '127.0.0.1', () => console.log('listening'))

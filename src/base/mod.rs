@@ -7,6 +7,7 @@ pub mod body;
 pub mod clock;
 pub mod flow;
 pub mod id;
+pub mod link;
 pub mod side;
 pub mod socket;
 pub mod task;

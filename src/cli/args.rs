@@ -7,16 +7,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) mod operator;
 
-use operator::{Drain, Kick, Reload, Restore, Sessions, Status};
+use operator::{Drain, Kick, Reload, Restore, Sessions, Status, Upgrade};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed while running: a port in use, a file that cannot be written, nobody answers
+  1  failed while running: a port in use, a file that cannot be written, nobody answers,
+     a new process that fails
   2  the command line is wrong
   3  the configuration is refused; nothing was changed
   4  the answer is no: a reload that would end too many sessions, a URL that no route takes,
-     a route, backend or session that is not there
+     a route, backend or session that is not there, an upgrade that is not tried
 
 Data goes to standard output, messages to standard error.";
 
@@ -34,7 +35,7 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
-    /// Run the proxy until it is told to stop (SIGTERM, SIGINT; SIGHUP reloads)
+    /// Run the proxy until it is told to stop (SIGTERM, SIGINT; SIGHUP reloads, SIGUSR2 upgrades)
     Run(ConfigFile),
     /// Say all that is wrong with a configuration, or which route takes a URL
     Check(Check),
@@ -50,6 +51,8 @@ pub(super) enum Command {
     Restore(Restore),
     /// End single sessions at once (1008, which asks nobody to come back)
     Kick(Kick),
+    /// Have the program's file, as it is now, take over from the running proxy
+    Upgrade(Upgrade),
     /// Show tidegate at work: one process, no file, a page with a WebSocket
     Demo(Demo),
     /// Print the reference of the configuration

@@ -40,6 +40,15 @@ impl Failure {
     /// The answer is no.
     pub(super) const NO: u8 = 4;
 
+    /// The message; empty where it was given as data.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Failure::Run(text) | Failure::Usage(text) | Failure::No(text) => text,
+            Failure::Config(report) => report,
+            Failure::Said(_) => "",
+        }
+    }
+
     /// Prints the message, and gives the exit code.
     pub(super) fn tell(&self) -> ExitCode {
         match self {

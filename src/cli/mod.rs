@@ -46,6 +46,7 @@ fn obey(command: Command) -> Result<(), Failure> {
         Command::Drain(asked) => operator::drain(&asked),
         Command::Restore(asked) => operator::restore(&asked),
         Command::Kick(asked) => operator::kick(&asked),
+        Command::Upgrade(asked) => operator::upgrade(&asked),
         Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),
     }

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::operator::{Drain, Filters, Kick, Pace, Place, Reload, Restore, Sessions, Status};
+use super::args::operator::{
+    Drain, Filters, Kick, Pace, Place, Reload, Restore, Sessions, Status, Upgrade,
+};
 use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
 
-/// How long an answer may take: reading thousands of certificates is not done in a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take: reading thousands of certificates is not done in a moment, and an
+/// upgrade may take `upgrade.timeout`.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often it is asked how far a drain is.
 const WAIT_INTERVAL: Duration = Duration::from_millis(500);
@@ -22,6 +25,11 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) fn reload(asked: &Reload) -> Result<(), Failure> {
     let target = format!("/reload?force={}&dry_run={}", asked.force, asked.dry_run);
     Operator::of(&asked.place)?.say("POST", &target, &Value::Null)
+}
+
+/// Has another process take over, and prints which.
+pub(super) fn upgrade(asked: &Upgrade) -> Result<(), Failure> {
+    Operator::of(&asked.place)?.say("POST", "/upgrade", &Value::Null)
 }
 
 /// Prints what lives in the proxy.

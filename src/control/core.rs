@@ -11,10 +11,11 @@ use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, Phase, Reload, lock};
 use super::options::{Options, Source};
 use super::servers::Servers;
 use super::supervisor::StartError;
+use super::upgrade::{self, Asked, Older, Program};
 use super::watch::Watch;
 use crate::base::worker::Workers;
 use crate::config::plan::Plan;
-use crate::listen::{Doors, Permits};
+use crate::listen::{Doors, Heritage, Permits};
 use crate::live::{self, Live, Snapshot};
 use crate::observe::log;
 use crate::observe::metrics::Metrics;
@@ -37,6 +38,13 @@ pub(super) struct Core {
     pub(super) retired: Vec<Arc<Snapshot>>,
     /// The last refusal, which a file watch need not repeat in the log.
     pub(super) last_refusal: Option<String>,
+    /// What an upgrade starts; `None` where there can be none.
+    pub(super) program: Option<Program>,
+    /// Listening sockets another process opened that nobody has taken yet.
+    pub(super) heritage: Heritage,
+    /// The processes before this one.
+    pub(super) older: Older,
+    upgrades: mpsc::Receiver<Asked>,
 }
 
 impl Core {
@@ -58,7 +66,13 @@ impl Core {
         let shared = Arc::new(Shared { live, metrics: Arc::clone(&metrics), budget });
         let permits = Permits::new(&plan.limits, queues.len());
         let (house, queued) = (Arc::new(Hall(Arc::clone(&shared))), queues.clone());
-        let mut doors = Doors::new(house, Arc::clone(&permits), queued, options.inherited);
+        let mut doors = Doors::new(house, Arc::clone(&permits), queued);
+        let mut predecessor = options.predecessor;
+        let mut inherited = options.inherited;
+        inherited.extend(predecessor.iter_mut().flat_map(|before| before.sockets.drain(..)));
+        let mut heritage = Heritage::new(inherited);
+        let number = predecessor.as_ref().map_or(1, |before| before.number);
+        let (upgrade, upgrades) = upgrade::State::new(number);
         let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
         let common = Arc::new(Common {
             reloads,
@@ -72,10 +86,19 @@ impl Core {
             workers: Mutex::new(Some(workers)),
             shared,
             drains: Mutex::default(),
+            upgrade,
         });
-        let opened = doors.open(&plan.listeners).map_err(StartError::Listeners)?;
+        let opened = doors.open(&plan.listeners, &mut heritage).map_err(StartError::Listeners)?;
         let mut servers = Servers::default();
-        let more = servers.open(plan).map_err(|error| StartError::Listeners(vec![error]))?;
+        let more = servers.open(plan, &mut heritage);
+        let more = more.map_err(|error| StartError::Listeners(vec![error]))?;
+        heritage.close_unused();
+        if let Some(before) = &mut predecessor {
+            let also: Vec<_> = more.addresses(plan).collect();
+            let kept = heritage.unused().iter().map(|unused| &unused.address);
+            let taken = opened.addresses().chain(&also).chain(kept);
+            before.ready(taken).map_err(StartError::Predecessor)?;
+        }
         doors.take(opened, common.shared.live.now().listeners.values().cloned());
         servers.take(more, plan, &Handle(Arc::clone(&common)));
         let mut core = Core {
@@ -87,8 +110,16 @@ impl Core {
             log: options.log,
             retired: Vec::new(),
             last_refusal: None,
+            program: options.program,
+            heritage,
+            older: Older::default(),
+            upgrades,
         };
         core.publish(plan);
+        if let Some(before) = predecessor {
+            before.serving().map_err(StartError::Predecessor)?;
+            core.older = Older::listen(&core.handle(), before);
+        }
         Ok((core, received))
     }
 
@@ -98,17 +129,27 @@ impl Core {
 
     /// Takes commands until a stop was asked for and is done.
     pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<Reload>) {
-        let mut stops = self.common.stops.subscribe();
+        let stops = self.common.stops.subscribe();
+        let mut asked = stops.clone();
         loop {
             tokio::select! {
                 biased;
                 // The sender lives in `self`.
-                _ = stops.wait_for(|asked| *asked > 0) => break,
+                _ = asked.wait_for(|asked| *asked > 0) => break,
                 Some(Reload { ask, answer }) = reloads.recv() => {
                     let reloaded = self.reload(ask).await;
                     // Who asked may be gone; the log has it all the same.
                     let _ = answer.send(reloaded);
                 }
+                Some(answer) = self.upgrades.recv() => match self.upgrade(stops.clone()).await {
+                    Ok(successor) => {
+                        drop(reloads);
+                        // Who asked may be gone; the log has it all the same.
+                        let _ = answer.send(self.passed(&successor).await);
+                        return self.leave(successor, stops).await;
+                    }
+                    Err(not) => drop(answer.send(not)),
+                },
                 () = sleep(RETIRE_INTERVAL), if !self.retired.is_empty() => self.retire(),
             }
         }

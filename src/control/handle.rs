@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::drains::Drains;
 use super::report::{Ask, Refused, Reloaded};
+use super::upgrade;
 use crate::base::clock;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::Address;
@@ -72,6 +73,7 @@ pub(super) struct Common {
     pub(super) workers: Mutex<Option<Workers>>,
     pub(super) shared: Arc<Shared>,
     pub(super) drains: Mutex<Drains>,
+    pub(super) upgrade: upgrade::State,
 }
 
 /// A cheap handle to a supervisor; it does not keep the process up.
@@ -151,6 +153,7 @@ impl Handle {
         let facts = snapshot.pools.values().flat_map(|pool| pool.facts(now));
         metrics.set_backends(facts.collect());
         metrics.set_drains(self.drains_left());
+        self.set_older(metrics);
         metrics.process.generation.set(snapshot.generation);
         metrics.process.hold_bytes.set(self.0.shared.budget.used());
         metrics.process.snapshots.set(snapshot.alive() as u64);

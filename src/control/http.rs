@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::base::body::{self, Body};
 use crate::base::task::{self, LocalBox};
 use crate::config::plan::Address;
-use crate::listen::{Accepting, EXHAUSTED_PAUSE, Listening, connected};
+use crate::listen::{Accepting, EXHAUSTED_PAUSE, Legacy, Listening, Origin, Taken, connected};
 
 /// Connections served at once, per listener; more wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -33,36 +33,70 @@ pub(super) type Answer = Rc<dyn Fn(Request<Incoming>) -> LocalBox<Response<Body>
 
 /// A server; its drop ends accepting and lets requests in flight finish.
 pub(super) struct Server {
-    bound: Address,
+    listening: Arc<Listening>,
+    /// Whose the socket was, when it was inherited.
+    origin: Option<Origin>,
+    /// One is taken by each connection.
+    places: Arc<Semaphore>,
     _closing: oneshot::Sender<()>,
 }
 
 impl Server {
     /// Serves on this thread.
-    pub(super) fn start(listening: Listening, answer: Answer) -> io::Result<Server> {
-        let bound = listening.bound().clone();
-        let accepting = Accepting::new(&Arc::new(listening))?;
+    pub(super) fn start(taken: Taken, answer: Answer) -> io::Result<Server> {
+        taken.own();
+        let Taken { listening, origin } = taken;
+        let listening = Arc::new(listening);
+        let accepting = Accepting::new(&listening)?;
         let (closing, closed) = oneshot::channel();
-        let address = bound.clone();
+        let bound = listening.bound().clone();
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let free = Arc::clone(&places);
         task::spawn("server", async move {
             tokio::select! {
-                () = accept(&accepting, &address, &answer) => {}
+                () = accept(&accepting, &bound, &answer, &free) => {}
                 _ = closed => {}
             }
         });
-        Ok(Server { bound, _closing: closing })
+        Ok(Server { listening, origin, places, _closing: closing })
     }
 
     pub(super) fn bound(&self) -> &Address {
-        &self.bound
+        self.listening.bound()
+    }
+
+    /// What the next process needs to serve in our place; it knows the socket by `address`.
+    pub(super) fn legacy(&self, address: &Address) -> Legacy<'_> {
+        Legacy::of(address, &self.listening, self.origin.as_ref())
+    }
+
+    /// Another process serves now.
+    pub(super) fn pass_on(self) -> InFlight {
+        self.listening.give_up_file();
+        self.close()
+    }
+
+    /// Serves no more.
+    pub(super) fn close(self) -> InFlight {
+        InFlight(self.places)
     }
 }
 
-async fn accept(accepting: &Accepting, bound: &Address, answer: &Answer) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// The requests of a server that has ended.
+pub(super) struct InFlight(Arc<Semaphore>);
+
+impl InFlight {
+    /// Waits until all are answered.
+    pub(super) async fn finish(&self) {
+        // Nobody closes the semaphore.
+        let _ = self.0.acquire_many(CONNECTIONS_MAX as u32).await;
+    }
+}
+
+async fn accept(accepting: &Accepting, bound: &Address, answer: &Answer, places: &Arc<Semaphore>) {
     loop {
         // Nobody closes the semaphore.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
         let Ok((fd, _)) = accepting.accept().await else {
             sleep(EXHAUSTED_PAUSE).await;
             continue;

@@ -1,12 +1,14 @@
-//! The process: supervisor, reload, file watch, drain, admin.
+//! The process: supervisor, reload, file watch, drain, upgrade, admin.
 //!
-//! **In:** signals, commands, files that changed. **Out:** snapshots put in force, sessions let go.
+//! **In:** signals, commands, files that changed. **Out:** snapshots put in force, sessions let go,
+//! the process that takes over.
 //! **Never here:** a byte of a session; global state (signals and the service manager apart), so
 //! that one test process runs many supervisors.
 //!
 //! A supervisor has a thread of its own. Whatever changes the process, be it a signal, a request
 //! to the operator's socket or a file, becomes a command that this thread takes one at a time.
 
+mod activation;
 mod admin;
 mod core;
 mod drains;
@@ -22,14 +24,17 @@ mod report;
 mod servers;
 mod stop;
 mod supervisor;
+mod upgrade;
 mod watch;
 
+pub use activation::inherited;
 pub use handle::{COMMANDS_WAITING_MAX, Counts, Handle, Phase, Stopped};
 pub use http::{CONNECTION_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT};
 pub use options::{Options, Source};
 pub use process::run;
 pub use report::{Ask, Refused, Reloaded, Taken};
 pub use supervisor::{StartError, Supervisor};
+pub use upgrade::{Failure, Herald, NoUpgrade, Predecessor, Program, Upgraded};
 
 use crate::config::plan;
 use crate::observe::log;

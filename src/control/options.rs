@@ -1,11 +1,12 @@
 //! What a supervisor is started with.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::plan::{Address, Plan};
+use super::upgrade::{Predecessor, Program};
+use crate::config::plan::Plan;
 use crate::config::{self, Refused};
+use crate::listen::Inherited;
 use crate::observe::log;
 use crate::report::Colour;
 
@@ -50,8 +51,12 @@ impl Source {
 pub struct Options {
     /// Where configurations come from.
     pub source: Source,
-    /// Listening sockets of a process before this one.
-    pub inherited: Vec<(Address, OwnedFd)>,
+    /// Listening sockets that a service manager opened.
+    pub inherited: Vec<Inherited>,
+    /// The process that serves until this one is ready.
+    pub predecessor: Option<Predecessor>,
+    /// What an upgrade starts; without it there is none.
+    pub program: Option<Program>,
     /// The process's log, whose filter a reload changes.
     pub log: Option<log::Handle>,
     /// The count of lines the log drops.
@@ -61,6 +66,13 @@ pub struct Options {
 impl Options {
     /// A supervisor for this source, with nothing inherited and no log of its own.
     pub fn new(source: Source) -> Options {
-        Options { source, inherited: Vec::new(), log: None, log_dropped: None }
+        Options {
+            source,
+            inherited: Vec::new(),
+            predecessor: None,
+            program: None,
+            log: None,
+            log_dropped: None,
+        }
     }
 }

@@ -9,9 +9,11 @@ use super::manager;
 use super::options::Options;
 use super::report::Ask;
 use super::supervisor::{StartError, Supervisor};
+use crate::base::task;
 
-/// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once, and
-/// SIGHUP reloads. `ready` is called when every listener accepts.
+/// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once,
+/// SIGHUP reloads, and SIGUSR2 has another process take over. `ready` is called when every
+/// listener accepts.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -23,8 +25,12 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
     runtime.block_on(async {
         // Before anything else: a signal at the start is not to be lost.
         let mut signals = Signals::new().map_err(StartError::System)?;
+        let is_first = options.predecessor.is_none();
         let supervisor = Supervisor::start(options)?;
-        manager::tell("READY=1");
+        // The service of a process that takes over was ready all the time.
+        if is_first {
+            manager::tell("READY=1");
+        }
         ready(&supervisor);
         signals.obey(&supervisor).await;
         Ok(supervisor.wait())
@@ -35,6 +41,7 @@ struct Signals {
     hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
+    user_2: Signal,
 }
 
 impl Signals {
@@ -43,6 +50,7 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            user_2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -60,6 +68,11 @@ impl Signals {
                         _ = self.interrupt.recv() => stopping = stop(handle),
                     }
                 }
+                _ = self.user_2.recv() => {
+                    // What comes of it is in the log.
+                    let handle = handle.clone();
+                    task::spawn("upgrade", async move { drop(handle.upgrade().await) });
+                }
                 _ = self.terminate.recv() => stopping = stop(handle),
                 _ = self.interrupt.recv() => stopping = stop(handle),
             }
@@ -68,7 +81,10 @@ impl Signals {
 }
 
 fn stop(handle: &Handle) -> bool {
-    manager::tell("STOPPING=1");
+    // After an upgrade the service does not stop with this process.
+    if handle.passed_to().is_none() {
+        manager::tell("STOPPING=1");
+    }
     handle.stop();
     true
 }

@@ -82,9 +82,9 @@ impl Core {
         }
         let opened = self
             .doors
-            .open(&plan.listeners)
+            .open(&plan.listeners, &mut self.heritage)
             .map_err(|errors| Refused::Listeners(errors.iter().map(with_hint).collect()))?;
-        let servers = self.servers.open(&plan);
+        let servers = self.servers.open(&plan, &mut self.heritage);
         let servers = servers.map_err(|error| Refused::Listeners(vec![with_hint(&error)]))?;
 
         // In force.

@@ -1,38 +1,58 @@
 //! The admin listener and the operator's socket, kept over reloads while they do not change.
 
 use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::handle::Handle;
-use super::http::Server;
+use super::http::{InFlight, Server};
 use super::{admin, operator};
 use crate::config::plan::{Address, Admin, Control, Plan};
-use crate::listen::{Listening, OpenError};
+use crate::listen::{Heritage, Legacy, Listening, OpenError, Taken};
 
 /// Who may open the operator's socket: its owner.
 const OPERATOR_MODE: u32 = 0o600;
+
+/// How long requests may take that were in flight when another process took over.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Servers {
     admin: Option<(Admin, Server)>,
     operator: Option<(Control, Server)>,
+    /// Requests that were in flight when another process took over.
+    passed: Vec<InFlight>,
 }
 
 /// Sockets opened for a plan that is not in force yet.
 pub(super) struct Opened {
-    admin: Option<Listening>,
-    operator: Option<Listening>,
+    admin: Option<Taken>,
+    operator: Option<Taken>,
+}
+
+impl Opened {
+    /// The addresses opened, of this plan.
+    pub(super) fn addresses(&self, plan: &Plan) -> impl Iterator<Item = Address> {
+        let admin = self.admin.as_ref().and(plan.admin.as_ref()).map(admin_at);
+        let operator = self.operator.as_ref().and(plan.control.as_ref()).map(operator_at);
+        admin.into_iter().chain(operator)
+    }
 }
 
 impl Servers {
     /// Opens what the plan has and is not open yet.
-    pub(super) fn open(&self, plan: &Plan) -> Result<Opened, OpenError> {
+    pub(super) fn open(&self, plan: &Plan, heritage: &mut Heritage) -> Result<Opened, OpenError> {
         let admin = plan.admin.as_ref();
         let admin = admin.filter(|new| self.admin.as_ref().is_none_or(|(old, _)| old != *new));
-        let admin = admin.map(|admin| Listening::open(&Address::Inet(admin.address)));
+        let admin = admin.map(|admin| heritage.open(&admin_at(admin), None));
         let operator = plan.control.as_ref();
         let operator =
             operator.filter(|new| self.operator.as_ref().is_none_or(|(old, _)| old != *new));
-        let operator = operator.map(|new| Listening::open_private(&new.socket, OPERATOR_MODE));
+        let operator = operator.map(|new| {
+            let open = || Listening::open_private(&new.socket, OPERATOR_MODE);
+            heritage.open_or(&operator_at(new), None, open)
+        });
         Ok(Opened { admin: admin.transpose()?, operator: operator.transpose()? })
     }
 
@@ -40,13 +60,40 @@ impl Servers {
     pub(super) fn take(&mut self, opened: Opened, plan: &Plan, handle: &Handle) {
         if plan.admin != self.admin.as_ref().map(|(plan, _)| plan.clone()) {
             let answers = || admin::answers(handle.clone());
-            let start = |listening| Server::start(listening, answers()).map_err(complain).ok();
+            let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
             self.admin = plan.admin.clone().zip(opened.admin.and_then(start));
         }
         if plan.control != self.operator.as_ref().map(|(plan, _)| plan.clone()) {
             let answers = || operator::answers(handle.clone());
-            let start = |listening| Server::start(listening, answers()).map_err(complain).ok();
+            let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
             self.operator = plan.control.clone().zip(opened.operator.and_then(start));
+        }
+    }
+
+    /// What the next process needs to serve in our place.
+    pub(super) fn legacies(&self) -> impl Iterator<Item = Legacy<'_>> {
+        let admin = self.admin.as_ref().map(|(plan, server)| server.legacy(&admin_at(plan)));
+        let operator =
+            self.operator.as_ref().map(|(plan, server)| server.legacy(&operator_at(plan)));
+        admin.into_iter().chain(operator)
+    }
+
+    /// Another process serves at `taken` now; the rest is closed.
+    pub(super) fn pass_on(&mut self, taken: &[Address]) {
+        let admin = self.admin.take().map(|(plan, server)| (admin_at(&plan), server));
+        let operator = self.operator.take().map(|(plan, server)| (operator_at(&plan), server));
+        for (address, server) in admin.into_iter().chain(operator) {
+            let is_taken = taken.contains(&address);
+            self.passed.push(if is_taken { server.pass_on() } else { server.close() });
+        }
+    }
+
+    /// After [`Servers::pass_on`]: lets requests in flight finish. Who asked for the upgrade is
+    /// one of them.
+    pub(super) async fn finish(&self) {
+        for in_flight in &self.passed {
+            // Whoever takes longer does not read.
+            let _ = timeout(FINISH_TIMEOUT, in_flight.finish()).await;
         }
     }
 
@@ -57,6 +104,14 @@ impl Servers {
             Address::Unix(_) => None,
         }
     }
+}
+
+fn admin_at(admin: &Admin) -> Address {
+    Address::Inet(admin.address)
+}
+
+fn operator_at(control: &Control) -> Address {
+    Address::Unix(control.socket.clone())
 }
 
 fn complain(error: std::io::Error) {

@@ -29,14 +29,23 @@ impl Core {
         tracing::info!(?patience, "stopping");
         self.common.phase.send_replace(Phase::Draining);
         self.watch = None;
+        self.older.stop();
         let hurried = async {
             // The sender lives in `self.common`, which is not dropped here.
             let _ = stops.wait_for(|asked| *asked > 1).await;
         };
         let drained = tokio::select! {
-            drained = timeout(patience, self.drain()) => drained.is_ok(),
-            () = hurried => false,
+            drained = timeout(patience, self.drain()) => drained.unwrap_or(false),
+            () = hurried => {
+                self.older.stop();
+                false
+            }
         };
+        self.end(drained).await;
+    }
+
+    /// The end of the process; `drained` when everything had ended by itself.
+    pub(super) async fn end(mut self, drained: bool) {
         self.doors.close_all();
         let handle = self.handle();
         let left = handle.counts().await;
@@ -46,34 +55,51 @@ impl Core {
         self.common.phase.send_replace(Phase::Stopped(Stopped { drained, left }));
     }
 
-    /// Ends when nothing is open any more.
-    async fn drain(&mut self) {
+    /// Ends when nothing is open any more, or the deadline has passed: then it is false.
+    async fn drain(&mut self) -> bool {
         let plan = self.common.shared.live.now().plan.clone();
         // The load balancer must hear of it first; until then it sends clients here.
         sleep(plan.drain.delay).await;
         self.doors.close_all();
-        let handle = self.handle();
         let rules = &plan.drain;
         let deadline = Some(rules.timeout.saturating_sub(rules.delay));
         let pace = Pace { deadline, ..Pace::of(rules) };
-        let order = Order { who: Who::All, why: Why::Stop, code: None, pace };
+        self.let_all_go(Why::Stop, pace).await
+    }
+
+    /// Lets everything go that is open; true when nothing is any more, false when the deadline has
+    /// passed.
+    pub(super) async fn let_all_go(&mut self, why: Why, pace: Pace) -> bool {
+        let handle = self.handle();
+        let order = Order { who: Who::All, why, code: None, pace };
         let drained = handle.let_go(&order).await;
-        let mut pause = drained.window.max(SWEEP_INTERVAL);
-        loop {
-            for _ in 0..pause.as_millis() / LOOK_INTERVAL.as_millis() {
-                let counts = handle.counts().await;
-                if counts.sessions == 0 && counts.connections == 0 {
-                    return self.tidy_up().await;
-                }
-                sleep(LOOK_INTERVAL).await;
+        let empty = async {
+            let mut pause = drained.window.max(SWEEP_INTERVAL);
+            while timeout(pause, self.nothing_is_open(LOOK_INTERVAL)).await.is_err() {
+                // Idle connections that came by what another process has now were let be until now.
+                self.doors.close_all();
+                handle.let_go_late(&order, drained.number).await;
+                pause = SWEEP_INTERVAL;
             }
-            handle.let_go_late(&order, drained.number).await;
-            pause = SWEEP_INTERVAL;
+            self.tidy_up().await;
+        };
+        timeout(drained.deadline, empty).await.is_ok()
+    }
+
+    /// Waits until it is so; looks as often as this.
+    pub(super) async fn nothing_is_open(&self, interval: Duration) {
+        let handle = self.handle();
+        loop {
+            let counts = handle.counts().await;
+            if counts.sessions == 0 && counts.connections == 0 {
+                return;
+            }
+            sleep(interval).await;
         }
     }
 
     /// Ends what nobody uses any more, so that what is left is a fault to be seen.
-    async fn tidy_up(&self) {
+    pub(super) async fn tidy_up(&self) {
         let handle = self.handle();
         let ended = async {
             while handle.counts().await.tasks > 0 {

@@ -22,6 +22,8 @@ pub enum StartError {
     Build(String),
     /// These addresses cannot be listened on.
     Listeners(Vec<OpenError>),
+    /// The process that served before does not go on with the upgrade.
+    Predecessor(io::Error),
     /// The system gave no thread.
     System(io::Error),
 }
@@ -34,6 +36,9 @@ impl fmt::Display for StartError {
             StartError::Listeners(errors) => {
                 let lines: Vec<String> = errors.iter().map(with_hint).collect();
                 f.write_str(&lines.join("\n"))
+            }
+            StartError::Predecessor(error) => {
+                write!(f, "the process that serves does not go on with the upgrade: {error}")
             }
             StartError::System(error) => write!(f, "the system gave no thread: {error}"),
         }

@@ -6,12 +6,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::conn::{self, Arrival};
 use super::permits::Refusal;
 use super::sockets::{Accepting, BACKLOG};
-use super::{Door, Shared};
+use super::{Door, Gate, Shared};
 use crate::base::clock::{self, Moment};
 use crate::base::{task, worker};
 
@@ -23,18 +24,24 @@ pub const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says that accepting pauses.
 pub const EXHAUSTED_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Starts the loop on this worker.
+/// Starts the loop on this worker. It drops `gate` when it has ended.
 ///
 /// # Errors
 /// The system's, when the socket cannot be registered.
-pub(super) fn start(door: Arc<Door>, shared: Arc<Shared>) -> io::Result<()> {
+pub(super) fn start(
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+    mut gate: watch::Receiver<Gate>,
+) -> io::Result<()> {
     let accepting = Accepting::new(&door.listening)?;
     task::spawn("accept", async move {
-        let mut closing = door.closing.subscribe();
         tokio::select! {
             () = accept_all(&accepting, &door, &shared) => {}
             // The sender lives in the door, which this task holds.
-            _ = closing.wait_for(|closing| *closing) => {}
+            _ = gate.wait_for(|gate| *gate != Gate::Open) => {}
+        }
+        if *gate.borrow() == Gate::Paused {
+            return;
         }
         // Closing the last descriptor resets what is still queued: take it in first.
         for _ in 0..BACKLOG {

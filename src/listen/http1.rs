@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::rt::{Sleep, Timer};
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::pace::{Pace, Paced};
-use super::{Shared, linger};
+use super::{Closing, Shared, linger};
 use crate::config::plan::ListenerLimits;
 use crate::session::Conn;
 use crate::tls::Transport;
@@ -46,6 +47,8 @@ const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     Content-Length: 0\r\n\
     Connection: close\r\n\r\n";
 
+const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
+
 /// Drives a connection until it is closed, or becomes something else by an upgrade.
 ///
 /// A client that closes its half while its request is in flight is gone, as it is for nginx: that
@@ -54,7 +57,7 @@ pub(super) async fn drive(
     transport: Transport,
     conn: Rc<Conn>,
     shared: &Arc<Shared>,
-    mut closing: watch::Receiver<bool>,
+    mut closing: watch::Receiver<Closing>,
 ) {
     let http = builder(&conn.listener.limits);
     let house = Arc::clone(&shared.house);
@@ -62,13 +65,21 @@ pub(super) async fn drive(
     let asked = Rc::clone(&was_asked);
     let pace = Pace::new(conn.listener.limits.keep_alive_timeout);
     let paced = Rc::clone(&pace);
+    let passing = closing.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         asked.set(true);
         paced.asked();
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let answer = house.answer(&conn, request);
-        let pace = Rc::clone(&paced);
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, pace))) }
+        let (pace, passing) = (Rc::clone(&paced), passing.clone());
+        async move {
+            let mut answer = answer.await;
+            // An idle connection is not closed for that: its next request may be on its way.
+            if *passing.borrow() == Closing::Passed && answer.status() != SWITCHING {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| Paced::new(body, pace)))
+        }
     });
     let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();
     let mut told = false;
@@ -97,9 +108,14 @@ pub(super) async fn drive(
 }
 
 /// Waits until the connection is to end as soon as it can.
-pub(super) async fn closes(closing: &mut watch::Receiver<bool>, was_asked: &Cell<bool>) {
+pub(super) async fn closes(closing: &mut watch::Receiver<Closing>, was_asked: &Cell<bool>) {
     // A lost sender is a listener that is gone: that is closing, too.
-    let _ = closing.wait_for(|closing| *closing).await;
+    let _ = closing.wait_for(|closing| *closing == Closing::Now).await;
+    grace(was_asked).await;
+}
+
+/// What is new may still send its first request.
+pub(super) async fn grace(was_asked: &Cell<bool>) {
     if !was_asked.get() {
         sleep(FIRST_REQUEST_GRACE).await;
     }

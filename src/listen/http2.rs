@@ -21,7 +21,7 @@ use http::Request;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::{Shared, http1};
+use super::{Closing, Shared, http1};
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::{Http2, ListenerLimits};
@@ -73,7 +73,7 @@ pub(super) async fn drive(
     transport: Transport,
     conn: Rc<Conn>,
     shared: &Arc<Shared>,
-    mut closing: watch::Receiver<bool>,
+    mut closing: watch::Receiver<Closing>,
 ) {
     let listener = Arc::clone(&conn.listener);
     // `conn` speaks HTTP/2 because its listener does.
@@ -89,6 +89,7 @@ pub(super) async fn drive(
         is_leaving: false,
     };
     let was_asked = Cell::new(false);
+    let mut passing = closing.clone();
     loop {
         tokio::select! {
             event = poll_fn(|cx| driver.poll(cx)) => match event {
@@ -107,8 +108,19 @@ pub(super) async fn drive(
                 Event::Over => return,
             },
             () = http1::closes(&mut closing, &was_asked), if !driver.is_draining => driver.drain(),
+            () = passes(&mut passing, &was_asked), if !driver.is_leaving => driver.leave(),
         }
     }
+}
+
+/// Waits until another process accepts: GOAWAY sends the client there with what is new, while what
+/// is open, a WebSocket too, goes on here (RFC 9113 §6.8).
+async fn passes(passing: &mut watch::Receiver<Closing>, was_asked: &Cell<bool>) {
+    if passing.wait_for(|closing| *closing == Closing::Passed).await.is_err() {
+        // The listener is gone; that is heard elsewhere.
+        std::future::pending::<()>().await;
+    }
+    http1::grace(was_asked).await;
 }
 
 fn builder(http2: &Http2, limits: &ListenerLimits) -> Builder {

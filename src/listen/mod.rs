@@ -10,6 +10,7 @@ mod accept;
 mod conn;
 mod http1;
 mod http2;
+mod inherited;
 mod linger;
 mod pace;
 mod permits;
@@ -20,6 +21,7 @@ mod table;
 pub use accept::{EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
 pub use http1::FIRST_REQUEST_GRACE;
 pub use http2::{FAREWELL_TIMEOUT, RESETS_UNSEEN_MAX, RESETS_WINDOW, SEND_BUFFER_BYTES_MAX};
+pub use inherited::{Heritage, Inherited, Legacy, Origin, Taken};
 pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 pub use pace::TAKE_TIMEOUT;
 pub use permits::{HOP_MARGIN, Permit, Permits, Refusal};
@@ -49,12 +51,37 @@ pub trait House: Send + Sync + 'static {
 /// A listening socket in use. The workers' accept loops share it; the last one to go closes it.
 struct Door {
     listening: Arc<Listening>,
+    /// Whose the socket was, when it was inherited.
+    origin: Option<Origin>,
     /// Swapped by a reload: certificates are renewed without touching a connection.
     facing: ArcSwap<LiveListener>,
     /// Connections between accept and the end of their TLS handshake.
     handshakes: Arc<permits::InFlight>,
-    /// True once nothing more is accepted: connections finish the request they are at.
-    closing: watch::Sender<bool>,
+    /// Heard by the accept loops only: when all have ended, nobody hears it.
+    gate: watch::Sender<Gate>,
+    /// Heard by the connections. They may outlive the door.
+    closing: watch::Sender<Closing>,
+}
+
+/// Whether connections are accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gate {
+    Open,
+    /// What waits in the queue is another process's.
+    Paused,
+    /// What waits in the queue is accepted, and then no more.
+    Closed,
+}
+
+/// What a connection hears of its listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Closing {
+    No,
+    /// Another process accepts now. This one serves on, and has clients make their next connection
+    /// as soon as they can without losing a request.
+    Passed,
+    /// The listener is closed: connections finish the request they are at.
+    Now,
 }
 
 /// What every connection needs.

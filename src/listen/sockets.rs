@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::Interest;
@@ -98,7 +99,7 @@ pub struct Listening {
     socket: Socket,
     bound: Address,
     /// Removed when the socket is closed.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 impl Listening {
@@ -133,33 +134,58 @@ impl Listening {
             .map_err(|error| OpenError::new(&address, Cause::System(error)))
     }
 
-    /// Takes a socket another process opened. Its file, if it has one, stays with its maker.
+    /// Takes a socket another process opened. Its file, if it has one, stays with its maker until
+    /// [`Listening::own_file`].
     ///
     /// # Errors
     /// When the descriptor is no listening socket.
     pub fn inherit(address: &Address, fd: OwnedFd) -> Result<Listening, OpenError> {
         let socket = Socket::from(fd);
         match socket.is_listener() {
-            Ok(true) => Listening::of(socket, address, None)
-                .map_err(|error| OpenError::new(address, Cause::System(error))),
+            Ok(true) => {
+                // A file that is gone already is nobody's.
+                let file = match address {
+                    Address::Unix(path) => SocketFile::new(path, false).ok(),
+                    Address::Inet(_) => None,
+                };
+                Listening::of(socket, address, file)
+                    .map_err(|error| OpenError::new(address, Cause::System(error)))
+            }
             Ok(false) | Err(_) => Err(OpenError::new(address, Cause::NotListening)),
         }
     }
 
     fn of(socket: Socket, asked: &Address, file: Option<SocketFile>) -> io::Result<Listening> {
         socket.set_nonblocking(true)?;
-        let bound = match asked {
-            Address::Inet(asked) => {
-                Address::Inet(socket.local_addr()?.as_socket().unwrap_or(*asked))
-            }
-            Address::Unix(path) => Address::Unix(path.clone()),
-        };
-        Ok(Listening { socket, bound, _file: file })
+        // Of an inherited socket it is the socket that decides, of which kind it is too.
+        let bound = bound_to(&socket)?.unwrap_or_else(|| asked.clone());
+        Ok(Listening { socket, bound, file })
     }
 
     /// The address it listens on; with the port the system chose where port 0 was asked for.
     pub fn bound(&self) -> &Address {
         &self.bound
+    }
+
+    /// From now on the file of an inherited unix socket goes with it.
+    pub fn own_file(&self) {
+        self.set_owns_file(true);
+    }
+
+    /// From now on another process removes a unix socket's file.
+    pub fn give_up_file(&self) {
+        self.set_owns_file(false);
+    }
+
+    /// Whether this process removes the socket's file, where it has one.
+    pub fn owns_file(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.owned.load(Relaxed))
+    }
+
+    fn set_owns_file(&self, owned: bool) {
+        if let Some(file) = &self.file {
+            file.owned.store(owned, Relaxed);
+        }
     }
 
     /// Takes a connection out of the queue, and its peer's address (a unix socket's has none).
@@ -168,7 +194,10 @@ impl Listening {
     /// The system's; [`io::ErrorKind::WouldBlock`] when the queue is empty.
     pub fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
         let (socket, peer) = self.socket.accept()?;
-        Ok((socket.into(), peer.as_socket()))
+        // A socket that a service manager opened for both families names IPv4 inside of IPv6
+        // (RFC 4291 §2.5.5.2).
+        let canonical = |peer: SocketAddr| SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        Ok((socket.into(), peer.as_socket().map(canonical)))
     }
 }
 
@@ -232,6 +261,13 @@ impl AsFd for Listening {
     }
 }
 
+/// The address a socket is bound to; a unix socket may have none, or not one that is text.
+fn bound_to(socket: &Socket) -> io::Result<Option<Address>> {
+    let bound = socket.local_addr()?;
+    let path = || bound.as_pathname().map(|path| Address::Unix(path.to_owned()));
+    Ok(bound.as_socket().map(Address::Inet).or_else(path))
+}
+
 fn bind_inet(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // A restart need not wait for the old connections' TIME_WAIT.
@@ -266,7 +302,7 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> Result<(Socket, SocketFile), Cau
         bound => bound,
     };
     let socket = socket.map_err(Cause::System)?;
-    let file = SocketFile::new(path).map_err(Cause::System)?;
+    let file = SocketFile::new(path, true).map_err(Cause::System)?;
     socket.listen(BACKLOG).map_err(Cause::System)?;
     Ok((socket, file))
 }
@@ -289,24 +325,30 @@ fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), Cause> {
     }
 }
 
-/// The file of a unix socket this process made; its drop removes it, unless another took its place.
+/// The file of a unix socket; its drop removes it if it is this process's, unless another took its
+/// place.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
+    owned: AtomicBool,
 }
 
 impl SocketFile {
-    fn new(path: &Path) -> io::Result<SocketFile> {
+    fn new(path: &Path, owned: bool) -> io::Result<SocketFile> {
         let found = fs::symlink_metadata(path)?;
         // A relative path must still name it if the working directory changes.
         let path = std::path::absolute(path)?;
-        Ok(SocketFile { path, inode: (found.dev(), found.ino()) })
+        let (inode, owned) = ((found.dev(), found.ino()), AtomicBool::new(owned));
+        Ok(SocketFile { path, inode, owned })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if !self.owned.load(Relaxed) {
+            return;
+        }
         let found = fs::symlink_metadata(&self.path);
         if found.is_ok_and(|found| (found.dev(), found.ino()) == self.inode) {
             // Whoever removed it meanwhile did our work.

@@ -1,7 +1,6 @@
 //! The table of listening sockets, kept by address over reloads.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,8 +8,8 @@ use tokio::sync::watch;
 
 use super::accept;
 use super::permits::{InFlight, Permits};
-use super::sockets::{Listening, OpenError};
-use super::{Door, House, Shared};
+use super::sockets::OpenError;
+use super::{Closing, Door, Gate, Heritage, House, Legacy, Shared, Taken};
 use crate::base::worker::Queues;
 use crate::config::plan::{Address, Listener};
 use crate::live::LiveListener;
@@ -18,31 +17,39 @@ use crate::live::LiveListener;
 /// Every listening socket of the process. Its drop closes them as [`Doors::close_all`] does.
 pub struct Doors {
     doors: HashMap<Address, Arc<Door>>,
-    inherited: HashMap<Address, OwnedFd>,
+    /// What the connections of doors that another process has now listen to.
+    passed: Vec<watch::Sender<Closing>>,
     shared: Arc<Shared>,
 }
 
 /// Sockets opened for a configuration that is not in force yet; dropped, they were never there.
 #[derive(Debug, Default)]
-pub struct Opened(Vec<(Address, Listening)>);
+pub struct Opened(Vec<(Address, Taken)>);
+
+impl Opened {
+    /// The addresses opened.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.0.iter().map(|(address, _)| address)
+    }
+}
 
 impl Doors {
-    /// No sockets yet; the first [`Doors::open`] takes those of `inherited` that it needs.
-    pub fn new(
-        house: Arc<dyn House>,
-        permits: Arc<Permits>,
-        queues: Queues,
-        inherited: impl IntoIterator<Item = (Address, OwnedFd)>,
-    ) -> Doors {
+    /// No sockets yet.
+    pub fn new(house: Arc<dyn House>, permits: Arc<Permits>, queues: Queues) -> Doors {
         let shared = Arc::new(Shared { house, permits, queues });
-        Doors { doors: HashMap::new(), inherited: inherited.into_iter().collect(), shared }
+        Doors { doors: HashMap::new(), passed: Vec::new(), shared }
     }
 
-    /// Opens what `listeners` has and is not open yet: every one or, on failure, none.
+    /// Opens what `listeners` has and is not open yet, with what was inherited where that fits:
+    /// every one or, on failure, none.
     ///
     /// # Errors
     /// All that could not be opened.
-    pub fn open(&mut self, listeners: &[Arc<Listener>]) -> Result<Opened, Vec<OpenError>> {
+    pub fn open(
+        &self,
+        listeners: &[Arc<Listener>],
+        inherited: &mut Heritage,
+    ) -> Result<Opened, Vec<OpenError>> {
         let mut opened = Vec::new();
         let mut errors = Vec::new();
         for listener in listeners {
@@ -50,12 +57,8 @@ impl Doors {
             if self.doors.contains_key(address) {
                 continue;
             }
-            let listening = match self.inherited.remove(address) {
-                Some(fd) => Listening::inherit(address, fd),
-                None => Listening::open(address),
-            };
-            match listening {
-                Ok(listening) => opened.push((address.clone(), listening)),
+            match inherited.open(address, Some(&listener.name)) {
+                Ok(taken) => opened.push((address.clone(), taken)),
                 Err(error) => errors.push(error),
             }
         }
@@ -86,18 +89,30 @@ impl Doors {
         before.into_values().for_each(|door| close(&door));
     }
 
-    fn begin(&self, listening: Listening, facing: Arc<LiveListener>) -> Arc<Door> {
+    fn begin(&self, taken: Taken, facing: Arc<LiveListener>) -> Arc<Door> {
+        taken.own();
+        let Taken { listening, origin } = taken;
         tracing::info!(listener = &*facing.plan.name, address = %listening.bound(), "listening");
         let door = Arc::new(Door {
             listening: Arc::new(listening),
+            origin,
             facing: ArcSwap::new(facing),
             handshakes: Arc::new(InFlight::default()),
-            closing: watch::Sender::new(false),
+            gate: watch::Sender::new(Gate::Open),
+            closing: watch::Sender::new(Closing::No),
         });
+        self.accept(&door);
+        door
+    }
+
+    /// Starts the accept loops of a door.
+    fn accept(&self, door: &Arc<Door>) {
         for worker in 0..self.shared.queues.len() {
-            let (begun, shared) = (Arc::clone(&door), Arc::clone(&self.shared));
+            let (begun, shared) = (Arc::clone(door), Arc::clone(&self.shared));
+            // Here, not there: a loop that is on its way is waited for as well.
+            let gate = door.gate.subscribe();
             let start = move || {
-                if let Err(error) = accept::start(begun, shared) {
+                if let Err(error) = accept::start(begun, shared, gate) {
                     tracing::error!(%error, worker, "a worker cannot accept");
                 }
             };
@@ -106,12 +121,55 @@ impl Doors {
                 tracing::error!(worker, "a worker is too busy to begin to accept");
             }
         }
-        door
+    }
+
+    /// What the next process needs to accept in our place.
+    pub fn legacies(&self) -> impl Iterator<Item = Legacy<'_>> {
+        self.doors
+            .iter()
+            .map(|(address, door)| Legacy::of(address, &door.listening, door.origin.as_ref()))
+    }
+
+    /// Accepts nothing more for now, and waits until that is true. What comes waits in the kernel.
+    pub async fn pause(&self) {
+        for door in self.doors.values() {
+            door.gate.send_replace(Gate::Paused);
+        }
+        for door in self.doors.values() {
+            door.gate.closed().await;
+        }
+    }
+
+    /// After [`Doors::pause`], accepts again; without it, nothing changes.
+    pub fn resume(&self) {
+        for door in self.doors.values() {
+            if door.gate.send_replace(Gate::Open) == Gate::Paused {
+                self.accept(door);
+            }
+        }
+    }
+
+    /// After [`Doors::pause`]: another process accepts at `taken` now. The rest is closed.
+    pub fn pass_on(&mut self, taken: &[Address]) {
+        for (address, door) in std::mem::take(&mut self.doors) {
+            if taken.contains(&address) {
+                door.listening.give_up_file();
+                door.closing.send_replace(Closing::Passed);
+                self.passed.push(door.closing.clone());
+            } else {
+                close(&door);
+                // Once more, for what is queued.
+                self.accept(&door);
+            }
+        }
     }
 
     /// Accepts nothing more, anywhere; connections finish the request they are at.
     pub fn close_all(&mut self) {
         self.doors.drain().for_each(|(_, door)| close(&door));
+        for closing in self.passed.drain(..) {
+            closing.send_replace(Closing::Now);
+        }
     }
 
     /// The listeners in force by name, each with the address it is bound to.
@@ -131,5 +189,6 @@ impl Drop for Doors {
 
 fn close(door: &Door) {
     tracing::info!(address = %door.listening.bound(), "listens no more");
-    door.closing.send_replace(true);
+    door.gate.send_replace(Gate::Closed);
+    door.closing.send_replace(Closing::Now);
 }

@@ -83,7 +83,7 @@ impl Stand {
         let permits = Permits::new(&limits, workers.queues().len());
         let house = Echo::new();
         let queues = workers.queues().clone();
-        let doors = Doors::new(Arc::clone(&house) as _, Arc::clone(&permits), queues, []);
+        let doors = Doors::new(Arc::clone(&house) as _, Arc::clone(&permits), queues);
         let metrics = Metrics::new(workers.queues().len());
         Stand { doors, house, permits, metrics, workers }
     }
@@ -98,7 +98,7 @@ impl Stand {
     /// Puts these listeners in force; answers where they listen.
     fn takes(&mut self, listeners: &[Listener]) -> Vec<SocketAddr> {
         let plans: Vec<Arc<Listener>> = listeners.iter().cloned().map(Arc::new).collect();
-        let opened = self.doors.open(&plans).unwrap();
+        let opened = self.doors.open(&plans, &mut Heritage::default()).unwrap();
         let facings = plans.iter().map(|plan| self.facing(plan)).collect::<Vec<_>>();
         self.doors.take(opened, facings);
         plans.iter().map(|plan| self.address(&plan.name)).collect()

@@ -14,6 +14,8 @@ mod reload;
 mod rush;
 mod stop;
 mod traffic;
+mod upgrade;
+mod upgrade_faults;
 
 /// A number for every day, or the one for `TIDEGATE_SCALE=full`.
 fn scaled(small: usize, full: usize) -> usize {

@@ -1,8 +1,10 @@
 //! tidegate as a process, started from a configuration in a directory of its own.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -11,7 +13,10 @@ use tempfile::TempDir;
 /// How long anything may take before a test gives up on it; never a figure that is asserted.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running tidegate; dropping it kills it.
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
+
+/// A running tidegate, and those that took over from it; dropping it kills them.
 pub struct Proxy {
     child: Child,
     dir: TempDir,
@@ -38,6 +43,11 @@ impl Proxy {
 
     /// The same, without waiting.
     pub fn start_unready(text: &str) -> Proxy {
+        Proxy::start_behind(&[], text)
+    }
+
+    /// The same, started by these words.
+    pub fn start_behind(prefix: &[&str], text: &str) -> Proxy {
         let dir = tempfile::tempdir().unwrap();
         let (plain, tls, admin) = (free(), free(), free());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
@@ -51,15 +61,34 @@ impl Proxy {
         proxy.new_certificate();
         proxy.configure(text);
         proxy.child.wait().unwrap();
-        proxy.child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args(["run", "--config"])
-            .arg(proxy.path("tidegate.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        std::os::unix::fs::symlink(BINARY, proxy.path("tidegate")).unwrap();
+        let mut command = proxy.command(prefix);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        proxy.child = command.process_group(0).spawn().unwrap();
         proxy
+    }
+
+    /// The command it is run by, behind `prefix`.
+    fn command(&self, prefix: &[&str]) -> Command {
+        let program = self.path("tidegate");
+        let mut words = prefix.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(["run", "--config"]).arg(self.path("tidegate.toml"));
+        command
+    }
+
+    /// Puts another file in the place of the program it was started from, as an installer does.
+    pub fn install(&self, program: &Path) {
+        std::os::unix::fs::symlink(program, self.path("new")).unwrap();
+        std::fs::rename(self.path("new"), self.path("tidegate")).unwrap();
+    }
+
+    /// The same, with a shell script.
+    pub fn install_script(&self, script: &str) {
+        std::fs::write(self.path("script"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.path("script"), mode).unwrap();
+        self.install(&self.path("script"));
     }
 
     /// A file in its directory.
@@ -114,15 +143,19 @@ log.format = "json"
 
     /// `tidegate reload` with these flags: exit code, and all it printed.
     pub fn reload(&self, flags: &[&str]) -> (i32, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .arg("reload")
-            .arg("--config")
-            .arg(self.path("tidegate.toml"))
-            .args(flags)
-            .output()
-            .unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+        self.order("reload", flags)
+    }
+
+    /// `tidegate upgrade`, while the test goes on: exit code, and all it printed.
+    pub async fn upgrade(&self) -> (i32, String) {
+        let mut upgrade = Command::new(BINARY);
+        upgrade.arg("upgrade").arg("--socket").arg(self.path("control.socket"));
+        tokio::task::spawn_blocking(move || said(&mut upgrade)).await.unwrap()
+    }
+
+    fn order(&self, order: &str, flags: &[&str]) -> (i32, String) {
+        let config = self.path("tidegate.toml");
+        said(Command::new(BINARY).arg(order).arg("--config").arg(config).args(flags))
     }
 
     /// The generation in force.
@@ -160,8 +193,12 @@ log.format = "json"
 
     /// Processes it has started.
     pub fn children(&self) -> String {
-        let pid = self.pid();
-        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap()
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        // proc_tid_children(5): each thread has its own; one that has ended meanwhile has none.
+        let of = |thread: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default()
+        };
+        threads.map(of).collect()
     }
 
     /// What it has logged.
@@ -193,9 +230,18 @@ log.format = "json"
     }
 }
 
+/// A command's exit code, and all it printed.
+fn said(command: &mut Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
-        drop(self.child.kill());
+        // Its group: those that took over from it as well.
+        // SAFETY: a group this test made; its number is taken while a member lives.
+        unsafe { libc::kill(-(self.pid() as libc::pid_t), libc::SIGKILL) };
         drop(self.child.wait());
     }
 }

@@ -32,6 +32,12 @@ pub(in crate::cli) struct Reload {
 }
 
 #[derive(Args, Debug)]
+pub(in crate::cli) struct Upgrade {
+    #[command(flatten)]
+    pub(in crate::cli) place: Place,
+}
+
+#[derive(Args, Debug)]
 pub(in crate::cli) struct Status {
     #[command(flatten)]
     pub(in crate::cli) place: Place,

@@ -17,7 +17,7 @@ use super::run;
 use crate::base::worker::Workers;
 use crate::config;
 use crate::config::plan::Address;
-use crate::control::Source;
+use crate::control::{Options, Source};
 
 /// The backends' names: the subprotocols they take, and what the page shows.
 const BACKENDS: [&str; 2] = ["one", "two"];
@@ -41,7 +41,7 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
         let plan = Arc::clone(&loaded.plan);
         move || Ok(Arc::clone(&plan))
     }));
-    run::serve(source, &loaded.plan.log, |handle| {
+    run::serve(Options::new(source), &loaded.plan.log, |handle| {
         let bound = |name| match handle.address(name) {
             Some(Address::Inet(address)) => address,
             _ => SocketAddr::new(asked.address, 0),

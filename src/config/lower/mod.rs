@@ -43,6 +43,7 @@ pub fn lower(file: &raw::File, sources: &Sources, report: &mut Report) -> Option
     let pools = pool::pools(&mut cx, file);
     let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
     let drain = file.drain.get().map(|drain| process::drain(&mut cx, drain));
+    let upgrade = file.upgrade.get().map(|upgrade| process::upgrade(&mut cx, upgrade));
     let admin = file.admin.get().map(|admin| process::admin(&mut cx, admin));
     let control = file.control.get().map(|control| process::control(&cx, control));
     let log = file.log.get().map(|log| process::log(&mut cx, log));
@@ -54,6 +55,7 @@ pub fn lower(file: &raw::File, sources: &Sources, report: &mut Report) -> Option
         limits: process::limits(file.limits.get()?)?,
         drain: drain??,
         reload: process::reload(file.reload.get()?)?,
+        upgrade: upgrade??,
         admin: opt(admin)?,
         control: opt(control)?,
         log: log??,

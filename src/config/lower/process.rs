@@ -1,13 +1,17 @@
 //! What concerns the whole process.
 
 use std::num::NonZero;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::super::fault::Fault;
-use super::super::plan::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
-use super::super::raw::{self, Number, Wait, Written};
+use super::super::plan::{Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade};
+use super::super::raw::{self, Number, Time, Wait, Written};
 use super::{Lower, address, count, time, wait};
+
+/// The longest `upgrade.timeout`: who asked waits on the operator's socket for as long.
+const UPGRADE_TIMEOUT_MAX: Duration = Duration::from_secs(100);
 
 /// As many workers as were asked for, else as there are cores.
 pub fn workers(written: &Written<Number<1>>) -> usize {
@@ -45,6 +49,21 @@ pub fn reload(raw: &raw::Reload) -> Option<Reload> {
         watch: *raw.watch.get()?,
         quiet: time(&raw.quiet)?,
         drain_max_percent: raw.drain_max.get()?.0,
+    })
+}
+
+/// `[upgrade]`.
+pub fn upgrade(cx: &mut Lower<'_>, raw: &raw::Upgrade) -> Option<Upgrade> {
+    let timeout = cx.take("timeout", &raw.timeout, |time| {
+        let most = Time(UPGRADE_TIMEOUT_MAX);
+        let said = || Fault::new(format!("must be at most {most}, not: `{time}`"));
+        if time.0 <= UPGRADE_TIMEOUT_MAX { Ok(time.0) } else { Err(said()) }
+    });
+    Some(Upgrade {
+        keep: matches!(raw.sessions.get()?, raw::UpgradeSessions::Keep),
+        timeout: timeout?,
+        keep_timeout: time(&raw.keep_timeout)?,
+        older_max: count(&raw.older_max)?,
     })
 }
 

@@ -18,7 +18,7 @@ pub use pool::{
     Backend, BackendAddress, Balance, HashBy, Health, Pool, Retry, Roots, SameSite, Secret, Sticky,
     UpstreamTls,
 };
-pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
+pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade};
 pub use route::{
     Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, PathPattern, Redirect,
     Respond, Route, Rules, Validation, WebSocketMode,
@@ -44,6 +44,8 @@ pub struct Plan {
     pub drain: Drain,
     /// How new configurations are taken.
     pub reload: Reload,
+    /// How another process takes over.
+    pub upgrade: Upgrade,
     /// The admin listener, when there is one.
     pub admin: Option<Admin>,
     /// The operator's unix socket, when there is one.

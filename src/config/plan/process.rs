@@ -39,6 +39,19 @@ pub struct Reload {
     pub drain_max_percent: u32,
 }
 
+/// How another process takes over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Upgrade {
+    /// Whether the old process stays with its sessions; otherwise it lets them go.
+    pub keep: bool,
+    /// How long the new process may take to be ready.
+    pub timeout: Duration,
+    /// How long the old process stays with what it kept.
+    pub keep_timeout: Duration,
+    /// Older processes that may still live when another upgrade begins.
+    pub older_max: usize,
+}
+
 /// The admin listener: metrics and health.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Admin {

@@ -20,7 +20,9 @@ pub use listener::{
     Certificate, Http2, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion,
 };
 pub use pool::{Backend, Balance, Health, Pool, Retry, SameSite, Sticky, UpstreamTls};
-pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload};
+pub use process::{
+    Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade, UpgradeSessions,
+};
 pub use relay::{Relay, Validation};
 pub use route::{FieldChanges, Files, Redirect, Respond, Route};
 pub use scalar::{FieldTest, Number, Switch, TakesWebSockets};
@@ -64,6 +66,9 @@ pub struct File {
     pub drain: Written<Drain>,
     /// How new configurations are taken.
     pub reload: Written<Reload>,
+    /// How another process takes over (`tidegate upgrade`, SIGUSR2): it gets the listening
+    /// sockets, and the old one leaves when what it has open has ended.
+    pub upgrade: Written<Upgrade>,
     /// The admin listener: `/metrics` for Prometheus, `/healthz` and `/readyz`. Off unless this
     /// table is there.
     pub admin: Written<Admin>,
@@ -85,6 +90,7 @@ impl Default for File {
             limits: Written::unless(Limits::default()),
             drain: Written::unless(Drain::default()),
             reload: Written::unless(Reload::default()),
+            upgrade: Written::unless(Upgrade::default()),
             admin: Written::ABSENT,
             control: Written::ABSENT,
             log: Written::unless(Log::default()),

@@ -1,5 +1,5 @@
-//! What concerns the whole process: `[limits]`, `[drain]`, `[reload]`, `[admin]`, `[control]`,
-//! `[log]`.
+//! What concerns the whole process: `[limits]`, `[drain]`, `[reload]`, `[upgrade]`, `[admin]`,
+//! `[control]`, `[log]`.
 
 use std::time::Duration;
 
@@ -96,6 +96,48 @@ impl Default for Reload {
             drain_max: Written::unless(Percent(10)),
         }
     }
+}
+
+/// How another process takes over (`tidegate upgrade`, SIGUSR2).
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table")]
+pub struct Upgrade {
+    /// What becomes of sessions and requests in the old process. `keep`: it stays with them until
+    /// they end. `drain`: they are let go as `[drain]` says, but for its `delay`: closes with
+    /// 1012 over `drain.window`.
+    #[schemars(example = &"drain", extend("x-reload" = "now"))]
+    pub sessions: Written<UpgradeSessions>,
+    /// How long the new process may take to read its configuration and be ready; 100 s at most.
+    /// One that takes longer is ended, and the old one goes on.
+    #[schemars(example = &"1m", extend("x-reload" = "now"))]
+    pub timeout: Written<Time>,
+    /// How long an old process stays with what it kept; then the rest is let go as `[drain]` says.
+    #[schemars(example = &"7d", extend("x-reload" = "now"))]
+    pub keep_timeout: Written<Time>,
+    /// Older processes that may still have sessions when another upgrade begins; it is refused
+    /// when there are more. Each has its memory, and counts what `[limits]` allows for itself.
+    #[schemars(example = 1, extend("x-reload" = "now"))]
+    pub older_max: Written<Number<0>>,
+}
+
+impl Default for Upgrade {
+    fn default() -> Upgrade {
+        Upgrade {
+            sessions: Written::unless(UpgradeSessions::Keep),
+            timeout: seconds(30),
+            keep_timeout: Written::unless(Time(Duration::from_secs(24 * 60 * 60))),
+            older_max: Written::unless(Number(3)),
+        }
+    }
+}
+
+/// What becomes of sessions when another process takes over.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum UpgradeSessions {
+    Keep,
+    Drain,
 }
 
 /// The admin listener.

@@ -18,6 +18,7 @@ pub fn merge(into: &mut File, from: File, report: &mut Report) {
     one(&mut into.relay, from.relay, "relay", report);
     one(&mut into.limits, from.limits, "limits", report);
     one(&mut into.drain, from.drain, "drain", report);
+    one(&mut into.upgrade, from.upgrade, "upgrade", report);
     one(&mut into.reload, from.reload, "reload", report);
     one(&mut into.admin, from.admin, "admin", report);
     one(&mut into.control, from.control, "control", report);

@@ -3,6 +3,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `POST /reload[?force=true][&dry_run=true]` | answers when the reload is done |
+//! | `POST /upgrade` | answers when another process serves, or does not |
 //! | `GET /status` | what lives, which backends are in, which drains are under way |
 //! | `POST /sessions` | lists sessions |
 //! | `POST /drain` | lets sessions go; a backend is taken out as well |
@@ -11,8 +12,8 @@
 //!
 //! What a request asks for is a JSON object in its body, of at most [`BODY_BYTES_MAX`]. Answers are
 //! text, or JSON to who accepts it: 200; 400 when the request is wrong; 404 when it names what is
-//! not there; 409 when the answer is no; 422 when a configuration or an address is refused; 503
-//! when the process stops or has too much to do.
+//! not there; 409 when the answer is no; 422 when a configuration or an address is refused; 502
+//! when a new process failed; 503 when the process stops or has too much to do.
 
 mod drains;
 mod filters;
@@ -30,12 +31,14 @@ use serde_json::{Value, json};
 use super::handle::{Handle, Phase};
 use super::http::{Answer, line, method_not_allowed, reads, text_as};
 use super::report::{Ask, Refused, Reloaded};
+use super::upgrade::{Failure, NoUpgrade, Upgraded};
 use crate::base::body::Body;
 
 /// Bytes a request's body may have.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
 
-const PLACES: &str = "here are POST /reload, /sessions, /drain, /kick, /restore and GET /status";
+const PLACES: &str =
+    "here are POST /reload, /upgrade, /sessions, /drain, /kick, /restore and GET /status";
 
 pub(super) fn answers(handle: Handle) -> Answer {
     Rc::new(move |request| {
@@ -56,7 +59,7 @@ where
             return status::status(handle).await.response(as_json);
         }
         "/status" => return method_not_allowed("GET, HEAD"),
-        "/reload" | "/sessions" | "/drain" | "/kick" | "/restore" => {}
+        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/kick" | "/restore" => {}
         _ => return line(StatusCode::NOT_FOUND, PLACES),
     }
     if head.method != Method::POST {
@@ -70,6 +73,9 @@ where
                 &format!("not known: `{unknown}` (`force=true` and `dry_run=true` are)"),
             ),
         };
+    }
+    if path == "/upgrade" {
+        return upgraded(&handle.upgrade().await).response(as_json);
     }
     let said = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => order(handle, path, &body.to_bytes()).await,
@@ -143,6 +149,17 @@ fn told(reloaded: &Reloaded, as_json: bool) -> Response<Body> {
         Reloaded::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Said { status, text: reloaded.to_string(), json: reloaded.json() }.response(as_json)
+}
+
+fn upgraded(upgraded: &Upgraded) -> Said {
+    let status = match upgraded {
+        Upgraded::Done { .. } => StatusCode::OK,
+        Upgraded::Refused(NoUpgrade::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+        Upgraded::Refused(_) => StatusCode::CONFLICT,
+        Upgraded::Failed(Failure::Config(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Upgraded::Failed(_) => StatusCode::BAD_GATEWAY,
+    };
+    Said { status, text: upgraded.to_string(), json: upgraded.json() }
 }
 
 /// Refuses orders to a process that lets everything go already.

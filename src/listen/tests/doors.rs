@@ -1,3 +1,5 @@
+use std::os::fd::AsFd;
+
 use tokio::net::UnixStream;
 
 use super::*;
@@ -56,13 +58,13 @@ async fn what_was_queued_when_a_listener_closes_is_served() {
 
 #[tokio::test]
 async fn a_busy_port_refuses_all_that_was_to_be_opened_and_changes_nothing() {
-    let (mut stand, address) = Stand::with(plain("a"));
+    let (stand, address) = Stand::with(plain("a"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut busy = plain("busy");
     busy.address = Address::Inet(taken.local_addr().unwrap());
     let new = plain("new");
     let wanted = [plain("a"), new, busy].map(Arc::new);
-    let errors = stand.doors.open(&wanted).unwrap_err();
+    let errors = stand.doors.open(&wanted, &mut Heritage::default()).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert!(errors[0].to_string().contains("in use"), "{}", errors[0]);
     assert_eq!(stand.doors.bound().count(), 1);
@@ -84,20 +86,110 @@ async fn a_unix_listener_serves_clients_without_an_address() {
 }
 
 #[tokio::test]
-async fn an_inherited_socket_is_taken_instead_of_a_new_one() {
-    let first = Listening::open(&plain("a").address).unwrap();
-    let address = first.bound().clone();
-    let fd = std::os::fd::AsFd::as_fd(&first).try_clone_to_owned().unwrap();
-    let workers = Workers::start(1).unwrap();
-    let permits = Permits::new(
-        &Limits { connections_max: 9, connections_per_address_max: None, hold_bytes_max: 0 },
-        workers.queues().len(),
-    );
-    let house = Echo::new();
-    let queues = workers.queues().clone();
-    let mut doors = Doors::new(house, permits, queues, [(address.clone(), fd)]);
-    // While the first is open the port is in use: only the inherited one can serve.
-    doors.open(&[Arc::new(Listener { address, ..plain("a") })]).unwrap();
+async fn an_inherited_socket_is_taken_by_its_address_or_by_its_name() {
+    let first = [plain("a"), plain("b")].map(|plan| Listening::open(&plan.address).unwrap());
+    let inherit = |at: usize, origin| Inherited {
+        address: first[at].bound().clone(),
+        origin,
+        fd: first[at].as_fd().try_clone_to_owned().unwrap(),
+    };
+    let named = |name: &str| Origin::Manager { name: name.into() };
+    let unused = inherit(0, Origin::Process { file: true });
+    let mut heritage = Heritage::new(vec![
+        unused,
+        inherit(0, named("a")),
+        inherit(1, named("b")),
+        inherit(1, named("later")),
+    ]);
+    let at = first[0].bound().clone();
+    let stand = Stand::new(1, 9, None);
+    let wanted = [Listener { address: at.clone(), ..plain("x") }, plain("b")].map(Arc::new);
+    // While the first ones are open their ports are in use: only what was inherited can serve.
+    let opened = stand.doors.open(&wanted, &mut heritage).unwrap();
+    assert_eq!(opened.addresses().collect::<Vec<_>>(), [&at, &wanted[1].address]);
+    let bound = heritage.open(&plain("later").address, Some("later")).unwrap();
+    assert_eq!(bound.listening.bound(), first[1].bound());
+    heritage.close_unused();
+    assert_eq!(heritage.unused().len(), 1, "the service manager's is kept: {heritage:?}");
+}
+
+/// Another process's share of the first listening socket.
+fn share(stand: &Stand) -> Inherited {
+    let legacy = stand.doors.legacies().next().unwrap();
+    let fd = legacy.fd.try_clone_to_owned().unwrap();
+    Inherited { address: legacy.address, origin: legacy.origin, fd }
+}
+
+#[tokio::test]
+async fn while_accepting_pauses_clients_wait_and_are_served_when_it_goes_on() {
+    let mut stand = Stand::new(2, 100, None);
+    let address = stand.takes(&[plain("a")])[0];
+    stand.doors.pause().await;
+    until(|| stand.workers.tasks() == 0).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(GET_AND_CLOSE).await.unwrap();
+    stand.doors.resume();
+    // Once more than is needed.
+    stand.doors.resume();
+    assert!(rest(&mut client).await.contains("200 OK"));
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn what_was_passed_on_is_accepted_by_the_next_and_nobody_is_cut() {
+    let (mut stand, address) = Stand::with(plain("a"));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    ask(&mut idle).await;
+    stand.doors.pause().await;
+    let Inherited { address: known, origin, fd } = share(&stand);
+    let next = Listening::inherit(&known, fd).unwrap();
+    let mut queued = TcpStream::connect(address).await.unwrap();
+    queued.write_all(GET_AND_CLOSE).await.unwrap();
+    stand.doors.pass_on(&[known]);
+    assert_eq!((origin, stand.doors.bound().count()), (Origin::Process { file: false }, 0));
+    // The queue is the next one's, and the idle connection's next request is answered here.
+    let accepted = next.accept().unwrap();
+    assert_eq!(accepted.1, Some(queued.local_addr().unwrap()));
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let answer = rest(&mut idle).await;
+    assert!(answer.contains("200 OK") && answer.contains("connection: close"), "{answer}");
+    until(|| stand.permits.open() == 0 && stand.workers.tasks() == 0).await;
+    drop((next, accepted));
+    assert!(is_refused(address).await);
+}
+
+#[tokio::test]
+async fn what_the_next_does_not_take_is_closed_when_its_queue_is_served() {
+    let (mut stand, address) = Stand::with(plain("a"));
+    stand.doors.pause().await;
+    let mut queued = TcpStream::connect(address).await.unwrap();
+    queued.write_all(GET_AND_CLOSE).await.unwrap();
+    stand.doors.pass_on(&[]);
+    assert!(rest(&mut queued).await.contains("200 OK"));
+    until(|| stand.workers.tasks() == 0).await;
+    assert!(is_refused(address).await);
+}
+
+#[tokio::test]
+async fn the_file_of_a_unix_socket_goes_with_who_owns_it_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("http.sock");
+    let mut stand = Stand::new(1, 100, None);
+    stand.takes(&[Listener { address: Address::Unix(path.clone()), ..plain("u") }]);
+    let Inherited { address, origin, fd } = share(&stand);
+    assert_eq!(origin, Origin::Process { file: true });
+    let fails = fd.try_clone().unwrap();
+    drop(Listening::inherit(&address, fails).unwrap());
+    assert!(path.exists(), "who did not come to own it leaves it");
+    let inherited = Inherited { address: address.clone(), origin, fd };
+    let next = Heritage::new(vec![inherited]).open(&address, None).unwrap();
+    stand.doors.pause().await;
+    stand.doors.pass_on(&[address]);
+    next.own();
+    until(|| stand.workers.tasks() == 0).await;
+    assert!(path.exists() && next.listening.owns_file());
+    drop(next);
+    assert!(!path.exists());
 }
 
 #[tokio::test]

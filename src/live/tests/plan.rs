@@ -28,6 +28,12 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
             timeout: Duration::from_secs(2),
             rate_max: 500,
         },
+        upgrade: Upgrade {
+            keep: true,
+            timeout: Duration::from_secs(10),
+            keep_timeout: Duration::from_secs(60),
+            older_max: 3,
+        },
         reload: Reload { watch: false, quiet: Duration::from_secs(1), drain_max_percent: 10 },
         admin: None,
         control: None,

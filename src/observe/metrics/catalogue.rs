@@ -49,6 +49,11 @@ catalogue! {
     WORKERS = Gauge "workers" [] "Worker threads";
     GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
     RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
+    PROCESS = Gauge "process_number" [] "This process in its row of upgrades, counted from 1";
+    UPGRADES = Counter "upgrades" ["outcome"] "Upgrades asked for that did not come about";
+    OLDER = Gauge "older_processes" [] "Processes before this one that have not ended";
+    OLDER_SESSIONS = Gauge "older_sessions_live" []
+        "WebSocket sessions live in processes before this one";
     SNAPSHOTS = Gauge "snapshots_alive" [] "Configurations in memory, the one in force included";
     HOLD_BYTES = Gauge "hold_bytes" [] "Bytes of messages kept for sessions whose upstream is away";
     DRAIN_LEFT = Gauge "drain_sessions_left" ["why"]

@@ -124,6 +124,14 @@ pub struct ProcessCells {
     pub generation: Level,
     /// Reloads by outcome.
     pub reloads: Words,
+    /// The process's number in its row of upgrades.
+    pub number: Level,
+    /// Upgrades that did not come about, by outcome.
+    pub upgrades: Words,
+    /// Processes before this one that have not ended.
+    pub older: Level,
+    /// Sessions live in them.
+    pub older_sessions: Level,
     /// Configurations in memory.
     pub snapshots: Level,
     /// Bytes kept of held sessions.

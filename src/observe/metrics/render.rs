@@ -58,6 +58,11 @@ impl Page<'_> {
         self.describe(&is::GENERATION)?.encode_gauge(&process.generation.get())?;
         let outcomes = process.reloads.all();
         self.counters(&is::RELOADS, outcomes.iter().map(|(word, n)| (vec![*word], *n)).collect())?;
+        self.describe(&is::PROCESS)?.encode_gauge(&process.number.get())?;
+        let outcomes = process.upgrades.all();
+        self.counters(&is::UPGRADES, outcomes.iter().map(|(word, n)| (vec![*word], *n)).collect())?;
+        self.describe(&is::OLDER)?.encode_gauge(&process.older.get())?;
+        self.describe(&is::OLDER_SESSIONS)?.encode_gauge(&process.older_sessions.get())?;
         self.describe(&is::SNAPSHOTS)?.encode_gauge(&process.snapshots.get())?;
         self.describe(&is::HOLD_BYTES)?.encode_gauge(&process.hold_bytes.get())?;
         let drains = lock(&metrics.drains).clone();

@@ -44,6 +44,7 @@ fn busy() -> Arc<Metrics> {
     metrics.set_drains(vec![("stop", 2)]);
     metrics.set_backends(vec![facts]);
     metrics.process.reloads.count("taken");
+    metrics.process.upgrades.count("refused");
     metrics.process.generation.set(3);
     metrics
 }

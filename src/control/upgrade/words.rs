@@ -1,0 +1,166 @@
+//! What the two processes of an upgrade say to each other: lines of JSON over a [`Link`].
+//!
+//! ```text
+//! old  hello      which version of this is spoken, how much follows
+//! old  sockets    listening sockets, with their descriptors
+//! old  older      links to processes older than the old one, with their descriptors
+//! new  ready      it has its configuration and its sockets; which of them it takes
+//! old  go         it accepts no more: now the new one does
+//! new  serving    it accepts
+//! old  left       what lives there still, until it ends
+//! new  stop       it stops: so shall the old one
+//! ```
+//!
+//! In place of `ready` or `serving` the new process may say that it `failed`.
+//!
+//! [`Link`]: crate::base::link::Link
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::plan::Address;
+use crate::listen::{Legacy, Origin};
+
+/// The version of these words. A process that speaks another one refuses the upgrade.
+pub(super) const VERSION: u32 = 1;
+
+/// Set for the new process, whose standard input is then the link: the version.
+pub(super) const VARIABLE: &str = "TIDEGATE_UPGRADE";
+
+/// What the old process says.
+#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub(super) enum Old {
+    /// First of all.
+    Hello {
+        version: u32,
+        pid: u32,
+        /// The new process's number in its row of upgrades.
+        number: u64,
+        /// Sockets that follow.
+        sockets: usize,
+        /// Links that follow.
+        older: usize,
+    },
+    Sockets {
+        sockets: Vec<Socket>,
+    },
+    Older {
+        older: Vec<OlderProcess>,
+    },
+    Go,
+    Left {
+        sessions: usize,
+    },
+}
+
+/// What the new process says.
+#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub(super) enum New {
+    Ready {
+        taken: Vec<Place>,
+    },
+    Serving,
+    /// It ends.
+    Failed {
+        /// The configuration is refused; then `why` is its report.
+        config: bool,
+        why: String,
+    },
+    Stop,
+}
+
+/// A listening socket.
+#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+pub(super) struct Socket {
+    pub(super) at: Place,
+    /// The service manager's name for it, where it is a service manager's.
+    pub(super) manager: Option<String>,
+    /// Whether the new process shall remove its file.
+    pub(super) file: bool,
+}
+
+/// A process that was replaced and has not ended.
+#[derive(Clone, Copy, Serialize, Deserialize, PartialEq, Eq, Debug)]
+pub(super) struct OlderProcess {
+    pub(super) pid: u32,
+    pub(super) sessions: usize,
+}
+
+/// An address.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Place {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl From<&Address> for Place {
+    fn from(address: &Address) -> Place {
+        match address {
+            Address::Inet(address) => Place::Tcp(*address),
+            Address::Unix(path) => Place::Unix(path.clone()),
+        }
+    }
+}
+
+impl From<Place> for Address {
+    fn from(place: Place) -> Address {
+        match place {
+            Place::Tcp(address) => Address::Inet(address),
+            Place::Unix(path) => Address::Unix(path),
+        }
+    }
+}
+
+impl From<&Legacy<'_>> for Socket {
+    fn from(legacy: &Legacy<'_>) -> Socket {
+        let (manager, file) = match &legacy.origin {
+            Origin::Manager { name } => (Some(name.clone()), false),
+            Origin::Process { file } => (None, *file),
+        };
+        Socket { at: (&legacy.address).into(), manager, file }
+    }
+}
+
+impl Socket {
+    /// Whose it is for the process that takes it.
+    pub(super) fn origin(&self) -> Origin {
+        match &self.manager {
+            Some(name) => Origin::Manager { name: name.clone() },
+            None => Origin::Process { file: self.file },
+        }
+    }
+}
+
+/// A word as a line.
+pub(super) fn line(word: &impl Serialize) -> String {
+    // Cannot fail: every word is made of strings and numbers; a path came from the configuration,
+    // which is UTF-8. Where it is not, the other side does not understand an empty line.
+    serde_json::to_string(word).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back_and_what_a_later_version_adds_is_passed_over() {
+        let socket = |at| Socket { at, manager: None, file: true };
+        let said = Old::Sockets {
+            sockets: vec![
+                socket(Place::Tcp("[::1]:443".parse().unwrap())),
+                socket(Place::Unix("/run/a.sock".into())),
+            ],
+        };
+        assert_eq!(serde_json::from_str::<Old>(&line(&said)).unwrap(), said);
+        assert_eq!(
+            serde_json::from_str::<New>(r#"{"say":"serving","since":7}"#).unwrap(),
+            New::Serving
+        );
+        assert!(serde_json::from_str::<New>(r#"{"say":"what"}"#).is_err());
+    }
+}

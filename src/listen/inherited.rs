@@ -1,0 +1,137 @@
+//! Listening sockets that another process opened, until they are taken.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::sockets::{Listening, OpenError};
+use crate::config::plan::Address;
+
+/// Whose an inherited socket is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A service manager's, which keeps its own descriptor and the socket's file
+    /// (sd_listen_fds(3)); it has this name there, which may be a listener's.
+    Manager {
+        /// `FileDescriptorName=`.
+        name: String,
+    },
+    /// Of the process before this one, which gives it up.
+    Process {
+        /// Whether the socket's file goes with it.
+        file: bool,
+    },
+}
+
+/// A socket that can be taken.
+#[derive(Debug)]
+pub struct Inherited {
+    /// What it is known by: the address in the configuration of the process before this one, or
+    /// the one it is bound to.
+    pub address: Address,
+    /// Whose it is.
+    pub origin: Origin,
+    /// The socket.
+    pub fd: OwnedFd,
+}
+
+/// The sockets nobody has taken yet.
+#[derive(Debug, Default)]
+pub struct Heritage(Vec<Inherited>);
+
+impl Heritage {
+    /// These sockets.
+    pub fn new(inherited: Vec<Inherited>) -> Heritage {
+        Heritage(inherited)
+    }
+
+    /// Opens an address: with an inherited socket where there is one for it, or else for a listener
+    /// of this name; with a new one otherwise.
+    ///
+    /// # Errors
+    /// As [`Listening::open`] and [`Listening::inherit`].
+    pub fn open(&mut self, address: &Address, name: Option<&str>) -> Result<Taken, OpenError> {
+        self.open_or(address, name, || Listening::open(address))
+    }
+
+    /// The same; `open` makes a new socket.
+    ///
+    /// # Errors
+    /// As [`Heritage::open`].
+    pub fn open_or(
+        &mut self,
+        address: &Address,
+        name: Option<&str>,
+        open: impl FnOnce() -> Result<Listening, OpenError>,
+    ) -> Result<Taken, OpenError> {
+        let by_name = |found: &Inherited| match &found.origin {
+            Origin::Manager { name: known } => Some(&**known) == name,
+            Origin::Process { .. } => false,
+        };
+        let found = self.0.iter().position(|found| found.address == *address);
+        match found.or_else(|| self.0.iter().position(by_name)) {
+            Some(at) => {
+                let Inherited { fd, origin, .. } = self.0.swap_remove(at);
+                let listening = Listening::inherit(address, fd)?;
+                Ok(Taken { listening, origin: Some(origin) })
+            }
+            None => open().map(|listening| Taken { listening, origin: None }),
+        }
+    }
+
+    /// Closes what the process before this one had and nobody took. A service manager's sockets
+    /// are kept for a later configuration: their clients are not refused in any case.
+    pub fn close_unused(&mut self) {
+        self.0.retain(|unused| matches!(unused.origin, Origin::Manager { .. }));
+    }
+
+    /// What nobody took.
+    pub fn unused(&self) -> &[Inherited] {
+        &self.0
+    }
+}
+
+/// A socket that listens, and where it came from.
+#[derive(Debug)]
+pub struct Taken {
+    /// The socket.
+    pub listening: Listening,
+    /// Whose it was; `None` when this process opened it.
+    pub origin: Option<Origin>,
+}
+
+impl Taken {
+    /// From now on it is this process's.
+    pub fn own(&self) {
+        if self.origin == Some(Origin::Process { file: true }) {
+            self.listening.own_file();
+        }
+    }
+}
+
+/// A socket for the next process.
+#[derive(Debug)]
+pub struct Legacy<'a> {
+    /// What it is known by.
+    pub address: Address,
+    /// Whose the next process shall take it for.
+    pub origin: Origin,
+    /// The socket.
+    pub fd: BorrowedFd<'a>,
+}
+
+impl<'a> Legacy<'a> {
+    /// A socket in use.
+    pub fn of(address: &Address, listening: &'a Listening, origin: Option<&Origin>) -> Legacy<'a> {
+        let own = || Origin::Process { file: listening.owns_file() };
+        let origin = match origin {
+            Some(manager @ Origin::Manager { .. }) => manager.clone(),
+            Some(Origin::Process { .. }) | None => own(),
+        };
+        Legacy { address: address.clone(), origin, fd: listening.as_fd() }
+    }
+
+    /// A socket that was not taken.
+    pub fn unused(unused: &'a Inherited) -> Legacy<'a> {
+        let Inherited { address, origin, fd } = unused;
+        Legacy { address: address.clone(), origin: origin.clone(), fd: fd.as_fd() }
+    }
+}

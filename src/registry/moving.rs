@@ -62,3 +62,48 @@ impl Moving {
             .map(move |turn| now.after(Duration::from_secs_f64(part * (turn as f64 + rng.f64()))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(settled: u64, holds: bool) -> Facts {
+        let settled = Moment::from_millis(settled * 1_000);
+        let name = || "x".into();
+        let (listener, route, pool, backend) = (name(), name(), name(), name());
+        Facts { listener, route, pool, backend, client: None, opened: settled, settled, holds }
+    }
+
+    fn moving(most: usize, first: First) -> Moving {
+        let seconds = Duration::from_secs;
+        Moving { who: Who::All, most, age_min: seconds(60), first, window: seconds(10) }
+    }
+
+    #[test]
+    fn those_that_can_be_held_and_have_settled_are_moved_the_oldest_first() {
+        let settled = [30, 10, 20, 41, 5];
+        let all: Vec<Facts> = settled.iter().map(|at| facts(*at, *at != 5)).collect();
+        let slots = || (0..).zip(&all);
+        let now = Moment::from_millis(100_000);
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut choose = |most, first| moving(most, first).choose(slots(), now, &mut rng);
+        assert_eq!(choose(9, First::Oldest), [1, 2, 0]);
+        assert_eq!(choose(2, First::Oldest), [1, 2]);
+        let mut seen = [false; 5];
+        for _ in 0..100 {
+            choose(1, First::Random).iter().for_each(|slot| seen[*slot as usize] = true);
+        }
+        assert_eq!(seen, [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn they_are_asked_evenly_over_the_window() {
+        let now = Moment::from_millis(1_000);
+        let mut rng = fastrand::Rng::with_seed(1);
+        let moving = moving(9, First::Oldest);
+        let moments = moving.moments(100, now, &mut rng);
+        let mut seconds = [0; 10];
+        moments.for_each(|at| seconds[at.since(now).as_secs() as usize] += 1);
+        assert_eq!(seconds, [10; 10]);
+    }
+}

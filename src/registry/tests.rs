@@ -167,6 +167,38 @@ fn many_kicks_do_not_push_a_drain_out_of_memory() {
 }
 
 #[test]
+fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
+    let mut local = Local::new(0);
+    let id = local.enter(facts("/chat", "old", 0)).unwrap();
+    let on = |backend: &str| Who::Backend { pool: "chat".into(), backend: backend.into() };
+    let at = |second: u64| Moment::from_millis(second * 1_000);
+    let mut let_go = |number, who, second| {
+        let told = Drain { number, ..drain(who) };
+        local.let_go(&told, at(second), Share::ALONE);
+    };
+    let_go(1, on("new"), 1);
+    let_go(2, on("new"), 3);
+    let_go(3, on("newer"), 3);
+    assert!(notes(&mut local, id).is_empty());
+    // What was said before it chose the new one is not for it; what was said since is.
+    local.settled(id, "newer".into(), at(4));
+    assert!(notes(&mut local, id).is_empty());
+    local.settled(id, "new".into(), at(2));
+    let told = notes(&mut local, id);
+    let [Note::LetGo(let_go)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(let_go.deadline, at(3 + 25));
+    let known = local.facts(id).unwrap();
+    assert_eq!((&*known.backend, known.settled, known.opened), ("new", at(2), at(0)));
+    assert_eq!((local.count(&on("old")), local.count(&on("new"))), (0, 1));
+    // What it was told before it is not told again.
+    let all = local.enter(facts("/chat", "old", 0)).unwrap();
+    local.let_go(&Drain { number: 4, ..drain(Who::All) }, at(5), Share::ALONE);
+    assert_eq!(notes(&mut local, all).len(), 1);
+    local.settled(all, "new".into(), at(4));
+    assert!(notes(&mut local, all).is_empty());
+}
+
+#[test]
 fn a_mailbox_keeps_one_note_of_each_kind() {
     let mut local = Local::new(0);
     let id = local.enter(facts("/chat", "b", 0)).unwrap();

@@ -138,8 +138,11 @@ pub struct Scene {
     pub outcome: oneshot::Receiver<(End, Tally)>,
     /// What the relay wants.
     pub wants: watch::Receiver<Option<Want>>,
-    orders: mpsc::UnboundedSender<Do>,
+    pub orders: Orders,
 }
+
+/// The way to a relay at work.
+pub struct Orders(mpsc::UnboundedSender<Do>);
 
 /// What is done to a relay between two polls.
 type Do = Box<dyn FnOnce(&mut Relay)>;
@@ -167,6 +170,24 @@ impl Future for Driven {
 /// How a session ended.
 pub async fn ended(outcome: oneshot::Receiver<(End, Tally)>) -> (End, Tally) {
     tokio::time::timeout(PATIENCE, outcome).await.expect("in time").unwrap()
+}
+
+impl Orders {
+    fn give(&self, order: impl FnOnce(&mut Relay) + 'static) {
+        assert!(self.0.send(Box::new(order)).is_ok(), "it has ended");
+    }
+
+    /// Leaves the upstream.
+    pub fn leave(&self) {
+        self.give(|relay| relay.leave(clock::now()));
+    }
+
+    /// Gives the relay another upstream, which is given back.
+    pub async fn attach(&self) -> Far {
+        let (upstream, near) = pair(None).await;
+        self.give(|relay| relay.attach(leg(near), clock::now()));
+        Far(upstream)
+    }
 }
 
 impl Scene {
@@ -217,7 +238,7 @@ impl Scene {
             let _ = told.send(driven.await);
         });
         let (client, upstream) = (Far(client), Far(upstream));
-        Scene { client, upstream, id, cells, outcome, wants, orders }
+        Scene { client, upstream, id, cells, outcome, wants, orders: Orders(orders) }
     }
 
     /// The side's half of its connection ends.
@@ -226,15 +247,15 @@ impl Scene {
         far.shutdown().await.unwrap();
     }
 
-    /// Does this to the relay.
-    pub fn order(&self, order: impl FnOnce(&mut Relay) + 'static) {
-        assert!(self.orders.send(Box::new(order)).is_ok(), "it has ended");
-    }
-
     /// Waits until the relay wants this.
     pub async fn wanted(&mut self, wanted: impl Fn(&Option<Want>) -> bool) -> Option<Want> {
         let want = tokio::time::timeout(PATIENCE, self.wants.wait_for(wanted)).await;
         *want.expect("in time").expect("a relay")
+    }
+
+    /// One that can be held, with these sizes of the kernel's buffers.
+    pub async fn tiny_held(rules: Rules, hold: HoldTerms) -> Scene {
+        Scene::with(rules, Allowed::NOTHING, [Some(4096); 2], Some(hold)).await
     }
 
     /// The upstream is gone.
@@ -245,9 +266,7 @@ impl Scene {
 
     /// Gives the relay another upstream.
     pub async fn attach(&mut self) {
-        let (upstream, near) = pair(None).await;
-        self.upstream = Far(upstream);
-        self.order(|relay| relay.attach(leg(near), clock::now()));
+        self.upstream = self.orders.attach().await;
     }
 
     pub async fn ended(mut self) -> (End, Tally) {

@@ -1,5 +1,6 @@
 //! What holding a session promises, rule by rule.
 
+use super::super::hold::Hold as State;
 use super::super::{Absence, Away, Order};
 use super::peer::frame;
 use super::story::{START, Story, after, code, hold};
@@ -10,6 +11,13 @@ use crate::registry::{LetGo, Note};
 use crate::wire::frame::Allowed;
 
 const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
+
+#[test]
+fn what_can_be_held_costs_one_small_box() {
+    // With the replayed messages, and what the session keeps to dial again, it is all that a
+    // session costs more on a holding route.
+    const { assert!(size_of::<State>() <= 700) };
+}
 
 #[test]
 fn what_comes_while_the_upstream_is_away_goes_to_the_next_in_order() {

@@ -78,6 +78,8 @@ pub(super) struct Hold {
     pub(super) replay_due: bool,
     /// How many of its messages this upstream was sent.
     pub(super) replayed: usize,
+    /// It repeats what the client has seen; or did so to its end.
+    pub(super) swallows: bool,
     /// How many of its answers the client has seen already.
     pub(super) answers: u64,
     /// The client's messages that went to an upstream, and how many of them to earlier ones.
@@ -135,6 +137,7 @@ impl Hold {
             full_since: Moment::NEVER,
             replay_due: false,
             replayed: 0,
+            swallows: false,
             answers: 0,
             crossed: 0,
             crossed_before: 0,
@@ -230,7 +233,7 @@ impl Core {
     pub(in crate::relay) fn answers_for(&self, side: Side) -> bool {
         match side {
             Side::Upstream => self.keeps(),
-            Side::Client => self.is_swallowing(),
+            Side::Client => self.is_swallowing() && self.end.is_none(),
         }
     }
 
@@ -246,8 +249,10 @@ impl Core {
         self.end.is_none() && whole && listens && !hold.replay.is_over()
     }
 
+    /// Whether nothing that the upstream says goes to the client: it repeats itself, or would have
+    /// gone on to when the session ended.
     pub(super) fn is_swallowing(&self) -> bool {
-        self.hold.as_ref().is_some_and(|hold| matches!(hold.stage, Stage::Waiting(..)))
+        self.hold.as_ref().is_some_and(|hold| hold.swallows)
     }
 
     pub(super) fn stage(&self) -> Stage {

@@ -165,6 +165,7 @@ impl Core {
         let seen = tally.messages.min(u64::from(hold.terms.swallow_first));
         hold.answers = seen;
         let until = now.after(hold.terms.swallow_timeout);
+        hold.swallows = seen > 0;
         hold.stage = if seen > 0 { Stage::Waiting(seen, until) } else { Stage::Live };
         let mut half = Half::new(Side::Upstream, allowed);
         (half.alive, half.tally) = (Alive::new(pings), tally);
@@ -181,6 +182,7 @@ impl Core {
     fn resume(&mut self, now: Moment) {
         if let Some(hold) = &mut self.hold {
             hold.stage = Stage::Live;
+            hold.swallows = false;
             hold.news.over = Some((HoldEnd::Resumed, now.since(hold.since)));
         }
     }

@@ -305,7 +305,10 @@ impl Core {
 
     /// Whether what went to a side so far ends at a frame's boundary.
     fn at_boundary_to(&self, side: Side) -> bool {
-        let apart = side == Side::Upstream && self.stands_apart();
+        let apart = match side {
+            Side::Client => self.is_swallowing(),
+            Side::Upstream => self.stands_apart(),
+        };
         apart || self.at(side.other()).tracker.at_frame_boundary()
     }
 }

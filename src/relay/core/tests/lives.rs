@@ -20,6 +20,8 @@ pub struct Held {
     pub terms: HoldTerms,
     /// Upstreams that were, each with what it got.
     lives: Vec<Peer>,
+    /// What the client had seen before each but the first.
+    seen: Vec<u64>,
     /// Writing to an upstream that hung up fails.
     writes_fail: bool,
     /// Absences begun and ended.
@@ -48,7 +50,14 @@ impl Held {
         let budget = rng.choice([1_000, 1 << 30]).unwrap_or(1_000);
         let budget = Arc::new(HoldBudget::new(budget));
         let terms = HoldTerms { hold: Arc::new(hold), budget };
-        Held { terms, lives: Vec::new(), writes_fail: rng.bool(), away: 0, back: 0 }
+        Held {
+            terms,
+            lives: Vec::new(),
+            seen: Vec::new(),
+            writes_fail: rng.bool(),
+            away: 0,
+            back: 0,
+        }
     }
 }
 
@@ -106,7 +115,9 @@ impl World {
         let old = std::mem::replace(&mut self.peers[Side::Upstream as usize], upstream);
         assert!(old.dropped, "two upstreams at once");
         self.lines[Side::Upstream as usize] = Line::default();
+        let seen = self.core.tally().upstream.messages;
         self.held().lives.push(old);
+        self.held().seen.push(seen);
         assert!(self.core.attach(self.now));
         assert!(!self.core.attach(self.now), "two upstreams at once");
     }
@@ -204,7 +215,6 @@ fn the_client_got_whole_messages_but_for_those_swallowed(world: &World, held: &H
     let client = &world.peers[Side::Client as usize];
     world.relayed(Side::Client, &client.got);
     let mut got = messages(&client.got).whole.into_iter();
-    let mut seen = 0_usize;
     let last = &world.peers[Side::Upstream as usize];
     let lives: Vec<&Peer> = held.lives.iter().chain([last]).collect();
     let mut next = got.next();
@@ -214,12 +224,11 @@ fn the_client_got_whole_messages_but_for_those_swallowed(world: &World, held: &H
             Some(bad) => peer.sent[..peer.frames[bad - 1].0].to_vec(),
             None => peer.sent.clone(),
         };
-        let swallowed = (held.terms.hold.swallow_first as usize).min(seen);
-        let skipped = if life == 0 { 0 } else { swallowed };
+        let seen = life.checked_sub(1).map_or(0, |before| held.seen[before]);
+        let skipped = seen.min(held.terms.hold.swallow_first.into()) as usize;
         for message in messages(&plain).whole.iter().skip(skipped) {
             if next.as_ref() == Some(message) {
                 next = got.next();
-                seen += 1;
             }
         }
     }

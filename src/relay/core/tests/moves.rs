@@ -49,6 +49,46 @@ fn first_messages_are_replayed_and_their_answers_swallowed() {
 }
 
 #[test]
+fn nothing_of_an_answer_that_is_swallowed_is_seen_whatever_comes_between() {
+    let with = Hold { swallow_first: 1, ..hold() };
+    let begin = || {
+        let mut story = Story::new(with.clone());
+        story.say(Upstream, "ack", START);
+        story.lose(after(1.0));
+        story.attach(after(2.0));
+        let half = story.frame(Upstream, 0x81, &[b'a'; 100]);
+        story.send(Upstream, &half[..50], after(2.0));
+        story.got(Client);
+        (story, half)
+    };
+    // It is lost in the middle of it: the client is between two messages, and is answered.
+    let (mut story, _) = begin();
+    story.lose(after(3.0));
+    assert!(story.away().is_some());
+    let ping = story.frame(Client, 0x89, b"?");
+    story.send(Client, &ping, after(3.0));
+    assert_eq!(story.frames(Client), [(0x8a, b"?".to_vec())]);
+    // It cannot be written to, and says the rest.
+    let (mut story, half) = begin();
+    story.core.deaf(Upstream, after(3.0));
+    story.core.unsent(&[], &[], after(3.0));
+    story.send(Upstream, &half[50..], after(3.0));
+    assert_eq!(story.got(Client), b"");
+    // The session ends.
+    let (mut story, half) = begin();
+    let close = story.frame(Client, 0x88, &1000_u16.to_be_bytes());
+    story.send(Client, &close, after(3.0));
+    story.obey(after(3.0));
+    assert_eq!(story.frames(Upstream).last().map(code), Some((0x88, 1000)));
+    let more = story.frame(Upstream, 0x81, b"more");
+    story.send(Upstream, &[&half[50..], &more].concat(), after(3.0));
+    assert_eq!(story.got(Client), b"");
+    let close = story.frame(Upstream, 0x88, &1000_u16.to_be_bytes());
+    story.send(Upstream, &close, after(4.0));
+    assert_eq!(story.got(Client), close);
+}
+
+#[test]
 fn an_opening_that_is_too_long_or_cut_cannot_be_replayed() {
     let with = Hold { replay_first: 2, replay_bytes_max: 30, ..hold() };
     let mut story = Story::new(with.clone());

@@ -24,6 +24,7 @@ use crate::registry::{self, Who};
 use crate::relay::HoldBudget;
 use crate::tls::Transport;
 
+mod moving;
 mod plain;
 mod record;
 mod websocket;

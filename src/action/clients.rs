@@ -51,6 +51,8 @@ fn build(pool: &Arc<Pool>) -> Client {
         .pool_max_idle_per_host(plan.keep_alive_max)
         .pool_idle_timeout(plan.keep_alive_timeout)
         .pool_timer(TokioTimer::new())
+        // A proxy removes them (RFC 9112 §5.1).
+        .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_max_headers(super::ANSWER_HEADERS_MAX)
         .http1_max_buf_size(super::ANSWER_HEAD_BYTES_MAX)
         // The client's Host goes on, or the route's.

@@ -135,6 +135,8 @@ fn accept(mut answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>
         lease.backend().failed(now);
         return Err(Failure::Framing(error));
     }
+    // The version is each hop's own (RFC 9110 §6.2): an old backend makes no client an old one.
+    *answer.version_mut() = Version::HTTP_11;
     match answer.status().as_u16() {
         101 => {
             lease.backend().failed(now);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -122,6 +122,8 @@ impl Reached<'_> {
     async fn heard(self, head: Ahead) -> Result<Heard, Failure> {
         let io = TokioIo::new(self.transport);
         let mut http = http1::Builder::new();
+        // A proxy removes spaces before a colon (RFC 9112 §5.1).
+        http.allow_spaces_after_header_name_in_responses(true);
         http.max_headers(ANSWER_HEADERS_MAX).max_buf_size(ANSWER_HEAD_BYTES_MAX);
         let (mut sender, connection) = http.handshake(io).await.map_err(why)?;
         let mut driver = Driver(Some(Box::pin(async move {
@@ -165,6 +167,8 @@ impl Heard {
     pub(super) fn passed_on(self) -> Result<Response<Body>, Failure> {
         let Heard { lease, mut answer, driver } = self;
         settle_answer(answer.headers_mut()).map_err(Failure::Framing)?;
+        // The version is each hop's own (RFC 9110 §6.2).
+        *answer.version_mut() = Version::HTTP_11;
         Ok(answer.map(|body| Driven { body, driver, _lease: lease }.boxed_unsync()))
     }
 }

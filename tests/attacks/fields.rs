@@ -275,6 +275,6 @@ async fn what_a_client_says_for_other_hops_is_not_believed() {
         }
         table.settle();
     }
-    serves_as_before(&proxy, &witness).await;
+    serves_as_before(&proxy).await;
     proxy.stop().await;
 }

@@ -19,6 +19,11 @@ mod site;
 mod case;
 mod witness;
 
+// The families.
+mod answers;
+mod cuts;
 mod fields;
+mod frames;
+mod limits;
 mod smuggling;
 mod upgrades;

@@ -8,10 +8,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::actors::{Head, granted, until};
+use crate::actors::{Head, granted};
 
 /// The target that shows that a connection is still good; it is not kept.
 pub const PROBE: &str = "/probe";
+
+/// The target that shows that all is well after an attack.
+pub const WELL: &str = "/well";
 
 #[derive(Default)]
 struct Log {
@@ -43,11 +46,6 @@ impl Witness {
     /// What it saw: `GET /a`, `POST /a hello`, `GET /a upgrade`, or what was wrong with it.
     pub fn seen(&self) -> Vec<String> {
         self.log.lock().unwrap().seen.clone()
-    }
-
-    /// Waits until it has seen this.
-    pub async fn saw(&self, what: &str) {
-        until(what, || self.seen().iter().any(|seen| seen == what)).await;
     }
 
     /// The heads it saw, those of probes aside.

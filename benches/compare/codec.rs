@@ -9,6 +9,9 @@ pub const REQUEST: &[u8] = b"GET /socket HTTP/1.1\r\nHost: bench.test\r\nUpgrade
 pub const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
+/// A client's Close, without a code.
+pub const CLOSE: &[u8] = &[0x88, 0x80, 0x37, 0xfa, 0x21, 0x3d];
+
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A binary frame of `size` bytes, masked as a client's or not.

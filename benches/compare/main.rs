@@ -8,89 +8,145 @@
 // The load generator is no part of the house: its tasks are its own.
 #![allow(clippy::disallowed_methods)]
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 mod codec;
-mod idle;
+mod figures;
 mod load;
-mod messages;
+mod measure;
 mod peers;
+mod reach;
+mod relay;
+mod results;
+mod scanner;
+mod scenario;
 mod system;
 
+use measure::Effort;
 use peers::Peer;
+use results::Results;
+use scenario::{Kind, SCENARIOS, Scenario};
+
+/// Memory hardly differs from round to round, and a round of it takes minutes.
+const IDLE_ROUNDS_MAX: usize = 3;
 
 /// What is run, from the command line.
 struct Options {
-    scenarios: Vec<String>,
+    scenarios: Vec<Scenario>,
     rounds: usize,
-    sessions_max: usize,
-    quiet_seconds: u64,
-    json: bool,
+    effort: Effort,
+    peers: Option<Vec<String>>,
+    json: Option<PathBuf>,
+    reach: bool,
 }
 
 impl Options {
     fn parse() -> Result<Options, String> {
         let mut options = Options {
             scenarios: Vec::new(),
-            rounds: 7,
-            sessions_max: 9_000,
-            quiet_seconds: 30,
-            json: false,
+            rounds: 15,
+            effort: Effort {
+                warm_up: Duration::from_millis(400),
+                measure: Duration::from_secs(1),
+                sessions: 9_000,
+                quiet: Duration::from_secs(30),
+            },
+            peers: None,
+            json: None,
+            reach: false,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut number = || -> Result<usize, String> {
-                let value = words.next().ok_or(format!("`{word}` needs a number"))?;
+            let mut text = || words.next().ok_or(format!("`{word}` needs a value"));
+            let mut number = || -> Result<u64, String> {
+                let value = text()?;
                 value.parse().map_err(|_| format!("`{word}` needs a number, not: {value}"))
             };
             match word.as_str() {
-                "--rounds" => options.rounds = number()?.max(1),
-                "--sessions" => options.sessions_max = number()?.clamp(200, 9_500),
-                "--quiet" => options.quiet_seconds = number()? as u64,
-                "--json" => options.json = true,
+                "--rounds" => options.rounds = number()?.max(1) as usize,
+                "--warm-up" => options.effort.warm_up = Duration::from_millis(number()?),
+                "--measure" => options.effort.measure = Duration::from_millis(number()?.max(50)),
+                "--sessions" => options.effort.sessions = number()?.clamp(200, 9_500) as usize,
+                "--quiet" => options.effort.quiet = Duration::from_secs(number()?),
+                "--peers" => options.peers = Some(text()?.split(',').map(String::from).collect()),
+                "--json" => options.json = Some(text()?.into()),
+                "--reach" => options.reach = true,
                 // Cargo's own word for a bench run.
                 "--bench" => {}
-                known if messages::find(known).is_some() || idle::find(known).is_some() => {
-                    options.scenarios.push(word);
-                }
-                _ => return Err(format!("unknown scenario: {word}\n{}", usage())),
+                _ => options.add(&word)?,
             }
         }
         if options.scenarios.is_empty() {
-            options.scenarios = names();
+            let needed = |name: &str| !options.reach || reach::scenarios().any(|n| n == name);
+            options.scenarios = SCENARIOS.into_iter().filter(|s| needed(s.name)).collect();
         }
         Ok(options)
     }
-}
 
-fn names() -> Vec<String> {
-    let messages = messages::SCENARIOS.iter().map(|scenario| scenario.name);
-    messages.chain(idle::SCENARIOS.iter().map(|scenario| scenario.name)).map(String::from).collect()
+    /// Adds the scenarios whose name is, or begins with, `word`.
+    fn add(&mut self, word: &str) -> Result<(), String> {
+        let exact = SCENARIOS.iter().any(|scenario| scenario.name == word);
+        let named = |s: &&Scenario| s.name == word || (!exact && s.name.starts_with(word));
+        let found: Vec<Scenario> = SCENARIOS.iter().filter(named).copied().collect();
+        if found.is_empty() {
+            return Err(format!("unknown scenario: {word}\n{}", usage()));
+        }
+        self.scenarios.extend(found);
+        Ok(())
+    }
 }
 
 fn usage() -> String {
     format!(
-        "scenarios: {}\noptions: --rounds N, --sessions N, --quiet SECONDS, --json",
-        names().join(", ")
+        "scenarios, or what their names begin with: {}\noptions: --rounds N, --peers NAME,NAME, \
+         --reach, --json FILE, --warm-up MS, --measure MS; for idle: --sessions N, --quiet SECONDS",
+        SCENARIOS.map(|scenario| scenario.name).join(", ")
     )
 }
 
 fn main() {
-    let options = match Options::parse() {
-        Ok(options) => options,
-        Err(fault) => {
-            eprintln!("{fault}");
-            std::process::exit(2);
-        }
-    };
-    let peers = Peer::found();
-    eprintln!("machine: {}", system::machine());
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, flag, address, backend] = &words[..]
+        && flag == "--relay"
+    {
+        let address = address.parse().expect("an address to listen on");
+        relay::run(address, backend.parse().expect("a backend's address")).expect("a socket");
+        return;
+    }
+    if let Err(fault) = run() {
+        eprintln!("{fault}");
+        std::process::exit(2);
+    }
+}
+
+fn run() -> Result<(), String> {
+    let options = Options::parse()?;
+    let peers = Peer::found(options.peers.as_deref())?;
+    println!("machine: {}", system::machine());
     for peer in &peers {
-        eprintln!("peer: {} ({})", peer.name(), peer.version());
+        println!("peer: {} ({})", peer.name(), peer.version());
     }
-    for name in &options.scenarios {
-        if let Some(scenario) = messages::find(name) {
-            messages::run(scenario, &peers, options.rounds, options.json);
-        } else if let Some(scenario) = idle::find(name) {
-            idle::run(scenario, &peers, options.sessions_max, options.quiet_seconds, options.json);
-        }
+    if system::cores() < 2 {
+        return Err("two cores are needed: one for the proxy, one for the load".into());
     }
+    let mut results = Results { peers, measured: Vec::new(), scanner: Vec::new() };
+    // On the load's core: it is as fast as the proxy's, and nothing else runs there now.
+    system::pin(system::cores() - 1);
+    results.scanner =
+        (0..options.rounds).map(|_| Some(scanner::nanoseconds_per_frame(64))).collect();
+    for scenario in options.scenarios {
+        let idle = scenario.kind == Kind::Idle;
+        let rounds = if idle { options.rounds.min(IDLE_ROUNDS_MAX) } else { options.rounds };
+        results.run(scenario, rounds, options.effort);
+        results.table(results.measured.len() - 1);
+    }
+    if options.reach {
+        results.reach();
+    }
+    if let Some(path) = options.json {
+        let text = format!("{:#}\n", results.json(options.rounds));
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }

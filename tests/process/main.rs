@@ -12,6 +12,7 @@ mod kill;
 mod proxy;
 mod reload;
 mod rush;
+mod soak;
 mod stop;
 mod traffic;
 mod upgrade;

@@ -191,6 +191,11 @@ log.format = "json"
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Files and sockets it has open.
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
     /// Processes it has started.
     pub fn children(&self) -> String {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -74,7 +74,7 @@ impl Crowd {
             let seed = self.started;
             self.sessions.spawn(async move {
                 let end = match open(&to, &path).await {
-                    Ok(socket) => talk(socket, seed, kind, &shared).await,
+                    Ok(socket) => talk(socket, seed, kind, &shared, None).await,
                     Err(error) => Ended::Wrong(format!("handshake: {error}")),
                 };
                 shared.failed.fetch_add(usize::from(end != Ended::Asked), Ordering::Relaxed);
@@ -131,6 +131,11 @@ pub async fn open(to: &str, path: &str) -> Result<Socket, Error> {
             Box::new(tcp)
         }
     };
+    open_on(stream, path).await
+}
+
+/// Opens a WebSocket on a connection.
+pub async fn open_on(stream: Box<dyn Wire>, path: &str) -> Result<Socket, Error> {
     let url = format!("ws://process.test{path}");
     Ok(tokio_tungstenite::client_async_with_config(url, stream, Some(config())).await?.0)
 }
@@ -140,10 +145,11 @@ fn config() -> WebSocketConfig {
 }
 
 /// A small generator of our own: what it gives must be the same on both ends of a session's life.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    /// The next number below `sides`.
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -165,7 +171,15 @@ fn message(seed: u64, number: u64, size_max: usize) -> Vec<u8> {
     bytes
 }
 
-async fn talk(mut socket: Socket, seed: u64, kind: Kind, shared: &Shared) -> Ended {
+/// Sends numbered messages, each when the last came back unchanged, until all are asked to stop or
+/// `until` has come.
+pub async fn talk(
+    mut socket: Socket,
+    seed: u64,
+    kind: Kind,
+    shared: &Shared,
+    until: Option<Instant>,
+) -> Ended {
     let mut dice = Dice(seed * 7919 + 1);
     for number in 0.. {
         let message = message(seed, number, kind.size_max);
@@ -183,7 +197,8 @@ async fn talk(mut socket: Socket, seed: u64, kind: Kind, shared: &Shared) -> End
         if number == 0 {
             shared.open.fetch_add(1, Ordering::Relaxed);
         }
-        if shared.stop.load(Ordering::Relaxed) {
+        let over = until.is_some_and(|until| Instant::now() >= until);
+        if over || shared.stop.load(Ordering::Relaxed) {
             return match socket.close(None).await {
                 Ok(()) => Ended::Asked,
                 Err(error) => Ended::Wrong(format!("closing: {error}")),

@@ -1,5 +1,6 @@
 //! The backend: it echoes, swallows or pours, as the scenario wants.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -55,12 +56,12 @@ async fn serve(
     let echoes = !matches!(scenario.kind, Kind::Up | Kind::Connect);
     let mut frames = Frames::default();
     let mut out = Vec::new();
-    let mut closed = false;
-    let mut answer = |out: &mut Vec<u8>, opcode: u8, control: &[u8]| match opcode {
+    let closed = Cell::new(false);
+    let answer = |out: &mut Vec<u8>, opcode: u8, control: &[u8]| match opcode {
         1 | 2 if echoes => out.extend_from_slice(frame),
         8 => {
             out.extend([0x88, 0]);
-            closed = true;
+            closed.set(true);
         }
         9 => out.extend(codec::pong(control, false)),
         _ => {}
@@ -72,6 +73,10 @@ async fn serve(
             out.clear();
             // A quiet session keeps nothing.
             out.shrink_to(1_024);
+        }
+        if closed.get() {
+            // The server closes the connection first (RFC 6455 §7.1.1).
+            return Ok(());
         }
         let read = read_frames(&mut stream, &mut frames, |opcode, control| {
             answer(&mut out, opcode, control);

@@ -87,5 +87,15 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Every key that has one, with the word for what a reload that changes it does.
+#[cfg(test)]
+pub(crate) fn keys_by_reload() -> Vec<(String, String)> {
+    let root = schema::schema().to_value();
+    let places = schema::places(&root);
+    let word =
+        |place: &schema::Place<'_>| place.schema.get("x-reload")?.as_str().map(str::to_owned);
+    places.iter().filter_map(|place| Some((place.path(), word(place)?))).collect()
+}
+
 #[cfg(test)]
 mod tests;

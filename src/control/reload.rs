@@ -113,6 +113,12 @@ impl Core {
             let pace = Pace::of(&plan.drain);
             self.handle().let_go(&Order { who, why: Why::Removed, code: None, pace }).await;
         }
+        // Afterwards: who was let go by a listener's name was so by its old one.
+        if !changes.listeners_renamed.is_empty() {
+            let names = Arc::new(changes.listeners_renamed);
+            let rename = move |_| registry::rename_listeners(&names, now);
+            self.common.queues.ask_all(rename).await;
+        }
     }
 
     fn apply_log(&self, plan: &Plan) {

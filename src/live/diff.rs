@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
+use super::{LiveListener, LiveRoute, Snapshot};
 use crate::registry::{self, Who};
 
 /// What changed between two snapshots. What is not named here is not touched in any way.
@@ -11,8 +11,6 @@ use crate::registry::{self, Who};
 pub struct Changes {
     /// Identities of routes that are gone.
     pub routes_removed: Vec<Arc<str>>,
-    /// Identities of routes that go to another pool, or to none, now.
-    pub routes_moved: Vec<Arc<str>>,
     /// Names of pools that are gone.
     pub pools_removed: Vec<Arc<str>>,
     /// Pools' names and the backends that are gone from pools that stay.
@@ -21,6 +19,8 @@ pub struct Changes {
     pub listeners_removed: Vec<Arc<LiveListener>>,
     /// Listeners on new addresses.
     pub listeners_added: Vec<Arc<LiveListener>>,
+    /// Names of listeners that stay at their address, and their new names.
+    pub listeners_renamed: registry::Names,
     /// Routes that stay and hold their sessions to other rules from now on.
     pub rules: registry::Changes,
 }
@@ -32,6 +32,12 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
     changes.pools(old, new);
     changes.listeners_removed = only_in(old, new);
     changes.listeners_added = only_in(new, old);
+    for (identity, before) in &old.listeners {
+        let after = new.listeners.get(identity).map(|after| &after.plan.name);
+        if let Some(after) = after.filter(|after| **after != before.plan.name) {
+            changes.listeners_renamed.insert(Arc::clone(&before.plan.name), Arc::clone(after));
+        }
+    }
     changes
 }
 
@@ -43,7 +49,7 @@ fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
 impl Changes {
     /// The sessions that must be let go; `None` where nobody must.
     pub fn drained(&self) -> Option<Who> {
-        let routes = self.routes_removed.iter().chain(&self.routes_moved).cloned().map(Who::Route);
+        let routes = self.routes_removed.iter().cloned().map(Who::Route);
         let pools = self.pools_removed.iter().cloned().map(Who::Pool);
         let backends = self.backends_removed.iter().map(|(pool, backend)| Who::Backend {
             pool: Arc::clone(pool),
@@ -64,9 +70,8 @@ impl Changes {
                 self.routes_removed.push(Arc::clone(identity));
                 continue;
             };
-            if before.pool_name() != after.pool_name() {
-                self.routes_moved.push(Arc::clone(identity));
-            } else if !Arc::ptr_eq(&before.rules, &after.rules) {
+            // Where it leads now is for new handshakes: its sessions have what they need.
+            if !Arc::ptr_eq(&before.rules, &after.rules) {
                 self.rules.insert(Arc::clone(identity), Arc::clone(&after.rules));
             }
         }
@@ -85,15 +90,6 @@ impl Changes {
             let gone = before.backends().iter().filter(|one| !stay.contains(one.address()));
             let gone = gone.map(|one| (Arc::clone(name), Arc::clone(one.address())));
             self.backends_removed.extend(gone);
-        }
-    }
-}
-
-impl LiveRoute {
-    fn pool_name(&self) -> Option<&Arc<str>> {
-        match &self.action {
-            LiveAction::Pool { pool, .. } => Some(&pool.plan().name),
-            _ => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::drain::{Drain, Share, moments};
 use super::facts::{Facts, Seen, Who};
 use super::leaving::{Leaving, Left};
 use super::moving::Moving;
-use super::note::{Changes, LetGo, Mail, Note};
+use super::note::{Changes, LetGo, Mail, Names, Note};
 use super::wheel::{TICK, Wheel};
 
 /// Sessions one worker can hold: what a session id has room for.
@@ -68,6 +68,7 @@ struct Sweep {
 enum Told {
     LetGo { drain: Drain, window: Duration },
     Rules(Arc<Changes>),
+    Renamed(Arc<Names>),
 }
 
 /// Everything of one worker.
@@ -129,7 +130,7 @@ impl Local {
     /// `before` was told what it was meant by then.
     fn catch_up(&mut self, id: SessionId, since: Moment, before: Option<&Facts>) {
         let Some(session) = session(&mut self.slots, id) else { return };
-        let facts = session.facts.clone();
+        let mut facts = session.facts.clone();
         let was_meant = |who: &Who| before.is_some_and(|facts| who.means(id, facts));
         let sweeps = std::mem::take(&mut self.sweeps);
         for Sweep { given, what } in sweeps.iter().filter(|sweep| since <= sweep.given) {
@@ -141,14 +142,27 @@ impl Local {
                     self.send_away(id.slot(), drain, at, *given);
                 }
                 Told::LetGo { .. } => {}
-                Told::Rules(_) if before.is_some() => {}
+                Told::Rules(_) | Told::Renamed(_) if before.is_some() => {}
                 Told::Rules(changes) => {
                     let rules = changes.get(&facts.route).cloned().map(Note::Rules);
                     rules.into_iter().for_each(|n| self.put(id.slot(), n, Moment::default()));
                 }
+                Told::Renamed(names) => rename(&mut facts, names),
             }
         }
         self.sweeps = sweeps;
+        if let Some(session) = self::session(&mut self.slots, id) {
+            session.facts = facts;
+        }
+    }
+
+    pub(super) fn rename_listeners(&mut self, names: &Arc<Names>, now: Moment) {
+        for slot in &mut self.slots {
+            if let Slot::Taken(session) = slot {
+                rename(&mut session.facts, names);
+            }
+        }
+        self.keep(Sweep { given: now, what: Told::Renamed(Arc::clone(names)) });
     }
 
     pub(super) fn leave(&mut self, id: SessionId) {
@@ -353,6 +367,12 @@ fn session(slots: &mut [Slot], id: SessionId) -> Option<&mut Session> {
     match slots.get_mut(id.slot() as usize) {
         Some(Slot::Taken(session)) if session.generation == id.generation() => Some(session),
         _ => None,
+    }
+}
+
+fn rename(facts: &mut Facts, names: &Names) {
+    if let Some(name) = names.get(&facts.listener) {
+        facts.listener = Arc::clone(name);
     }
 }
 

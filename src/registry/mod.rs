@@ -20,8 +20,10 @@ pub use drain::{Drain, Share, spread};
 pub use facts::{Facts, Seen, Who};
 pub use local::{Full, SESSIONS_MAX};
 pub use moving::{First, Moving};
-pub use note::{Changes, LetGo, Note};
-pub use seat::{Seat, count, enter, facts, left, let_go, list, live, move_away, update_rules};
+pub use note::{Changes, LetGo, Names, Note};
+pub use seat::{
+    Seat, count, enter, facts, left, let_go, list, live, move_away, rename_listeners, update_rules,
+};
 pub use wheel::TICK;
 
 #[cfg(test)]

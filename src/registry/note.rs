@@ -10,6 +10,9 @@ use crate::end::{End, Why};
 /// New rules by route identity, for every route whose rules changed in one reload.
 pub type Changes = HashMap<Arc<str>, Arc<Rules>>;
 
+/// Old names and the new ones in their place.
+pub type Names = HashMap<Arc<str>, Arc<str>>;
+
 /// What is put in a session's mailbox.
 #[derive(Clone, Debug)]
 pub enum Note {

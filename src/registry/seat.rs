@@ -15,7 +15,7 @@ use super::drain::{Drain, Share};
 use super::facts::{Facts, Seen, Who};
 use super::local::{Full, Local};
 use super::moving::Moving;
-use super::note::{Changes, Note};
+use super::note::{Changes, Names, Note};
 use super::wheel::TICK;
 
 thread_local! {
@@ -91,6 +91,11 @@ pub fn let_go(drain: &Drain, now: Moment, share: Share) -> usize {
 /// enter later but were admitted before are told as they enter.
 pub fn update_rules(changes: &Arc<Changes>, now: Moment) -> usize {
     with(|local| local.update_rules(changes, now))
+}
+
+/// Has sessions go by the new names of their listeners, those that enter later as well.
+pub fn rename_listeners(names: &Arc<Names>, now: Moment) {
+    with(|local| local.rename_listeners(names, now));
 }
 
 /// Asks sessions that can be held to move to other backends; answers how many were asked.

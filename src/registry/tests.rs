@@ -154,6 +154,23 @@ fn who_is_meant_can_be_narrowed() {
 }
 
 #[test]
+fn listeners_that_swap_names_keep_their_own_sessions() {
+    let mut local = Local::new(0);
+    let by = |listener: &str, opened| {
+        let listener = listener.into();
+        Facts { listener, ..facts("/chat", "b", opened) }
+    };
+    let (one, two) = (local.enter(by("one", 0)).unwrap(), local.enter(by("two", 0)).unwrap());
+    let swap = Names::from([("one".into(), "two".into()), ("two".into(), "one".into())]);
+    local.rename_listeners(&Arc::new(swap), Moment::from_millis(1_000));
+    let late = local.enter(by("one", 900)).unwrap();
+    let new = local.enter(by("one", 1_001)).unwrap();
+    let listener = |id| local.facts(id).unwrap().listener;
+    let names = [one, two, late, new].map(listener);
+    assert_eq!(names.each_ref().map(|name| &**name), ["two", "one", "two", "one"]);
+}
+
+#[test]
 fn many_kicks_do_not_push_a_drain_out_of_memory() {
     let mut local = Local::new(0);
     let now = Moment::from_millis(1_000);

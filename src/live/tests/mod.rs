@@ -134,11 +134,12 @@ fn a_backend_that_stays_is_the_same_in_a_changed_pool() {
 }
 
 #[test]
-fn a_route_that_goes_elsewhere_lets_its_sessions_go() {
-    let (old, new) = reload(site(), with_route(&site(), 1, |route| route.action = to_pool("two")));
-    assert_eq!(diff(&old, &new).routes_moved, [name("/one")]);
-    let (old, new) = reload(site(), with_route(&site(), 1, |route| route.action = respond("gone")));
-    assert_eq!(diff(&old, &new).routes_moved, [name("/one")]);
+fn a_route_that_goes_elsewhere_keeps_its_sessions_where_they_are() {
+    for action in [to_pool("two"), respond("gone")] {
+        let (old, new) = reload(site(), with_route(&site(), 1, |route| route.action = action));
+        let changes = diff(&old, &new);
+        assert!(changes.drained().is_none() && changes.rules.is_empty());
+    }
 }
 
 #[test]
@@ -150,6 +151,7 @@ fn listeners_come_and_go_by_their_address() {
     assert_eq!(changes.listeners_added.len(), 1);
     assert_eq!(changes.listeners_added[0].plan.name, name("alt"));
     assert!(changes.listeners_removed.is_empty() && changes.drained().is_none());
+    assert_eq!(changes.listeners_renamed, [(name("http"), name("renamed"))].into());
     let changes = diff(&new, &old);
     assert_eq!(changes.listeners_removed[0].plan.name, name("alt"));
 }

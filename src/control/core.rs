@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch as channel};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::hall::Hall;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, Phase, Reload, lock};
 use super::options::{Options, Source};
+use super::rebalance::Rebalances;
 use super::servers::Servers;
 use super::supervisor::StartError;
 use super::upgrade::{self, Asked, Older, Program};
@@ -22,9 +23,8 @@ use crate::observe::metrics::Metrics;
 use crate::relay::HoldBudget;
 use crate::session::Shared;
 
-/// How often it is looked whether a retired snapshot can be freed: not later than this after the
-/// last request that uses it.
-const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether a retired snapshot can be freed, and whether pools are uneven.
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Core {
     pub(super) common: Arc<Common>,
@@ -36,6 +36,7 @@ pub(super) struct Core {
     /// Snapshots no longer in force that requests still use. They are freed here, where nobody
     /// waits: a big one takes long.
     pub(super) retired: Vec<Arc<Snapshot>>,
+    pub(super) rebalances: Rebalances,
     /// The last refusal, which a file watch need not repeat in the log.
     pub(super) last_refusal: Option<String>,
     /// What an upgrade starts; `None` where there can be none.
@@ -109,6 +110,7 @@ impl Core {
             watch: None,
             log: options.log,
             retired: Vec::new(),
+            rebalances: Rebalances::new(),
             last_refusal: None,
             program: options.program,
             heritage,
@@ -131,6 +133,8 @@ impl Core {
     pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<Reload>) {
         let stops = self.common.stops.subscribe();
         let mut asked = stops.clone();
+        let mut looks = interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -150,7 +154,10 @@ impl Core {
                     }
                     Err(not) => drop(answer.send(not)),
                 },
-                () = sleep(RETIRE_INTERVAL), if !self.retired.is_empty() => self.retire(),
+                _ = looks.tick() => {
+                    self.retire();
+                    self.rebalance().await;
+                }
             }
         }
         // Those who wait hear that the process stops.
@@ -187,6 +194,9 @@ impl Core {
 
     /// Frees the retired snapshots that nobody uses any more.
     pub(super) fn retire(&mut self) {
+        if self.retired.is_empty() {
+            return;
+        }
         self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
         self.common.metrics.forget_unused();
     }

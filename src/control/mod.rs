@@ -19,6 +19,7 @@ mod manager;
 mod operator;
 mod options;
 mod process;
+mod rebalance;
 mod reload;
 mod report;
 mod servers;

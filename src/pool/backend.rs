@@ -125,6 +125,11 @@ impl Backend {
         self.settings.backup
     }
 
+    /// Sessions it may have.
+    pub(super) fn sessions_max(&self) -> Option<usize> {
+        self.settings.sessions_max
+    }
+
     /// Whether it has as many sessions as it may.
     pub fn is_full(&self) -> bool {
         self.settings.sessions_max.is_some_and(|most| self.sessions() >= most)

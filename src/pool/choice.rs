@@ -17,7 +17,7 @@ pub(super) struct Member {
     /// is given no work.
     pub(super) rank: Option<u8>,
     /// Its weight in thousandths, less while it starts slowly.
-    weight: u64,
+    pub(super) weight: u64,
 }
 
 impl Pool {

@@ -27,6 +27,7 @@ mod error;
 mod health;
 mod key;
 mod pace;
+mod rebalance;
 mod rendezvous;
 mod sticky;
 mod turn;
@@ -36,6 +37,7 @@ pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{DialError, Fault, Stage};
 pub use health::Standing;
 pub use key::Key;
+pub use rebalance::{Leave, Rebalance};
 pub use rendezvous::HASH_BOUND_FROM;
 
 use std::fmt;
@@ -49,6 +51,7 @@ use crate::tls::{TlsError, Transport};
 use budget::Budget;
 use choice::Member;
 use dial::Dialler;
+use rebalance::Level;
 use sticky::Sticky;
 use turn::Turn;
 
@@ -218,6 +221,37 @@ impl Pool {
             up: rank == Some(0) || rank.is_some() && !matches!(standing, Standing::Out { .. }),
         })
         .collect()
+    }
+
+    /// Looks whether sessions are to leave some of the backends for others; `state` is what was
+    /// remembered of this pool. What is found is counted; what is to be done is given back, and is
+    /// nothing where the plan has no `rebalance`.
+    pub fn rebalance(&self, state: &mut Rebalance, now: Moment) -> Vec<Leave> {
+        let rules = self.plan.rebalance.clone();
+        let is_on = rules.is_some();
+        let look = match self.plan.goes_by_sessions() {
+            true => state.look(now, &self.levels(now), &rules.unwrap_or_default()),
+            false => rebalance::Look::default(),
+        };
+        self.cells.would_move.set(look.would_move as u64);
+        let leave = if is_on { look.leave } else { Vec::new() };
+        self.cells.asked_to_move.add(leave.iter().map(|leave| leave.sessions as u64).sum());
+        leave
+    }
+
+    /// The backends whose sessions count for a rebalance. Those of one that is out are lost, and of
+    /// one that a command took out they are the operator's to move.
+    fn levels(&self, now: Moment) -> Vec<Level> {
+        let seen = self.backends.iter().zip(self.members(now));
+        let is_in = |member: &Member| member.rank.is_some() && member.standing == Standing::In;
+        seen.filter(|(_, member)| is_in(member))
+            .map(|(backend, member)| Level {
+                backend: Arc::clone(backend.address()),
+                sessions: backend.sessions(),
+                weight: if member.rank == Some(0) { member.weight } else { 0 },
+                sessions_max: backend.sessions_max(),
+            })
+            .collect()
     }
 
     /// What a scrape says of the backends.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod dial;
+mod rebalance;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,6 +32,7 @@ fn plan(backends: &[(&str, u32)]) -> plan::Pool {
         balance: Balance::LeastSessions,
         sticky: None,
         slow_start: Duration::ZERO,
+        rebalance: None,
         tls: None,
         connect_timeout: Duration::from_secs(5),
         handshake_timeout: Duration::from_secs(10),

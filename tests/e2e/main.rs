@@ -16,6 +16,7 @@ mod http2;
 mod living;
 mod messages;
 mod proxy;
+mod rebalancing;
 mod reloading;
 mod samples;
 mod site;

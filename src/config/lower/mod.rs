@@ -11,6 +11,7 @@ mod hold;
 mod listener;
 mod pool;
 mod process;
+mod rebalance;
 mod relay;
 mod route;
 mod sticky;

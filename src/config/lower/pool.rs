@@ -8,6 +8,7 @@ use super::super::fault::Fault;
 use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool, Retry};
 use super::super::raw::{self, Number, Written};
 use super::condition::field_name;
+use super::rebalance::rebalance;
 use super::sticky::{cookie_name, sticky};
 use super::{Lower, address, count, entries, if_any, number, opt, time, tls};
 
@@ -34,6 +35,10 @@ fn lower(
     }
     let sources = cx.take_each("source_addresses", &raw.source_addresses, |ip| address::ip(ip));
     let balance = balance(cx, raw, &owner);
+    let is_sticky = raw.sticky.is_written();
+    let rebalance = raw.rebalance.get();
+    let rebalance =
+        rebalance.map(|_| self::rebalance(cx, &raw.rebalance, balance.as_ref(), is_sticky));
     let sticky = raw.sticky.get().map(|_| sticky(cx, &raw.sticky, name));
     let health = raw.health.get().and_then(|raw| health(cx, raw));
     Some(Arc::new(Pool {
@@ -41,6 +46,7 @@ fn lower(
         backends: backends?,
         balance: balance?,
         sticky: opt(sticky)?,
+        rebalance: opt(rebalance)?,
         slow_start: if_any(&raw.slow_start, |time| time.0)?.unwrap_or_default(),
         tls: opt(tls)?,
         connect_timeout: time(&raw.connect_timeout)?,

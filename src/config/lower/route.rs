@@ -9,7 +9,7 @@ use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
 use super::super::raw::{self, Relay, TakesWebSockets, Written};
-use super::{Lower, action, condition, entries, fields, hold, opt, relay};
+use super::{Lower, action, condition, entries, fields, hold, opt, rebalance, relay};
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
 /// several hosts is several routes.
@@ -37,6 +37,7 @@ pub fn routes(cx: &mut Lower<'_>, file: &raw::File) -> Vec<(Arc<Route>, Span)> {
         cx.report(finding.hint("every request is answered 404".to_owned()));
     }
     unused_pools(cx, file, written);
+    rebalance::without_hold(cx, file, written);
     routes
 }
 

@@ -94,6 +94,8 @@ pub struct Pool {
     pub sticky: Option<Sticky>,
     /// Time in which a backend that is new or has returned comes to its whole weight.
     pub slow_start: Duration,
+    /// How sessions move to others when the backends are uneven, when they do.
+    pub rebalance: Option<Rebalance>,
     /// TLS towards the backends.
     pub tls: Option<UpstreamTls>,
     /// Time for a connection (TCP and TLS) to a backend.
@@ -116,6 +118,51 @@ pub struct Pool {
     pub keep_alive_timeout: Duration,
     /// Idle connections for plain requests kept per backend and worker.
     pub keep_alive_max: usize,
+}
+
+impl Pool {
+    /// Whether sessions are put where there are few: only then may one be moved for that.
+    pub fn goes_by_sessions(&self) -> bool {
+        let by_sessions = matches!(self.balance, Balance::LeastSessions | Balance::RandomTwo);
+        by_sessions && self.sticky.is_none()
+    }
+}
+
+/// How sessions move until the backends are level.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rebalance {
+    /// How far from its fair share of sessions a backend may be, in percent.
+    pub threshold_percent: u32,
+    /// How long it must have been further before anything is done.
+    pub after: Duration,
+    /// Sessions asked to move in a minute, in percent of the pool's.
+    pub percent_per_minute_max: u32,
+    /// Sessions that have been for less time where they are stay.
+    pub age_min: Duration,
+    /// Which of the others move.
+    pub first: First,
+}
+
+/// Which sessions move first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum First {
+    /// Those that have been longest where they are.
+    Oldest,
+    /// Any.
+    Random,
+}
+
+impl Default for Rebalance {
+    /// What an empty table means.
+    fn default() -> Rebalance {
+        Rebalance {
+            threshold_percent: 10,
+            after: Duration::from_secs(60),
+            percent_per_minute_max: 10,
+            age_min: Duration::from_secs(60),
+            first: First::Oldest,
+        }
+    }
 }
 
 /// A cookie that brings a client back to its backend.

@@ -19,7 +19,9 @@ pub use hold::Hold;
 pub use listener::{
     Certificate, Http2, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion,
 };
-pub use pool::{Backend, Balance, Health, Pool, Retry, SameSite, Sticky, UpstreamTls};
+pub use pool::{
+    Backend, Balance, First, Health, Pool, Rebalance, Retry, SameSite, Sticky, UpstreamTls,
+};
 pub use process::{
     Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade, UpgradeSessions,
 };

@@ -47,6 +47,11 @@ pub struct Pool {
     /// 503 with `Retry-After` when all are full. Unlimited by default. Plain requests do not count.
     #[schemars(example = 20_000, extend("x-reload" = "next"))]
     pub sessions_max: Written<Number<1>>,
+    /// Moves sessions to other backends when they are unevenly shared out, as after one was added;
+    /// `{}` has every default. Off unless this table is there; `tidegate_rebalance_would_move`
+    /// tells what it would come to. Sessions of routes with `hold` only, whose clients do not
+    /// notice; with `balance` by `least_sessions` or `random_two`, and without `sticky`.
+    pub rebalance: Written<Rebalance>,
     /// TLS towards the backends, always verified. `{}` is enough for a public certificate.
     #[schemars(extend("x-reload" = "next"))]
     pub tls: Written<UpstreamTls>,
@@ -96,6 +101,7 @@ impl Default for Pool {
             hash_excess_max: Written::unless(Switch::On(Percent(25))),
             sticky: Written::ABSENT,
             slow_start: Written::ABSENT,
+            rebalance: Written::ABSENT,
             sessions_max: Written::ABSENT,
             tls: Written::ABSENT,
             connect_timeout: seconds(5),
@@ -180,6 +186,51 @@ impl Default for Sticky {
             same_site: Written::unless(SameSite::Lax),
         }
     }
+}
+
+/// Sessions that move until the backends are level.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, expecting = "a table; `{}` has every default")]
+pub struct Rebalance {
+    /// How far from its fair share of the pool's sessions, by weight, a backend may be. Once begun,
+    /// moving goes on until all are within half of it.
+    #[schemars(example = &"20%", extend("x-reload" = "now"))]
+    pub threshold: Written<Percent>,
+    /// How long one must have been further before anything is done; it begins anew when backends
+    /// come, go or fail.
+    #[schemars(example = &"5m", extend("x-reload" = "now"))]
+    pub after: Written<Time>,
+    /// Sessions asked to move in a minute, as a share of all of the pool's, one by one.
+    #[schemars(example = &"2%", extend("x-reload" = "now"))]
+    pub per_minute_max: Written<Percent>,
+    /// Sessions that have been where they are for less stay.
+    #[schemars(example = &"10m", extend("x-reload" = "now"))]
+    pub age_min: Written<Time>,
+    /// Which of the others move first: those that have been longest where they are (`oldest`), or
+    /// any (`random`).
+    #[schemars(example = &"random", extend("x-reload" = "now"))]
+    pub first: Written<First>,
+}
+
+impl Default for Rebalance {
+    fn default() -> Rebalance {
+        Rebalance {
+            threshold: Written::unless(Percent(10)),
+            after: seconds(60),
+            per_minute_max: Written::unless(Percent(10)),
+            age_min: seconds(60),
+            first: Written::unless(First::Oldest),
+        }
+    }
+}
+
+/// Which sessions move first.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum First {
+    Oldest,
+    Random,
 }
 
 /// When a browser sends a cookie.

@@ -76,6 +76,7 @@ pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
         balance: Balance::LeastSessions,
         sticky: None,
         slow_start: Duration::ZERO,
+        rebalance: None,
         tls: None,
         connect_timeout: Duration::from_secs(1),
         handshake_timeout: Duration::from_secs(1),

@@ -110,4 +110,8 @@ catalogue! {
         "Handshakes refused because every backend had as many sessions as it may";
     STICKY_LOST = Counter "sticky_lost" ["pool", "reason"]
         "Clients that could not be sent to the backend of their cookie";
+    WOULD_MOVE = Gauge "rebalance_would_move" ["pool"]
+        "Sessions that would have to move for an uneven pool to be level, asked to or not";
+    ASKED_TO_MOVE = Counter "rebalance_asked" ["pool"]
+        "Sessions asked to move to another backend for a pool to be level";
 }

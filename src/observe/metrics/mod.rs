@@ -28,6 +28,11 @@ impl Count {
         self.0.fetch_add(1, Relaxed);
     }
 
+    /// Counts so many.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
     /// The count.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
@@ -89,6 +94,10 @@ pub struct PoolCells {
     pub retries: Count,
     /// Handshakes refused because every backend had as many sessions as it may.
     pub full: Count,
+    /// Sessions that would have to move for the backends to be level.
+    pub would_move: Level,
+    /// Sessions asked to move for that.
+    pub asked_to_move: Count,
     /// Clients that did not come to the backend of their cookie, by reason.
     pub sticky_lost: Words,
 }

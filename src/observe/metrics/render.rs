@@ -164,6 +164,10 @@ impl Page<'_> {
         let exhausted = each().map(|(l, c)| (l, c.sources_exhausted.get())).collect();
         self.counters(&is::SOURCES_EXHAUSTED, exhausted)?;
         self.counters(&is::RETRIES, each().map(|(l, c)| (l, c.retries.get())).collect())?;
+        let would = each().map(|(l, cells)| (l, cells.would_move.get())).collect();
+        self.gauges(&is::WOULD_MOVE, would)?;
+        let asked = each().map(|(l, cells)| (l, cells.asked_to_move.get())).collect();
+        self.counters(&is::ASKED_TO_MOVE, asked)?;
         self.counters(&is::POOL_FULL, each().map(|(l, c)| (l, c.full.get())).collect())?;
         let lost: Vec<_> =
             pools.iter().map(|(name, cells)| (name, cells.sticky_lost.all())).collect();

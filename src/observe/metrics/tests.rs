@@ -32,6 +32,8 @@ fn busy() -> Arc<Metrics> {
     pool.dial_failed("127.0.0.1:9", "refused");
     pool.retries.one();
     pool.full.one();
+    pool.asked_to_move.add(2);
+    pool.would_move.set(7);
     pool.sticky_lost.count("out");
     let facts = BackendFacts {
         pool: name("websocket"),

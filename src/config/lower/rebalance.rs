@@ -1,0 +1,67 @@
+//! Sessions that move until a pool's backends are level.
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::fault::Fault;
+use super::super::plan::{Balance, First, Rebalance};
+use super::super::raw::{self, Percent, Written};
+use super::{Lower, entries, time};
+
+/// The `rebalance` of a pool with this `balance`.
+pub fn rebalance(
+    cx: &mut Lower<'_>,
+    written: &Written<raw::Rebalance>,
+    balance: Option<&Balance>,
+    is_sticky: bool,
+) -> Option<Rebalance> {
+    let raw = written.get()?;
+    refuse(cx, written.span(), balance, is_sticky);
+    let mut some = |key, percent: &Written<Percent>| {
+        cx.take(key, percent, |percent| match percent.0 {
+            0 => Err(Fault::new("must be more than zero")),
+            some => Ok(some),
+        })
+    };
+    let threshold_percent = some("threshold", &raw.threshold);
+    let percent_per_minute_max = some("per_minute_max", &raw.per_minute_max);
+    Some(Rebalance {
+        threshold_percent: threshold_percent?,
+        after: time(&raw.after)?,
+        percent_per_minute_max: percent_per_minute_max?,
+        age_min: time(&raw.age_min)?,
+        first: match raw.first.get()? {
+            raw::First::Oldest => First::Oldest,
+            raw::First::Random => First::Random,
+        },
+    })
+}
+
+/// A session may only be moved to be level where it was put by that: to move another would take
+/// it away from where its key, its cookie or its turn has put it.
+fn refuse(cx: &mut Lower<'_>, at: Option<Span>, balance: Option<&Balance>, is_sticky: bool) {
+    let with = match balance {
+        _ if is_sticky => "`sticky`, which keeps clients where they are",
+        Some(Balance::Hash { .. }) => "`balance = \"hash\"`, which says where a session belongs",
+        Some(Balance::RoundRobin) => "`balance = \"round_robin\"`, which does not look at sessions",
+        _ => return,
+    };
+    let fault = Fault::new(format!("cannot be had with {with}"));
+    let hint = "`least_sessions` and `random_two` can be rebalanced".to_owned();
+    cx.fault("rebalance", at, fault.hint(hint));
+}
+
+/// Only sessions that can be held can be moved.
+pub fn without_hold(cx: &mut Lower<'_>, file: &raw::File, routes: &[Written<raw::Route>]) {
+    let holds = |name: &String| {
+        let mut routes = routes.iter().filter_map(Written::get);
+        routes.any(|route| route.pool.get() == Some(name) && !route.hold.is_absent())
+    };
+    for (name, pool) in entries(&file.pools) {
+        let (Some(name), Some(pool)) = (name.get(), pool.get()) else { continue };
+        if pool.rebalance.is_written() && !holds(name) {
+            let said = format!("no session of pool `{name}` can be moved by `rebalance`");
+            let finding = Diagnostic::warning("unused", said).at(pool.rebalance.span());
+            cx.report(finding.hint("give a route that goes there a `hold`".to_owned()));
+        }
+    }
+}

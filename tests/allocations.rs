@@ -8,11 +8,11 @@ use std::time::Duration;
 use tidegate::base::clock;
 use tidegate::base::socket::Socket;
 use tidegate::base::task;
-use tidegate::config::plan::{Rules, Validation};
+use tidegate::config::plan::{Hold, Rules, Validation};
 use tidegate::end::CloseCodes;
 use tidegate::observe::metrics::Metrics;
 use tidegate::registry::{self, Facts};
-use tidegate::relay::{Leg, Relay, Terms};
+use tidegate::relay::{HoldBudget, HoldTerms, Leg, Relay, Terms};
 use tidegate::tls::Transport;
 use tidegate::wire::frame::Allowed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,40 +88,58 @@ async fn pass(from: &mut TcpStream, to: &mut TcpStream, message: &[u8]) {
 fn a_message_allocates_nothing() {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build_local(Default::default()).unwrap();
+    let hold = Hold {
+        timeout: Duration::from_secs(30),
+        buffer_bytes_max: 1 << 18,
+        full_timeout: Duration::from_secs(10),
+        message_age_max: Duration::from_secs(5),
+        lost_codes: vec![1001, 1012, 1013],
+        replay_first: 2,
+        replay_bytes_max: 1 << 16,
+        swallow_first: 1,
+        swallow_timeout: Duration::from_secs(5),
+    };
+    let hold = HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)) };
     runtime.block_on(async {
-        let (near_client, mut client) = pair().await;
-        let (near_upstream, mut upstream) = pair().await;
-        let name: Arc<str> = "/chat".into();
-        let seat = registry::enter(Facts {
-            listener: name.clone(),
-            route: name.clone(),
-            pool: name.clone(),
-            backend: name.clone(),
-            client: None,
-            opened: clock::now(),
-            settled: clock::now(),
-            holds: false,
-        });
-        let terms = Terms {
-            rules: Arc::new(rules()),
-            allowed: Allowed::NOTHING,
-            seat: seat.unwrap(),
-            cells: Metrics::new(1).route(&name),
-            hold: None,
-        };
-        let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
-        task::spawn("relay", async move {
-            relay.await;
-        });
-        let mut before = 0;
-        for turn in 0..WARM_UP + MESSAGES {
-            if turn == WARM_UP {
-                before = ALLOCATIONS.load(Relaxed);
-            }
-            pass(&mut client, &mut upstream, &UP).await;
-            pass(&mut upstream, &mut client, &DOWN).await;
-        }
-        assert!(before > 0, "they are counted");
-        assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0);
+        talk(None).await;
+        talk(Some(hold)).await;
     });
+}
+
+/// Messages both ways in a session that can be held, or cannot.
+async fn talk(hold: Option<HoldTerms>) {
+    let (near_client, mut client) = pair().await;
+    let (near_upstream, mut upstream) = pair().await;
+    let name: Arc<str> = "/chat".into();
+    let seat = registry::enter(Facts {
+        listener: name.clone(),
+        route: name.clone(),
+        pool: name.clone(),
+        backend: name.clone(),
+        client: None,
+        opened: clock::now(),
+        settled: clock::now(),
+        holds: hold.is_some(),
+    });
+    let terms = Terms {
+        rules: Arc::new(rules()),
+        allowed: Allowed::NOTHING,
+        seat: seat.unwrap(),
+        cells: Metrics::new(1).route(&name),
+        hold,
+    };
+    let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
+    task::spawn("relay", async move {
+        relay.await;
+    });
+    let mut before = 0;
+    for turn in 0..WARM_UP + MESSAGES {
+        if turn == WARM_UP {
+            before = ALLOCATIONS.load(Relaxed);
+        }
+        pass(&mut client, &mut upstream, &UP).await;
+        pass(&mut upstream, &mut client, &DOWN).await;
+    }
+    assert!(before > 0, "they are counted");
+    assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0);
 }

@@ -1,7 +1,9 @@
 //! The bytes kept for held sessions, over the whole process.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many bytes all held sessions of a process may keep together. What a session records to
 /// replay is not counted: `replay_bytes_max` bounds it, for each session.
@@ -57,8 +59,13 @@ impl Share {
 
     /// Becomes this big, whatever there is: for bytes that are in memory already.
     pub(super) fn set(&mut self, bytes: u64) {
-        self.budget.used.fetch_add(bytes, Relaxed);
-        self.budget.used.fetch_sub(self.bytes, Relaxed);
+        // By the difference alone, so that no other session is refused what is there; and without a
+        // touch where there is none, since it is asked after each message.
+        match bytes.cmp(&self.bytes) {
+            Ordering::Greater => self.budget.used.fetch_add(bytes - self.bytes, Relaxed),
+            Ordering::Less => self.budget.used.fetch_sub(self.bytes - bytes, Relaxed),
+            Ordering::Equal => return,
+        };
         self.bytes = bytes;
     }
 }

@@ -3,7 +3,7 @@
 //   clients.mjs PROXY_PORT BACKEND_PORT DIRECTORY CLIENTS RESTARTS HANDSHAKES_PER_SECOND MODE
 // MODE is `held`, or `closed` for a proxy that does not hold.
 import { spawn } from 'node:child_process'
-import { readFileSync, existsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import WebSocket from 'ws'
@@ -35,12 +35,13 @@ class Client {
       perMessageDeflate: this.deflate && { threshold: 0 },
     })
     this.socket = socket
+    // Before it is open: the first message may come in one breath with the 101.
+    socket.on('message', (data) => this.read(JSON.parse(data)))
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
     this.port = socket._socket.localPort
     if (Boolean(socket.extensions) !== this.deflate) fail(`${this.name}: extensions ${socket.extensions}`)
     socket.on('close', (code) => (this.closed = code))
     socket.on('error', (error) => fail(`${this.name}: ${error.message}`))
-    socket.on('message', (data) => this.read(JSON.parse(data)))
     // Clients do not beat together.
     await wait(Math.random() * 50)
     this.timer = setInterval(() => this.send(), 50)
@@ -108,6 +109,16 @@ if (held) {
   if (chromium && !pageBack()) fail('the page did not come back')
 }
 clients.forEach((one) => clearInterval(one.timer))
+// What is on its way arrives, however slow the machine is.
+const arrived = () => {
+  const last = new Map()
+  for (const line of readFileSync(backendLog, 'utf8').split('\n')) {
+    const [what, , client, number] = line.split(' ')
+    if (what === 'read') last.set(client, Number(number))
+  }
+  return clients.every((one) => last.get(one.name) === one.sentAt.length - 1)
+}
+for (let i = 0; held && i < 60 && !arrived(); i += 1) await wait(2000)
 await wait(1000)
 
 const closed = clients.filter((one) => one.closed !== null)

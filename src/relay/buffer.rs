@@ -4,11 +4,14 @@ use std::cell::Cell;
 
 use super::core::UNDECIDED_BYTES_MAX;
 
-/// Bytes read at once.
+/// Bytes read at once; what a side that stops reading makes us keep for it.
 pub(super) const READ_BYTES: usize = 16 * 1024;
 
+/// Bytes read at once while a stream runs hot: it fills each read, and the other side takes all.
+pub(super) const HOT_READ_BYTES: usize = 64 * 1024;
+
 /// What was left undecided, and one read behind it.
-const BUFFER_BYTES: usize = UNDECIDED_BYTES_MAX + READ_BYTES;
+const BUFFER_BYTES: usize = UNDECIDED_BYTES_MAX + HOT_READ_BYTES;
 
 /// A read buffer.
 pub(super) type Buffer = Box<[u8; BUFFER_BYTES]>;

@@ -7,6 +7,7 @@ use tokio::io::ReadBuf;
 
 use crate::end::Loss;
 
+use super::buffer::{HOT_READ_BYTES, READ_BYTES};
 use super::carrier::Carrier;
 use super::spill::Spill;
 
@@ -30,6 +31,8 @@ pub struct Leg {
     sent: u64,
     /// What is held can be judged only with more bytes behind it.
     undecided: bool,
+    /// Its last read was large: more is waiting, most likely.
+    hot: bool,
     finish: Finish,
 }
 
@@ -50,25 +53,24 @@ impl Leg {
             tail: Spill::default(),
             sent: 0,
             undecided: false,
+            hot: false,
             finish: Finish::No,
         }
     }
 
     /// Reads behind what is held, which is copied to the front of `buffer`; says how many bytes
     /// there are in all.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        bytes: usize,
-    ) -> Poll<Read> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Read> {
         let held = self.held.bytes().len();
+        let bytes = if self.hot { HOT_READ_BYTES } else { READ_BYTES };
         buffer[..held].copy_from_slice(self.held.bytes());
         let mut room = ReadBuf::new(&mut buffer[held..held + bytes]);
         let read = match ready!(self.carrier.poll_read(cx, &mut room)) {
             Ok(()) if room.filled().is_empty() => Read::End(Loss::Eof),
             Ok(()) => {
                 let read = room.filled().len();
+                // Records of TLS seldom fill it.
+                self.hot = read >= READ_BYTES / 2;
                 self.held = Spill::default();
                 Read::Bytes(held + read)
             }
@@ -82,6 +84,11 @@ impl Leg {
     /// What is held, if it can be judged as it is.
     pub(super) fn take_held(&mut self) -> Option<Vec<u8>> {
         (!self.undecided && !self.held.is_empty()).then(|| self.held.take())
+    }
+
+    /// Reads no more at once than what may have to be kept: the other side did not take all.
+    pub(super) fn cool(&mut self) {
+        self.hot = false;
     }
 
     /// Keeps what is not done with for the next time; `undecided` when it needs more behind it.

@@ -1,13 +1,31 @@
 //! Just enough of RFC 6455 for a load generator: it speaks to itself and checks what it reads.
 
+use tidegate::wire::accept::accept_key;
+
 /// A handshake's request; the proxy must not care that every session has the same key.
 pub const REQUEST: &[u8] = b"GET /socket HTTP/1.1\r\nHost: bench.test\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// Its answer (RFC 6455 §1.3 computes this key's).
-pub const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// The field the answer depends on, in lower case.
+const KEY: &[u8] = b"sec-websocket-key:";
+
+/// The backend's answer to a handshake. Behind HTTP/2 the key is the proxy's own, or missing: one
+/// peer sends none.
+pub fn answer(head: &[u8]) -> Vec<u8> {
+    let mut answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\n"
+        .to_vec();
+    let is_key =
+        |line: &&[u8]| line.len() > KEY.len() && line[..KEY.len()].eq_ignore_ascii_case(KEY);
+    if let Some(line) = head.split(|byte| *byte == b'\n').find(is_key) {
+        answer.extend_from_slice(b"Sec-WebSocket-Accept: ");
+        answer.extend_from_slice(accept_key(line[KEY.len()..].trim_ascii()).as_bytes());
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer
+}
 
 /// A client's Close, without a code.
 pub const CLOSE: &[u8] = &[0x88, 0x80, 0x37, 0xfa, 0x21, 0x3d];

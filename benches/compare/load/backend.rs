@@ -44,8 +44,8 @@ async fn serve(
     progress: &Progress,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let early = read_head(&mut stream).await?;
-    stream.write_all(codec::ANSWER).await?;
+    let (head, early) = read_head(&mut stream).await?;
+    stream.write_all(&codec::answer(&head)).await?;
     if scenario.kind == Kind::Down {
         // Pings go unanswered for as long as a round takes.
         while !progress.stopped() {

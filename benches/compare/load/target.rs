@@ -77,7 +77,7 @@ impl Connector {
         };
         stream.write_all(codec::REQUEST).await?;
         stream.flush().await?;
-        let early = read_head(&mut *stream).await?;
+        let (_, early) = read_head(&mut *stream).await?;
         Ok(Opened { stream, early, tls })
     }
 

@@ -43,8 +43,10 @@ pub async fn read_frames(
     .await
 }
 
-/// Reads an HTTP head; what follows it comes back.
-pub async fn read_head(stream: &mut (impl AsyncRead + Unpin + ?Sized)) -> io::Result<Vec<u8>> {
+/// Reads an HTTP head; it comes back, and what follows it.
+pub async fn read_head(
+    stream: &mut (impl AsyncRead + Unpin + ?Sized),
+) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut head = Vec::with_capacity(512);
     loop {
         if stream.read_buf(&mut head).await? == 0 {
@@ -54,7 +56,8 @@ pub async fn read_head(stream: &mut (impl AsyncRead + Unpin + ?Sized)) -> io::Re
             if head.starts_with(b"HTTP/1.1 ") && !head.starts_with(b"HTTP/1.1 101") {
                 return Err(io::Error::other(String::from_utf8_lossy(&head).into_owned()));
             }
-            return Ok(head.split_off(end + 4));
+            let rest = head.split_off(end + 4);
+            return Ok((head, rest));
         }
         if head.len() > HEAD_BYTES_MAX {
             return Err(io::Error::other("an endless head"));

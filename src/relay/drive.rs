@@ -13,7 +13,7 @@ use crate::observe::metrics::RouteCells;
 use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
-use super::buffer;
+use super::buffer::{self, READ_BYTES};
 use super::core::{Core, HoldTerms, Order, Sample, Tally, Want};
 use super::leg::{Leg, Read};
 
@@ -142,7 +142,7 @@ impl Relay {
                 self.present(from, &held, cx, now);
                 continue;
             }
-            let Poll::Ready(read) = leg.poll_read(cx, buffer) else { return };
+            let Poll::Ready(read) = leg.poll_read(cx, buffer, READ_BYTES) else { return };
             *reads -= 1;
             match read {
                 Read::Bytes(bytes) => {
@@ -173,7 +173,7 @@ impl Relay {
             }
             self.obey(cx, now);
         }
-        let stuck = self.legs[from.other() as usize].as_ref().is_some_and(|leg| !leg.is_clear());
+        let stuck = self.legs[from.other() as usize].as_ref().is_none_or(|leg| !leg.is_clear());
         if let Some(leg) = &mut self.legs[from as usize] {
             if stuck {
                 leg.cool();

@@ -58,11 +58,16 @@ impl Leg {
         }
     }
 
-    /// Reads behind what is held, which is copied to the front of `buffer`; says how many bytes
-    /// there are in all.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Read> {
+    /// Reads `bytes` at once, or more while it is hot, behind what is held, which is copied to the
+    /// front of `buffer`; says how many bytes there are in all.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+        bytes: usize,
+    ) -> Poll<Read> {
         let held = self.held.bytes().len();
-        let bytes = if self.hot { HOT_READ_BYTES } else { READ_BYTES };
+        let bytes = if self.hot { HOT_READ_BYTES } else { bytes };
         buffer[..held].copy_from_slice(self.held.bytes());
         let mut room = ReadBuf::new(&mut buffer[held..held + bytes]);
         let read = match ready!(self.carrier.poll_read(cx, &mut room)) {

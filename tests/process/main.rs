@@ -6,6 +6,7 @@
 // The tests are no part of the house: their tasks and clocks are their own.
 #![allow(clippy::disallowed_methods)]
 
+mod activation;
 mod backend;
 mod cut;
 mod kill;

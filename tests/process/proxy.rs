@@ -48,6 +48,11 @@ impl Proxy {
 
     /// The same, started by these words.
     pub fn start_behind(prefix: &[&str], text: &str) -> Proxy {
+        Proxy::start_by(prefix, text, |_| {})
+    }
+
+    /// The same; `prepare` changes the command that starts it.
+    pub fn start_by(prefix: &[&str], text: &str, prepare: impl FnOnce(&mut Command)) -> Proxy {
         let dir = tempfile::tempdir().unwrap();
         let (plain, tls, admin) = (free(), free(), free());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
@@ -64,6 +69,7 @@ impl Proxy {
         std::os::unix::fs::symlink(BINARY, proxy.path("tidegate")).unwrap();
         let mut command = proxy.command(prefix);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        prepare(&mut command);
         proxy.child = command.process_group(0).spawn().unwrap();
         proxy
     }

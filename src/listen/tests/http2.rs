@@ -196,6 +196,32 @@ async fn a_closing_listener_finishes_open_streams_and_refuses_new_ones() {
 }
 
 #[tokio::test]
+async fn when_another_process_accepts_open_streams_go_on_and_new_ones_are_sent_there() {
+    let (mut stand, address) = Stand::with(clear());
+    let (mut asker, connection) = client(address).await;
+    let (answer, _) = asker.send_request(request(Method::GET, "/wait"), true).unwrap();
+    stand.house.arrived.acquire().await.unwrap().forget();
+    stand.doors.pause().await;
+    let known: Vec<_> = stand.doors.legacies().map(|legacy| legacy.address).collect();
+    stand.doors.pass_on(&known);
+    // Until the client has heard of it its requests are served.
+    let sent_away = async {
+        loop {
+            if let Err(error) = get(&mut asker, "/").await {
+                return error;
+            }
+        }
+    };
+    let sent_away = tokio::time::timeout(PATIENCE, sent_away).await.unwrap();
+    assert_eq!(sent_away.reason(), Some(Reason::NO_ERROR), "{sent_away}");
+    stand.house.let_go.add_permits(1);
+    assert_eq!(answer.await.unwrap().status(), 200);
+    tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
+    drop(asker);
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
 async fn a_client_that_never_hears_the_goodbye_is_left() {
     let mut brief = clear();
     brief.limits.keep_alive_timeout = Duration::from_millis(50);

@@ -119,7 +119,7 @@ impl Core {
         };
         core.publish(plan);
         if let Some(before) = predecessor {
-            before.serving().map_err(StartError::Predecessor)?;
+            before.serving();
             core.older = Older::listen(&core.handle(), before);
         }
         Ok((core, received))

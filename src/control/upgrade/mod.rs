@@ -217,7 +217,8 @@ impl Core {
                 word => Err(Failure::New(format!("it says {word:?} instead of serving"))),
             }
         };
-        timeout(SWITCH_TIMEOUT, switch).await.unwrap_or(Err(Failure::Slow(SWITCH_TIMEOUT)))?;
+        let late = || Failure::New(format!("it does not accept within {SWITCH_TIMEOUT:?}"));
+        timeout(SWITCH_TIMEOUT, switch).await.unwrap_or_else(|_| Err(late()))?;
         let pid = successor.pid();
         // While it still listens to this process (`NotifyAccess=main`).
         manager::tell(&format!("MAINPID={pid}"));

@@ -121,11 +121,11 @@ impl Predecessor {
     }
 
     /// Says that this process accepts.
-    ///
-    /// # Errors
-    /// The process before this one is gone.
-    pub(in crate::control) fn serving(&self) -> io::Result<()> {
-        self.say(&New::Serving)
+    pub(in crate::control) fn serving(&self) {
+        // Told or not: it accepts no more, so that this one must.
+        if let Err(error) = self.say(&New::Serving) {
+            tracing::warn!(%error, "the process before this one has ended in between");
+        }
     }
 
     /// The processes that were replaced and have not ended, this one's predecessor last.

@@ -38,7 +38,9 @@ pub(super) struct Server {
     origin: Option<Origin>,
     /// One is taken by each connection.
     places: Arc<Semaphore>,
-    _closing: oneshot::Sender<()>,
+    closing: oneshot::Sender<()>,
+    /// Closed when it accepts no more.
+    ended: oneshot::Receiver<()>,
 }
 
 impl Server {
@@ -49,6 +51,7 @@ impl Server {
         let listening = Arc::new(listening);
         let accepting = Accepting::new(&listening)?;
         let (closing, closed) = oneshot::channel();
+        let (ending, ended) = oneshot::channel::<()>();
         let bound = listening.bound().clone();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let free = Arc::clone(&places);
@@ -57,8 +60,10 @@ impl Server {
                 () = accept(&accepting, &bound, &answer, &free) => {}
                 _ = closed => {}
             }
+            drop(accepting);
+            drop(ending);
         });
-        Ok(Server { listening, origin, places, _closing: closing })
+        Ok(Server { listening, origin, places, closing, ended })
     }
 
     pub(super) fn bound(&self) -> &Address {
@@ -74,6 +79,15 @@ impl Server {
     pub(super) fn pass_on(self) -> InFlight {
         self.listening.give_up_file();
         self.close()
+    }
+
+    /// Serves no more, and its address is free when this is over.
+    pub(super) async fn end(self) {
+        let Server { listening, closing, ended, .. } = self;
+        drop(closing);
+        // It is closed, never sent to.
+        let _ = ended.await;
+        drop(listening);
     }
 
     /// Serves no more.

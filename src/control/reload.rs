@@ -94,6 +94,7 @@ impl Core {
         self.common.shared.budget.set_most(plan.limits.hold_bytes_max);
         self.doors.take(opened, self.common.shared.live.now().listeners.values().cloned());
         self.servers.take(servers, &plan, &self.handle());
+        self.servers.settle().await;
         self.publish(&plan);
         self.apply_log(&plan);
         self.tell_sessions(changes, leaving, &plan).await;

@@ -21,6 +21,8 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Servers {
     admin: Option<(Admin, Server)>,
     operator: Option<(Control, Server)>,
+    /// Servers the configuration does not have any more.
+    replaced: Vec<Server>,
     /// Requests that were in flight when another process took over.
     passed: Vec<InFlight>,
 }
@@ -61,12 +63,22 @@ impl Servers {
         if plan.admin != self.admin.as_ref().map(|(plan, _)| plan.clone()) {
             let answers = || admin::answers(handle.clone());
             let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
-            self.admin = plan.admin.clone().zip(opened.admin.and_then(start));
+            let new = plan.admin.clone().zip(opened.admin.and_then(start));
+            self.replaced.extend(std::mem::replace(&mut self.admin, new).map(|(_, old)| old));
         }
         if plan.control != self.operator.as_ref().map(|(plan, _)| plan.clone()) {
             let answers = || operator::answers(handle.clone());
             let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
-            self.operator = plan.control.clone().zip(opened.operator.and_then(start));
+            let new = plan.control.clone().zip(opened.operator.and_then(start));
+            self.replaced.extend(std::mem::replace(&mut self.operator, new).map(|(_, old)| old));
+        }
+    }
+
+    /// Waits until the sockets of replaced servers are closed: the next configuration may want
+    /// their addresses again.
+    pub(super) async fn settle(&mut self) {
+        for server in self.replaced.drain(..) {
+            server.end().await;
         }
     }
 

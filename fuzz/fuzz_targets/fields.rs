@@ -1,0 +1,66 @@
+//! What strangers write: the PROXY header, lists, hosts, paths, extensions, `Forwarded`, lengths.
+#![no_main]
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    SEC_WEBSOCKET_EXTENSIONS, TRANSFER_ENCODING,
+};
+use libfuzzer_sys::fuzz_target;
+use tidegate::wire::{extension, fields, forwarded, framing, host, list, path, proxy};
+
+const NAMES: [HeaderName; 6] =
+    [CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, SEC_WEBSOCKET_EXTENSIONS, TRANSFER_ENCODING];
+
+fuzz_target!(|data: &[u8]| {
+    match proxy::parse(data) {
+        proxy::Parsed::Incomplete { more } => assert!(more > 0),
+        // What is whole stays the same whatever comes behind it, and nothing less is whole.
+        whole @ proxy::Parsed::Header(proxy::Header { consumed, .. }) => {
+            assert_eq!(proxy::parse(&data[..consumed]), whole);
+            let less = proxy::parse(&data[..consumed - 1]);
+            let proxy::Parsed::Incomplete { more } = less else { panic!("{less:?}") };
+            assert_eq!(more, 1);
+        }
+        proxy::Parsed::Invalid(_) => {}
+    }
+    let mut headers = HeaderMap::new();
+    for (number, line) in data.split(|byte| *byte == b'\n').enumerate().take(64) {
+        let Ok(value) = HeaderValue::from_bytes(line) else { continue };
+        headers.append(&NAMES[number % NAMES.len()], value.clone());
+        headers.append("x-forwarded-for", value);
+    }
+    assert!(list::tokens(&headers, CONNECTION).all(|token| !token.contains(',')));
+    if let Ok(extensions) = extension::parse(&headers) {
+        extension::allowed(&extensions);
+    }
+    let mut settled = headers.clone();
+    if framing::settle_answer(&mut settled).is_ok() {
+        assert!(settled.get_all(CONTENT_LENGTH).iter().count() <= 1);
+        assert!(!(settled.contains_key(CONTENT_LENGTH) && settled.contains_key(TRANSFER_ENCODING)));
+    }
+    let peer = [127, 0, 0, 1].into();
+    for trusted in [false, true] {
+        let mut headers = headers.clone();
+        forwarded::client(&headers, peer, |_| trusted);
+        fields::remove_hop_by_hop(&mut headers);
+        assert!(!headers.contains_key(CONNECTION));
+        let hop = forwarded::Hop {
+            client: Some((peer, 1).into()),
+            proto: "http",
+            host: Some("a"),
+            port: Some(80),
+        };
+        forwarded::rewrite(&mut headers, &hop, trusted);
+        let told = headers["x-forwarded-for"].to_str().unwrap();
+        assert!(told.ends_with("127.0.0.1"));
+        assert!(trusted || told == "127.0.0.1");
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(host) = host::canonical(text) {
+        assert_eq!(host::canonical(&host.name).unwrap().name, host.name);
+    }
+    if let Ok(normal) = path::normalise(text) {
+        assert!(normal.starts_with('/') && !normal.contains("//"));
+        assert!(!normal.split('/').any(|segment| [".", ".."].contains(&segment)));
+    }
+});

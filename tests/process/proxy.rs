@@ -13,8 +13,11 @@ use tempfile::TempDir;
 /// How long anything may take before a test gives up on it; never a figure that is asserted.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
+/// The program under test: `TIDEGATE` names it, else it is the one cargo builds beside the tests.
+pub fn binary() -> PathBuf {
+    let named = std::env::var_os("TIDEGATE").map(std::path::absolute);
+    named.map_or(env!("CARGO_BIN_EXE_tidegate").into(), Result::unwrap)
+}
 
 /// A running tidegate, and those that took over from it; dropping it kills them.
 pub struct Proxy {
@@ -66,7 +69,7 @@ impl Proxy {
         proxy.new_certificate();
         proxy.configure(text);
         proxy.child.wait().unwrap();
-        std::os::unix::fs::symlink(BINARY, proxy.path("tidegate")).unwrap();
+        std::os::unix::fs::symlink(binary(), proxy.path("tidegate")).unwrap();
         let mut command = proxy.command(prefix);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         prepare(&mut command);
@@ -154,14 +157,14 @@ log.format = "json"
 
     /// `tidegate upgrade`, while the test goes on: exit code, and all it printed.
     pub async fn upgrade(&self) -> (i32, String) {
-        let mut upgrade = Command::new(BINARY);
+        let mut upgrade = Command::new(binary());
         upgrade.arg("upgrade").arg("--socket").arg(self.path("control.socket"));
         tokio::task::spawn_blocking(move || said(&mut upgrade)).await.unwrap()
     }
 
     fn order(&self, order: &str, flags: &[&str]) -> (i32, String) {
         let config = self.path("tidegate.toml");
-        said(Command::new(BINARY).arg(order).arg("--config").arg(config).args(flags))
+        said(Command::new(binary()).arg(order).arg("--config").arg(config).args(flags))
     }
 
     /// The generation in force.

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::backend::Backend;
-use crate::proxy::{BINARY, Proxy};
+use crate::proxy::{Proxy, binary};
 use crate::traffic::{Crowd, Ended, Kind, census};
 use crate::upgrade::{is_alive, upgraded};
 
@@ -53,7 +53,7 @@ async fn a_new_process_that_fails_changes_nothing() {
     proxy.install(&proxy.path("nothing"));
     fails(&proxy, 1, "could not be started: No such file").await;
 
-    proxy.install(BINARY.as_ref());
+    proxy.install(&binary());
     proxy.configure("[[routes]]\npath = \n");
     fails(&proxy, 3, "tidegate.toml").await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

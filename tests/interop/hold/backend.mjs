@@ -1,5 +1,5 @@
 // A backend that is killed: node's `ws`, compressing. It writes down every number it reads and
-// sends, and when handshakes came.
+// sends, by the life of a connection that it came in, and every handshake.
 //   backend.mjs PORT LOG GENERATION
 import { createServer } from 'node:http'
 import { openSync, readFileSync, writeSync } from 'node:fs'
@@ -8,8 +8,8 @@ import { WebSocketServer } from 'ws'
 const [port, logFile, generation] = process.argv.slice(2)
 const log = openSync(logFile, 'a')
 const lines = []
-// One write for each turn of the loop: what was read before a kill is in the file, as far as one
-// process can tell another.
+// One write for each turn of the loop: what it told a client that it read is in the file, however
+// it is killed.
 const write = (line) => {
   if (lines.length === 0) setImmediate(flush)
   lines.push(line)
@@ -27,26 +27,34 @@ const http = createServer((request, response) => {
 })
 const server = new WebSocketServer({ server: http, perMessageDeflate: { threshold: 0 } })
 const padding = 'tidegate '.repeat(8 * 1024).slice(0, 64 * 1024)
+let connections = 0
 
 server.on('connection', (socket, request) => {
   const client = new URL(request.url, 'http://x').searchParams.get('client')
+  connections += 1
+  const life = `${generation}.${connections}`
   const resume = request.headers['tidegate-resume']
-  write(`handshake ${generation} ${client} ${Date.now()} ${resume ? 'resume' : 'new'}\n`)
+  const whose = resume ? `resume ${resume}` : `session ${request.headers['tidegate-session']}`
+  const deflate = socket.extensions ? 'deflate' : 'plain'
+  write(`handshake ${life} ${client} ${Date.now()} ${deflate} ${whose}\n`)
   let sent = 0
+  let read = 0
   const timer = setInterval(() => {
     sent += 1
-    write(`sent ${generation} ${client} ${sent}\n`)
+    write(`sent ${life} ${client} ${sent}\n`)
     const pad = sent % 100 === 50 ? padding : ''
-    socket.send(JSON.stringify({ generation: Number(generation), number: sent, pad }))
+    socket.send(JSON.stringify({ generation: Number(generation), number: sent, read, pad }))
   }, 50)
   socket.on('message', (data) => {
-    const { number } = JSON.parse(data)
-    write(`read ${generation} ${client} ${number}\n`)
+    const { number, pad } = JSON.parse(data)
+    read = number
+    write(`read ${life} ${client} ${number}\n`)
+    if (pad && pad !== padding) write(`error ${life} ${client} another text than was sent\n`)
   })
   socket.on('close', (code, reason) => {
     clearInterval(timer)
-    write(`closed ${generation} ${client} ${code} ${reason}\n`)
+    write(`closed ${life} ${client} ${code} ${reason}\n`)
   })
-  socket.on('error', (error) => write(`error ${generation} ${client} ${error.message}\n`))
+  socket.on('error', (error) => write(`error ${life} ${client} ${error.message}\n`))
 })
 http.listen(Number(port), '127.0.0.1', () => console.log('listening'))

@@ -2,11 +2,15 @@
 // accounted for.
 //   clients.mjs PROXY_PORT BACKEND_PORT DIRECTORY CLIENTS RESTARTS HANDSHAKES_PER_SECOND MODE
 // MODE is `held`, or `closed` for a proxy that does not hold.
+//
+// Every fifth client is silent when its backend is killed and speaks while there is none: of what
+// it says nothing may be missing. The others never stop.
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import WebSocket from 'ws'
+import { judge, livesOf, mostInASecond } from './account.mjs'
 
 const [proxy, port, directory, ...rest] = process.argv.slice(2)
 const [count, restarts, rate] = rest.slice(0, 3).map(Number)
@@ -25,9 +29,19 @@ async function backend() {
   return child
 }
 
+/** Waits until all of them are so, or says which are not. */
+async function until(all, isSo, what, seconds) {
+  for (let i = 0; i < seconds * 20 && !all.every(isSo); i += 1) await wait(50)
+  all.filter((one) => !isSo(one)).forEach((one) => fail(`${one.name}: ${what(one)}`))
+}
+
 class Client {
-  constructor(name, deflate) {
-    Object.assign(this, { name, deflate, sentAt: [0], got: [], closed: null, last: [0, 0] })
+  constructor(name, index) {
+    this.name = name
+    this.deflate = index % 2 === 0
+    this.isQuiet = index % 5 === 0
+    Object.assign(this, { sent: 0, acknowledged: 0, got: [], last: [0, 0], losses: 0, marks: [] })
+    Object.assign(this, { closed: null, spoke: 0, answered: 0 })
   }
 
   async open() {
@@ -39,36 +53,80 @@ class Client {
     socket.on('message', (data) => this.read(JSON.parse(data)))
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
     this.port = socket._socket.localPort
-    if (Boolean(socket.extensions) !== this.deflate) fail(`${this.name}: extensions ${socket.extensions}`)
     socket.on('close', (code) => (this.closed = code))
     socket.on('error', (error) => fail(`${this.name}: ${error.message}`))
+    socket.on('pong', (payload) => (this.answered = Number(payload)))
     // Clients do not beat together.
     await wait(Math.random() * 50)
-    this.timer = setInterval(() => this.send(), 50)
+    this.timer = setInterval(() => this.isSilent || this.send(), 50)
   }
 
   send() {
     if (this.socket.readyState !== WebSocket.OPEN) return
-    const number = this.sentAt.push(Date.now()) - 1
-    const pad = number % 100 === 50 ? padding : ''
-    this.socket.send(JSON.stringify({ number, pad }))
+    this.sent += 1
+    const pad = this.sent % 100 === 50 ? padding : ''
+    this.socket.send(JSON.stringify({ number: this.sent, pad }))
   }
 
-  read({ generation, number }) {
+  read({ generation, number, read, pad }) {
     const [before, last] = this.last
     // Within one backend's life nothing is left out, doubled or out of order.
     const next = generation === before ? number === last + 1 : generation > before && number === 1
     if (!next && held) fail(`${this.name}: ${before}/${last} was followed by ${generation}/${number}`)
+    if (pad && pad !== padding) fail(`${this.name}: ${generation}/${number} is another text than was sent`)
     this.last = [generation, number]
     this.got[generation] = number
+    this.acknowledged = Math.max(this.acknowledged, read)
+  }
+
+  /** Its backend is gone, and the proxy knows. */
+  lost(generation) {
+    this.losses += 1
+    this.marks[generation] ??= this.sent
+    if (!this.isQuiet) return
+    for (let i = 0; i < 3; i += 1) this.send()
+    // Answered behind them: then the proxy has read them.
+    this.spoke += 1
+    this.socket.ping(String(this.spoke))
+  }
+}
+
+/** Follows the proxy's log, and tells each client of its losses. */
+class Losses {
+  constructor(clients) {
+    Object.assign(this, { rest: '', at: 0, bySession: new Map() })
+    this.byPort = new Map(clients.map((one) => [String(one.port), one]))
+    this.file = openSync(`${directory}/tidegate.log`)
+    this.timer = setInterval(() => this.look(), 20)
+  }
+
+  look() {
+    const buffer = Buffer.alloc(1 << 20)
+    for (let bytes; (bytes = readSync(this.file, buffer, 0, buffer.length, this.at)) > 0; ) {
+      this.at += bytes
+      const lines = (this.rest + buffer.toString('latin1', 0, bytes)).split('\n')
+      this.rest = lines.pop()
+      lines.forEach((line) => this.line(JSON.parse(line)))
+    }
+  }
+
+  line(entry) {
+    const { event, session, client } = entry.fields ?? entry
+    if (event === 'session_opened') this.bySession.set(session, client.split(':').pop())
+    if (event === 'session_held') this.byPort.get(this.bySession.get(session))?.lost(generation)
+  }
+
+  close() {
+    clearInterval(this.timer)
+    closeSync(this.file)
   }
 }
 
 // What the page in a browser says.
-const page = { loaded: 0, opened: 0, closed: 0, disorder: [], generation: 0, extensions: '' }
+const page = { loaded: 0, opened: 0, closed: 0, disorder: [], extensions: '', alive: {} }
 const reports = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://x')
-  if (pathname === '/alive') page.generation = Number(searchParams.get('generation'))
+  if (pathname === '/alive') page.alive = Object.fromEntries([...searchParams].map(([k, v]) => [k, Number(v)]))
   else if (pathname === '/disorder') page.disorder.push(request.url)
   else page[pathname.slice(1)] += 1
   if (pathname === '/opened') page.extensions = searchParams.get('extensions')
@@ -90,120 +148,88 @@ async function browser() {
 }
 
 let child = await backend()
-const clients = Array.from({ length: count }, (_, i) => new Client(`c${i}`, i % 2 === 0))
+const clients = Array.from({ length: count }, (_, i) => new Client(`c${i}`, i))
+const quiet = clients.filter((one) => one.isQuiet)
 for (let i = 0; i < count; i += 20) await Promise.all(clients.slice(i, i + 20).map((one) => one.open()))
 const chromium = held ? await browser() : null
+const losses = held ? new Losses(clients) : null
 await wait(2000)
-for (let i = 0; i < restarts; i += 1) {
+for (let restart = 1; restart <= restarts; restart += 1) {
+  if (held) {
+    quiet.forEach((one) => (one.isSilent = true))
+    await until(quiet, (one) => one.acknowledged === one.sent, (one) => `of ${one.sent} messages the backend read ${one.acknowledged}`, 120)
+  }
   child.kill('SIGKILL')
   await new Promise((resolve) => child.once('exit', resolve))
+  if (held) {
+    await until(clients, (one) => one.losses >= restart || one.closed, () => `loss ${restart} was not logged`, 60)
+    await until(quiet, (one) => one.answered === one.spoke || one.closed, () => `its ping was not answered in absence ${restart}`, 60)
+  }
   child = await backend()
+  quiet.forEach((one) => (one.isSilent = false))
   await wait(3000)
 }
-if (held) {
-  // The last one has them all again before it is asked what it read.
-  const back = () => clients.every((one) => one.closed !== null || one.last[0] === generation)
-  for (let i = 0; i < 300 && !back(); i += 1) await wait(100)
-  const pageBack = () => !chromium || page.generation === generation
-  for (let i = 0; i < 100 && !pageBack(); i += 1) await wait(100)
-  if (chromium && !pageBack()) fail('the page did not come back')
-}
-clients.forEach((one) => clearInterval(one.timer))
-// What is on its way arrives, however slow the machine is.
-const arrived = () => {
-  const last = new Map()
-  for (const line of readFileSync(backendLog, 'utf8').split('\n')) {
-    const [what, , client, number] = line.split(' ')
-    if (what === 'read') last.set(client, Number(number))
-  }
-  return clients.every((one) => last.get(one.name) === one.sentAt.length - 1)
-}
-for (let i = 0; held && i < 60 && !arrived(); i += 1) await wait(2000)
-await wait(1000)
-
-const closed = clients.filter((one) => one.closed !== null)
+const closed = () => clients.filter((one) => one.closed !== null)
 if (!held) {
   const codes = new Map()
-  closed.forEach((one) => codes.set(one.closed, (codes.get(one.closed) ?? 0) + 1))
-  console.log(`without hold: ${closed.length} of ${count} clients were closed, with`, Object.fromEntries(codes))
+  closed().forEach((one) => codes.set(one.closed, (codes.get(one.closed) ?? 0) + 1))
+  console.log(`without hold: ${closed().length} of ${count} clients were closed, with`, Object.fromEntries(codes))
   child.kill('SIGKILL')
-  process.exit(closed.length === count && codes.get(1006) === count ? 0 : 1)
+  process.exit(closed().length === count && codes.get(1006) === count ? 0 : 1)
 }
-closed.forEach((one) => fail(`${one.name} was closed with ${one.closed}`))
 
-// What the backends wrote down.
-const handshakes = []
-const read = new Map(clients.map((one) => [one.name, []]))
-const sent = new Map(clients.map((one) => [one.name, []]))
-for (const line of readFileSync(backendLog, 'utf8').split('\n')) {
-  const [what, generation, client, number] = line.split(' ')
-  if (what === 'handshake') handshakes.push([Number(generation), Number(number)])
-  if (what === 'error') fail(line)
-  if (what === 'read') read.get(client)?.push(Number(number))
-  if (what === 'sent' && sent.has(client)) sent.get(client)[Number(generation)] = Number(number)
+// What is on its way arrives, however slow the machine is.
+clients.forEach((one) => clearInterval(one.timer))
+await until(clients, (one) => one.closed || one.acknowledged === one.sent, (one) => `of ${one.sent} messages the last backend has read ${one.acknowledged}`, 180)
+if (chromium) {
+  const isBack = ({ alive }) => alive.generation === generation && alive.acknowledged > alive.before
+  await until([page], isBack, () => `the page did not come back: ${JSON.stringify(page)}`, 60)
 }
-// When tidegate saw each loss, by the client's port.
-const bySession = new Map()
-const losses = new Map(clients.map((one) => [one.port, []]))
-for (const line of readFileSync(`${directory}/tidegate.log`, 'utf8').split('\n').filter(Boolean)) {
-  const entry = JSON.parse(line)
-  const fields = entry.fields ?? entry
-  if (fields.event === 'session_opened') bySession.set(fields.session, Number(fields.client.split(':').pop()))
-  if (fields.event === 'session_held') {
-    losses.get(bySession.get(fields.session))?.push(Date.parse(entry.timestamp ?? fields.timestamp))
-  }
-}
-const lostUp = Array(restarts + 2).fill(0)
-const lostDown = Array(restarts + 2).fill(0)
-let total = 0
+losses.close()
+child.kill('SIGKILL')
+await new Promise((resolve) => child.once('exit', resolve))
+closed().forEach((one) => fail(`${one.name} was closed with ${one.closed}`))
+
+const { clients: lives, errors } = livesOf(backendLog)
+errors.forEach(fail)
+const lostUp = Array(generation + 1).fill(0)
+const lostDown = Array(generation + 1).fill(0)
 for (const client of clients) {
-  const numbers = read.get(client.name)
-  for (let i = 1; i < numbers.length; i += 1) {
-    if (numbers[i] === numbers[i - 1]) fail(`${client.name}: ${numbers[i]} was read twice`)
-    if (numbers[i] < numbers[i - 1]) fail(`${client.name}: ${numbers[i]} was read after ${numbers[i - 1]}`)
+  const last = client.closed === null ? client.sent : undefined
+  const { wrong, lost } = judge(client.name, lives.get(client.name), { ...client, last })
+  wrong.forEach(fail)
+  lost.forEach((messages, generation) => (lostUp[generation] += messages))
+  if (client.isQuiet && lost.length) fail(`${client.name} was silent at each kill, and messages are missing: ${lost}`)
+  // What a backend gave to its library may not have left it; what left it may not be in its log.
+  for (const life of lives.get(client.name).filter((life) => life.generation < generation)) {
+    lostDown[life.generation] += Math.max(0, life.sent - (client.got[life.generation] ?? 0))
   }
-  const seen = new Set(numbers)
-  total += numbers.length
-  const lost = losses.get(client.port)
-  if (lost.length < restarts) fail(`${client.name}: ${lost.length} losses were logged`)
-  const missing = []
-  for (let number = 1; number < client.sentAt.length; number += 1) {
-    if (seen.has(number)) continue
-    // Lost with a backend: then it was read before the loss was seen, and sent before that.
-    const gone = lost.findIndex((at) => client.sentAt[number] <= at)
-    if (gone < 0) fail(`${client.name}: ${number} is missing, sent after the last loss was seen`)
-    else (missing[gone] ??= []).push(number)
-  }
-  missing.forEach((numbers, loss) => {
-    lostUp[loss + 1] += numbers.length
-    // They are the last that the backend was sent: what follows was kept, and all of it came.
-    const together = numbers.at(-1) - numbers[0] + 1 === numbers.length
-    if (!together) fail(`${client.name}: missing from the midst: ${numbers}`)
-  })
-  sent.get(client.name).forEach((number, generation) => {
-    // The log may be a moment behind what was sent.
-    lostDown[generation] += Math.max(0, number - (client.got[generation] ?? 0))
-  })
 }
+const every = [...lives.values()].flat()
 for (let one = 1; one <= generation; one += 1) {
-  const times = handshakes.filter(([of]) => of === one).map(([, at]) => at).sort((a, b) => a - b)
-  let most = 0
-  times.forEach((at, i) => (most = Math.max(most, times.filter((t, k) => k >= i && t < at + 1000).length)))
-  const took = times.length ? times.at(-1) - times[0] : 0
+  const moments = every.filter((life) => life.generation === one).map((life) => life.at)
+  const most = mostInASecond(moments)
+  const took = moments.reduce((a, b) => Math.max(a, b), 0) - moments.reduce((a, b) => Math.min(a, b), Infinity)
   const lost = one < generation ? `; lost with its end: ${lostUp[one]} to it, ${lostDown[one]} from it` : ''
-  console.log(`backend ${one}: ${times.length} handshakes in ${took} ms, at most ${most} in a second${lost}`)
+  console.log(`backend ${one}: ${moments.length} handshakes in ${took} ms, at most ${most} in a second${lost}`)
   // Clocks of two processes: the last of one second may be seen as the first of the next.
   if (one > 1 && most > rate * 1.1 + 2) fail(`backend ${one} saw ${most} handshakes in a second`)
 }
-console.log(`${count} clients (${Math.ceil(count / 2)} compressed), ${generation - 1} restarts: ` +
-  `${closed.length} closed; ${total} messages read by backends`)
+const total = every.reduce((sum, life) => sum + life.read.length, 0)
+console.log(`${count} clients (${Math.ceil(count / 2)} compressed, ${quiet.length} silent at each kill), ` +
+  `${generation - 1} restarts: ${closed().length} closed; ${total} messages read by backends`)
 if (chromium) {
-  console.log('page:', JSON.stringify(page))
+  const pageLives = lives.get('page') ?? []
+  const { wrong } = judge('page', pageLives, { deflate: true, marks: Array(generation).fill(Infinity) })
+  wrong.forEach(fail)
+  console.log('page:', JSON.stringify(page), `${pageLives.length} lives,`,
+    `${pageLives.reduce((sum, life) => sum + life.read.length, 0)} messages read by backends`)
   if (page.loaded !== 1 || page.closed || page.disorder.length) fail('the page was disturbed')
   if (!page.extensions.includes('permessage-deflate')) fail('the page is not compressed')
+  if (!page.extensions.includes('client_no_context_takeover')) fail('the page compresses as if its backend stayed')
+  if (!pageLives.at(-1)?.read.length) fail('the last backend read nothing of the page')
   chromium.kill()
 }
-child.kill('SIGKILL')
 failures.slice(0, 20).forEach((what) => console.log(`FAILED: ${what}`))
 if (failures.length > 20) console.log(`FAILED: and ${failures.length - 20} more`)
 process.exit(failures.length ? 1 : 0)

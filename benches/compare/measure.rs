@@ -34,8 +34,10 @@ const MIB: f64 = (1 << 20) as f64;
 pub fn measure(scenario: &Scenario, peer: &Peer, effort: Effort) -> Result<Vec<f64>, String> {
     let mut load = load::start(system::cores() - 1, *scenario);
     let running = peer.start(scenario, 0, load.backend)?;
-    if scenario.kind == Kind::Idle {
-        return idle(scenario, load, &running, effort);
+    match scenario.kind {
+        Kind::Idle => return idle(scenario, load, &running, effort),
+        Kind::Pinged => return pinged(scenario, load, &running, effort),
+        _ => {}
     }
     load.aim(running.target(scenario.over));
     load.open(scenario.clients)?;
@@ -71,7 +73,7 @@ pub fn measure(scenario: &Scenario, peer: &Peer, effort: Effort) -> Result<Vec<f
             let at = |share| percentile(&latencies, share) / 1e3;
             vec![at(0.99), at(0.5), at(0.999), cpu * 1e6 / done]
         }
-        Kind::Idle => Vec::new(),
+        Kind::Idle | Kind::Pinged => Vec::new(),
     })
 }
 
@@ -102,4 +104,38 @@ fn idle(
     let after = memory();
     let slope = (second - first) / (effort.sessions - least) as f64;
     Ok(vec![slope, before / MIB, second / MIB, after / MIB, after / before])
+}
+
+/// CPU of idle sessions whose peers answer pings, and how these are spread: after one quiet time, in
+/// which those that just opened settle, a second is watched second by second.
+fn pinged(
+    scenario: &Scenario,
+    mut load: Load,
+    running: &Running,
+    effort: Effort,
+) -> Result<Vec<f64>, String> {
+    load.aim(running.target(scenario.over));
+    load.open(effort.sessions)?;
+    std::thread::sleep(effort.quiet);
+    let pids = running.pids();
+    let counts = || {
+        let pings = load.progress.pings.load(Ordering::Relaxed) as f64;
+        (system::cpu_time(&pids).as_secs_f64(), pings, Instant::now())
+    };
+    let first = counts();
+    let (mut last, mut cpu_peak, mut pings_peak) = (first, 0.0_f64, 0.0_f64);
+    while first.2.elapsed() < effort.quiet {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = counts();
+        let seconds = (now.2 - last.2).as_secs_f64();
+        cpu_peak = cpu_peak.max((now.0 - last.0) / seconds);
+        pings_peak = pings_peak.max((now.1 - last.1) / seconds);
+        last = now;
+    }
+    if load.progress.lost.load(Ordering::Relaxed) > 0 {
+        return Err("sessions were lost".into());
+    }
+    let seconds = (last.2 - first.2).as_secs_f64();
+    let mean = |first: f64, last: f64| (last - first) / seconds;
+    Ok(vec![mean(first.0, last.0) * 1e3, cpu_peak * 1e3, mean(first.1, last.1), pings_peak])
 }

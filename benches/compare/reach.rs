@@ -1,7 +1,7 @@
 //! What tidegate is to reach beside its peers, line by line, and whether a run shows it.
 
 use crate::figures::{Interval, Verdict, median, ratio};
-use crate::peers::Kind;
+use crate::peers::{self, Kind};
 use crate::results::{Results, Rounds, all, interval, known};
 
 /// A line, judged.
@@ -72,6 +72,16 @@ const SCANNER_SCENARIO: &str = "plain-64B-64";
 /// The scenarios the lines need.
 pub fn scenarios() -> impl Iterator<Item = &'static str> {
     GOALS.iter().map(|goal| goal.0)
+}
+
+/// Whether a line needs `peer` measured in `scenario`.
+pub fn needs(scenario: &str, peer: &peers::Peer) -> bool {
+    let asked_for = |against: &Against| match against {
+        Peer(kind) => peer.kind == *kind,
+        Rivals => peer.is_rival(),
+        Nobody => false,
+    };
+    peer.kind == Kind::Tidegate || GOALS.iter().any(|goal| goal.0 == scenario && asked_for(&goal.2))
 }
 
 /// Figures of which more is better.

@@ -31,8 +31,15 @@ pub struct Results {
 }
 
 impl Results {
-    /// Runs interleaved rounds of a scenario, every peer once a round, and keeps what they gave.
-    pub fn run(&mut self, scenario: Scenario, rounds: usize, effort: Effort) {
+    /// Runs interleaved rounds of a scenario, every peer that is `needed` once a round, and keeps
+    /// what they gave.
+    pub fn run(
+        &mut self,
+        scenario: Scenario,
+        rounds: usize,
+        effort: Effort,
+        needed: impl Fn(&Peer) -> bool,
+    ) {
         let columns = scenario.kind.columns().len();
         let mut figures = vec![vec![Rounds::new(); columns]; self.peers.len()];
         for round in 0..rounds {
@@ -40,7 +47,7 @@ impl Results {
                 // Who goes first changes, so that nobody always follows the same neighbour.
                 let who = (turn + round) % self.peers.len();
                 let peer = &self.peers[who];
-                if !peer.speaks(scenario.over) {
+                if !peer.speaks(scenario.over) || !needed(peer) {
                     continue;
                 }
                 let values = match measure(&scenario, peer, effort) {

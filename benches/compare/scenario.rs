@@ -30,6 +30,8 @@ pub enum Kind {
     Connect,
     /// 16 KiB once both ways, then quiet; then all leave.
     Idle,
+    /// As quiet, and watched at it.
+    Pinged,
 }
 
 /// One of them.
@@ -83,13 +85,25 @@ impl Kind {
             column("left_mib", "MiB after", false),
             column("left_ratio", "after/before", false),
         ];
+        const PINGED: &[Column] = &[
+            column("cpu_ms_s", "CPU ms/s", false),
+            column("cpu_peak_ms_s", "its peak", false),
+            column("pings_s", "pings/s", false),
+            column("pings_peak_s", "their peak", false),
+        ];
         match self {
             Kind::Echo => ECHO,
             Kind::Up | Kind::Down => BULK,
             Kind::Paced => PACED,
             Kind::Connect => CONNECT,
             Kind::Idle => IDLE,
+            Kind::Pinged => PINGED,
         }
+    }
+
+    /// Whether a round takes minutes.
+    pub fn is_long(self) -> bool {
+        matches!(self, Kind::Idle | Kind::Pinged)
     }
 
     /// Where in [`Kind::columns`] a figure is.
@@ -113,8 +127,9 @@ impl Scenario {
             Kind::Paced => format!("open loop, {PACED_PER_SECOND} messages/s in all"),
             Kind::Connect => "connect, handshake, Close both ways, again and again".to_owned(),
             Kind::Idle => "16 KiB both ways, then quiet; then all leave".to_owned(),
+            Kind::Pinged => "64 B both ways, then quiet but for pings".to_owned(),
         };
-        if self.kind != Kind::Idle {
+        if !self.kind.is_long() {
             // Writing to a `String` does not fail.
             let _ = write!(doc, "; {} clients", self.clients);
         }
@@ -142,7 +157,7 @@ const fn scenario(
 }
 
 /// What there is.
-pub const SCENARIOS: [Scenario; 28] = [
+pub const SCENARIOS: [Scenario; 30] = [
     scenario("plain-64B-1", Kind::Echo, Over::Plain, 1, 64),
     scenario("plain-64B-64", Kind::Echo, Over::Plain, 64, 64),
     scenario("plain-64B-1000", Kind::Echo, Over::Plain, 1_000, 64),
@@ -171,4 +186,6 @@ pub const SCENARIOS: [Scenario; 28] = [
     scenario("plain-idle", Kind::Idle, Over::Plain, 0, IDLE_BYTES),
     scenario("tls-idle", Kind::Idle, Over::Tls, 0, IDLE_BYTES),
     scenario("h2-idle", Kind::Idle, Over::H2, 0, IDLE_BYTES),
+    scenario("plain-pinged", Kind::Pinged, Over::Plain, 0, 64),
+    scenario("tls-pinged", Kind::Pinged, Over::Tls, 0, 64),
 ];

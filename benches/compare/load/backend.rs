@@ -63,7 +63,10 @@ async fn serve(
             out.extend([0x88, 0]);
             closed.set(true);
         }
-        9 => out.extend(codec::pong(control, false)),
+        9 => {
+            progress.pings.fetch_add(1, Ordering::Relaxed);
+            out.extend(codec::pong(control, false));
+        }
         _ => {}
     };
     frames.take(&early, |opcode, control| answer(&mut out, opcode, control));

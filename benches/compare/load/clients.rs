@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::codec::{self, Frames};
-use crate::scenario::{Kind, Scenario};
+use crate::scenario::{Kind, Over, Scenario};
 
 use super::Progress;
 use super::paced;
@@ -23,7 +23,7 @@ const OPENING_MAX: usize = 64;
 
 /// Runs clients against `target` until [`Progress::stop`]; opens as many as wanted.
 pub async fn run(target: Target, scenario: Scenario, progress: Arc<Progress>) {
-    let connector = Connector::new(target);
+    let connector = Connector::new(target.clone());
     let opening = Arc::new(Semaphore::new(OPENING_MAX));
     let frame: Rc<[u8]> = codec::frame(scenario.size, true).into();
     if scenario.kind == Kind::Paced {
@@ -37,7 +37,12 @@ pub async fn run(target: Target, scenario: Scenario, progress: Arc<Progress>) {
             continue;
         }
         let permit = Arc::clone(&opening).acquire_owned().await.ok();
-        let (connector, progress) = (Rc::clone(&connector), Arc::clone(&progress));
+        // A ticket serves once: in one store for all, whoever comes when it is empty would find none.
+        let connector = match scenario.over {
+            Over::Resumed => Connector::new(target.clone()),
+            _ => Rc::clone(&connector),
+        };
+        let progress = Arc::clone(&progress);
         let frame = Rc::clone(&frame);
         started += 1;
         tokio::task::spawn_local(async move {
@@ -97,6 +102,7 @@ async fn client(
             return Err(io::Error::other("the proxy closed a session"));
         }
         if !pongs.is_empty() {
+            progress.pings.fetch_add(1, Ordering::Relaxed);
             stream.write_all(&pongs).await?;
             stream.flush().await?;
             pongs = Vec::new();

@@ -33,6 +33,8 @@ pub struct Progress {
     pub resumed: AtomicU64,
     /// See [`Progress::resumed`].
     pub full: AtomicU64,
+    /// Pings that came to a client or to the backend, and were answered.
+    pub pings: AtomicU64,
     /// Sessions that ended though nobody asked.
     pub lost: AtomicUsize,
     /// Set to end the load.

@@ -152,7 +152,8 @@ fn config(target: &Target) -> ClientConfig {
         .expect("cannot fail: the suite is of TLS 1.3");
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     match target.over {
-        // Tickets are stored as they come, two or more for each connection.
+        // Each client has its own: the ticket its connection before this one was given, however
+        // few a server gives.
         Over::Resumed => config.resumption = Resumption::in_memory_sessions(64),
         _ => config.resumption = Resumption::disabled(),
     }

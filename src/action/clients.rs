@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::loan::Loan;
 use crate::base::task::Tracked;
+use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
 use crate::pool::{DialError, Pool};
 use crate::tls::Transport;
 
@@ -53,8 +54,8 @@ fn build(pool: &Arc<Pool>) -> Client {
         .pool_timer(TokioTimer::new())
         // A proxy removes them (RFC 9112 §5.1).
         .http1_allow_spaces_after_header_name_in_responses(true)
-        .http1_max_headers(super::ANSWER_HEADERS_MAX)
-        .http1_max_buf_size(super::ANSWER_HEAD_BYTES_MAX)
+        .http1_max_headers(ANSWER_HEADERS_MAX)
+        .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
         // The client's Host goes on, or the route's.
         .set_host(false)
         .build(Dial { pool: Arc::downgrade(pool) })

@@ -1,14 +1,12 @@
 //! A plain request to a pool: bodies stream both ways, nothing is gathered.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Error;
@@ -16,7 +14,7 @@ use hyper_util::client::legacy::Error;
 use super::clients::{self, Client};
 use super::failure::Failure;
 use super::loan::Loan;
-use crate::base::body::{Body, BoxError};
+use crate::base::body::{Accompanied, Body, Companion};
 use crate::base::clock;
 use crate::pool::{Ask, Key, Kind, Lease, Pool};
 use crate::wire::framing::settle_answer;
@@ -146,31 +144,12 @@ fn accept(mut answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>
         502..=504 => {}
         _ => lease.backend().succeeded(now),
     }
-    Ok(answer.map(|body| Leased { body, _lease: lease }.boxed_unsync()))
+    Ok(answer.map(|body| Accompanied::new(body, Leased { _lease: lease }).boxed_unsync()))
 }
 
-/// An answer's body, which keeps the lease until it has ended.
+/// A lease, kept until the answer's body has ended.
 struct Leased {
-    body: Incoming,
     _lease: Lease,
 }
 
-impl http_body::Body for Leased {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+impl Companion for Leased {}

@@ -17,9 +17,3 @@ pub use files::Files;
 pub use forward::{Forwarded, forward};
 pub use redirect::{Asked, redirect};
 pub use respond::respond;
-
-/// Fields in a backend's answer.
-pub const ANSWER_HEADERS_MAX: usize = 128;
-
-/// Bytes of the head of a backend's answer; also what is read ahead of its body's reader.
-pub const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;

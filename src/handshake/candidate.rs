@@ -3,11 +3,10 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
-use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -17,17 +16,12 @@ use tokio::time::timeout;
 use super::failure::Failure;
 use super::request::WsRequest;
 use super::verify::Agreed;
-use crate::base::body::{Body, BoxError};
+use crate::base::body::{Accompanied, Body, Companion};
 use crate::base::clock;
+use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
 use crate::pool::{Ask, Backend, HandshakePermit, Key, Kind, Lease, NoBackend, Pool};
 use crate::tls::Transport;
 use crate::wire::framing::settle_answer;
-
-/// Fields in a backend's answer.
-pub const ANSWER_HEADERS_MAX: usize = 128;
-
-/// Bytes of the head of a backend's answer; also what is read ahead of it.
-pub const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// A request as it goes to a backend.
 pub(super) type Ahead = Request<Empty<Bytes>>;
@@ -169,7 +163,8 @@ impl Heard {
         settle_answer(answer.headers_mut()).map_err(Failure::Framing)?;
         // The version is each hop's own (RFC 9110 §6.2).
         *answer.version_mut() = Version::HTTP_11;
-        Ok(answer.map(|body| Driven { body, driver, _lease: lease }.boxed_unsync()))
+        let driven = Driven { driver, _lease: lease };
+        Ok(answer.map(|body| Accompanied::new(body, driven).boxed_unsync()))
     }
 }
 
@@ -201,30 +196,15 @@ impl Driver {
     }
 }
 
-/// An answer's body, which moves its own connection: no task, and nothing left when it is dropped.
+/// What moves the connection of an answer whose body is read: no task, and nothing left when the
+/// body is dropped.
 struct Driven {
-    body: Incoming,
     driver: Driver,
     _lease: Lease,
 }
 
-impl http_body::Body for Driven {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+impl Companion for Driven {
+    fn asked(&mut self, cx: &mut Context<'_>) {
         self.driver.poll(cx);
-        Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -18,7 +18,7 @@ mod request;
 mod resume;
 mod verify;
 
-pub use candidate::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Upstream};
+pub use candidate::Upstream;
 pub use connect::{Answered, Connected, Picking, connect};
 pub use failure::Failure;
 pub use hold::Replay;

@@ -78,7 +78,7 @@ pub(super) async fn drive(
             if *passing.borrow() == Closing::Passed && answer.status() != SWITCHING {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| Paced::new(body, pace)))
+            Ok::<_, Infallible>(answer.map(|body| Paced::body(body, pace)))
         }
     });
     let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();

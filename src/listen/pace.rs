@@ -2,16 +2,15 @@
 //! what is behind it, for ever.
 
 use std::cell::Cell;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Frame;
 use tokio::time::sleep;
 
-use crate::base::body::{Body, BoxError};
+use crate::base::body::{Accompanied, Body, BoxError, Companion};
 use crate::base::clock::{self, Moment};
 
 /// How long a client may leave a piece of an answer untaken (or `keep_alive_timeout`, when that is
@@ -50,48 +49,30 @@ impl Pace {
     }
 }
 
-/// An answer's body that tells its pace.
-pub(super) struct Paced {
-    body: Body,
-    pace: Rc<Pace>,
-}
+/// Goes along with an answer's body, and tells its pace.
+pub(super) struct Paced(Rc<Pace>);
 
 impl Paced {
-    pub(super) fn new(body: Body, pace: Rc<Pace>) -> Paced {
-        Paced { body, pace }
+    /// The body, with its pace told.
+    pub(super) fn body(body: Body, pace: Rc<Pace>) -> Accompanied<Body, Paced> {
+        Accompanied::new(body, Paced(pace))
     }
 }
 
-impl HttpBody for Paced {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
+impl Companion for Paced {
+    fn asked(&mut self, _cx: &mut Context<'_>) {
         // Who asks for more has taken what there was.
-        this.pace.untaken.set(None);
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        this.pace.untaken.set(Some(clock::now()));
-        Poll::Ready(frame)
+        self.0.untaken.set(None);
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+    fn came(&mut self, _frame: Option<&Result<Frame<Bytes>, BoxError>>) {
+        self.0.untaken.set(Some(clock::now()));
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Paced {
-    fn drop(&mut self) {
+    fn left(&mut self, _is_over: bool) {
         // The connection has the last piece. Once it is taken the connection is idle, and that
         // ends earlier than patience does.
-        self.pace.untaken.set(Some(clock::now()));
+        self.0.untaken.set(Some(clock::now()));
     }
 }
 
@@ -111,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn a_piece_that_is_left_untaken_is_a_stall() {
         let pace = pace(20);
-        let mut paced = Paced::new(body::full("piece"), Rc::clone(&pace));
+        let mut paced = Paced::body(body::full("piece"), Rc::clone(&pace));
         paced.frame().await.unwrap().unwrap();
         timeout(Duration::from_secs(20), pace.stalls()).await.unwrap();
     }

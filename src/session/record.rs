@@ -2,19 +2,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::conn::Conn;
 use super::refusal::Refusal;
-use crate::base::body::{Body, BoxError};
+use crate::base::body::{Accompanied, Body, BoxError, Companion};
 use crate::base::clock::{self, Moment};
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
@@ -117,7 +115,7 @@ impl RequestRecord {
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
         self.cells.here().request(answer.status());
-        answer.map(|body| Followed { body, record: self }.boxed_unsync())
+        answer.map(|body| Accompanied::new(body, self).boxed_unsync())
     }
 }
 
@@ -148,44 +146,19 @@ impl Drop for RequestRecord {
     }
 }
 
-/// An answer's body with its record.
-struct Followed {
-    body: Body,
-    record: RequestRecord,
-}
-
-impl http_body::Body for Followed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-            }
-            Poll::Ready(None) => self.record.is_whole = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+/// A request's record follows the body of its answer.
+impl Companion for RequestRecord {
+    fn came(&mut self, frame: Option<&Result<Frame<Bytes>, BoxError>>) {
+        match frame {
+            Some(Ok(frame)) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(_)) => {}
+            None => self.is_whole = true,
         }
-        polled
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Followed {
-    fn drop(&mut self) {
+    fn left(&mut self, is_over: bool) {
         // A body that says that it has ended is not asked for its end.
-        self.record.is_whole |= self.body.is_end_stream();
+        self.is_whole |= is_over;
     }
 }
 

@@ -15,8 +15,8 @@ pub use listener::{
     ProxyProtocol, ServerTls, TlsVersion,
 };
 pub use pool::{
-    Backend, BackendAddress, Balance, First, HashBy, Health, Pool, Rebalance, Retry, Roots,
-    SameSite, Secret, Sticky, UpstreamTls,
+    ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Backend, BackendAddress, Balance, First, HashBy,
+    Health, Pool, Rebalance, Retry, Roots, SameSite, Secret, Sticky, UpstreamTls,
 };
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade};
 pub use route::{

@@ -9,6 +9,12 @@ use std::time::Duration;
 use http::HeaderName;
 use rustls::RootCertStore;
 
+/// Fields in a backend's answer, a handshake's or another.
+pub const ANSWER_HEADERS_MAX: usize = 128;
+
+/// Bytes of the head of a backend's answer; also what is read ahead of it, or of its body's reader.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// How a backend is chosen.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Balance {

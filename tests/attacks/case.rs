@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
+pub use crate::actors::Table;
 use crate::actors::{Client, Head, Wire, until, within};
 use crate::proxy::Proxy;
 use crate::witness::{PROBE, WELL, Witness};
@@ -155,33 +156,4 @@ pub async fn serves_as_before(proxy: &Proxy) {
         scrape.lines().filter(of).all(|line| line.ends_with(" 0"))
     })
     .await;
-}
-
-/// The outcomes of a family.
-pub struct Table {
-    text: String,
-    faults: String,
-}
-
-impl Table {
-    pub fn new(family: &str) -> Table {
-        let text = format!("\n{family}\n{}\n", "-".repeat(family.len()));
-        Table { text, faults: String::new() }
-    }
-
-    /// Adds what was seen, and compares pairs of what is wanted (`this or that`) and what came.
-    pub fn row(&mut self, name: &str, rfc: &str, outcome: &str, seen: &str, is: &[(&str, &str)]) {
-        writeln!(self.text, "{name:<46} {rfc:<16} {outcome:<28} {seen}").unwrap();
-        for (wanted, came) in
-            is.iter().filter(|(wanted, came)| wanted.split(" or ").all(|one| one != *came))
-        {
-            writeln!(self.faults, "{name} ({rfc}):\n  wanted {wanted}\n  came   {came}").unwrap();
-        }
-    }
-
-    /// Prints all, and fails where something was not as wanted.
-    pub fn settle(self) {
-        println!("{}", self.text);
-        assert!(self.faults.is_empty(), "\n{}", self.faults);
-    }
 }

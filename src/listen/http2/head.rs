@@ -30,7 +30,9 @@ pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), Fault
         return Err(Fault::TooManyFields);
     }
     let is_tunnel = head.method == Method::CONNECT && head.extensions.get::<Protocol>().is_none();
-    if !(is_tunnel || has_path(head)) || !is_host_one(head) {
+    // A tunnel's target is `:authority` and nothing else (RFC 9113 §8.5).
+    let has_target = if is_tunnel { head.uri.authority().is_some() } else { has_path(head) };
+    if !has_target || !is_host_one(head) {
         return Err(MALFORMED);
     }
     // RFC 9113 §8.2.1; on a line of HTTP/1.1 such spaces would be lost.
@@ -55,7 +57,7 @@ fn has_path(head: &Parts) -> bool {
     path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS)
 }
 
-/// RFC 9113 §8.3.1: `Host` says the same as `:authority`.
+/// RFC 9113 §8.3.1: one of `Host` and `:authority` is there and not empty, and both say the same.
 fn is_host_one(head: &Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next(), head.uri.authority()) {
@@ -63,7 +65,8 @@ fn is_host_one(head: &Parts) -> bool {
         (Some(host), None, Some(authority)) => {
             host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
         }
-        _ => true,
+        (Some(host), None, None) => !host.is_empty(),
+        (None, None, authority) => authority.is_some(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod floods;
 mod heads;
-mod raw;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -11,8 +10,8 @@ use http::Method;
 
 use super::secure::secured_with;
 use super::*;
+use crate::actors::frames::{self as raw, Raw};
 use crate::config::plan::Http2;
-use raw::Raw;
 
 /// What a listener speaks here; tests change what they are about.
 fn http2() -> Http2 {

@@ -3,8 +3,14 @@
 pub mod backend;
 mod certificates;
 pub mod client;
+// Spoken by the tests beside the code and by those of conformance.
+#[allow(dead_code)]
+pub mod frames;
 mod head;
 mod session;
+// For families of cases, which end-to-end tests are not.
+#[allow(dead_code)]
+mod table;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -14,6 +20,8 @@ pub use certificates::Certificates;
 pub use client::{Client, read_body, read_chunk};
 pub use head::Head;
 pub use session::{Ending, Session, bytes, frame};
+#[allow(unused_imports)]
+pub use table::Table;
 pub use wire::{Io, Wire, drain, reset};
 
 use std::future::Future;

@@ -1,5 +1,7 @@
-use super::raw::{CONTINUATION, END_STREAM, Fate, Frame, GET, GOAWAY, HEADERS, PING, RST_STREAM};
 use super::*;
+use crate::actors::frames::{
+    CONTINUATION, END_STREAM, Fate, Frame, GET, GOAWAY, HEADERS, PING, RST_STREAM,
+};
 
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();

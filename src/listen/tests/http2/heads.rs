@@ -1,5 +1,5 @@
-use super::raw::{END_STREAM, Fate, GET};
 use super::*;
+use crate::actors::frames::{END_STREAM, Fate, GET};
 
 const PROTOCOL_ERROR: u32 = 1;
 

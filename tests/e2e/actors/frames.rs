@@ -1,18 +1,31 @@
-//! A client that makes its frames by hand (RFC 9113 §4.1, RFC 7541 §6.2.2).
+//! A client of HTTP/2 that makes its frames by hand (RFC 9113 §4.1, RFC 7541 §6.2.2).
 
-use super::*;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::within;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
 pub const END_STREAM: u8 = 1;
+/// Of SETTINGS and PING.
+pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
+pub const PADDED: u8 = 8;
+pub const PRIORITIZED: u8 = 0x20;
 
 /// A frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,13 +62,22 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            // One byte of length: tests have no longer texts.
-            assert!(text.len() < 127);
-            block.push(text.len() as u8);
+            length(&mut block, text.len());
             block.extend(text.as_bytes());
         }
     }
     block
+}
+
+/// A text's length (RFC 7541 §5.1).
+fn length(block: &mut Vec<u8>, length: usize) {
+    match length.checked_sub(127) {
+        None => block.push(length as u8),
+        Some(more) => {
+            assert!(more < 1 << 14, "two bytes more hold no such length");
+            block.extend([127, 0x80 | (more & 0x7f) as u8, (more >> 7) as u8]);
+        }
+    }
 }
 
 /// What a GET has at least.
@@ -112,7 +134,7 @@ impl Raw {
             let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
             Some(Frame { kind: head[3], flags: head[4], stream, payload })
         };
-        tokio::time::timeout(PATIENCE, read).await.expect("a frame or the end")
+        within("a frame or the end", read).await
     }
 
     /// The next frame of a kind, whatever comes before it.
@@ -149,16 +171,38 @@ pub enum Fate {
     Closed,
 }
 
-/// The status an answer begins with: an entry of HPACK's static table, or a literal with its name.
-fn status(frame: &Frame) -> u16 {
+/// The status an answer begins with: an entry of HPACK's static table, or a literal with the name
+/// of one, its digits in Huffman's code (RFC 7541 §A, §B).
+pub fn status(frame: &Frame) -> u16 {
     match frame.payload[..] {
         [0x88, ..] => 200,
+        [0x89, ..] => 204,
+        [0x8a, ..] => 206,
         [0x8b, ..] => 304,
         [0x8c, ..] => 400,
         [0x8d, ..] => 404,
         [0x8e, ..] => 500,
-        // Its three digits are compressed, unlike here nobody needs to know which.
-        [0x48, ..] => 1,
+        [0x48, length, ref rest @ ..] if length & 0x80 != 0 => {
+            digits(&rest[..usize::from(length & 0x7f)])
+        }
         ref other => panic!("{other:?}"),
     }
+}
+
+/// `0` to `2` have five bits, the other digits six.
+fn digits(compressed: &[u8]) -> u16 {
+    let mut bits = compressed.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let mut left = compressed.len() * 8;
+    let mut number = 0;
+    for _ in 0..3 {
+        let five = (bits >> (left - 5)) & 0x1f;
+        let (digit, length) = match five {
+            0..=2 => (five, 5),
+            _ => (((bits >> (left - 6)) & 0x3f) - 0x16, 6),
+        };
+        number = number * 10 + digit as u16;
+        left -= length;
+        bits &= (1 << left) - 1;
+    }
+    number
 }

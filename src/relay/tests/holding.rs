@@ -32,6 +32,11 @@ fn held(budget: u64) -> HoldTerms {
     HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(budget)) }
 }
 
+/// Rules of a session whose upstream may answer a Close as late as it likes.
+fn patient() -> Rules {
+    Rules { close_timeout: PATIENCE, ..rules() }
+}
+
 async fn away(scene: &mut Scene) -> Away {
     match scene.wanted(|want| matches!(want, Some(Want::Upstream(_)))).await {
         Some(Want::Upstream(away)) => away,
@@ -105,7 +110,7 @@ fn moving() -> Moving {
 #[test]
 fn a_session_moves_between_two_messages_and_nobody_loses_any() {
     run(async || {
-        let mut scene = Scene::held(rules(), held(1 << 20)).await;
+        let mut scene = Scene::held(patient(), held(1 << 20)).await;
         talk(&mut scene).await;
         let first = frame(Side::Client, 0x01, b"first half, ");
         scene.client.send(&first).await;
@@ -267,7 +272,7 @@ fn a_client_that_sends_more_than_can_be_kept_waits_and_loses_nothing() {
 #[test]
 fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
     run(async || {
-        let mut scene = Scene::held(rules(), held(1 << 20)).await;
+        let mut scene = Scene::held(patient(), held(1 << 20)).await;
         let (done, sent) = (Cell::new(false), Cell::new(0_u32));
         let Scene { client, upstream, orders, wants, cells, .. } = &mut scene;
         let mut targets = wants.clone();

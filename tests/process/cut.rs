@@ -3,6 +3,8 @@
 
 use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -161,16 +163,18 @@ pool = "one"
     assert_eq!(traffic::read(&mut socket).await.unwrap(), b"first");
     // A client that only waits reads on, as browsers do; one that streams writes as well.
     let (ended, end) = tokio::sync::oneshot::channel();
+    let echoes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&echoes);
     let client = tokio::spawn(async move {
         if streaming {
-            stream(socket).await;
+            stream(socket, &counted).await;
         } else {
             drop(ended.send(traffic::read(&mut socket).await));
         }
     });
     if streaming {
-        // Echoes shall be on their way in both directions when the link goes.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Echoes are on their way in both directions when the link goes.
+        proxy.wait("echoes", || echoes.load(Relaxed) > 0).await;
     }
     link(false);
     let cut = Instant::now();
@@ -184,10 +188,14 @@ pool = "one"
 }
 
 /// Writes and reads for ever.
-async fn stream(socket: Socket) {
+async fn stream(socket: Socket, echoes: &AtomicUsize) {
     let (mut send, mut read) = socket.split();
     let message = Message::binary(vec![7; 64 * 1024]);
-    let reading = async { while let Some(Ok(_)) = read.next().await {} };
+    let reading = async {
+        while let Some(Ok(_)) = read.next().await {
+            echoes.fetch_add(1, Relaxed);
+        }
+    };
     let writing = async { while send.send(message.clone()).await.is_ok() {} };
     tokio::join!(reading, writing);
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -30,9 +31,19 @@ pub struct Proxy {
     pub tls: String,
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody listens on, and that the system gives to no connection meanwhile: those are
+/// from 32,768 on (`ip_local_port_range`, ip(7)).
 fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    // Processes side by side begin in different places.
+    let begin = std::process::id().wrapping_mul(7_919) as u16;
+    loop {
+        let port = 10_000 + begin.wrapping_add(TRIED.fetch_add(1, Relaxed)) % 20_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Proxy {

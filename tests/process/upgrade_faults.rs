@@ -28,13 +28,14 @@ async fn fails(proxy: &Proxy, code: i32, why: &str) {
     assert_eq!(new.finish().await, [Ended::Asked]);
     assert_eq!(proxy.metric("tidegate_process_number"), 1.0);
     let first = why.lines().next().unwrap().replace('"', "\\\"");
-    assert!(proxy.log().contains(&first), "{}", proxy.log());
+    // The log is written by a thread of its own.
+    proxy.wait("a word in the log", || proxy.log().contains(&first)).await;
 }
 
 #[tokio::test]
 async fn a_new_process_that_fails_changes_nothing() {
     let backend = Backend::start();
-    let text = configuration(&backend, "[upgrade]\ntimeout = \"2s\"\n");
+    let text = configuration(&backend, "");
     let proxy = Proxy::start(&text).await;
     let mut crowd = Crowd::new();
     crowd.join(10, &proxy.plain, "/", KIND).await;
@@ -42,14 +43,18 @@ async fn a_new_process_that_fails_changes_nothing() {
     // As a panic in `main` ends.
     proxy.install_script("echo 'no library libnew.so' >&2; exit 101");
     fails(&proxy, 1, "exit status: 101").await;
-    assert!(proxy.log().contains("no library libnew.so"), "{}", proxy.log());
+    proxy.wait("its last words", || proxy.log().contains("no library libnew.so")).await;
     proxy.install_script("kill -SEGV $$");
     fails(&proxy, 1, "signal: 11").await;
-    // One that is never ready, and one that is something else altogether.
-    proxy.install_script("exec sleep 1000");
-    fails(&proxy, 1, "not ready within `upgrade.timeout`, 2 s").await;
+    // One that is something else altogether, and one that is never ready.
     proxy.install_script("exec sleep 1000 < /dev/null");
     fails(&proxy, 1, "does not know how to take over").await;
+    proxy.install_script("exec sleep 1000");
+    proxy.configure(&configuration(&backend, "[upgrade]\ntimeout = \"2s\"\n"));
+    proxy.reload_to(2).await;
+    fails(&proxy, 1, "not ready within `upgrade.timeout`, 2 s").await;
+    proxy.configure(&text);
+    proxy.reload_to(3).await;
     proxy.install(&proxy.path("nothing"));
     fails(&proxy, 1, "could not be started: No such file").await;
 

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use serde::de::value::{BorrowedStrDeserializer, StringDeserializer, U32Deserializer};
 use serde::de::{
@@ -245,15 +246,20 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
     }
 }
 
+/// Name and path of every key below the top. Made once: a file may have many unknown keys, and the
+/// schema they are sought in takes milliseconds to build.
+static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let root = schema().to_value();
+    let below = |place: &Place<'_>| !place.above.is_empty();
+    let found = places(&root).into_iter().filter(below);
+    found.map(|place| (place.name.to_owned(), place.path())).collect()
+});
+
 /// The tables that have a key of this name, for one that stands in the wrong one.
 fn elsewhere(name: &str) -> Option<String> {
-    let root = schema().to_value();
-    let found: Vec<String> = places(&root)
-        .iter()
-        .filter(|place| place.name == name && !place.above.is_empty())
-        .map(Place::path)
-        .collect();
-    let paths = listed(found.iter().map(String::as_str), "and");
+    let found = KEYS.iter().filter(|(key, _)| key == name);
+    let found: Vec<&str> = found.map(|(_, path)| path.as_str()).collect();
+    let paths = listed(found.iter().copied(), "and");
     (!found.is_empty()).then(|| format!("there is {paths}"))
 }
 

@@ -26,7 +26,9 @@ pub struct Relay {
     #[schemars(example = &"1h", extend("x-reload" = "now"))]
     pub idle_timeout: Written<Switch<Time>>,
     /// Time between pings to each side, which keep the connection open through NATs and
-    /// firewalls and find the dead. Their pongs are not passed on.
+    /// firewalls and find the dead. Their pongs are not passed on. How long they take is told by
+    /// side in the metric `tidegate_ping_seconds`, and the last one's milliseconds in the access
+    /// log at the session's end, as `client_rtt_ms` and `upstream_rtt_ms`.
     #[schemars(example = &"45s", extend("x-reload" = "now"))]
     pub ping_interval: Written<Switch<Time>>,
     /// Time after a ping in which a side must show life: by any byte, or by taking in what was

@@ -106,8 +106,8 @@ fn idle(
     Ok(vec![slope, before / MIB, second / MIB, after / MIB, after / before])
 }
 
-/// CPU of idle sessions whose peers answer pings, and how these are spread: after one quiet time, in
-/// which those that just opened settle, a second is watched second by second.
+/// CPU of idle sessions whose peers answer pings, and how these are spread: after one quiet time,
+/// in which those that just opened settle, another is watched second by second.
 fn pinged(
     scenario: &Scenario,
     mut load: Load,

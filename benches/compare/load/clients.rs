@@ -37,7 +37,7 @@ pub async fn run(target: Target, scenario: Scenario, progress: Arc<Progress>) {
             continue;
         }
         let permit = Arc::clone(&opening).acquire_owned().await.ok();
-        // A ticket serves once: in one store for all, whoever comes when it is empty would find none.
+        // A ticket serves once: of one store for all, who comes when it is empty would get none.
         let connector = match scenario.over {
             Over::Resumed => Connector::new(target.clone()),
             _ => Rc::clone(&connector),

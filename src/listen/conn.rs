@@ -13,6 +13,7 @@ use super::{Door, Shared, http1, http2, linger, proxy};
 use crate::base::clock;
 use crate::base::socket::Socket;
 use crate::base::task;
+use crate::config::plan::Address;
 use crate::live::LiveListener;
 use crate::session::Conn;
 use crate::tls::{AcceptError, Greeting, HTTP_2, Transport};
@@ -45,11 +46,17 @@ async fn serve(arrival: Arrival) -> Result<(), Refusal> {
     let limits = &facing.plan.limits;
     let flight = door.handshakes.enter(limits.handshakes_in_flight_max);
     let flight = flight.ok_or(Refusal::Handshakes)?;
-    let (mut client, mut local) = (peer, local_address(&socket));
+    let mut client = peer;
+    // An accepted socket has its listener's port: nobody need ask the system for it.
+    let mut port = match door.listening.bound() {
+        Address::Inet(bound) => Some(bound.port()),
+        Address::Unix(_) => None,
+    };
     if let Some(proxy) = &facing.plan.proxy_protocol {
         let header = proxy::receive(&mut socket, peer, proxy).await?;
         if header.source.is_some() {
-            (client, local) = (header.source, header.destination);
+            client = header.source;
+            port = header.destination.map(|destination| destination.port());
         }
     }
     if let Some(client) = client {
@@ -59,7 +66,7 @@ async fn serve(arrival: Arrival) -> Result<(), Refusal> {
     let listener = Arc::clone(&facing.plan);
     // From here on nothing of the connection keeps the acceptor.
     drop(facing);
-    let conn = Conn { listener, client, local, tls, opened, permit: Rc::new(permit) };
+    let conn = Conn { listener, client, port, tls, opened, permit: Rc::new(permit) };
     let closing = door.closing.subscribe();
     drop(door);
     if speaks_http2(&transport, &conn).await {
@@ -76,13 +83,6 @@ async fn speaks_http2(transport: &Transport, conn: &Conn) -> bool {
     match &conn.tls {
         Some(tls) => tls.alpn == Some(HTTP_2),
         None => conn.listener.http2.is_some() && http2::is_begun(transport.socket(), conn).await,
-    }
-}
-
-fn local_address(socket: &Socket) -> Option<SocketAddr> {
-    match socket {
-        Socket::Tcp(tcp) => tcp.local_addr().ok(),
-        Socket::Unix(_) => None,
     }
 }
 

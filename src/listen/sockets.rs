@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -159,6 +160,11 @@ impl Listening {
         socket.set_nonblocking(true)?;
         // Of an inherited socket it is the socket that decides, of which kind it is too.
         let bound = bound_to(&socket)?.unwrap_or_else(|| asked.clone());
+        if let Address::Inet(_) = bound {
+            // A relay writes whole frames; waiting for more would only delay them. What is accepted
+            // inherits it, at the cost of no call of its own.
+            socket.set_tcp_nodelay(true)?;
+        }
         Ok(Listening { socket, bound, file })
     }
 
@@ -188,16 +194,19 @@ impl Listening {
         }
     }
 
-    /// Takes a connection out of the queue, and its peer's address (a unix socket's has none).
+    /// Takes a connection out of the queue, and its peer's address (a unix socket's has none). It
+    /// does not block, and TCP's does not wait for more to send (Nagle's algorithm is off).
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::WouldBlock`] when the queue is empty.
     pub fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
-        let (socket, peer) = self.socket.accept()?;
+        let (fd, peer) =
+            acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         // A socket that a service manager opened for both families names IPv4 inside of IPv6
         // (RFC 4291 §2.5.5.2).
         let canonical = |peer: SocketAddr| SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        Ok((socket.into(), peer.as_socket().map(canonical)))
+        Ok((fd, peer.map(canonical)))
     }
 }
 
@@ -234,24 +243,15 @@ impl Accepting {
     }
 }
 
-/// Registers an accepted socket with this thread's reactor; `bound` is the address it came by.
+/// Registers a socket that [`Listening::accept`] gave with this thread's reactor; `bound` is the
+/// address it came by.
 ///
 /// # Errors
 /// The system's, when the socket is gone.
 pub fn connected(fd: OwnedFd, bound: &Address) -> io::Result<Stream> {
     match bound {
-        Address::Inet(_) => {
-            let tcp = std::net::TcpStream::from(fd);
-            tcp.set_nonblocking(true)?;
-            // A relay writes whole frames; waiting for more would only delay them.
-            tcp.set_nodelay(true)?;
-            TcpStream::from_std(tcp).map(Stream::Tcp)
-        }
-        Address::Unix(_) => {
-            let unix = std::os::unix::net::UnixStream::from(fd);
-            unix.set_nonblocking(true)?;
-            UnixStream::from_std(unix).map(Stream::Unix)
-        }
+        Address::Inet(_) => TcpStream::from_std(fd.into()).map(Stream::Tcp),
+        Address::Unix(_) => UnixStream::from_std(fd.into()).map(Stream::Unix),
     }
 }
 

@@ -53,8 +53,8 @@ pub struct Conn {
     pub listener: Arc<Listener>,
     /// Who connected, after a PROXY header; `None` is the peer of a unix socket.
     pub client: Option<SocketAddr>,
-    /// The address it connected to, after a PROXY header; `None` on a unix socket.
-    pub local: Option<SocketAddr>,
+    /// The port it connected to, after a PROXY header; `None` on a unix socket.
+    pub port: Option<u16>,
     /// What its TLS handshake agreed on; `None` without TLS.
     pub tls: Option<Greeting>,
     /// When it was accepted.

@@ -30,7 +30,7 @@ pub(super) fn onward(
         client: conn.client,
         proto: conn.scheme(),
         host: asked.and_then(|asked| asked.to_str().ok()),
-        port: conn.local.map(|local| local.port()),
+        port: conn.port,
     };
     forwarded::rewrite(headers, &hop, conn.is_trusted());
     match host.or(asked) {

@@ -14,6 +14,22 @@ fn port_0_is_answered_with_the_port_chosen() {
     assert_eq!(listening.accept().unwrap().1.unwrap().ip(), bound.ip());
 }
 
+#[tokio::test]
+async fn what_is_accepted_neither_blocks_nor_waits_for_more_to_send() {
+    let opened = Listening::open(&any_port()).unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let inherited = Listening::inherit(&any_port(), other.into()).unwrap();
+    for listening in [opened, inherited] {
+        let Address::Inet(bound) = *listening.bound() else { panic!() };
+        let _client = std::net::TcpStream::connect(bound).unwrap();
+        let (fd, _) = listening.accept().unwrap();
+        let Stream::Tcp(tcp) = connected(fd, listening.bound()).unwrap() else { panic!() };
+        assert!(tcp.nodelay().unwrap());
+        let error = std::io::Read::read(&mut tcp.into_std().unwrap(), &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
 #[test]
 fn a_port_in_use_is_named_with_a_hint() {
     let first = Listening::open(&any_port()).unwrap();

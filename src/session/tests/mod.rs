@@ -96,7 +96,7 @@ async fn accept(listening: std::net::TcpListener, shared: Arc<Shared>) {
         let conn = Rc::new(Conn {
             listener: Arc::new(listener("http", 80)),
             client: Some(client),
-            local: tcp.local_addr().ok(),
+            port: tcp.local_addr().ok().map(|local| local.port()),
             tls: None,
             opened: clock::now(),
             permit: Rc::new(RefCell::new(())),

@@ -115,7 +115,7 @@ fn who_asks_is_told_by_trusted_proxies_only() {
     let mut conn = Conn {
         listener: Arc::new(listener("http", 80)),
         client: Some(SocketAddr::from(([10, 0, 0, 1], 5000))),
-        local: None,
+        port: None,
         tls: None,
         opened: clock::now(),
         permit: Rc::new(()),

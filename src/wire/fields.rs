@@ -10,7 +10,7 @@ use http::header::{
 use super::list::tokens;
 
 /// Meant for the next hop only, whether `Connection` names them or not.
-const HOP_BY_HOP: [HeaderName; 10] = [
+static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("keep-alive"),
@@ -34,7 +34,12 @@ const END_TO_END: [HeaderName; 4] =
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named = tokens(headers, CONNECTION).filter_map(|token| token.parse::<HeaderName>().ok());
     let named: Vec<_> = named.filter(|name| !is_end_to_end(name)).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in &named {
+        headers.remove(name);
+    }
+    // Most of them are not there, and looking them up would cost more than looking at what is.
+    let found: Vec<_> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }

@@ -1,7 +1,6 @@
 //! Who a request comes from, in the words of the proxies it went through: `Forwarded` (RFC 7239)
 //! and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
@@ -36,19 +35,20 @@ pub struct Hop<'a> {
 /// spelling, and made anew; those of a trusted one are kept and this hop is appended.
 pub fn rewrite(headers: &mut HeaderMap, hop: &Hop<'_>, trusted: bool) {
     remove_where(headers, |name| tells_of_hops(name) && (!trusted || name.contains('_')));
-    let before = Before::take(headers);
+    // Of what an untrusted sender told nothing is left.
+    let before = if trusted { Before::take(headers) } else { Before::default() };
     set(headers, X_PROTO, before.proto.as_deref().or(Some(hop.proto)));
     set(headers, X_HOST, before.host.as_deref().or(hop.host));
     let port = hop.port.map(|port| port.to_string());
     set(headers, X_PORT, before.port.as_deref().or(port.as_deref()));
 
     let client = hop.client.map(|client| client.ip().to_canonical());
-    let addresses = before.addresses.into_iter().chain(client.map(|ip| ip.to_string()));
-    let addresses = addresses.collect::<Vec<_>>().join(", ");
-    set(headers, X_FOR, (!addresses.is_empty()).then_some(&addresses));
-    let here = element(client, hop);
-    let elements = before.elements.into_iter().chain([here]).collect::<Vec<_>>().join(", ");
-    set(headers, FORWARDED, Some(&elements));
+    // Written once: it is the larger part of what this costs.
+    let node = client.map(|ip| ip.to_string());
+    let addresses = behind(before.addresses, node.as_deref());
+    set(headers, X_FOR, addresses.as_deref());
+    let here = element(client, node.as_deref(), hop);
+    set(headers, FORWARDED, behind(before.elements, Some(&here)).as_deref());
 }
 
 /// The client's address as told by trusted proxies: from the last hop backwards, the first one that
@@ -84,6 +84,7 @@ fn tells_of_hops(name: &str) -> bool {
 }
 
 /// What trusted proxies have told.
+#[derive(Default)]
 struct Before {
     addresses: Option<String>,
     elements: Option<String>,
@@ -103,9 +104,9 @@ impl Before {
         let mut elements = joined(headers, &FORWARDED).filter(|line| nodes(line).is_some());
         match (&addresses, &elements) {
             (Some(line), None) => {
-                let mut made: Vec<_> = listed(line).iter().map(|node| for_pair(node)).collect();
+                let mut made: Vec<_> = listed(line).iter().map(|node| told_pair(node)).collect();
                 if let Some(first) = made.first_mut() {
-                    first.push_str(&pairs(host.as_deref(), proto.as_deref()));
+                    push_pairs(first, host.as_deref(), proto.as_deref());
                 }
                 elements = Some(made.join(", "));
             }
@@ -173,30 +174,45 @@ fn plain_proto(line: &str) -> Option<String> {
     Some(protos.join(", "))
 }
 
-/// This hop's element of `Forwarded`.
-fn element(client: Option<IpAddr>, hop: &Hop<'_>) -> String {
-    let node = client.map_or("unknown".to_owned(), |ip| ip.to_string());
-    for_pair(&node) + &pairs(hop.host, Some(hop.proto))
+/// What there is, and one more behind it.
+fn behind(before: Option<String>, more: Option<&str>) -> Option<String> {
+    match (before, more) {
+        (Some(before), Some(more)) => Some(before + ", " + more),
+        (before, more) => before.or_else(|| more.map(str::to_owned)),
+    }
+}
+
+/// This hop's element of `Forwarded`; `node` is the client's address, written.
+fn element(client: Option<IpAddr>, node: Option<&str>, hop: &Hop<'_>) -> String {
+    let mut element = for_pair(client, node.unwrap_or("unknown"));
+    push_pairs(&mut element, hop.host, Some(hop.proto));
+    element
+}
+
+/// The `for=…` of a node that a proxy told of.
+fn told_pair(node: &str) -> String {
+    match address(node) {
+        Some(ip) => for_pair(Some(ip), &ip.to_string()),
+        None => for_pair(None, node),
+    }
 }
 
 /// `for=…`; an IPv6 address is put in brackets, and quoted for them (RFC 7239 §6).
-fn for_pair(node: &str) -> String {
-    match address(node) {
-        Some(IpAddr::V6(six)) => format!("for=\"[{six}]\""),
-        Some(IpAddr::V4(four)) => format!("for={four}"),
-        None => format!("for={}", quote(node)),
+fn for_pair(address: Option<IpAddr>, node: &str) -> String {
+    match address {
+        Some(IpAddr::V6(_)) => ["for=\"[", node, "]\""].concat(),
+        Some(IpAddr::V4(_)) => ["for=", node].concat(),
+        None => ["for=", &quote(node)].concat(),
     }
 }
 
-fn pairs(host: Option<&str>, proto: Option<&str>) -> String {
-    let mut pairs = String::new();
-    for (name, value) in [("host", host), ("proto", proto)] {
+fn push_pairs(element: &mut String, host: Option<&str>, proto: Option<&str>) {
+    for (name, value) in [(";host=", host), (";proto=", proto)] {
         if let Some(value) = value {
-            // cannot fail: a String takes what is written.
-            let _ = write!(pairs, ";{name}={}", quote(value));
+            element.push_str(name);
+            element.push_str(&quote(value));
         }
     }
-    pairs
 }
 
 /// Sets a field to one value, or removes it.

@@ -3,6 +3,7 @@
 mod ends;
 mod flow;
 mod holding;
+mod reads;
 mod scene;
 
 use super::*;

@@ -121,7 +121,7 @@ impl Permits {
             return Err(Refusal::PerAddress);
         }
         *count += 1;
-        permit.address = Some(address);
+        permit.address = Some(Box::new(address));
         Ok(())
     }
 
@@ -142,7 +142,8 @@ pub struct Permit {
     permits: Arc<Permits>,
     cells: Arc<ListenerCells>,
     worker: usize,
-    address: Option<IpAddr>,
+    /// Boxed: most listeners do not count by address, and every session keeps its permit.
+    address: Option<Box<IpAddr>>,
 }
 
 impl Permit {
@@ -156,7 +157,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.cells.open.shift(-1);
         self.permits.workers[self.worker].fetch_sub(1, Relaxed);
-        if let Some(address) = self.address {
+        if let Some(address) = self.address.take() {
             let counts = self.permits.addresses.lock();
             let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = counts.get_mut(&address) {

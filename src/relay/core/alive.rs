@@ -175,7 +175,7 @@ impl Core {
         if number == u64::from(half.alive.pings) && half.alive.pinged != Moment::NEVER {
             let took = now.since(half.alive.pinged);
             half.alive.pinged = Moment::NEVER;
-            half.tally.rtt.add(took);
+            half.tally.rtt.note(took);
             half.alive.answered = Some(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
         }
         true

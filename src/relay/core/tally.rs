@@ -1,5 +1,6 @@
 //! What is written down of a session.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::wire::frame::Violation;
@@ -22,7 +23,7 @@ pub struct SideTally {
     pub messages: u64,
     /// Bytes that went across, frame headers and control frames included; without TLS.
     pub bytes: u64,
-    /// Round trips of our pings.
+    /// How long our last ping took there and back.
     pub rtt: Rtt,
     /// Frames against RFC 6455.
     pub violations: u32,
@@ -32,41 +33,21 @@ pub struct SideTally {
     pub close: Option<u16>,
 }
 
-/// Round trips of our pings to a side, to the millisecond.
+/// The last round trip of our pings to a side, to the millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rtt {
-    /// How many were measured.
-    pub count: u32,
-    last: u32,
-    shortest: u32,
-    longest: u32,
+    /// One millisecond more, so that none takes no room.
+    last: Option<NonZeroU32>,
 }
 
 impl Rtt {
-    pub(super) fn add(&mut self, took: Duration) {
+    pub(super) fn note(&mut self, took: Duration) {
         let millis = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-        self.shortest = if self.count == 0 { millis } else { self.shortest.min(millis) };
-        self.longest = self.longest.max(millis);
-        self.last = millis;
-        self.count = self.count.saturating_add(1);
+        self.last = NonZeroU32::new(millis.saturating_add(1));
     }
 
-    /// The last one.
+    /// The last one; `None` while no ping was answered.
     pub fn last(&self) -> Option<Duration> {
-        self.some(self.last)
-    }
-
-    /// The shortest.
-    pub fn shortest(&self) -> Option<Duration> {
-        self.some(self.shortest)
-    }
-
-    /// The longest.
-    pub fn longest(&self) -> Option<Duration> {
-        self.some(self.longest)
-    }
-
-    fn some(&self, millis: u32) -> Option<Duration> {
-        (self.count > 0).then(|| Duration::from_millis(u64::from(millis)))
+        self.last.map(|more| Duration::from_millis(u64::from(more.get()) - 1))
     }
 }

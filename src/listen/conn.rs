@@ -64,6 +64,7 @@ async fn serve(arrival: Arrival) -> Result<(), Refusal> {
     }
     let Some((transport, tls)) = secure(socket, &facing, flight).await else { return Ok(()) };
     let listener = Arc::clone(&facing.plan);
+    let cells = Arc::clone(&facing.cells);
     // From here on nothing of the connection keeps the acceptor.
     drop(facing);
     let conn = Conn { listener, client, port, tls, opened, permit: Rc::new(permit) };
@@ -71,8 +72,10 @@ async fn serve(arrival: Arrival) -> Result<(), Refusal> {
     drop(door);
     if speaks_http2(&transport, &conn).await {
         // On the heap: its size is not that of every connection's task.
-        Box::pin(http2::drive(transport, Rc::new(conn), &shared, closing)).await;
+        let _speaks = cells.raised(|cells| &cells.http2);
+        Box::pin(http2::drive(transport, Rc::new(conn), &cells, &shared, closing)).await;
     } else {
+        let _speaks = cells.raised(|cells| &cells.http1);
         http1::drive(transport, Rc::new(conn), &shared, closing).await;
     }
     Ok(())

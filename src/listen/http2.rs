@@ -2,7 +2,9 @@
 
 mod answer;
 mod body;
+mod failure;
 mod head;
+mod meter;
 mod resets;
 mod stream;
 
@@ -25,8 +27,10 @@ use super::{Closing, Shared, http1};
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::{Http2, ListenerLimits};
+use crate::observe::metrics::ListenerCells;
 use crate::session::Conn;
 use crate::tls::Transport;
+use meter::Meter;
 
 pub use resets::RESETS_WINDOW;
 
@@ -72,12 +76,14 @@ const PREFACE_LEN: usize = PREFACE.len();
 pub(super) async fn drive(
     transport: Transport,
     conn: Rc<Conn>,
+    cells: &Arc<ListenerCells>,
     shared: &Arc<Shared>,
     mut closing: watch::Receiver<Closing>,
 ) {
     let listener = Arc::clone(&conn.listener);
     // `conn` speaks HTTP/2 because its listener does.
     let Some(http2) = &listener.http2 else { return };
+    let transport = Meter::new(transport, Arc::clone(cells));
     let handshake = builder(http2, &listener.limits).handshake(transport);
     let Ok(Ok(http)) = timeout(listener.limits.head_timeout, handshake).await else { return };
     let desk = Rc::new(stream::Desk::new(Arc::clone(&shared.house), conn, http2.resets_max));
@@ -98,13 +104,21 @@ pub(super) async fn drive(
                 }
                 Event::Stream(request, respond) => {
                     was_asked.set(true);
-                    task::spawn("stream", stream::serve(Rc::clone(&desk), request, respond));
-                    if desk.resets.are_too_many() {
+                    let open = cells.raised(|cells| &cells.streams);
+                    task::spawn("stream", stream::serve(Rc::clone(&desk), request, respond, open));
+                    if desk.resets.are_too_many() && !driver.is_leaving {
+                        cells.http2_failed.count(failure::RESETS);
                         driver.calm();
                     }
                 }
                 Event::Quiet if driver.is_leaving => return,
                 Event::Quiet => driver.leave(),
+                Event::Failed(error) => {
+                    if let Some(word) = failure::word(&error) {
+                        cells.http2_failed.count(word);
+                    }
+                    return;
+                }
                 Event::Over => return,
             },
             () = http1::closes(&mut closing, &was_asked), if !driver.is_draining => driver.drain(),
@@ -149,12 +163,14 @@ enum Event {
     Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// No stream was open for a while.
     Quiet,
-    /// It is closed.
+    /// It is closed, in order or not. The client was told by GOAWAY where there was anything to
+    /// tell.
     Over,
+    Failed(h2::Error),
 }
 
 struct Driver {
-    http: Connection<Transport, Bytes>,
+    http: Connection<Meter, Bytes>,
     keep_alive: Duration,
     /// Runs while no stream is open.
     quiet: Option<Pin<Box<Sleep>>>,
@@ -169,8 +185,8 @@ impl Driver {
             Poll::Ready(Some(Ok((request, respond)))) => {
                 return Poll::Ready(Event::Stream(request, respond));
             }
-            // The client was told by GOAWAY where there was anything to tell.
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Event::Over),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Failed(error)),
+            Poll::Ready(None) => return Poll::Ready(Event::Over),
             Poll::Pending => {}
         }
         if self.http.has_streams() {

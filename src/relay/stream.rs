@@ -9,6 +9,7 @@ use h2::{Reason, RecvStream, SendStream};
 use tokio::io::ReadBuf;
 
 use crate::base::flow;
+use crate::observe::metrics::Raised;
 
 /// Both ways of a stream whose answer was sent.
 pub struct Stream {
@@ -16,12 +17,14 @@ pub struct Stream {
     receiving: RecvStream,
     /// What is left of a frame that was longer than a read.
     unread: Bytes,
+    /// It is counted as open until it is dropped.
+    _open: Raised,
 }
 
 impl Stream {
-    /// A stream from its two halves.
-    pub fn new(sending: SendStream<Bytes>, receiving: RecvStream) -> Stream {
-        Stream { sending, receiving, unread: Bytes::new() }
+    /// A stream from its two halves, and its place among those open.
+    pub fn new(sending: SendStream<Bytes>, receiving: RecvStream, open: Raised) -> Stream {
+        Stream { sending, receiving, unread: Bytes::new(), _open: open }
     }
 
     /// Reads; what was read the client may send again, so that it is held back as soon as nobody

@@ -88,7 +88,9 @@ pub struct Http2 {
     /// clients. Browsers then open them on the connection they have.
     #[schemars(example = false, extend("x-reload" = "next"))]
     pub websocket: Written<bool>,
-    /// Streams open at once on a connection, WebSockets included; more are refused.
+    /// Streams open at once on a connection, WebSockets included; more are refused. Metrics:
+    /// `tidegate_http2_streams_open`, and `tidegate_http2_streams_reset_total` where `code` is
+    /// `refused_stream`.
     #[schemars(example = 1000, extend("x-reload" = "next"))]
     pub streams_max: Written<Number<1>>,
     /// Bytes a client may send on a stream before they are taken. A connection's own window is this
@@ -98,7 +100,9 @@ pub struct Http2 {
     #[schemars(example = &"256KiB", extend("x-reload" = "next"))]
     pub stream_window: Written<Size>,
     /// Streams a client may reset within half a minute before they are answered; then its
-    /// connection is closed.
+    /// connection is closed. `tidegate_http2_connection_failures_total` tells by `reason` of those
+    /// closed for this (`resets`), for a limit without a key (`enhance_your_calm`), or for a broken
+    /// rule (its error code).
     #[schemars(example = 100, extend("x-reload" = "next"))]
     pub resets_max: Written<Number<1>>,
 }

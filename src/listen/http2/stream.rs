@@ -20,6 +20,7 @@ use super::resets::Resets;
 use super::{answer, body};
 use crate::base::body::{self as base_body, Body};
 use crate::base::clock;
+use crate::observe::metrics::Raised;
 use crate::relay::Stream;
 use crate::session::{Conn, OnStream};
 
@@ -46,6 +47,7 @@ pub(super) async fn serve(
     desk: Rc<Desk>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    open: Raised,
 ) {
     let (mut head, received) = request.into_parts();
     let is_head = head.method == Method::HEAD;
@@ -84,7 +86,7 @@ pub(super) async fn serve(
         Some((promise, received)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             answer::open(&mut respond, answer).map(|sending| {
                 // Nobody waits for a session that its worker has given up.
-                drop(promise.send(Stream::new(sending, received)));
+                drop(promise.send(Stream::new(sending, received, open)));
             })
         }
         _ => answer::send(&mut respond, answer, is_head, desk.patience()).await,

@@ -61,6 +61,14 @@ catalogue! {
     LOG_DROPPED = Counter "log_lines_dropped" [] "Log lines lost because the log was not read";
 
     CONNECTIONS = Gauge "connections_open" ["listener"] "Client connections open";
+    HTTP = Gauge "http_connections_open" ["listener", "protocol"]
+        "Client connections that speak HTTP, by version; over HTTP/1.1 a WebSocket ends that";
+    STREAMS = Gauge "http2_streams_open" ["listener"]
+        "HTTP/2 streams open, those of WebSocket sessions included";
+    STREAMS_RESET = Counter "http2_streams_reset" ["listener", "by", "code"]
+        "HTTP/2 streams reset, by who did and the error code; refused_stream is one over a limit";
+    HTTP2_FAILURES = Counter "http2_connection_failures" ["listener", "reason"]
+        "HTTP/2 connections ended because the client broke a rule or passed a limit";
     ACCEPTED = Counter "connections_accepted" ["listener"] "Client connections accepted";
     REFUSED = Counter "connections_refused" ["listener", "reason"]
         "Client connections closed at once because a limit was reached or the peer is not trusted";

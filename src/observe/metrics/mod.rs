@@ -72,6 +72,18 @@ impl Level {
 pub struct ListenerCells {
     /// Connections open.
     pub open: Level,
+    /// Of these, those whose driver is HTTP/1.1's.
+    pub http1: Level,
+    /// Of these, those whose driver is HTTP/2's.
+    pub http2: Level,
+    /// HTTP/2 streams open.
+    pub streams: Level,
+    /// HTTP/2 streams that clients reset, by error code.
+    pub resets_received: Words,
+    /// HTTP/2 streams that were reset towards clients, by error code.
+    pub resets_sent: Words,
+    /// HTTP/2 connections ended because their client broke a rule or passed a limit, by reason.
+    pub http2_failed: Words,
     /// Connections accepted.
     pub accepted: Count,
     /// Connections closed at once, by reason.
@@ -82,6 +94,27 @@ pub struct ListenerCells {
     pub tls_handshakes: Count,
     /// TLS handshakes failed, by reason.
     pub tls_failures: Words,
+}
+
+impl ListenerCells {
+    /// Raises a level by one for as long as what is returned is kept.
+    pub fn raised(self: &Arc<Self>, level: fn(&ListenerCells) -> &Level) -> Raised {
+        level(self).shift(1);
+        Raised { cells: Arc::clone(self), level }
+    }
+}
+
+/// One more of something, until it is dropped.
+#[derive(Debug)]
+pub struct Raised {
+    cells: Arc<ListenerCells>,
+    level: fn(&ListenerCells) -> &Level,
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        (self.level)(&self.cells).shift(-1);
+    }
 }
 
 /// A pool's counts.

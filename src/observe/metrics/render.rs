@@ -81,6 +81,21 @@ impl Page<'_> {
             rows.collect::<Rows<_>>()
         };
         self.gauges(&is::CONNECTIONS, each().map(|(l, c)| (l, c.open.get())).collect())?;
+        let versions = listeners.iter().flat_map(|(name, cells)| {
+            let levels = [("http/1.1", &cells.http1), ("h2", &cells.http2)];
+            levels.map(|(protocol, level)| (vec![&**name, protocol], level.get()))
+        });
+        self.gauges(&is::HTTP, versions.collect())?;
+        self.gauges(&is::STREAMS, each().map(|(l, c)| (l, c.streams.get())).collect())?;
+        let resets = listeners.iter().flat_map(|(name, cells)| {
+            let by =
+                [("client", cells.resets_received.all()), ("tidegate", cells.resets_sent.all())];
+            by.into_iter().flat_map(move |(by, codes)| {
+                codes.into_iter().map(move |(code, n)| (vec![&**name, by, code], n))
+            })
+        });
+        self.counters(&is::STREAMS_RESET, resets.collect())?;
+        self.counters(&is::HTTP2_FAILURES, by_word(&|cells| cells.http2_failed.all()))?;
         self.counters(&is::ACCEPTED, each().map(|(l, c)| (l, c.accepted.get())).collect())?;
         self.counters(&is::REFUSED, by_word(&|cells| cells.refused.all()))?;
         self.counters(&is::BACKOFFS, each().map(|(l, c)| (l, c.backoffs.get())).collect())?;

@@ -27,6 +27,11 @@ fn busy() -> Arc<Metrics> {
     listener.accepted.one();
     listener.open.shift(1);
     listener.refused.count("connections_max");
+    listener.http2.shift(1);
+    listener.streams.shift(3);
+    listener.resets_received.count("cancel");
+    listener.resets_sent.count("refused_stream");
+    listener.http2_failed.count("resets");
     listener.tls_failures.count("timeout");
     let pool = metrics.pool(&name("websocket"));
     pool.dial_failed("127.0.0.1:9", "refused");
@@ -91,6 +96,11 @@ fn counts_appear_with_their_labels() {
         r#"tidegate_ping_seconds_bucket{le="0.05",route="chat",side="client"} 1"#,
         r#"tidegate_session_seconds_sum{route="chat"} 20.0"#,
         r#"tidegate_connections_refused_total{listener="https",reason="connections_max"} 1"#,
+        r#"tidegate_http_connections_open{listener="https",protocol="http/1.1"} 0"#,
+        r#"tidegate_http_connections_open{listener="https",protocol="h2"} 1"#,
+        r#"tidegate_http2_streams_open{listener="https"} 3"#,
+        r#"tidegate_http2_streams_reset_total{listener="https",by="client",code="cancel"} 1"#,
+        r#"tidegate_http2_connection_failures_total{listener="https",reason="resets"} 1"#,
         r#"tidegate_backend_sessions{pool="websocket",backend="b"} 4"#,
         r#"tidegate_backend_handshakes_waiting{pool="websocket",backend="b"} 1"#,
         r#"tidegate_sticky_lost_total{pool="websocket",reason="out"} 1"#,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::actors::frames::{
-    CONTINUATION, END_STREAM, Fate, Frame, GET, GOAWAY, HEADERS, PING, RST_STREAM,
+    CONTINUATION, DATA, END_STREAM, Fate, Frame, GET, GOAWAY, HEADERS, PING, RST_STREAM,
+    WINDOW_UPDATE,
 };
 
 const REFUSED_STREAM: u32 = 7;
@@ -26,10 +27,14 @@ async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
     raw.ask(&waiting(), END_STREAM).await;
     let third = raw.ask(&GET, END_STREAM).await;
     assert_eq!(raw.fate(third).await, Fate::Reset(REFUSED_STREAM));
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.resets_sent.get("refused_stream"), 1);
+    assert_eq!((cells.http1.get(), cells.http2.get(), cells.streams.get()), (0, 1, 2));
     stand.house.let_go.add_permits(2);
     assert_eq!(raw.fate(first).await, Fate::Answer(200));
     drop(raw);
     stand.is_quiet().await;
+    assert_eq!((cells.http2.get(), cells.streams.get()), (0, 0));
 }
 
 #[tokio::test]
@@ -68,6 +73,71 @@ async fn streams_opened_to_be_reset_end_their_connection_and_no_other() {
     get(&mut other, "/").await.unwrap();
     drop((slow, fast, other));
     stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("resets"), 1);
+    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+    assert!(cells.resets_received.get("cancel") > 20);
+}
+
+/// As above, but the server is made to reset them (CVE-2025-8671).
+#[tokio::test]
+async fn streams_opened_to_have_them_reset_end_their_connection() {
+    let listener = Listener { http2: Some(Http2 { resets_max: 20, ..http2() }), ..plain("a") };
+    let (stand, address) = Stand::with(listener);
+    let mut raw = Raw::new(address).await;
+    let too_wide = ((1_u32 << 31) - 1).to_be_bytes();
+    let ended = loop {
+        let stream = raw.ask(&waiting(), END_STREAM).await;
+        raw.send(WINDOW_UPDATE, 0, stream, &too_wide).await;
+        match raw.fate(stream).await {
+            Fate::Reset(_) => assert!(stream < 1000, "such resets have no limit"),
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended, Fate::GoAway(ENHANCE_YOUR_CALM));
+    drop(raw);
+    stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("resets"), 1);
+}
+
+#[tokio::test]
+async fn malformed_requests_without_end_end_their_connection() {
+    let (stand, address) = Stand::with(clear());
+    let mut raw = Raw::new(address).await;
+    let mut malformed = GET.to_vec();
+    malformed.push(("connection", "close"));
+    let ended = loop {
+        let stream = raw.ask(&malformed, END_STREAM).await;
+        match raw.fate(stream).await {
+            Fate::Reset(_) => assert!(stream < 10_000, "faults have no limit"),
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended, Fate::GoAway(ENHANCE_YOUR_CALM));
+    drop(raw);
+    stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+}
+
+#[tokio::test]
+async fn tiny_frames_that_nobody_takes_end_their_connection() {
+    let narrow = Http2 { streams_max: 1, stream_window: 16 * 1024, ..http2() };
+    let (stand, address) = Stand::with(Listener { http2: Some(narrow), ..plain("a") });
+    let mut raw = Raw::new(address).await;
+    let mut fields = waiting();
+    fields[0].1 = "POST";
+    let stream = raw.ask(&fields, 0).await;
+    // One byte each, for none takes none of the window.
+    let flood = Frame::new(DATA, 0, stream, b"x").bytes().repeat(16 * 1024);
+    raw.say(&flood).await;
+    assert_eq!(raw.fate(stream).await, Fate::GoAway(ENHANCE_YOUR_CALM));
+    drop(raw);
+    stand.house.let_go.add_permits(1);
+    stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
 }
 
 #[tokio::test]
@@ -88,6 +158,26 @@ async fn a_head_that_never_ends_ends_its_connection() {
         assert_eq!(frame.code(), ENHANCE_YOUR_CALM);
     }
     stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+}
+
+#[tokio::test]
+async fn a_head_in_too_many_pieces_ends_its_connection() {
+    let (stand, address) = Stand::with(clear());
+    let mut raw = Raw::new(address).await;
+    let block = raw::block(&GET);
+    raw.send(HEADERS, END_STREAM, 1, &block).await;
+    let mut pieces = Vec::new();
+    for _ in 0..100 {
+        pieces.extend(Frame::new(CONTINUATION, 0, 1, &[]).bytes());
+    }
+    raw.say(&pieces).await;
+    assert_eq!(raw.fate(1).await, Fate::GoAway(ENHANCE_YOUR_CALM));
+    drop(raw);
+    stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
 }
 
 #[tokio::test]

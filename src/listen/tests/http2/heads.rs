@@ -50,6 +50,8 @@ async fn what_http1_could_misread_is_refused() {
         assert!(matches!(fate, Fate::GoAway(_) | Fate::Reset(_)), "{more:?}: {fate:?}");
     }
     stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("protocol_error"), 5);
 }
 
 #[tokio::test]

@@ -198,6 +198,13 @@ impl Streams {
         Session::client(BufReader::new(near)).await
     }
 
+    /// Waits for the connection's end; what a request would be told now.
+    pub async fn sent_away(self) -> h2::Error {
+        let Streams { mut asker, connection } = self;
+        within("the connection's end", connection).await.unwrap().unwrap();
+        poll_fn(|cx| asker.poll_ready(cx)).await.unwrap_err()
+    }
+
     /// Waits for the connection's end.
     pub async fn ended(self) -> Result<(), h2::Error> {
         let Streams { asker, connection } = self;

@@ -9,12 +9,13 @@ use crate::actors::{Backend, Ending, until, within};
 
 #[tokio::test]
 async fn many_websockets_share_a_connection_and_a_drain_closes_each_of_them() {
-    const MANY: usize = 200;
+    let many =
+        if std::env::var("TIDEGATE_SCALE").is_ok_and(|scale| scale == "full") { 1000 } else { 200 };
     let backend = Backend::echo("a").await;
     let front = Front::clear(&backend, "");
     let mut client = front.client().await;
     let mut sessions = Vec::new();
-    for _ in 0..MANY {
+    for _ in 0..many {
         sessions.push(client.open("/").await);
     }
     for (number, session) in sessions.iter_mut().enumerate() {
@@ -26,16 +27,19 @@ async fn many_websockets_share_a_connection_and_a_drain_closes_each_of_them() {
     // One session's end takes no other along.
     let first = sessions.remove(0);
     assert_eq!(first.close(1000, "").await, Ending::Close(1000, String::new()));
-    until("one session less", || front.sessions() == MANY as u64 - 1).await;
+    until("one session less", || front.sessions() == many - 1).await;
     sessions[0].echo("still here").await;
+    sessions.push(client.open("/").await);
     let stopping = tokio::spawn(front.stop());
     for session in sessions {
         let ending = session.ending().await;
         assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
     }
-    client.ended().await.unwrap();
+    let sent_away = client.sent_away().await;
+    assert!(sent_away.is_go_away() && sent_away.is_remote(), "{sent_away}");
+    assert_eq!(sent_away.reason(), Some(Reason::NO_ERROR));
     stopping.await.unwrap();
-    until("all endings", || backend.endings().len() == MANY).await;
+    until("all endings", || backend.endings().len() as u64 == many + 1).await;
 }
 
 #[tokio::test]

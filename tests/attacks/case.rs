@@ -1,8 +1,11 @@
 //! A case, how it is played, and the table it stands in.
 
 use std::fmt::Write as _;
+use std::future::Future;
 
+use tidegate::base::socket::Socket;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 pub use crate::actors::Table;
 use crate::actors::{Client, Head, Wire, until, within};
@@ -115,8 +118,18 @@ pub async fn aftermath(wire: &mut Wire, is_head: bool) -> String {
     told.join(", ")
 }
 
-/// An answer's body; `None` when it is broken off.
-async fn body(head: &Head, wire: &mut Wire) -> Option<String> {
+/// Waits until all that was written is with the other end's system: a reset would take back what is
+/// on its way.
+pub fn arrival(wire: &Wire) -> impl Future<Output = ()> + Send + use<> {
+    let socket = wire.get_ref().socket().try_clone().unwrap();
+    let socket = Socket::Tcp(TcpStream::from_std(socket.into()).unwrap());
+    async move {
+        until("what was said to arrive", || socket.unacknowledged().unwrap() == 0).await;
+    }
+}
+
+/// A body by its length or in chunks; `None` when it is broken off.
+pub async fn body(head: &Head, wire: &mut Wire) -> Option<String> {
     let mut body = Vec::new();
     if head.get("transfer-encoding") == "chunked" {
         loop {

@@ -1,27 +1,50 @@
-//! Half-closes and resets in every phase, from either side: the other side learns of it, and
-//! nothing is left open.
+//! Half-closes and resets in every phase, from either side, plain and over TLS: the other side
+//! learns of it, and nothing is left open.
 
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 
-use crate::actors::{Backend, Head, Wire, drain, frame, granted, reset, until, within};
-use crate::case::{Table, request, serves_as_before};
+use crate::actors::{
+    Backend, Certificates, Client, Head, Wire, drain, frame, granted, reset, until, within,
+};
+use crate::case::{Table, arrival, request, serves_as_before};
 use crate::frames::told;
 use crate::proxy::Proxy;
 use crate::site::site;
 use crate::witness::{PROBE, WELL};
 
+/// How one side of a connection ends it.
 #[derive(Clone, Copy, PartialEq)]
-enum How {
+pub enum How {
+    /// A FIN; over TLS behind a close_notify (RFC 8446 §6.1).
     Fin,
+    /// A FIN alone: over TLS a truncation.
+    Bare,
     Reset,
 }
 
-async fn cut(mut wire: Wire, how: How) -> Option<Wire> {
+impl How {
+    /// Those that differ on this transport, with their names.
+    fn all(is_tls: bool) -> &'static [(How, &'static str)] {
+        match is_tls {
+            false => &[(How::Fin, "FIN"), (How::Reset, "RST")],
+            true => &[(How::Fin, "close_notify"), (How::Bare, "FIN"), (How::Reset, "RST")],
+        }
+    }
+}
+
+/// Ends a connection; what is left of it can still be read.
+pub async fn cut(mut wire: Wire, how: How) -> Option<Wire> {
     match how {
         How::Fin => {
             let _ = wire.shutdown().await;
+            Some(wire)
+        }
+        How::Bare => {
+            let _ = wire.get_ref().socket().shutdown(Shutdown::Write);
             Some(wire)
         }
         How::Reset => {
@@ -49,7 +72,8 @@ enum Waits {
     Answered,
 }
 
-fn upgrade(target: &str) -> Vec<u8> {
+/// A right handshake.
+pub fn upgrade(target: &str) -> Vec<u8> {
     let fields = [
         "Upgrade: websocket",
         "Connection: Upgrade",
@@ -96,10 +120,40 @@ fn departures() -> Vec<Leaves> {
     ]
 }
 
+/// A backend that answers by the target (`/silent` never, `/half` with half a body, a WebSocket at
+/// `/a`), and what came to it behind each head until the end of its connection.
+pub struct Mumbler {
+    pub backend: Backend,
+    heard: Heard,
+}
+
 type Heard = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Answers by the target: `/silent` never, `/half` with half a body, a WebSocket at `/a`; keeps
-/// what it hears behind a head.
+impl Mumbler {
+    pub async fn start() -> Mumbler {
+        let heard = Heard::default();
+        let shared = Arc::clone(&heard);
+        let script = move |head, wire| mumble(head, wire, Arc::clone(&shared));
+        Mumbler { backend: Backend::script(script).await, heard }
+    }
+
+    /// How many connections have ended behind a head.
+    pub fn ended(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
+    /// Waits for one more end, and tells the frames that came before it.
+    pub async fn end(&self, before: usize) -> String {
+        until("the upstream's end", || self.ended() > before).await;
+        let bytes = self.heard.lock().unwrap()[before].clone();
+        // A body is no frame.
+        if bytes.starts_with(b"hello") || bytes.starts_with(b"5\r\n") {
+            return "nothing".to_owned();
+        }
+        told(&bytes)
+    }
+}
+
 async fn mumble(head: Head, mut wire: Wire, heard: Heard) {
     let target = head.second().to_owned();
     let answer = match &*target {
@@ -122,47 +176,53 @@ async fn mumble(head: Head, mut wire: Wire, heard: Heard) {
     heard.lock().unwrap().push(all);
 }
 
-#[tokio::test]
-async fn a_client_may_leave_at_any_time() {
-    let heard = Heard::default();
-    let shared = Arc::clone(&heard);
-    let backend = Backend::script(move |head, wire| mumble(head, wire, Arc::clone(&shared))).await;
-    let proxy = Proxy::start(&site(&[&backend])).await;
-    let mut table = Table::new("A client leaves");
+async fn leaving(family: &str, client: &Client, ways: &[(How, &str)], mumbler: &Mumbler) {
+    let mut table = Table::new(family);
     for leaves in departures() {
-        for how in [How::Fin, How::Reset] {
-            let (asked, ended) = (backend.heads().len(), heard.lock().unwrap().len());
-            let mut wire = proxy.client().connect().await.unwrap();
+        for (how, by) in ways {
+            let (asked, ended) = (mumbler.backend.heads().len(), mumbler.ended());
+            let mut wire = client.connect().await.unwrap();
             wire.write_all(&leaves.said).await.unwrap();
+            // Over TLS what was written may wait in this process.
+            wire.flush().await.unwrap();
+            let is_asked = || mumbler.backend.heads().len() > asked;
             match leaves.waits {
                 Waits::No => {}
-                Waits::Asked => until("a head", || backend.heads().len() > asked).await,
+                Waits::Asked => until("a head", is_asked).await,
                 Waits::Answered => drop(within("an answer", Head::read(&mut wire)).await.unwrap()),
             }
             // Both ends of the upstream's connection are ended by this alone.
-            let left = cut(wire, how).await;
+            let left = cut(wire, *how).await;
             let came = match leaves.waits {
                 Waits::No => "not asked".to_owned(),
-                _ => {
-                    until("the upstream's end", || heard.lock().unwrap().len() > ended).await;
-                    let bytes = heard.lock().unwrap()[ended].clone();
-                    // A body is no frame.
-                    if bytes.starts_with(b"hello") || bytes.starts_with(b"5\r\n") {
-                        "nothing".to_owned()
-                    } else {
-                        told(&bytes)
-                    }
-                }
+                _ => mumbler.end(ended).await,
             };
             if let Some(mut wire) = left {
                 drain(&mut wire).await;
             }
-            let by = if how == How::Fin { "FIN" } else { "RST" };
             let pairs = [(leaves.upstream, &*came)];
             table.row(&format!("{by} {}", leaves.phase), "9112 §8", "gone", &came, &pairs);
         }
     }
     table.settle();
+}
+
+#[tokio::test]
+async fn a_client_may_leave_at_any_time() {
+    let mumbler = Mumbler::start().await;
+    let proxy = Proxy::start(&site(&[&mumbler.backend])).await;
+    leaving("A client leaves", &proxy.client(), How::all(false), &mumbler).await;
+    serves_as_before(&proxy).await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_over_tls_may_leave_at_any_time() {
+    let mumbler = Mumbler::start().await;
+    let certificates = Certificates::new(&["localhost"]);
+    let proxy = Proxy::start(&site(&[&mumbler.backend]).https(&[&certificates], "")).await;
+    let client = proxy.client_of("https").tls(&certificates);
+    leaving("A client leaves over TLS", &client, How::all(true), &mumbler).await;
     serves_as_before(&proxy).await;
     proxy.stop().await;
 }
@@ -200,23 +260,28 @@ fn deaths() -> Vec<(&'static str, &'static str, bool, &'static str, &'static str
     ]
 }
 
-async fn die(head: Head, mut wire: Wire, says: &'static str, how: How) {
+async fn die(head: Head, mut wire: Wire, says: &'static str, how: How, may: Arc<Notify>) {
     let _ = wire.write_all(says.replace("{granted}", &granted(&head)).as_bytes()).await;
-    if how == How::Reset {
-        // A reset takes back what is on its way: what was said must have arrived.
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-    }
+    let _ = wire.flush().await;
+    // A reset takes back what is on its way: what was said has arrived before it.
+    arrival(&wire).await;
+    may.notified().await;
     if let Some(mut wire) = cut(wire, how).await {
         drain(&mut wire).await;
     }
 }
 
-/// What comes of a request to a backend that dies.
-async fn survive(proxy: &Proxy, is_upgrade: bool) -> String {
+/// What comes of a request to a backend that dies as soon as it `may`: once its client has what it
+/// is to have.
+async fn survive(proxy: &Proxy, is_upgrade: bool, may: &Notify, is_answered: bool) -> String {
     let asking = if is_upgrade { upgrade("/a") } else { request("GET /a", &[], "") };
+    if !is_answered {
+        may.notify_one();
+    }
     let (head, mut wire) = proxy.client().say(&asking).await;
     let head = head.unwrap();
     if head.status() == 101 {
+        may.notify_one();
         return format!("101, {}", told(&drain(&mut wire).await));
     }
     if head.status() != 200 {
@@ -224,6 +289,7 @@ async fn survive(proxy: &Proxy, is_upgrade: bool) -> String {
     }
     let mut body = vec![0; 5 + if head.get("content-length").is_empty() { 3 } else { 0 }];
     within("a body's begin", wire.read_exact(&mut body)).await.unwrap();
+    may.notify_one();
     let mut rest = [0; 7];
     // The rest of the chunk and the last one, or the end.
     let is_whole = head.get("content-length").is_empty()
@@ -232,19 +298,40 @@ async fn survive(proxy: &Proxy, is_upgrade: bool) -> String {
     format!("200, {}", if is_whole { "whole" } else { "cut" })
 }
 
-#[tokio::test]
-async fn a_backend_may_die_at_any_time() {
-    let mut table = Table::new("A backend dies");
-    for (phase, says, is_upgrade, fin, by_reset) in deaths() {
-        for (how, by, wanted) in [(How::Fin, "FIN", fin), (How::Reset, "RST", by_reset)] {
-            let backend = Backend::script(move |head, wire| die(head, wire, says, how)).await;
+async fn dying(family: &str, certificates: Option<&Certificates>) {
+    let mut table = Table::new(family);
+    for (phase, says, is_upgrade, fin, otherwise) in deaths() {
+        for (how, by) in How::all(certificates.is_some()) {
+            let wanted = if *how == How::Fin { fin } else { otherwise };
+            let may = Arc::new(Notify::new());
+            let shared = Arc::clone(&may);
+            let script = move |head, wire| die(head, wire, says, *how, Arc::clone(&shared));
+            let backend = match certificates {
+                None => Backend::script(script).await,
+                Some(certificates) => Backend::script_tls(certificates, script).await,
+            };
             let quick = "relay = { close_timeout = \"50ms\" }";
             let once = "retry = { attempts_max = 1 }";
-            let proxy = Proxy::start(&site(&[&backend]).route(quick).pool(once)).await;
-            let came = survive(&proxy, is_upgrade).await;
+            let trust = certificates.map_or_else(String::new, |certificates| {
+                let roots = certificates.ca().display().to_string();
+                format!("tls = {{ server_name = \"localhost\", roots = \"{roots}\" }}")
+            });
+            let proxy = Proxy::start(&site(&[&backend]).route(quick).pool(once).pool(&trust)).await;
+            let is_answered = !wanted.starts_with("502");
+            let came = survive(&proxy, is_upgrade, &may, is_answered).await;
             table.row(&format!("{by} {phase}"), "9112 §8", &came, "", &[(wanted, &came)]);
             proxy.stop().await;
         }
     }
     table.settle();
+}
+
+#[tokio::test]
+async fn a_backend_may_die_at_any_time() {
+    dying("A backend dies", None).await;
+}
+
+#[tokio::test]
+async fn a_backend_over_tls_may_die_at_any_time() {
+    dying("A backend dies over TLS", Some(&Certificates::new(&["localhost"]))).await;
 }

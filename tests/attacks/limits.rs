@@ -91,14 +91,9 @@ async fn what_is_too_slow_is_not_waited_for() {
 async fn what_is_no_tls_is_told_so_or_closed() {
     let witness = Witness::start().await;
     let (ours, other) = (Certificates::new(&["localhost"]), Certificates::new(&["other"]));
-    let entry = |one: &Certificates| one.toml().trim_matches(['[', ']']).to_owned();
-    let tls = format!(
-        "[listeners.https]\naddress = \"127.0.0.2:0\"\ntls.certificates = [{}, {}]\n\
-         limits = {{ tls_handshake_timeout = \"200ms\" }}",
-        entry(&ours),
-        entry(&other)
-    );
-    let proxy = Proxy::start(&site(&[]).backend(witness.address()).table(&tls)).await;
+    let quick = "limits = { tls_handshake_timeout = \"200ms\" }";
+    let site = site(&[]).backend(witness.address()).https(&[&ours, &other], quick);
+    let proxy = Proxy::start(&site).await;
     let https = proxy.client_of("https");
     let mut table = Table::new("Before HTTP");
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03half a ClientHello";

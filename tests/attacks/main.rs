@@ -25,5 +25,7 @@ mod cuts;
 mod fields;
 mod frames;
 mod limits;
+mod records;
 mod smuggling;
+mod untimely;
 mod upgrades;

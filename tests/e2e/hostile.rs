@@ -15,11 +15,7 @@ async fn answer(wire: &mut Wire) -> u16 {
 async fn garbage_is_answered_or_closed_and_harms_nobody() {
     let certificates = Certificates::new(&["localhost"]);
     let backend = Backend::echo("a").await;
-    let tls = format!(
-        "[listeners.https]\naddress = \"127.0.0.2:0\"\ntls.certificates = {}",
-        certificates.toml()
-    );
-    let proxy = Proxy::start(&site(&[&backend]).table(&tls)).await;
+    let proxy = Proxy::start(&site(&[&backend]).https(&[&certificates], "")).await;
     let (plain, https) = (proxy.client(), proxy.client_of("https"));
     let mut session = https.clone().tls(&certificates).open().await;
 

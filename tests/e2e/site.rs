@@ -43,6 +43,17 @@ impl Site {
         self.listener(&format!("tls.certificates = {}", certificates.toml()))
     }
 
+    /// Adds a listener `https` with these certificates and lines beside the plain one.
+    pub fn https(self, certificates: &[&Certificates], lines: &str) -> Site {
+        let entries: Vec<String> = certificates.iter().map(|one| one.entry()).collect();
+        // Of two listeners on port 0 each has an address of its own.
+        self.table(&format!(
+            "[listeners.https]\naddress = \"127.0.0.2:0\"\n\
+             tls.certificates = [{}]\n{lines}",
+            entries.join(", ")
+        ))
+    }
+
     /// Adds a line to the pool.
     pub fn pool(mut self, line: &str) -> Site {
         self.pool += line;

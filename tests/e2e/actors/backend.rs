@@ -80,6 +80,16 @@ impl Backend {
         Backend::start(None, |_log| script).await
     }
 
+    /// [`Backend::script`] over TLS.
+    pub async fn script_tls<F, Fut>(certificates: &Certificates, script: F) -> Backend
+    where
+        F: Fn(Head, Wire) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let script: Script = Arc::new(move |head, wire| Box::pin(script(head, wire)));
+        Backend::start(Some(certificates.server()), |_log| script).await
+    }
+
     /// Grants every WebSocket, then does with it what `script` says.
     pub async fn sessions<F, Fut>(script: F) -> Backend
     where

@@ -51,8 +51,13 @@ impl Certificates {
 
     /// A listener's `certificates`, as TOML.
     pub fn toml(&self) -> String {
+        format!("[{}]", self.entry())
+    }
+
+    /// One of a listener's `certificates`.
+    pub fn entry(&self) -> String {
         let path = self.path().display();
-        format!("[{{ chain = \"{path}/site.pem\", key = \"{path}/site.key\" }}]")
+        format!("{{ chain = \"{path}/site.pem\", key = \"{path}/site.key\" }}")
     }
 
     /// A client that trusts this authority and no other.

@@ -118,7 +118,17 @@ impl Proxy {
     /// Stops it as SIGTERM does, and finds that nothing is left: no task, session, connection or
     /// lease.
     pub async fn stop(self) {
+        self.begin_stop();
+        self.stopped().await;
+    }
+
+    /// Begins to stop.
+    pub fn begin_stop(&self) {
         self.supervisor.stop();
+    }
+
+    /// The rest of [`Proxy::stop`].
+    pub async fn stopped(self) {
         let stopped = within("the end of the proxy", self.supervisor.stopped()).await;
         assert!(stopped.drained, "it was stopped before all had ended: {:?}", stopped.left);
         assert_eq!(stopped.left, Counts::default());

@@ -103,19 +103,19 @@ async fn a_close_is_never_written_inside_a_frame() {
         }
     })
     .await;
-    let proxy =
-        Proxy::start(&site(&[&backend]).route("relay = { close_timeout = \"300ms\" }")).await;
+    let proxy = Proxy::start(&site(&[&backend]).route("relay = { close_timeout = \"3s\" }")).await;
     let session = proxy.client().open().await;
     let reading = tokio::spawn(async move {
         let mut session = session;
         (session.next().await, session.ending().await)
     });
     until("a session", || backend.heads().len() == 1).await;
-    let stopping = tokio::spawn(proxy.stop());
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    proxy.begin_stop();
+    let told = || proxy.scrape().contains("tidegate_drain_sessions_left{why=\"stop\"} 1\n");
+    until("the session to be told", told).await;
     half.send(true).unwrap();
     let (message, ending) = reading.await.unwrap();
     assert_eq!(message, Ok(Message::from(vec![7; 1000])));
     assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
-    stopping.await.unwrap();
+    proxy.stopped().await;
 }

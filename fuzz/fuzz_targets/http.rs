@@ -17,8 +17,11 @@ workers = 1
 [listeners.plain]
 address = "127.0.0.1:0"
 http2 = { h2c = true }
+# What has ended in the middle of a preface is waited for: not long, or that is all a run does.
+limits = { head_timeout = "50ms", keep_alive_timeout = "50ms" }
 [pools.none]
 backends = ["127.0.0.1:1"]
+retry = { attempts_max = 1 }
 [[routes]]
 respond = { body = "well" }
 [[routes]]

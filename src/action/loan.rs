@@ -9,6 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::base::body::{Body, BoxError};
 use crate::base::clock::{self, Moment};
+use crate::wire::trailers;
 
 /// The body on loan. The client of `hyper_util` wants to own a `Send` body and does not give it
 /// back when a dial fails; all copies stand for the same body, which one worker reads.
@@ -71,7 +72,7 @@ impl http_body::Body for Loan {
         if polled.is_ready() {
             lent.moved = clock::now();
         }
-        polled
+        polled.map_ok(trailers::tidy)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::base::clock::{self, Moment};
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteCells;
+use crate::wire::trailers;
 
 /// A request from its head to the last byte of its answer. Its line is written when it is dropped,
 /// however the request ends.
@@ -115,7 +116,7 @@ impl RequestRecord {
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
         self.cells.here().request(answer.status());
-        answer.map(|body| Accompanied::new(body, self).boxed_unsync())
+        answer.map(|body| Accompanied::new(body, self).map_frame(trailers::tidy).boxed_unsync())
     }
 }
 

@@ -75,6 +75,11 @@ fn chain(headers: &HeaderMap) -> Vec<String> {
     }
 }
 
+/// Removes all that tells of hops.
+pub(super) fn remove_hops(headers: &mut HeaderMap) {
+    remove_where(headers, tells_of_hops);
+}
+
 fn tells_of_hops(name: &str) -> bool {
     let is = |whole: &str| name.len() == whole.len() && starts_with_spelt(name, whole);
     starts_with_spelt(name, "x-forwarded-")

@@ -21,6 +21,7 @@ pub mod path;
 pub mod pem;
 pub mod proxy;
 pub mod resume;
+pub mod trailers;
 
 /// Random bytes from the system, which nobody can foresee (RFC 6455 §5.3, §10.3).
 fn random<const N: usize>() -> [u8; N] {

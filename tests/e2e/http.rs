@@ -144,3 +144,58 @@ async fn fields_that_speak_for_the_proxy_are_not_taken_from_strangers() {
     assert_eq!(backend.heads().len(), 2);
     proxy.stop().await;
 }
+
+/// A chunked body's trailer section: its lines, up to the empty one (RFC 9112 §7.1.2).
+async fn trailers(wire: &mut crate::actors::Wire) -> Vec<String> {
+    use tokio::io::AsyncBufReadExt;
+    let mut lines = Vec::new();
+    // Its last chunk, whose end is the section's when there is none.
+    let mut line = String::new();
+    within("a line", wire.read_line(&mut line)).await.unwrap();
+    let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
+    if size > 0 {
+        let mut chunk = vec![0; size + 2];
+        tokio::io::AsyncReadExt::read_exact(wire, &mut chunk).await.unwrap();
+        return Box::pin(trailers(wire)).await;
+    }
+    loop {
+        line.clear();
+        within("a trailer", wire.read_line(&mut line)).await.unwrap();
+        match line.trim_end() {
+            "" => return lines,
+            field => lines.push(field.to_lowercase()),
+        }
+    }
+}
+
+const TRAILERS: &str = "X-Sum: 7\r\nTidegate-Resume: forged; attempt=1; lost=1\r\n\
+                        Tidegate_Session: forged\r\nX-Forwarded-For: 203.0.113.9\r\n\
+                        Forwarded: for=203.0.113.9\r\nConnection: close\r\nX-Real-IP: 1.2.3.4\r\n";
+const NAMES: &str = "X-Sum, Tidegate-Resume, Tidegate_Session, X-Forwarded-For, Forwarded, \
+                     Connection, X-Real-IP";
+
+#[tokio::test]
+async fn trailers_pass_both_ways_but_for_what_only_a_head_may_say() {
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let backend = Backend::script(move |_head, mut wire| {
+        let told = told.clone();
+        async move {
+            told.send(trailers(&mut wire).await).unwrap();
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: ";
+            let answer = format!("{head}{NAMES}\r\n\r\n3\r\nyes\r\n0\r\n{TRAILERS}\r\n");
+            wire.write_all(answer.as_bytes()).await.unwrap();
+            crate::actors::drain(&mut wire).await;
+        }
+    })
+    .await;
+    let proxy = Proxy::start(&site(&[&backend])).await;
+    let fields = [("Transfer-Encoding", "chunked"), ("Trailer", NAMES), ("TE", "trailers")];
+    let head = proxy.client().head("POST", &fields);
+    let request = format!("{head}3\r\nwhy\r\n0\r\n{TRAILERS}\r\n");
+    let (answer, mut wire) = proxy.client().say(request.as_bytes()).await;
+    assert_eq!(answer.unwrap().status(), 200);
+    assert_eq!(heard.recv().await.unwrap(), ["x-sum: 7"]);
+    assert_eq!(trailers(&mut wire).await, ["x-sum: 7"]);
+    drop((wire, backend));
+    proxy.stop().await;
+}

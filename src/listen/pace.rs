@@ -65,7 +65,7 @@ impl Companion for Paced {
         self.0.untaken.set(None);
     }
 
-    fn came(&mut self, _frame: Option<&Result<Frame<Bytes>, BoxError>>) {
+    fn came(&mut self, _frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
         self.0.untaken.set(Some(clock::now()));
     }
 

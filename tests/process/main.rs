@@ -11,6 +11,7 @@ mod backend;
 mod cut;
 mod kill;
 mod proxy;
+mod rebalance;
 mod reload;
 mod rush;
 mod soak;

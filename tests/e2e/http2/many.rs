@@ -43,6 +43,43 @@ async fn many_websockets_share_a_connection_and_a_drain_closes_each_of_them() {
 }
 
 #[tokio::test]
+async fn an_operators_drain_closes_every_stream_and_leaves_the_connection_to_new_ones() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const MANY: usize = 20;
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("control.sock");
+    let backend = Backend::echo("a").await;
+    let front = Front::clear(&backend, &format!("[control]\nsocket = \"{}\"", socket.display()));
+    let mut client = front.client().await;
+    let mut sessions = Vec::new();
+    for _ in 0..MANY {
+        let mut session = client.open("/").await;
+        session.echo("hello").await;
+        sessions.push(session);
+    }
+    let body = "{\"who\": {\"all\": true}}";
+    let length = body.len();
+    let order =
+        format!("POST /drain HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+    let mut operator = tokio::net::UnixStream::connect(&socket).await.unwrap();
+    operator.write_all(order.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("the answer", operator.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.contains("drained: 20 of 20 sessions"), "{answer}");
+    for session in sessions {
+        assert_eq!(session.ending().await, Ending::Close(1012, "drain".into()));
+    }
+    until("the sessions' end", || front.sessions() == 0).await;
+    // Clients come back, and may as well do so where they were: no GOAWAY, no refusal.
+    let mut back = client.open("/").await;
+    back.echo("back on the same connection").await;
+    assert!(matches!(back.close(1000, "").await, Ending::Close(1000, _)));
+    drop(client);
+    front.stop().await;
+}
+
+#[tokio::test]
 async fn a_draining_connection_refuses_new_streams_while_old_ones_say_goodbye() {
     let backend = Backend::echo("a").await;
     let front = Front::clear(&backend, "relay.close_timeout = \"10s\"");

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) mod operator;
 
-use operator::{Drain, Kick, Reload, Restore, Sessions, Status, Upgrade};
+use operator::{Drain, Kick, Move, Reload, Restore, Sessions, Status, Upgrade};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -47,7 +47,9 @@ pub(super) enum Command {
     Sessions(Sessions),
     /// Let the sessions of a route, pool, backend or listener go, spread over time
     Drain(Drain),
-    /// Give a drained backend new sessions again
+    /// Move a backend's sessions to others, on routes with `hold`; their clients do not notice
+    Move(Move),
+    /// Give a backend new sessions again that was drained, or whose sessions were moved
     Restore(Restore),
     /// End single sessions at once (1008, which asks nobody to come back)
     Kick(Kick),

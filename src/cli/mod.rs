@@ -44,6 +44,7 @@ fn obey(command: Command) -> Result<(), Failure> {
         Command::Status(asked) => operator::status(&asked),
         Command::Sessions(asked) => operator::sessions(&asked),
         Command::Drain(asked) => operator::drain(&asked),
+        Command::Move(asked) => operator::move_away(&asked),
         Command::Restore(asked) => operator::restore(&asked),
         Command::Kick(asked) => operator::kick(&asked),
         Command::Upgrade(asked) => operator::upgrade(&asked),

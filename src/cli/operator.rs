@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::operator::{
-    Drain, Filters, Kick, Pace, Place, Reload, Restore, Sessions, Status, Upgrade,
+    Closing, Drain, Filters, Kick, Move, Pace, Place, Reload, Restore, Sessions, Status, Upgrade,
 };
 use super::ask::{self, Question};
 use super::config_file;
@@ -45,11 +45,11 @@ pub(super) fn sessions(asked: &Sessions) -> Result<(), Failure> {
 
 /// Lets the sessions of one thing go.
 pub(super) fn drain(asked: &Drain) -> Result<(), Failure> {
-    let Drain { route, pool, backend, listener, all, force, pace, place } = asked;
+    let Drain { route, pool, backend, listener, all, force, closing, pace, place } = asked;
     let who = json!({
         "route": route, "pool": pool, "backend": backend, "listener": listener, "all": all,
     });
-    let body = json!({ "who": who, "force": force });
+    let body = with(closing, json!({ "who": who, "force": force }));
     Operator::of(place)?.let_go("/drain", body, pace)
 }
 
@@ -58,13 +58,28 @@ pub(super) fn kick(asked: &Kick) -> Result<(), Failure> {
     let mut who = who(&asked.who);
     who["ids"] = json!(asked.ids);
     who["all"] = json!(asked.all);
-    Operator::of(&asked.place)?.let_go("/kick", json!({ "who": who }), &asked.pace)
+    let body = with(&asked.closing, json!({ "who": who }));
+    Operator::of(&asked.place)?.let_go("/kick", body, &asked.pace)
+}
+
+/// Moves the sessions of a backend to others.
+pub(super) fn move_away(asked: &Move) -> Result<(), Failure> {
+    let Move { from, pool, route, pace, place } = asked;
+    let body = json!({ "who": { "backend": from, "pool": pool, "route": route } });
+    Operator::of(place)?.let_go("/move", body, pace)
 }
 
 /// Gives a backend new sessions again.
 pub(super) fn restore(asked: &Restore) -> Result<(), Failure> {
     let body = json!({ "backend": asked.backend, "pool": asked.pool });
     Operator::of(&asked.place)?.say("POST", "/restore", &body)
+}
+
+/// An order's body, with how sessions are closed.
+fn with(Closing { deadline, code }: &Closing, mut body: Value) -> Value {
+    body["deadline"] = json!(deadline);
+    body["code"] = json!(code);
+    body
 }
 
 fn who(filters: &Filters) -> Value {
@@ -106,13 +121,12 @@ impl Operator<'_> {
         Ok(())
     }
 
-    /// Gives an order to let sessions go, prints what comes of it, and waits for it when told to.
+    /// Gives an order to let sessions go or move, prints what comes of it, and waits for it when
+    /// told to.
     fn let_go(&self, target: &str, mut body: Value, pace: &Pace) -> Result<(), Failure> {
-        let Pace { window, rate, deadline, code, dry_run, .. } = pace;
-        for (key, value) in [("window", window), ("rate", rate), ("deadline", deadline)] {
-            body[key] = json!(value);
-        }
-        body["code"] = json!(code);
+        let Pace { window, rate, dry_run, .. } = pace;
+        body["window"] = json!(window);
+        body["rate"] = json!(rate);
         body["dry_run"] = json!(dry_run);
         let (status, told) = self.ask("POST", target, &body, true)?;
         let json: Value = serde_json::from_str(&told).unwrap_or_default();
@@ -130,14 +144,20 @@ impl Operator<'_> {
         }
     }
 
-    /// Waits until a drain is over.
+    /// Waits until a drain is over, and prints what became of its sessions.
     fn wait(&self, drain: u64) -> Result<(), Failure> {
         loop {
             let (status, told) = self.ask("GET", "/status", &Value::Null, true)?;
             self.heed(status, &told)?;
             let json: Value = serde_json::from_str(&told).map_err(Failure::run)?;
-            let drains = json["drains"].as_array().map_or(&[][..], Vec::as_slice);
-            if !drains.iter().any(|row| row["drain"] == drain) {
+            let row = |list: &str| {
+                let rows = json[list].as_array().map_or(&[][..], Vec::as_slice);
+                rows.iter().find(|row| row["drain"] == drain).cloned()
+            };
+            if row("drains").is_none() {
+                if let (Some(over), false) = (row("drains_over"), self.place.json) {
+                    println!("{}", outcome(&over));
+                }
                 return Ok(());
             }
             std::thread::sleep(WAIT_INTERVAL);
@@ -177,6 +197,20 @@ impl Operator<'_> {
         }
         Err(failure)
     }
+}
+
+/// What became of the sessions of a drain that is over.
+fn outcome(row: &Value) -> String {
+    let count = |key: &str| row[key].as_u64().unwrap_or_default();
+    let [told, moved, stayed, left] = ["sessions", "moved", "stayed", "left"].map(count);
+    let ended = told.saturating_sub(moved + stayed + left);
+    let mut text = format!("over: {moved} moved, {ended} ended");
+    for (count, what) in [(stayed, "stayed"), (left, "left")] {
+        if count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    text
 }
 
 fn connect(socket: &Path) -> io::Result<UnixStream> {

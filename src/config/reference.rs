@@ -16,7 +16,12 @@ const RELOADS_HERE: &str = "<!-- reloads -->\n";
 const RELOADS: [(&str, &str, &str); 4] = [
     ("now", "at once", "applies at once, also to live sessions"),
     ("next", "next", "applies to the next connection, request or handshake"),
-    ("drains", "drains", "the sessions of what was removed or renamed are drained with 1012"),
+    (
+        "drains",
+        "drains",
+        "the sessions of what was removed or renamed are drained with 1012; \
+         those of a pool or backend move, where their route has `hold`",
+    ),
     ("restart", "restart", "applies when the process starts anew"),
 ];
 

@@ -11,6 +11,7 @@ use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, Phase, Reload, lock};
 use super::options::{Options, Source};
 use super::rebalance::Rebalances;
 use super::servers::Servers;
+use super::sick::Sick;
 use super::supervisor::StartError;
 use super::upgrade::{self, Asked, Older, Program};
 use super::watch::Watch;
@@ -23,7 +24,8 @@ use crate::observe::metrics::Metrics;
 use crate::relay::HoldBudget;
 use crate::session::Shared;
 
-/// How often it is looked whether a retired snapshot can be freed, and whether pools are uneven.
+/// How often it is looked whether a retired snapshot can be freed, whether a backend stays out, and
+/// whether pools are uneven.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Core {
@@ -37,6 +39,7 @@ pub(super) struct Core {
     /// waits: a big one takes long.
     pub(super) retired: Vec<Arc<Snapshot>>,
     pub(super) rebalances: Rebalances,
+    pub(super) sick: Sick,
     /// The last refusal, which a file watch need not repeat in the log.
     pub(super) last_refusal: Option<String>,
     /// What an upgrade starts; `None` where there can be none.
@@ -111,6 +114,7 @@ impl Core {
             log: options.log,
             retired: Vec::new(),
             rebalances: Rebalances::new(),
+            sick: Sick::new(),
             last_refusal: None,
             program: options.program,
             heritage,
@@ -156,6 +160,7 @@ impl Core {
                 },
                 _ = looks.tick() => {
                     self.retire();
+                    self.leave_the_sick().await;
                     self.rebalance().await;
                 }
             }

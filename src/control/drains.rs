@@ -1,10 +1,11 @@
 //! The one drain engine: stop, reload, sick backends and the operator let sessions go through it.
 //!
-//! Who is let go, why, and how fast is an [`Order`]. Whoever gives one, its closes are spread and
-//! capped in the same way, it is followed until nobody is left, and it is seen: a line when it
-//! begins, while it goes on and when it is over, a gauge by reason, and a row in the status.
+//! Who is let go, why, what becomes of them, and how fast is an [`Order`]. Whoever gives one, its
+//! closes are spread and capped in the same way, it is followed until nobody is left, and it is
+//! seen: a line when it begins, while it goes on and when it is over, a gauge by reason, and a row
+//! in the status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -14,10 +15,13 @@ use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::config::plan;
 use crate::end::Why;
-use crate::registry::{self, Drain, Share, Who, spread};
+use crate::registry::{self, Drain, Fate, Share, Tally, Who, spread};
 
 /// Drains followed at once. An operator may begin no more; a reload is not held up by it.
 pub(super) const DRAINS_MAX: usize = 64;
+
+/// Drains that are over and still told of.
+const OVER_KEPT_MAX: usize = 16;
 
 /// What a session keeps, where no deadline was set, after the last one was told: a long frame may
 /// have to come to its end first, and the other side's answer is worth to wait for.
@@ -55,6 +59,7 @@ impl Pace {
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     pub(super) who: Who,
+    pub(super) fate: Fate,
     pub(super) why: Why,
     /// An operator's own close code.
     pub(super) code: Option<u16>,
@@ -69,11 +74,23 @@ impl Order {
         Drain {
             number,
             who: self.who.clone(),
+            fate: self.fate.clone(),
             why: self.why,
             code: self.code,
             window,
             rate_max: Some(rate_max),
             deadline: deadline.unwrap_or_else(needed),
+        }
+    }
+
+    /// Those that are moved, where they can be.
+    fn moved(&self) -> Option<Who> {
+        match &self.fate {
+            Fate::Closed => None,
+            Fate::MovedOrStays => Some(self.who.clone()),
+            Fate::MovedOrClosed(who) => {
+                Some(Who::AllOf([self.who.clone(), Who::Holding, who.clone()].into()))
+            }
         }
     }
 }
@@ -85,6 +102,8 @@ pub(super) struct Drained {
     pub(super) number: u64,
     /// Sessions told, or to be told.
     pub(super) sessions: usize,
+    /// Those among them that go on with another backend, where there is one for them.
+    pub(super) moved: usize,
     /// Sessions live.
     pub(super) live: usize,
     /// The time their closes take.
@@ -100,26 +119,45 @@ pub(super) struct Progress {
     pub(super) who: String,
     /// Sessions told at its beginning.
     pub(super) sessions: usize,
-    pub(super) left: usize,
+    /// What became of them, and of those that were told since.
+    pub(super) tally: Tally,
     pub(super) began: Moment,
-    /// When those that are left are cut.
+    /// When it is over: those that are left are cut, where they were not only to move.
     pub(super) ends: Moment,
+    /// Whether they are.
+    pub(super) cuts: bool,
 }
 
-/// Every drain under way, by its number.
+/// Every drain under way, by its number, and the last that are over.
 #[derive(Default)]
 pub(super) struct Drains {
     given: u64,
     under_way: BTreeMap<u64, Progress>,
+    over: VecDeque<(u64, Progress)>,
+}
+
+impl Drains {
+    /// A drain is over.
+    fn end(&mut self, number: u64, tally: Tally) {
+        let Some(progress) = self.under_way.remove(&number) else { return };
+        if self.over.len() == OVER_KEPT_MAX {
+            self.over.pop_front();
+        }
+        self.over.push_back((number, Progress { tally, ..progress }));
+    }
 }
 
 impl Handle {
     /// What an order would come to, with nobody told.
     pub(super) async fn would_let_go(&self, order: &Order) -> Drained {
         let (live, sessions) = self.count(Some(&order.who)).await;
+        let moved = match order.moved() {
+            Some(who) => self.count(Some(&who)).await.1,
+            None => 0,
+        };
         let drain = order.drain(0, sessions);
         let window = drain.window_for(sessions);
-        Drained { number: 0, sessions, live, window, deadline: drain.deadline }
+        Drained { number: 0, sessions, moved, live, window, deadline: drain.deadline }
     }
 
     /// Lets sessions go. To be called on the supervisor's thread, where it is followed.
@@ -165,12 +203,17 @@ impl Handle {
         drains.under_way.iter().map(|(number, progress)| (*number, progress.clone())).collect()
     }
 
+    /// The last drains that are over.
+    pub(super) fn drains_over(&self) -> Vec<(u64, Progress)> {
+        lock(&self.0.drains).over.iter().cloned().collect()
+    }
+
     /// Sessions left by reason, every reason there is.
     pub(super) fn drains_left(&self) -> Vec<(&'static str, u64)> {
         let drains = lock(&self.0.drains);
         let left = |why| {
             let of = drains.under_way.values().filter(|progress| progress.why == why);
-            of.map(|progress| progress.left as u64).sum()
+            of.map(|progress| progress.tally.left as u64).sum()
         };
         Why::EVERY.map(|why| (why.word(), left(why))).into()
     }
@@ -181,9 +224,10 @@ impl Handle {
             why: order.why,
             who: order.who.to_string(),
             sessions: drained.sessions,
-            left: drained.sessions,
+            tally: Tally { left: drained.sessions, ..Tally::default() },
             began,
             ends: began.after(drained.deadline),
+            cuts: order.fate != Fate::MovedOrStays,
         };
         tracing::info!(
             drain = drained.number,
@@ -191,6 +235,7 @@ impl Handle {
             who = progress.who,
             sessions = drained.sessions,
             live = drained.live,
+            moves = drained.moved,
             window_seconds = drained.window.as_secs_f64(),
             deadline_seconds = drained.deadline.as_secs_f64(),
             "drain begins"
@@ -208,25 +253,37 @@ impl Handle {
     async fn follow_to_its_end(&self, number: u64, progress: Progress) {
         let Progress { why, sessions, began, ends, .. } = progress;
         let mut said = began;
-        let left = loop {
+        let tally = loop {
             sleep(FOLLOW_INTERVAL).await;
-            let counts = self.0.queues.ask_all(move |_| registry::left(number)).await;
-            let left: usize = counts.into_iter().sum();
+            let counts = self.0.queues.ask_all(move |_| registry::drained(number)).await;
+            let tally = counts.into_iter().fold(Tally::default(), Tally::plus);
             let now = clock::now();
-            if left == 0 || now > ends.after(OVERTIME) {
-                break left;
+            if tally.left == 0 || now > ends.after(OVERTIME) {
+                break tally;
             }
             if let Some(progress) = lock(&self.0.drains).under_way.get_mut(&number) {
-                progress.left = left;
+                progress.tally = tally;
             }
             if now.since(said) >= PROGRESS_INTERVAL {
                 said = now;
+                let left = tally.left;
                 tracing::info!(drain = number, why = why.word(), sessions, left, "drain goes on");
             }
         };
-        lock(&self.0.drains).under_way.remove(&number);
-        let seconds = clock::now().since(began).as_secs_f64();
-        tracing::info!(drain = number, why = why.word(), sessions, left, seconds, "drain is over");
+        lock(&self.0.drains).end(number, tally);
+        self.0.queues.ask_all(move |_| registry::forget_drain(number)).await;
+        let Tally { left, moved, stayed } = tally;
+        let (why, seconds) = (why.word(), clock::now().since(began).as_secs_f64());
+        tracing::info!(
+            drain = number,
+            why,
+            sessions,
+            left,
+            moved,
+            stayed,
+            seconds,
+            "drain is over"
+        );
     }
 }
 
@@ -236,7 +293,8 @@ mod tests {
 
     fn order(deadline: Option<Duration>) -> Order {
         let pace = Pace { window: Duration::from_secs(15), rate_max: 500, deadline };
-        Order { who: Who::All, why: Why::Removed, code: None, pace }
+        let (who, fate) = (Who::All, Fate::Closed);
+        Order { who, fate, why: Why::Removed, code: None, pace }
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod rebalance;
 mod reload;
 mod report;
 mod servers;
+mod sick;
 mod stop;
 mod supervisor;
 mod upgrade;

@@ -10,7 +10,7 @@ use crate::base::clock;
 use crate::config::plan::Plan;
 use crate::end::Why;
 use crate::live::{self, Changes, LiveListener, Snapshot};
-use crate::registry::{self, Who};
+use crate::registry::{self, Fate};
 
 impl Core {
     /// Reloads, and says in log and metrics what came of it.
@@ -31,9 +31,16 @@ impl Core {
             Reloaded::Unchanged => return,
             Reloaded::Taken(taken) => {
                 self.last_refusal = None;
-                let Taken { generation, sessions, sessions_let_go, .. } = taken;
+                let Taken { generation, sessions, sessions_let_go, sessions_moved, .. } = taken;
                 let outcome = reloaded.word();
-                tracing::info!(outcome, generation, sessions, sessions_let_go, "reload");
+                tracing::info!(
+                    outcome,
+                    generation,
+                    sessions,
+                    sessions_let_go,
+                    sessions_moved,
+                    "reload"
+                );
                 if !taken.warnings.is_empty() {
                     tracing::warn!("{}", taken.warnings.trim_end());
                 }
@@ -62,9 +69,15 @@ impl Core {
         let new = live::build(Arc::clone(&plan), Some(&old), &self.common.metrics)
             .map_err(|error| Refused::Build(error.to_string()))?;
         let changes = live::diff(&old, &new);
-        let leaving = changes.drained();
+        let leaving = order(&changes, &plan);
         let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
-        (taken.sessions, taken.sessions_let_go) = self.handle().count(leaving.as_ref()).await;
+        taken.sessions = self.handle().count(None).await.0;
+        if let Some(order) = &leaving {
+            let would = self.handle().would_let_go(order).await;
+            taken.sessions = would.live;
+            taken.sessions_moved = would.moved;
+            taken.sessions_let_go = would.sessions - would.moved;
+        }
         let percent = plan.reload.drain_max_percent;
         if !ask.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
             return Err(Refused::Drain {
@@ -97,22 +110,21 @@ impl Core {
         self.servers.settle().await;
         self.publish(&plan);
         self.apply_log(&plan);
-        self.tell_sessions(changes, leaving, &plan).await;
+        self.tell_sessions(changes, leaving).await;
         Ok(Reloaded::Taken(taken))
     }
 
     /// Tells live sessions what concerns them. A session that is still shaking hands hears it as
     /// it enters.
-    async fn tell_sessions(&self, changes: Changes, leaving: Option<Who>, plan: &Plan) {
+    async fn tell_sessions(&self, changes: Changes, leaving: Option<Order>) {
         let now = clock::now();
         if !changes.rules.is_empty() {
             let rules = Arc::new(changes.rules);
             let tell = move |_| registry::update_rules(&rules, now);
             self.common.queues.ask_all(tell).await;
         }
-        if let Some(who) = leaving {
-            let pace = Pace::of(&plan.drain);
-            self.handle().let_go(&Order { who, why: Why::Removed, code: None, pace }).await;
+        if let Some(order) = leaving {
+            self.handle().let_go(&order).await;
         }
         // Afterwards: who was let go by a listener's name was so by its old one.
         if !changes.listeners_renamed.is_empty() {
@@ -128,6 +140,13 @@ impl Core {
             tracing::error!(%error, "the log filter does not parse");
         }
     }
+}
+
+/// Whom a reload lets go, and what becomes of them.
+fn order(changes: &Changes, plan: &Plan) -> Option<Order> {
+    let fate = Fate::MovedOrClosed(changes.movable());
+    let (why, pace) = (Why::Removed, Pace::of(&plan.drain));
+    changes.drained().map(|who| Order { who, fate, why, code: None, pace })
 }
 
 /// What a reload changes, but for sessions.

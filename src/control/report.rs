@@ -27,6 +27,8 @@ pub struct Taken {
     pub sessions: usize,
     /// Those among them that are let go.
     pub sessions_let_go: usize,
+    /// Those that go on with another backend, where there is one for them.
+    pub sessions_moved: usize,
     /// Routes whose sessions hear of new rules.
     pub routes_with_new_rules: usize,
     /// Listeners that appear.
@@ -93,6 +95,7 @@ impl Reloaded {
                 "generation": taken.generation,
                 "sessions": taken.sessions,
                 "sessions_let_go": taken.sessions_let_go,
+                "sessions_moved": taken.sessions_moved,
                 "routes_with_new_rules": taken.routes_with_new_rules,
                 "listeners_opened": taken.listeners_opened,
                 "listeners_closed": taken.listeners_closed,
@@ -136,6 +139,9 @@ impl fmt::Display for Taken {
             false => write!(f, "generation {generation} is in force")?,
         }
         write!(f, "\nsessions let go: {} of {}", self.sessions_let_go, self.sessions)?;
+        if self.sessions_moved > 0 {
+            write!(f, "\nsessions moved: {} of {}", self.sessions_moved, self.sessions)?;
+        }
         if self.routes_with_new_rules > 0 {
             write!(f, "\nroutes with new rules: {}", self.routes_with_new_rules)?;
         }

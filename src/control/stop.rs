@@ -10,7 +10,7 @@ use super::drains::{Order, Pace};
 use super::handle::{Phase, Stopped};
 use crate::action;
 use crate::end::Why;
-use crate::registry::Who;
+use crate::registry::{Fate, Who};
 
 /// How often it is looked whether all has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -71,7 +71,7 @@ impl Core {
     /// passed.
     pub(super) async fn let_all_go(&mut self, why: Why, pace: Pace) -> bool {
         let handle = self.handle();
-        let order = Order { who: Who::All, why, code: None, pace };
+        let order = Order { who: Who::All, fate: Fate::Closed, why, code: None, pace };
         let drained = handle.let_go(&order).await;
         let empty = async {
             let mut pause = drained.window.max(SWEEP_INTERVAL);

@@ -2,6 +2,7 @@
 
 mod applies;
 mod endpoints;
+mod moving;
 mod operating;
 mod reloads;
 mod stops;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{LiveListener, LiveRoute, Snapshot};
+use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
 use crate::registry::{self, Who};
 
 /// What changed between two snapshots. What is not named here is not touched in any way.
@@ -11,6 +11,8 @@ use crate::registry::{self, Who};
 pub struct Changes {
     /// Identities of routes that are gone.
     pub routes_removed: Vec<Arc<str>>,
+    /// Identities of routes that stay, but go to no backend that gets work.
+    pub routes_without_backend: Vec<Arc<str>>,
     /// Names of pools that are gone.
     pub pools_removed: Vec<Arc<str>>,
     /// Pools' names and the backends that are gone from pools that stay.
@@ -41,6 +43,11 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
     changes
 }
 
+fn goes_to_a_backend(route: &LiveRoute) -> bool {
+    let LiveAction::Pool { pool, .. } = &route.action else { return false };
+    pool.backends().iter().any(|backend| !backend.is_taken_out())
+}
+
 fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
     let only = one.listeners.iter().filter(|(identity, _)| !other.listeners.contains_key(identity));
     only.map(|(_, listener)| Arc::clone(listener)).collect()
@@ -61,6 +68,15 @@ impl Changes {
         (!any.is_empty()).then_some(Who::AnyOf(any))
     }
 
+    /// Those among them that may go on with another backend: what a reload removed is where they
+    /// were, not where they came in.
+    pub fn movable(&self) -> Who {
+        let routes = self.routes_removed.iter().chain(&self.routes_without_backend);
+        let listeners = self.listeners_removed.iter();
+        let listeners = listeners.map(|listener| Who::Listener(Arc::clone(&listener.plan.name)));
+        Who::NoneOf(routes.cloned().map(Who::Route).chain(listeners).collect())
+    }
+
     fn routes(&mut self, old: &Snapshot, new: &Snapshot) {
         let by_identity: HashMap<&str, &Arc<LiveRoute>> =
             new.routes.iter().map(|route| (&*route.plan.identity, route)).collect();
@@ -70,6 +86,9 @@ impl Changes {
                 self.routes_removed.push(Arc::clone(identity));
                 continue;
             };
+            if !goes_to_a_backend(after) {
+                self.routes_without_backend.push(Arc::clone(identity));
+            }
             // Where it leads now is for new handshakes: its sessions have what they need.
             if !Arc::ptr_eq(&before.rules, &after.rules) {
                 self.rules.insert(Arc::clone(identity), Arc::clone(&after.rules));

@@ -100,6 +100,11 @@ impl Backend {
         Arc::new(Backend { settings, vitals, handshakes, taken_out })
     }
 
+    /// Whether it is the same member of the same pool, perhaps before or after a reload.
+    pub fn is(&self, other: &Backend) -> bool {
+        Arc::ptr_eq(&self.vitals, &other.vitals)
+    }
+
     /// Its address as text: its name in facts, labels and logs.
     pub fn address(&self) -> &Arc<str> {
         &self.vitals.address
@@ -158,6 +163,17 @@ impl Backend {
     /// Whether it is given work; the pool may do so all the same, lest more than half be out.
     pub fn standing(&self, now: Moment) -> Standing {
         lock(&self.vitals.health).standing(now)
+    }
+
+    /// Since when it has been out, trials that failed included; `None` when it is not.
+    pub fn out_since(&self) -> Option<Moment> {
+        lock(&self.vitals.health).out_since()
+    }
+
+    /// Since when it has been out, if that is so long that its sessions are to leave.
+    pub(super) fn stays_out(&self, now: Moment) -> Option<Moment> {
+        let after = self.settings.health.sessions_after;
+        lock(&self.vitals.health).stays_out(now, after)
     }
 
     /// Keeps work from it until [`Backend::restore`], whatever the others do; what it has stays.

@@ -141,7 +141,7 @@ impl Pool {
 }
 
 impl Member {
-    fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         !matches!(self.standing, Standing::Out { .. })
     }
 }

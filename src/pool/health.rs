@@ -45,6 +45,8 @@ pub struct State {
     /// Times it was taken out without a good spell between: the exponent of its back-off.
     outs: u32,
     out: Option<Out>,
+    /// When it was last taken out, a failed trial aside.
+    out_since: Moment,
     /// When it last came back.
     returned: Moment,
     /// Since when it has been given work: its first request, or its return.
@@ -65,6 +67,19 @@ impl State {
             Some(Out { until, .. }) if now < until => Standing::Out { until },
             Some(_) => Standing::Due,
         }
+    }
+
+    /// Since when it has been out, trials that failed included; `None` when it is not.
+    pub fn out_since(&self) -> Option<Moment> {
+        self.out.map(|_| self.out_since)
+    }
+
+    /// Since when it has been out, if that is so long and its last trial, if there was any, has
+    /// failed; not while the next is due or under way.
+    pub fn stays_out(&self, now: Moment, after: Duration) -> Option<Moment> {
+        let Out { until, on_trial } = self.out?;
+        let stays = now < until && !on_trial && now.since(self.out_since) >= after;
+        stays.then_some(self.out_since)
     }
 
     /// What part of its weight it is given at this moment, in thousandths: a backend that is new or
@@ -110,6 +125,9 @@ impl State {
         if self.out.is_none() && now.since(self.returned) > back_off(self.outs, rules) {
             self.outs = 0;
         }
+        if self.out.is_none() {
+            self.out_since = now;
+        }
         self.outs = self.outs.saturating_add(1);
         let wait = back_off(self.outs, rules);
         self.out = Some(Out { until: now.after(wait), on_trial: false });
@@ -143,9 +161,15 @@ pub fn admitted(standings: &[Standing]) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::OutSessions;
 
-    const RULES: Rules =
-        Rules { failures_max: 3, out: Duration::from_secs(10), out_max: Duration::from_secs(60) };
+    const RULES: Rules = Rules {
+        failures_max: 3,
+        out: Duration::from_secs(10),
+        out_max: Duration::from_secs(60),
+        sessions: OutSessions::Move,
+        sessions_after: Duration::from_secs(25),
+    };
 
     fn at(seconds: u64) -> Moment {
         Moment::from_millis(seconds * 1000)
@@ -241,6 +265,22 @@ mod tests {
         let waits = |seconds| Change::Out { failures: 3, wait: Duration::from_secs(seconds) };
         assert_eq!(again(10, 15), waits(20));
         assert_eq!(again(10, 21), waits(10));
+    }
+
+    #[test]
+    fn it_stays_out_when_a_trial_has_failed_after_so_long() {
+        let mut state = taken_out();
+        let stays = |state: &State, seconds| state.stays_out(at(seconds), RULES.sessions_after);
+        assert_eq!(stays(&state, 9), None, "too short");
+        assert_eq!(stays(&state, 30), None, "nobody has tried since");
+        state.begin_trial(at(30), &RULES);
+        assert_eq!(stays(&state, 31), None, "nobody knows yet");
+        state.failed(at(32), &RULES);
+        assert_eq!((stays(&state, 32), state.out_since()), (Some(at(0)), Some(at(0))));
+        assert_eq!(stays(&state, 52), None, "it is due");
+        state.begin_trial(at(52), &RULES);
+        state.succeeded(at(53));
+        assert_eq!((stays(&state, 53), state.out_since()), (None, None));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod dial;
 mod error;
 mod health;
 mod key;
+mod leaving;
 mod pace;
 mod rebalance;
 mod rendezvous;

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::config::plan::{BackendAddress, Balance, Health, Retry};
+use crate::config::plan::{BackendAddress, Balance, Health, OutSessions, Retry};
 
 fn address(written: &str) -> BackendAddress {
     if let Some(path) = written.strip_prefix("unix:") {
@@ -44,6 +44,8 @@ fn plan(backends: &[(&str, u32)]) -> plan::Pool {
             failures_max: 2,
             out: Duration::from_secs(10),
             out_max: Duration::from_secs(60),
+            sessions: OutSessions::Move,
+            sessions_after: Duration::from_secs(60),
         },
         retry: Retry { attempts_max: 3, budget_percent: 20, budget_min_per_second: 1 },
         keep_alive_timeout: Duration::from_secs(60),

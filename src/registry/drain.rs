@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::base::clock::Moment;
+use crate::base::id::SessionId;
 use crate::end::Why;
 
-use super::facts::Who;
+use super::facts::{Facts, Who};
+use super::note::{LetGo, Move, Note};
 
 /// What a deadline leaves to the last session that is told to go.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -19,6 +21,18 @@ pub fn spread(window: Duration, rate_max: Option<u32>, total: usize) -> Duration
     window.max(capped)
 }
 
+/// What becomes of the sessions that an order means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Each reads a Close.
+    Closed,
+    /// Of those that can be held, those that this means go on with another backend where they can;
+    /// all others read a Close.
+    MovedOrClosed(Who),
+    /// Those that can be held go on with another backend where they can; all others stay.
+    MovedOrStays,
+}
+
 /// The one order that reload, stop, restart, rebalance and kick speak.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Drain {
@@ -26,6 +40,8 @@ pub struct Drain {
     pub number: u64,
     /// Whose sessions.
     pub who: Who,
+    /// What becomes of them.
+    pub fate: Fate,
     /// Why.
     pub why: Why,
     /// An operator's own close code for the clients.
@@ -42,7 +58,26 @@ impl Drain {
     /// At once, and half a minute at most for what is in flight: what a kick is.
     pub fn at_once(who: Who, why: Why) -> Drain {
         let deadline = Duration::from_secs(30);
-        Drain { number: 0, who, why, code: None, window: Duration::ZERO, rate_max: None, deadline }
+        let (fate, window) = (Fate::Closed, Duration::ZERO);
+        Drain { number: 0, who, fate, why, code: None, window, rate_max: None, deadline }
+    }
+
+    /// Whether the session `id` with these facts is told.
+    pub(super) fn means(&self, id: SessionId, facts: &Facts) -> bool {
+        self.who.means(id, facts) && (self.fate != Fate::MovedOrStays || facts.holds)
+    }
+
+    /// What it is told, where the order was given at `given` and it is due at `at`.
+    pub(super) fn note(&self, id: SessionId, facts: &Facts, at: Moment, given: Moment) -> Note {
+        let deadline = given.after(self.deadline);
+        let let_go = LetGo { why: self.why, at, deadline, code: self.code };
+        match &self.fate {
+            Fate::MovedOrStays => Note::Move(Move { at, otherwise: None }),
+            Fate::MovedOrClosed(who) if facts.holds && who.means(id, facts) => {
+                Note::Move(Move { at, otherwise: Some(let_go) })
+            }
+            Fate::Closed | Fate::MovedOrClosed(_) => Note::LetGo(let_go),
+        }
     }
 
     /// The window as it will be for `total` sessions. The last to be closed keeps some time before
@@ -95,7 +130,8 @@ mod tests {
     fn drain(window: u64, rate_max: Option<u32>, deadline: u64) -> Drain {
         let window = Duration::from_secs(window);
         let deadline = Duration::from_secs(deadline);
-        Drain { number: 1, who: Who::All, why: Why::Stop, code: None, window, rate_max, deadline }
+        let (who, fate, why) = (Who::All, Fate::Closed, Why::Stop);
+        Drain { number: 1, who, fate, why, code: None, window, rate_max, deadline }
     }
 
     /// Closes in each second, of workers with these many sessions.

@@ -10,6 +10,9 @@ use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 use crate::end::Why;
 
+/// What stands for the backend of a session whose upstream is away.
+pub const NOBODY: &str = "(none)";
+
 /// What is known of a session while it lives. The names are the plan's own, shared with it.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -69,10 +72,14 @@ pub enum Who {
     Client(IpNet),
     /// Those whose request was admitted at this moment or before.
     OpenedBy(Moment),
+    /// Those that can be held while their upstream is away, and so moved to another.
+    Holding,
     /// Those that any of these means: one drain of many things keeps one pace.
     AnyOf(Arc<[Who]>),
     /// Those that each of these means; all, where there is none.
     AllOf(Arc<[Who]>),
+    /// Those that none of these means; all, where there is none.
+    NoneOf(Arc<[Who]>),
 }
 
 impl Who {
@@ -90,8 +97,10 @@ impl Who {
                 facts.client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
             }
             Who::OpenedBy(moment) => facts.opened <= *moment,
+            Who::Holding => facts.holds,
             Who::AnyOf(several) => several.iter().any(|who| who.means(id, facts)),
             Who::AllOf(several) => several.iter().all(|who| who.means(id, facts)),
+            Who::NoneOf(several) => !several.iter().any(|who| who.means(id, facts)),
         }
     }
 
@@ -121,6 +130,8 @@ impl fmt::Display for Who {
             Who::Sessions(ids) => write!(f, "{} sessions by id", ids.len()),
             Who::Client(net) => write!(f, "clients in {net}"),
             Who::OpenedBy(_) => f.write_str("older sessions"),
+            Who::Holding => f.write_str("sessions that can be held"),
+            Who::NoneOf(_) => f.write_str("other sessions"),
             Who::AllOf(parts) if parts.is_empty() => Who::All.fmt(f),
             Who::AnyOf(parts) | Who::AllOf(parts) => {
                 let and = if matches!(self, Who::AllOf(_)) { " and " } else { ", " };

@@ -1,18 +1,17 @@
 //! A worker's slab of sessions: facts, waker, mailbox and deadline of each.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 use super::drain::{Drain, Share, moments};
-use super::facts::{Facts, Seen, Who};
-use super::leaving::{Leaving, Left};
+use super::facts::{Facts, NOBODY, Seen, Who};
+use super::leaving::{Leaving, Left, Tally};
 use super::moving::Moving;
-use super::note::{Changes, LetGo, Mail, Names, Note};
+use super::note::{Changes, Mail, Move, Names, Note};
+use super::sweeps::{Sweep, Sweeps, Told};
 use super::wheel::{TICK, Wheel};
 
 /// Sessions one worker can hold: what a session id has room for.
@@ -20,12 +19,6 @@ pub const SESSIONS_MAX: usize = 1 << 24;
 
 /// Sessions one sweep wakes per tick, so that a note to very many delays no message of the others.
 const WAKES_PER_TICK_MAX: usize = 1024;
-
-/// Sweeps remembered for those who were still shaking hands; the oldest is forgotten first.
-const SWEEPS_KEPT_MAX: usize = 64;
-
-/// How long a sweep is remembered: longer than any handshake may take.
-const SWEEPS_KEPT_FOR: Duration = Duration::from_secs(300);
 
 const NONE: u32 = u32::MAX;
 
@@ -59,18 +52,6 @@ struct Session {
     deadline: Moment,
 }
 
-/// What was told to all, kept for those who had not entered yet.
-struct Sweep {
-    given: Moment,
-    what: Told,
-}
-
-enum Told {
-    LetGo { drain: Drain, window: Duration },
-    Rules(Arc<Changes>),
-    Renamed(Arc<Names>),
-}
-
 /// Everything of one worker.
 pub(super) struct Local {
     worker: u8,
@@ -81,7 +62,7 @@ pub(super) struct Local {
     /// Counts every entry, so that no id ever names another session, even after the slab shrank.
     entered: u32,
     wheel: Wheel,
-    sweeps: VecDeque<Sweep>,
+    sweeps: Sweeps,
     rng: fastrand::Rng,
     /// Whether the task that turns the wheel lives.
     pub(super) turning: bool,
@@ -97,7 +78,7 @@ impl Local {
             left: Left::default(),
             entered: 0,
             wheel: Wheel::default(),
-            sweeps: VecDeque::new(),
+            sweeps: Sweeps::default(),
             rng: fastrand::Rng::new(),
             turning: false,
         }
@@ -131,15 +112,14 @@ impl Local {
     fn catch_up(&mut self, id: SessionId, since: Moment, before: Option<&Facts>) {
         let Some(session) = session(&mut self.slots, id) else { return };
         let mut facts = session.facts.clone();
-        let was_meant = |who: &Who| before.is_some_and(|facts| who.means(id, facts));
+        let was_meant = |drain: &Drain| before.is_some_and(|facts| drain.means(id, facts));
         let sweeps = std::mem::take(&mut self.sweeps);
-        for Sweep { given, what } in sweeps.iter().filter(|sweep| since <= sweep.given) {
+        for Sweep { given, what } in sweeps.since(since) {
             match what {
-                Told::LetGo { drain, window }
-                    if drain.who.means(id, &facts) && !was_meant(&drain.who) =>
-                {
+                Told::LetGo { drain, window } if drain.means(id, &facts) && !was_meant(drain) => {
                     let at = given.after(window.mul_f64(self.rng.f64()));
-                    self.send_away(id.slot(), drain, at, *given);
+                    let note = drain.note(id, &facts, at, *given);
+                    self.send_away(id.slot(), drain, note, at);
                 }
                 Told::LetGo { .. } => {}
                 Told::Rules(_) | Told::Renamed(_) if before.is_some() => {}
@@ -162,7 +142,7 @@ impl Local {
                 rename(&mut session.facts, names);
             }
         }
-        self.keep(Sweep { given: now, what: Told::Renamed(Arc::clone(names)) });
+        self.sweeps.keep(Sweep { given: now, what: Told::Renamed(Arc::clone(names)) });
     }
 
     pub(super) fn leave(&mut self, id: SessionId) {
@@ -228,32 +208,35 @@ impl Local {
     }
 
     pub(super) fn let_go(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
-        let mut meant = self.slots_meant(&drain.who);
+        let mut meant = self.slots_meant(drain);
         meant.retain(|slot| !self.was_told(*slot, drain));
         let mut rng = self.rng.fork();
         for (slot, at) in meant.iter().zip(moments(drain, share, meant.len(), now, &mut rng)) {
-            self.send_away(*slot, drain, at, now);
+            let Some(Slot::Taken(session)) = self.slots.get(*slot as usize) else { continue };
+            let id = SessionId::new(self.worker, *slot, session.generation);
+            let note = drain.note(id, &session.facts, at, now);
+            self.send_away(*slot, drain, note, at);
         }
         let window = drain.window_for(share.total.max(meant.len()));
         if drain.who.can_mean_newcomers() {
-            self.keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
+            self.sweeps
+                .keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
         }
         meant.len()
     }
 
     /// Gives a session the order to go, and counts it with the drain it then follows.
-    fn send_away(&mut self, slot: u32, drain: &Drain, at: Moment, given: Moment) {
+    fn send_away(&mut self, slot: u32, drain: &Drain, note: Note, at: Moment) {
         let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };
-        if session.leaving.as_ref().is_none_or(|old| at < old.at) {
-            let leaving = Leaving { drain: drain.number, why: drain.why, at };
+        let moves = matches!(note, Note::Move(_));
+        let leaving = Leaving { drain: drain.number, why: drain.why, at, moves };
+        if session.leaving.as_ref().is_none_or(|old| leaving.goes_before(old)) {
             self.left.add(leaving.drain);
             if let Some(old) = session.leaving.replace(Box::new(leaving)) {
                 self.left.take(old.drain);
             }
         }
-        let deadline = given.after(drain.deadline);
-        let note = LetGo { why: drain.why, at, deadline, code: drain.code };
-        self.put(slot, Note::LetGo(note), at);
+        self.put(slot, note, at);
     }
 
     fn was_told(&self, slot: u32, drain: &Drain) -> bool {
@@ -261,9 +244,13 @@ impl Local {
         session.leaving.as_ref().is_some_and(|leaving| leaving.drain == drain.number)
     }
 
-    /// Sessions that this drain told and that have not left.
-    pub(super) fn left(&self, drain: u64) -> usize {
+    /// What became of the sessions that this drain told.
+    pub(super) fn drained(&self, drain: u64) -> Tally {
         self.left.of(drain)
+    }
+
+    pub(super) fn forget_drain(&mut self, drain: u64) {
+        self.left.forget(drain);
     }
 
     pub(super) fn update_rules(&mut self, changes: &Arc<Changes>, now: Moment) -> usize {
@@ -276,7 +263,7 @@ impl Local {
                 told += 1;
             }
         }
-        self.keep(Sweep { given: now, what: Told::Rules(Arc::clone(changes)) });
+        self.sweeps.keep(Sweep { given: now, what: Told::Rules(Arc::clone(changes)) });
         told
     }
 
@@ -286,16 +273,51 @@ impl Local {
         let slots = meant.map(|(id, facts)| (id.slot(), facts));
         let chosen = moving.choose(slots, now, &mut rng);
         for (slot, at) in chosen.iter().zip(moving.moments(chosen.len(), now, &mut rng)) {
-            self.put(*slot, Note::Move(at), at);
+            self.put(*slot, Note::Move(Move { at, otherwise: None }), at);
         }
         chosen.len()
     }
 
-    pub(super) fn settled(&mut self, id: SessionId, backend: Arc<str>, chosen: Moment) {
+    /// Its upstream is away.
+    pub(super) fn went_away(&mut self, id: SessionId, now: Moment) {
+        self.place(id, None, NOBODY.into(), now);
+    }
+
+    /// It has an upstream again.
+    pub(super) fn settled(
+        &mut self,
+        id: SessionId,
+        pool: Arc<str>,
+        backend: Arc<str>,
+        chosen: Moment,
+    ) {
+        if let Some(leaving) = self.follow_no_more(id) {
+            self.left.moved(leaving.drain);
+        }
+        self.place(id, Some(pool), backend, chosen);
+    }
+
+    /// It was to move, and cannot.
+    pub(super) fn stays(&mut self, id: SessionId) {
+        if let Some(leaving) = self.follow_no_more(id) {
+            self.left.stayed(leaving.drain);
+        }
+    }
+
+    /// The order to move that a session followed, and follows no more.
+    fn follow_no_more(&mut self, id: SessionId) -> Option<Box<Leaving>> {
+        session(&mut self.slots, id)?.leaving.take_if(|leaving| leaving.moves)
+    }
+
+    fn place(&mut self, id: SessionId, pool: Option<Arc<str>>, backend: Arc<str>, since: Moment) {
         let Some(session) = session(&mut self.slots, id) else { return };
-        let before = Facts { backend, settled: chosen, ..session.facts.clone() };
-        let before = std::mem::replace(&mut session.facts, before);
-        self.catch_up(id, chosen, Some(&before));
+        // Of what it was on before it has left.
+        session.mail.iter_mut().for_each(|mail| mail.forget_move());
+        session.mail.take_if(|mail| mail.is_empty());
+        let pool = pool.unwrap_or_else(|| Arc::clone(&session.facts.pool));
+        let now = Facts { pool, backend, settled: since, ..session.facts.clone() };
+        let before = std::mem::replace(&mut session.facts, now);
+        self.catch_up(id, since, Some(&before));
     }
 
     pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {
@@ -337,17 +359,8 @@ impl Local {
         }
     }
 
-    fn keep(&mut self, sweep: Sweep) {
-        let now = sweep.given;
-        self.sweeps.retain(|old| now.since(old.given) <= SWEEPS_KEPT_FOR);
-        if self.sweeps.len() == SWEEPS_KEPT_MAX {
-            self.sweeps.pop_front();
-        }
-        self.sweeps.push_back(sweep);
-    }
-
-    fn slots_meant(&self, who: &Who) -> Vec<u32> {
-        let meant = self.sessions().filter(|(id, facts)| who.means(*id, facts));
+    fn slots_meant(&self, drain: &Drain) -> Vec<u32> {
+        let meant = self.sessions().filter(|(id, facts)| drain.means(*id, facts));
         meant.map(|(id, _)| id.slot()).collect()
     }
 

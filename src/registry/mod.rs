@@ -14,15 +14,18 @@ mod local;
 mod moving;
 mod note;
 mod seat;
+mod sweeps;
 mod wheel;
 
-pub use drain::{Drain, Share, spread};
-pub use facts::{Facts, Seen, Who};
+pub use drain::{Drain, Fate, Share, spread};
+pub use facts::{Facts, NOBODY, Seen, Who};
+pub use leaving::Tally;
 pub use local::{Full, SESSIONS_MAX};
 pub use moving::{First, Moving};
-pub use note::{Changes, LetGo, Names, Note};
+pub use note::{Changes, LetGo, Move, Names, Note};
 pub use seat::{
-    Seat, count, enter, facts, left, let_go, list, live, move_away, rename_listeners, update_rules,
+    Seat, count, drained, enter, facts, forget_drain, let_go, list, live, move_away,
+    rename_listeners, update_rules,
 };
 pub use wheel::TICK;
 

@@ -20,8 +20,29 @@ pub enum Note {
     LetGo(LetGo),
     /// Hold to these rules from now on.
     Rules(Arc<Rules>),
-    /// From this moment on leave the upstream for another; a session that cannot be held stays.
-    Move(Moment),
+    /// Leave the upstream for another.
+    Move(Move),
+}
+
+/// The order to leave the upstream for another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Move {
+    /// From this moment on.
+    pub at: Moment,
+    /// What a session follows instead that cannot, as one that cannot be held; it stays when
+    /// `None`.
+    pub otherwise: Option<LetGo>,
+}
+
+impl Move {
+    /// Of two orders the earlier one is followed, and nobody stays whom either lets go.
+    pub fn merge(self, other: Move) -> Move {
+        let otherwise = match (self.otherwise, other.otherwise) {
+            (Some(one), Some(other)) => Some(one.merge(other)),
+            (one, other) => one.or(other),
+        };
+        Move { at: self.at.min(other.at), otherwise }
+    }
 }
 
 /// The order to end.
@@ -59,7 +80,7 @@ impl LetGo {
 pub(super) struct Mail {
     let_go: Option<LetGo>,
     rules: Option<Arc<Rules>>,
-    move_at: Option<Moment>,
+    moving: Option<Move>,
 }
 
 impl Mail {
@@ -67,7 +88,7 @@ impl Mail {
         match note {
             Note::LetGo(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
-            Note::Move(at) => self.move_at = Some(self.move_at.map_or(at, |old| old.min(at))),
+            Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
         }
     }
 
@@ -79,10 +100,15 @@ impl Mail {
         if let Some(let_go) = self.let_go.take() {
             return Some(Note::LetGo(let_go));
         }
-        self.move_at.take().map(Note::Move)
+        self.moving.take().map(Note::Move)
+    }
+
+    /// Whoever has left its upstream need not leave it any more.
+    pub(super) fn forget_move(&mut self) {
+        self.moving = None;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.let_go.is_none() && self.rules.is_none() && self.move_at.is_none()
+        self.let_go.is_none() && self.rules.is_none() && self.moving.is_none()
     }
 }

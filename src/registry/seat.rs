@@ -13,6 +13,7 @@ use crate::base::{task, worker};
 
 use super::drain::{Drain, Share};
 use super::facts::{Facts, Seen, Who};
+use super::leaving::Tally;
 use super::local::{Full, Local};
 use super::moving::Moving;
 use super::note::{Changes, Names, Note};
@@ -45,10 +46,21 @@ impl Seat {
         with(|local| local.poll_note(self.id, cx))
     }
 
-    /// The session is on this backend now, which was chosen at `chosen`. Those on it that were let
-    /// go since then are told, and this one with them.
-    pub fn settled(&self, backend: Arc<str>, chosen: Moment) {
-        with(|local| local.settled(self.id, backend, chosen));
+    /// The session's upstream is away: nobody who lets go of its backend means it any more, and an
+    /// order to leave that backend is obeyed.
+    pub fn went_away(&self, now: Moment) {
+        with(|local| local.went_away(self.id, now));
+    }
+
+    /// The session is on this backend of this pool now, which was chosen at `chosen`. Those on it
+    /// that were let go since then are told, and this one with them.
+    pub fn settled(&self, pool: Arc<str>, backend: Arc<str>, chosen: Moment) {
+        with(|local| local.settled(self.id, pool, backend, chosen));
+    }
+
+    /// The session was asked to move, and stays where it is.
+    pub fn stays(&self) {
+        with(|local| local.stays(self.id));
     }
 
     /// Wakes the task at this moment, at most a [`TICK`] late; takes the place of the moment named
@@ -108,9 +120,14 @@ pub fn count(who: &Who) -> usize {
     with(|local| local.count(who))
 }
 
-/// How many sessions that this drain told, by its number, have not left yet.
-pub fn left(drain: u64) -> usize {
-    with(|local| local.left(drain))
+/// What became of the sessions that this drain told, by its number.
+pub fn drained(drain: u64) -> Tally {
+    with(|local| local.drained(drain))
+}
+
+/// Forgets a drain that is over.
+pub fn forget_drain(drain: u64) {
+    with(|local| local.forget_drain(drain));
 }
 
 /// At most `most` of the sessions meant.

@@ -41,7 +41,8 @@ fn rules(close_timeout: u64) -> Arc<Rules> {
 
 fn drain(who: Who) -> Drain {
     let (window, deadline) = (Duration::from_secs(10), Duration::from_secs(25));
-    Drain { number: 1, who, why: Why::Removed, code: None, window, rate_max: None, deadline }
+    let (fate, why) = (Fate::Closed, Why::Removed);
+    Drain { number: 1, who, fate, why, code: None, window, rate_max: None, deadline }
 }
 
 fn moving(who: Who) -> Moving {
@@ -125,15 +126,15 @@ fn a_drain_counts_those_who_have_not_left_and_tells_nobody_twice() {
     assert_eq!(local.let_go(&slow, at(1_500), Share::ALONE), 0);
     // Whoever was on its way in when it began belongs to it.
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
-    assert_eq!((local.left(1), local.left(2)), (4, 0));
+    assert_eq!((local.drained(1).left, local.drained(2).left), (4, 0));
     let kick = Drain { number: 2, window: Duration::ZERO, ..drain(Who::Session(ids[1])) };
     let kick = Drain { why: Why::Kick, ..kick };
     local.let_go(&kick, at(500), Share::ALONE);
-    assert_eq!((local.left(1), local.left(2)), (3, 1));
+    assert_eq!((local.drained(1).left, local.drained(2).left), (3, 1));
     let leaving = |local: &Local| local.list(&Who::Session(ids[1]), 9)[0].leaving;
     assert_eq!(leaving(&local), Some(Why::Kick));
     [ids[0], ids[1], late].into_iter().for_each(|id| local.leave(id));
-    assert_eq!((local.left(1), local.left(2)), (1, 0));
+    assert_eq!((local.drained(1).left, local.drained(2).left), (1, 0));
 }
 
 #[test]
@@ -198,9 +199,9 @@ fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
     let_go(3, on("newer"), 3);
     assert!(notes(&mut local, id).is_empty());
     // What was said before it chose the new one is not for it; what was said since is.
-    local.settled(id, "newer".into(), at(4));
+    local.settled(id, "chat".into(), "newer".into(), at(4));
     assert!(notes(&mut local, id).is_empty());
-    local.settled(id, "new".into(), at(2));
+    local.settled(id, "chat".into(), "new".into(), at(2));
     let told = notes(&mut local, id);
     let [Note::LetGo(let_go)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(let_go.deadline, at(3 + 25));
@@ -211,8 +212,60 @@ fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
     let all = local.enter(facts("/chat", "old", 0)).unwrap();
     local.let_go(&Drain { number: 4, ..drain(Who::All) }, at(5), Share::ALONE);
     assert_eq!(notes(&mut local, all).len(), 1);
-    local.settled(all, "new".into(), at(4));
+    local.settled(all, "chat".into(), "new".into(), at(4));
     assert!(notes(&mut local, all).is_empty());
+}
+
+#[test]
+fn a_session_that_was_to_move_has_gone_when_it_is_elsewhere() {
+    let mut local = Local::new(0);
+    let at = |second: u64| Moment::from_millis(second * 1_000);
+    let holds = local.enter(facts("/chat", "old", 0)).unwrap();
+    let not = local.enter(Facts { holds: false, ..facts("/chat", "old", 0) }).unwrap();
+    let who = Who::Backend { pool: "chat".into(), backend: "old".into() };
+    let fate = Fate::MovedOrClosed(Who::All);
+    let moved = Drain { fate, window: Duration::ZERO, ..drain(who.clone()) };
+    assert_eq!(local.let_go(&moved, at(1), Share::ALONE), 2);
+    let told = notes(&mut local, holds);
+    let [Note::Move(Move { at: due, otherwise: Some(let_go) })] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!((*due, let_go.deadline), (at(1), at(26)));
+    assert!(matches!(notes(&mut local, not).as_slice(), [Note::LetGo(_)]));
+    assert_eq!(local.drained(1), Tally { left: 2, ..Tally::default() });
+    local.went_away(holds, at(2));
+    assert_eq!(local.drained(1).left, 2);
+    local.settled(holds, "talk".into(), "new".into(), at(2));
+    assert_eq!(local.drained(1), Tally { left: 1, moved: 1, stayed: 0 });
+    assert_eq!(&*local.facts(holds).unwrap().pool, "talk");
+    local.leave(not);
+    assert_eq!(local.drained(1).left, 0);
+    // One that cannot be held is not asked only to move; one that could not move stays.
+    let holds = local.enter(facts("/chat", "old", 3_000)).unwrap();
+    let not = local.enter(Facts { holds: false, ..facts("/chat", "old", 3_000) }).unwrap();
+    let only = Drain { number: 2, fate: Fate::MovedOrStays, ..drain(who) };
+    assert_eq!(local.let_go(&only, at(4), Share::ALONE), 1);
+    let told = notes(&mut local, holds);
+    assert!(matches!(told.as_slice(), [Note::Move(Move { otherwise: None, .. })]), "{told:?}");
+    assert!(notes(&mut local, not).is_empty());
+    local.stays(holds);
+    assert_eq!(local.drained(2), Tally { left: 0, moved: 0, stayed: 1 });
+}
+
+#[test]
+fn an_order_to_leave_a_backend_is_void_once_that_is_lost() {
+    let mut local = Local::new(0);
+    let at = |second: u64| Moment::from_millis(second * 1_000);
+    let id = local.enter(facts("/chat", "old", 0)).unwrap();
+    let who = Who::Backend { pool: "chat".into(), backend: "old".into() };
+    let moved = Drain { fate: Fate::MovedOrClosed(Who::All), ..drain(who) };
+    local.let_go(&moved, at(1), Share::ALONE);
+    // It was lost before it read its mail.
+    local.went_away(id, at(1));
+    assert!(notes(&mut local, id).is_empty());
+    local.settled(id, "chat".into(), "new".into(), at(2));
+    assert_eq!(local.drained(1), Tally { left: 0, moved: 1, stayed: 0 });
+    assert!(notes(&mut local, id).is_empty());
 }
 
 #[test]

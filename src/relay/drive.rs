@@ -91,7 +91,8 @@ impl Relay {
         self.core.leave(now);
     }
 
-    /// Does not leave the upstream.
+    /// Does not leave the upstream, for [`Want::Target`]: there is no place elsewhere. Where it was
+    /// to move or else to end, it ends.
     pub fn stay(&mut self) {
         self.core.stay();
     }
@@ -211,6 +212,7 @@ impl Relay {
                 }
                 Order::Answered(side, took) => self.cells.here().ping[side as usize].observe(took),
                 Order::Flush { bytes, kept } => self.flush(bytes, kept, cx, now),
+                Order::Stays => self.seat.stays(),
                 Order::Away(why) => self.cells.went_away(why.word()),
                 Order::Back { result, lasted, discarded } => {
                     self.cells.came_back(result.word(), lasted, discarded);

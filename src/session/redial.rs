@@ -16,9 +16,6 @@ use crate::live::LiveAction;
 use crate::pool::{Ask, Key, Kind, Lease, Pool};
 use crate::relay::{Absence, Away};
 
-/// What stands for the backend of a session that has none.
-pub(super) const NOBODY: &str = "(none)";
-
 /// What a session on a holding route has beyond others, to find another upstream.
 pub(super) struct Redial {
     shared: Arc<Shared>,

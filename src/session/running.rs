@@ -8,11 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::redial::{NOBODY, Redial, Tried};
+use super::redial::{Redial, Tried};
 use super::session_record::SessionRecord;
 use crate::base::clock;
 use crate::handshake::Upstream;
 use crate::pool::Lease;
+use crate::registry::NOBODY;
 use crate::relay::{Away, Leg, Relay, Want};
 
 /// The one future a session is. The relay holds its transports and its seat; they, the lease and
@@ -72,8 +73,7 @@ impl Session {
                 None => NOBODY.into(),
             };
             self.record.held(&lost, away.why);
-            // Nobody who lets go of that backend means this session any more.
-            self.relay.seat().settled(NOBODY.into(), clock::now());
+            self.relay.seat().went_away(clock::now());
             redial.begin(lost, away);
         }
         let Poll::Ready(tried) = redial.poll(cx) else { return false };
@@ -92,8 +92,9 @@ impl Session {
                 let backend = Arc::clone(lease.backend().address());
                 let attempt = away.attempt.saturating_add(asked.saturating_sub(1));
                 self.record.resumed(&backend, attempt, now.since(away.since));
+                let pool = Arc::clone(lease.backend().pool());
                 self.lease = Some(lease);
-                self.relay.seat().settled(backend, at);
+                self.relay.seat().settled(pool, backend, at);
                 self.relay.attach(Leg::new(transport, early.into()), now);
             }
             Err(why) if why.is_final() => {

@@ -258,6 +258,54 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     assert!(said.contains("drain begins") && said.contains("drain is over"), "{said}");
 }
 
+#[tokio::test]
+async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notice() {
+    let (one, two) = (Backend::echo("a").await, Backend::echo("b").await);
+    let address = free();
+    let [from, to] = [one.address().to_string(), two.address().to_string()];
+    let dir = dir_with(&format!(
+        "[listeners.http]\naddress = \"{address}\"\n[control]\nsocket = \"control.sock\"\n\
+         [drain]\ndelay = \"0s\"\nwindow = \"0s\"\n\
+         [pools.chat]\nbackends = [\"{from}\", {{ address = \"{to}\", backup = true }}]\n\
+         [[routes]]\npath = \"/chat\"\npool = \"chat\"\nhold = {{}}\n\
+         [[routes]]\npath = \"/talk\"\npool = \"chat\"\n"
+    ));
+    let running = Running::start(dir.path(), &["run"]);
+    until("a proxy", || tidegate(dir.path(), &["status"]).0 == 0).await;
+    let mut sessions = Vec::new();
+    for path in ["/chat", "/chat", "/talk"] {
+        let mut session = Client::to(address).path(path).open().await;
+        session.echo("hello").await;
+        sessions.push(session);
+    }
+    assert_eq!(tidegate(dir.path(), &["move"]).0, 2);
+    let (code, out, _) = tidegate(dir.path(), &["move", "--from", &from, "--dry-run"]);
+    assert_eq!((code, out.contains("would be moved: 2 of 3 sessions")), (0, true), "{out}");
+    assert!(out.contains("stay: 1 that cannot be held"), "{out}");
+    let (path, words) = (dir.path().to_owned(), from.clone());
+    let moved = tokio::task::spawn_blocking(move || {
+        tidegate(&path, &["move", "--from", &words, "--pool", "chat", "--route", "/chat", "--wait"])
+    });
+    // The backends answer on this thread.
+    let (code, out, err) = moved.await.unwrap();
+    assert_eq!((code, out.contains("moved: 2 of 3 sessions, over ")), (0, true), "{out}{err}");
+    assert!(out.contains("until `tidegate restore`"), "{out}");
+    assert!(out.ends_with("over: 2 moved, 0 ended\n"), "{out}");
+    for session in &mut sessions {
+        session.echo("still here").await;
+    }
+    let (_, out, _) = tidegate(dir.path(), &["sessions", "--backend", &to]);
+    assert!(out.ends_with("listed: 2 of 2 meant, 3 live\n"), "{out}");
+    let (code, out, _) = tidegate(dir.path(), &["move", "--from", &to, "--json"]);
+    assert_eq!((code, out.contains("no other backend can take")), (4, true), "{out}");
+    let (code, out, _) = tidegate(dir.path(), &["restore", "--backend", &from]);
+    assert_eq!((code, out.contains("gets new sessions again")), (0, true), "{out}");
+    drop(sessions);
+    running.signal(libc::SIGTERM);
+    let (code, said) = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+}
+
 #[test]
 fn what_cannot_be_run_says_why_and_how() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -78,28 +78,34 @@ pub(in crate::cli) struct Sessions {
     pub(in crate::cli) place: Place,
 }
 
-/// How fast sessions are let go.
+/// How fast sessions are told, and whether it is waited for.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "How")]
 pub(in crate::cli) struct Pace {
-    /// Spread the closes over this time at least
+    /// Spread them over this time at least
     #[arg(long, value_name = "TIME")]
     pub(in crate::cli) window: Option<String>,
-    /// Closes per second at most, such as `100/s`; more sessions lengthen the window
+    /// Sessions per second at most, such as `100/s`; more sessions lengthen the window
     #[arg(long, value_name = "RATE")]
     pub(in crate::cli) rate: Option<String>,
+    /// Say how many sessions it would touch, and touch none
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Wait until the last one has gone, and say what became of them
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(in crate::cli) wait: bool,
+}
+
+/// How those are closed that are let go.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How")]
+pub(in crate::cli) struct Closing {
     /// Cut what is left after this time; 30 s after the window when not given
     #[arg(long, value_name = "TIME")]
     pub(in crate::cli) deadline: Option<String>,
     /// The close code for the clients, such as `4000`
     #[arg(long, value_name = "CODE")]
     pub(in crate::cli) code: Option<u16>,
-    /// Say how many sessions it would touch, and touch none
-    #[arg(long)]
-    pub(in crate::cli) dry_run: bool,
-    /// Wait until the last one has gone
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(in crate::cli) wait: bool,
 }
 
 #[derive(Args, Debug)]
@@ -112,7 +118,8 @@ pub(in crate::cli) struct Drain {
     /// The sessions of a pool; new ones may come. With `--backend`: of this pool only
     #[arg(long, value_name = "POOL", conflicts_with_all = ["listener", "all"])]
     pub(in crate::cli) pool: Option<String>,
-    /// The sessions of a backend, by its address; it gets no new ones until it is restored
+    /// The sessions of a backend, by its address; it gets no new ones until it is restored. On
+    /// routes with `hold` they go on with another backend, where there is one
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["listener", "all"])]
     pub(in crate::cli) backend: Option<String>,
     /// The sessions that came in by a listener; new ones may come
@@ -124,6 +131,31 @@ pub(in crate::cli) struct Drain {
     /// Take out even the last backend of a pool
     #[arg(long, requires = "backend")]
     pub(in crate::cli) force: bool,
+    #[command(flatten)]
+    pub(in crate::cli) closing: Closing,
+    #[command(flatten)]
+    pub(in crate::cli) pace: Pace,
+    #[command(flatten)]
+    pub(in crate::cli) place: Place,
+}
+
+const MOVE: &str = "\
+Sessions of routes without `hold`, and those that no other backend has room for, are counted and
+stay as they are; `tidegate drain --backend` lets go of them as well. The backend gets no new
+sessions until `tidegate restore`: it would have the fewest, and fill again at once.";
+
+#[derive(Args, Debug)]
+#[command(after_help = MOVE)]
+pub(in crate::cli) struct Move {
+    /// The backend to leave, by its address; it gets no new sessions until it is restored
+    #[arg(long, value_name = "ADDRESS")]
+    pub(in crate::cli) from: String,
+    /// Its pool, where it is in several and one is meant
+    #[arg(long, value_name = "POOL")]
+    pub(in crate::cli) pool: Option<String>,
+    /// Only the sessions of a route
+    #[arg(long, value_name = "ROUTE")]
+    pub(in crate::cli) route: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) pace: Pace,
     #[command(flatten)]
@@ -142,6 +174,8 @@ pub(in crate::cli) struct Kick {
     pub(in crate::cli) all: bool,
     #[command(flatten)]
     pub(in crate::cli) who: Filters,
+    #[command(flatten)]
+    pub(in crate::cli) closing: Closing,
     #[command(flatten)]
     pub(in crate::cli) pace: Pace,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool, Retry};
+use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, OutSessions, Pool, Retry};
 use super::super::raw::{self, Number, Written};
 use super::condition::field_name;
 use super::rebalance::rebalance;
@@ -168,7 +168,17 @@ fn health(cx: &mut Lower<'_>, raw: &raw::Health) -> Option<Health> {
     if out > out_max && raw.out_max.is_written() {
         cx.fault("out_max", raw.out_max.span(), Fault::new("must be at least `out`"));
     }
-    Some(Health { failures_max: number(&raw.failures_max)?, out, out_max: out_max.max(out) })
+    Some(Health {
+        failures_max: number(&raw.failures_max)?,
+        out,
+        out_max: out_max.max(out),
+        sessions: match raw.sessions.get()? {
+            raw::OutSessions::Move => OutSessions::Move,
+            raw::OutSessions::Keep => OutSessions::Keep,
+            raw::OutSessions::Drain => OutSessions::Drain,
+        },
+        sessions_after: time(&raw.sessions_after)?,
+    })
 }
 
 fn retry(raw: &raw::Retry) -> Option<Retry> {

@@ -16,7 +16,7 @@ pub use listener::{
 };
 pub use pool::{
     ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Backend, BackendAddress, Balance, First, HashBy,
-    Health, Pool, Rebalance, Retry, Roots, SameSite, Secret, Sticky, UpstreamTls,
+    Health, OutSessions, Pool, Rebalance, Retry, Roots, SameSite, Secret, Sticky, UpstreamTls,
 };
 pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade};
 pub use route::{

@@ -227,6 +227,21 @@ pub struct Health {
     pub out: Duration,
     /// The longest it stays out.
     pub out_max: Duration,
+    /// What becomes of its sessions when it stays out.
+    pub sessions: OutSessions,
+    /// How long it must have been out for that.
+    pub sessions_after: Duration,
+}
+
+/// What becomes of the sessions of a backend that stays out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum OutSessions {
+    /// Those that can be held move to other backends, the others stay.
+    Move,
+    /// All stay.
+    Keep,
+    /// Those that can be held move to other backends, the others are let go.
+    Drain,
 }
 
 /// The retry budget.

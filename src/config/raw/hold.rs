@@ -17,11 +17,14 @@ pub struct Hold {
     /// client is read no further, and so its pings are not answered. 1KiB to 64MiB.
     #[schemars(example = &"1MiB", extend("x-reload" = "next"))]
     pub buffer: Written<Size>,
-    /// How long a client may be left unread by a full buffer; then the session ends with 1013.
+    /// How long a client may be left unread by a full buffer; then the session ends with 1013. So
+    /// it does when a kept message is older than `message_age_max` meanwhile, which with the
+    /// defaults comes first.
     #[schemars(example = &"2s", extend("x-reload" = "next"))]
     pub full_timeout: Written<Time>,
-    /// The age at which a kept message is too old to be carried out: its session ends with 1012
-    /// instead. A session whose client is silent meanwhile waits for all of `timeout`.
+    /// The age at which a kept message is too old to be carried out: its session ends instead, with
+    /// 1012, or with 1013 where its buffer is full. A session whose client is silent meanwhile
+    /// waits for all of `timeout`.
     #[schemars(example = &"20s", extend("x-reload" = "next"))]
     pub message_age_max: Written<Time>,
     /// Close codes by which an upstream says that it goes away, and its sessions are to be held.

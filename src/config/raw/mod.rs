@@ -20,7 +20,8 @@ pub use listener::{
     Certificate, Http2, Listener, ListenerLimits, ProxyProtocol, ServerTls, TlsVersion,
 };
 pub use pool::{
-    Backend, Balance, First, Health, Pool, Rebalance, Retry, SameSite, Sticky, UpstreamTls,
+    Backend, Balance, First, Health, OutSessions, Pool, Rebalance, Retry, SameSite, Sticky,
+    UpstreamTls,
 };
 pub use process::{
     Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade, UpgradeSessions,
@@ -64,7 +65,7 @@ pub struct File {
     /// Limits of the whole process.
     pub limits: Written<Limits>,
     /// How sessions are let go: by a stop, by a reload that removed what they need, by
-    /// `tidegate drain`.
+    /// `tidegate drain`; and at which pace they move to other backends instead, with `hold`.
     pub drain: Written<Drain>,
     /// How new configurations are taken.
     pub reload: Written<Reload>,

@@ -36,8 +36,9 @@ pub struct Pool {
     pub hash_excess_max: Written<Switch<Percent>>,
     /// A cookie that brings a client back to its backend, for plain requests and WebSockets alike:
     /// long polling that becomes a WebSocket, as socket.io's, needs it where there are several
-    /// backends. Before `balance`, which chooses where there is no cookie, or where its backend
-    /// cannot be had.
+    /// backends. An answer that gives a client the cookie says `Cache-Control: private` too, so
+    /// that no shared cache gives it to others. Before `balance`, which chooses where there is no
+    /// cookie, or where its backend cannot be had.
     pub sticky: Written<Sticky>,
     /// Time in which a backend that is new, or has returned, comes to its whole weight. Off by
     /// default.
@@ -268,12 +269,39 @@ pub struct Health {
     /// The longest it stays out.
     #[schemars(example = &"5m", extend("x-reload" = "next"))]
     pub out_max: Written<Time>,
+    /// What becomes of the live WebSockets of a backend that stays out. `move`: those of routes
+    /// with `hold` move to other backends, and their clients do not notice; the others stay,
+    /// because what makes new handshakes fail need not hurt them, and pings find those that are
+    /// dead. `keep`: all stay. `drain`: as `move`, and the others are let go with 1012. At the pace
+    /// of `[drain]`, once for each time it is out, and only while another backend is up.
+    #[schemars(example = &"keep", extend("x-reload" = "now"))]
+    pub sessions: Written<OutSessions>,
+    /// How long a backend must have been out for that, with its last trial failed: one that comes
+    /// and goes keeps its sessions.
+    #[schemars(example = &"5m", extend("x-reload" = "now"))]
+    pub sessions_after: Written<Time>,
 }
 
 impl Default for Health {
     fn default() -> Health {
-        Health { failures_max: Written::unless(Number(3)), out: seconds(5), out_max: seconds(60) }
+        Health {
+            failures_max: Written::unless(Number(3)),
+            out: seconds(5),
+            out_max: seconds(60),
+            sessions: Written::unless(OutSessions::Move),
+            sessions_after: seconds(60),
+        }
     }
+}
+
+/// What becomes of the sessions of a backend that stays out.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum OutSessions {
+    Move,
+    Keep,
+    Drain,
 }
 
 /// Retries on another backend.

@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 use super::filters::{Filters, backends, no_backend};
 use super::{Said, runs};
+use crate::base::clock;
 use crate::config::{Rate, Wait};
 use crate::control::drains::{DRAINS_MAX, Drained, Order, Pace};
 use crate::control::handle::Handle;
 use crate::end::Why;
 use crate::live::Snapshot;
 use crate::pool::Backend;
+use crate::registry::{Fate, Who};
 use crate::wire::control::close_code_is_valid;
 
 #[derive(Deserialize, Default, Debug)]
@@ -28,6 +30,13 @@ pub(super) struct Ask {
     /// Even the last backend of a pool.
     force: bool,
     dry_run: bool,
+}
+
+impl Ask {
+    /// Only whom, and whether only to say it.
+    pub(super) fn of(who: Filters, dry_run: bool) -> Ask {
+        Ask { who, dry_run, ..Ask::default() }
+    }
 }
 
 #[derive(Deserialize, Debug)]
@@ -66,6 +75,9 @@ pub(super) async fn drain(handle: &Handle, ask: Ask) -> Result<Said, Said> {
     if !ask.dry_run {
         // Before its sessions hear of it: they come back at once.
         leaving.iter().for_each(|backend| backend.take_out());
+    }
+    if backend.is_some() && (leaving.is_empty() || room_beside(&snapshot, &leaving) > 0) {
+        order.fate = Fate::MovedOrClosed(Who::All);
     }
     let drained = obey(handle, &order, ask.dry_run).await;
     Ok(said(&drained, &leaving, ask.dry_run, "drained"))
@@ -106,7 +118,7 @@ pub(super) fn restore(handle: &Handle, ask: &Restore) -> Result<Said, Said> {
 }
 
 /// What is common to all orders, at the configuration's pace.
-async fn order(handle: &Handle, ask: &Ask, why: Why) -> Result<Order, Said> {
+pub(super) async fn order(handle: &Handle, ask: &Ask, why: Why) -> Result<Order, Said> {
     runs(handle)?;
     if let Some(code) = ask.code.filter(|code| !close_code_is_valid(*code)) {
         let said = format!("no close code that may be sent (RFC 6455 §7.4): {code}");
@@ -118,10 +130,10 @@ async fn order(handle: &Handle, ask: &Ask, why: Why) -> Result<Order, Said> {
     }
     let who = ask.who.who(handle).await?;
     let pace = Pace::of(&handle.0.shared.live.now().plan.drain);
-    Ok(Order { who, why, code: ask.code, pace })
+    Ok(Order { who, fate: Fate::Closed, why, code: ask.code, pace })
 }
 
-async fn obey(handle: &Handle, order: &Order, dry_run: bool) -> Drained {
+pub(super) async fn obey(handle: &Handle, order: &Order, dry_run: bool) -> Drained {
     match dry_run {
         true => handle.would_let_go(order).await,
         false => handle.let_go(order).await,
@@ -147,25 +159,22 @@ fn leave_one(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> Result<(), Said>
 }
 
 fn said(drained: &Drained, out: &[&Arc<Backend>], dry_run: bool, done: &str) -> Said {
-    let Drained { number, sessions, live, window, deadline } = drained;
+    let Drained { number, sessions, moved, live, window, deadline } = drained;
     let (over, within) = (Wait(whole(*window)), Wait(whole(*deadline)));
     let mut text = match dry_run {
         true => format!("would be {done}: {sessions} of {live} sessions, over {over}"),
         false => format!("{done}: {sessions} of {live} sessions, over {over}"),
     };
     text += &format!("; what is left after {within} is cut");
-    if *number > 0 && *sessions > 0 {
-        text += &format!("\ndrain: {number} (`tidegate status` shows how far it is)");
+    if *moved > 0 {
+        text += &format!("\n{moved} of them move to other backends instead (`hold`)");
     }
-    if !out.is_empty() {
-        let is = if dry_run { "would get" } else { "gets" };
-        let until = "no new sessions until `tidegate restore`, or a reload that changes it";
-        text += &format!("\n{}", lines(out, &format!("{is} {until}")));
-    }
+    text += &aftermath(drained, out, dry_run);
     let json = json!({
         "outcome": if dry_run { "dry_run" } else { done },
         "drain": number,
         "sessions": sessions,
+        "moved": moved,
         "live": live,
         "window_seconds": window.as_secs_f64(),
         "deadline_seconds": deadline.as_secs_f64(),
@@ -175,8 +184,30 @@ fn said(drained: &Drained, out: &[&Arc<Backend>], dry_run: bool, done: &str) -> 
     Said::yes(text, json)
 }
 
+/// How it goes on: the number it is followed by, and what no longer gets new sessions.
+pub(super) fn aftermath(drained: &Drained, out: &[&Arc<Backend>], dry_run: bool) -> String {
+    let mut text = String::new();
+    let Drained { number, sessions, .. } = drained;
+    if *number > 0 && *sessions > 0 {
+        text += &format!("\ndrain: {number} (`tidegate status` shows how far it is)");
+    }
+    if !out.is_empty() {
+        let is = if dry_run { "would get" } else { "gets" };
+        let until = "no new sessions until `tidegate restore`, or a reload that changes it";
+        text += &format!("\n{}", lines(out, &format!("{is} {until}")));
+    }
+    text
+}
+
+/// Sessions that there is room for elsewhere when these backends are left; in each pool for its
+/// own.
+pub(super) fn room_beside(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> usize {
+    let room = leaving.iter().filter_map(|one| snapshot.pools.get(one.pool()));
+    room.map(|pool| pool.room_beside(leaving, clock::now())).fold(0, usize::saturating_add)
+}
+
 /// Whole seconds, where there are some: nobody reads more.
-fn whole(time: Duration) -> Duration {
+pub(super) fn whole(time: Duration) -> Duration {
     if time.as_secs() < 5 { time } else { Duration::from_secs(time.as_secs()) }
 }
 
@@ -187,7 +218,7 @@ fn lines(backends: &[&Arc<Backend>], does: &str) -> String {
     backends.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn names(backends: &[&Arc<Backend>]) -> Vec<Value> {
+pub(super) fn names(backends: &[&Arc<Backend>]) -> Vec<Value> {
     let name = |one: &&Arc<Backend>| json!({ "pool": &**one.pool(), "backend": &**one.address() });
     backends.iter().map(name).collect()
 }

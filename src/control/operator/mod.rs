@@ -7,6 +7,7 @@
 //! | `GET /status` | what lives, which backends are in, which drains are under way |
 //! | `POST /sessions` | lists sessions |
 //! | `POST /drain` | lets sessions go; a backend is taken out as well |
+//! | `POST /move` | has a backend's sessions go on with others; it is taken out as well |
 //! | `POST /kick` | lets single sessions go at once |
 //! | `POST /restore` | gives a backend work again that a command took out |
 //!
@@ -17,6 +18,7 @@
 
 mod drains;
 mod filters;
+mod moves;
 mod sessions;
 mod status;
 
@@ -38,7 +40,7 @@ use crate::base::body::Body;
 pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
 
 const PLACES: &str =
-    "here are POST /reload, /upgrade, /sessions, /drain, /kick, /restore and GET /status";
+    "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /restore, GET /status";
 
 pub(super) fn answers(handle: Handle) -> Answer {
     Rc::new(move |request| {
@@ -59,7 +61,7 @@ where
             return status::status(handle).await.response(as_json);
         }
         "/status" => return method_not_allowed("GET, HEAD"),
-        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/kick" | "/restore" => {}
+        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/move" | "/kick" | "/restore" => {}
         _ => return line(StatusCode::NOT_FOUND, PLACES),
     }
     if head.method != Method::POST {
@@ -89,6 +91,7 @@ async fn order(handle: &Handle, path: &str, body: &[u8]) -> Result<Said, Said> {
     match path {
         "/sessions" => sessions::list(handle, read(body)?).await,
         "/drain" => drains::drain(handle, read(body)?).await,
+        "/move" => moves::move_away(handle, read(body)?).await,
         "/kick" => drains::kick(handle, read(body)?).await,
         _ => drains::restore(handle, &read(body)?),
     }

@@ -37,11 +37,12 @@ pub(super) async fn status(handle: &Handle) -> Said {
         let (word, sessions) = (standing(one), backend.sessions());
         let _ = write!(text, "\nbackend {address} of {pool}: {word}, {sessions} sessions");
     }
-    for (number, Progress { why, who, sessions, left, ends, .. }) in &drains {
-        let (why, rest) = (why.word(), age(ends.since(now)));
+    for (number, Progress { why, who, sessions, tally, ends, cuts, .. }) in &drains {
+        let (why, left, rest) = (why.word(), tally.left, age(ends.since(now)));
+        let then = if *cuts { "cut" } else { "over" };
         let _ = write!(
             text,
-            "\ndrain {number} ({why}) of {who}: {left} of {sessions} left, cut in {rest}"
+            "\ndrain {number} ({why}) of {who}: {left} of {sessions} left, {then} in {rest}"
         );
     }
     let json = json!({
@@ -53,6 +54,8 @@ pub(super) async fn status(handle: &Handle) -> Said {
         "tasks": counts.tasks,
         "backends": health.iter().map(backend_row).collect::<Vec<_>>(),
         "drains": drains.iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
+        "drains_over":
+            handle.drains_over().iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
     });
     Said::yes(text, json)
 }
@@ -84,7 +87,9 @@ fn drain_row((number, progress): &(u64, Progress), now: Moment) -> Value {
         "why": progress.why.word(),
         "who": progress.who,
         "sessions": progress.sessions,
-        "left": progress.left,
+        "left": progress.tally.left,
+        "moved": progress.tally.moved,
+        "stayed": progress.tally.stayed,
         "age_seconds": now.since(progress.began).as_secs_f64(),
         "cut_in_seconds": progress.ends.since(now).as_secs_f64(),
     })

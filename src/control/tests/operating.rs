@@ -9,7 +9,7 @@ use super::*;
 use crate::config::plan::Control;
 
 /// A process with an operator's socket.
-struct Operated {
+pub(super) struct Operated {
     process: Process,
     dir: TempDir,
 }
@@ -23,7 +23,7 @@ impl Deref for Operated {
 }
 
 impl Operated {
-    fn start(mut plan: Plan) -> Operated {
+    pub(super) fn start(mut plan: Plan) -> Operated {
         let dir = tempfile::tempdir().unwrap();
         plan.control = Some(Control { socket: dir.path().join("control.sock") });
         plan.drain.window = Duration::ZERO;
@@ -34,16 +34,16 @@ impl Operated {
         self.dir.path().join("control.sock")
     }
 
-    async fn order(&self, target: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn order(&self, target: &str, body: Value) -> (u16, Value) {
         let (status, answer) = send(&self.socket(), target, &body.to_string(), "json").await;
         (status, serde_json::from_str(&answer).unwrap())
     }
 
-    async fn said(&self, target: &str, body: Value) -> String {
+    pub(super) async fn said(&self, target: &str, body: Value) -> String {
         send(&self.socket(), target, &body.to_string(), "text/plain").await.1
     }
 
-    async fn status(&self) -> Value {
+    pub(super) async fn status(&self) -> Value {
         let mut stream = UnixStream::connect(self.socket()).await.unwrap();
         let head = b"GET /status HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n";
         stream.write_all(head).await.unwrap();
@@ -68,12 +68,12 @@ async fn send(socket: &Path, target: &str, body: &str, accept: &str) -> (u16, St
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-fn addresses(backends: &[&Backend]) -> Vec<String> {
+pub(super) fn addresses(backends: &[&Backend]) -> Vec<String> {
     backends.iter().map(|backend| backend.address().to_string()).collect()
 }
 
 /// Two backends in one pool behind `/one`.
-fn pair(one: &Backend, two: &Backend) -> Plan {
+pub(super) fn pair(one: &Backend, two: &Backend) -> Plan {
     let mut plan = site(&[("one", one)]);
     plan.pools = vec![Arc::new(pool("one", &[one.address().port(), two.address().port()]))];
     plan
@@ -126,6 +126,9 @@ async fn what_is_asked_wrongly_is_said_with_a_hint_and_touches_nobody() {
         ("/drain", json!({ "who": { "all": true }, "window": "5" }), 400, "5s"),
         ("/drain", json!({ "who": { "all": true }, "code": 1005 }), 400, "1005"),
         ("/drain", json!({ "who": { "backend": "10.0.0.1:1" } }), 404, "no such backend"),
+        ("/move", json!({}), 400, "from one `backend`"),
+        ("/move", json!({ "who": { "backend": "10.0.0.1:1" } }), 404, "no such backend"),
+        ("/move", json!({ "deadline": "5s" }), 400, "unknown field `deadline`"),
         ("/kick", json!({}), 400, "say whom to kick"),
         ("/kick", json!({ "who": { "ids": ["7"] } }), 404, "no live session"),
         ("/restore", json!({ "backend": "10.0.0.1:1" }), 404, "no such backend"),

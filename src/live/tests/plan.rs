@@ -20,7 +20,7 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
         limits: Limits {
             connections_max: 100,
             connections_per_address_max: None,
-            hold_bytes_max: 0,
+            hold_bytes_max: 16 << 20,
         },
         drain: Drain {
             delay: Duration::ZERO,
@@ -88,6 +88,8 @@ pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
             failures_max: 3,
             out: Duration::from_secs(1),
             out_max: Duration::from_secs(10),
+            sessions: OutSessions::Move,
+            sessions_after: Duration::from_secs(60),
         },
         retry: Retry { attempts_max: 3, budget_percent: 20, budget_min_per_second: 10 },
         keep_alive_timeout: Duration::from_secs(1),
@@ -142,5 +144,20 @@ pub(crate) fn rules() -> Rules {
         max_lifetime_jitter_percent: 10,
         close_timeout: Duration::from_secs(1),
         close_codes: CloseCodes::default(),
+    }
+}
+
+/// Holds with every default but the patience.
+pub(crate) fn hold() -> Hold {
+    Hold {
+        timeout: Duration::from_secs(30),
+        buffer_bytes_max: 1 << 18,
+        full_timeout: Duration::from_secs(5),
+        message_age_max: Duration::from_secs(20),
+        lost_codes: vec![1001, 1012, 1013],
+        replay_first: 0,
+        replay_bytes_max: 1 << 14,
+        swallow_first: 0,
+        swallow_timeout: Duration::from_secs(5),
     }
 }

@@ -24,6 +24,7 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan;
 use crate::end::Loss;
+use crate::registry::Move;
 use crate::wire::frame::{Allowed, Tracker};
 
 use super::absence::{Absence, Away, HoldEnd, HoldTerms, Want};
@@ -62,9 +63,9 @@ pub(super) struct Hold {
     pub(super) attempt: u32,
     /// When the upstream came; `NEVER` once it has shown that it lives.
     pub(super) attached: Moment,
-    /// When a note asks to move; `NEVER` when none does.
-    pub(super) move_at: Moment,
-    /// It does now.
+    /// The order to move that it follows. Boxed: few are moving.
+    pub(super) moving: Option<Box<Move>>,
+    /// It is due, and needs a place elsewhere.
     pub(super) asked_to_move: bool,
     /// The Close an upstream that goes is answered with.
     pub(super) echo: Option<u16>,
@@ -112,6 +113,7 @@ pub(super) struct Hold {
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) begun: Option<Absence>,
+    pub(super) stays: bool,
     pub(super) over: Option<(HoldEnd, Duration)>,
 }
 
@@ -129,7 +131,7 @@ impl Hold {
             since: Moment::default(),
             attempt: 0,
             attached: Moment::NEVER,
-            move_at: Moment::NEVER,
+            moving: None,
             asked_to_move: false,
             echo: None,
             discard: false,
@@ -196,9 +198,11 @@ impl Hold {
             Stage::Leaving(until) | Stage::Waiting(_, until) => until,
             Stage::Away => self.since.after(self.terms.timeout),
             Stage::Over => return Moment::NEVER,
+            Stage::Live if !self.asked_to_move => {
+                self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
+            }
             Stage::Live | Stage::Parting => Moment::NEVER,
         };
-        due = due.min(self.move_at);
         if self.is_full() {
             due = due.min(self.full_since.after(self.terms.full_timeout));
         }

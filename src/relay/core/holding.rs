@@ -19,13 +19,18 @@ impl Core {
         if let Some(why) = hold.news.begun.take() {
             return Some(Order::Away(why));
         }
+        if std::mem::take(&mut hold.news.stays) {
+            return Some(Order::Stays);
+        }
         if let Some((result, lasted)) = hold.news.over.take() {
             let discarded = std::mem::take(&mut hold.discarded);
             return Some(Order::Back { result, lasted, discarded });
         }
         if self.leaves_here() {
+            let by = self.to_leave_by();
             self.part_from_upstream(Absence::Moved, now);
             self.was_told(Side::Upstream, now);
+            self.timers.hasten(Timer::StepUpstream, by);
             let mask = self.mask_to(Side::Upstream);
             return Some(Order::Send(Side::Upstream, control::close(MOVED, "moved", mask)));
         }
@@ -108,10 +113,11 @@ impl Core {
         let Some(hold) = &mut self.hold else { return };
         let terms = &hold.terms;
         let over = |since: Moment, most| since != Moment::NEVER && since.after(most) <= now;
-        if over(hold.full_since, terms.full_timeout) {
+        let too_old = over(hold.kept.oldest(), terms.message_age_max);
+        // Whoever is not read because there is no room is told so, whichever time is over first.
+        if over(hold.full_since, terms.full_timeout) || too_old && hold.is_full() {
             return self.begin_end(End::NoRoom { side: Side::Upstream }, now);
         }
-        let too_old = over(hold.kept.oldest(), terms.message_age_max);
         let in_vain = match hold.stage {
             Stage::Waiting(_, until) => until <= now,
             Stage::Away => over(hold.since, terms.timeout),
@@ -121,10 +127,9 @@ impl Core {
             && until <= now
         {
             hold.stage = Stage::Live;
+            self.stay();
         }
-        if hold.move_at <= now {
-            self.ask_to_move(now, now);
-        }
+        self.move_if_due(now);
         if too_old || in_vain {
             let result = if too_old { HoldEnd::TooOld } else { HoldEnd::InVain };
             return self.end_held(result, now);
@@ -140,7 +145,7 @@ impl Core {
     /// The session ends. What waits only for its turn at an upstream still goes.
     pub(super) fn end_hold(&mut self, end: End, now: Moment) {
         let Some(hold) = &mut self.hold else { return };
-        hold.asked_to_move = false;
+        (hold.asked_to_move, hold.moving) = (false, None);
         hold.full_since = Moment::NEVER;
         match hold.stage {
             Stage::Live | Stage::Over => {}

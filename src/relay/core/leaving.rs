@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::end::End;
+use crate::registry::Move;
 use crate::wire::control::NO_CODE;
 use crate::wire::frame::Tracker;
 
@@ -21,6 +22,7 @@ const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What we close the upstream with that a session is moved away from.
 pub(super) const MOVED: u16 = 1001;
+
 impl Core {
     /// The upstream is lost, which is how the session ends, unless it is held.
     pub(super) fn lose(&mut self, end: End, now: Moment) {
@@ -71,7 +73,7 @@ impl Core {
     pub(super) fn part_from_upstream(&mut self, why: Absence, now: Moment) {
         let open = self.at(Side::Client).tracker.is_inside_message();
         let Some(hold) = &mut self.hold else { return };
-        (hold.asked_to_move, hold.move_at) = (false, Moment::NEVER);
+        (hold.asked_to_move, hold.moving) = (false, None);
         if matches!(hold.stage, Stage::Parting | Stage::Away) {
             return;
         }
@@ -101,26 +103,40 @@ impl Core {
         }
     }
 
-    /// A note asks to move, from this moment on.
-    pub(super) fn ask_to_move(&mut self, at: Moment, now: Moment) {
-        let ended = self.end.is_some();
-        let Some(hold) = self.hold.as_mut().filter(|_| !ended) else { return };
-        if at > now {
-            hold.move_at = hold.move_at.min(at);
-            return self.time_hold();
+    /// A note asks to move.
+    pub(super) fn ask_to_move(&mut self, order: Move, now: Moment) {
+        if self.end.is_some() {
+            return;
         }
-        hold.move_at = Moment::NEVER;
-        let can = !hold.replay.is_over() && self.at(Side::Upstream).takes_frames();
-        if let Some(hold) = &mut self.hold {
-            // Away it is about to move already.
-            hold.asked_to_move = can && hold.stage == Stage::Live;
-        }
+        let Some(hold) = &mut self.hold else {
+            // It cannot be held, and so not be moved.
+            return order.otherwise.iter().for_each(|let_go| self.let_go(let_go));
+        };
+        let order = hold.moving.take().map_or(order, |old| old.merge(order));
+        hold.moving = Some(Box::new(order));
+        self.move_if_due(now);
         self.time_hold();
+    }
+
+    /// Asks for another upstream when an order to move is due.
+    pub(super) fn move_if_due(&mut self, now: Moment) {
+        let listens = self.at(Side::Upstream).takes_frames();
+        let Some(hold) = &mut self.hold else { return };
+        if hold.moving.as_ref().is_none_or(|order| order.at > now) || hold.asked_to_move {
+            return;
+        }
+        match hold.stage {
+            Stage::Live if hold.replay.is_over() || !listens => self.stay(),
+            Stage::Live => hold.asked_to_move = true,
+            // It is on its way; or it is not this upstream's yet, and is asked again when it is.
+            Stage::Leaving(_) | Stage::Waiting(..) => {}
+            Stage::Parting | Stage::Away | Stage::Over => hold.moving = None,
+        }
     }
 
     /// Leaves the upstream: with a Close when the client's message is whole, if that is in time.
     pub(in crate::relay) fn leave(&mut self, now: Moment) {
-        let until = now.after(self.rules.close_timeout);
+        let until = now.after(self.rules.close_timeout).min(self.to_leave_by());
         if let Some(hold) = self.hold.as_mut().filter(|hold| hold.asked_to_move) {
             hold.asked_to_move = false;
             hold.stage = Stage::Leaving(until);
@@ -128,11 +144,22 @@ impl Core {
         self.time_hold();
     }
 
-    /// Does not move.
+    /// When what it leaves is to be cut, whatever was said by then.
+    pub(super) fn to_leave_by(&self) -> Moment {
+        let order = self.hold.as_ref().and_then(|hold| hold.moving.as_ref());
+        order.and_then(|order| order.otherwise).map_or(Moment::NEVER, |let_go| let_go.deadline)
+    }
+
+    /// Does not move: it goes, where that was said, and else stays.
     pub(in crate::relay) fn stay(&mut self) {
-        if let Some(hold) = &mut self.hold {
-            hold.asked_to_move = false;
+        let Some(hold) = &mut self.hold else { return };
+        hold.asked_to_move = false;
+        let Some(order) = hold.moving.take() else { return };
+        match order.otherwise {
+            Some(let_go) => self.let_go(&let_go),
+            None => hold.news.stays = true,
         }
+        self.time_hold();
     }
 
     /// Whether the session is about to leave its upstream, and still may not.

@@ -80,6 +80,8 @@ pub(super) enum Order {
         /// Messages that end in them, if they were kept and not sent before.
         kept: Option<u64>,
     },
+    /// It was asked to move, and stays where it is.
+    Stays,
     /// The upstream is away from now on.
     Away(Absence),
     /// It no longer is.
@@ -202,7 +204,7 @@ impl Core {
                     self.time_pings(&mut fastrand::Rng::with_seed(self.secret), now);
                 }
             }
-            Note::Move(at) => self.ask_to_move(at, now),
+            Note::Move(order) => self.ask_to_move(order, now),
         }
     }
 

@@ -4,22 +4,8 @@ use std::time::Duration;
 
 use super::actors::{Ending, Session, within};
 use super::*;
-use crate::config::plan::Hold;
+use crate::live::tests::plan::hold;
 use crate::registry::{First, Moving};
-
-fn hold() -> Hold {
-    Hold {
-        timeout: Duration::from_secs(30),
-        buffer_bytes_max: 1 << 18,
-        full_timeout: Duration::from_secs(5),
-        message_age_max: Duration::from_secs(20),
-        lost_codes: vec![1001, 1012, 1013],
-        replay_first: 0,
-        replay_bytes_max: 1 << 14,
-        swallow_first: 0,
-        swallow_timeout: Duration::from_secs(5),
-    }
-}
 
 /// Asks every session that can be held to move; says how many were asked.
 async fn move_all(proxy: &Proxy) -> usize {

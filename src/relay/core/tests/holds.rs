@@ -1,5 +1,7 @@
 //! What holding a session promises, rule by rule.
 
+use std::time::Duration;
+
 use super::super::hold::Hold as State;
 use super::super::{Absence, Away, Order};
 use super::peer::frame;
@@ -168,6 +170,19 @@ fn a_full_buffer_stops_the_client_and_then_ends_the_session() {
         assert!(story.core.wants(Client));
         assert_eq!(story.budget.used(), 0);
     }
+}
+
+#[test]
+fn a_full_buffer_is_told_1013_although_its_message_is_too_old_before() {
+    let with = Hold { buffer_bytes_max: 64, message_age_max: Duration::from_secs(5), ..hold() };
+    let mut story = Story::new(Hold { full_timeout: with.message_age_max, ..with });
+    story.lose(after(1.0));
+    let long = story.frame(Client, 0x82, &[7; 50]);
+    story.send(Client, &long, after(2.0));
+    story.send(Client, &long, after(4.0));
+    assert!(!story.core.wants(Client));
+    story.tick(after(7.0));
+    assert_eq!(story.core.end, Some(End::NoRoom { side: Upstream }));
 }
 
 #[test]

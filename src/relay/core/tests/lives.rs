@@ -11,8 +11,8 @@ use super::peer::{Kind, Peer, parse};
 use super::world::{Line, World};
 use crate::base::side::Side;
 use crate::config::plan::Hold;
-use crate::end::{End, Farewell, Loss};
-use crate::registry::Note;
+use crate::end::{End, Farewell, Loss, Why};
+use crate::registry::{LetGo, Move, Note};
 use crate::relay::HoldBudget;
 
 /// What there is to a session that can be held.
@@ -86,7 +86,11 @@ impl World {
 
     /// Something happens to the upstream that the session outlives.
     pub fn upset(&mut self) {
-        let note = Note::Move(self.now.after(Duration::from_millis(self.rng.u64(..2_000))));
+        let at = self.now.after(Duration::from_millis(self.rng.u64(..2_000)));
+        let deadline = at.after(Duration::from_millis(self.rng.u64(..20_000)));
+        let let_go = LetGo { why: Why::Unhealthy, at, deadline, code: None };
+        let otherwise = (self.rng.u8(..8) == 0).then_some(let_go);
+        let note = Note::Move(Move { at, otherwise });
         let code = self.rng.choice([1001, 1012, 1013]).unwrap_or(1001);
         let upstream = &mut self.peers[Side::Upstream as usize];
         if upstream.may_send() && self.rng.u8(..8) > 0 {

@@ -2,10 +2,15 @@
 
 use super::super::{Absence, Want};
 use super::story::{START, Story, after, code, hold};
+use crate::base::clock::Moment;
 use crate::base::side::Side::{Client, Upstream};
 use crate::config::plan::Hold;
 use crate::end::{End, Loss, Why};
-use crate::registry::{LetGo, Note};
+use crate::registry::{LetGo, Move, Note};
+
+fn asked(at: Moment) -> Note {
+    Note::Move(Move { at, otherwise: None })
+}
 
 const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
 
@@ -107,7 +112,7 @@ fn a_session_moves_at_a_border_of_messages() {
     let mut story = Story::new(hold());
     let first = story.frame(Client, 0x01, b"first half");
     story.send(Client, &first, START);
-    story.note(Note::Move(after(1.0)), START);
+    story.note(asked(after(1.0)), START);
     assert_eq!((story.core.want(), story.core.next()), (None, after(1.0)));
     story.tick(after(1.0));
     assert_eq!(story.core.want(), Some(Want::Target));
@@ -136,7 +141,7 @@ fn a_move_waits_for_no_message_and_for_no_answer_for_ever() {
     let mut story = Story::new(hold());
     let half = story.frame(Client, 0x01, b"half");
     story.send(Client, &half, START);
-    story.note(Note::Move(START), START);
+    story.note(asked(START), START);
     story.core.leave(START);
     story.tick(after(5.0));
     assert!(!story.core.is_leaving() && story.core.want().is_none(), "it stays");
@@ -144,7 +149,7 @@ fn a_move_waits_for_no_message_and_for_no_answer_for_ever() {
     story.send(Client, &rest, after(6.0));
     assert_eq!(story.got(Upstream), [half, rest].concat());
     // Asked again it leaves, and its upstream does not answer.
-    story.note(Note::Move(after(7.0)), after(7.0));
+    story.note(asked(after(7.0)), after(7.0));
     story.core.leave(after(7.0));
     story.obey(after(7.0));
     assert!(story.core.is_leaving() && story.away().is_none());
@@ -155,7 +160,7 @@ fn a_move_waits_for_no_message_and_for_no_answer_for_ever() {
 #[test]
 fn an_end_goes_before_a_move() {
     let mut story = Story::new(hold());
-    story.note(Note::Move(START), START);
+    story.note(asked(START), START);
     let (at, deadline) = (START, after(9.0));
     story.note(Note::LetGo(LetGo { why: Why::Command, at, deadline, code: None }), START);
     story.tick(START);
@@ -163,4 +168,52 @@ fn an_end_goes_before_a_move() {
     story.core.leave(START);
     story.obey(START);
     assert!(story.got(Upstream).is_empty());
+}
+
+fn asked_or_to_go(at: Moment, deadline: Moment) -> Note {
+    let let_go = LetGo { why: Why::Command, at, deadline, code: None };
+    Note::Move(Move { at, otherwise: Some(let_go) })
+}
+
+#[test]
+fn who_cannot_move_is_let_go_where_that_was_said() {
+    let gone = Some(End::Drained(Why::Command));
+    // There is no place elsewhere.
+    let mut story = Story::new(hold());
+    story.note(asked_or_to_go(START, after(9.0)), START);
+    assert_eq!(story.core.want(), Some(Want::Target));
+    story.core.stay();
+    story.tick(START);
+    assert_eq!(story.core.end, gone);
+    // Its message is not whole in time.
+    let mut story = Story::new(hold());
+    let half = story.frame(Client, 0x01, b"half");
+    story.send(Client, &half, START);
+    story.note(asked_or_to_go(START, after(3.0)), START);
+    story.core.leave(START);
+    story.tick(after(2.9));
+    assert!(story.core.is_leaving());
+    story.tick(after(3.0));
+    assert_eq!(story.core.end, gone);
+    // It has another upstream before the order is due.
+    let mut story = Story::new(hold());
+    story.note(asked_or_to_go(after(5.0), after(9.0)), START);
+    story.lose(after(1.0));
+    story.attach(after(2.0));
+    story.tick(after(30.0));
+    assert_eq!((story.core.end, story.core.want()), (None, None));
+}
+
+#[test]
+fn what_an_order_to_move_finds_unfinished_is_moved_after_that() {
+    let mut story = Story::new(Hold { swallow_first: 1, ..hold() });
+    story.say(Upstream, "ack", START);
+    story.lose(after(1.0));
+    story.attach(after(2.0));
+    story.note(asked(after(2.0)), after(2.0));
+    assert_eq!(story.core.want(), None, "its upstream is not its own yet");
+    story.say(Upstream, "ack", after(3.0));
+    story.obey(after(3.0));
+    story.tick(after(3.0));
+    assert_eq!(story.core.want(), Some(Want::Target));
 }

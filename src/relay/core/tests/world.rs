@@ -12,7 +12,7 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Rules};
 use crate::end::{End, Why};
-use crate::registry::{LetGo, Note};
+use crate::registry::{LetGo, Move, Note};
 use crate::wire::frame::Allowed;
 
 /// What the one who drives keeps for a side.
@@ -114,7 +114,7 @@ impl World {
                 let deadline = at.after(Duration::from_secs(self.rng.u64(..30)));
                 Note::LetGo(LetGo { why: Why::Stop, at, deadline, code: None })
             }
-            1..4 => Note::Move(self.now),
+            1..4 => Note::Move(Move { at: self.now, otherwise: None }),
             _ => {
                 let mut rules = (*self.rules).clone();
                 rules.ping_interval = Some(Duration::from_secs(self.rng.u64(5..60)));
@@ -278,7 +278,7 @@ impl World {
                     };
                     self.core.probed(side, sample, self.now);
                 }
-                Order::Answered(..) => {}
+                Order::Answered(..) | Order::Stays => {}
                 Order::Flush { bytes, .. } => {
                     let tail = &mut self.lines[Side::Upstream as usize].tail;
                     if tail.is_empty() {

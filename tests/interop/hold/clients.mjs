@@ -29,6 +29,17 @@ async function backend() {
   return child
 }
 
+/** Waits until all of these clients' messages were read, for as long as any are. */
+async function untilRead(all) {
+  const left = () => all.filter((one) => one.closed === null && one.acknowledged !== one.sent)
+  for (let before = -1, quiet = 0; left().length && quiet < 60; await wait(1000)) {
+    const read = all.reduce((sum, one) => sum + one.acknowledged, 0)
+    quiet = read === before ? quiet + 1 : 0
+    before = read
+  }
+  left().forEach((one) => fail(`${one.name}: of ${one.sent} messages the last backend has read ${one.acknowledged}`))
+}
+
 /** Waits until all of them are so, or says which are not. */
 async function until(all, isSo, what, seconds) {
   for (let i = 0; i < seconds * 20 && !all.every(isSo); i += 1) await wait(50)
@@ -111,8 +122,10 @@ class Losses {
   }
 
   line(entry) {
-    const { event, session, client } = entry.fields ?? entry
+    const { event, session, client, end, cut } = entry.fields ?? entry
     if (event === 'session_opened') this.bySession.set(session, client.split(':').pop())
+    const ended = this.byPort.get(this.bySession.get(session))
+    if (event === 'session_ended' && ended) ended.end = `${end}${cut ? ', cut' : ''}`
     if (event === 'session_held') this.byPort.get(this.bySession.get(session))?.lost(generation)
   }
 
@@ -157,7 +170,7 @@ await wait(2000)
 for (let restart = 1; restart <= restarts; restart += 1) {
   if (held) {
     quiet.forEach((one) => (one.isSilent = true))
-    await until(quiet, (one) => one.acknowledged === one.sent, (one) => `of ${one.sent} messages the backend read ${one.acknowledged}`, 120)
+    await untilRead(quiet)
   }
   child.kill('SIGKILL')
   await new Promise((resolve) => child.once('exit', resolve))
@@ -180,7 +193,7 @@ if (!held) {
 
 // What is on its way arrives, however slow the machine is.
 clients.forEach((one) => clearInterval(one.timer))
-await until(clients, (one) => one.closed || one.acknowledged === one.sent, (one) => `of ${one.sent} messages the last backend has read ${one.acknowledged}`, 180)
+await untilRead(clients)
 if (chromium) {
   const isBack = ({ alive }) => alive.generation === generation && alive.acknowledged > alive.before
   await until([page], isBack, () => `the page did not come back: ${JSON.stringify(page)}`, 60)
@@ -188,7 +201,7 @@ if (chromium) {
 losses.close()
 child.kill('SIGKILL')
 await new Promise((resolve) => child.once('exit', resolve))
-closed().forEach((one) => fail(`${one.name} was closed with ${one.closed}`))
+closed().forEach((one) => failures.unshift(`${one.name} was closed with ${one.closed}: ${one.end}`))
 
 const { clients: lives, errors } = livesOf(backendLog)
 errors.forEach(fail)

@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use http::header::SET_COOKIE;
-use http::{HeaderValue, Response};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::admit::Routed;
 use crate::base::body::Body;
 use crate::config::plan::{Balance, HashBy, SameSite};
 use crate::pool::{Key, Pool};
 use crate::wire::cookie;
+use crate::wire::list::has_token;
 
 /// What leads a request to its backend, and its client there again.
 pub(super) struct Affinity {
@@ -51,6 +52,19 @@ impl Affinity {
         // cannot fail: a token, base64url and words of our own.
         let line = HeaderValue::try_from(line).expect("a cookie is text");
         answer.headers_mut().append(SET_COOKIE, line);
+        keep_private(answer);
+    }
+}
+
+/// Keeps an answer out of shared caches: one client's cookie would lead all to its backend, and
+/// `Set-Cookie` alone does not keep it out (RFC 9111 §7.3). Whatever else is said of caching, the
+/// strictest counts (§4.2.1).
+fn keep_private(answer: &mut Response<Body>) {
+    let headers = answer.headers();
+    let is_kept = |word| has_token(headers, CACHE_CONTROL, word);
+    let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if !switches && !is_kept("private") && !is_kept("no-store") {
+        answer.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
 }
 

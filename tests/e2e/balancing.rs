@@ -92,6 +92,7 @@ async fn a_client_sticks_to_its_backend_with_plain_requests_and_websockets() {
     let home = head.get("x-backend").to_owned();
     let cookie = given(&head).expect("a cookie");
     let line = head.get("set-cookie");
+    assert_eq!(head.get("cache-control"), "private", "no shared cache keeps it");
     assert_eq!(line, format!("{cookie}; Path=/; HttpOnly; SameSite=Lax"));
     let port = |backend: &Backend| backend.address().port().to_string();
     assert!(!line.contains(&port(&one)) && !line.contains(&port(&two)), "{line}");

@@ -64,7 +64,7 @@ fn take(name: String, fd: RawFd) -> io::Result<Inherited> {
         }),
     };
     let address = address.ok_or_else(|| wrong(rustix::io::Errno::AFNOSUPPORT))?;
-    Ok(Inherited { address, origin: Origin::Manager { name }, fd: fd_owned })
+    Ok(Inherited { address, listener: None, origin: Origin::Manager { name }, fd: fd_owned })
 }
 
 #[cfg(test)]

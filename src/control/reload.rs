@@ -98,7 +98,13 @@ impl Core {
             .open(&plan.listeners, &mut self.heritage)
             .map_err(|errors| Refused::Listeners(errors.iter().map(with_hint).collect()))?;
         let servers = self.servers.open(&plan, &mut self.heritage);
-        let servers = servers.map_err(|error| Refused::Listeners(vec![with_hint(&error)]))?;
+        let servers = match servers {
+            Ok(servers) => servers,
+            Err(error) => {
+                opened.give_back(&mut self.heritage);
+                return Err(Refused::Listeners(vec![with_hint(&error)]));
+            }
+        };
 
         // In force.
         drop(old);

@@ -55,7 +55,14 @@ impl Servers {
             let open = || Listening::open_private(&new.socket, OPERATOR_MODE);
             heritage.open_or(&operator_at(new), None, open)
         });
-        Ok(Opened { admin: admin.transpose()?, operator: operator.transpose()? })
+        let admin = admin.transpose()?;
+        match operator.transpose() {
+            Ok(operator) => Ok(Opened { admin, operator }),
+            Err(error) => {
+                admin.into_iter().for_each(|taken| heritage.give_back(taken));
+                Err(error)
+            }
+        }
     }
 
     /// Puts the plan in force; servers it does not have any more end.

@@ -1,6 +1,7 @@
 //! Listening sockets that another process opened, until they are taken.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use super::sockets::{Listening, OpenError};
 use crate::config::plan::Address;
@@ -27,6 +28,9 @@ pub struct Inherited {
     /// What it is known by: the address in the configuration of the process before this one, or
     /// the one it is bound to.
     pub address: Address,
+    /// The only listener that it is for, where the system chose the port: there may be several at
+    /// that address.
+    pub listener: Option<Arc<str>>,
     /// Whose it is.
     pub origin: Origin,
     /// The socket.
@@ -66,7 +70,11 @@ impl Heritage {
             Origin::Manager { name: known } => Some(&**known) == name,
             Origin::Process { .. } => false,
         };
-        let found = self.0.iter().position(|found| found.address == *address);
+        let is_meant = |found: &Inherited| {
+            let only = found.listener.as_deref();
+            found.address == *address && only.is_none_or(|only| Some(only) == name)
+        };
+        let found = self.0.iter().position(is_meant);
         match found.or_else(|| self.0.iter().position(by_name)) {
             Some(at) => {
                 let Inherited { fd, origin, .. } = self.0.swap_remove(at);
@@ -74,6 +82,16 @@ impl Heritage {
                 Ok(Taken { listening, origin: Some(origin) })
             }
             None => open().map(|listening| Taken { listening, origin: None }),
+        }
+    }
+
+    /// Takes back what is not put to use after all. A service manager's is as it was; others are
+    /// closed.
+    pub fn give_back(&mut self, taken: Taken) {
+        let Taken { listening, origin } = taken;
+        if let Some(origin @ Origin::Manager { .. }) = origin {
+            let (address, fd) = (listening.bound().clone(), listening.into());
+            self.0.push(Inherited { address, listener: None, origin, fd });
         }
     }
 
@@ -112,6 +130,8 @@ impl Taken {
 pub struct Legacy<'a> {
     /// What it is known by.
     pub address: Address,
+    /// The only listener that it is for; see [`Inherited::listener`].
+    pub listener: Option<Arc<str>>,
     /// Whose the next process shall take it for.
     pub origin: Origin,
     /// The socket.
@@ -126,12 +146,13 @@ impl<'a> Legacy<'a> {
             Some(manager @ Origin::Manager { .. }) => manager.clone(),
             Some(Origin::Process { .. }) | None => own(),
         };
-        Legacy { address: address.clone(), origin, fd: listening.as_fd() }
+        Legacy { address: address.clone(), listener: None, origin, fd: listening.as_fd() }
     }
 
     /// A socket that was not taken.
     pub fn unused(unused: &'a Inherited) -> Legacy<'a> {
-        let Inherited { address, origin, fd } = unused;
-        Legacy { address: address.clone(), origin: origin.clone(), fd: fd.as_fd() }
+        let Inherited { address, listener, origin, fd } = unused;
+        let (address, listener) = (address.clone(), listener.clone());
+        Legacy { address, listener, origin: origin.clone(), fd: fd.as_fd() }
     }
 }

@@ -261,6 +261,13 @@ impl AsFd for Listening {
     }
 }
 
+impl From<Listening> for OwnedFd {
+    /// The socket alone; a file that is this process's is removed.
+    fn from(listening: Listening) -> OwnedFd {
+        listening.socket.into()
+    }
+}
+
 /// The address a socket is bound to; a unix socket may have none, or not one that is text.
 fn bound_to(socket: &Socket) -> io::Result<Option<Address>> {
     let bound = socket.local_addr()?;

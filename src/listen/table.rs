@@ -1,4 +1,4 @@
-//! The table of listening sockets, kept by address over reloads.
+//! The table of listening sockets, kept by their listeners' identities over reloads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::permits::{InFlight, Permits};
 use super::sockets::OpenError;
 use super::{Closing, Door, Gate, Heritage, House, Legacy, Shared, Taken};
 use crate::base::worker::Queues;
-use crate::config::plan::{Address, Listener};
+use crate::config::plan::{Address, Listener, ListenerIdentity};
 use crate::live::LiveListener;
 
 /// Every listening socket of the process. Its drop closes them as [`Doors::close_all`] does.
 pub struct Doors {
-    doors: HashMap<Address, Arc<Door>>,
+    doors: HashMap<ListenerIdentity, Arc<Door>>,
     /// What the connections of doors that another process has now listen to.
     passed: Vec<watch::Sender<Closing>>,
     shared: Arc<Shared>,
@@ -24,12 +24,17 @@ pub struct Doors {
 
 /// Sockets opened for a configuration that is not in force yet; dropped, they were never there.
 #[derive(Debug, Default)]
-pub struct Opened(Vec<(Address, Taken)>);
+pub struct Opened(Vec<(ListenerIdentity, Taken)>);
 
 impl Opened {
     /// The addresses opened.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.0.iter().map(|(address, _)| address)
+        self.0.iter().map(|(identity, _)| identity.address())
+    }
+
+    /// The configuration is not put in force: what was inherited can be inherited again.
+    pub fn give_back(self, inherited: &mut Heritage) {
+        self.0.into_iter().for_each(|(_, taken)| inherited.give_back(taken));
     }
 }
 
@@ -50,19 +55,23 @@ impl Doors {
         listeners: &[Arc<Listener>],
         inherited: &mut Heritage,
     ) -> Result<Opened, Vec<OpenError>> {
-        let mut opened = Vec::new();
+        let mut opened = Opened::default();
         let mut errors = Vec::new();
         for listener in listeners {
-            let address = &listener.address;
-            if self.doors.contains_key(address) {
+            let identity = listener.identity();
+            if self.doors.contains_key(&identity) {
                 continue;
             }
-            match inherited.open(address, Some(&listener.name)) {
-                Ok(taken) => opened.push((address.clone(), taken)),
+            match inherited.open(&listener.address, Some(&listener.name)) {
+                Ok(taken) => opened.0.push((identity, taken)),
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(Opened(opened)) } else { Err(errors) }
+        if errors.is_empty() {
+            return Ok(opened);
+        }
+        opened.give_back(inherited);
+        Err(errors)
     }
 
     /// Puts a configuration's listeners in force: what stays open faces clients anew, what was
@@ -75,16 +84,16 @@ impl Doors {
     ) {
         let mut before = std::mem::take(&mut self.doors);
         for facing in facings {
-            let address = facing.plan.address.clone();
-            let door = if let Some(door) = before.remove(&address) {
+            let identity = facing.plan.identity();
+            let door = if let Some(door) = before.remove(&identity) {
                 door.facing.store(facing);
                 door
-            } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == address) {
+            } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == identity) {
                 self.begin(opened.0.swap_remove(at).1, facing)
             } else {
                 continue;
             };
-            self.doors.insert(address, door);
+            self.doors.insert(identity, door);
         }
         before.into_values().for_each(|door| close(&door));
     }
@@ -125,9 +134,10 @@ impl Doors {
 
     /// What the next process needs to accept in our place.
     pub fn legacies(&self) -> impl Iterator<Item = Legacy<'_>> {
-        self.doors
-            .iter()
-            .map(|(address, door)| Legacy::of(address, &door.listening, door.origin.as_ref()))
+        self.doors.iter().map(|(identity, door)| Legacy {
+            listener: identity.name().cloned(),
+            ..Legacy::of(identity.address(), &door.listening, door.origin.as_ref())
+        })
     }
 
     /// Accepts nothing more for now, and waits until that is true. What comes waits in the kernel.
@@ -151,8 +161,8 @@ impl Doors {
 
     /// After [`Doors::pause`]: another process accepts at `taken` now. The rest is closed.
     pub fn pass_on(&mut self, taken: &[Address]) {
-        for (address, door) in std::mem::take(&mut self.doors) {
-            if taken.contains(&address) {
+        for (identity, door) in std::mem::take(&mut self.doors) {
+            if taken.contains(identity.address()) {
                 door.listening.give_up_file();
                 door.closing.send_replace(Closing::Passed);
                 self.passed.push(door.closing.clone());

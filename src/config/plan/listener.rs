@@ -52,6 +52,18 @@ impl Networks {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct ListenerIdentity(Address, Option<Arc<str>>);
 
+impl ListenerIdentity {
+    /// The address.
+    pub fn address(&self) -> &Address {
+        &self.0
+    }
+
+    /// The name, where the address alone does not tell which listener it is.
+    pub fn name(&self) -> Option<&Arc<str>> {
+        self.1.as_ref()
+    }
+}
+
 /// One address accepted on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listener {

@@ -92,7 +92,8 @@ impl Predecessor {
             let fds = link.take_fds(some.len()).ok_or_else(lost)?;
             sockets.extend(some.into_iter().zip(fds).map(|(socket, fd)| {
                 let origin = socket.origin();
-                Inherited { address: socket.at.into(), origin, fd }
+                let listener = socket.listener.map(Into::into);
+                Inherited { address: socket.at.into(), listener, origin, fd }
             }));
         }
         let mut older = Vec::with_capacity(olders);

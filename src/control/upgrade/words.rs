@@ -77,6 +77,9 @@ pub(super) enum New {
 #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
 pub(super) struct Socket {
     pub(super) at: Place,
+    /// The only listener that it is for, where the system chose the port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listener: Option<String>,
     /// The service manager's name for it, where it is a service manager's.
     pub(super) manager: Option<String>,
     /// Whether the new process shall remove its file.
@@ -122,7 +125,8 @@ impl From<&Legacy<'_>> for Socket {
             Origin::Manager { name } => (Some(name.clone()), false),
             Origin::Process { file } => (None, *file),
         };
-        Socket { at: (&legacy.address).into(), manager, file }
+        let listener = legacy.listener.as_deref().map(str::to_owned);
+        Socket { at: (&legacy.address).into(), listener, manager, file }
     }
 }
 
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn words_are_read_back_and_what_a_later_version_adds_is_passed_over() {
-        let socket = |at| Socket { at, manager: None, file: true };
+        let socket = |at| Socket { at, listener: None, manager: None, file: true };
         let said = Old::Sockets {
             sockets: vec![
                 socket(Place::Tcp("[::1]:443".parse().unwrap())),
@@ -157,6 +161,9 @@ mod tests {
             ],
         };
         assert_eq!(serde_json::from_str::<Old>(&line(&said)).unwrap(), said);
+        // As before listeners were named: it is for whichever asks for the address.
+        let before = r#"{"at":{"tcp":"[::1]:0"},"manager":null,"file":false}"#;
+        assert_eq!(serde_json::from_str::<Socket>(before).unwrap().listener, None);
         assert_eq!(
             serde_json::from_str::<New>(r#"{"say":"serving","since":7}"#).unwrap(),
             New::Serving

@@ -90,6 +90,7 @@ async fn an_inherited_socket_is_taken_by_its_address_or_by_its_name() {
     let first = [plain("a"), plain("b")].map(|plan| Listening::open(&plan.address).unwrap());
     let inherit = |at: usize, origin| Inherited {
         address: first[at].bound().clone(),
+        listener: None,
         origin,
         fd: first[at].as_fd().try_clone_to_owned().unwrap(),
     };
@@ -117,7 +118,55 @@ async fn an_inherited_socket_is_taken_by_its_address_or_by_its_name() {
 fn share(stand: &Stand) -> Inherited {
     let legacy = stand.doors.legacies().next().unwrap();
     let fd = legacy.fd.try_clone_to_owned().unwrap();
-    Inherited { address: legacy.address, origin: legacy.origin, fd }
+    Inherited { address: legacy.address, listener: legacy.listener, origin: legacy.origin, fd }
+}
+
+#[tokio::test]
+async fn a_service_managers_socket_is_there_again_after_a_configuration_that_was_refused() {
+    let first = Listening::open(&plain("a").address).unwrap();
+    let inherited = Inherited {
+        address: first.bound().clone(),
+        listener: None,
+        origin: Origin::Manager { name: "a".into() },
+        fd: first.as_fd().try_clone_to_owned().unwrap(),
+    };
+    let mut heritage = Heritage::new(vec![inherited]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = Address::Inet(taken.local_addr().unwrap());
+    let wanted = [plain("a"), Listener { address: busy, ..plain("busy") }].map(Arc::new);
+    let stand = Stand::new(1, 9, None);
+    stand.doors.open(&wanted, &mut heritage).unwrap_err();
+    assert_eq!(heritage.unused().len(), 1);
+    let opened = stand.doors.open(&wanted[..1], &mut heritage).unwrap();
+    assert!(heritage.unused().is_empty());
+    opened.give_back(&mut heritage);
+    let again = heritage.open(first.bound(), None).unwrap();
+    assert_eq!(again.listening.bound(), first.bound());
+}
+
+#[tokio::test]
+async fn listeners_whose_ports_the_system_chooses_are_told_by_their_names() {
+    let named = |name: &str| Listener { name: name.into(), ..plain("x") };
+    let mut stand = Stand::new(1, 9, None);
+    let [one, other] = stand.takes(&[named("one"), named("other")])[..] else { panic!() };
+    assert_ne!(one, other);
+    assert!(once(one).await.contains("200 OK") && once(other).await.contains("200 OK"));
+    assert_eq!(stand.takes(&[named("other"), named("one")]), [other, one]);
+    // Another process takes each for the same listener, in whichever order it opens them.
+    let share = |legacy: Legacy<'_>| Inherited {
+        address: legacy.address,
+        listener: legacy.listener,
+        origin: legacy.origin,
+        fd: legacy.fd.try_clone_to_owned().unwrap(),
+    };
+    let mut heritage = Heritage::new(stand.doors.legacies().map(share).collect());
+    for (name, at) in [("other", other), ("one", one)] {
+        let taken = heritage.open(&plain("x").address, Some(name)).unwrap();
+        assert_eq!(*taken.listening.bound(), Address::Inet(at));
+    }
+    assert_eq!(stand.takes(&[named("other")]), [other]);
+    stand.is_quiet().await;
+    assert!(is_refused(one).await);
 }
 
 #[tokio::test]
@@ -141,7 +190,7 @@ async fn what_was_passed_on_is_accepted_by_the_next_and_nobody_is_cut() {
     let mut idle = TcpStream::connect(address).await.unwrap();
     ask(&mut idle).await;
     stand.doors.pause().await;
-    let Inherited { address: known, origin, fd } = share(&stand);
+    let Inherited { address: known, origin, fd, .. } = share(&stand);
     let next = Listening::inherit(&known, fd).unwrap();
     let mut queued = TcpStream::connect(address).await.unwrap();
     queued.write_all(GET_AND_CLOSE).await.unwrap();
@@ -176,12 +225,12 @@ async fn the_file_of_a_unix_socket_goes_with_who_owns_it_last() {
     let path = dir.path().join("http.sock");
     let mut stand = Stand::new(1, 100, None);
     stand.takes(&[Listener { address: Address::Unix(path.clone()), ..plain("u") }]);
-    let Inherited { address, origin, fd } = share(&stand);
+    let Inherited { address, listener, origin, fd } = share(&stand);
     assert_eq!(origin, Origin::Process { file: true });
     let fails = fd.try_clone().unwrap();
     drop(Listening::inherit(&address, fails).unwrap());
     assert!(path.exists(), "who did not come to own it leaves it");
-    let inherited = Inherited { address: address.clone(), origin, fd };
+    let inherited = Inherited { address: address.clone(), listener, origin, fd };
     let next = Heritage::new(vec![inherited]).open(&address, None).unwrap();
     stand.doors.pause().await;
     stand.doors.pass_on(&[address]);

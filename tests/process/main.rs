@@ -6,6 +6,14 @@
 // The tests are no part of the house: their tasks and clocks are their own.
 #![allow(clippy::disallowed_methods)]
 
+// Shared with the end-to-end tests, which use all of them.
+#[allow(dead_code, unused_imports)]
+#[path = "../e2e/actors/mod.rs"]
+mod actors;
+#[allow(dead_code)]
+#[path = "../e2e/http2/front.rs"]
+mod front;
+
 mod activation;
 mod backend;
 mod cut;
@@ -13,14 +21,21 @@ mod kill;
 mod proxy;
 mod rebalance;
 mod reload;
+mod routes;
 mod rush;
 mod soak;
 mod stop;
 mod traffic;
 mod upgrade;
 mod upgrade_faults;
+mod upgrade_kinds;
 
 /// A number for every day, or the one for `TIDEGATE_SCALE=full`.
 fn scaled(small: usize, full: usize) -> usize {
-    if std::env::var("TIDEGATE_SCALE").is_ok_and(|scale| scale == "full") { full } else { small }
+    if is_full() { full } else { small }
+}
+
+/// Whether figures are judged: at full size, on a machine that does nothing else.
+fn is_full() -> bool {
+    std::env::var("TIDEGATE_SCALE").is_ok_and(|scale| scale == "full")
 }

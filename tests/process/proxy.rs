@@ -6,10 +6,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
 
 /// How long anything may take before a test gives up on it; never a figure that is asserted.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,6 +124,15 @@ impl Proxy {
     pub fn configure(&self, text: &str) {
         let (plain, tls, admin) = (&self.plain, &self.tls, self.admin);
         let dir = self.dir.path().display();
+        // Thousands of clients on one thread of a busy machine are slow, which is not judged here.
+        let patient: String = ["plain", "local", "tls"]
+            .map(|name| {
+                format!(
+                    "listeners.{name}.limits = {{ head_timeout = \"60s\", \
+                     tls_handshake_timeout = \"60s\" }}\n"
+                )
+            })
+            .concat();
         let whole = format!(
             r#"workers = 2
 listeners.plain.address = "{plain}"
@@ -129,7 +142,7 @@ listeners.tls.tls.certificates = [{{ chain = "{dir}/chain.pem", key = "{dir}/key
 admin.address = "{admin}"
 control.socket = "{dir}/control.socket"
 log.format = "json"
-{text}"#
+{patient}{text}"#
         );
         // As an editor does: whole, under another name, then renamed.
         std::fs::write(self.path("new.toml"), whole).unwrap();
@@ -173,9 +186,31 @@ log.format = "json"
         tokio::task::spawn_blocking(move || said(&mut upgrade)).await.unwrap()
     }
 
+    /// The same, while the test goes on.
+    pub async fn reload_meanwhile(&self) -> (i32, String) {
+        let mut reload = self.ordered("reload", &[]);
+        tokio::task::spawn_blocking(move || said(&mut reload)).await.unwrap()
+    }
+
+    /// What a client that trusts its certificate speaks TLS with; `alpn` are the protocols offered.
+    pub fn connector(&self, alpn: &[&[u8]]) -> TlsConnector {
+        let certificate = CertificateDer::from_pem_file(self.path("chain.pem")).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+        let mut config = config.with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        TlsConnector::from(Arc::new(config))
+    }
+
     fn order(&self, order: &str, flags: &[&str]) -> (i32, String) {
-        let config = self.path("tidegate.toml");
-        said(Command::new(binary()).arg(order).arg("--config").arg(config).args(flags))
+        said(&mut self.ordered(order, flags))
+    }
+
+    fn ordered(&self, order: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.arg(order).arg("--config").arg(self.path("tidegate.toml")).args(flags);
+        command
     }
 
     /// The generation in force.

@@ -10,8 +10,24 @@ use tokio::net::TcpListener;
 use tungstenite::Message;
 
 use crate::proxy::Proxy;
-use crate::scaled;
 use crate::traffic;
+use crate::{is_full, scaled};
+
+/// Seconds over which a stop spreads its closes.
+fn window() -> Duration {
+    Duration::from_secs(scaled(1, 10) as u64)
+}
+
+/// The longest pause of a session between two messages, in milliseconds: the backend keeps up.
+fn pause_ms() -> u64 {
+    scaled(2, 1_000) as u64
+}
+
+/// Closes in each tenth of the window may differ from their mean by this share.
+const FLAT_PERCENT: usize = 20;
+
+/// What the last client may read its Close after the window: the way to it, and its turn to read.
+const LATE_MAX: Duration = Duration::from_millis(500);
 
 /// What the backend received: per session, the numbers' count; a gap is a panic.
 type Received = Arc<Mutex<HashMap<u64, u64>>>;
@@ -52,15 +68,17 @@ async fn sender(to: String, session: u64, open: Arc<AtomicUsize>) -> (u16, Insta
                 Some(Ok(Message::Close(frame))) => {
                     let code = frame.map_or(1005, |frame| frame.code.into());
                     let end = (code, Instant::now(), number);
-                    // Polled on, tungstenite answers the Close.
+                    // Polled on, tungstenite answers the Close; then the connection ends, unbroken.
                     drop(send.flush().await);
-                    while let Some(Ok(_)) = read.next().await {}
-                    return end;
+                    match read.next().await {
+                        None => return end,
+                        Some(after) => panic!("session {session}: {after:?} after the Close"),
+                    }
                 }
                 Some(Ok(_)) => {}
                 other => panic!("session {session} ended with {other:?} after {number} messages"),
             },
-            () = tokio::time::sleep(Duration::from_millis(scaled(2, 25) as u64)) => {
+            () = tokio::time::sleep(Duration::from_millis(pause_ms())) => {
                 number += 1;
                 let text = format!("{session} {number}");
                 if send.send(Message::text(text)).await.is_err() {
@@ -80,22 +98,29 @@ async fn a_stop_closes_everyone_with_1012_and_loses_no_message() {
 [drain]
 delay = "200ms"
 window = "{}s"
-timeout = "20s"
+timeout = "{}s"
+[limits]
+connections_max = 20000
 [pools.one]
 backends = ["{backend}"]
 [[routes]]
 path = "/"
 pool = "one"
 "#,
-        scaled(1, 5)
+        window().as_secs(),
+        window().as_secs() + 20,
     ))
     .await;
-    let sessions = scaled(60, 1_000);
+    let sessions = scaled(60, 5_000);
     let open = Arc::new(AtomicUsize::new(0));
     let mut senders = tokio::task::JoinSet::new();
     for session in 0..sessions as u64 {
-        let (to, open) = (proxy.plain.clone(), Arc::clone(&open));
-        senders.spawn(async move { (session, sender(to, session, open).await) });
+        let (to, came) = (proxy.plain.clone(), Arc::clone(&open));
+        senders.spawn(async move { (session, sender(to, session, came).await) });
+        if session % 50 == 49 {
+            // Gently: a connect storm is another test.
+            proxy.wait("those who came", || open.load(Ordering::Relaxed) as u64 > session).await;
+        }
     }
     proxy.wait("all sessions", || open.load(Ordering::Relaxed) == sessions).await;
     proxy.signal(libc::SIGTERM);
@@ -118,4 +143,22 @@ pool = "one"
     println!("{sessions} sessions closed with 1012 over {:?}", last.duration_since(first));
     let middle = moments[moments.len() / 2].duration_since(first);
     assert!(middle > Duration::ZERO, "closes are spread, not all at once");
+    let tenths = tenths(&moments);
+    println!("in each tenth of the window: {tenths:?}");
+    if is_full() {
+        assert!(last.duration_since(first) <= window() + LATE_MAX, "inside the window");
+        let flat =
+            |count: &usize| (count * 1_000).abs_diff(sessions * 100) <= sessions * FLAT_PERCENT;
+        assert!(tenths.iter().all(flat), "flat within {FLAT_PERCENT} %");
+    }
+}
+
+/// Closes in each tenth of the window that began with the first; who is late counts in the last.
+fn tenths(moments: &[Instant]) -> [usize; 10] {
+    let mut tenths = [0; 10];
+    for moment in moments {
+        let share = moment.duration_since(moments[0]).div_duration_f64(window());
+        tenths[((share * 10.0) as usize).min(9)] += 1;
+    }
+    tenths
 }

@@ -23,6 +23,10 @@ fn configuration(backend: &Backend, upgrade: &str) -> String {
         r#"
 [pools.one]
 backends = ["{}"]
+connect_timeout = "50s"
+handshake_timeout = "50s"
+[limits]
+connections_max = 20000
 [[routes]]
 path = "/"
 pool = "one"

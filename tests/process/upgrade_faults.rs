@@ -49,6 +49,11 @@ async fn a_new_process_that_fails_changes_nothing() {
     // One that is something else altogether, and one that is never ready.
     proxy.install_script("exec sleep 1000 < /dev/null");
     fails(&proxy, 1, "does not know how to take over").await;
+    // One that dies after it was ready, in the moment in which nobody accepts.
+    let ready = r#"echo '{"say":"ready","taken":[]}' >&0"#;
+    let until_go = r#"while read -r said; do case "$said" in *'"go"'*) exit 7;; esac; done"#;
+    proxy.install_script(&format!("{ready}; {until_go}"));
+    fails(&proxy, 1, "exit status: 7").await;
     proxy.install_script("exec sleep 1000");
     proxy.configure(&configuration(&backend, "[upgrade]\ntimeout = \"2s\"\n"));
     proxy.reload_to(2).await;
@@ -72,6 +77,26 @@ async fn a_new_process_that_fails_changes_nothing() {
     assert_eq!(proxy.metric("tidegate_process_number"), 2.0);
     let ends = crowd.finish().await;
     assert!(ends.iter().all(|end| *end == Ended::Asked), "{}", census(&ends));
+    assert!(proxy.exit().await.success());
+}
+
+#[tokio::test]
+async fn a_new_process_has_its_time_to_begin_and_the_old_one_serves_meanwhile() {
+    let backend = Backend::start();
+    let text = configuration(&backend, "[upgrade]\ntimeout = \"60s\"\n");
+    let proxy = Proxy::start(&text).await;
+    let (go, program) = (proxy.path("go"), binary());
+    let waits = format!("while [ ! -e '{}' ]; do sleep 0.02; done", go.display());
+    proxy.install_script(&format!("{waits}; exec '{}' \"$@\"", program.display()));
+    proxy.signal(libc::SIGUSR2);
+    proxy.wait("a new process", || !proxy.children().is_empty()).await;
+    let mut crowd = Crowd::new();
+    crowd.join(5, &proxy.plain, "/", KIND).await;
+    assert_eq!(proxy.metric("tidegate_process_number"), 1.0);
+    std::fs::write(&go, "").unwrap();
+    let serves = || proxy.metric("tidegate_process_number") == 2.0;
+    proxy.wait("the new process to serve", serves).await;
+    assert_eq!(crowd.finish().await, vec![Ended::Asked; 5]);
     assert!(proxy.exit().await.success());
 }
 

@@ -126,7 +126,8 @@ pub struct Streams {
 }
 
 impl Streams {
-    async fn on(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Streams {
+    /// On a connection that is there.
+    pub async fn on(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Streams {
         let mut builder = h2::client::Builder::new();
         // So large that no stream left unread stalls the others on our side.
         builder.initial_connection_window_size(64 << 20).initial_window_size(64 << 10);

@@ -66,13 +66,16 @@ impl http_body::Body for Loan {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut lent = self.lent();
         lent.is_begun = true;
-        let polled = Pin::new(&mut lent.body).poll_frame(cx);
+        let mut polled = Pin::new(&mut lent.body).poll_frame(cx);
         lent.is_client_awaited = polled.is_pending();
         lent.is_spoilt |= matches!(polled, Poll::Ready(Some(Err(_))));
         if polled.is_ready() {
             lent.moved = clock::now();
         }
-        polled.map_ok(trailers::tidy)
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
+            trailers::tidy(frame);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

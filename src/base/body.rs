@@ -23,13 +23,14 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// What goes along with a body: it is kept as long as the body is, and hears of what passes.
+/// What goes along with a body: it is kept as long as the body is, and hears of what passes,
+/// which it may change.
 pub trait Companion {
     /// A frame is asked for.
     fn asked(&mut self, _cx: &mut Context<'_>) {}
 
     /// A frame came, or the end, which is `None`.
-    fn came(&mut self, _frame: Option<&Result<Frame<Bytes>, BoxError>>) {}
+    fn came(&mut self, _frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {}
 
     /// The body is let go; `is_over` when it says that it has ended.
     fn left(&mut self, _is_over: bool) {}
@@ -62,9 +63,9 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         this.companion.asked(cx);
-        let polled = Pin::new(&mut this.body).poll_frame(cx).map_err(Into::into);
-        if let Poll::Ready(frame) = &polled {
-            this.companion.came(frame.as_ref());
+        let mut polled = Pin::new(&mut this.body).poll_frame(cx).map_err(Into::into);
+        if let Poll::Ready(frame) = &mut polled {
+            this.companion.came(frame.as_mut());
         }
         polled
     }

@@ -116,7 +116,7 @@ impl RequestRecord {
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
         self.cells.here().request(answer.status());
-        answer.map(|body| Accompanied::new(body, self).map_frame(trailers::tidy).boxed_unsync())
+        answer.map(|body| Accompanied::new(body, self).boxed_unsync())
     }
 }
 
@@ -149,9 +149,12 @@ impl Drop for RequestRecord {
 
 /// A request's record follows the body of its answer.
 impl Companion for RequestRecord {
-    fn came(&mut self, frame: Option<&Result<Frame<Bytes>, BoxError>>) {
+    fn came(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
         match frame {
-            Some(Ok(frame)) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Ok(frame)) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                trailers::tidy(frame);
+            }
             Some(Err(_)) => {}
             None => self.is_whole = true,
         }

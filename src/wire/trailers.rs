@@ -10,11 +10,10 @@ use super::forwarded::remove_hops;
 /// Removes from a body's frame, where that is its trailers, what only a head may say: what is for
 /// one hop, where a message goes and how long it is, whom it comes from, and what is in tidegate's
 /// own name. Who merges trailers into the head would believe it.
-pub fn tidy<D>(mut frame: Frame<D>) -> Frame<D> {
+pub fn tidy<D>(frame: &mut Frame<D>) {
     if let Some(trailers) = frame.trailers_mut() {
         remove(trailers);
     }
-    frame
 }
 
 fn remove(trailers: &mut HeaderMap) {
@@ -51,8 +50,12 @@ mod tests {
             .map(|name| (name.parse().unwrap(), value(name).parse().unwrap()))
             .into_iter()
             .collect();
-        let tidied = tidy(Frame::<Bytes>::trailers(trailers)).into_trailers().unwrap();
+        let mut frame = Frame::<Bytes>::trailers(trailers);
+        tidy(&mut frame);
+        let tidied = frame.into_trailers().unwrap();
         assert_eq!(tidied.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-sum"]);
-        assert_eq!(tidy(Frame::data(Bytes::from_static(b"x"))).into_data().unwrap(), "x");
+        let mut frame = Frame::data(Bytes::from_static(b"x"));
+        tidy(&mut frame);
+        assert_eq!(frame.into_data().unwrap(), "x");
     }
 }

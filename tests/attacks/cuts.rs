@@ -306,10 +306,7 @@ async fn dying(family: &str, certificates: Option<&Certificates>) {
             let may = Arc::new(Notify::new());
             let shared = Arc::clone(&may);
             let script = move |head, wire| die(head, wire, says, *how, Arc::clone(&shared));
-            let backend = match certificates {
-                None => Backend::script(script).await,
-                Some(certificates) => Backend::script_tls(certificates, script).await,
-            };
+            let backend = Backend::script_over(certificates, script).await;
             let quick = "relay = { close_timeout = \"50ms\" }";
             let once = "retry = { attempts_max = 1 }";
             let trust = certificates.map_or_else(String::new, |certificates| {

@@ -144,8 +144,8 @@ fn early() -> Vec<Early> {
 
 type Seen = Arc<Mutex<Vec<String>>>;
 
-/// Answers each request at its head, and only then reads its body; tells the bodies of `/early`, and
-/// the end of its connection where one is broken off.
+/// Answers each request at its head, and only then reads its body; tells the bodies of `/early`.
+/// Where one is broken off, its connection ends.
 async fn hasty(first: Head, mut wire: Wire, seen: Seen) {
     let mut next = Some(first);
     while let Some(head) = next {

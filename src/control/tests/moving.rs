@@ -1,6 +1,9 @@
 //! Sessions that go on with another backend: by command, with a drain, after a reload, and when
 //! their backend stays out.
 
+// A test's clients are tasks of its own.
+#![allow(clippy::disallowed_methods)]
+
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Value, json};

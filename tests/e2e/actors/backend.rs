@@ -76,18 +76,17 @@ impl Backend {
         F: Fn(Head, Wire) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let script: Script = Arc::new(move |head, wire| Box::pin(script(head, wire)));
-        Backend::start(None, |_log| script).await
+        Backend::script_over(None, script).await
     }
 
-    /// [`Backend::script`] over TLS.
-    pub async fn script_tls<F, Fut>(certificates: &Certificates, script: F) -> Backend
+    /// [`Backend::script`], over TLS with these certificates.
+    pub async fn script_over<F, Fut>(certificates: Option<&Certificates>, script: F) -> Backend
     where
         F: Fn(Head, Wire) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let script: Script = Arc::new(move |head, wire| Box::pin(script(head, wire)));
-        Backend::start(Some(certificates.server()), |_log| script).await
+        Backend::start(certificates.map(Certificates::server), |_log| script).await
     }
 
     /// Grants every WebSocket, then does with it what `script` says.

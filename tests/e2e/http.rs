@@ -30,6 +30,7 @@ async fn page_socket_and_requests_live_on_one_site() {
     assert_eq!((head.status() / 100, head.get("location")), (3, "/new?a=1"));
     let (head, body) = client.clone().path("/fixed").request("GET", "").await;
     assert_eq!((head.status(), body.as_str()), (410, "no"));
+    assert_eq!(head.get("content-length"), "2", "a length that is known is told");
 
     let socket = client.path("/socketurl/room");
     let (head, body) = socket.request("POST", "hello").await;

@@ -53,7 +53,13 @@ impl Probe {
             while !stopped.load(Relaxed) {
                 let (number, sent) = (times.len().to_string(), Instant::now());
                 socket.send(Message::text(number.clone())).unwrap();
-                assert_eq!(socket.read().unwrap().into_text().unwrap().as_str(), number);
+                // A ping is answered as the next message is read.
+                let back = loop {
+                    if let Message::Text(back) = socket.read().unwrap() {
+                        break back;
+                    }
+                };
+                assert_eq!(back.as_str(), number);
                 times.push(sent.elapsed());
                 std::thread::sleep(Duration::from_millis(5));
             }

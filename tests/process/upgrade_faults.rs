@@ -60,6 +60,11 @@ async fn a_new_process_that_fails_changes_nothing() {
     fails(&proxy, 1, "not ready within `upgrade.timeout`, 2 s").await;
     proxy.configure(&text);
     proxy.reload_to(3).await;
+    // One that dies after it was ready, in the moment in which nobody accepts.
+    let ready = r#"echo '{"say":"ready","taken":[]}' >&0"#;
+    let until_go = r#"while read -r said; do case "$said" in *'"go"'*) exit 7;; esac; done"#;
+    proxy.install_script(&format!("{ready}; {until_go}"));
+    fails(&proxy, 1, "exit status: 7").await;
     proxy.install(&proxy.path("nothing"));
     fails(&proxy, 1, "could not be started: No such file").await;
 

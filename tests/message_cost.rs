@@ -15,7 +15,7 @@ use tidegate::base::task;
 use tidegate::config::plan::{Hold, Rules, Validation};
 use tidegate::end::CloseCodes;
 use tidegate::observe::metrics::Metrics;
-use tidegate::registry::{self, Facts};
+use tidegate::registry::{self, Facts, Place};
 use tidegate::relay::{HoldBudget, HoldTerms, Leg, Relay, Terms};
 use tidegate::tls::Transport;
 use tidegate::wire::frame::Allowed;
@@ -153,11 +153,14 @@ async fn talk(hold: Option<HoldTerms>) {
     SOCKETS[0].store(near_client.as_raw_fd(), Relaxed);
     SOCKETS[1].store(near_upstream.as_raw_fd(), Relaxed);
     let name: Arc<str> = "/chat".into();
-    let seat = registry::enter(Facts {
+    let place = Place {
         listener: name.clone(),
         route: name.clone(),
         pool: name.clone(),
         backend: name.clone(),
+    };
+    let seat = registry::enter(Facts {
+        place: Arc::new(place),
         client: None,
         opened: clock::now(),
         settled: clock::now(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -13,9 +14,9 @@ use crate::end::Why;
 /// What stands for the backend of a session whose upstream is away.
 pub const NOBODY: &str = "(none)";
 
-/// What is known of a session while it lives. The names are the plan's own, shared with it.
-#[derive(Clone, Debug)]
-pub struct Facts {
+/// Where a session is. The names are the plan's own, shared with it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Place {
     /// The listener it came in by.
     pub listener: Arc<str>,
     /// Its route's identity.
@@ -24,6 +25,14 @@ pub struct Facts {
     pub pool: Arc<str>,
     /// The backend's address.
     pub backend: Arc<str>,
+}
+
+/// What is known of a session while it lives.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Where it is; shared by those who are in the same place, for four names are much to keep for
+    /// each of them.
+    pub place: Arc<Place>,
     /// The client's address, where it has one.
     pub client: Option<SocketAddr>,
     /// When its request was admitted, before the snapshot was looked at: a session that was still
@@ -33,6 +42,14 @@ pub struct Facts {
     pub settled: Moment,
     /// Whether it can be held while its upstream is away, and so moved to another.
     pub holds: bool,
+}
+
+impl Deref for Facts {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// A session as it is seen from outside.

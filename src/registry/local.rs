@@ -7,10 +7,11 @@ use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 use super::drain::{Drain, Share, moments};
-use super::facts::{Facts, NOBODY, Seen, Who};
+use super::facts::{Facts, NOBODY, Place, Seen, Who};
 use super::leaving::{Leaving, Left, Tally};
 use super::moving::Moving;
 use super::note::{Changes, Mail, Move, Names, Note};
+use super::places::Places;
 use super::sweeps::{Sweep, Sweeps, Told};
 use super::wheel::{TICK, Wheel};
 
@@ -62,6 +63,7 @@ pub(super) struct Local {
     /// Counts every entry, so that no id ever names another session, even after the slab shrank.
     entered: u32,
     wheel: Wheel,
+    places: Places,
     sweeps: Sweeps,
     rng: fastrand::Rng,
     /// Whether the task that turns the wheel lives.
@@ -78,6 +80,7 @@ impl Local {
             left: Left::default(),
             entered: 0,
             wheel: Wheel::default(),
+            places: Places::default(),
             sweeps: Sweeps::default(),
             rng: fastrand::Rng::new(),
             turning: false,
@@ -86,6 +89,10 @@ impl Local {
 
     pub(super) fn enter(&mut self, facts: Facts) -> Result<SessionId, Full> {
         let (generation, opened) = (self.entered, facts.opened);
+        if self.vacant == NONE && self.slots.len() >= SESSIONS_MAX {
+            return Err(Full);
+        }
+        let facts = Facts { place: self.places.shared(facts.place), ..facts };
         let deadline = Moment::NEVER;
         let (waker, mail, leaving) = (None, None, None);
         let session = Session { generation, facts, waker, mail, leaving, deadline };
@@ -94,11 +101,9 @@ impl Local {
             self.vacant = *next;
             self.slots[slot as usize] = Slot::Taken(session);
             slot
-        } else if self.slots.len() < SESSIONS_MAX {
+        } else {
             self.slots.push(Slot::Taken(session));
             (self.slots.len() - 1) as u32
-        } else {
-            return Err(Full);
         };
         self.live += 1;
         self.entered = self.entered.wrapping_add(1);
@@ -112,6 +117,11 @@ impl Local {
     fn catch_up(&mut self, id: SessionId, since: Moment, before: Option<&Facts>) {
         let Some(session) = session(&mut self.slots, id) else { return };
         let mut facts = session.facts.clone();
+        if before.is_none()
+            && let Some(rules) = self.sweeps.rules_since(&facts.route, since)
+        {
+            self.put(id.slot(), Note::Rules(rules), Moment::default());
+        }
         let was_meant = |drain: &Drain| before.is_some_and(|facts| drain.means(id, facts));
         let sweeps = std::mem::take(&mut self.sweeps);
         for Sweep { given, what } in sweeps.since(since) {
@@ -122,12 +132,10 @@ impl Local {
                     self.send_away(id.slot(), drain, note, at);
                 }
                 Told::LetGo { .. } => {}
-                Told::Rules(_) | Told::Renamed(_) if before.is_some() => {}
-                Told::Rules(changes) => {
-                    let rules = changes.get(&facts.route).cloned().map(Note::Rules);
-                    rules.into_iter().for_each(|n| self.put(id.slot(), n, Moment::default()));
+                Told::Renamed(_) if before.is_some() => {}
+                Told::Renamed(names) => {
+                    facts.place = self.places.renamed(&facts.place, names);
                 }
-                Told::Renamed(names) => rename(&mut facts, names),
             }
         }
         self.sweeps = sweeps;
@@ -139,7 +147,7 @@ impl Local {
     pub(super) fn rename_listeners(&mut self, names: &Arc<Names>, now: Moment) {
         for slot in &mut self.slots {
             if let Slot::Taken(session) = slot {
-                rename(&mut session.facts, names);
+                session.facts.place = self.places.renamed(&session.facts.place, names);
             }
         }
         self.sweeps.keep(Sweep { given: now, what: Told::Renamed(Arc::clone(names)) });
@@ -263,7 +271,7 @@ impl Local {
                 told += 1;
             }
         }
-        self.sweeps.keep(Sweep { given: now, what: Told::Rules(Arc::clone(changes)) });
+        self.sweeps.keep_rules(changes, now);
         told
     }
 
@@ -314,9 +322,11 @@ impl Local {
         // Of what it was on before it has left.
         session.mail.iter_mut().for_each(|mail| mail.forget_move());
         session.mail.take_if(|mail| mail.is_empty());
-        let pool = pool.unwrap_or_else(|| Arc::clone(&session.facts.pool));
-        let now = Facts { pool, backend, settled: since, ..session.facts.clone() };
-        let before = std::mem::replace(&mut session.facts, now);
+        let before = session.facts.clone();
+        let pool = pool.unwrap_or_else(|| Arc::clone(&before.pool));
+        let place = Place { pool, backend, ..(*before.place).clone() };
+        let place = self.places.shared(Arc::new(place));
+        session.facts = Facts { place, settled: since, ..before.clone() };
         self.catch_up(id, since, Some(&before));
     }
 
@@ -380,12 +390,6 @@ fn session(slots: &mut [Slot], id: SessionId) -> Option<&mut Session> {
     match slots.get_mut(id.slot() as usize) {
         Some(Slot::Taken(session)) if session.generation == id.generation() => Some(session),
         _ => None,
-    }
-}
-
-fn rename(facts: &mut Facts, names: &Names) {
-    if let Some(name) = names.get(&facts.listener) {
-        facts.listener = Arc::clone(name);
     }
 }
 

@@ -13,12 +13,13 @@ mod leaving;
 mod local;
 mod moving;
 mod note;
+mod places;
 mod seat;
 mod sweeps;
 mod wheel;
 
 pub use drain::{Drain, Fate, Share, spread};
-pub use facts::{Facts, NOBODY, Seen, Who};
+pub use facts::{Facts, NOBODY, Place, Seen, Who};
 pub use leaving::Tally;
 pub use local::{Full, SESSIONS_MAX};
 pub use moving::{First, Moving};

@@ -65,13 +65,17 @@ impl Moving {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::facts::Place;
     use super::*;
 
     fn facts(settled: u64, holds: bool) -> Facts {
         let settled = Moment::from_millis(settled * 1_000);
         let name = || "x".into();
         let (listener, route, pool, backend) = (name(), name(), name(), name());
-        Facts { listener, route, pool, backend, client: None, opened: settled, settled, holds }
+        let place = Arc::new(Place { listener, route, pool, backend });
+        Facts { place, client: None, opened: settled, settled, holds }
     }
 
     fn moving(most: usize, first: First) -> Moving {

@@ -1,6 +1,6 @@
 //! What was told to all sessions, kept for those who had not entered yet.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::base::clock::Moment;
 
 use super::drain::Drain;
 use super::note::{Changes, Names};
+use crate::config::plan::Rules;
 
 /// Sweeps remembered for those who were still shaking hands; the oldest is forgotten first.
 const SWEEPS_KEPT_MAX: usize = 64;
@@ -23,26 +24,68 @@ pub(super) struct Sweep {
 
 pub(super) enum Told {
     LetGo { drain: Drain, window: Duration },
-    Rules(Arc<Changes>),
     Renamed(Arc<Names>),
 }
 
-/// The last sweeps, in order.
+/// The last sweeps, in order; of new rules the last of each route, since one reload may have those
+/// of ten thousand routes.
 #[derive(Default)]
-pub(super) struct Sweeps(VecDeque<Sweep>);
+pub(super) struct Sweeps {
+    sweeps: VecDeque<Sweep>,
+    rules: HashMap<Arc<str>, (Moment, Arc<Rules>)>,
+}
 
 impl Sweeps {
     pub(super) fn keep(&mut self, sweep: Sweep) {
         let now = sweep.given;
-        self.0.retain(|old| now.since(old.given) <= SWEEPS_KEPT_FOR);
-        if self.0.len() == SWEEPS_KEPT_MAX {
-            self.0.pop_front();
+        self.sweeps.retain(|old| now.since(old.given) <= SWEEPS_KEPT_FOR);
+        if self.sweeps.len() == SWEEPS_KEPT_MAX {
+            self.sweeps.pop_front();
         }
-        self.0.push_back(sweep);
+        self.sweeps.push_back(sweep);
+    }
+
+    /// New rules, given at this moment.
+    pub(super) fn keep_rules(&mut self, changes: &Changes, now: Moment) {
+        // Keys as well: the old ones are those of a plan that is gone.
+        self.rules.retain(|route, (given, _)| {
+            now.since(*given) <= SWEEPS_KEPT_FOR && !changes.contains_key(route)
+        });
+        let new = changes.iter().map(|(route, rules)| (route.clone(), (now, rules.clone())));
+        self.rules.extend(new);
+    }
+
+    /// The route's last rules, where they were given at this moment or later.
+    pub(super) fn rules_since(&self, route: &str, moment: Moment) -> Option<Arc<Rules>> {
+        let (given, rules) = self.rules.get(route)?;
+        (moment <= *given).then(|| Arc::clone(rules))
     }
 
     /// Those given at this moment or later.
     pub(super) fn since(&self, moment: Moment) -> impl Iterator<Item = &Sweep> {
-        self.0.iter().filter(move |sweep| moment <= sweep.given)
+        self.sweeps.iter().filter(move |sweep| moment <= sweep.given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::rules;
+    use super::*;
+
+    #[test]
+    fn of_each_route_the_last_rules_are_kept_and_nothing_of_older_plans() {
+        let mut sweeps = Sweeps::default();
+        let at = |second: u64| Moment::from_millis(second * 1_000);
+        let first: Arc<str> = "/chat".into();
+        sweeps.keep_rules(&Changes::from([(Arc::clone(&first), rules(1))]), at(1));
+        for second in 2..200 {
+            sweeps.keep_rules(&Changes::from([("/chat".into(), rules(second))]), at(second));
+        }
+        assert_eq!(Arc::strong_count(&first), 1);
+        let close_timeout = |since| Some(sweeps.rules_since("/chat", at(since))?.close_timeout);
+        assert_eq!(close_timeout(3), Some(Duration::from_secs(199)));
+        assert_eq!((close_timeout(200), sweeps.rules.len()), (None, 1));
+        sweeps.keep_rules(&Changes::from([("/other".into(), rules(1))]), at(600));
+        assert_eq!(sweeps.rules.len(), 1);
     }
 }

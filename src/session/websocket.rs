@@ -33,7 +33,7 @@ use crate::config::plan::Rules;
 use crate::handshake::{Agreed, Answered, Connected, Replay, Upstream, WsRequest};
 use crate::observe::metrics::RouteCells;
 use crate::pool::{Key, Pool};
-use crate::registry::{self, Facts, Full};
+use crate::registry::{self, Facts, Full, Place};
 use crate::relay::{HoldTerms, Leg, Relay, Terms};
 use crate::tls::Transport;
 
@@ -180,11 +180,14 @@ impl Pair {
         // After the route's changes: what was agreed on is not theirs to change.
         upstream.agreed.write(answer.headers_mut());
         let backend = upstream.lease.backend();
-        let facts = Facts {
+        let place = Place {
             listener: Arc::clone(&routed.conn.listener.name),
             route: Arc::clone(&routed.route.plan.identity),
             pool: Arc::clone(backend.pool()),
             backend: Arc::clone(backend.address()),
+        };
+        let facts = Facts {
+            place: Arc::new(place),
             client: routed.asker,
             opened: routed.at,
             settled: routed.at,

@@ -19,7 +19,7 @@ use crate::base::task;
 use crate::config::plan::{Rules, Validation};
 use crate::end::{CloseCodes, End};
 use crate::observe::metrics::{Metrics, RouteCells};
-use crate::registry::{self, Facts};
+use crate::registry::{self, Facts, Place};
 use crate::tls::Transport;
 use crate::wire::frame::{Allowed, unmask};
 
@@ -215,11 +215,14 @@ impl Scene {
         let (upstream, near_upstream) = pair(buffers[1]).await;
         let metrics = Metrics::new(1);
         let cells = metrics.route(&"/chat".into());
-        let seat = registry::enter(Facts {
+        let place = Place {
             listener: "http".into(),
             route: "/chat".into(),
             pool: "chat".into(),
             backend: "b".into(),
+        };
+        let seat = registry::enter(Facts {
+            place: Arc::new(place),
             client: None,
             opened: clock::now(),
             settled: clock::now(),

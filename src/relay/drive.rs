@@ -14,7 +14,7 @@ use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
 use super::buffer::{self, READ_BYTES};
-use super::core::{Core, HoldTerms, Order, Sample, Tally, Want};
+use super::core::{Core, HoldEnd, HoldTerms, Order, Sample, Tally, Want};
 use super::leg::{Leg, Read};
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
@@ -83,6 +83,11 @@ impl Relay {
     /// No other upstream will come: the session ends.
     pub fn give_up(&mut self, now: Moment) {
         self.core.give_up(now);
+    }
+
+    /// What ran out while the session was held, if that is how it ended.
+    pub fn ran_out(&self) -> Option<HoldEnd> {
+        self.core.ran_out()
     }
 
     /// Leaves the upstream, for [`Want::Target`]; [`Want::Upstream`] follows. Where the client's

@@ -26,6 +26,8 @@ pub(super) struct Redial {
     round: Option<Round>,
     /// The place at another backend, when it is asked to move.
     target: Option<Lease>,
+    /// There will be no other upstream, which was told.
+    has_given_up: bool,
 }
 
 /// One absence of the upstream.
@@ -82,12 +84,31 @@ impl Redial {
         replay: Replay,
         key: Option<Key>,
     ) -> Redial {
-        Redial { shared, route, replay: Rc::new(replay), key, round: None, target: None }
+        Redial {
+            shared,
+            route,
+            replay: Rc::new(replay),
+            key,
+            round: None,
+            target: None,
+            has_given_up: false,
+        }
     }
 
     /// Whether it is at work.
     pub(super) fn is_trying(&self) -> bool {
         self.round.is_some()
+    }
+
+    /// Looks no more, after an answer that was final.
+    pub(super) fn give_up(&mut self) {
+        self.rest();
+        self.has_given_up = true;
+    }
+
+    /// Whether it did that.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.has_given_up
     }
 
     /// Begins to look for another upstream than the one `lost`.

@@ -81,6 +81,15 @@ impl Session {
         true
     }
 
+    /// Its end has the same word whether nobody came for the client, or what it said became too
+    /// old: which, the log tells before.
+    fn tell_what_ran_out(&self) {
+        let told = self.redial.as_ref().is_none_or(|redial| redial.has_given_up());
+        if let Some(result) = self.relay.ran_out().filter(|_| !told) {
+            self.record.not_resumed(&result.word());
+        }
+    }
+
     fn tried(&mut self, away: Away, tried: Tried) {
         let Some(redial) = &mut self.redial else { return };
         let Tried { at, asked, answer, .. } = tried;
@@ -99,7 +108,7 @@ impl Session {
             }
             Err(why) if why.is_final() => {
                 self.record.not_resumed(&why);
-                redial.rest();
+                redial.give_up();
                 self.relay.give_up(clock::now());
             }
             Err(why) => {
@@ -118,6 +127,7 @@ impl Future for Session {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Poll::Ready((end, tally)) = Pin::new(&mut self.relay).poll(cx) {
+                self.tell_what_ran_out();
                 self.record.end(end, &tally);
                 return Poll::Ready(());
             }

@@ -24,10 +24,11 @@ pub(super) async fn status(handle: &Handle) -> Said {
     let snapshot = handle.0.shared.live.now();
     let health: Vec<BackendHealth> =
         snapshot.pools.values().flat_map(|pool| pool.health(now)).collect();
+    let held: u64 = snapshot.routes.iter().map(|route| route.cells.held()).sum();
     let drains = handle.drains();
     let mut text = format!(
-        "phase: {phase}\ngeneration: {generation}\nsessions: {}\nconnections: {}\nleases: {}\n\
-         tasks: {}",
+        "phase: {phase}\ngeneration: {generation}\nsessions: {}\nheld: {held}\nconnections: {}\n\
+         leases: {}\ntasks: {}",
         counts.sessions, counts.connections, counts.leases, counts.tasks
     );
     // Writing to a string cannot fail.
@@ -49,6 +50,7 @@ pub(super) async fn status(handle: &Handle) -> Said {
         "phase": phase,
         "generation": generation,
         "sessions": counts.sessions,
+        "held": held,
         "connections": counts.connections,
         "leases": counts.leases,
         "tasks": counts.tasks,

@@ -263,6 +263,12 @@ impl Core {
         self.hold.as_ref().map_or(Stage::Live, |hold| hold.stage)
     }
 
+    /// What ran out while the session was held, if that is how it ended.
+    pub(in crate::relay) fn ran_out(&self) -> Option<HoldEnd> {
+        let hold = self.hold.as_ref().filter(|hold| hold.stage == Stage::Over)?;
+        (hold.result != HoldEnd::Ended).then_some(hold.result)
+    }
+
     /// What is needed from whoever polls the relay.
     pub(in crate::relay) fn want(&self) -> Option<Want> {
         let hold = self.hold.as_ref().filter(|_| self.end.is_none())?;

@@ -151,9 +151,10 @@ impl Core {
             Stage::Live | Stage::Over => {}
             Stage::Leaving(_) => hold.stage = Stage::Live,
             Stage::Parting | Stage::Away | Stage::Waiting(..) => {
-                let no_room = matches!(end, End::NoRoom { .. });
-                let result = if no_room { HoldEnd::NoRoom } else { hold.result };
-                hold.news.over = Some((result, now.since(hold.since)));
+                if matches!(end, End::NoRoom { .. }) {
+                    hold.result = HoldEnd::NoRoom;
+                }
+                hold.news.over = Some((hold.result, now.since(hold.since)));
                 hold.stage = Stage::Over;
                 hold.replay_due = false;
                 hold.kept.clear();

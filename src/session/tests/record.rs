@@ -2,12 +2,15 @@
 
 use std::io::Write;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::actors::Ending;
 use super::*;
-use crate::config::plan::Networks;
+use crate::config::plan::{Hold, Networks};
+use crate::live::tests::plan::hold;
 use crate::observe::log::ACCESS;
 
 /// Keeps what is written.
@@ -82,6 +85,31 @@ async fn a_session_has_a_line_when_it_opens_and_one_when_it_has_ended() {
     assert_eq!((&ended["end"], &ended["by"]), (&"client_closed".into(), &"client".into()));
     assert_eq!(ended["code"], 4000);
     assert_eq!((&ended["client_messages"], &ended["upstream_messages"]), (&1.into(), &1.into()));
+}
+
+#[tokio::test]
+async fn a_held_session_that_ends_says_what_ran_out() {
+    let backend = Backend::echo("one").await;
+    let age = Duration::from_millis(50);
+    let hold = Hold { message_age_max: age, ..hold() };
+    let proxy = Proxy::before(&[&backend], |plan| {
+        route_of(plan).hold = Some(Arc::new(hold));
+    })
+    .await;
+    let log = log_of(&proxy).await;
+    let mut session = proxy.client().open().await;
+    session.echo("hello").await;
+    drop(backend);
+    let events = || -> Vec<Value> { log.lines().iter().map(|one| one["event"].clone()).collect() };
+    until("its hold", || events().contains(&"session_held".into())).await;
+    session.send("too old before somebody comes").await;
+    assert_eq!(session.ending().await, Ending::Close(1012, "upstream_lost".into()));
+    proxy.is_quiet().await;
+    assert_eq!(
+        events(),
+        ["session_opened", "session_held", "session_not_resumed", "session_ended"]
+    );
+    assert_eq!(log.lines()[2]["why"], "too_old");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::super::buffer::{self, HOT_READ_BYTES, READ_BYTES};
+use super::super::buffer::{self, READ_BYTES};
 use super::super::leg::Read;
 use super::scene::{PATIENCE, run};
 use crate::base::socket::Socket;
@@ -37,16 +37,17 @@ fn a_stream_that_runs_hot_is_read_in_larger_pieces_until_it_cools() {
     run(async || {
         let (mut leg, mut far) = leg();
         // It begins cool, fills a read, and is hot.
-        write(&mut far, READ_BYTES + HOT_READ_BYTES + 10).await;
+        write(&mut far, 4 * READ_BYTES + 10).await;
         assert_eq!(read(&mut leg).await, READ_BYTES);
-        assert_eq!(read(&mut leg).await, HOT_READ_BYTES);
+        assert_eq!(read(&mut leg).await, 3 * READ_BYTES + 10);
         // A read that finds little cools it: the next is small again.
+        write(&mut far, 10).await;
         assert_eq!(read(&mut leg).await, 10);
-        write(&mut far, HOT_READ_BYTES).await;
+        write(&mut far, 4 * READ_BYTES).await;
         assert_eq!(read(&mut leg).await, READ_BYTES);
         // Hot again; that the other side did not take all cools it, too, before much is kept.
         leg.cool();
         assert_eq!(read(&mut leg).await, READ_BYTES);
-        assert_eq!(read(&mut leg).await, HOT_READ_BYTES - 2 * READ_BYTES);
+        assert_eq!(read(&mut leg).await, 2 * READ_BYTES);
     });
 }

@@ -106,9 +106,10 @@ impl Core {
         self.time_hold();
     }
 
-    /// The client's bytes are about to go upstream, or a frame of ours is.
+    /// The client's bytes are about to go upstream, or a frame of ours is. The last of these
+    /// answers the Close of an upstream that is away by then: it was marked when that came.
     pub(super) fn mark(&mut self) {
-        if let Some(hold) = &mut self.hold {
+        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.stage != Stage::Away) {
             let client = &self.sides[Side::Client as usize].tracker;
             hold.before = if hold.stands_apart() { hold.begin() } else { client.clone() };
         }

@@ -241,16 +241,22 @@ impl Core {
         }
     }
 
-    /// Whether the session can be held, for all that is known now.
+    /// Whether the session can be held when its upstream is lost now: not while a message from it
+    /// is cut, which nobody could complete. What an answer that is swallowed lacks, nobody sees.
     pub(super) fn can_be_held(&self) -> bool {
-        let Some(hold) = &self.hold else { return false };
-        let [client, upstream] = &self.sides;
-        // What an answer that is swallowed lacks, nobody sees.
+        let upstream = self.at(Side::Upstream);
         let tracker = &upstream.tracker;
         let at_close = upstream.heard == Heard::Close && !tracker.is_inside_message();
         let whole = tracker.at_message_boundary() || at_close || self.is_swallowing();
+        whole && self.may_be_held()
+    }
+
+    /// Whether it can be if what its upstream still says is whole.
+    pub(super) fn may_be_held(&self) -> bool {
+        let Some(hold) = &self.hold else { return false };
+        let client = self.at(Side::Client);
         let listens = client.heard == Heard::Frames && !client.ended && !client.deaf;
-        self.end.is_none() && whole && listens && !hold.replay.is_over()
+        self.end.is_none() && listens && !hold.replay.is_over()
     }
 
     /// Whether nothing that the upstream says goes to the client: it repeats itself, or would have

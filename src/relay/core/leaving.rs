@@ -48,6 +48,7 @@ impl Core {
         }
         let says = self.at(Side::Upstream).takes_frames() && self.at_boundary_to(Side::Upstream);
         let echo = (!left && says).then_some(code);
+        self.mark();
         self.go_away(false, now);
         if let Some(hold) = &mut self.hold {
             hold.echo = echo;
@@ -96,9 +97,10 @@ impl Core {
         self.time_hold();
     }
 
-    /// Writing to the upstream has failed; what it said before may still be read.
+    /// Writing to the upstream has failed; what it said before may still be read, and the message
+    /// it is in the midst of may become whole by that: what the client says is kept from now on.
     pub(super) fn part_from_deaf(&mut self, now: Moment) {
-        if self.can_be_held() {
+        if self.may_be_held() {
             self.part_from_upstream(Absence::Lost, now);
         }
     }

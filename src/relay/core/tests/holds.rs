@@ -275,3 +275,65 @@ fn of_what_could_not_be_sent_whole_messages_are_kept() {
     story.attach(after(3.0));
     assert_eq!(story.got(Upstream), messages[2..].concat());
 }
+
+#[test]
+fn writing_that_fails_amid_a_message_from_the_upstream_loses_nothing_that_was_not_sent() {
+    let mut story = Story::new(hold());
+    let (begun, rest) = (story.frame(Upstream, 0x01, b"be"), story.frame(Upstream, 0x80, b"gun"));
+    story.send(Upstream, &begun, START);
+    let unsent = story.frame(Client, 0x82, &[1; 50]);
+    assert_eq!(story.core.pass(Client, &unsent, START).forward, unsent.len());
+    story.core.spilled(&[], START);
+    story.core.deaf(Upstream, after(1.0));
+    story.core.unsent(&[], &unsent, after(1.0));
+    story.obey(after(1.0));
+    let later = story.say(Client, "while it ends", after(1.5));
+    story.send(Upstream, &rest, after(2.0));
+    story.lose(after(2.0));
+    assert_eq!(story.got(Client), [begun, rest].concat());
+    story.attach(after(3.0));
+    assert_eq!(story.got(Upstream), [unsent, later].concat());
+}
+
+#[test]
+fn writing_that_fails_amid_a_message_that_never_becomes_whole_ends_the_session() {
+    let mut story = Story::new(hold());
+    let begun = story.frame(Upstream, 0x01, b"be");
+    story.send(Upstream, &begun, START);
+    story.core.deaf(Upstream, after(1.0));
+    story.core.unsent(&[], &[], after(1.0));
+    story.say(Client, "kept for nobody", after(1.5));
+    story.lose(after(2.0));
+    assert_eq!((story.core.end, story.budget.used()), (Some(LOST), 0));
+}
+
+#[test]
+fn of_an_echo_that_was_sent_in_part_nothing_is_kept() {
+    let mut story = Story::new(hold());
+    // Of a message that is left out one byte is to come when another upstream says that it goes.
+    let cut = story.frame(Client, 0x82, &[1; 50]);
+    let (cut, last) = cut.split_at(cut.len() - 1);
+    story.send(Client, &cut[..20], START);
+    story.lose(after(1.0));
+    story.send(Client, &cut[20..], after(1.0));
+    story.attach(after(2.0));
+    story.got(Upstream);
+    let goes = story.frame(Upstream, 0x88, &1012_u16.to_be_bytes());
+    assert!(story.core.pass(Upstream, &goes, after(7.0)).again);
+    let mut rest = Vec::new();
+    loop {
+        match story.core.order(after(7.0)) {
+            Some(Order::Send(Upstream, echo)) => {
+                story.core.spilled(&echo[..1], after(7.0));
+                rest = echo[1..].to_vec();
+            }
+            Some(Order::Drop { .. }) => story.core.unsent(&[], &rest, after(7.0)),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    story.send(Client, last, after(8.0));
+    let next = story.say(Client, "whole", after(8.0));
+    story.attach(after(9.0));
+    assert_eq!(story.got(Upstream), next);
+}

@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+/// `SIOCOUTQNSD` of linux/sockios.h.
+const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+
 /// A connected stream socket registered with this worker's reactor.
 #[derive(Debug)]
 pub enum Socket {
@@ -35,6 +38,24 @@ impl Socket {
             return Err(io::Error::last_os_error());
         }
         Ok(u32::try_from(queued).unwrap_or(0))
+    }
+
+    /// Of these, bytes that are on their way: the kernel has sent them (`SIOCOUTQNSD`, tcp(7)). To a
+    /// peer that gives no room nothing is, however much waits. Always 0 for a unix socket.
+    ///
+    /// # Errors
+    /// The system's, when the socket is gone.
+    pub fn in_flight(&self) -> io::Result<u32> {
+        if let Socket::Unix(_) = self {
+            return Ok(0);
+        }
+        let mut unsent: libc::c_int = 0;
+        // SAFETY: as above; SIOCOUTQNSD writes one c_int, too.
+        let done = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), SIOCOUTQNSD, &mut unsent) };
+        if done == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(self.unacknowledged()?.saturating_sub(u32::try_from(unsent).unwrap_or(0)))
     }
 
     /// Waits for bytes and copies what is there without taking it; 0 at the end of the stream.

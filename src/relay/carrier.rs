@@ -86,6 +86,15 @@ impl Carrier {
         }
     }
 
+    /// Of these, bytes that were sent: they are on their way, or lost with it. None, as far as is
+    /// known, on a stream.
+    pub(super) fn in_flight(&self) -> u32 {
+        match self {
+            Carrier::Connection(transport) => transport.socket().in_flight().unwrap_or(0),
+            Carrier::Stream(_) => 0,
+        }
+    }
+
     /// Closes both ways, with a reset or in order.
     pub(super) fn close(self, reset: bool) {
         match self {

@@ -212,8 +212,12 @@ impl Relay {
                     }
                 }
                 Order::Probe(side) => {
-                    let sample = self.sample(side);
-                    self.core.probed(side, sample, now);
+                    let sample = self.sample(side, now);
+                    let across = match sample.reading {
+                        true => Sample::default(),
+                        false => self.sample(side.other(), now),
+                    };
+                    self.core.probed(side, sample, across, now);
                 }
                 Order::Answered(side, took) => self.cells.here().ping[side as usize].observe(took),
                 Order::Flush { bytes, kept } => self.flush(bytes, kept, cx, now),
@@ -230,7 +234,7 @@ impl Relay {
     fn send(&mut self, to: Side, bytes: &[u8], cx: &mut Context<'_>, now: Moment) {
         let Some(leg) = &mut self.legs[to as usize] else { return };
         let waited = leg.tail().1.len();
-        if leg.send(cx, bytes).is_err() {
+        if leg.send(cx, bytes, now).is_err() {
             return self.deaf(to, now);
         }
         let waits = leg.tail().1.len();
@@ -248,7 +252,7 @@ impl Relay {
         if leg.tail().1.is_empty() {
             self.core.spilled(&[], now);
         }
-        leg.queue(bytes);
+        leg.queue(bytes, now);
         self.drain(Side::Upstream, cx, now);
     }
 
@@ -256,7 +260,7 @@ impl Relay {
     fn drain(&mut self, to: Side, cx: &mut Context<'_>, now: Moment) {
         let Some(leg) = &mut self.legs[to as usize] else { return };
         let finished = leg.is_finished();
-        match leg.poll_drain(cx) {
+        match leg.poll_drain(cx, now) {
             Poll::Ready(Ok(())) => {
                 if leg.is_finished() && !finished {
                     self.core.finished(to);
@@ -290,13 +294,22 @@ impl Relay {
             && (!self.core.answers_for(from.other()) || clear(from))
     }
 
-    fn sample(&self, side: Side) -> Sample {
+    fn sample(&self, side: Side, now: Moment) -> Sample {
         let Some(leg) = &self.legs[side as usize] else { return Sample::default() };
+        let (waiting, reading) = (!leg.is_clear(), self.may_read(side));
+        let stuck_since = match leg.stuck_since() {
+            // What waits inside TLS has no time of its own.
+            Moment::NEVER if waiting => now,
+            since => since,
+        };
         Sample {
             sent: leg.sent(),
             unacknowledged: leg.unacknowledged(),
-            waiting: !leg.is_clear(),
-            reading: self.may_read(side),
+            // Not asked for where nobody will ask.
+            in_flight: if waiting || !reading { leg.in_flight() } else { 0 },
+            waiting,
+            stuck_since,
+            reading,
         }
     }
 

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::ReadBuf;
 
+use crate::base::clock::Moment;
 use crate::end::Loss;
 
 use super::buffer::{HOT_READ_BYTES, READ_BYTES};
@@ -106,23 +107,37 @@ impl Leg {
     ///
     /// # Errors
     /// The transport's; then nothing more can be sent.
-    pub(super) fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        now: Moment,
+    ) -> io::Result<()> {
+        if !self.tail.is_empty() {
+            self.tail.push(bytes);
+            return Ok(());
+        }
         let mut rest = bytes;
-        while self.tail.is_empty() && !rest.is_empty() {
+        while !rest.is_empty() {
             match self.poll_write(cx, rest) {
                 Poll::Ready(sent) => rest = &rest[sent?..],
                 Poll::Pending => break,
             }
         }
-        self.tail.push(rest);
+        if !rest.is_empty() {
+            self.tail.push(rest);
+            self.tail.begin(now);
+        }
         Ok(())
     }
 
     /// Bytes to be sent behind all that went before: [`Leg::poll_drain`] sends them.
-    pub(super) fn queue(&mut self, bytes: Vec<u8>) {
-        match self.tail.is_empty() {
-            true => self.tail = Spill::of(bytes),
-            false => self.tail.push(&bytes),
+    pub(super) fn queue(&mut self, bytes: Vec<u8>, now: Moment) {
+        if self.tail.is_empty() {
+            self.tail = Spill::of(bytes);
+            self.tail.begin(now);
+        } else {
+            self.tail.push(&bytes);
         }
     }
 
@@ -135,9 +150,9 @@ impl Leg {
     ///
     /// # Errors
     /// The transport's; then nothing more can be sent.
-    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<io::Result<()>> {
         let mut tail = std::mem::take(&mut self.tail);
-        let drained = tail.poll_drain(|bytes| self.poll_write(cx, bytes));
+        let drained = tail.poll_drain(|bytes| self.poll_write(cx, bytes), now);
         self.tail = tail;
         ready!(drained)?;
         if !self.carrier.is_flushed() {
@@ -187,6 +202,16 @@ impl Leg {
     /// Bytes its carrier took that the peer has not acknowledged, as far as that can be known.
     pub(super) fn unacknowledged(&self) -> u32 {
         self.carrier.unacknowledged()
+    }
+
+    /// Of these, bytes that are on their way, as far as that can be known.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.carrier.in_flight()
+    }
+
+    /// Since when nothing that waits here could be sent; `NEVER` while nothing does.
+    pub(super) fn stuck_since(&self) -> Moment {
+        self.tail.stuck_since()
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

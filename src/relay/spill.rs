@@ -3,6 +3,8 @@
 use std::io;
 use std::task::{Poll, ready};
 
+use crate::base::clock::Moment;
+
 /// Bytes in order, taken from the front. Empty, it owns no memory.
 #[derive(Debug, Default)]
 pub(super) struct Spill(Option<Box<Kept>>);
@@ -12,12 +14,14 @@ struct Kept {
     bytes: Vec<u8>,
     /// How many of them are gone already.
     taken: usize,
+    /// When that last became more; or when the first of them came, if that was told.
+    moved: Moment,
 }
 
 impl Spill {
     /// A spill of these bytes.
     pub(super) fn of(bytes: Vec<u8>) -> Spill {
-        Spill((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0 })))
+        Spill((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0, moved: Moment::NEVER })))
     }
 
     /// Adds bytes behind the others.
@@ -41,6 +45,18 @@ impl Spill {
         self.0.as_ref().map_or((&[], &[]), |kept| kept.bytes.split_at(kept.taken))
     }
 
+    /// The first of these bytes came now.
+    pub(super) fn begin(&mut self, now: Moment) {
+        if let Some(kept) = &mut self.0 {
+            kept.moved = now;
+        }
+    }
+
+    /// Since when none of its bytes has gone on; `NEVER` while there are none.
+    pub(super) fn stuck_since(&self) -> Moment {
+        self.0.as_ref().map_or(Moment::NEVER, |kept| kept.moved)
+    }
+
     /// Takes all, leaving nothing.
     pub(super) fn take(&mut self) -> Vec<u8> {
         match self.0.take() {
@@ -60,9 +76,11 @@ impl Spill {
     pub(super) fn poll_drain(
         &mut self,
         mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+        now: Moment,
     ) -> Poll<io::Result<()>> {
         while let Some(kept) = &mut self.0 {
             kept.taken += ready!(write(&kept.bytes[kept.taken..]))?;
+            kept.moved = now;
             if kept.taken == kept.bytes.len() {
                 self.0 = None;
             }

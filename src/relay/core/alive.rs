@@ -3,6 +3,10 @@
 //! A side is pinged every `ping_interval`. It is dead when for `pong_timeout` after a ping was due
 //! no byte came from it and, where it is not being read or has not taken all that was sent to it,
 //! nothing of that was acknowledged either: back-pressure hides a pong, but not the peer's kernel.
+//!
+//! A side that is not read because the other takes nothing stops reading itself before long, and
+//! then its kernel acknowledges nothing, alive as it may be. It is the other that is to blame; which
+//! one that is where each holds up the other, what is in flight tells, and who was stuck first.
 
 use std::time::Duration;
 
@@ -28,8 +32,12 @@ pub(in crate::relay) struct Sample {
     pub(in crate::relay) sent: u64,
     /// Bytes its peer has not acknowledged.
     pub(in crate::relay) unacknowledged: u32,
+    /// Of these, bytes on their way: none to a peer that lives and gives no room.
+    pub(in crate::relay) in_flight: u32,
     /// Bytes that wait here because its transport takes no more.
     pub(in crate::relay) waiting: bool,
+    /// Since when none of these went; `NEVER` while there are none.
+    pub(in crate::relay) stuck_since: Moment,
     /// Whether it is being read.
     pub(in crate::relay) reading: bool,
 }
@@ -38,6 +46,17 @@ impl Sample {
     /// Bytes acknowledged so far, but for a constant.
     fn acknowledged(&self) -> u64 {
         self.sent.wrapping_sub(u64::from(self.unacknowledged))
+    }
+
+    /// Whether the side lives for all that is known, and takes nothing because it is not read, for
+    /// the sake of the one `across`: that one is dead, or was stuck first, or is only slow, having
+    /// taken something within this `time`.
+    fn is_held_up(&self, across: &Sample, time: Duration, now: Moment) -> bool {
+        let by_it = !self.reading && across.waiting;
+        let dead = across.in_flight > 0;
+        let first = across.stuck_since < self.stuck_since;
+        let slow = across.stuck_since.after(time) > now;
+        by_it && self.in_flight == 0 && (dead || first || slow)
     }
 }
 
@@ -111,8 +130,15 @@ impl Core {
         }
     }
 
-    /// The answer to [`Order::Probe`].
-    pub(in crate::relay) fn probed(&mut self, side: Side, sample: Sample, now: Moment) {
+    /// The answer to [`Order::Probe`], with the sample of the side across where this one is not
+    /// read.
+    pub(in crate::relay) fn probed(
+        &mut self,
+        side: Side,
+        sample: Sample,
+        across: Sample,
+        now: Moment,
+    ) {
         let pong_timeout = self.rules.pong_timeout;
         let alive = &mut self.half(side).alive;
         let acknowledged = sample.acknowledged();
@@ -140,6 +166,9 @@ impl Core {
         }
         let silent_since = alive.silent_since;
         let dead = silent_since.after(pong_timeout);
+        if now >= dead && sample.is_held_up(&across, pong_timeout, now) {
+            return self.end_round(side);
+        }
         if now >= dead && !unheard {
             return self.lose(End::Silent { side }, now);
         }

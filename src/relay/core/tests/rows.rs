@@ -31,7 +31,7 @@ fn obey(core: &mut Core, now: Moment, sample: impl Fn(Side) -> Sample) -> [Vec<u
     while let Some(order) = core.order(now) {
         match order {
             Order::Send(side, frame) => sent[side as usize].extend(&*frame),
-            Order::Probe(side) => core.probed(side, sample(side), now),
+            Order::Probe(side) => core.probed(side, sample(side), sample(side.other()), now),
             _ => {}
         }
     }
@@ -95,7 +95,8 @@ fn every_end_that_owes_a_close_sends_it_to_both_sides() {
 fn a_reader_that_is_gone_is_found_under_back_pressure() {
     let mut core = core(pinged());
     // Never read, since its upstream takes nothing; nothing of what is sent to it is acknowledged.
-    let stuck = |_| Sample { sent: 9_000, unacknowledged: 9_000, waiting: true, reading: false };
+    let stuck =
+        |_| Sample { sent: 9_000, unacknowledged: 9_000, waiting: true, ..Sample::default() };
     let (end, when) = live(&mut core, Duration::from_secs(600), stuck).expect("an end");
     assert_eq!(end, End::Silent { side: Side::Client });
     assert!(when.since(START) <= Duration::from_secs(30 + 20 + 1), "{:?}", when.since(START));
@@ -108,9 +109,71 @@ fn a_slow_reader_that_takes_a_little_is_not_cut() {
         // A byte a second, of a queue that never empties.
         let slow = move |now: Moment| {
             let taken = now.since(START).as_secs() as u32;
-            Sample { sent: 9_000, unacknowledged: 9_000 - taken, waiting: true, reading }
+            let unacknowledged = 9_000 - taken;
+            Sample { sent: 9_000, unacknowledged, waiting: true, reading, ..Sample::default() }
         };
         assert_eq!(live(&mut core, Duration::from_secs(3_600), slow), None);
+    }
+}
+
+#[test]
+fn of_two_sides_that_hold_up_each_other_the_right_one_is_blamed() {
+    // Neither is read, for the other takes nothing; all is acknowledged that was sent.
+    let sides = |client: Sample, upstream: Sample| {
+        let stuck = Sample { sent: 9_000, unacknowledged: 9_000, waiting: true, ..client };
+        [
+            stuck,
+            Sample { in_flight: upstream.in_flight, stuck_since: upstream.stuck_since, ..stuck },
+        ]
+    };
+    let at = |seconds, in_flight| Sample {
+        in_flight,
+        stuck_since: START.after(Duration::from_secs(seconds)),
+        ..Sample::default()
+    };
+    let rows = [
+        // The one whose link is cut, whoever was stuck first.
+        (sides(at(2, 100), at(1, 0)), Side::Client),
+        (sides(at(1, 0), at(2, 100)), Side::Upstream),
+        // Both live: the one that was stuck first.
+        (sides(at(1, 0), at(2, 0)), Side::Client),
+        (sides(at(2, 0), at(1, 0)), Side::Upstream),
+    ];
+    for (samples, side) in rows {
+        let mut core = core(pinged());
+        let mut now = START;
+        while core.end.is_none() {
+            now = core.next().max(now);
+            core.tick(now);
+            obey(&mut core, now, |side| samples[side as usize]);
+        }
+        assert_eq!(core.end, Some(End::Silent { side }), "{samples:?}");
+        assert!(now.since(START) <= Duration::from_secs(30 + 20 + 1), "{:?}", now.since(START));
+    }
+}
+
+#[test]
+fn an_upstream_that_waits_for_a_slow_client_is_not_blamed() {
+    let mut core = core(pinged());
+    let mut now = START;
+    while now < START.after(Duration::from_secs(3_600)) {
+        now = core.next().max(now);
+        core.tick(now);
+        obey(&mut core, now, |side| {
+            let stuck = Sample { sent: 9_000, unacknowledged: 9_000, ..Sample::default() };
+            let taken = now.since(START).as_secs() as u32;
+            match side {
+                // A byte a second, of a queue that never empties.
+                Side::Client => Sample {
+                    unacknowledged: 9_000 - taken,
+                    waiting: true,
+                    stuck_since: now,
+                    ..stuck
+                },
+                Side::Upstream => Sample { waiting: true, stuck_since: START, ..stuck },
+            }
+        });
+        assert_eq!(core.end, None);
     }
 }
 

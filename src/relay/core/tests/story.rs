@@ -95,7 +95,9 @@ impl Story {
                     self.dropped[side as usize] = true;
                     self.core.unsent(&[], &[], now);
                 }
-                Order::Probe(side) => self.core.probed(side, Sample::default(), now),
+                Order::Probe(side) => {
+                    self.core.probed(side, Sample::default(), Sample::default(), now);
+                }
                 Order::Finish(side) => self.core.finished(side),
                 _ => {}
             }

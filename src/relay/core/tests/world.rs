@@ -22,6 +22,8 @@ pub struct Line {
     pub tail: Vec<u8>,
     /// What of that was sent since there was none.
     pub gone: Vec<u8>,
+    /// When it last became less, or began.
+    moved: Moment,
     sent: u64,
     /// Read from it and presented again.
     held: Vec<u8>,
@@ -163,6 +165,7 @@ impl World {
             let bytes = self.rng.usize(1..=most);
             line.gone.extend(&line.tail[..bytes]);
             peer.got.extend(line.tail.drain(..bytes));
+            line.moved = self.now;
             line.sent += bytes as u64;
         }
         if line.tail.is_empty() {
@@ -246,8 +249,24 @@ impl World {
         peer.got.extend(&bytes[..at_once]);
         line.sent += at_once as u64;
         line.tail.extend(&bytes[at_once..]);
+        if !waited {
+            line.moved = self.now;
+        }
         if to == Side::Upstream && !waited && at_once < bytes.len() {
             self.core.spilled(&bytes[..at_once], self.now);
+        }
+    }
+
+    fn sample(&self, side: Side) -> Sample {
+        let line = &self.lines[side as usize];
+        let waiting = !line.tail.is_empty();
+        Sample {
+            sent: line.sent,
+            unacknowledged: 0,
+            in_flight: 0,
+            waiting,
+            stuck_since: if waiting { line.moved } else { Moment::NEVER },
+            reading: self.may_read(side),
         }
     }
 
@@ -269,14 +288,8 @@ impl World {
                     }
                 }
                 Order::Probe(side) => {
-                    let line = &self.lines[side as usize];
-                    let sample = Sample {
-                        sent: line.sent,
-                        unacknowledged: 0,
-                        waiting: !line.tail.is_empty(),
-                        reading: self.may_read(side),
-                    };
-                    self.core.probed(side, sample, self.now);
+                    let (sample, across) = (self.sample(side), self.sample(side.other()));
+                    self.core.probed(side, sample, across, self.now);
                 }
                 Order::Answered(..) | Order::Stays => {}
                 Order::Flush { bytes, .. } => {

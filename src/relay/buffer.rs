@@ -9,7 +9,7 @@ pub(super) const READ_BYTES: usize = 16 * 1024;
 
 /// Bytes read at once while a stream runs hot: it fills each read, and the other side takes all.
 /// A side that then takes no more makes us keep so much of it, once.
-pub(super) const HOT_READ_BYTES: usize = 64 * 1024;
+pub(super) const HOT_READ_BYTES: usize = 256 * 1024;
 
 /// What was left undecided, and one read behind it.
 const BUFFER_BYTES: usize = UNDECIDED_BYTES_MAX + HOT_READ_BYTES;

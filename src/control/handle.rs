@@ -153,6 +153,7 @@ impl Handle {
         let facts = snapshot.pools.values().flat_map(|pool| pool.facts(now));
         metrics.set_backends(facts.collect());
         metrics.set_drains(self.drains_left());
+        metrics.set_loads(self.0.permits.loads());
         self.set_older(metrics);
         metrics.process.generation.set(snapshot.generation);
         metrics.process.hold_bytes.set(self.0.shared.budget.used());

@@ -86,6 +86,11 @@ impl Permits {
         self.open.load(Relaxed)
     }
 
+    /// Connections open, by worker.
+    pub fn loads(&self) -> Vec<usize> {
+        self.workers.iter().map(|load| load.load(Relaxed)).collect()
+    }
+
     /// A permit for a connection accepted on worker `here`, and the worker it belongs to.
     ///
     /// # Errors

@@ -278,3 +278,51 @@ async fn what_a_client_says_for_other_hops_is_not_believed() {
     serves_as_before(&proxy).await;
     proxy.stop().await;
 }
+
+/// A POST of `hi` with this trailer section, which its head announces.
+fn trailed(section: &str) -> Vec<u8> {
+    let names: Vec<&str> = section.lines().filter_map(|line| line.split(':').next()).collect();
+    let announced = format!("Trailer: {}", names.join(", "));
+    let body = format!("2\r\nhi\r\n0\r\n{section}\r\n");
+    request("POST /a", &["Transfer-Encoding: chunked", &announced], &body)
+}
+
+/// A row whose trailers the backend does not see, but for the one that it may.
+fn dropped(name: &'static str, rfc: &'static str, spoofed: &str) -> Case {
+    let sent = trailed(&format!("{spoofed}\r\nX-Sum: 7\r\n"));
+    case(name, rfc, sent, "200 /a, kept", "POST /a hi +x-sum: 7")
+}
+
+#[tokio::test]
+async fn trailers_say_nothing_that_only_a_head_may_say() {
+    let witness = Witness::start().await;
+    let proxy = Proxy::start(&site(&[]).backend(witness.address())).await;
+    let cases = [
+        case("a sum", "9110 §6.5", trailed("X-Sum: 7\r\n"), "200 /a, kept", "POST /a hi +x-sum: 7"),
+        dropped("X-Forwarded-For", "9110 §6.5.1", "X-Forwarded-For: 6.6.6.6"),
+        dropped("X_Forwarded_For, as CGI reads it", "9110 §6.5.1", "X_Forwarded_For: 6.6.6.6"),
+        dropped(
+            "X-Forwarded-Proto and -Host",
+            "9110 §6.5.1",
+            "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil",
+        ),
+        dropped("Forwarded", "9110 §6.5.1", "Forwarded: for=6.6.6.6;host=evil"),
+        dropped("X-Real-IP", "9110 §6.5.1", "X-Real-IP: 6.6.6.6"),
+        dropped("Host", "9110 §6.5.1", "Host: evil"),
+        dropped("a length", "9112 §6.2", "Content-Length: 5"),
+        dropped("a coding", "9112 §6.1", "Transfer-Encoding: chunked"),
+        dropped("Connection, and what it names", "9110 §7.6.1", "Connection: X-Mine\r\nX-Mine: 1"),
+        dropped("tidegate's own name", "–", "Tidegate-Session: 1\r\ntidegate_resume: 1"),
+        case(
+            "an obs-fold",
+            "9112 §5.2",
+            trailed("X-Sum: 7\r\n X-Forwarded-For: 6.6.6.6\r\n"),
+            "400, closed",
+            "nothing",
+        ),
+        case("a NUL", "9110 §5.5", trailed("X-Sum: 7\0\r\n"), "400, closed", "nothing"),
+        case("no colon", "9112 §5", trailed("X-Sum\r\n"), "400, closed", "nothing"),
+    ];
+    play("Trailers", &cases, &proxy, &witness).await;
+    proxy.stop().await;
+}

@@ -43,7 +43,8 @@ impl Witness {
         self.address
     }
 
-    /// What it saw: `GET /a`, `POST /a hello`, `GET /a upgrade`, or what was wrong with it.
+    /// What it saw: `GET /a`, `POST /a hello`, with trailers `POST /a hello +x-sum: 7`,
+    /// `GET /a upgrade`, or what was wrong with it.
     pub fn seen(&self) -> Vec<String> {
         self.log.lock().unwrap().seen.clone()
     }
@@ -138,11 +139,22 @@ async fn read_from(
     if !first.ends_with(" HTTP/1.1") || first.split(' ').count() != 3 {
         return wrong(format!("the line {first:?}"));
     }
+    let fields = fields(wire).await?;
+    let head = Head { first, fields };
+    if head.all("host").count() != 1 {
+        return wrong("not one Host");
+    }
+    let body = body(&head, wire).await?;
+    Ok((head, body))
+}
+
+/// Fields up to the empty line.
+async fn fields(wire: &mut BufReader<TcpStream>) -> Result<Vec<(String, String)>, Wrong> {
     let mut fields = Vec::new();
     loop {
         let line = line(wire).await?.ok_or(Wrong::BrokenOff)?;
         if line.is_empty() {
-            break;
+            return Ok(fields);
         }
         let (name, value) =
             line.split_once(':').ok_or(Wrong::Rule(format!("the field {line:?}")))?;
@@ -152,12 +164,6 @@ async fn read_from(
         }
         fields.push((name.to_owned(), value.trim().to_owned()));
     }
-    let head = Head { first, fields };
-    if head.all("host").count() != 1 {
-        return wrong("not one Host");
-    }
-    let body = body(&head, wire).await?;
-    Ok((head, body))
 }
 
 async fn body(head: &Head, wire: &mut BufReader<TcpStream>) -> Result<String, Wrong> {
@@ -182,11 +188,10 @@ async fn chunks(wire: &mut BufReader<TcpStream>) -> Result<Vec<u8>, Wrong> {
         let length = usize::from_str_radix(&size, 16)
             .map_err(|_| Wrong::Rule(format!("the chunk {size:?}")))?;
         if length == 0 {
-            // Trailers, which nobody here sends.
-            return match line(wire).await?.as_deref() {
-                Some("") => Ok(all),
-                other => wrong(format!("the trailer {other:?}")),
-            };
+            for (name, value) in fields(wire).await? {
+                all.extend(format!(" +{name}: {value}").into_bytes());
+            }
+            return Ok(all);
         }
         all.extend(exactly(wire, length).await?);
         if line(wire).await?.as_deref() != Some("") {

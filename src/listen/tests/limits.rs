@@ -98,3 +98,25 @@ async fn connections_that_stay_are_spread_over_the_workers() {
     drop(clients);
     stand.is_quiet().await;
 }
+
+#[tokio::test]
+async fn two_workers_stay_level_while_clients_come_and_leave_at_random() {
+    const LIVE: usize = 600;
+    let mut stand = Stand::new(2, 10_000, None);
+    let address = stand.takes(&[plain("a")])[0];
+    let mut live = Vec::new();
+    for _ in 0..2_000 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        ask(&mut client).await;
+        live.push(client);
+        if live.len() > LIVE {
+            live.swap_remove(fastrand::usize(..live.len()));
+        }
+    }
+    until(|| stand.permits.open() == LIVE).await;
+    let loads = stand.permits.loads();
+    assert_eq!(loads.iter().sum::<usize>(), LIVE);
+    assert!(loads[0].abs_diff(loads[1]) <= LIVE / 2 / 10, "{loads:?}");
+    drop(live);
+    stand.is_quiet().await;
+}

@@ -47,6 +47,8 @@ catalogue! {
     BUILD = Info "build" ["version"] "The version that runs";
     START = Gauge "start_time_seconds" [] "When the process started, in seconds since 1970";
     WORKERS = Gauge "workers" [] "Worker threads";
+    WORKER_CONNECTIONS = Gauge "worker_connections" ["worker"]
+        "Connections open on a worker, those that became a session included";
     GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
     RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
     PROCESS = Gauge "process_number" [] "This process in its row of upgrades, counted from 1";

@@ -192,6 +192,7 @@ pub struct Metrics {
     pools: Table<PoolCells>,
     backends: Mutex<Vec<BackendFacts>>,
     drains: Mutex<Vec<(&'static str, u64)>>,
+    loads: Mutex<Vec<usize>>,
     dropped: OnceLock<Dropped>,
     /// Counts of the whole process.
     pub process: ProcessCells,
@@ -209,6 +210,7 @@ impl Metrics {
             pools: Mutex::default(),
             backends: Mutex::default(),
             drains: Mutex::default(),
+            loads: Mutex::default(),
             dropped: OnceLock::new(),
             process: ProcessCells::default(),
         })
@@ -238,6 +240,11 @@ impl Metrics {
     /// What the next scrape says of sessions left to drain, by reason; replaces what was said.
     pub fn set_drains(&self, left: Vec<(&'static str, u64)>) {
         *lock(&self.drains) = left;
+    }
+
+    /// What the next scrape says of connections, by worker; replaces what was said before.
+    pub fn set_loads(&self, connections: Vec<usize>) {
+        *lock(&self.loads) = connections;
     }
 
     /// Counts the lines this log drops.

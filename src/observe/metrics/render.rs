@@ -55,6 +55,13 @@ impl Page<'_> {
         let process = &metrics.process;
         self.describe(&is::START)?.encode_gauge(&metrics.started)?;
         self.describe(&is::WORKERS)?.encode_gauge(&metrics.workers)?;
+        let loads = lock(&metrics.loads).clone();
+        let each = loads.iter().enumerate().map(|(worker, n)| (worker.to_string(), *n as i64));
+        let each: Vec<_> = each.collect();
+        self.gauges(
+            &is::WORKER_CONNECTIONS,
+            each.iter().map(|(worker, n)| (vec![&**worker], *n)).collect(),
+        )?;
         self.describe(&is::GENERATION)?.encode_gauge(&process.generation.get())?;
         let outcomes = process.reloads.all();
         self.counters(&is::RELOADS, outcomes.iter().map(|(word, n)| (vec![*word], *n)).collect())?;

@@ -48,6 +48,7 @@ fn busy() -> Arc<Metrics> {
         up: true,
         taken_out: false,
     };
+    metrics.set_loads(vec![0, 5]);
     metrics.set_drains(vec![("stop", 2)]);
     metrics.set_backends(vec![facts]);
     metrics.process.reloads.count("taken");
@@ -104,6 +105,7 @@ fn counts_appear_with_their_labels() {
         r#"tidegate_backend_sessions{pool="websocket",backend="b"} 4"#,
         r#"tidegate_backend_handshakes_waiting{pool="websocket",backend="b"} 1"#,
         r#"tidegate_sticky_lost_total{pool="websocket",reason="out"} 1"#,
+        r#"tidegate_worker_connections{worker="1"} 5"#,
         r#"tidegate_config_generation 3"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

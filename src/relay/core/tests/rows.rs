@@ -12,6 +12,7 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::{Rules, Validation};
 use crate::end::{End, Farewell, Loss};
+use crate::registry::Note;
 use crate::wire::frame::{Allowed, Violation};
 
 const START: Moment = Moment::from_millis(1_000_000);
@@ -294,4 +295,36 @@ fn first_pings_are_spread_over_the_interval() {
     thirds.sort_unstable();
     thirds.dedup();
     assert_eq!(thirds, [0, 1, 2]);
+}
+
+#[test]
+fn sessions_that_open_or_change_their_rules_at_once_do_not_ping_in_waves() {
+    const SESSIONS: u64 = 3_000;
+    let mut pings = [0; 180];
+    for seed in 0..SESSIONS {
+        let rules = Arc::new(pinged());
+        let mut core = Core::new(Arc::clone(&rules), Allowed::NOTHING, None, seed, START);
+        let mut now = START;
+        for until in [60, 120, 180].map(|seconds| START.after(Duration::from_secs(seconds))) {
+            while core.next() < until {
+                now = core.next().max(now);
+                core.tick(now);
+                let sent = obey(&mut core, now, quiet);
+                if !sent[Side::Client as usize].is_empty() {
+                    pings[now.since(START).as_secs() as usize] += 1;
+                }
+                Side::BOTH.into_iter().for_each(|side| core.heard_from(side));
+            }
+            // After a minute every session hears of another interval, after two of the first again.
+            let seconds = if until == START.after(Duration::from_secs(60)) { 20 } else { 30 };
+            let ping_interval = Some(Duration::from_secs(seconds));
+            core.note(Note::Rules(Arc::new(Rules { ping_interval, ..pinged() })), until);
+            now = until;
+        }
+    }
+    for (minute, seconds) in pings.chunks(60).enumerate() {
+        let mean = SESSIONS / if minute == 1 { 20 } else { 30 };
+        let (least, most) = (seconds.iter().min().unwrap(), seconds.iter().max().unwrap());
+        assert!(mean * 6 / 10 <= *least && *most <= mean * 14 / 10, "of {mean}: {seconds:?}");
+    }
 }

@@ -7,12 +7,13 @@ use super::core::UNDECIDED_BYTES_MAX;
 /// Bytes read at once; what a side that stops reading makes us keep for it.
 pub(super) const READ_BYTES: usize = 16 * 1024;
 
-/// Bytes read at once while a stream runs hot: it fills each read, and the other side takes all.
-/// A side that then takes no more makes us keep so much of it, once.
-pub(super) const HOT_READ_BYTES: usize = 256 * 1024;
+/// The same, by how hot a stream runs: each read that it fills, and of which the other side takes
+/// all, makes it hotter. A side that then takes no more makes us keep one such read, once; so only
+/// one that has just taken a quarter of it is trusted with it.
+pub(super) const READ_BYTES_BY_HEAT: [usize; 3] = [READ_BYTES, 64 * 1024, 256 * 1024];
 
 /// What was left undecided, and one read behind it.
-const BUFFER_BYTES: usize = UNDECIDED_BYTES_MAX + HOT_READ_BYTES;
+const BUFFER_BYTES: usize = UNDECIDED_BYTES_MAX + READ_BYTES_BY_HEAT[2];
 
 /// A read buffer.
 pub(super) type Buffer = Box<[u8; BUFFER_BYTES]>;

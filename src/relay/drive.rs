@@ -13,7 +13,7 @@ use crate::observe::metrics::RouteCells;
 use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
-use super::buffer::{self, READ_BYTES};
+use super::buffer;
 use super::core::{Core, HoldEnd, HoldTerms, Order, Sample, Tally, Want};
 use super::leg::{Leg, Read};
 
@@ -148,7 +148,7 @@ impl Relay {
                 self.present(from, &held, cx, now);
                 continue;
             }
-            let Poll::Ready(read) = leg.poll_read(cx, buffer, READ_BYTES) else { return };
+            let Poll::Ready(read) = leg.poll_read(cx, buffer) else { return };
             *reads -= 1;
             match read {
                 Read::Bytes(bytes) => {

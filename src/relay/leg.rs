@@ -8,9 +8,14 @@ use tokio::io::ReadBuf;
 use crate::base::clock::Moment;
 use crate::end::Loss;
 
-use super::buffer::{HOT_READ_BYTES, READ_BYTES};
+use super::buffer::{READ_BYTES, READ_BYTES_BY_HEAT};
 use super::carrier::Carrier;
 use super::spill::Spill;
+
+/// A read of less than this ends a hot run.
+const COOL_BYTES: usize = READ_BYTES / 2;
+
+const HEAT_MAX: u8 = READ_BYTES_BY_HEAT.len() as u8 - 1;
 
 /// What a read gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,8 +37,8 @@ pub struct Leg {
     sent: u64,
     /// What is held can be judged only with more bytes behind it.
     undecided: bool,
-    /// Its last read was large: more is waiting, most likely.
-    hot: bool,
+    /// How hot it runs: its last reads were large, and more is waiting, most likely.
+    heat: u8,
     finish: Finish,
 }
 
@@ -54,21 +59,16 @@ impl Leg {
             tail: Spill::default(),
             sent: 0,
             undecided: false,
-            hot: false,
+            heat: 0,
             finish: Finish::No,
         }
     }
 
-    /// Reads `bytes` at once, or more while it is hot, behind what is held, which is copied to the
-    /// front of `buffer`; says how many bytes there are in all.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        bytes: usize,
-    ) -> Poll<Read> {
+    /// Reads, more at once the hotter it runs, behind what is held, which is copied to the front of
+    /// `buffer`; says how many bytes there are in all.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Read> {
         let held = self.held.bytes().len();
-        let bytes = if self.hot { HOT_READ_BYTES } else { bytes };
+        let bytes = READ_BYTES_BY_HEAT[usize::from(self.heat)];
         buffer[..held].copy_from_slice(self.held.bytes());
         let mut room = ReadBuf::new(&mut buffer[held..held + bytes]);
         let read = match ready!(self.carrier.poll_read(cx, &mut room)) {
@@ -76,7 +76,11 @@ impl Leg {
             Ok(()) => {
                 let read = room.filled().len();
                 // Records of TLS seldom fill it.
-                self.hot = read >= READ_BYTES / 2;
+                self.heat = match read {
+                    0..COOL_BYTES => 0,
+                    _ if read < bytes / 2 => self.heat,
+                    _ => (self.heat + 1).min(HEAT_MAX),
+                };
                 self.held = Spill::default();
                 Read::Bytes(held + read)
             }
@@ -94,7 +98,7 @@ impl Leg {
 
     /// Reads no more at once than what may have to be kept: the other side did not take all.
     pub(super) fn cool(&mut self) {
-        self.hot = false;
+        self.heat = 0;
     }
 
     /// Keeps what is not done with for the next time; `undecided` when it needs more behind it.

@@ -11,6 +11,10 @@ use tokio::io::ReadBuf;
 use crate::base::flow;
 use crate::observe::metrics::Raised;
 
+/// Bytes written at once: one frame, as large as peers take it without being asked (RFC 9113 §4.2).
+/// Larger copies would be made in memory that the allocator does not keep at hand.
+const PIECE_BYTES_MAX: usize = 16 * 1024;
+
 /// Both ways of a stream whose answer was sent.
 pub struct Stream {
     sending: SendStream<Bytes>,
@@ -56,7 +60,8 @@ impl Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let room = ready!(flow::poll_room(&mut self.sending, cx, bytes.len()))?;
+        let wanted = bytes.len().min(PIECE_BYTES_MAX);
+        let room = ready!(flow::poll_room(&mut self.sending, cx, wanted))?;
         let data = Bytes::copy_from_slice(&bytes[..room]);
         self.sending.send_data(data, false).map_err(lost)?;
         Poll::Ready(Ok(room))

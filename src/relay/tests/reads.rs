@@ -25,7 +25,7 @@ async fn write(far: &mut UnixStream, bytes: usize) {
 
 /// Reads once; says how many bytes that gave.
 async fn read(leg: &mut Leg) -> usize {
-    let read = poll_fn(|cx| buffer::lend(|buffer| leg.poll_read(cx, buffer, READ_BYTES)));
+    let read = poll_fn(|cx| buffer::lend(|buffer| leg.poll_read(cx, buffer)));
     match timeout(PATIENCE, read).await.unwrap() {
         Read::Bytes(bytes) => bytes,
         Read::End(how) => panic!("the stream has ended: {how:?}"),
@@ -40,6 +40,9 @@ fn a_stream_that_runs_hot_is_read_in_larger_pieces_until_it_cools() {
         write(&mut far, 4 * READ_BYTES + 10).await;
         assert_eq!(read(&mut leg).await, READ_BYTES);
         assert_eq!(read(&mut leg).await, 3 * READ_BYTES + 10);
+        // Hotter still, it is read in pieces larger than those.
+        write(&mut far, 5 * READ_BYTES).await;
+        assert_eq!(read(&mut leg).await, 5 * READ_BYTES);
         // A read that finds little cools it: the next is small again.
         write(&mut far, 10).await;
         assert_eq!(read(&mut leg).await, 10);
@@ -48,6 +51,12 @@ fn a_stream_that_runs_hot_is_read_in_larger_pieces_until_it_cools() {
         // Hot again; that the other side did not take all cools it, too, before much is kept.
         leg.cool();
         assert_eq!(read(&mut leg).await, READ_BYTES);
+        assert_eq!(read(&mut leg).await, 2 * READ_BYTES);
+        // And it goes up step by step.
+        leg.cool();
+        write(&mut far, 7 * READ_BYTES).await;
+        assert_eq!(read(&mut leg).await, READ_BYTES);
+        assert_eq!(read(&mut leg).await, 4 * READ_BYTES);
         assert_eq!(read(&mut leg).await, 2 * READ_BYTES);
     });
 }

@@ -86,7 +86,7 @@ impl Carrier {
         }
     }
 
-    /// Of these, bytes that were sent: they are on their way, or lost with it. None, as far as is
+    /// Of the bytes not acknowledged those that are on their way, or lost on it. None, as far as is
     /// known, on a stream.
     pub(super) fn in_flight(&self) -> u32 {
         match self {

@@ -208,7 +208,7 @@ impl Leg {
         self.carrier.unacknowledged()
     }
 
-    /// Of these, bytes that are on their way, as far as that can be known.
+    /// Of the bytes not acknowledged those that are on their way, as far as that can be known.
     pub(super) fn in_flight(&self) -> u32 {
         self.carrier.in_flight()
     }

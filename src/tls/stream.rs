@@ -4,7 +4,7 @@
 //! an idle connection costs what rustls keeps and nothing more.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -32,6 +32,7 @@ const _: () = assert!(SEAL_BYTES_MAX + SEAL_OVERHEAD_MAX <= SCRATCH_BYTES);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+    static GATHERED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SEAL_BYTES_MAX));
 }
 
 /// A client's TLS connection.
@@ -193,6 +194,32 @@ impl AsyncWrite for Stream {
             }
             Poll::Ready(Ok(plain.len()))
         })
+    }
+
+    /// Pieces become one record and one `send`: a frame of HTTP/2 is a short head and a long
+    /// payload, which on their own would be two of each. To copy them costs less.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut pieces = bufs.iter().filter(|buf| !buf.is_empty());
+        let (first, second) = (pieces.next(), pieces.next());
+        let (Some(first), Some(second)) = (first, second) else {
+            return self.poll_write(cx, first.map_or(&[], |only| only));
+        };
+        GATHERED.with_borrow_mut(|gathered| {
+            gathered.clear();
+            for piece in [first, second].into_iter().chain(pieces) {
+                let room = SEAL_BYTES_MAX - gathered.len();
+                gathered.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+            self.poll_write(cx, gathered)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

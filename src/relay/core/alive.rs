@@ -32,7 +32,8 @@ pub(in crate::relay) struct Sample {
     pub(in crate::relay) sent: u64,
     /// Bytes its peer has not acknowledged.
     pub(in crate::relay) unacknowledged: u32,
-    /// Of these, bytes on their way: none to a peer that lives and gives no room.
+    /// Of the bytes not acknowledged those on their way: none to a peer that lives and gives no
+    /// room. Looked at only where it is not read, or bytes wait.
     pub(in crate::relay) in_flight: u32,
     /// Bytes that wait here because its transport takes no more.
     pub(in crate::relay) waiting: bool,

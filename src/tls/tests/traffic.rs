@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -85,6 +85,27 @@ async fn a_socket_that_takes_little_at_a_time_gets_every_byte() {
         assert!(read == sent);
     };
     tokio::join!(write, read);
+}
+
+#[tokio::test]
+async fn pieces_are_written_together_as_far_as_one_write_goes() {
+    let Ends { mut server, mut client, .. } = greeted(VERSIONS[0]).await;
+    let sent = pattern(2 * SEAL_BYTES_MAX);
+    // The last of them does not fit.
+    for ends in [[0, 9, 9, 16_384], [0, 16_384, 20_000, 2 * SEAL_BYTES_MAX]] {
+        let pieces = ends.windows(2).map(|at| IoSlice::new(&sent[at[0]..at[1]]));
+        let pieces: Vec<_> = pieces.collect();
+        let write = poll_fn(|cx| Pin::new(&mut server).poll_write_vectored(cx, &pieces));
+        let written = write.await.unwrap();
+        assert_eq!(written, ends[3].min(SEAL_BYTES_MAX));
+        let mut read = vec![0; written];
+        let (flushed, read_all) = tokio::join!(server.flush(), client.read_exact(&mut read));
+        flushed.unwrap();
+        read_all.unwrap();
+        assert!(read == sent[..written]);
+    }
+    let write = poll_fn(|cx| Pin::new(&mut server).poll_write_vectored(cx, &[IoSlice::new(&[])]));
+    assert_eq!(write.await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! tidegate and its peers as processes, each tuned fairly; their configurations are in `peers/`.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -129,7 +129,7 @@ impl Peer {
     ) -> Result<Running, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let trust = certificate(dir.path())?;
-        let (plain, tls) = (free_address()?, free_address()?);
+        let [plain, tls] = free_addresses()?;
         let path = self.configure(scenario, dir.path(), [plain, tls, backend])?;
         let log = dir.path().join("log");
         let output = std::fs::File::create(&log).map_err(|error| error.to_string())?;
@@ -197,9 +197,15 @@ fn on_path(name: &str) -> Option<PathBuf> {
     dirs.find_map(|dir| Some(dir.join(name)).filter(|program| program.is_file()))
 }
 
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    listener.local_addr().map_err(|error| error.to_string())
+/// Two addresses where nobody listens. Both are held until both are known: one after the other they
+/// could be the same.
+fn free_addresses() -> Result<[SocketAddr; 2], String> {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let addresses = || {
+        let (one, other) = (bind()?, bind()?);
+        Ok([one.local_addr()?, other.local_addr()?])
+    };
+    addresses().map_err(|error: std::io::Error| error.to_string())
 }
 
 /// Writes a certificate of our own and its key, together for HAProxy and apart for the others.

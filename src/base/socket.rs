@@ -40,8 +40,9 @@ impl Socket {
         Ok(u32::try_from(queued).unwrap_or(0))
     }
 
-    /// Of the bytes not acknowledged those that the kernel has sent (all but `SIOCOUTQNSD`, tcp(7)).
-    /// To a peer that gives no room none are, however much waits. Always 0 for a unix socket.
+    /// Of the bytes not acknowledged those that the kernel has sent (all but `SIOCOUTQNSD`,
+    /// tcp(7)). To a peer that gives no room none are, however much waits. Always 0 for a unix
+    /// socket.
     ///
     /// # Errors
     /// The system's, when the socket is gone.

@@ -12,8 +12,8 @@ use crate::base::flow;
 use crate::observe::metrics::Raised;
 
 /// Bytes written at once: one frame, which with its head of nine bytes fills one record of TLS
-/// (RFC 9113 §4.1, RFC 8446 §5.1). Larger copies would be made in memory that the allocator does not
-/// keep at hand.
+/// (RFC 9113 §4.1, RFC 8446 §5.1). Larger copies would be made in memory that the allocator does
+/// not keep at hand.
 const PIECE_BYTES_MAX: usize = 16 * 1024 - 9;
 
 /// Both ways of a stream whose answer was sent.

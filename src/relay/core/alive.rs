@@ -5,8 +5,9 @@
 //! nothing of that was acknowledged either: back-pressure hides a pong, but not the peer's kernel.
 //!
 //! A side that is not read because the other takes nothing stops reading itself before long, and
-//! then its kernel acknowledges nothing, alive as it may be. It is the other that is to blame; which
-//! one that is where each holds up the other, what is in flight tells, and who was stuck first.
+//! then its kernel acknowledges nothing, alive as it may be. It is the other that is to blame;
+//! which one that is where each holds up the other, what is in flight tells, and who was stuck
+//! first.
 
 use std::time::Duration;
 

@@ -157,10 +157,12 @@ fn run() -> Result<(), String> {
         results.table(results.measured.len() - 1);
     }
     if options.reach {
-        results.reach();
+        reach::print(&results);
     }
     if let Some(path) = options.json {
-        let text = format!("{:#}\n", results.json(options.rounds));
+        let mut report = results.json(options.rounds);
+        report["reach"] = reach::json(&results);
+        let text = format!("{report:#}\n");
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())

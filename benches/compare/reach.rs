@@ -1,17 +1,19 @@
 //! What tidegate is to reach beside its peers, line by line, and whether a run shows it.
 
+use serde_json::{Value, json};
+
 use crate::figures::{Interval, Verdict, median, ratio};
 use crate::peers::{self, Kind};
 use crate::results::{Results, Rounds, all, interval, known};
 
 /// A line, judged.
-pub struct Line {
+struct Line {
     /// What is to be.
-    pub text: String,
+    text: String,
     /// What was seen.
-    pub seen: String,
+    seen: String,
     /// Whether it is.
-    pub verdict: Verdict,
+    verdict: Verdict,
 }
 
 /// What a figure is held against.
@@ -89,8 +91,24 @@ fn is_rate(key: &str) -> bool {
     matches!(key, "rate" | "mb_s")
 }
 
+/// Prints every line, and whether it is reached.
+pub fn print(results: &Results) {
+    println!("\nreach, each ratio with its 95 % interval:");
+    for line in lines(results) {
+        println!("{:<13} {:<62} {}", line.verdict.word(), line.text, line.seen);
+    }
+}
+
+/// The same for programs.
+pub fn json(results: &Results) -> Value {
+    let lines = lines(results)
+        .into_iter()
+        .map(|line| json!({"line": line.text, "seen": line.seen, "verdict": line.verdict.word()}));
+    Value::Array(lines.collect())
+}
+
 /// Every line, judged by these results.
-pub fn lines(results: &Results) -> Vec<Line> {
+fn lines(results: &Results) -> Vec<Line> {
     let mut lines: Vec<Line> = GOALS.iter().map(|goal| judge(results, goal)).collect();
     lines.push(scanner(results));
     lines

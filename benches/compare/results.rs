@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::figures::{Interval, Verdict, median, ratio};
 use crate::measure::{Effort, measure};
 use crate::peers::{Kind as PeerKind, Peer};
-use crate::reach;
 use crate::scenario::Scenario;
 use crate::system;
 
@@ -131,25 +130,13 @@ impl Results {
             }
         }
         let peers = self.peers.iter().map(|p| json!({"name": p.name(), "version": p.version()}));
-        let reach = reach::lines(self).into_iter().map(
-            |line| json!({"line": line.text, "seen": line.seen, "verdict": line.verdict.word()}),
-        );
         json!({
             "machine": system::machine(),
             "rounds": rounds,
             "peers": peers.collect::<Vec<_>>(),
             "results": results,
             "scanner_ns_per_frame": median(&known(&self.scanner)),
-            "reach": reach.collect::<Vec<_>>(),
         })
-    }
-
-    /// Every line of what is to be reached, and whether it is.
-    pub fn reach(&self) {
-        println!("\nreach, each ratio with its 95 % interval:");
-        for line in reach::lines(self) {
-            println!("{:<13} {:<62} {}", line.verdict.word(), line.text, line.seen);
-        }
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// `SIOCOUTQNSD` of linux/sockios.h.
+/// What is not acknowledged, and what of that was not even sent (linux/sockios.h).
+const SIOCOUTQ: libc::Ioctl = libc::TIOCOUTQ;
 const SIOCOUTQNSD: libc::Ioctl = 0x894b;
 
 /// A connected stream socket registered with this worker's reactor.
@@ -30,14 +31,7 @@ impl Socket {
     /// # Errors
     /// The system's, when the socket is gone.
     pub fn unacknowledged(&self) -> io::Result<u32> {
-        let mut queued: libc::c_int = 0;
-        // SAFETY: the fd is open while `self` lives, and TIOCOUTQ (the value of SIOCOUTQ) writes
-        // one c_int through the pointer, which is valid for that long.
-        let done = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), libc::TIOCOUTQ, &mut queued) };
-        if done == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(u32::try_from(queued).unwrap_or(0))
+        self.queue(SIOCOUTQ)
     }
 
     /// Of the bytes not acknowledged those that the kernel has sent (all but `SIOCOUTQNSD`,
@@ -47,16 +41,22 @@ impl Socket {
     /// # Errors
     /// The system's, when the socket is gone.
     pub fn in_flight(&self) -> io::Result<u32> {
-        if let Socket::Unix(_) = self {
-            return Ok(0);
+        match self {
+            Socket::Tcp(_) => Ok(self.unacknowledged()?.saturating_sub(self.queue(SIOCOUTQNSD)?)),
+            Socket::Unix(_) => Ok(0),
         }
-        let mut unsent: libc::c_int = 0;
-        // SAFETY: as above; SIOCOUTQNSD writes one c_int, too.
-        let done = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), SIOCOUTQNSD, &mut unsent) };
+    }
+
+    /// Bytes in the queue that `request` asks for: one of the two above.
+    fn queue(&self, request: libc::Ioctl) -> io::Result<u32> {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the fd is open while `self` lives, and both requests write one c_int through the
+        // pointer, which is valid for that long.
+        let done = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), request, &mut bytes) };
         if done == -1 {
             return Err(io::Error::last_os_error());
         }
-        Ok(self.unacknowledged()?.saturating_sub(u32::try_from(unsent).unwrap_or(0)))
+        Ok(u32::try_from(bytes).unwrap_or(0))
     }
 
     /// Waits for bytes and copies what is there without taking it; 0 at the end of the stream.

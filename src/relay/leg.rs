@@ -55,7 +55,7 @@ impl Leg {
     pub fn new(carrier: impl Into<Carrier>, early: Vec<u8>) -> Leg {
         Leg {
             carrier: carrier.into(),
-            held: Spill::of(early),
+            held: Spill::of(early, Moment::NEVER),
             tail: Spill::default(),
             sent: 0,
             undecided: false,
@@ -103,7 +103,7 @@ impl Leg {
 
     /// Keeps what is not done with for the next time; `undecided` when it needs more behind it.
     pub(super) fn hold(&mut self, rest: &[u8], undecided: bool) {
-        self.held.push(rest);
+        self.held.push(rest, Moment::NEVER);
         self.undecided = undecided;
     }
 
@@ -117,31 +117,22 @@ impl Leg {
         bytes: &[u8],
         now: Moment,
     ) -> io::Result<()> {
-        if !self.tail.is_empty() {
-            self.tail.push(bytes);
-            return Ok(());
-        }
         let mut rest = bytes;
-        while !rest.is_empty() {
+        while self.tail.is_empty() && !rest.is_empty() {
             match self.poll_write(cx, rest) {
                 Poll::Ready(sent) => rest = &rest[sent?..],
                 Poll::Pending => break,
             }
         }
-        if !rest.is_empty() {
-            self.tail.push(rest);
-            self.tail.begin(now);
-        }
+        self.tail.push(rest, now);
         Ok(())
     }
 
     /// Bytes to be sent behind all that went before: [`Leg::poll_drain`] sends them.
     pub(super) fn queue(&mut self, bytes: Vec<u8>, now: Moment) {
-        if self.tail.is_empty() {
-            self.tail = Spill::of(bytes);
-            self.tail.begin(now);
-        } else {
-            self.tail.push(&bytes);
+        match self.tail.is_empty() {
+            true => self.tail = Spill::of(bytes, now),
+            false => self.tail.push(&bytes, now),
         }
     }
 

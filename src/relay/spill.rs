@@ -14,24 +14,24 @@ struct Kept {
     bytes: Vec<u8>,
     /// How many of them are gone already.
     taken: usize,
-    /// When that last became more; or when the first of them came, if that was told.
+    /// When that last became more, or the first of them came.
     moved: Moment,
 }
 
 impl Spill {
-    /// A spill of these bytes.
-    pub(super) fn of(bytes: Vec<u8>) -> Spill {
-        Spill((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0, moved: Moment::NEVER })))
+    /// A spill of these bytes, which came `now`; at no moment where nobody asks how long they wait.
+    pub(super) fn of(bytes: Vec<u8>, now: Moment) -> Spill {
+        Spill((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0, moved: now })))
     }
 
     /// Adds bytes behind the others.
-    pub(super) fn push(&mut self, more: &[u8]) {
+    pub(super) fn push(&mut self, more: &[u8], now: Moment) {
         if more.is_empty() {
             return;
         }
         match &mut self.0 {
             Some(kept) => kept.bytes.extend_from_slice(more),
-            None => *self = Spill::of(more.to_vec()),
+            None => *self = Spill::of(more.to_vec(), now),
         }
     }
 
@@ -43,13 +43,6 @@ impl Spill {
     /// What is gone since it was last empty, and what is there.
     pub(super) fn parts(&self) -> (&[u8], &[u8]) {
         self.0.as_ref().map_or((&[], &[]), |kept| kept.bytes.split_at(kept.taken))
-    }
-
-    /// The first of these bytes came now.
-    pub(super) fn begin(&mut self, now: Moment) {
-        if let Some(kept) = &mut self.0 {
-            kept.moved = now;
-        }
     }
 
     /// Since when none of its bytes has gone on; `NEVER` while there are none.

@@ -33,9 +33,9 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Only whom, and whether only to say it.
-    pub(super) fn of(who: Filters, dry_run: bool) -> Ask {
-        Ask { who, dry_run, ..Ask::default() }
+    /// Only whom, how fast, and whether only to say it.
+    pub(super) fn of(who: Filters, window: Option<Wait>, rate: Option<Rate>, dry_run: bool) -> Ask {
+        Ask { who, window, rate, dry_run, ..Ask::default() }
     }
 }
 
@@ -58,12 +58,6 @@ pub(super) async fn drain(handle: &Handle, ask: Ask) -> Result<Said, Said> {
         return Err(Said::no(StatusCode::BAD_REQUEST, said));
     }
     let mut order = order(handle, &ask, Why::Command).await?;
-    let plan = handle.0.shared.live.now().plan.drain.clone();
-    order.pace = Pace {
-        window: ask.window.map_or(plan.window, |window| window.0),
-        rate_max: ask.rate.map_or(plan.rate_max, |rate| rate.0),
-        deadline: ask.deadline.map(|deadline| deadline.0),
-    };
     let snapshot = handle.0.shared.live.now();
     let leaving: Vec<&Arc<Backend>> = match backend {
         Some(address) => backends(&snapshot, pool.as_deref(), address).collect(),
@@ -90,9 +84,9 @@ pub(super) async fn kick(handle: &Handle, ask: Ask) -> Result<Said, Said> {
         return Err(Said::no(StatusCode::BAD_REQUEST, said));
     }
     let mut order = order(handle, &ask, Why::Kick).await?;
-    order.pace.window = ask.window.map_or(Duration::ZERO, |window| window.0);
-    order.pace.rate_max = ask.rate.map_or(order.pace.rate_max, |rate| rate.0);
-    order.pace.deadline = ask.deadline.map(|deadline| deadline.0);
+    if ask.window.is_none() {
+        order.pace.window = Duration::ZERO;
+    }
     let drained = obey(handle, &order, ask.dry_run).await;
     if drained.sessions == 0 {
         return Err(Said::no(StatusCode::NOT_FOUND, "no live session is meant"));
@@ -117,7 +111,7 @@ pub(super) fn restore(handle: &Handle, ask: &Restore) -> Result<Said, Said> {
     Ok(Said::yes(text, json!({ "outcome": outcome, "restored": names(&back) })))
 }
 
-/// What is common to all orders, at the configuration's pace.
+/// What is common to all orders, at the pace asked for; else at the configuration's.
 pub(super) async fn order(handle: &Handle, ask: &Ask, why: Why) -> Result<Order, Said> {
     runs(handle)?;
     if let Some(code) = ask.code.filter(|code| !close_code_is_valid(*code)) {
@@ -129,7 +123,12 @@ pub(super) async fn order(handle: &Handle, ask: &Ask, why: Why) -> Result<Order,
         return Err(Said::no(StatusCode::SERVICE_UNAVAILABLE, said));
     }
     let who = ask.who.who(handle).await?;
-    let pace = Pace::of(&handle.0.shared.live.now().plan.drain);
+    let plan = Pace::of(&handle.0.shared.live.now().plan.drain);
+    let pace = Pace {
+        window: ask.window.map_or(plan.window, |window| window.0),
+        rate_max: ask.rate.map_or(plan.rate_max, |rate| rate.0),
+        deadline: ask.deadline.map(|deadline| deadline.0),
+    };
     Ok(Order { who, fate: Fate::Closed, why, code: ask.code, pace })
 }
 

@@ -35,10 +35,8 @@ pub(super) async fn move_away(handle: &Handle, ask: Ask) -> Result<Said, Said> {
         return Err(Said::no(StatusCode::BAD_REQUEST, said));
     };
     let (address, pool) = (address.clone(), who.pool.clone());
-    let ask = drains::Ask::of(who, dry_run);
+    let ask = drains::Ask::of(who, window, rate, dry_run);
     let mut order = drains::order(handle, &ask, Why::Command).await?;
-    order.pace.window = window.map_or(order.pace.window, |window| window.0);
-    order.pace.rate_max = rate.map_or(order.pace.rate_max, |rate| rate.0);
     let snapshot = handle.0.shared.live.now();
     let leaving: Vec<&Arc<Backend>> = backends(&snapshot, pool.as_deref(), &address).collect();
     // One that a reload removed has sessions still, and no pool that we could ask.

@@ -115,6 +115,15 @@ async fn nobody_noticed(talks: Vec<Talk>, backends: [&Backend; 2]) {
     assert_eq!(numbers, said);
 }
 
+/// How many of these read a Close with 1012 and this reason.
+async fn read_1012(endings: Vec<tokio::task::JoinHandle<Ending>>, why: &str) -> usize {
+    let mut count = 0;
+    for ending in endings {
+        count += usize::from(ending.await.unwrap() == Ending::Close(1012, why.into()));
+    }
+    count
+}
+
 #[tokio::test]
 async fn a_move_takes_the_sessions_elsewhere_that_can_be_held_and_no_others() {
     let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
@@ -196,16 +205,12 @@ async fn a_drained_backends_sessions_move_where_they_can_and_the_others_are_let_
     let drain = json!({ "who": { "backend": from } });
     let (_, told) = process.order("/drain", drain).await;
     assert_eq!((&told["sessions"], &told["moved"]), (&json!(8), &json!(4)), "{told}");
-    let mut gone = 0;
     let endings: Vec<_> = plain.into_iter().map(|one| tokio::spawn(one.ending())).collect();
     let row = over(&process, &told["drain"]).await;
     assert_eq!((&row["moved"], &row["left"]), (&json!(4), &json!(0)), "{row}");
     nobody_noticed(talks, [&one, &two]).await;
     process.order("/kick", json!({ "who": { "all": true } })).await;
-    for ending in endings {
-        gone += usize::from(ending.await.unwrap() == Ending::Close(1012, "drain".into()));
-    }
-    assert_eq!(gone, 4);
+    assert_eq!(read_1012(endings, "drain").await, 4);
     process.is_quiet().await;
 }
 
@@ -238,13 +243,9 @@ async fn a_reload_that_removes_a_backend_moves_its_sessions_and_counts_only_thos
     until_on(&process, &to, 12).await;
     until("the old upstreams' ends", || one.endings().len() == 8).await;
     nobody_noticed(talks, [&one, &two]).await;
-    let mut gone = 0;
     let endings: Vec<_> = plain.into_iter().map(|one| tokio::spawn(one.ending())).collect();
     process.order("/kick", json!({ "who": { "all": true } })).await;
-    for ending in endings {
-        gone += usize::from(ending.await.unwrap() == Ending::Close(1012, "removed".into()));
-    }
-    assert_eq!(gone, 4);
+    assert_eq!(read_1012(endings, "removed").await, 4);
     process.is_quiet().await;
 }
 

@@ -56,12 +56,9 @@ impl Page<'_> {
         self.describe(&is::START)?.encode_gauge(&metrics.started)?;
         self.describe(&is::WORKERS)?.encode_gauge(&metrics.workers)?;
         let loads = lock(&metrics.loads).clone();
-        let each = loads.iter().enumerate().map(|(worker, n)| (worker.to_string(), *n as i64));
-        let each: Vec<_> = each.collect();
-        self.gauges(
-            &is::WORKER_CONNECTIONS,
-            each.iter().map(|(worker, n)| (vec![&**worker], *n)).collect(),
-        )?;
+        let names: Vec<String> = (0..loads.len()).map(|worker| worker.to_string()).collect();
+        let loads = names.iter().zip(loads).map(|(worker, n)| (vec![&**worker], n as i64));
+        self.gauges(&is::WORKER_CONNECTIONS, loads.collect())?;
         self.describe(&is::GENERATION)?.encode_gauge(&process.generation.get())?;
         let outcomes = process.reloads.all();
         self.counters(&is::RELOADS, outcomes.iter().map(|(word, n)| (vec![*word], *n)).collect())?;

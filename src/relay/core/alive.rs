@@ -168,14 +168,14 @@ impl Core {
         }
         let silent_since = alive.silent_since;
         let dead = silent_since.after(pong_timeout);
-        if now >= dead && sample.is_held_up(&across, pong_timeout, now) {
-            return self.end_round(side);
-        }
-        if now >= dead && !unheard {
-            return self.lose(End::Silent { side }, now);
-        }
         let next = now.after(self.pause());
-        self.timers.set(Timer::alive(side), if now < dead { next.min(dead) } else { next });
+        let look = match now >= dead {
+            true if sample.is_held_up(&across, pong_timeout, now) => return self.end_round(side),
+            true if !unheard => return self.lose(End::Silent { side }, now),
+            true => next,
+            false => next.min(dead),
+        };
+        self.timers.set(Timer::alive(side), look);
     }
 
     /// The time of a ping, or of a look at a side that has not answered.

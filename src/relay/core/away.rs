@@ -106,8 +106,8 @@ impl Core {
         self.time_hold();
     }
 
-    /// The client's bytes are about to go upstream, or a frame of ours is. The last of these
-    /// answers the Close of an upstream that is away by then: it was marked when that came.
+    /// The client's bytes are about to go upstream, or a frame of ours is. What answers the Close
+    /// of an upstream was marked when that came: it goes when the upstream is away already.
     pub(super) fn mark(&mut self) {
         if let Some(hold) = self.hold.as_mut().filter(|hold| hold.stage != Stage::Away) {
             let client = &self.sides[Side::Client as usize].tracker;

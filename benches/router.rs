@@ -9,14 +9,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tidegate::config::plan::{
-    Action, FieldChanges, HostPattern, PathPattern, Respond, Route, Rules, Validation,
-    WebSocketMode,
+    Action, FieldChanges, HostPattern, PathPattern, Respond, Route, Rules, WebSocketMode,
 };
-use tidegate::end::CloseCodes;
 use tidegate::router::{Query, Router};
 
 const LOOKUPS: usize = 200_000;
@@ -105,25 +103,10 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
     })
 }
 
-fn rules() -> Arc<Rules> {
-    Arc::new(Rules {
-        validation: Validation::Strict,
-        message_bytes_max: None,
-        frame_bytes_max: None,
-        idle_timeout: None,
-        ping_interval: None,
-        pong_timeout: Duration::from_secs(20),
-        max_lifetime: None,
-        max_lifetime_jitter_percent: 0,
-        close_timeout: Duration::from_secs(5),
-        close_codes: CloseCodes::default(),
-    })
-}
-
 /// Nanoseconds per lookup among `count` routes of a kind, for requests that go round the first
 /// `asked` of them, for each of `asked`.
 fn measure<const N: usize>(kind: &Kind, count: usize, asked: [usize; N]) -> [f64; N] {
-    let rules = rules();
+    let rules = Arc::default();
     let routes: Vec<_> = (0..count).map(|n| route((kind.route)(n), &rules)).collect();
     let requests: Vec<_> = (0..count).map(kind.request).collect();
     let router = Router::build(&routes);

@@ -12,8 +12,7 @@ use libc::{c_int, c_long, c_void, size_t, ssize_t};
 use tidegate::base::clock;
 use tidegate::base::socket::Socket;
 use tidegate::base::task;
-use tidegate::config::plan::{Hold, Rules, Validation};
-use tidegate::end::CloseCodes;
+use tidegate::config::plan::{Hold, Rules};
 use tidegate::observe::metrics::Metrics;
 use tidegate::registry::{self, Facts, Place};
 use tidegate::relay::{HoldBudget, HoldTerms, Leg, Relay, Terms};
@@ -90,16 +89,13 @@ const UP: [u8; 11] = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 /// Everything is on, as it would be in production; a ping only is too rare to come in between.
 fn rules() -> Rules {
     Rules {
-        validation: Validation::Strict,
         message_bytes_max: Some(1 << 20),
         frame_bytes_max: Some(1 << 20),
         idle_timeout: Some(Duration::from_secs(60)),
         ping_interval: Some(Duration::from_secs(86_400)),
-        pong_timeout: Duration::from_secs(20),
         max_lifetime: Some(Duration::from_secs(3_600)),
-        max_lifetime_jitter_percent: 10,
         close_timeout: Duration::from_secs(10),
-        close_codes: CloseCodes::default(),
+        ..Rules::default()
     }
 }
 

@@ -8,8 +8,8 @@ use super::*;
 use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::base::worker::Workers;
-use crate::config::plan::{Rules, Validation};
-use crate::end::{CloseCodes, End, Why};
+use crate::config::plan::Rules;
+use crate::end::{End, Why};
 
 fn facts(route: &str, backend: &str, opened: u64) -> Facts {
     let place = Place {
@@ -28,18 +28,7 @@ fn facts(route: &str, backend: &str, opened: u64) -> Facts {
 }
 
 pub(super) fn rules(close_timeout: u64) -> Arc<Rules> {
-    Arc::new(Rules {
-        validation: Validation::Strict,
-        message_bytes_max: None,
-        frame_bytes_max: None,
-        idle_timeout: None,
-        ping_interval: None,
-        pong_timeout: Duration::from_secs(20),
-        max_lifetime: None,
-        max_lifetime_jitter_percent: 10,
-        close_timeout: Duration::from_secs(close_timeout),
-        close_codes: CloseCodes::default(),
-    })
+    Arc::new(Rules { close_timeout: Duration::from_secs(close_timeout), ..Rules::default() })
 }
 
 fn drain(who: Who) -> Drain {

@@ -1,14 +1,10 @@
-use std::time::Duration;
-
 use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::plan::{
-    Action, FieldChanges, FieldCondition, FieldMatch, PathPattern, Respond, Rules, Validation,
-    WebSocketMode,
+    Action, FieldChanges, FieldCondition, FieldMatch, PathPattern, Respond, WebSocketMode,
 };
-use crate::end::CloseCodes;
 
 mod reference;
 
@@ -61,18 +57,6 @@ fn made(
     methods: Vec<Method>,
     headers: Vec<FieldCondition>,
 ) -> Route {
-    let rules = Rules {
-        validation: Validation::Strict,
-        message_bytes_max: None,
-        frame_bytes_max: None,
-        idle_timeout: None,
-        ping_interval: None,
-        pong_timeout: Duration::from_secs(20),
-        max_lifetime: None,
-        max_lifetime_jitter_percent: 0,
-        close_timeout: Duration::from_secs(5),
-        close_codes: CloseCodes::default(),
-    };
     let respond = Respond {
         status: StatusCode::OK,
         body: "".into(),
@@ -88,7 +72,7 @@ fn made(
         action: Action::Respond(respond),
         websocket: WebSocketMode::Allowed,
         allowed_origins: None,
-        rules: Arc::new(rules),
+        rules: Arc::default(),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
         hold: None,

@@ -268,3 +268,21 @@ pub struct Rules {
     /// Codes for the client other than the end table's.
     pub close_codes: CloseCodes,
 }
+
+impl Default for Rules {
+    /// What `[relay]` says where nothing is written.
+    fn default() -> Rules {
+        Rules {
+            validation: Validation::Strict,
+            message_bytes_max: None,
+            frame_bytes_max: None,
+            idle_timeout: None,
+            ping_interval: Some(Duration::from_secs(30)),
+            pong_timeout: Duration::from_secs(20),
+            max_lifetime: None,
+            max_lifetime_jitter_percent: 10,
+            close_timeout: Duration::from_secs(5),
+            close_codes: CloseCodes::default(),
+        }
+    }
+}

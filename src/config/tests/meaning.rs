@@ -53,6 +53,12 @@ fn a_file_that_says_nothing_more_has_every_default() {
 }
 
 #[test]
+fn the_rules_without_a_relay_table_are_the_default_ones() {
+    let loaded = taken("[[routes]]\npool = \"app\"\n");
+    assert_eq!(*route(&loaded, 0).rules, plan::Rules::default());
+}
+
+#[test]
 fn a_table_that_is_present_is_a_feature_that_is_on() {
     let plan = taken("[admin]\n[control]\n[[routes]]\npool = \"app\"\n").plan;
     assert_eq!(plan.admin.as_ref().unwrap().address, "127.0.0.1:9090".parse().unwrap());

@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 
 use crate::config::plan::*;
-use crate::end::CloseCodes;
 
 /// A plan of these pools and routes, with one plain listener.
 pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
@@ -133,18 +132,7 @@ pub(crate) fn respond(body: &str) -> Action {
 
 /// Rules as an expert would choose them.
 pub(crate) fn rules() -> Rules {
-    Rules {
-        validation: Validation::Strict,
-        message_bytes_max: None,
-        frame_bytes_max: None,
-        idle_timeout: None,
-        ping_interval: Some(Duration::from_secs(30)),
-        pong_timeout: Duration::from_secs(20),
-        max_lifetime: None,
-        max_lifetime_jitter_percent: 10,
-        close_timeout: Duration::from_secs(1),
-        close_codes: CloseCodes::default(),
-    }
+    Rules { close_timeout: Duration::from_secs(1), ..Rules::default() }
 }
 
 /// Holds with every default but the patience.

@@ -16,8 +16,8 @@ use crate::base::id::SessionId;
 use crate::base::side::Side;
 use crate::base::socket::Socket;
 use crate::base::task;
-use crate::config::plan::{Rules, Validation};
-use crate::end::{CloseCodes, End};
+use crate::config::plan::Rules;
+use crate::end::End;
 use crate::observe::metrics::{Metrics, RouteCells};
 use crate::registry::{self, Facts, Place};
 use crate::tls::Transport;
@@ -31,16 +31,10 @@ pub const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
 /// Rules with nothing on; tests switch on what they are about.
 pub fn rules() -> Rules {
     Rules {
-        validation: Validation::Strict,
-        message_bytes_max: None,
-        frame_bytes_max: None,
-        idle_timeout: None,
         ping_interval: None,
         pong_timeout: Duration::from_millis(400),
-        max_lifetime: None,
-        max_lifetime_jitter_percent: 0,
         close_timeout: Duration::from_millis(600),
-        close_codes: CloseCodes::default(),
+        ..Rules::default()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
 use super::buffer;
-use super::core::{Core, HoldEnd, HoldTerms, Order, Sample, Tally, Want};
+use super::core::{Core, Demand, HoldEnd, HoldTerms, Order, Sample, SessionStats};
 use super::leg::{Leg, Read};
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
@@ -36,7 +36,7 @@ pub struct Terms {
 
 /// A session at work. Resolves when it is over: both transports are closed.
 ///
-/// After each `Pending` whoever polls it asks [`Relay::wants`]. What it then does to the relay
+/// After each `Pending` whoever polls it asks [`Relay::demand`]. What it then does to it
 /// shows when the relay is polled again, which is to be at once.
 pub struct Relay {
     core: Core,
@@ -63,11 +63,11 @@ impl Relay {
     }
 
     /// What the session needs; `None` while it needs nothing.
-    pub fn wants(&self) -> Option<Want> {
-        self.core.want()
+    pub fn demand(&self) -> Option<Demand> {
+        self.core.demand()
     }
 
-    /// Gives the session another upstream, for [`Want::Upstream`]: it is sent what is to be
+    /// Gives the session another upstream, for [`Demand::Upstream`]: it is sent what is to be
     /// replayed, then what was kept, then what comes. A leg that is not wanted any more is closed.
     pub fn attach(&mut self, leg: Leg, now: Moment) {
         if self.core.attach(now) {
@@ -75,7 +75,7 @@ impl Relay {
         }
     }
 
-    /// A dial for [`Want::Upstream`] failed, and another follows.
+    /// A dial for [`Demand::Upstream`] failed, and another follows.
     pub fn tried(&mut self) {
         self.core.tried();
     }
@@ -90,13 +90,13 @@ impl Relay {
         self.core.ran_out()
     }
 
-    /// Leaves the upstream, for [`Want::Target`]; [`Want::Upstream`] follows. Where the client's
+    /// Leaves the upstream, for [`Demand::Target`]; [`Demand::Upstream`] follows. If the client's
     /// message is not whole within `close_timeout`, the session stays where it is.
     pub fn leave(&mut self, now: Moment) {
         self.core.leave(now);
     }
 
-    /// Does not leave the upstream, for [`Want::Target`]: there is no place elsewhere. Where it was
+    /// Does not leave the upstream, for [`Demand::Target`]: there is no place elsewhere. If it was
     /// to move or else to end, it ends.
     pub fn stay(&mut self) {
         self.core.stay();
@@ -235,7 +235,7 @@ impl Relay {
         let Some(leg) = &mut self.legs[to as usize] else { return };
         let waited = leg.tail().1.len();
         if leg.send(cx, bytes, now).is_err() {
-            return self.deaf(to, now);
+            return self.write_failed(to, now);
         }
         let waits = leg.tail().1.len();
         if waited == 0 && waits > 0 && to == Side::Upstream {
@@ -269,14 +269,14 @@ impl Relay {
                     self.core.flushed();
                 }
             }
-            Poll::Ready(Err(_)) => self.deaf(to, now),
+            Poll::Ready(Err(_)) => self.write_failed(to, now),
             Poll::Pending => {}
         }
     }
 
     /// Nothing more can be sent to a side.
-    fn deaf(&mut self, to: Side, now: Moment) {
-        self.core.deaf(to, now);
+    fn write_failed(&mut self, to: Side, now: Moment) {
+        self.core.write_failed(to, now);
         let Some(leg) = &mut self.legs[to as usize] else { return };
         if to == Side::Upstream {
             let (written, unsent) = leg.tail();
@@ -325,23 +325,23 @@ impl Relay {
         }
     }
 
-    fn ended(&self, end: End) -> (End, Tally) {
-        let tally = self.core.tally();
-        for (side, of) in [(Side::Client, &tally.client), (Side::Upstream, &tally.upstream)] {
+    fn ended(&self, end: End) -> (End, SessionStats) {
+        let stats = self.core.stats();
+        for (side, of) in [(Side::Client, &stats.client), (Side::Upstream, &stats.upstream)] {
             // Once per session, never on a message's way.
             if let Some(violation) = of.violation {
                 let count = of.violations;
                 tracing::info!(%side, ?violation, count, "frames against RFC 6455");
             }
         }
-        (end, tally)
+        (end, stats)
     }
 }
 
 impl Future for Relay {
-    type Output = (End, Tally);
+    type Output = (End, SessionStats);
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, Tally)> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, SessionStats)> {
         let this = self.get_mut();
         let now = clock::now();
         while let Poll::Ready(note) = this.seat.poll_note(cx) {

@@ -10,7 +10,7 @@ use crate::end::Loss;
 
 use super::buffer::{READ_BYTES, READ_BYTES_BY_HEAT};
 use super::carrier::Carrier;
-use super::spill::Spill;
+use super::send_queue::SendQueue;
 
 /// A read of less than this ends a hot run.
 const COOL_BYTES: usize = READ_BYTES / 2;
@@ -30,9 +30,9 @@ pub(super) enum Read {
 pub struct Leg {
     carrier: Carrier,
     /// What was read from it and is not done with.
-    held: Spill,
+    held: SendQueue,
     /// What is to be written to it and did not go out at once.
-    tail: Spill,
+    tail: SendQueue,
     /// Bytes its carrier took so far.
     sent: u64,
     /// What is held can be judged only with more bytes behind it.
@@ -55,8 +55,8 @@ impl Leg {
     pub fn new(carrier: impl Into<Carrier>, early: Vec<u8>) -> Leg {
         Leg {
             carrier: carrier.into(),
-            held: Spill::of(early, Moment::NEVER),
-            tail: Spill::default(),
+            held: SendQueue::of(early, Moment::NEVER),
+            tail: SendQueue::default(),
             sent: 0,
             undecided: false,
             heat: 0,
@@ -81,7 +81,7 @@ impl Leg {
                     _ if read < bytes / 2 => self.heat,
                     _ => (self.heat + 1).min(HEAT_MAX),
                 };
-                self.held = Spill::default();
+                self.held = SendQueue::default();
                 Read::Bytes(held + read)
             }
             // TLS or HTTP/2 cut short: nothing said that this is the end, but no reset either.
@@ -131,7 +131,7 @@ impl Leg {
     /// Bytes to be sent behind all that went before: [`Leg::poll_drain`] sends them.
     pub(super) fn queue(&mut self, bytes: Vec<u8>, now: Moment) {
         match self.tail.is_empty() {
-            true => self.tail = Spill::of(bytes, now),
+            true => self.tail = SendQueue::of(bytes, now),
             false => self.tail.push(&bytes, now),
         }
     }
@@ -169,7 +169,7 @@ impl Leg {
 
     /// Forgets what could not be sent: nobody will read it.
     pub(super) fn give_up(&mut self) {
-        self.tail = Spill::default();
+        self.tail = SendQueue::default();
         self.finish = Finish::Done;
     }
 

@@ -19,10 +19,12 @@ mod carrier;
 mod core;
 mod drive;
 mod leg;
-mod spill;
+mod send_queue;
 mod stream;
 
-pub use self::core::{Absence, Away, HoldEnd, HoldTerms, Rtt, SideTally, Tally, Want};
+pub use self::core::{
+    Demand, HoldCause, HoldEnd, HoldState, HoldTerms, Rtt, SessionStats, SideStats,
+};
 pub use budget::HoldBudget;
 pub use drive::{Relay, Terms};
 pub use leg::Leg;

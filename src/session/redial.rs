@@ -14,7 +14,7 @@ use crate::base::clock::{self, Moment};
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::live::LiveAction;
 use crate::pool::{Ask, Key, Kind, Lease, Pool};
-use crate::relay::{Absence, Away};
+use crate::relay::{HoldCause, HoldState};
 
 /// What a session on a holding route has beyond others, to find another upstream.
 pub(super) struct Redial {
@@ -112,7 +112,7 @@ impl Redial {
     }
 
     /// Begins to look for another upstream than the one `lost`.
-    pub(super) fn begin(&mut self, lost: Arc<str>, away: Away) {
+    pub(super) fn begin(&mut self, lost: Arc<str>, away: HoldState) {
         let mut backoff = Backoff::new();
         // A place that was reserved is taken at once; the others come one after another, because
         // all sessions of a backend lose it at the same time.
@@ -133,7 +133,7 @@ impl Redial {
     }
 
     /// Waits a while, then tries again.
-    pub(super) fn again(&mut self, away: Away) {
+    pub(super) fn again(&mut self, away: HoldState) {
         let Some(Round { lost, mut backoff, .. }) = self.round.take() else { return };
         let wait = self.wait(&mut backoff);
         let trying = self.attempt(&lost, away, wait);
@@ -163,11 +163,11 @@ impl Redial {
     fn attempt(
         &mut self,
         lost: &Arc<str>,
-        away: Away,
+        away: HoldState,
         wait: Duration,
     ) -> Pin<Box<dyn Future<Output = Tried>>> {
         // At first one does not go back to where one was thrown out, unless it belongs there.
-        let first = away.attempt == 1 && (self.key.is_none() || away.why == Absence::Moved);
+        let first = away.attempt == 1 && (self.key.is_none() || away.why == HoldCause::Moved);
         let attempt = Attempt {
             shared: Arc::clone(&self.shared),
             route: Arc::clone(&self.route),
@@ -187,7 +187,7 @@ struct Attempt {
     route: Arc<str>,
     replay: Rc<Replay>,
     key: Option<Key>,
-    away: Away,
+    away: HoldState,
     shunned: Option<Arc<str>>,
     target: Option<Lease>,
 }

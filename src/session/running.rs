@@ -14,7 +14,7 @@ use crate::base::clock;
 use crate::handshake::Upstream;
 use crate::pool::Lease;
 use crate::registry::NOBODY;
-use crate::relay::{Away, Leg, Relay, Want};
+use crate::relay::{Demand, HoldState, Leg, Relay};
 
 /// The one future a session is. The relay holds its transports and its seat; they, the lease and
 /// the permit are dropped in this order, which is the order of the fields.
@@ -43,9 +43,9 @@ impl Session {
     /// Does what the relay needs done; whether something changed for it.
     fn serve(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(redial) = &mut self.redial else { return false };
-        match self.relay.wants() {
-            Some(Want::Upstream(away)) => self.look(away, cx),
-            Some(Want::Target) => {
+        match self.relay.demand() {
+            Some(Demand::Upstream(away)) => self.look(away, cx),
+            Some(Demand::Target) => {
                 let present =
                     self.lease.as_ref().map(|lease| Arc::clone(lease.backend().address()));
                 match present.is_some_and(|present| redial.reserve(present)) {
@@ -65,7 +65,7 @@ impl Session {
     }
 
     /// Looks for another upstream; whether something came of it.
-    fn look(&mut self, away: Away, cx: &mut Context<'_>) -> bool {
+    fn look(&mut self, away: HoldState, cx: &mut Context<'_>) -> bool {
         let Some(redial) = &mut self.redial else { return false };
         if !redial.is_trying() {
             let lost = match self.lease.take() {
@@ -90,7 +90,7 @@ impl Session {
         }
     }
 
-    fn tried(&mut self, away: Away, tried: Tried) {
+    fn tried(&mut self, away: HoldState, tried: Tried) {
         let Some(redial) = &mut self.redial else { return };
         let Tried { at, asked, answer, .. } = tried;
         match answer {
@@ -115,7 +115,7 @@ impl Session {
                 self.record.tried(&why);
                 (0..asked).for_each(|_| self.relay.tried());
                 let attempt = away.attempt.saturating_add(asked);
-                redial.again(Away { attempt, ..away });
+                redial.again(HoldState { attempt, ..away });
             }
         }
     }
@@ -126,9 +126,9 @@ impl Future for Session {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if let Poll::Ready((end, tally)) = Pin::new(&mut self.relay).poll(cx) {
+            if let Poll::Ready((end, stats)) = Pin::new(&mut self.relay).poll(cx) {
                 self.tell_what_ran_out();
-                self.record.end(end, &tally);
+                self.record.end(end, &stats);
                 return Poll::Ready(());
             }
             if !self.serve(cx) {

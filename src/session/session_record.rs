@@ -12,7 +12,7 @@ use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteCells;
 use crate::registry::{self, Facts};
-use crate::relay::{Absence, Rtt, Tally};
+use crate::relay::{HoldCause, Rtt, SessionStats};
 
 /// A session that was opened. What is known of it stays in the registry, where it is already.
 pub(super) struct SessionRecord {
@@ -49,7 +49,7 @@ impl SessionRecord {
     }
 
     /// Writes down that its upstream is away.
-    pub(super) fn held(&self, backend: &str, why: Absence) {
+    pub(super) fn held(&self, backend: &str, why: HoldCause) {
         tracing::info!(
             target: ACCESS,
             event = "session_held",
@@ -90,7 +90,7 @@ impl SessionRecord {
     }
 
     /// Writes down how it ended; to be called while it still has its seat.
-    pub(super) fn end(&mut self, end: End, tally: &Tally) {
+    pub(super) fn end(&mut self, end: End, stats: &SessionStats) {
         self.is_over = true;
         let facts = registry::facts(self.id);
         let facts = facts.as_ref();
@@ -109,14 +109,14 @@ impl SessionRecord {
             end = end.word(),
             by = end.by().map_or("tidegate", |side| side.word()),
             code = end.code(),
-            cut = tally.cut,
+            cut = stats.cut,
             ms = millis(lasted),
-            client_messages = tally.client.messages,
-            client_bytes = tally.client.bytes,
-            client_rtt_ms = rtt(tally.client.rtt),
-            upstream_messages = tally.upstream.messages,
-            upstream_bytes = tally.upstream.bytes,
-            upstream_rtt_ms = rtt(tally.upstream.rtt),
+            client_messages = stats.client.messages,
+            client_bytes = stats.client.bytes,
+            client_rtt_ms = rtt(stats.client.rtt),
+            upstream_messages = stats.upstream.messages,
+            upstream_bytes = stats.upstream.bytes,
+            upstream_rtt_ms = rtt(stats.upstream.rtt),
         );
     }
 }
@@ -125,7 +125,7 @@ impl Drop for SessionRecord {
     /// A session that is dropped at work, by a panic or with its worker, has ended too.
     fn drop(&mut self) {
         if !self.is_over {
-            self.end(End::Fault, &Tally::default());
+            self.end(End::Fault, &SessionStats::default());
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::base::side::Side;
 use crate::end::End;
 use crate::wire::control;
 
-use super::closing::Way;
+use super::closing::CloseState;
 use super::timers::Timer;
 use super::{Core, Order};
 
@@ -206,7 +206,7 @@ impl Core {
         if number == u64::from(half.alive.pings) && half.alive.pinged != Moment::NEVER {
             let took = now.since(half.alive.pinged);
             half.alive.pinged = Moment::NEVER;
-            half.tally.rtt.note(took);
+            half.stats.rtt.note(took);
             half.alive.answered = Some(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
         }
         true
@@ -214,7 +214,7 @@ impl Core {
 
     /// What is to be done about a side's life.
     pub(super) fn alive_order(&mut self, side: Side, now: Moment) -> Option<Order> {
-        let insert = self.at_boundary_to(side) && self.at(side).way == Way::Open;
+        let insert = self.at_boundary_to(side) && self.at(side).way == CloseState::Open;
         let secret = self.secret;
         let alive = &mut self.half(side).alive;
         // The look comes first: it must not count the ping as sent before.
@@ -246,7 +246,7 @@ impl Core {
     pub(super) fn time_pings_of(&mut self, side: Side, rng: &mut fastrand::Rng, now: Moment) {
         self.half(side).alive.rest();
         let first = match self.rules.ping_interval {
-            Some(interval) if self.end.is_none() && self.at(side).way == Way::Open => {
+            Some(interval) if self.end.is_none() && self.at(side).way == CloseState::Open => {
                 now.after(interval.mul_f64(rng.f64()))
             }
             _ => Moment::NEVER,

@@ -65,7 +65,7 @@ impl Core {
 
     /// These bytes go across.
     pub(super) fn crossed(&mut self, from: Side, bytes: &[u8], messages: u32) {
-        let seen = self.at(Side::Upstream).tally.messages;
+        let seen = self.at(Side::Upstream).stats.messages;
         if from == Side::Client
             && let Some(hold) = &mut self.hold
         {

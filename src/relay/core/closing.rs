@@ -1,7 +1,7 @@
 //! The way out: how each side is told, in which order, and what is waited for.
 //!
 //! ```text
-//!   Open ──────▶ Due ──────▶ Told ──────▶ Finishing ──────▶ Gone
+//!   Open ──────▶ Pending ──▶ Sent ──────▶ Finishing ──────▶ Gone
 //!    │  a Close    at a frame's   its Close     sent and
 //!    │  is owed    boundary       has come      half-closed,
 //!    │                                          its end came
@@ -21,17 +21,17 @@ use crate::end::{End, Farewell, Loss};
 use crate::wire::control::{self, NO_CODE, close_code_is_valid};
 
 use super::timers::Timer;
-use super::{Core, Half, Heard, LAST_WORDS, Order};
+use super::{Core, Half, LAST_WORDS, Order, RecvState};
 
 /// How far a side is on its way out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(super) enum CloseState {
     /// Frames go to it.
     Open,
     /// A Close of ours is due to it at the next frame boundary.
-    Due,
+    Pending,
     /// A Close went to it, ours or the other side's: nothing may follow.
-    Told,
+    Sent,
     /// What is left goes to it, then the stream's end; its own end is waited for.
     Finishing {
         /// Whether that was ordered.
@@ -51,14 +51,14 @@ pub(super) enum Way {
 impl Half {
     /// Whether frames from across still go to it: until a Close did.
     pub(super) fn takes_frames(&self) -> bool {
-        matches!(self.way, Way::Open | Way::Due) && !self.deaf
+        matches!(self.way, CloseState::Open | CloseState::Pending) && !self.write_failed
     }
 
     /// Whether frames may still come from it.
     fn speaks(&self) -> bool {
-        self.heard == Heard::Frames
+        self.heard == RecvState::Open
             && !self.ended
-            && !matches!(self.way, Way::Dropping { .. } | Way::Gone)
+            && !matches!(self.way, CloseState::Dropping { .. } | CloseState::Gone)
     }
 }
 
@@ -90,8 +90,8 @@ impl Core {
     /// [`Order::Finish`] was carried out.
     pub(in crate::relay) fn finished(&mut self, side: Side) {
         let half = self.half(side);
-        if matches!(half.way, Way::Finishing { .. }) {
-            half.way = Way::Finishing { ordered: true, done: true };
+        if matches!(half.way, CloseState::Finishing { .. }) {
+            half.way = CloseState::Finishing { ordered: true, done: true };
         }
     }
 
@@ -110,7 +110,7 @@ impl Core {
             self.timers.clear(Timer::alive(side));
             self.timers.clear(Timer::step(side));
         }
-        if self.at(Side::Upstream).way == Way::Told {
+        if self.at(Side::Upstream).way == CloseState::Sent {
             // The session was leaving it: its answer is awaited as ever.
             self.give_time(Side::Upstream, now);
         }
@@ -122,7 +122,7 @@ impl Core {
 
     /// A Close went to a side.
     pub(super) fn was_told(&mut self, side: Side, now: Moment) {
-        self.go(side, Way::Told, now);
+        self.go(side, CloseState::Sent, now);
     }
 
     /// The note's deadline: both transports are closed, but for a side whose turn has not come to
@@ -131,9 +131,9 @@ impl Core {
         for side in Side::BOTH {
             let owed = matches!(end.farewell(side), Farewell::Close(_));
             let half = self.at(side);
-            let can = half.way == Way::Open && !half.deaf && !half.ended;
+            let can = half.way == CloseState::Open && !half.write_failed && !half.ended;
             if owed && can && self.at_boundary_to(side) {
-                self.half(side).way = Way::Due;
+                self.half(side).way = CloseState::Pending;
                 self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
             } else {
                 self.drop_late(side);
@@ -149,8 +149,8 @@ impl Core {
                 self.ended(side, Loss::Reset, now);
             }
             // The other side's answer did not come: ours stands in for it.
-            Some(End::Closed { by, .. }) if by == side && self.at(side).way == Way::Open => {
-                self.go(side, Way::Due, now);
+            Some(End::Closed { by, .. }) if by == side && self.at(side).way == CloseState::Open => {
+                self.go(side, CloseState::Pending, now);
             }
             Some(_) => self.drop_late(side),
         }
@@ -163,21 +163,23 @@ impl Core {
         true
     }
 
-    fn next_step(&mut self, end: End, side: Side) -> Option<Way> {
+    fn next_step(&mut self, end: End, side: Side) -> Option<CloseState> {
         let (half, other) = (self.at(side), self.at(side.other()));
-        const FINISH: Way = Way::Finishing { ordered: false, done: false };
+        const FINISH: CloseState = CloseState::Finishing { ordered: false, done: false };
         // Ended without a Close: it is lost, whatever we would still have said.
-        let lost = half.ended && half.heard != Heard::Close;
+        let lost = half.ended && half.heard != RecvState::Closed;
         match half.way {
-            Way::Open | Way::Due | Way::Told if lost => Some(Way::Dropping { reset: false }),
-            Way::Open | Way::Due | Way::Told if half.deaf => {
-                Some(Way::Finishing { ordered: true, done: true })
+            CloseState::Open | CloseState::Pending | CloseState::Sent if lost => {
+                Some(CloseState::Dropping { reset: false })
             }
-            Way::Open => match end.farewell(side) {
-                Farewell::Gone => Some(Way::Dropping { reset: false }),
+            CloseState::Open | CloseState::Pending | CloseState::Sent if half.write_failed => {
+                Some(CloseState::Finishing { ordered: true, done: true })
+            }
+            CloseState::Open => match end.farewell(side) {
+                Farewell::Gone => Some(CloseState::Dropping { reset: false }),
                 Farewell::Cut => match end {
                     End::Silent { side: silent } if silent == side => {
-                        Some(Way::Dropping { reset: true })
+                        Some(CloseState::Dropping { reset: true })
                     }
                     _ => Some(FINISH),
                 },
@@ -185,44 +187,48 @@ impl Core {
                 // it has said all, and is owed what the upstream still answers to that.
                 Farewell::Close(_) => {
                     let first = match side {
-                        Side::Client => half.heard != Heard::Fault,
+                        Side::Client => half.heard != RecvState::Faulted,
                         Side::Upstream => !half.speaks(),
                     };
-                    (first || !other.speaks()).then_some(Way::Due)
+                    (first || !other.speaks()).then_some(CloseState::Pending)
                 }
                 // The answer of the side across passes by itself, if it can still come.
-                Farewell::Echo => (!other.speaks()).then_some(Way::Due),
-                Farewell::PassOn => self.owes_close(side).then_some(Way::Due),
+                Farewell::Echo => (!other.speaks()).then_some(CloseState::Pending),
+                Farewell::PassOn => self.owes_close(side).then_some(CloseState::Pending),
             },
-            Way::Due if !self.at_boundary_to(side) && !other.speaks() => {
+            CloseState::Pending if !self.at_boundary_to(side) && !other.speaks() => {
                 // Its last frame will never be whole, and nothing may be said inside it.
                 self.cut = true;
                 Some(FINISH)
             }
-            Way::Told if half.ended => Some(FINISH),
-            Way::Told if side == Side::Client && half.heard != Heard::Frames => Some(FINISH),
-            Way::Told if half.heard == Heard::Fault => Some(FINISH),
-            Way::Finishing { done: false, .. } if half.deaf => {
-                Some(Way::Finishing { ordered: true, done: true })
+            CloseState::Sent if half.ended => Some(FINISH),
+            CloseState::Sent if side == Side::Client && half.heard != RecvState::Open => {
+                Some(FINISH)
             }
-            Way::Finishing { done: true, .. } if half.ended => Some(Way::Dropping { reset: false }),
+            CloseState::Sent if half.heard == RecvState::Faulted => Some(FINISH),
+            CloseState::Finishing { done: false, .. } if half.write_failed => {
+                Some(CloseState::Finishing { ordered: true, done: true })
+            }
+            CloseState::Finishing { done: true, .. } if half.ended => {
+                Some(CloseState::Dropping { reset: false })
+            }
             _ => None,
         }
     }
 
     fn closing_order(&mut self, end: End, side: Side, now: Moment) -> Option<Order> {
         match self.at(side).way {
-            Way::Due if self.at_boundary_to(side) => {
+            CloseState::Pending if self.at_boundary_to(side) => {
                 let (code, reason) = self.words(end, side);
                 self.was_told(side, now);
                 Some(Order::Send(side, control::close(code, reason, self.mask_to(side))))
             }
-            Way::Finishing { ordered: false, done } => {
-                self.half(side).way = Way::Finishing { ordered: true, done };
+            CloseState::Finishing { ordered: false, done } => {
+                self.half(side).way = CloseState::Finishing { ordered: true, done };
                 Some(Order::Finish(side))
             }
-            Way::Dropping { reset } => {
-                self.half(side).way = Way::Gone;
+            CloseState::Dropping { reset } => {
+                self.half(side).way = CloseState::Gone;
                 self.timers.clear(Timer::step(side));
                 if self.over().is_some() {
                     self.timers.clear(Timer::Deadline);
@@ -248,7 +254,7 @@ impl Core {
         }
     }
 
-    fn go(&mut self, side: Side, way: Way, now: Moment) {
+    fn go(&mut self, side: Side, way: CloseState, now: Moment) {
         self.half(side).way = way;
         self.give_time(side, now);
     }
@@ -256,7 +262,7 @@ impl Core {
     fn give_time(&mut self, side: Side, now: Moment) {
         let until = match (self.at(side).way, self.timers.get(Timer::Deadline)) {
             // A boundary may be waited for as long as the note allows.
-            (Way::Due, deadline) if deadline != Moment::NEVER => deadline,
+            (CloseState::Pending, deadline) if deadline != Moment::NEVER => deadline,
             _ => now.after(self.rules.close_timeout),
         };
         self.timers.set(Timer::step(side), until);
@@ -265,9 +271,10 @@ impl Core {
     fn drop_late(&mut self, side: Side) {
         let whole = self.at_boundary_to(side);
         let half = self.half(side);
-        let cut = matches!(half.way, Way::Open | Way::Due) && !whole && !half.ended;
-        if half.way != Way::Gone {
-            half.way = Way::Dropping { reset: false };
+        let cut =
+            matches!(half.way, CloseState::Open | CloseState::Pending) && !whole && !half.ended;
+        if half.way != CloseState::Gone {
+            half.way = CloseState::Dropping { reset: false };
         }
         self.cut |= cut;
     }

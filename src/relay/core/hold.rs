@@ -27,12 +27,12 @@ use crate::end::Loss;
 use crate::registry::Move;
 use crate::wire::frame::{Allowed, Tracker};
 
-use super::absence::{Absence, Away, HoldEnd, HoldTerms, Want};
-use super::asked::Asked;
-use super::closing::Way;
+use super::closing::CloseState;
+use super::demand::{Demand, HoldCause, HoldEnd, HoldState, HoldTerms};
 use super::kept::Kept;
+use super::pending_ping::PendingPing;
 use super::replay::Replay;
-use super::{Core, Heard};
+use super::{Core, RecvState};
 
 /// Where a session that can be held stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Hold {
     pub(super) terms: Arc<plan::Hold>,
     pub(super) allowed: Allowed,
     pub(super) stage: Stage,
-    pub(super) why: Absence,
+    pub(super) why: HoldCause,
     pub(super) how: Loss,
     pub(super) since: Moment,
     pub(super) attempt: u32,
@@ -98,7 +98,7 @@ pub(super) struct Hold {
     /// were sent.
     pub(super) flushed_oldest: Moment,
     /// By side: its last ping that nobody has answered.
-    pub(super) asked: [Asked; 2],
+    pub(super) asked: [PendingPing; 2],
     /// The client's messages whose rest was left out.
     pub(super) discarded: u64,
     /// A Close of the client's could not go across: the upstream is owed one of ours.
@@ -112,7 +112,7 @@ pub(super) struct Hold {
 /// What happened to a session that is held, told once.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    pub(super) begun: Option<Absence>,
+    pub(super) begun: Option<HoldCause>,
     pub(super) stays: bool,
     pub(super) over: Option<(HoldEnd, Duration)>,
 }
@@ -126,7 +126,7 @@ impl Hold {
             terms,
             allowed,
             stage: Stage::Live,
-            why: Absence::Lost,
+            why: HoldCause::Lost,
             how: Loss::Eof,
             since: Moment::default(),
             attempt: 0,
@@ -246,7 +246,7 @@ impl Core {
     pub(super) fn can_be_held(&self) -> bool {
         let upstream = self.at(Side::Upstream);
         let tracker = &upstream.tracker;
-        let at_close = upstream.heard == Heard::Close && !tracker.is_inside_message();
+        let at_close = upstream.heard == RecvState::Closed && !tracker.is_inside_message();
         let whole = tracker.at_message_boundary() || at_close || self.is_swallowing();
         whole && self.may_be_held()
     }
@@ -255,7 +255,7 @@ impl Core {
     pub(super) fn may_be_held(&self) -> bool {
         let Some(hold) = &self.hold else { return false };
         let client = self.at(Side::Client);
-        let listens = client.heard == Heard::Frames && !client.ended && !client.deaf;
+        let listens = client.heard == RecvState::Open && !client.ended && !client.write_failed;
         self.end.is_none() && listens && !hold.replay.is_over()
     }
 
@@ -276,14 +276,14 @@ impl Core {
     }
 
     /// What is needed from whoever polls the relay.
-    pub(in crate::relay) fn want(&self) -> Option<Want> {
+    pub(in crate::relay) fn demand(&self) -> Option<Demand> {
         let hold = self.hold.as_ref().filter(|_| self.end.is_none())?;
         match hold.stage {
-            Stage::Away if self.at(Side::Upstream).way == Way::Gone => {
+            Stage::Away if self.at(Side::Upstream).way == CloseState::Gone => {
                 let Hold { since, why, attempt, .. } = **hold;
-                Some(Want::Upstream(Away { since, why, attempt }))
+                Some(Demand::Upstream(HoldState { since, why, attempt }))
             }
-            Stage::Live if hold.asked_to_move => Some(Want::Target),
+            Stage::Live if hold.asked_to_move => Some(Demand::Target),
             _ => None,
         }
     }

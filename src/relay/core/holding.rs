@@ -5,8 +5,8 @@ use crate::base::side::Side;
 use crate::end::End;
 use crate::wire::control;
 
-use super::absence::{Absence, HoldEnd};
-use super::closing::Way;
+use super::closing::CloseState;
+use super::demand::{HoldCause, HoldEnd};
 use super::hold::{Hold, Stage};
 use super::leaving::MOVED;
 use super::timers::Timer;
@@ -28,7 +28,7 @@ impl Core {
         }
         if self.leaves_here() {
             let by = self.to_leave_by();
-            self.part_from_upstream(Absence::Moved, now);
+            self.part_from_upstream(HoldCause::Moved, now);
             self.was_told(Side::Upstream, now);
             self.timers.hasten(Timer::StepUpstream, by);
             let mask = self.mask_to(Side::Upstream);
@@ -39,7 +39,7 @@ impl Core {
 
     /// An upstream that went is dropped.
     fn drop_order(&mut self) -> Option<Order> {
-        let Way::Dropping { reset } = self.at(Side::Upstream).way else { return None };
+        let CloseState::Dropping { reset } = self.at(Side::Upstream).way else { return None };
         if self.end.is_some() {
             return None;
         }
@@ -47,7 +47,7 @@ impl Core {
         if let Some(code) = self.hold.as_mut().and_then(|hold| hold.echo.take()) {
             return Some(Order::Send(Side::Upstream, control::close(code, "", mask)));
         }
-        self.half(Side::Upstream).way = Way::Gone;
+        self.half(Side::Upstream).way = CloseState::Gone;
         Some(Order::Drop { side: Side::Upstream, reset })
     }
 
@@ -65,12 +65,12 @@ impl Core {
     /// Whether a ping of this side waits for an answer of ours.
     pub(super) fn owes_answer(&self, side: Side) -> bool {
         let owes = |hold: &Hold| hold.asked[side as usize].is_owed();
-        self.at(side).way == Way::Open && self.hold.as_ref().is_some_and(|hold| owes(hold))
+        self.at(side).way == CloseState::Open && self.hold.as_ref().is_some_and(|hold| owes(hold))
     }
 
     /// What was recorded and kept goes to the new upstream.
     fn flush_order(&mut self) -> Option<Order> {
-        let seen = self.at(Side::Upstream).tally.messages;
+        let seen = self.at(Side::Upstream).stats.messages;
         let hold = self.hold.as_mut()?;
         hold.before = hold.begin();
         if hold.replay_due {
@@ -93,9 +93,9 @@ impl Core {
         hold.replay.record(&bytes, seen);
         hold.crossed += messages;
         hold.full_since = Moment::NEVER;
-        let tally = &mut self.half(Side::Client).tally;
-        tally.messages += messages;
-        tally.bytes += bytes.len() as u64;
+        let stats = &mut self.half(Side::Client).stats;
+        stats.messages += messages;
+        stats.bytes += bytes.len() as u64;
         self.time_hold();
         Some(Order::Flush { bytes, kept: Some(messages) })
     }

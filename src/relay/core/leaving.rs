@@ -9,9 +9,9 @@ use crate::registry::Move;
 use crate::wire::control::NO_CODE;
 use crate::wire::frame::Tracker;
 
-use super::absence::{Absence, HoldEnd, Want};
 use super::alive::Alive;
-use super::closing::Way;
+use super::closing::CloseState;
+use super::demand::{Demand, HoldCause, HoldEnd};
 use super::hold::Stage;
 use super::timers::Timer;
 use super::{Core, Half};
@@ -38,8 +38,8 @@ impl Core {
 
     /// A Close came from the upstream: whether it is one of those that only say that it goes.
     pub(super) fn is_leave(&mut self, code: u16, now: Moment) -> bool {
-        let left =
-            matches!(self.stage(), Stage::Parting) && self.at(Side::Upstream).way == Way::Told;
+        let left = matches!(self.stage(), Stage::Parting)
+            && self.at(Side::Upstream).way == CloseState::Sent;
         let Some(hold) = &self.hold else { return false };
         // Its answer to our Close may repeat that code, or any that means nothing more.
         let answer = left && matches!(code, 1000 | MOVED | NO_CODE);
@@ -57,11 +57,11 @@ impl Core {
     }
 
     fn go_away(&mut self, reset: bool, now: Moment) {
-        self.part_from_upstream(Absence::Lost, now);
+        self.part_from_upstream(HoldCause::Lost, now);
         let upstream = self.half(Side::Upstream);
         upstream.alive.rest();
         upstream.ended = true;
-        upstream.way = Way::Dropping { reset };
+        upstream.way = CloseState::Dropping { reset };
         self.timers.clear(Timer::AliveUpstream);
         self.timers.clear(Timer::StepUpstream);
         if let Some(hold) = &mut self.hold {
@@ -71,7 +71,7 @@ impl Core {
     }
 
     /// From here on the client's messages are kept.
-    pub(super) fn part_from_upstream(&mut self, why: Absence, now: Moment) {
+    pub(super) fn part_from_upstream(&mut self, why: HoldCause, now: Moment) {
         let open = self.at(Side::Client).tracker.is_inside_message();
         let Some(hold) = &mut self.hold else { return };
         (hold.asked_to_move, hold.moving) = (false, None);
@@ -101,7 +101,7 @@ impl Core {
     /// it is in the midst of may become whole by that: what the client says is kept from now on.
     pub(super) fn part_from_deaf(&mut self, now: Moment) {
         if self.may_be_held() {
-            self.part_from_upstream(Absence::Lost, now);
+            self.part_from_upstream(HoldCause::Lost, now);
         }
     }
 
@@ -178,11 +178,11 @@ impl Core {
 
     /// A new upstream came; whether it is wanted.
     pub(in crate::relay) fn attach(&mut self, now: Moment) -> bool {
-        if !matches!(self.want(), Some(Want::Upstream(_))) {
+        if !matches!(self.demand(), Some(Demand::Upstream(_))) {
             return false;
         }
         let old = self.at(Side::Upstream);
-        let (pings, tally) = (old.alive.pings(), old.tally);
+        let (pings, stats) = (old.alive.pings(), old.stats);
         let Some(hold) = &mut self.hold else { return false };
         let allowed = hold.allowed;
         hold.attached = now;
@@ -191,13 +191,13 @@ impl Core {
         hold.replayed = 0;
         hold.spilled = Tracker::new(Side::Client, allowed);
         // No more than the client has seen: the others it waits for.
-        let seen = tally.messages.min(u64::from(hold.terms.swallow_first));
+        let seen = stats.messages.min(u64::from(hold.terms.swallow_first));
         hold.answers = seen;
         let until = now.after(hold.terms.swallow_timeout);
         hold.swallows = seen > 0;
         hold.stage = if seen > 0 { Stage::Waiting(seen, until) } else { Stage::Live };
         let mut half = Half::new(Side::Upstream, allowed);
-        (half.alive, half.tally) = (Alive::new(pings), tally);
+        (half.alive, half.stats) = (Alive::new(pings), stats);
         self.sides[Side::Upstream as usize] = half;
         self.time_pings_of(Side::Upstream, &mut fastrand::Rng::new(), now);
         if seen == 0 {
@@ -225,7 +225,7 @@ impl Core {
 
     /// No other upstream will come.
     pub(in crate::relay) fn give_up(&mut self, now: Moment) {
-        if matches!(self.want(), Some(Want::Upstream(_))) {
+        if matches!(self.demand(), Some(Demand::Upstream(_))) {
             self.end_held(HoldEnd::InVain, now);
         }
     }

@@ -25,26 +25,26 @@ use crate::registry::{LetGo, Note};
 use crate::wire::control::ControlFrame;
 use crate::wire::frame::{Allowed, CONTROL_BYTES_MAX, HEADER_BYTES_MAX, Tracker};
 
-mod absence;
 mod alive;
-mod asked;
 mod away;
 mod closing;
+mod demand;
 mod hold;
 mod holding;
 mod kept;
 mod leaving;
 mod pass;
+mod pending_ping;
 mod replay;
-mod tally;
+mod stats;
 mod timers;
 
-pub use absence::{Absence, Away, HoldEnd, HoldTerms, Want};
 pub(super) use alive::Sample;
-pub use tally::{Rtt, SideTally, Tally};
+pub use demand::{Demand, HoldCause, HoldEnd, HoldState, HoldTerms};
+pub use stats::{Rtt, SessionStats, SideStats};
 
 use alive::Alive;
-use closing::Way;
+use closing::CloseState;
 use hold::Hold;
 use timers::{Timer, Timers};
 
@@ -83,7 +83,7 @@ pub(super) enum Order {
     /// It was asked to move, and stays where it is.
     Stays,
     /// The upstream is away from now on.
-    Away(Absence),
+    Away(HoldCause),
     /// It no longer is.
     Back {
         /// How that came to its end.
@@ -97,13 +97,13 @@ pub(super) enum Order {
 
 /// What comes from a side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Heard {
+enum RecvState {
     /// Frames.
-    Frames,
+    Open,
     /// Its Close came; what follows means nothing (RFC 6455 §5.5.1).
-    Close,
+    Closed,
     /// It broke a rule; what follows cannot be trusted.
-    Fault,
+    Faulted,
 }
 
 /// All that is known of one side.
@@ -111,14 +111,14 @@ enum Heard {
 struct Half {
     /// Follows what comes from it.
     tracker: Tracker,
-    heard: Heard,
+    heard: RecvState,
     /// Its stream has ended.
     ended: bool,
     /// Writing to it has failed.
-    deaf: bool,
-    way: Way,
+    write_failed: bool,
+    way: CloseState,
     alive: Alive,
-    tally: SideTally,
+    stats: SideStats,
 }
 
 /// The state of one session between two legs.
@@ -182,8 +182,8 @@ impl Core {
 
     /// Writing to a side has failed. What it sent before may still be there to be read, a Close
     /// among it, so its end is for the reader to find; within `close_timeout`.
-    pub(super) fn deaf(&mut self, side: Side, now: Moment) {
-        let first = !std::mem::replace(&mut self.half(side).deaf, true);
+    pub(super) fn write_failed(&mut self, side: Side, now: Moment) {
+        let first = !std::mem::replace(&mut self.half(side).write_failed, true);
         if first && self.end.is_none() {
             self.timers.set(Timer::step(side), now.after(self.rules.close_timeout));
             if side == Side::Upstream {
@@ -254,21 +254,21 @@ impl Core {
 
     /// Whether bytes from a side go across: then they are read only as fast as they can be sent.
     pub(super) fn crosses(&self, from: Side) -> bool {
-        self.at(from).heard == Heard::Frames
+        self.at(from).heard == RecvState::Open
             && self.at(from.other()).takes_frames()
             && (from == Side::Upstream || self.passes())
     }
 
     /// The end, when all is done and both transports are gone.
     pub(super) fn over(&self) -> Option<End> {
-        let gone = self.sides.iter().all(|half| half.way == Way::Gone);
+        let gone = self.sides.iter().all(|half| half.way == CloseState::Gone);
         if gone { self.end } else { None }
     }
 
     /// What passed so far.
-    pub(super) fn tally(&self) -> Tally {
+    pub(super) fn stats(&self) -> SessionStats {
         let [client, upstream] = &self.sides;
-        Tally { client: client.tally, upstream: upstream.tally, cut: self.cut }
+        SessionStats { client: client.stats, upstream: upstream.stats, cut: self.cut }
     }
 
     fn check_idle(&mut self, now: Moment) {
@@ -319,12 +319,12 @@ impl Half {
     fn new(side: Side, allowed: Allowed) -> Half {
         Half {
             tracker: Tracker::new(side, allowed),
-            heard: Heard::Frames,
+            heard: RecvState::Open,
             ended: false,
-            deaf: false,
-            way: Way::Open,
+            write_failed: false,
+            way: CloseState::Open,
             alive: Alive::new(0),
-            tally: SideTally::default(),
+            stats: SideStats::default(),
         }
     }
 }

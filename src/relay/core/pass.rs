@@ -8,8 +8,8 @@ use crate::wire::control::{close_code_is_valid, parse_close};
 use crate::wire::frame::{CONTROL_BYTES_MAX, Event, Header, Opcode, Violation, unmask};
 
 use super::alive::PING_BYTES;
-use super::closing::Way;
-use super::{Core, Heard};
+use super::closing::CloseState;
+use super::{Core, RecvState};
 
 /// What becomes of bytes that were presented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,9 +56,9 @@ impl Core {
         scan.run(&bytes[..room]);
         let passage = scan.passage;
         if crosses {
-            let tally = &mut self.half(from).tally;
-            tally.bytes += passage.forward as u64;
-            tally.messages += u64::from(passage.messages);
+            let stats = &mut self.half(from).stats;
+            stats.bytes += passage.forward as u64;
+            stats.messages += u64::from(passage.messages);
             self.crossed(from, &bytes[..passage.forward], passage.messages);
             return passage;
         }
@@ -82,7 +82,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn run(&mut self, bytes: &[u8]) {
         let from = self.from;
-        if self.core.at(from).heard != Heard::Frames {
+        if self.core.at(from).heard != RecvState::Open {
             self.passage.used = bytes.len();
             return self.after_close(bytes);
         }
@@ -136,7 +136,7 @@ impl Scan<'_> {
             Verdict::Swallow(frame) => (at, at + frame, true),
             Verdict::PassClose(frame) => (at + frame, at + frame, true),
             Verdict::Refuse(why) => {
-                self.core.half(self.from).heard = Heard::Fault;
+                self.core.half(self.from).heard = RecvState::Faulted;
                 self.core.begin_end(why, self.now);
                 (at, end, false)
             }
@@ -219,8 +219,8 @@ impl Scan<'_> {
             return Verdict::Refuse(end);
         }
         let half = self.core.half(from);
-        half.heard = Heard::Close;
-        half.tally.close = Some(code);
+        half.heard = RecvState::Closed;
+        half.stats.close = Some(code);
         if from == Side::Upstream && self.core.is_leave(code, self.now) {
             return Verdict::Swallow(frame);
         }
@@ -231,7 +231,7 @@ impl Scan<'_> {
         self.core.begin_end(End::Closed { by: from, code }, self.now);
         // Where we closed first, the side across gets our Close, not this answer to it.
         let ours = !matches!(self.core.end, Some(End::Closed { .. }));
-        if ours || !crosses || self.core.at(to).way != Way::Open {
+        if ours || !crosses || self.core.at(to).way != CloseState::Open {
             return Verdict::Swallow(frame);
         }
         self.core.was_told(to, self.now);
@@ -244,9 +244,9 @@ impl Scan<'_> {
         if validation == Validation::Off {
             return None;
         }
-        let tally = &mut self.core.half(self.from).tally;
-        tally.violations = tally.violations.saturating_add(1);
-        tally.violation.get_or_insert(what);
+        let stats = &mut self.core.half(self.from).stats;
+        stats.violations = stats.violations.saturating_add(1);
+        stats.violation.get_or_insert(what);
         self.passage.violations += 1;
         (validation == Validation::Strict).then_some(End::Violation { by: self.from, what })
     }
@@ -254,8 +254,8 @@ impl Scan<'_> {
     /// What follows a Close or a fault is dropped; after a Close it is one more violation.
     fn after_close(&mut self, bytes: &[u8]) {
         let half = self.core.half(self.from);
-        if half.heard == Heard::Close && !bytes.is_empty() {
-            half.heard = Heard::Fault;
+        if half.heard == RecvState::Closed && !bytes.is_empty() {
+            half.heard = RecvState::Faulted;
             // The end is made already: there is nothing more to refuse.
             let _ = self.violated(Violation::AfterClose);
         }
@@ -277,11 +277,11 @@ impl Core {
     /// Whether something waits to be slipped in before the next frame to a side.
     fn wants_boundary_to(&self, side: Side) -> bool {
         match self.at(side).way {
-            Way::Open => {
+            CloseState::Open => {
                 let leaves = side == Side::Upstream && self.leaves_here();
                 self.at(side).alive.wants_ping() || leaves || self.owes_answer(side)
             }
-            Way::Due => true,
+            CloseState::Pending => true,
             _ => false,
         }
     }

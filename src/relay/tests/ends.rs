@@ -28,8 +28,8 @@ async fn closed_by_us(mut scene: Scene, code: u16, upstream_code: u16) -> End {
     scene.hang_up(Side::Upstream).await;
     scene.hang_up(Side::Client).await;
     scene.upstream.expect_end().await;
-    let (end, tally) = scene.ended().await;
-    assert!(!tally.cut);
+    let (end, stats) = scene.ended().await;
+    assert!(!stats.cut);
     end
 }
 
@@ -59,9 +59,9 @@ fn an_upstream_that_just_leaves_after_a_close_is_answered_for_at_once() {
         scene.client.expect(&[0x88, 0]).await;
         scene.client.expect_end().await;
         scene.hang_up(Side::Client).await;
-        let (end, tally) = scene.ended().await;
+        let (end, stats) = scene.ended().await;
         assert_eq!(end, End::Closed { by: Side::Client, code: 1005 });
-        assert_eq!((tally.client.close, tally.upstream.close), (Some(1005), None));
+        assert_eq!((stats.client.close, stats.upstream.close), (Some(1005), None));
     });
 }
 
@@ -118,9 +118,9 @@ fn a_lost_upstream_is_told_to_the_client_at_a_frame_boundary() {
             scene.client.send(&close(Side::Client, 1012, "")).await;
             scene.client.expect_end().await;
             drop(scene.client);
-            let (end, tally) = super::scene::ended(scene.outcome).await;
+            let (end, stats) = super::scene::ended(scene.outcome).await;
             assert_eq!(end, End::Lost { side: Side::Upstream, how });
-            assert!(!tally.cut);
+            assert!(!stats.cut);
         });
     }
 }
@@ -135,9 +135,9 @@ fn no_close_is_put_inside_a_frame_that_was_cut() {
         scene.hang_up(Side::Upstream).await;
         scene.client.expect_end().await;
         drop(scene.client);
-        let (end, tally) = super::scene::ended(scene.outcome).await;
+        let (end, stats) = super::scene::ended(scene.outcome).await;
         assert_eq!(end, End::Lost { side: Side::Upstream, how: Loss::Eof });
-        assert!(tally.cut);
+        assert!(stats.cut);
     });
 }
 
@@ -217,9 +217,9 @@ fn a_clients_violation_ends_with_1002_and_goes_no_further() {
         scene.upstream.expect_end().await;
         scene.hang_up(Side::Client).await;
         let cells = scene.cells.clone();
-        let (end, tally) = scene.ended().await;
+        let (end, stats) = scene.ended().await;
         assert_eq!(end, End::Violation { by: Side::Client, what: Violation::NotMasked });
-        assert_eq!((tally.client.messages, tally.client.violations), (1, 1));
+        assert_eq!((stats.client.messages, stats.client.violations), (1, 1));
         assert_eq!(cells.each().map(|cells| cells.violations[0].get()).sum::<u64>(), 1);
     });
 }
@@ -237,9 +237,9 @@ fn a_client_at_fault_is_told_though_its_upstream_goes_on() {
         scene.client.expect_close(1002).await;
         scene.client.expect_end().await;
         drop((scene.client, scene.upstream));
-        let (end, tally) = super::scene::ended(scene.outcome).await;
+        let (end, stats) = super::scene::ended(scene.outcome).await;
         assert_eq!(end, End::Violation { by: Side::Client, what: Violation::NotMasked });
-        assert!(!tally.cut);
+        assert!(!stats.cut);
     });
 }
 
@@ -270,9 +270,9 @@ fn an_observed_violation_passes_and_is_counted() {
         scene.client.expect(&bad).await;
         drop(scene.client);
         drop(scene.upstream);
-        let tally = super::scene::ended(scene.outcome).await.1;
-        assert_eq!(tally.upstream.violations, 2);
-        assert_eq!(tally.upstream.violation, Some(Violation::ReservedBit));
+        let stats = super::scene::ended(scene.outcome).await.1;
+        assert_eq!(stats.upstream.violations, 2);
+        assert_eq!(stats.upstream.violation, Some(Violation::ReservedBit));
     });
 }
 
@@ -338,11 +338,11 @@ fn silent_sides_are_found_and_living_ones_are_not() {
             assert_eq!(last, told);
             assert!(answered > 0);
             drop((client, upstream));
-            let (end, tally) = super::scene::ended(scene.outcome).await;
+            let (end, stats) = super::scene::ended(scene.outcome).await;
             assert_eq!(end, End::Silent { side: silent });
             // Our pings and their answers are no part of what passed.
-            assert_eq!((tally.client.bytes, tally.upstream.bytes), (0, 0));
-            let measured = [tally.client.rtt, tally.upstream.rtt].map(|rtt| rtt.last().is_some());
+            assert_eq!((stats.client.bytes, stats.upstream.bytes), (0, 0));
+            let measured = [stats.client.rtt, stats.upstream.rtt].map(|rtt| rtt.last().is_some());
             assert_eq!(measured, [silent == Side::Upstream, silent == Side::Client]);
         });
     }

@@ -39,11 +39,11 @@ fn messages_and_closes_pass_both_ways_as_they_are() {
         scene.client.expect_end().await;
         scene.hang_up(Side::Client).await;
         scene.hang_up(Side::Upstream).await;
-        let (end, tally) = scene.ended().await;
+        let (end, stats) = scene.ended().await;
         assert_eq!(end, End::Closed { by: Side::Client, code: 4321 });
-        assert_eq!((tally.client.messages, tally.upstream.messages), (6, 6));
-        assert_eq!((tally.client.close, tally.upstream.close), (Some(4321), Some(4321)));
-        assert!(!tally.cut);
+        assert_eq!((stats.client.messages, stats.upstream.messages), (6, 6));
+        assert_eq!((stats.client.close, stats.upstream.close), (Some(4321), Some(4321)));
+        assert!(!stats.cut);
     });
 }
 

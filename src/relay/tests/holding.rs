@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::super::{Absence, Away, HoldBudget, HoldTerms, Want};
+use super::super::{Demand, HoldBudget, HoldCause, HoldState, HoldTerms};
 use super::scene::{Far, MASK, PATIENCE, Scene, close, frame, rules, run, text};
 use crate::base::clock;
 use crate::base::side::Side;
@@ -37,9 +37,9 @@ fn patient() -> Rules {
     Rules { close_timeout: PATIENCE, ..rules() }
 }
 
-async fn away(scene: &mut Scene) -> Away {
-    match scene.wanted(|want| matches!(want, Some(Want::Upstream(_)))).await {
-        Some(Want::Upstream(away)) => away,
+async fn away(scene: &mut Scene) -> HoldState {
+    match scene.wanted(|want| matches!(want, Some(Demand::Upstream(_)))).await {
+        Some(Demand::Upstream(away)) => away,
         other => panic!("{other:?}"),
     }
 }
@@ -86,7 +86,7 @@ fn a_client_stays_while_its_upstream_is_lost_and_another_comes() {
             }
             scene.lose_upstream().await;
             let first = away(&mut scene).await;
-            assert_eq!((first.why, first.attempt), (Absence::Lost, 1));
+            assert_eq!((first.why, first.attempt), (HoldCause::Lost, 1));
             let kept =
                 [text(Side::Client, "one"), frame(Side::Client, 0x82, &[2; 70_000])].concat();
             scene.client.send(&kept).await;
@@ -116,7 +116,7 @@ fn a_session_moves_between_two_messages_and_nobody_loses_any() {
         scene.client.send(&first).await;
         scene.upstream.expect(&first).await;
         assert_eq!(registry::move_away(&moving(), clock::now()), 1);
-        scene.wanted(|want| *want == Some(Want::Target)).await;
+        scene.wanted(|want| *want == Some(Demand::Target)).await;
         scene.orders.leave();
         // The message is finished there; what follows waits for the next.
         let second = frame(Side::Client, 0x80, b"second half");
@@ -129,7 +129,7 @@ fn a_session_moves_between_two_messages_and_nobody_loses_any() {
         scene.client.expect(&last).await;
         scene.upstream.send(&close(Side::Upstream, 1001, "")).await;
         let away = away(&mut scene).await;
-        assert_eq!((away.why, away.attempt), (Absence::Moved, 1));
+        assert_eq!((away.why, away.attempt), (HoldCause::Moved, 1));
         scene.upstream.expect_end().await;
         scene.attach().await;
         scene.upstream.expect(&third).await;
@@ -232,7 +232,7 @@ fn a_silent_upstream_is_a_lost_one() {
                 write.write_all(&pong).await.unwrap();
             }
         };
-        let away = scene.wants.wait_for(|want| matches!(want, Some(Want::Upstream(_))));
+        let away = scene.wants.wait_for(|want| matches!(want, Some(Demand::Upstream(_))));
         tokio::select! {
             () = answers(read, write) => {}
             away = tokio::time::timeout(PATIENCE, away) => drop(away.expect("in time").unwrap()),
@@ -292,7 +292,7 @@ fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
                 assert!(!mine.is_empty());
                 got.extend(mine);
                 if moves < 3 {
-                    let wanted = wants.wait_for(|want| matches!(want, Some(Want::Upstream(_))));
+                    let wanted = wants.wait_for(|want| matches!(want, Some(Demand::Upstream(_))));
                     drop(wanted.await.unwrap());
                     *upstream = orders.attach().await;
                 }
@@ -315,7 +315,7 @@ fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
                     tokio::task::yield_now().await;
                 }
                 assert_eq!(registry::move_away(&moving(), clock::now()), 1);
-                let asked = targets.wait_for(|want| *want == Some(Want::Target));
+                let asked = targets.wait_for(|want| *want == Some(Demand::Target));
                 drop(asked.await.unwrap());
                 orders.leave();
                 while cells.holds_ended.get("resumed") < moves {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{HoldTerms, Leg, Relay, Tally, Terms, Want};
+use super::super::{Demand, HoldTerms, Leg, Relay, SessionStats, Terms};
 use crate::base::clock;
 use crate::base::id::SessionId;
 use crate::base::side::Side;
@@ -129,9 +129,9 @@ pub struct Scene {
     pub upstream: Far,
     pub id: SessionId,
     pub cells: Arc<RouteCells>,
-    pub outcome: oneshot::Receiver<(End, Tally)>,
+    pub outcome: oneshot::Receiver<(End, SessionStats)>,
     /// What the relay wants.
-    pub wants: watch::Receiver<Option<Want>>,
+    pub wants: watch::Receiver<Option<Demand>>,
     pub orders: Orders,
 }
 
@@ -145,24 +145,24 @@ type Do = Box<dyn FnOnce(&mut Relay)>;
 struct Driven {
     relay: Relay,
     orders: mpsc::UnboundedReceiver<Do>,
-    wants: watch::Sender<Option<Want>>,
+    wants: watch::Sender<Option<Demand>>,
 }
 
 impl Future for Driven {
-    type Output = (End, Tally);
+    type Output = (End, SessionStats);
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, Tally)> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, SessionStats)> {
         while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             order(&mut self.relay);
         }
         let polled = Pin::new(&mut self.relay).poll(cx);
-        self.wants.send_replace(self.relay.wants());
+        self.wants.send_replace(self.relay.demand());
         polled
     }
 }
 
 /// How a session ended.
-pub async fn ended(outcome: oneshot::Receiver<(End, Tally)>) -> (End, Tally) {
+pub async fn ended(outcome: oneshot::Receiver<(End, SessionStats)>) -> (End, SessionStats) {
     tokio::time::timeout(PATIENCE, outcome).await.expect("in time").unwrap()
 }
 
@@ -245,7 +245,7 @@ impl Scene {
     }
 
     /// Waits until the relay wants this.
-    pub async fn wanted(&mut self, wanted: impl Fn(&Option<Want>) -> bool) -> Option<Want> {
+    pub async fn wanted(&mut self, wanted: impl Fn(&Option<Demand>) -> bool) -> Option<Demand> {
         let want = tokio::time::timeout(PATIENCE, self.wants.wait_for(wanted)).await;
         *want.expect("in time").expect("a relay")
     }
@@ -266,7 +266,7 @@ impl Scene {
         self.upstream = self.orders.attach().await;
     }
 
-    pub async fn ended(mut self) -> (End, Tally) {
+    pub async fn ended(mut self) -> (End, SessionStats) {
         let outcome = std::mem::replace(&mut self.outcome, oneshot::channel().1);
         ended(outcome).await
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::hold::Hold as State;
-use super::super::{Absence, Away, Order};
+use super::super::{HoldCause, HoldState, Order};
 use super::peer::frame;
 use super::story::{START, Story, after, code, hold};
 use crate::base::side::Side::{Client, Upstream};
@@ -27,7 +27,7 @@ fn what_comes_while_the_upstream_is_away_goes_to_the_next_in_order() {
     story.say(Client, "one", START);
     story.got(Upstream);
     story.lose(after(1.0));
-    let away = Away { since: after(1.0), why: Absence::Lost, attempt: 1 };
+    let away = HoldState { since: after(1.0), why: HoldCause::Lost, attempt: 1 };
     assert_eq!((story.away(), story.dropped), (Some(away), [false, true]));
     let two = story.say(Client, "two", after(2.0));
     let three = story.say(Client, "three", after(3.0));
@@ -38,7 +38,7 @@ fn what_comes_while_the_upstream_is_away_goes_to_the_next_in_order() {
     assert_eq!((story.away(), story.got(Upstream)), (None, [two, three].concat()));
     let four = story.say(Client, "four", after(5.0));
     assert_eq!((story.got(Upstream), story.budget.used()), (four, 0));
-    assert_eq!(story.core.tally().client.messages, 4);
+    assert_eq!(story.core.stats().client.messages, 4);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_message_cut_towards_the_client_ends_the_session() {
         assert_eq!((story.core.end, story.away()), (Some(LOST), None));
         let told = story.frames(Client);
         assert_eq!(told.first().map(code), (!cut).then_some((0x88, 1012)));
-        assert_eq!(story.core.tally().cut, cut);
+        assert_eq!(story.core.stats().cut, cut);
     }
 }
 
@@ -240,13 +240,13 @@ fn an_upstream_that_is_lost_as_it_comes_does_not_lengthen_the_wait() {
     story.lose(after(1.0));
     story.attach(after(2.0));
     story.lose(after(3.0));
-    let away = Away { since: after(1.0), why: Absence::Lost, attempt: 2 };
+    let away = HoldState { since: after(1.0), why: HoldCause::Lost, attempt: 2 };
     assert_eq!((story.away(), story.core.next()), (Some(away), after(31.0)));
     // One that spoke, or lived for a while, was there.
     story.attach(after(4.0));
     story.core.heard_from(Upstream);
     story.lose(after(4.0));
-    let away = Away { since: after(4.0), why: Absence::Lost, attempt: 1 };
+    let away = HoldState { since: after(4.0), why: HoldCause::Lost, attempt: 1 };
     assert_eq!(story.away(), Some(away));
     story.attach(after(5.0));
     story.lose(after(10.0));
@@ -284,7 +284,7 @@ fn writing_that_fails_amid_a_message_from_the_upstream_loses_nothing_that_was_no
     let unsent = story.frame(Client, 0x82, &[1; 50]);
     assert_eq!(story.core.pass(Client, &unsent, START).forward, unsent.len());
     story.core.spilled(&[], START);
-    story.core.deaf(Upstream, after(1.0));
+    story.core.write_failed(Upstream, after(1.0));
     story.core.unsent(&[], &unsent, after(1.0));
     story.obey(after(1.0));
     let later = story.say(Client, "while it ends", after(1.5));
@@ -300,7 +300,7 @@ fn writing_that_fails_amid_a_message_that_never_becomes_whole_ends_the_session()
     let mut story = Story::new(hold());
     let begun = story.frame(Upstream, 0x01, b"be");
     story.send(Upstream, &begun, START);
-    story.core.deaf(Upstream, after(1.0));
+    story.core.write_failed(Upstream, after(1.0));
     story.core.unsent(&[], &[], after(1.0));
     story.say(Client, "kept for nobody", after(1.5));
     story.lose(after(2.0));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::super::hold::Stage;
-use super::super::{HoldTerms, Want};
+use super::super::{Demand, HoldTerms};
 use super::peer::{Kind, Peer, parse};
 use super::world::{Line, World};
 use crate::base::side::Side;
@@ -68,11 +68,11 @@ impl World {
 
     /// Does what the relay wants, or not yet.
     pub fn help(&mut self) {
-        match self.core.want() {
+        match self.core.demand() {
             None => {}
-            Some(Want::Target) if self.rng.bool() => self.core.leave(self.now),
-            Some(Want::Target) => self.core.stay(),
-            Some(Want::Upstream(away)) => {
+            Some(Demand::Target) if self.rng.bool() => self.core.leave(self.now),
+            Some(Demand::Target) => self.core.stay(),
+            Some(Demand::Upstream(away)) => {
                 assert!(away.since <= self.now && away.attempt > 0);
                 match self.rng.u8(..32) {
                     0 => self.core.give_up(self.now),
@@ -119,7 +119,7 @@ impl World {
         let old = std::mem::replace(&mut self.peers[Side::Upstream as usize], upstream);
         assert!(old.dropped, "two upstreams at once");
         self.lines[Side::Upstream as usize] = Line::default();
-        let seen = self.core.tally().upstream.messages;
+        let seen = self.core.stats().upstream.messages;
         self.held().lives.push(old);
         self.held().seen.push(seen);
         assert!(self.core.attach(self.now));
@@ -131,7 +131,7 @@ impl World {
         let gone = self.peers[side as usize].hung_up == Some(Loss::Reset);
         let fails = gone && self.held.as_ref().is_some_and(|held| held.writes_fail);
         if fails {
-            self.core.deaf(side, self.now);
+            self.core.write_failed(side, self.now);
             let line = &mut self.lines[side as usize];
             self.core.unsent(&line.gone, &line.tail, self.now);
             (line.tail, line.gone) = (Vec::new(), Vec::new());
@@ -176,7 +176,7 @@ pub fn examine(world: &World) {
     let client = &world.peers[Side::Client as usize];
     let told = matches!(end.farewell(Side::Client), Farewell::Close(_) | Farewell::PassOn);
     let listens = client.lives() && client.hung_up.is_none() && client.answers_closes;
-    if told && listens && !world.core.tally().cut {
+    if told && listens && !world.core.stats().cut {
         assert!(client.close_got, "the client was not told of {end:?}");
     }
     upstreams_got_each_message_once_and_in_order(world, held);

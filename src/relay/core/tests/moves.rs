@@ -1,6 +1,6 @@
 //! What a session promises that is moved, or begun again at another upstream.
 
-use super::super::{Absence, Want};
+use super::super::{Demand, HoldCause};
 use super::story::{START, Story, after, code, hold};
 use crate::base::clock::Moment;
 use crate::base::side::Side::{Client, Upstream};
@@ -75,7 +75,7 @@ fn nothing_of_an_answer_that_is_swallowed_is_seen_whatever_comes_between() {
     assert_eq!(story.frames(Client), [(0x8a, b"?".to_vec())]);
     // It cannot be written to, and says the rest.
     let (mut story, half) = begin();
-    story.core.deaf(Upstream, after(3.0));
+    story.core.write_failed(Upstream, after(3.0));
     story.core.unsent(&[], &[], after(3.0));
     story.send(Upstream, &half[50..], after(3.0));
     assert_eq!(story.got(Client), b"");
@@ -113,12 +113,12 @@ fn a_session_moves_at_a_border_of_messages() {
     let first = story.frame(Client, 0x01, b"first half");
     story.send(Client, &first, START);
     story.note(asked(after(1.0)), START);
-    assert_eq!((story.core.want(), story.core.next()), (None, after(1.0)));
+    assert_eq!((story.core.demand(), story.core.next()), (None, after(1.0)));
     story.tick(after(1.0));
-    assert_eq!(story.core.want(), Some(Want::Target));
+    assert_eq!(story.core.demand(), Some(Demand::Target));
     story.core.leave(after(1.0));
     story.obey(after(1.0));
-    assert_eq!((story.core.want(), story.got(Upstream)), (None, first));
+    assert_eq!((story.core.demand(), story.got(Upstream)), (None, first));
     assert!(story.core.is_leaving());
     let second = story.frame(Client, 0x80, b"second half");
     story.send(Client, &second, after(2.0));
@@ -131,7 +131,7 @@ fn a_session_moves_at_a_border_of_messages() {
     story.send(Upstream, &close, after(4.0));
     story.obey(after(4.0));
     assert_eq!((story.got(Client), story.dropped), (last, [false, true]));
-    assert_eq!(story.away().map(|away| away.why), Some(Absence::Moved));
+    assert_eq!(story.away().map(|away| away.why), Some(HoldCause::Moved));
     story.attach(after(5.0));
     assert_eq!(story.got(Upstream), next);
 }
@@ -144,17 +144,17 @@ fn a_move_waits_for_no_message_and_for_no_answer_for_ever() {
     story.note(asked(START), START);
     story.core.leave(START);
     story.tick(after(5.0));
-    assert!(!story.core.is_leaving() && story.core.want().is_none(), "it stays");
+    assert!(!story.core.is_leaving() && story.core.demand().is_none(), "it stays");
     let rest = story.frame(Client, 0x80, b"rest");
     story.send(Client, &rest, after(6.0));
     assert_eq!(story.got(Upstream), [half, rest].concat());
-    // Asked again it leaves, and its upstream does not answer.
+    // PendingPing again it leaves, and its upstream does not answer.
     story.note(asked(after(7.0)), after(7.0));
     story.core.leave(after(7.0));
     story.obey(after(7.0));
     assert!(story.core.is_leaving() && story.away().is_none());
     story.tick(after(12.0));
-    assert_eq!(story.away().map(|away| away.why), Some(Absence::Moved));
+    assert_eq!(story.away().map(|away| away.why), Some(HoldCause::Moved));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn an_end_goes_before_a_move() {
     let (at, deadline) = (START, after(9.0));
     story.note(Note::LetGo(LetGo { why: Why::Command, at, deadline, code: None }), START);
     story.tick(START);
-    assert_eq!((story.core.end, story.core.want()), (Some(End::Drained(Why::Command)), None));
+    assert_eq!((story.core.end, story.core.demand()), (Some(End::Drained(Why::Command)), None));
     story.core.leave(START);
     story.obey(START);
     assert!(story.got(Upstream).is_empty());
@@ -181,7 +181,7 @@ fn who_cannot_move_is_let_go_where_that_was_said() {
     // There is no place elsewhere.
     let mut story = Story::new(hold());
     story.note(asked_or_to_go(START, after(9.0)), START);
-    assert_eq!(story.core.want(), Some(Want::Target));
+    assert_eq!(story.core.demand(), Some(Demand::Target));
     story.core.stay();
     story.tick(START);
     assert_eq!(story.core.end, gone);
@@ -201,7 +201,7 @@ fn who_cannot_move_is_let_go_where_that_was_said() {
     story.lose(after(1.0));
     story.attach(after(2.0));
     story.tick(after(30.0));
-    assert_eq!((story.core.end, story.core.want()), (None, None));
+    assert_eq!((story.core.end, story.core.demand()), (None, None));
 }
 
 #[test]
@@ -211,9 +211,9 @@ fn what_an_order_to_move_finds_unfinished_is_moved_after_that() {
     story.lose(after(1.0));
     story.attach(after(2.0));
     story.note(asked(after(2.0)), after(2.0));
-    assert_eq!(story.core.want(), None, "its upstream is not its own yet");
+    assert_eq!(story.core.demand(), None, "its upstream is not its own yet");
     story.say(Upstream, "ack", after(3.0));
     story.obey(after(3.0));
     story.tick(after(3.0));
-    assert_eq!(story.core.want(), Some(Want::Target));
+    assert_eq!(story.core.demand(), Some(Demand::Target));
 }

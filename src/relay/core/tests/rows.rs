@@ -233,7 +233,7 @@ fn our_pongs_stay_here_and_foreign_ones_pass_at_any_split() {
         let swallowed = core.pass(Side::Client, &both, due.after(Duration::from_millis(40)));
         assert_eq!((swallowed.forward, swallowed.used, swallowed.again), (0, 14, true));
         assert_eq!(core.pass(Side::Client, &foreign, due).forward, foreign.len());
-        assert_eq!(core.tally().client.rtt.last(), Some(Duration::from_millis(40)));
+        assert_eq!(core.stats().client.rtt.last(), Some(Duration::from_millis(40)));
     }
 }
 
@@ -254,7 +254,7 @@ fn a_close_is_judged_whole_and_nothing_follows_it() {
                 assert_eq!(passage.forward, close.len());
                 let after = core.pass(Side::Client, &more[close.len()..], START);
                 assert_eq!((after.forward, after.violations), (0, 1));
-                assert_eq!(core.tally().client.violation, Some(Violation::AfterClose));
+                assert_eq!(core.stats().client.violation, Some(Violation::AfterClose));
             } else {
                 assert_eq!((core.end, passage.forward), (Some(violation), 0));
             }
@@ -269,7 +269,7 @@ fn what_is_not_checked_passes_as_it_is() {
     let long = frame(&mut rng, Side::Upstream, 0x88, &[1; 3_000]);
     let mut core = core(off);
     assert_eq!(core.pass(Side::Upstream, &long, START).forward, long.len());
-    assert_eq!((core.end, core.tally().upstream.violations), (None, 0));
+    assert_eq!((core.end, core.stats().upstream.violations), (None, 0));
 }
 
 #[test]

@@ -77,8 +77,8 @@ fn examine(world: &World) {
         // A side that still listens and does not mind is told, whoever it is.
         let told = matches!(end.farewell(side), Farewell::Close(_) | Farewell::PassOn);
         let listens = peer.lives() && peer.hung_up.is_none() && peer.answers_closes;
-        let tally = world.core.tally();
-        if told && listens && !tally.cut && side == Side::Client {
+        let stats = world.core.stats();
+        if told && listens && !stats.cut && side == Side::Client {
             assert!(peer.close_got, "the {side} was not told of {end:?}");
         }
     }

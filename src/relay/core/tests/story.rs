@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::{Away, Core, HoldTerms, Order, Sample, Want};
+use super::super::{Core, Demand, HoldState, HoldTerms, Order, Sample};
 use super::peer::{frame, parse};
 use super::rules;
 use crate::base::clock::Moment;
@@ -142,9 +142,9 @@ impl Story {
         frames
     }
 
-    pub fn away(&self) -> Option<Away> {
-        match self.core.want() {
-            Some(Want::Upstream(away)) => Some(away),
+    pub fn away(&self) -> Option<HoldState> {
+        match self.core.demand() {
+            Some(Demand::Upstream(away)) => Some(away),
             _ => None,
         }
     }

@@ -17,30 +17,30 @@ pub struct HoldTerms {
 
 /// Why an upstream is away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Absence {
+pub enum HoldCause {
     /// It was lost.
     Lost,
     /// The session was asked to leave it.
     Moved,
 }
 
-impl Absence {
+impl HoldCause {
     /// The word for it in log and metrics.
     pub const fn word(self) -> &'static str {
         match self {
-            Absence::Lost => "lost",
-            Absence::Moved => "moved",
+            HoldCause::Lost => "lost",
+            HoldCause::Moved => "moved",
         }
     }
 }
 
 /// A session's upstream is away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Away {
+pub struct HoldState {
     /// Since when. An upstream that was lost as soon as it came does not change it.
     pub since: Moment,
     /// Why.
-    pub why: Absence,
+    pub why: HoldCause,
     /// Which attempt at another upstream is due, from 1: dials that failed, as far as they were
     /// told, and upstreams that were lost as soon as they came count.
     pub attempt: u32,
@@ -48,9 +48,9 @@ pub struct Away {
 
 /// What a session needs from whoever polls it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Want {
+pub enum Demand {
     /// Another upstream.
-    Upstream(Away),
+    Upstream(HoldState),
     /// To leave this one, once there is a place at another.
     Target,
 }

@@ -7,18 +7,18 @@ use crate::wire::frame::Violation;
 
 /// What passed in a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
+pub struct SessionStats {
     /// What the client sent.
-    pub client: SideTally,
+    pub client: SideStats,
     /// What the upstream sent.
-    pub upstream: SideTally,
+    pub upstream: SideStats,
     /// Whether a side was left with a frame cut in the middle, and so without a Close.
     pub cut: bool,
 }
 
 /// What one side sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SideTally {
+pub struct SideStats {
     /// Data messages that went across whole.
     pub messages: u64,
     /// Bytes that went across, frame headers and control frames included; without TLS.

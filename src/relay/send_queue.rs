@@ -7,7 +7,7 @@ use crate::base::clock::Moment;
 
 /// Bytes in order, taken from the front. Empty, it owns no memory.
 #[derive(Debug, Default)]
-pub(super) struct Spill(Option<Box<Kept>>);
+pub(super) struct SendQueue(Option<Box<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -18,10 +18,10 @@ struct Kept {
     moved: Moment,
 }
 
-impl Spill {
+impl SendQueue {
     /// A spill of these bytes, which came `now`; at no moment where nobody asks how long they wait.
-    pub(super) fn of(bytes: Vec<u8>, now: Moment) -> Spill {
-        Spill((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0, moved: now })))
+    pub(super) fn of(bytes: Vec<u8>, now: Moment) -> SendQueue {
+        SendQueue((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0, moved: now })))
     }
 
     /// Adds bytes behind the others.
@@ -31,7 +31,7 @@ impl Spill {
         }
         match &mut self.0 {
             Some(kept) => kept.bytes.extend_from_slice(more),
-            None => *self = Spill::of(more.to_vec(), now),
+            None => *self = SendQueue::of(more.to_vec(), now),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::wire::frame::CONTROL_BYTES_MAX;
 
 /// One ping's payload, and what became of it.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct PendingPing {
     payload: [u8; CONTROL_BYTES_MAX],
     length: u8,
     stands: Stands,
@@ -22,13 +22,13 @@ enum Stands {
     Owed,
 }
 
-impl Default for Asked {
-    fn default() -> Asked {
-        Asked { payload: [0; CONTROL_BYTES_MAX], length: 0, stands: Stands::Answered }
+impl Default for PendingPing {
+    fn default() -> PendingPing {
+        PendingPing { payload: [0; CONTROL_BYTES_MAX], length: 0, stands: Stands::Answered }
     }
 }
 
-impl Asked {
+impl PendingPing {
     /// A ping goes across.
     pub(super) fn pass(&mut self, payload: &[u8]) {
         self.set(payload, Stands::Passed);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::hall::Hall;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, Phase, Reload, lock};
+use super::handler::SessionHandler;
 use super::options::{Options, Source};
 use super::rebalance::Rebalances;
 use super::servers::Servers;
@@ -17,7 +17,7 @@ use super::upgrade::{self, Asked, Older, Program};
 use super::watch::Watch;
 use crate::base::worker::Workers;
 use crate::config::plan::Plan;
-use crate::listen::{Doors, Heritage, Permits};
+use crate::listen::{InheritedSockets, Permits, Sockets};
 use crate::live::{self, Live, Snapshot};
 use crate::observe::log;
 use crate::observe::metrics::Metrics;
@@ -31,7 +31,7 @@ pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Core {
     pub(super) common: Arc<Common>,
     pub(super) source: Source,
-    pub(super) doors: Doors,
+    pub(super) sockets: Sockets,
     pub(super) servers: Servers,
     pub(super) watch: Option<Watch>,
     pub(super) log: Option<log::Handle>,
@@ -45,7 +45,7 @@ pub(super) struct Core {
     /// What an upgrade starts; `None` where there can be none.
     pub(super) program: Option<Program>,
     /// Listening sockets another process opened that nobody has taken yet.
-    pub(super) heritage: Heritage,
+    pub(super) inherited: InheritedSockets,
     /// The processes before this one.
     pub(super) older: Older,
     upgrades: mpsc::Receiver<Asked>,
@@ -65,18 +65,17 @@ impl Core {
         }
         let first = live::build(Arc::clone(plan), None, &metrics)
             .map_err(|error| StartError::Build(error.to_string()))?;
-        let live = Live::new(Arc::new(first));
         let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
+        let live = Live::new(Arc::new(first));
         let shared = Arc::new(Shared { live, metrics: Arc::clone(&metrics), budget });
         let permits = Permits::new(&plan.limits, queues.len());
-        let (house, queued) = (Arc::new(Hall(Arc::clone(&shared))), queues.clone());
-        let mut doors = Doors::new(house, Arc::clone(&permits), queued);
-        let mut predecessor = options.predecessor;
-        let mut inherited = options.inherited;
-        inherited.extend(predecessor.iter_mut().flat_map(|before| before.sockets.drain(..)));
-        let mut heritage = Heritage::new(inherited);
-        let number = predecessor.as_ref().map_or(1, |before| before.number);
-        let (upgrade, upgrades) = upgrade::State::new(number);
+        let handler = Arc::new(SessionHandler(Arc::clone(&shared)));
+        let mut sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
+        let (mut predecessor, inherited) = (options.predecessor, options.inherited);
+        let before = predecessor.iter_mut().flat_map(|before| before.sockets.drain(..));
+        let mut inherited = InheritedSockets::new(inherited.into_iter().chain(before).collect());
+        let (upgrade, upgrades) =
+            upgrade::State::new(predecessor.as_ref().map_or(1, |before| before.number));
         let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
         let common = Arc::new(Common {
             reloads,
@@ -92,23 +91,24 @@ impl Core {
             drains: Mutex::default(),
             upgrade,
         });
-        let opened = doors.open(&plan.listeners, &mut heritage).map_err(StartError::Listeners)?;
+        let opened = sockets.open(&plan.listeners, &mut inherited);
+        let opened = opened.map_err(StartError::Listeners)?;
         let mut servers = Servers::default();
-        let more = servers.open(plan, &mut heritage);
+        let more = servers.open(plan, &mut inherited);
         let more = more.map_err(|error| StartError::Listeners(vec![error]))?;
-        heritage.close_unused();
+        inherited.close_unused();
         if let Some(before) = &mut predecessor {
             let also: Vec<_> = more.addresses(plan).collect();
-            let kept = heritage.unused().iter().map(|unused| &unused.address);
+            let kept = inherited.unused().iter().map(|unused| &unused.address);
             let taken = opened.addresses().chain(&also).chain(kept);
             before.ready(taken).map_err(StartError::Predecessor)?;
         }
-        doors.take(opened, common.shared.live.now().listeners.values().cloned());
+        sockets.take(opened, common.shared.live.now().listeners.values().cloned());
         servers.take(more, plan, &Handle(Arc::clone(&common)));
         let mut core = Core {
             common,
             source: options.source,
-            doors,
+            sockets,
             servers,
             watch: None,
             log: options.log,
@@ -117,7 +117,7 @@ impl Core {
             sick: Sick::new(),
             last_refusal: None,
             program: options.program,
-            heritage,
+            inherited,
             older: Older::default(),
             upgrades,
         };
@@ -172,7 +172,7 @@ impl Core {
 
     /// Tells the rest of the process what is in force.
     pub(super) fn publish(&mut self, plan: &Plan) {
-        let bound = self.doors.bound().collect();
+        let bound = self.sockets.bound().collect();
         *lock(&self.common.bound) = bound;
         let admin = self.servers.admin_address();
         *lock(&self.common.admin) = admin;

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::base::body::{self, Body};
 use crate::base::task::{self, LocalBox};
 use crate::config::plan::Address;
-use crate::listen::{Accepting, EXHAUSTED_PAUSE, Legacy, Listening, Origin, Taken, connected};
+use crate::listen::{AcceptQueue, EXHAUSTED_PAUSE, Handover, Listening, Opened, Origin, connected};
 
 /// Connections served at once, per listener; more wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -45,11 +45,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Serves on this thread.
-    pub(super) fn start(taken: Taken, answer: Answer) -> io::Result<Server> {
+    pub(super) fn start(taken: Opened, answer: Answer) -> io::Result<Server> {
         taken.own();
-        let Taken { listening, origin } = taken;
+        let Opened { listening, origin } = taken;
         let listening = Arc::new(listening);
-        let accepting = Accepting::new(&listening)?;
+        let accepting = AcceptQueue::new(&listening)?;
         let (closing, closed) = oneshot::channel();
         let (ending, ended) = oneshot::channel::<()>();
         let bound = listening.bound().clone();
@@ -71,12 +71,12 @@ impl Server {
     }
 
     /// What the next process needs to serve in our place; it knows the socket by `address`.
-    pub(super) fn legacy(&self, address: &Address) -> Legacy<'_> {
-        Legacy::of(address, &self.listening, self.origin.as_ref())
+    pub(super) fn handover(&self, address: &Address) -> Handover<'_> {
+        Handover::of(address, &self.listening, self.origin.as_ref())
     }
 
     /// Another process serves now.
-    pub(super) fn pass_on(self) -> InFlight {
+    pub(super) fn hand_over(self) -> InFlight {
         self.listening.give_up_file();
         self.close()
     }
@@ -107,7 +107,12 @@ impl InFlight {
     }
 }
 
-async fn accept(accepting: &Accepting, bound: &Address, answer: &Answer, places: &Arc<Semaphore>) {
+async fn accept(
+    accepting: &AcceptQueue,
+    bound: &Address,
+    answer: &Answer,
+    places: &Arc<Semaphore>,
+) {
     loop {
         // Nobody closes the semaphore.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return };

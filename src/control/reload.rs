@@ -94,14 +94,14 @@ impl Core {
             }));
         }
         let opened = self
-            .doors
-            .open(&plan.listeners, &mut self.heritage)
+            .sockets
+            .open(&plan.listeners, &mut self.inherited)
             .map_err(|errors| Refused::Listeners(errors.iter().map(with_hint).collect()))?;
-        let servers = self.servers.open(&plan, &mut self.heritage);
+        let servers = self.servers.open(&plan, &mut self.inherited);
         let servers = match servers {
             Ok(servers) => servers,
             Err(error) => {
-                opened.give_back(&mut self.heritage);
+                opened.give_back(&mut self.inherited);
                 return Err(Refused::Listeners(vec![with_hint(&error)]));
             }
         };
@@ -111,7 +111,7 @@ impl Core {
         self.retired.push(self.common.shared.live.swap(Arc::new(new)));
         self.common.permits.set_limits(&plan.limits);
         self.common.shared.budget.set_most(plan.limits.hold_bytes_max);
-        self.doors.take(opened, self.common.shared.live.now().listeners.values().cloned());
+        self.sockets.take(opened, self.common.shared.live.now().listeners.values().cloned());
         self.servers.take(servers, &plan, &self.handle());
         self.servers.settle().await;
         self.publish(&plan);

@@ -9,7 +9,7 @@ use super::handle::Handle;
 use super::http::{InFlight, Server};
 use super::{admin, operator};
 use crate::config::plan::{Address, Admin, Control, Plan};
-use crate::listen::{Heritage, Legacy, Listening, OpenError, Taken};
+use crate::listen::{Handover, InheritedSockets, Listening, OpenError, Opened};
 
 /// Who may open the operator's socket: its owner.
 const OPERATOR_MODE: u32 = 0o600;
@@ -28,12 +28,12 @@ pub(super) struct Servers {
 }
 
 /// Sockets opened for a plan that is not in force yet.
-pub(super) struct Opened {
-    admin: Option<Taken>,
-    operator: Option<Taken>,
+pub(super) struct OpenedServers {
+    admin: Option<Opened>,
+    operator: Option<Opened>,
 }
 
-impl Opened {
+impl OpenedServers {
     /// The addresses opened, of this plan.
     pub(super) fn addresses(&self, plan: &Plan) -> impl Iterator<Item = Address> {
         let admin = self.admin.as_ref().and(plan.admin.as_ref()).map(admin_at);
@@ -44,29 +44,33 @@ impl Opened {
 
 impl Servers {
     /// Opens what the plan has and is not open yet.
-    pub(super) fn open(&self, plan: &Plan, heritage: &mut Heritage) -> Result<Opened, OpenError> {
+    pub(super) fn open(
+        &self,
+        plan: &Plan,
+        inherited: &mut InheritedSockets,
+    ) -> Result<OpenedServers, OpenError> {
         let admin = plan.admin.as_ref();
         let admin = admin.filter(|new| self.admin.as_ref().is_none_or(|(old, _)| old != *new));
-        let admin = admin.map(|admin| heritage.open(&admin_at(admin), None));
+        let admin = admin.map(|admin| inherited.open(&admin_at(admin), None));
         let operator = plan.control.as_ref();
         let operator =
             operator.filter(|new| self.operator.as_ref().is_none_or(|(old, _)| old != *new));
         let operator = operator.map(|new| {
             let open = || Listening::open_private(&new.socket, OPERATOR_MODE);
-            heritage.open_or(&operator_at(new), None, open)
+            inherited.open_or(&operator_at(new), None, open)
         });
         let admin = admin.transpose()?;
         match operator.transpose() {
-            Ok(operator) => Ok(Opened { admin, operator }),
+            Ok(operator) => Ok(OpenedServers { admin, operator }),
             Err(error) => {
-                admin.into_iter().for_each(|taken| heritage.give_back(taken));
+                admin.into_iter().for_each(|taken| inherited.give_back(taken));
                 Err(error)
             }
         }
     }
 
     /// Puts the plan in force; servers it does not have any more end.
-    pub(super) fn take(&mut self, opened: Opened, plan: &Plan, handle: &Handle) {
+    pub(super) fn take(&mut self, opened: OpenedServers, plan: &Plan, handle: &Handle) {
         if plan.admin != self.admin.as_ref().map(|(plan, _)| plan.clone()) {
             let answers = || admin::answers(handle.clone());
             let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
@@ -90,24 +94,24 @@ impl Servers {
     }
 
     /// What the next process needs to serve in our place.
-    pub(super) fn legacies(&self) -> impl Iterator<Item = Legacy<'_>> {
-        let admin = self.admin.as_ref().map(|(plan, server)| server.legacy(&admin_at(plan)));
+    pub(super) fn handovers(&self) -> impl Iterator<Item = Handover<'_>> {
+        let admin = self.admin.as_ref().map(|(plan, server)| server.handover(&admin_at(plan)));
         let operator =
-            self.operator.as_ref().map(|(plan, server)| server.legacy(&operator_at(plan)));
+            self.operator.as_ref().map(|(plan, server)| server.handover(&operator_at(plan)));
         admin.into_iter().chain(operator)
     }
 
     /// Another process serves at `taken` now; the rest is closed.
-    pub(super) fn pass_on(&mut self, taken: &[Address]) {
+    pub(super) fn hand_over(&mut self, taken: &[Address]) {
         let admin = self.admin.take().map(|(plan, server)| (admin_at(&plan), server));
         let operator = self.operator.take().map(|(plan, server)| (operator_at(&plan), server));
         for (address, server) in admin.into_iter().chain(operator) {
             let is_taken = taken.contains(&address);
-            self.passed.push(if is_taken { server.pass_on() } else { server.close() });
+            self.passed.push(if is_taken { server.hand_over() } else { server.close() });
         }
     }
 
-    /// After [`Servers::pass_on`]: lets requests in flight finish. Who asked for the upgrade is
+    /// After [`Servers::hand_over`]: lets requests in flight finish. Who asked for the upgrade is
     /// one of them.
     pub(super) async fn finish(&self) {
         for in_flight in &self.passed {

@@ -46,7 +46,7 @@ impl Core {
 
     /// The end of the process; `drained` when everything had ended by itself.
     pub(super) async fn end(mut self, drained: bool) {
-        self.doors.close_all();
+        self.sockets.close_all();
         let handle = self.handle();
         let left = handle.counts().await;
         tracing::info!(drained, sessions = left.sessions, connections = left.connections, "over");
@@ -60,7 +60,7 @@ impl Core {
         let plan = self.common.shared.live.now().plan.clone();
         // The load balancer must hear of it first; until then it sends clients here.
         sleep(plan.drain.delay).await;
-        self.doors.close_all();
+        self.sockets.close_all();
         let rules = &plan.drain;
         let deadline = Some(rules.timeout.saturating_sub(rules.delay));
         let pace = Pace { deadline, ..Pace::of(rules) };
@@ -77,7 +77,7 @@ impl Core {
             let mut pause = drained.window.max(SWEEP_INTERVAL);
             while timeout(pause, self.nothing_is_open(LOOK_INTERVAL)).await.is_err() {
                 // Idle connections that came by what another process has now were let be until now.
-                self.doors.close_all();
+                self.sockets.close_all();
                 handle.let_go_late(&order, drained.number).await;
                 pause = SWEEP_INTERVAL;
             }

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::conn::{self, Arrival};
-use super::permits::Refusal;
-use super::sockets::{Accepting, BACKLOG};
-use super::{Door, Gate, Shared};
+use super::permits::Rejection;
+use super::sockets::{AcceptQueue, BACKLOG};
+use super::{Accepting, ListenContext, ListenSocket};
 use crate::base::clock::{self, Moment};
 use crate::base::{task, worker};
 
@@ -24,29 +24,29 @@ pub const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says that accepting pauses.
 pub const EXHAUSTED_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Starts the loop on this worker. It drops `gate` when it has ended.
+/// Starts the loop on this worker. It drops `accepting` when it has ended.
 ///
 /// # Errors
 /// The system's, when the socket cannot be registered.
 pub(super) fn start(
-    door: Arc<Door>,
-    shared: Arc<Shared>,
-    mut gate: watch::Receiver<Gate>,
+    socket: Arc<ListenSocket>,
+    context: Arc<ListenContext>,
+    mut accepting: watch::Receiver<Accepting>,
 ) -> io::Result<()> {
-    let accepting = Accepting::new(&door.listening)?;
+    let queue = AcceptQueue::new(&socket.listening)?;
     task::spawn("accept", async move {
         tokio::select! {
-            () = accept_all(&accepting, &door, &shared) => {}
-            // The sender lives in the door, which this task holds.
-            _ = gate.wait_for(|gate| *gate != Gate::Open) => {}
+            () = accept_all(&queue, &socket, &context) => {}
+            // The sender lives in the socket, which this task holds.
+            _ = accepting.wait_for(|state| *state != Accepting::Open) => {}
         }
-        if *gate.borrow() == Gate::Paused {
+        if *accepting.borrow() == Accepting::Paused {
             return;
         }
-        // Closing the last descriptor resets what is still queued: take it in first.
+        // ListenerState the last descriptor resets what is still queued: take it in first.
         for _ in 0..BACKLOG {
-            match door.listening.accept() {
-                Ok((fd, peer)) => arrive(fd, peer, &door, &shared),
+            match socket.listening.accept() {
+                Ok((fd, peer)) => arrive(fd, peer, &socket, &context),
                 Err(_) => break,
             }
         }
@@ -55,16 +55,16 @@ pub(super) fn start(
 }
 
 /// Accepts for ever. After a burst the runtime's own budget gives other tasks their turn.
-async fn accept_all(accepting: &Accepting, door: &Arc<Door>, shared: &Arc<Shared>) {
+async fn accept_all(queue: &AcceptQueue, socket: &Arc<ListenSocket>, context: &Arc<ListenContext>) {
     let mut complaints = Complaints::default();
     loop {
-        match judge(accepting.accept().await) {
-            Verdict::Take((fd, peer)) => arrive(fd, peer, door, shared),
-            Verdict::Next => {}
-            Verdict::Pause(error) => {
-                door.facing.load_full().cells.backoffs.one();
+        match judge(queue.accept().await) {
+            AcceptOutcome::Take((fd, peer)) => arrive(fd, peer, socket, context),
+            AcceptOutcome::Next => {}
+            AcceptOutcome::Pause(error) => {
+                socket.listener.load_full().cells.backoffs.one();
                 if complaints.is_due(clock::now()) {
-                    let address = tracing::field::display(door.listening.bound());
+                    let address = tracing::field::display(socket.listening.bound());
                     tracing::error!(%error, address, "accepting pauses: out of resources");
                 }
                 sleep(EXHAUSTED_PAUSE).await;
@@ -75,16 +75,16 @@ async fn accept_all(accepting: &Accepting, door: &Arc<Door>, shared: &Arc<Shared
 
 /// What an accept's outcome asks for.
 #[derive(Debug)]
-enum Verdict<T> {
+enum AcceptOutcome<T> {
     Take(T),
     /// That connection is gone; the next one may be well.
     Next,
     Pause(io::Error),
 }
 
-fn judge<T>(accepted: io::Result<T>) -> Verdict<T> {
+fn judge<T>(accepted: io::Result<T>) -> AcceptOutcome<T> {
     let error = match accepted {
-        Ok(accepted) => return Verdict::Take(accepted),
+        Ok(accepted) => return AcceptOutcome::Take(accepted),
         Err(error) => error,
     };
     match error.raw_os_error() {
@@ -101,9 +101,9 @@ fn judge<T>(accepted: io::Result<T>) -> Verdict<T> {
             | libc::EOPNOTSUPP
             | libc::ENETUNREACH
             | libc::EPERM,
-        ) => Verdict::Next,
-        // EMFILE, ENFILE, ENOBUFS, ENOMEM; and what nobody foresaw must not spin either.
-        _ => Verdict::Pause(error),
+        ) => AcceptOutcome::Next,
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM; and an unknown error must not spin either.
+        _ => AcceptOutcome::Pause(error),
     }
 }
 
@@ -122,22 +122,27 @@ impl Complaints {
 }
 
 /// A new connection: permitted, counted, and brought to its worker.
-fn arrive(fd: OwnedFd, peer: Option<SocketAddr>, door: &Arc<Door>, shared: &Arc<Shared>) {
-    let facing = door.facing.load_full();
-    let cells = Arc::clone(&facing.cells);
+fn arrive(
+    fd: OwnedFd,
+    peer: Option<SocketAddr>,
+    socket: &Arc<ListenSocket>,
+    context: &Arc<ListenContext>,
+) {
+    let listener = socket.listener.load_full();
+    let cells = Arc::clone(&listener.cells);
     let here = usize::from(worker::index().unwrap_or(0));
-    let permit = match shared.permits.enter(here, &cells) {
+    let permit = match context.permits.enter(here, &cells) {
         Ok(permit) => permit,
         Err(refusal) => return cells.refused.count(refusal.word()),
     };
     cells.accepted.one();
     let there = permit.worker();
-    let (door, shared) = (Arc::clone(door), Arc::clone(shared));
-    let arrival = Arrival { fd, peer, facing, permit, door, shared };
+    let (socket, context) = (Arc::clone(socket), Arc::clone(context));
+    let arrival = Arrival { fd, peer, listener, permit, socket, context };
     if there == here {
         conn::start(arrival);
-    } else if arrival.shared.queues.clone().try_run_on(there, || conn::start(arrival)).is_err() {
-        cells.refused.count(Refusal::WorkerBusy.word());
+    } else if arrival.context.queues.clone().try_run_on(there, || conn::start(arrival)).is_err() {
+        cells.refused.count(Rejection::WorkerBusy.word());
     }
 }
 
@@ -149,12 +154,12 @@ mod tests {
     fn running_out_of_files_pauses_and_a_lost_connection_does_not() {
         let judged = |code| judge::<()>(Err(io::Error::from_raw_os_error(code)));
         for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
-            assert!(matches!(judged(code), Verdict::Pause(_)), "{code}");
+            assert!(matches!(judged(code), AcceptOutcome::Pause(_)), "{code}");
         }
         for code in [libc::ECONNABORTED, libc::EPROTO, libc::EINTR] {
-            assert!(matches!(judged(code), Verdict::Next), "{code}");
+            assert!(matches!(judged(code), AcceptOutcome::Next), "{code}");
         }
-        assert!(matches!(judge(Ok(7)), Verdict::Take(7)));
+        assert!(matches!(judge(Ok(7)), AcceptOutcome::Take(7)));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::permits::{Flight, Permit, Refusal};
+use super::permits::{HandshakeSlot, Permit, Rejection};
 use super::sockets::connected;
-use super::{Door, Shared, http1, http2, linger, proxy};
+use super::{ListenContext, ListenSocket, http1, http2, linger, proxy};
 use crate::base::clock;
 use crate::base::socket::Socket;
 use crate::base::task;
@@ -22,61 +22,60 @@ use crate::tls::{AcceptError, Greeting, HTTP_2, Transport};
 pub(super) struct Arrival {
     pub(super) fd: OwnedFd,
     pub(super) peer: Option<SocketAddr>,
-    pub(super) facing: Arc<LiveListener>,
+    pub(super) listener: Arc<LiveListener>,
     pub(super) permit: Permit,
-    pub(super) door: Arc<Door>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) socket: Arc<ListenSocket>,
+    pub(super) context: Arc<ListenContext>,
 }
 
 /// Starts the connection's task on this worker.
 pub(super) fn start(arrival: Arrival) {
     task::spawn("conn", async move {
-        let cells = Arc::clone(&arrival.facing.cells);
+        let cells = Arc::clone(&arrival.listener.cells);
         if let Err(refusal) = serve(arrival).await {
             cells.refused.count(refusal.word());
         }
     });
 }
 
-async fn serve(arrival: Arrival) -> Result<(), Refusal> {
+async fn serve(arrival: Arrival) -> Result<(), Rejection> {
     let opened = clock::now();
-    let Arrival { fd, peer, facing, mut permit, door, shared } = arrival;
-    // A socket that is gone already is nobody's refusal.
-    let Ok(mut socket) = connected(fd, door.listening.bound()) else { return Ok(()) };
-    let limits = &facing.plan.limits;
-    let flight = door.handshakes.enter(limits.handshakes_in_flight_max);
-    let flight = flight.ok_or(Refusal::Handshakes)?;
+    let Arrival { fd, peer, listener, mut permit, socket, context } = arrival;
+    // A client that has left already is not counted as rejected.
+    let Ok(mut stream) = connected(fd, socket.listening.bound()) else { return Ok(()) };
+    let limits = &listener.plan.limits;
+    let slot = socket.handshakes.enter(limits.handshakes_in_flight_max);
+    let slot = slot.ok_or(Rejection::Handshakes)?;
     let mut client = peer;
-    // An accepted socket has its listener's port: nobody need ask the system for it.
-    let mut port = match door.listening.bound() {
+    // An accepted socket has its listener's port: no need to ask the system.
+    let mut port = match socket.listening.bound() {
         Address::Inet(bound) => Some(bound.port()),
         Address::Unix(_) => None,
     };
-    if let Some(proxy) = &facing.plan.proxy_protocol {
-        let header = proxy::receive(&mut socket, peer, proxy).await?;
+    if let Some(proxy) = &listener.plan.proxy_protocol {
+        let header = proxy::receive(&mut stream, peer, proxy).await?;
         if header.source.is_some() {
             client = header.source;
             port = header.destination.map(|destination| destination.port());
         }
     }
     if let Some(client) = client {
-        shared.permits.count_address(&mut permit, client.ip())?;
+        context.permits.count_address(&mut permit, client.ip())?;
     }
-    let Some((transport, tls)) = secure(socket, &facing, flight).await else { return Ok(()) };
-    let listener = Arc::clone(&facing.plan);
-    let cells = Arc::clone(&facing.cells);
+    let Some((transport, tls)) = secure(stream, &listener, slot).await else { return Ok(()) };
+    let (plan, cells) = (Arc::clone(&listener.plan), Arc::clone(&listener.cells));
     // From here on nothing of the connection keeps the acceptor.
-    drop(facing);
-    let conn = Conn { listener, client, port, tls, opened, permit: Rc::new(permit) };
-    let closing = door.closing.subscribe();
-    drop(door);
+    drop(listener);
+    let conn = Conn { listener: plan, client, port, tls, opened, permit: Rc::new(permit) };
+    let state = socket.state.subscribe();
+    drop(socket);
     if speaks_http2(&transport, &conn).await {
         // On the heap: its size is not that of every connection's task.
         let _speaks = cells.raised(|cells| &cells.http2);
-        Box::pin(http2::drive(transport, Rc::new(conn), &cells, &shared, closing)).await;
+        Box::pin(http2::drive(transport, Rc::new(conn), &cells, &context, state)).await;
     } else {
         let _speaks = cells.raised(|cells| &cells.http1);
-        http1::drive(transport, Rc::new(conn), &shared, closing).await;
+        http1::drive(transport, Rc::new(conn), &context, state).await;
     }
     Ok(())
 }
@@ -92,12 +91,12 @@ async fn speaks_http2(transport: &Transport, conn: &Conn) -> bool {
 /// The TLS handshake, within its time; a plain listener's socket as it is.
 async fn secure(
     socket: Socket,
-    facing: &LiveListener,
-    _flight: Flight,
+    listener: &LiveListener,
+    _slot: HandshakeSlot,
 ) -> Option<(Transport, Option<Greeting>)> {
-    let Some(acceptor) = &facing.acceptor else { return Some((Transport::Plain(socket), None)) };
-    let wait = facing.plan.limits.tls_handshake_timeout;
-    let cells = &facing.cells;
+    let Some(acceptor) = &listener.acceptor else { return Some((Transport::Plain(socket), None)) };
+    let wait = listener.plan.limits.tls_handshake_timeout;
+    let cells = &listener.cells;
     match timeout(wait, acceptor.accept(socket, &[])).await {
         Ok(Ok((stream, greeting))) => {
             cells.tls_handshakes.one();
@@ -105,7 +104,7 @@ async fn secure(
         }
         Ok(Err(error)) => {
             cells.tls_failures.count(error.word());
-            tracing::debug!(listener = &*facing.plan.name, %error, "TLS handshake failed");
+            tracing::debug!(listener = &*listener.plan.name, %error, "TLS handshake failed");
             if let AcceptError::PlainHttp(socket) = error {
                 linger::say(Transport::Plain(socket), http1::PLAIN_ON_TLS).await;
             }

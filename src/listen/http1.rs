@@ -19,8 +19,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::pace::{Pace, Paced};
-use super::{Closing, Shared, linger};
+use super::pace::{Paced, Progress};
+use super::{ListenContext, ListenerState, linger};
 use crate::config::plan::ListenerLimits;
 use crate::session::Conn;
 use crate::tls::Transport;
@@ -35,14 +35,14 @@ const FIELDS_DEFAULT: usize = 100;
 /// what was queued is not refused.
 pub const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// To who speaks HTTP where TLS is spoken, in clear text.
+/// The answer, in clear text, to HTTP on a port that speaks TLS.
 pub(super) const PLAIN_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 49\r\n\
     Connection: close\r\n\r\n\
     This port speaks TLS: use https:// or wss:// URLs";
 
-/// To who began a head and did not end it in time.
+/// The answer to a head that was begun and not ended in time.
 const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     Content-Length: 0\r\n\
     Connection: close\r\n\r\n";
@@ -56,40 +56,40 @@ const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 pub(super) async fn drive(
     transport: Transport,
     conn: Rc<Conn>,
-    shared: &Arc<Shared>,
-    mut closing: watch::Receiver<Closing>,
+    context: &Arc<ListenContext>,
+    mut state: watch::Receiver<ListenerState>,
 ) {
     let http = builder(&conn.listener.limits);
-    let house = Arc::clone(&shared.house);
+    let handler = Arc::clone(&context.handler);
     let was_asked = Rc::new(Cell::new(false));
     let asked = Rc::clone(&was_asked);
-    let pace = Pace::new(conn.listener.limits.keep_alive_timeout);
+    let pace = Progress::new(conn.listener.limits.keep_alive_timeout);
     let paced = Rc::clone(&pace);
-    let passing = closing.clone();
+    let handover = state.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         asked.set(true);
         paced.asked();
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        let answer = house.answer(&conn, request);
-        let (pace, passing) = (Rc::clone(&paced), passing.clone());
+        let answer = handler.answer(&conn, request);
+        let (pace, handover) = (Rc::clone(&paced), handover.clone());
         async move {
             let mut answer = answer.await;
             // An idle connection is not closed for that: its next request may be on its way.
-            if *passing.borrow() == Closing::Passed && answer.status() != SWITCHING {
+            if *handover.borrow() == ListenerState::HandedOver && answer.status() != SWITCHING {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer.map(|body| Paced::body(body, pace)))
         }
     });
     let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();
-    let mut told = false;
+    let mut is_closing = false;
     let ended = loop {
         tokio::select! {
             ended = &mut http => break ended,
             // Its drop closes the connection: what was written is not wanted.
             () = pace.stalls() => return,
-            () = closes(&mut closing, &was_asked), if !told => {
-                told = true;
+            () = closes(&mut state, &was_asked), if !is_closing => {
+                is_closing = true;
                 Pin::new(&mut http).graceful_shutdown();
             }
         }
@@ -108,9 +108,9 @@ pub(super) async fn drive(
 }
 
 /// Waits until the connection is to end as soon as it can.
-pub(super) async fn closes(closing: &mut watch::Receiver<Closing>, was_asked: &Cell<bool>) {
+pub(super) async fn closes(state: &mut watch::Receiver<ListenerState>, was_asked: &Cell<bool>) {
     // A lost sender is a listener that is gone: that is closing, too.
-    let _ = closing.wait_for(|closing| *closing == Closing::Now).await;
+    let _ = state.wait_for(|state| *state == ListenerState::Closed).await;
     grace(was_asked).await;
 }
 

@@ -23,7 +23,7 @@ use http::Request;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::{Closing, Shared, http1};
+use super::{ListenContext, ListenerState, http1};
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::{Http2, ListenerLimits};
@@ -77,8 +77,8 @@ pub(super) async fn drive(
     transport: Transport,
     conn: Rc<Conn>,
     cells: &Arc<ListenerCells>,
-    shared: &Arc<Shared>,
-    mut closing: watch::Receiver<Closing>,
+    context: &Arc<ListenContext>,
+    mut state: watch::Receiver<ListenerState>,
 ) {
     let listener = Arc::clone(&conn.listener);
     // `conn` speaks HTTP/2 because its listener does.
@@ -86,8 +86,9 @@ pub(super) async fn drive(
     let transport = Meter::new(transport, Arc::clone(cells));
     let handshake = builder(http2, &listener.limits).handshake(transport);
     let Ok(Ok(http)) = timeout(listener.limits.head_timeout, handshake).await else { return };
-    let desk = Rc::new(stream::Desk::new(Arc::clone(&shared.house), conn, http2.resets_max));
-    let mut driver = Driver {
+    let streams =
+        Rc::new(stream::StreamContext::new(Arc::clone(&context.handler), conn, http2.resets_max));
+    let mut driver = ConnectionDriver {
         http,
         keep_alive: listener.limits.keep_alive_timeout,
         quiet: None,
@@ -95,43 +96,44 @@ pub(super) async fn drive(
         is_leaving: false,
     };
     let was_asked = Cell::new(false);
-    let mut passing = closing.clone();
+    let mut handover = state.clone();
     loop {
         tokio::select! {
             event = poll_fn(|cx| driver.poll(cx)) => match event {
-                Event::Stream(_, mut respond) if driver.is_draining => {
+                ConnectionEvent::Stream(_, mut respond) if driver.is_draining => {
                     respond.send_reset(Reason::REFUSED_STREAM);
                 }
-                Event::Stream(request, respond) => {
+                ConnectionEvent::Stream(request, respond) => {
                     was_asked.set(true);
                     let open = cells.raised(|cells| &cells.streams);
-                    task::spawn("stream", stream::serve(Rc::clone(&desk), request, respond, open));
-                    if desk.resets.are_too_many() && !driver.is_leaving {
+                    let serving = stream::serve(Rc::clone(&streams), request, respond, open);
+                    task::spawn("stream", serving);
+                    if streams.resets.are_too_many() && !driver.is_leaving {
                         cells.http2_failed.count(failure::RESETS);
                         driver.calm();
                     }
                 }
-                Event::Quiet if driver.is_leaving => return,
-                Event::Quiet => driver.leave(),
-                Event::Failed(error) => {
+                ConnectionEvent::Quiet if driver.is_leaving => return,
+                ConnectionEvent::Quiet => driver.leave(),
+                ConnectionEvent::Failed(error) => {
                     if let Some(word) = failure::word(&error) {
                         cells.http2_failed.count(word);
                     }
                     return;
                 }
-                Event::Over => return,
+                ConnectionEvent::Over => return,
             },
-            () = http1::closes(&mut closing, &was_asked), if !driver.is_draining => driver.drain(),
-            () = passes(&mut passing, &was_asked), if !driver.is_leaving => driver.leave(),
+            () = http1::closes(&mut state, &was_asked), if !driver.is_draining => driver.drain(),
+            () = is_handed_over(&mut handover, &was_asked), if !driver.is_leaving => driver.leave(),
         }
     }
 }
 
 /// Waits until another process accepts: GOAWAY sends the client there with what is new, while what
 /// is open, a WebSocket too, goes on here (RFC 9113 §6.8).
-async fn passes(passing: &mut watch::Receiver<Closing>, was_asked: &Cell<bool>) {
-    if passing.wait_for(|closing| *closing == Closing::Passed).await.is_err() {
-        // The listener is gone; that is heard elsewhere.
+async fn is_handed_over(handover: &mut watch::Receiver<ListenerState>, was_asked: &Cell<bool>) {
+    if handover.wait_for(|state| *state == ListenerState::HandedOver).await.is_err() {
+        // The listener is gone; `closes` reports that.
         std::future::pending::<()>().await;
     }
     http1::grace(was_asked).await;
@@ -158,7 +160,7 @@ fn builder(http2: &Http2, limits: &ListenerLimits) -> Builder {
 /// What happens on a connection.
 // It lives for a moment, on the stack.
 #[allow(clippy::large_enum_variant)]
-enum Event {
+enum ConnectionEvent {
     /// A request.
     Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// No stream was open for a while.
@@ -169,24 +171,24 @@ enum Event {
     Failed(h2::Error),
 }
 
-struct Driver {
+struct ConnectionDriver {
     http: Connection<Meter, Bytes>,
     keep_alive: Duration,
     /// Runs while no stream is open.
     quiet: Option<Pin<Box<Sleep>>>,
     is_draining: bool,
-    /// The client is told that the connection ends.
+    /// GOAWAY was sent.
     is_leaving: bool,
 }
 
-impl Driver {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+impl ConnectionDriver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEvent> {
         match self.http.poll_accept(cx) {
             Poll::Ready(Some(Ok((request, respond)))) => {
-                return Poll::Ready(Event::Stream(request, respond));
+                return Poll::Ready(ConnectionEvent::Stream(request, respond));
             }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Failed(error)),
-            Poll::Ready(None) => return Poll::Ready(Event::Over),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(ConnectionEvent::Failed(error)),
+            Poll::Ready(None) => return Poll::Ready(ConnectionEvent::Over),
             Poll::Pending => {}
         }
         if self.http.has_streams() {
@@ -201,7 +203,7 @@ impl Driver {
         let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep(wait)));
         ready!(quiet.as_mut().poll(cx));
         self.quiet = None;
-        Poll::Ready(Event::Quiet)
+        Poll::Ready(ConnectionEvent::Quiet)
     }
 
     fn drain(&mut self) {

@@ -37,14 +37,14 @@ pub struct Inherited {
     pub fd: OwnedFd,
 }
 
-/// The sockets nobody has taken yet.
+/// Inherited sockets that no listener has taken yet.
 #[derive(Debug, Default)]
-pub struct Heritage(Vec<Inherited>);
+pub struct InheritedSockets(Vec<Inherited>);
 
-impl Heritage {
+impl InheritedSockets {
     /// These sockets.
-    pub fn new(inherited: Vec<Inherited>) -> Heritage {
-        Heritage(inherited)
+    pub fn new(inherited: Vec<Inherited>) -> InheritedSockets {
+        InheritedSockets(inherited)
     }
 
     /// Opens an address: with an inherited socket where there is one for it, or else for a listener
@@ -52,56 +52,56 @@ impl Heritage {
     ///
     /// # Errors
     /// As [`Listening::open`] and [`Listening::inherit`].
-    pub fn open(&mut self, address: &Address, name: Option<&str>) -> Result<Taken, OpenError> {
+    pub fn open(&mut self, address: &Address, name: Option<&str>) -> Result<Opened, OpenError> {
         self.open_or(address, name, || Listening::open(address))
     }
 
     /// The same; `open` makes a new socket.
     ///
     /// # Errors
-    /// As [`Heritage::open`].
+    /// As [`InheritedSockets::open`].
     pub fn open_or(
         &mut self,
         address: &Address,
         name: Option<&str>,
         open: impl FnOnce() -> Result<Listening, OpenError>,
-    ) -> Result<Taken, OpenError> {
+    ) -> Result<Opened, OpenError> {
         let by_name = |found: &Inherited| match &found.origin {
             Origin::Manager { name: known } => Some(&**known) == name,
             Origin::Process { .. } => false,
         };
-        let is_meant = |found: &Inherited| {
+        let fits = |found: &Inherited| {
             let only = found.listener.as_deref();
             found.address == *address && only.is_none_or(|only| Some(only) == name)
         };
-        let found = self.0.iter().position(is_meant);
+        let found = self.0.iter().position(fits);
         match found.or_else(|| self.0.iter().position(by_name)) {
             Some(at) => {
                 let Inherited { fd, origin, .. } = self.0.swap_remove(at);
                 let listening = Listening::inherit(address, fd)?;
-                Ok(Taken { listening, origin: Some(origin) })
+                Ok(Opened { listening, origin: Some(origin) })
             }
-            None => open().map(|listening| Taken { listening, origin: None }),
+            None => open().map(|listening| Opened { listening, origin: None }),
         }
     }
 
     /// Takes back what is not put to use after all. A service manager's is as it was; others are
     /// closed.
-    pub fn give_back(&mut self, taken: Taken) {
-        let Taken { listening, origin } = taken;
+    pub fn give_back(&mut self, taken: Opened) {
+        let Opened { listening, origin } = taken;
         if let Some(origin @ Origin::Manager { .. }) = origin {
             let (address, fd) = (listening.bound().clone(), listening.into());
             self.0.push(Inherited { address, listener: None, origin, fd });
         }
     }
 
-    /// Closes what the process before this one had and nobody took. A service manager's sockets
-    /// are kept for a later configuration: their clients are not refused in any case.
+    /// Closes what the process before this one had and no listener took. A service manager's
+    /// sockets are kept for a later configuration: their clients are not refused in any case.
     pub fn close_unused(&mut self) {
         self.0.retain(|unused| matches!(unused.origin, Origin::Manager { .. }));
     }
 
-    /// What nobody took.
+    /// What no listener took.
     pub fn unused(&self) -> &[Inherited] {
         &self.0
     }
@@ -109,14 +109,14 @@ impl Heritage {
 
 /// A socket that listens, and where it came from.
 #[derive(Debug)]
-pub struct Taken {
+pub struct Opened {
     /// The socket.
     pub listening: Listening,
     /// Whose it was; `None` when this process opened it.
     pub origin: Option<Origin>,
 }
 
-impl Taken {
+impl Opened {
     /// From now on it is this process's.
     pub fn own(&self) {
         if self.origin == Some(Origin::Process { file: true }) {
@@ -127,7 +127,7 @@ impl Taken {
 
 /// A socket for the next process.
 #[derive(Debug)]
-pub struct Legacy<'a> {
+pub struct Handover<'a> {
     /// What it is known by.
     pub address: Address,
     /// The only listener that it is for; see [`Inherited::listener`].
@@ -138,21 +138,25 @@ pub struct Legacy<'a> {
     pub fd: BorrowedFd<'a>,
 }
 
-impl<'a> Legacy<'a> {
+impl<'a> Handover<'a> {
     /// A socket in use.
-    pub fn of(address: &Address, listening: &'a Listening, origin: Option<&Origin>) -> Legacy<'a> {
+    pub fn of(
+        address: &Address,
+        listening: &'a Listening,
+        origin: Option<&Origin>,
+    ) -> Handover<'a> {
         let own = || Origin::Process { file: listening.owns_file() };
         let origin = match origin {
             Some(manager @ Origin::Manager { .. }) => manager.clone(),
             Some(Origin::Process { .. }) | None => own(),
         };
-        Legacy { address: address.clone(), listener: None, origin, fd: listening.as_fd() }
+        Handover { address: address.clone(), listener: None, origin, fd: listening.as_fd() }
     }
 
     /// A socket that was not taken.
-    pub fn unused(unused: &'a Inherited) -> Legacy<'a> {
+    pub fn unused(unused: &'a Inherited) -> Handover<'a> {
         let Inherited { address, listener, origin, fd } = unused;
         let (address, listener) = (address.clone(), listener.clone());
-        Legacy { address, listener, origin: origin.clone(), fd: fd.as_fd() }
+        Handover { address, listener, origin: origin.clone(), fd: fd.as_fd() }
     }
 }

@@ -21,12 +21,12 @@ mod table;
 pub use accept::{EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
 pub use http1::FIRST_REQUEST_GRACE;
 pub use http2::{FAREWELL_TIMEOUT, RESETS_UNSEEN_MAX, RESETS_WINDOW, SEND_BUFFER_BYTES_MAX};
-pub use inherited::{Heritage, Inherited, Legacy, Origin, Taken};
+pub use inherited::{Handover, Inherited, InheritedSockets, Opened, Origin};
 pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 pub use pace::TAKE_TIMEOUT;
-pub use permits::{HOP_MARGIN, Permit, Permits, Refusal};
-pub use sockets::{Accepting, BACKLOG, Listening, OpenError, connected};
-pub use table::{Doors, Opened};
+pub use permits::{HOP_MARGIN, Permit, Permits, Rejection};
+pub use sockets::{AcceptQueue, BACKLOG, Listening, OpenError, connected};
+pub use table::{OpenedSockets, Sockets};
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,52 +41,52 @@ use crate::base::worker::Queues;
 use crate::live::LiveListener;
 use crate::session::Conn;
 
-/// Who answers the requests; called on the connection's worker.
-pub trait House: Send + Sync + 'static {
+/// Answers requests; called on the connection's worker.
+pub trait Handler: Send + Sync + 'static {
     /// Answers a request. For a WebSocket the answer is the 101, which HTTP/2 spells 200; then on
     /// HTTP/1.1 hyper's `OnUpgrade` of the request gives `TokioIo<Transport>` back.
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>>;
 }
 
-/// A listening socket in use. The workers' accept loops share it; the last one to go closes it.
-struct Door {
+/// A listening socket in use. The workers' accept loops share it; the last one to end closes it.
+struct ListenSocket {
     listening: Arc<Listening>,
-    /// Whose the socket was, when it was inherited.
+    /// Who opened the socket, when it was inherited.
     origin: Option<Origin>,
     /// Swapped by a reload: certificates are renewed without touching a connection.
-    facing: ArcSwap<LiveListener>,
+    listener: ArcSwap<LiveListener>,
     /// Connections between accept and the end of their TLS handshake.
-    handshakes: Arc<permits::InFlight>,
-    /// Heard by the accept loops only: when all have ended, nobody hears it.
-    gate: watch::Sender<Gate>,
-    /// Heard by the connections. They may outlive the door.
-    closing: watch::Sender<Closing>,
+    handshakes: Arc<permits::HandshakeSlots>,
+    /// Only accept loops subscribe: without a subscriber all of them have ended.
+    accepting: watch::Sender<Accepting>,
+    /// Connections subscribe. They may outlive the socket.
+    state: watch::Sender<ListenerState>,
 }
 
 /// Whether connections are accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Gate {
+enum Accepting {
     Open,
-    /// What waits in the queue is another process's.
+    /// The queue is left to another process.
     Paused,
-    /// What waits in the queue is accepted, and then no more.
+    /// The queue is emptied, then accepting ends.
     Closed,
 }
 
-/// What a connection hears of its listener.
+/// What connections need to know of their listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Closing {
-    No,
-    /// Another process accepts now. This one serves on, and has clients make their next connection
-    /// as soon as they can without losing a request.
-    Passed,
-    /// The listener is closed: connections finish the request they are at.
-    Now,
+enum ListenerState {
+    Open,
+    /// Another process accepts now. This one goes on serving, and makes clients connect anew as
+    /// soon as they can without losing a request.
+    HandedOver,
+    /// The listener is closed: connections finish their present request.
+    Closed,
 }
 
 /// What every connection needs.
-struct Shared {
-    house: Arc<dyn House>,
+struct ListenContext {
+    handler: Arc<dyn Handler>,
     permits: Arc<Permits>,
     queues: Queues,
 }

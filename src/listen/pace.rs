@@ -14,23 +14,23 @@ use crate::base::body::{Accompanied, Body, BoxError, Companion};
 use crate::base::clock::{self, Moment};
 
 /// How long a client may leave a piece of an answer untaken (or `keep_alive_timeout`, when that is
-/// longer). A quiet stream that has nothing to send is not meant: there the client waits for us.
+/// longer). A quiet stream with nothing to send does not count: there the client waits for us.
 pub const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Since when the connection has had a piece and not asked for the next.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Progress {
     untaken: Cell<Option<Moment>>,
     patience: Duration,
 }
 
-impl Pace {
+impl Progress {
     /// The pace of a connection that may be idle so long.
-    pub(super) fn new(keep_alive: Duration) -> Rc<Pace> {
-        Rc::new(Pace { untaken: Cell::new(None), patience: keep_alive.max(TAKE_TIMEOUT) })
+    pub(super) fn new(keep_alive: Duration) -> Rc<Progress> {
+        Rc::new(Progress { untaken: Cell::new(None), patience: keep_alive.max(TAKE_TIMEOUT) })
     }
 
-    /// A request has come: who sends one has taken the answer before.
+    /// A request has come: its client has taken the answer before.
     pub(super) fn asked(&self) {
         self.untaken.set(None);
     }
@@ -50,11 +50,11 @@ impl Pace {
 }
 
 /// Goes along with an answer's body, and tells its pace.
-pub(super) struct Paced(Rc<Pace>);
+pub(super) struct Paced(Rc<Progress>);
 
 impl Paced {
-    /// The body, with its pace told.
-    pub(super) fn body(body: Body, pace: Rc<Pace>) -> Accompanied<Body, Paced> {
+    /// The body, with its progress noted.
+    pub(super) fn body(body: Body, pace: Rc<Progress>) -> Accompanied<Body, Paced> {
         Accompanied::new(body, Paced(pace))
     }
 }
@@ -84,9 +84,9 @@ mod tests {
     use super::*;
     use crate::base::body;
 
-    fn pace(millis: u64) -> Rc<Pace> {
+    fn pace(millis: u64) -> Rc<Progress> {
         let patience = Duration::from_millis(millis);
-        Rc::new(Pace { untaken: Cell::new(None), patience })
+        Rc::new(Progress { untaken: Cell::new(None), patience })
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Permits: who may be a connection, and on which worker. A permit's drop gives back all it took.
+//! Permits: which connections are admitted, and on which worker. Dropping a permit returns all it
+//! took.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ const HOP_SHARE: usize = 32;
 
 /// Why a connection is closed at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum Rejection {
     /// `limits.connections_max` is reached.
     Connections,
     /// `limits.connections_per_address_max` is reached.
@@ -34,17 +35,17 @@ pub enum Refusal {
     WorkerBusy,
 }
 
-impl Refusal {
+impl Rejection {
     /// The metric's label.
     pub const fn word(self) -> &'static str {
         match self {
-            Refusal::Connections => "connections_max",
-            Refusal::PerAddress => "connections_per_address_max",
-            Refusal::Handshakes => "handshakes_in_flight_max",
-            Refusal::ProxyUntrusted => "proxy_untrusted",
-            Refusal::ProxyInvalid => "proxy_invalid",
-            Refusal::ProxyTimeout => "proxy_timeout",
-            Refusal::WorkerBusy => "worker_busy",
+            Rejection::Connections => "connections_max",
+            Rejection::PerAddress => "connections_per_address_max",
+            Rejection::Handshakes => "handshakes_in_flight_max",
+            Rejection::ProxyUntrusted => "proxy_untrusted",
+            Rejection::ProxyInvalid => "proxy_invalid",
+            Rejection::ProxyTimeout => "proxy_timeout",
+            Rejection::WorkerBusy => "worker_busy",
         }
     }
 }
@@ -94,16 +95,16 @@ impl Permits {
     /// A permit for a connection accepted on worker `here`, and the worker it belongs to.
     ///
     /// # Errors
-    /// [`Refusal::Connections`] when as many are open as may be.
+    /// [`Rejection::Connections`] when as many are open as may be.
     pub fn enter(
         self: &Arc<Permits>,
         here: usize,
         cells: &Arc<ListenerCells>,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Permit, Rejection> {
         let max = self.max.load(Relaxed);
         let more = |open: usize| (open < max).then_some(open + 1);
         // The closure is asked again when another worker was faster: the limit is never passed.
-        self.open.try_update(Relaxed, Relaxed, more).map_err(|_| Refusal::Connections)?;
+        self.open.try_update(Relaxed, Relaxed, more).map_err(|_| Rejection::Connections)?;
         let worker = self.place(here);
         self.workers[worker].fetch_add(1, Relaxed);
         cells.open.shift(1);
@@ -113,8 +114,8 @@ impl Permits {
     /// Counts a connection by its client's address, once that is known.
     ///
     /// # Errors
-    /// [`Refusal::PerAddress`] when it has as many as it may.
-    pub fn count_address(&self, permit: &mut Permit, address: IpAddr) -> Result<(), Refusal> {
+    /// [`Rejection::PerAddress`] when it has as many as it may.
+    pub fn count_address(&self, permit: &mut Permit, address: IpAddr) -> Result<(), Rejection> {
         let max = self.per_address_max.load(Relaxed);
         if max == 0 {
             return Ok(());
@@ -123,7 +124,7 @@ impl Permits {
         let mut counts = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= max {
-            return Err(Refusal::PerAddress);
+            return Err(Rejection::PerAddress);
         }
         *count += 1;
         permit.address = Some(Box::new(address));
@@ -141,7 +142,7 @@ impl Permits {
     }
 }
 
-/// A connection's place; kept from accept until the connection, or the session it became, is over.
+/// A connection's place; kept from accept until the connection, or the session it became, ends.
 #[derive(Debug)]
 pub struct Permit {
     permits: Arc<Permits>,
@@ -178,22 +179,22 @@ impl Drop for Permit {
 
 /// A count with a limit, whose places are given back by drop.
 #[derive(Debug, Default)]
-pub struct InFlight(AtomicUsize);
+pub struct HandshakeSlots(AtomicUsize);
 
-impl InFlight {
+impl HandshakeSlots {
     /// A place, when fewer than `max` are taken.
-    pub fn enter(self: &Arc<InFlight>, max: usize) -> Option<Flight> {
+    pub fn enter(self: &Arc<HandshakeSlots>, max: usize) -> Option<HandshakeSlot> {
         let more = |taken: usize| (taken < max).then_some(taken + 1);
         self.0.try_update(Relaxed, Relaxed, more).ok()?;
-        Some(Flight(Arc::clone(self)))
+        Some(HandshakeSlot(Arc::clone(self)))
     }
 }
 
 /// A place among the handshakes in flight.
 #[derive(Debug)]
-pub struct Flight(Arc<InFlight>);
+pub struct HandshakeSlot(Arc<HandshakeSlots>);
 
-impl Drop for Flight {
+impl Drop for HandshakeSlot {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Relaxed);
     }
@@ -217,7 +218,7 @@ mod tests {
         let (permits, cells) = (permits(2, None, 1), Arc::default());
         let first = permits.enter(0, &cells).unwrap();
         let _second = permits.enter(0, &cells).unwrap();
-        assert_eq!(permits.enter(0, &cells).unwrap_err(), Refusal::Connections);
+        assert_eq!(permits.enter(0, &cells).unwrap_err(), Rejection::Connections);
         assert_eq!((permits.open(), cells.open.get()), (2, 2));
         drop(first);
         permits.enter(0, &cells).unwrap();
@@ -232,7 +233,7 @@ mod tests {
             permits.count_address(&mut permit, address.parse().unwrap()).map(|()| permit)
         };
         let one = enter("10.0.0.1").unwrap();
-        assert_eq!(enter("::ffff:10.0.0.1").unwrap_err(), Refusal::PerAddress);
+        assert_eq!(enter("::ffff:10.0.0.1").unwrap_err(), Rejection::PerAddress);
         let other = enter("10.0.0.2").unwrap();
         drop(one);
         drop(enter("10.0.0.1").unwrap());
@@ -281,7 +282,7 @@ mod tests {
 
     #[test]
     fn places_in_flight_come_back() {
-        let flights = Arc::new(InFlight::default());
+        let flights = Arc::new(HandshakeSlots::default());
         let one = flights.enter(1).unwrap();
         assert!(flights.enter(1).is_none());
         drop(one);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::permits::Refusal;
+use super::permits::Rejection;
 use crate::base::socket::Socket;
 use crate::config::plan::ProxyProtocol;
 use crate::wire::proxy::{self, Header, Parsed, V2_BYTES_MAX};
@@ -19,27 +19,27 @@ pub(super) async fn receive(
     socket: &mut Socket,
     peer: Option<SocketAddr>,
     expected: &ProxyProtocol,
-) -> Result<Header, Refusal> {
+) -> Result<Header, Rejection> {
     if !expected.trusted.contains(peer.map(|peer| peer.ip())) {
-        return Err(Refusal::ProxyUntrusted);
+        return Err(Rejection::ProxyUntrusted);
     }
     match timeout(expected.timeout, read(socket)).await {
         Ok(header) => header,
-        Err(_) => Err(Refusal::ProxyTimeout),
+        Err(_) => Err(Rejection::ProxyTimeout),
     }
 }
 
-async fn read(socket: &mut Socket) -> Result<Header, Refusal> {
+async fn read(socket: &mut Socket) -> Result<Header, Rejection> {
     let mut held = Vec::new();
     loop {
         let more = match proxy::parse(&held) {
             Parsed::Header(header) => return Ok(header),
             Parsed::Incomplete { more } if held.len() + more <= V2_BYTES_MAX => more,
-            Parsed::Incomplete { .. } | Parsed::Invalid(_) => return Err(Refusal::ProxyInvalid),
+            Parsed::Incomplete { .. } | Parsed::Invalid(_) => return Err(Rejection::ProxyInvalid),
         };
         let filled = held.len();
         held.resize(filled + more, 0);
         let read = socket.read_exact(&mut held[filled..]).await;
-        read.map_err(|_| Refusal::ProxyInvalid)?;
+        read.map_err(|_| Rejection::ProxyInvalid)?;
     }
 }

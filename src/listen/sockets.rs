@@ -104,7 +104,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Opens a new socket. A unix socket's file that nobody answers behind is replaced.
+    /// Opens a new socket. A unix socket's file without a process behind it is replaced.
     ///
     /// # Errors
     /// With the address and, where there is one, a hint.
@@ -144,7 +144,7 @@ impl Listening {
         let socket = Socket::from(fd);
         match socket.is_listener() {
             Ok(true) => {
-                // A file that is gone already is nobody's.
+                // A file that is gone already has no owner.
                 let file = match address {
                     Address::Unix(path) => SocketFile::new(path, false).ok(),
                     Address::Inet(_) => None,
@@ -211,7 +211,7 @@ impl Listening {
 }
 
 /// A listening socket as the reactor of one thread sees it; several threads may share the socket.
-pub struct Accepting(AsyncFd<Registered>);
+pub struct AcceptQueue(AsyncFd<Registered>);
 
 struct Registered(Arc<Listening>);
 
@@ -221,17 +221,17 @@ impl AsRawFd for Registered {
     }
 }
 
-impl Accepting {
+impl AcceptQueue {
     /// Registers the socket with this thread's reactor.
     ///
     /// # Errors
     /// The system's.
-    pub fn new(listening: &Arc<Listening>) -> io::Result<Accepting> {
+    pub fn new(listening: &Arc<Listening>) -> io::Result<AcceptQueue> {
         let registered = Registered(Arc::clone(listening));
         // SAFETY: `Registered` keeps the socket and never changes it, so the descriptor is open
         // and the same until the `AsyncFd` is dropped.
         let ready = unsafe { AsyncFd::register_with_interest(registered, Interest::READABLE)? };
-        Ok(Accepting(ready))
+        Ok(AcceptQueue(ready))
     }
 
     /// Waits for a connection.
@@ -293,7 +293,7 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> Result<(Socket, SocketFile), Cau
     let bind = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         if let Some(mode) = mode {
-            // unix(7): the file is made with the descriptor's own mode, so that nobody can connect
+            // unix(7): the file is made with the descriptor's own mode, so that no one can connect
             // in a moment between bind and chmod.
             let as_file = fs::File::from(OwnedFd::from(socket.try_clone()?));
             as_file.set_permissions(fs::Permissions::from_mode(mode))?;

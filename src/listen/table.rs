@@ -7,42 +7,45 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::accept;
-use super::permits::{InFlight, Permits};
+use super::permits::{HandshakeSlots, Permits};
 use super::sockets::OpenError;
-use super::{Closing, Door, Gate, Heritage, House, Legacy, Shared, Taken};
+use super::{
+    Accepting, Handler, Handover, InheritedSockets, ListenContext, ListenSocket, ListenerState,
+    Opened,
+};
 use crate::base::worker::Queues;
 use crate::config::plan::{Address, Listener, ListenerIdentity};
 use crate::live::LiveListener;
 
-/// Every listening socket of the process. Its drop closes them as [`Doors::close_all`] does.
-pub struct Doors {
-    doors: HashMap<ListenerIdentity, Arc<Door>>,
-    /// What the connections of doors that another process has now listen to.
-    passed: Vec<watch::Sender<Closing>>,
-    shared: Arc<Shared>,
+/// Every listening socket of the process. Its drop closes them as [`Sockets::close_all`] does.
+pub struct Sockets {
+    sockets: HashMap<ListenerIdentity, Arc<ListenSocket>>,
+    /// What the connections of sockets that another process has now listen to.
+    handed_over: Vec<watch::Sender<ListenerState>>,
+    context: Arc<ListenContext>,
 }
 
 /// Sockets opened for a configuration that is not in force yet; dropped, they were never there.
 #[derive(Debug, Default)]
-pub struct Opened(Vec<(ListenerIdentity, Taken)>);
+pub struct OpenedSockets(Vec<(ListenerIdentity, Opened)>);
 
-impl Opened {
+impl OpenedSockets {
     /// The addresses opened.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.0.iter().map(|(identity, _)| identity.address())
     }
 
     /// The configuration is not put in force: what was inherited can be inherited again.
-    pub fn give_back(self, inherited: &mut Heritage) {
+    pub fn give_back(self, inherited: &mut InheritedSockets) {
         self.0.into_iter().for_each(|(_, taken)| inherited.give_back(taken));
     }
 }
 
-impl Doors {
+impl Sockets {
     /// No sockets yet.
-    pub fn new(house: Arc<dyn House>, permits: Arc<Permits>, queues: Queues) -> Doors {
-        let shared = Arc::new(Shared { house, permits, queues });
-        Doors { doors: HashMap::new(), passed: Vec::new(), shared }
+    pub fn new(handler: Arc<dyn Handler>, permits: Arc<Permits>, queues: Queues) -> Sockets {
+        let context = Arc::new(ListenContext { handler, permits, queues });
+        Sockets { sockets: HashMap::new(), handed_over: Vec::new(), context }
     }
 
     /// Opens what `listeners` has and is not open yet, with what was inherited where that fits:
@@ -53,13 +56,13 @@ impl Doors {
     pub fn open(
         &self,
         listeners: &[Arc<Listener>],
-        inherited: &mut Heritage,
-    ) -> Result<Opened, Vec<OpenError>> {
-        let mut opened = Opened::default();
+        inherited: &mut InheritedSockets,
+    ) -> Result<OpenedSockets, Vec<OpenError>> {
+        let mut opened = OpenedSockets::default();
         let mut errors = Vec::new();
         for listener in listeners {
             let identity = listener.identity();
-            if self.doors.contains_key(&identity) {
+            if self.sockets.contains_key(&identity) {
                 continue;
             }
             match inherited.open(&listener.address, Some(&listener.name)) {
@@ -79,126 +82,126 @@ impl Doors {
     /// listener that stays.
     pub fn take(
         &mut self,
-        mut opened: Opened,
-        facings: impl IntoIterator<Item = Arc<LiveListener>>,
+        mut opened: OpenedSockets,
+        listeners: impl IntoIterator<Item = Arc<LiveListener>>,
     ) {
-        let mut before = std::mem::take(&mut self.doors);
-        for facing in facings {
-            let identity = facing.plan.identity();
-            let door = if let Some(door) = before.remove(&identity) {
-                door.facing.store(facing);
-                door
+        let mut before = std::mem::take(&mut self.sockets);
+        for listener in listeners {
+            let identity = listener.plan.identity();
+            let socket = if let Some(socket) = before.remove(&identity) {
+                socket.listener.store(listener);
+                socket
             } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == identity) {
-                self.begin(opened.0.swap_remove(at).1, facing)
+                self.begin(opened.0.swap_remove(at).1, listener)
             } else {
                 continue;
             };
-            self.doors.insert(identity, door);
+            self.sockets.insert(identity, socket);
         }
-        before.into_values().for_each(|door| close(&door));
+        before.into_values().for_each(|socket| close(&socket));
     }
 
-    fn begin(&self, taken: Taken, facing: Arc<LiveListener>) -> Arc<Door> {
+    fn begin(&self, taken: Opened, listener: Arc<LiveListener>) -> Arc<ListenSocket> {
         taken.own();
-        let Taken { listening, origin } = taken;
-        tracing::info!(listener = &*facing.plan.name, address = %listening.bound(), "listening");
-        let door = Arc::new(Door {
+        let Opened { listening, origin } = taken;
+        tracing::info!(listener = &*listener.plan.name, address = %listening.bound(), "listening");
+        let socket = Arc::new(ListenSocket {
             listening: Arc::new(listening),
             origin,
-            facing: ArcSwap::new(facing),
-            handshakes: Arc::new(InFlight::default()),
-            gate: watch::Sender::new(Gate::Open),
-            closing: watch::Sender::new(Closing::No),
+            listener: ArcSwap::new(listener),
+            handshakes: Arc::new(HandshakeSlots::default()),
+            accepting: watch::Sender::new(Accepting::Open),
+            state: watch::Sender::new(ListenerState::Open),
         });
-        self.accept(&door);
-        door
+        self.accept(&socket);
+        socket
     }
 
-    /// Starts the accept loops of a door.
-    fn accept(&self, door: &Arc<Door>) {
-        for worker in 0..self.shared.queues.len() {
-            let (begun, shared) = (Arc::clone(door), Arc::clone(&self.shared));
+    /// Starts the accept loops of a socket.
+    fn accept(&self, socket: &Arc<ListenSocket>) {
+        for worker in 0..self.context.queues.len() {
+            let (begun, context) = (Arc::clone(socket), Arc::clone(&self.context));
             // Here, not there: a loop that is on its way is waited for as well.
-            let gate = door.gate.subscribe();
+            let accepting = socket.accepting.subscribe();
             let start = move || {
-                if let Err(error) = accept::start(begun, shared, gate) {
+                if let Err(error) = accept::start(begun, context, accepting) {
                     tracing::error!(%error, worker, "a worker cannot accept");
                 }
             };
             // The other workers accept for one that has stopped or is beyond help.
-            if self.shared.queues.try_run_on(worker, start).is_err() {
+            if self.context.queues.try_run_on(worker, start).is_err() {
                 tracing::error!(worker, "a worker is too busy to begin to accept");
             }
         }
     }
 
     /// What the next process needs to accept in our place.
-    pub fn legacies(&self) -> impl Iterator<Item = Legacy<'_>> {
-        self.doors.iter().map(|(identity, door)| Legacy {
+    pub fn handovers(&self) -> impl Iterator<Item = Handover<'_>> {
+        self.sockets.iter().map(|(identity, socket)| Handover {
             listener: identity.name().cloned(),
-            ..Legacy::of(identity.address(), &door.listening, door.origin.as_ref())
+            ..Handover::of(identity.address(), &socket.listening, socket.origin.as_ref())
         })
     }
 
     /// Accepts nothing more for now, and waits until that is true. What comes waits in the kernel.
     pub async fn pause(&self) {
-        for door in self.doors.values() {
-            door.gate.send_replace(Gate::Paused);
+        for socket in self.sockets.values() {
+            socket.accepting.send_replace(Accepting::Paused);
         }
-        for door in self.doors.values() {
-            door.gate.closed().await;
+        for socket in self.sockets.values() {
+            socket.accepting.closed().await;
         }
     }
 
-    /// After [`Doors::pause`], accepts again; without it, nothing changes.
+    /// After [`Sockets::pause`], accepts again; without it, nothing changes.
     pub fn resume(&self) {
-        for door in self.doors.values() {
-            if door.gate.send_replace(Gate::Open) == Gate::Paused {
-                self.accept(door);
+        for socket in self.sockets.values() {
+            if socket.accepting.send_replace(Accepting::Open) == Accepting::Paused {
+                self.accept(socket);
             }
         }
     }
 
-    /// After [`Doors::pause`]: another process accepts at `taken` now. The rest is closed.
-    pub fn pass_on(&mut self, taken: &[Address]) {
-        for (identity, door) in std::mem::take(&mut self.doors) {
+    /// After [`Sockets::pause`]: another process accepts at `taken` now. The rest is closed.
+    pub fn hand_over(&mut self, taken: &[Address]) {
+        for (identity, socket) in std::mem::take(&mut self.sockets) {
             if taken.contains(identity.address()) {
-                door.listening.give_up_file();
-                door.closing.send_replace(Closing::Passed);
-                self.passed.push(door.closing.clone());
+                socket.listening.give_up_file();
+                socket.state.send_replace(ListenerState::HandedOver);
+                self.handed_over.push(socket.state.clone());
             } else {
-                close(&door);
+                close(&socket);
                 // Once more, for what is queued.
-                self.accept(&door);
+                self.accept(&socket);
             }
         }
     }
 
     /// Accepts nothing more, anywhere; connections finish the request they are at.
     pub fn close_all(&mut self) {
-        self.doors.drain().for_each(|(_, door)| close(&door));
-        for closing in self.passed.drain(..) {
-            closing.send_replace(Closing::Now);
+        self.sockets.drain().for_each(|(_, socket)| close(&socket));
+        for state in self.handed_over.drain(..) {
+            state.send_replace(ListenerState::Closed);
         }
     }
 
     /// The listeners in force by name, each with the address it is bound to.
     pub fn bound(&self) -> impl Iterator<Item = (Arc<str>, Address)> {
-        self.doors.values().map(|door| {
-            let facing = door.facing.load_full();
-            (Arc::clone(&facing.plan.name), door.listening.bound().clone())
+        self.sockets.values().map(|socket| {
+            let listener = socket.listener.load_full();
+            (Arc::clone(&listener.plan.name), socket.listening.bound().clone())
         })
     }
 }
 
-impl Drop for Doors {
+impl Drop for Sockets {
     fn drop(&mut self) {
         self.close_all();
     }
 }
 
-fn close(door: &Door) {
-    tracing::info!(address = %door.listening.bound(), "listens no more");
-    door.gate.send_replace(Gate::Closed);
-    door.closing.send_replace(Closing::Now);
+fn close(socket: &ListenSocket) {
+    tracing::info!(address = %socket.listening.bound(), "listener closed");
+    socket.accepting.send_replace(Accepting::Closed);
+    socket.state.send_replace(ListenerState::Closed);
 }

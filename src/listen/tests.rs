@@ -1,10 +1,10 @@
-//! A house behind real sockets, for the tests of this room.
+//! A handler behind real sockets, for the tests of this room.
 
-mod doors;
 mod http2;
 mod limits;
 mod proxied;
 mod secure;
+mod sockets;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Echo {
     }
 }
 
-impl House for Echo {
+impl Handler for Echo {
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
         let sni = conn.tls.as_ref().and_then(|tls| tls.sni.clone());
         let worker = crate::base::worker::index();
@@ -65,11 +65,11 @@ impl House for Echo {
     }
 }
 
-/// Workers, their doors, and the house behind them.
+/// Workers, their sockets, and the handler behind them.
 struct Stand {
     // Dropped first: accepting ends before the workers do.
-    doors: Doors,
-    house: Arc<Echo>,
+    sockets: Sockets,
+    handler: Arc<Echo>,
     permits: Arc<Permits>,
     metrics: Arc<Metrics>,
     workers: Workers,
@@ -81,11 +81,11 @@ impl Stand {
         let limits =
             Limits { connections_max, connections_per_address_max: per_address, hold_bytes_max: 0 };
         let permits = Permits::new(&limits, workers.queues().len());
-        let house = Echo::new();
+        let handler = Echo::new();
         let queues = workers.queues().clone();
-        let doors = Doors::new(Arc::clone(&house) as _, Arc::clone(&permits), queues);
+        let sockets = Sockets::new(Arc::clone(&handler) as _, Arc::clone(&permits), queues);
         let metrics = Metrics::new(workers.queues().len());
-        Stand { doors, house, permits, metrics, workers }
+        Stand { sockets, handler, permits, metrics, workers }
     }
 
     /// One worker, generous limits, this listener.
@@ -98,13 +98,13 @@ impl Stand {
     /// Puts these listeners in force; answers where they listen.
     fn takes(&mut self, listeners: &[Listener]) -> Vec<SocketAddr> {
         let plans: Vec<Arc<Listener>> = listeners.iter().cloned().map(Arc::new).collect();
-        let opened = self.doors.open(&plans, &mut Heritage::default()).unwrap();
-        let facings = plans.iter().map(|plan| self.facing(plan)).collect::<Vec<_>>();
-        self.doors.take(opened, facings);
+        let opened = self.sockets.open(&plans, &mut InheritedSockets::default()).unwrap();
+        let listeners = plans.iter().map(|plan| self.listener(plan)).collect::<Vec<_>>();
+        self.sockets.take(opened, listeners);
         plans.iter().map(|plan| self.address(&plan.name)).collect()
     }
 
-    fn facing(&self, plan: &Arc<Listener>) -> Arc<LiveListener> {
+    fn listener(&self, plan: &Arc<Listener>) -> Arc<LiveListener> {
         let tls = plan.tls.as_ref();
         let speaks_both = plan.http2.is_some();
         let alpn: &[Alpn] = if speaks_both { &[HTTP_2, HTTP_1_1] } else { &[HTTP_1_1] };
@@ -114,7 +114,7 @@ impl Stand {
     }
 
     fn address(&self, name: &str) -> SocketAddr {
-        let bound = self.doors.bound().find(|(found, _)| &**found == name);
+        let bound = self.sockets.bound().find(|(found, _)| &**found == name);
         match bound.unwrap().1 {
             Address::Inet(address) => address,
             Address::Unix(_) => ([0, 0, 0, 0], 0).into(),
@@ -122,14 +122,14 @@ impl Stand {
     }
 
     /// Waits until listener `a` has counted one connection refused for this reason.
-    async fn refused(&self, reason: Refusal) {
+    async fn refused(&self, reason: Rejection) {
         let cells = self.metrics.listener(&Arc::from("a"));
         until(|| cells.refused.get(reason.word()) == 1).await;
     }
 
     /// Waits until no connection is left and no task but the accept loops.
     async fn is_quiet(&self) {
-        let loops = self.doors.bound().count() * self.workers.queues().len();
+        let loops = self.sockets.bound().count() * self.workers.queues().len();
         until(|| self.permits.open() == 0 && self.workers.tasks() == loops).await;
     }
 }

@@ -34,7 +34,7 @@ use super::core::Core;
 use super::handle::{Handle, Phase, lock};
 use super::manager;
 use crate::config::plan::{self, Address};
-use crate::listen::Legacy;
+use crate::listen::Handover;
 use crate::observe::metrics::Metrics;
 use words::{New, Old};
 
@@ -159,7 +159,7 @@ impl Core {
             Err(failure) => {
                 // Before this one accepts again: what it had accepted would be lost with it.
                 successor.end();
-                self.doors.resume();
+                self.sockets.resume();
                 Err(Upgraded::Failed(failure))
             }
         }
@@ -176,9 +176,9 @@ impl Core {
     }
 
     /// Every listening socket.
-    fn legacies(&self) -> impl Iterator<Item = Legacy<'_>> {
-        let unused = self.heritage.unused().iter().map(Legacy::unused);
-        self.doors.legacies().chain(self.servers.legacies()).chain(unused)
+    fn handovers(&self) -> impl Iterator<Item = Handover<'_>> {
+        let unused = self.inherited.unused().iter().map(Handover::unused);
+        self.sockets.handovers().chain(self.servers.handovers()).chain(unused)
     }
 
     /// Hands everything over and waits until the new process could serve; gives what it takes.
@@ -190,7 +190,7 @@ impl Core {
         let number = self.common.upgrade.number + 1;
         let known = lock(&self.common.upgrade.older).clone();
         let older = self.older.links(&known);
-        let sockets: Vec<_> = self.legacies().collect();
+        let sockets: Vec<_> = self.handovers().collect();
         let ready = async {
             // One that is gone is heard to be: it says why, or how it ended.
             let _ = successor.greet(number, &sockets, &older).await;
@@ -209,7 +209,7 @@ impl Core {
         taken: Vec<Address>,
     ) -> Result<(), Failure> {
         let switch = async {
-            self.doors.pause().await;
+            self.sockets.pause().await;
             // As above.
             let _ = successor.say(&Old::Go).await;
             match successor.hear().await? {
@@ -223,9 +223,9 @@ impl Core {
         // While it still listens to this process (`NotifyAccess=main`).
         manager::tell(&format!("MAINPID={pid}"));
         let _ = self.common.upgrade.passed_to.set(pid);
-        self.doors.pass_on(&taken);
-        self.servers.pass_on(&taken);
-        self.heritage = Default::default();
+        self.sockets.hand_over(&taken);
+        self.servers.hand_over(&taken);
+        self.inherited = Default::default();
         self.older = Older::default();
         self.watch = None;
         Ok(())

@@ -12,7 +12,7 @@ use super::program::Program;
 use super::report::Failure;
 use super::words::{self, New, Old, OlderProcess, VARIABLE, VERSION};
 use crate::base::link::{AsyncLink, FDS_PER_LINE_MAX, Link};
-use crate::listen::Legacy;
+use crate::listen::Handover;
 
 /// How long a process that says no more may take to end by itself, so that it can say how it ended.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl Successor {
     pub(super) async fn greet(
         &self,
         number: u64,
-        sockets: &[Legacy<'_>],
+        sockets: &[Handover<'_>],
         older: &[(OlderProcess, BorrowedFd<'_>)],
     ) -> io::Result<()> {
         let (pid, version) = (std::process::id(), VERSION);

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::plan::Address;
-use crate::listen::{Legacy, Origin};
+use crate::listen::{Handover, Origin};
 
 /// The version of these words. A process that speaks another one refuses the upgrade.
 pub(super) const VERSION: u32 = 1;
@@ -119,14 +119,14 @@ impl From<Place> for Address {
     }
 }
 
-impl From<&Legacy<'_>> for Socket {
-    fn from(legacy: &Legacy<'_>) -> Socket {
-        let (manager, file) = match &legacy.origin {
+impl From<&Handover<'_>> for Socket {
+    fn from(handover: &Handover<'_>) -> Socket {
+        let (manager, file) = match &handover.origin {
             Origin::Manager { name } => (Some(name.clone()), false),
             Origin::Process { file } => (None, *file),
         };
-        let listener = legacy.listener.as_deref().map(str::to_owned);
-        Socket { at: (&legacy.address).into(), listener, manager, file }
+        let listener = handover.listener.as_deref().map(str::to_owned);
+        Socket { at: (&handover.address).into(), listener, manager, file }
     }
 }
 

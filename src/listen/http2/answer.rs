@@ -96,7 +96,7 @@ fn fit(head: &mut Parts, length: Option<u64>) {
     {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    // RFC 9110 §6.6.1: who has a clock says when.
+    // RFC 9110 §6.6.1: a server with a clock sends a date.
     if !head.headers.contains_key(DATE)
         && let Ok(date) = HeaderValue::try_from(HttpDate::from(clock::wall()).to_string())
     {

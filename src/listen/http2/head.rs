@@ -11,23 +11,23 @@ use crate::config::plan::ListenerLimits;
 
 /// Why a head is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
+pub(super) enum HeadError {
     /// It is no request: the stream is reset with this (RFC 9113 §8.1.1).
     Malformed(Reason),
     /// More than `headers_max` fields.
     TooManyFields,
 }
 
-const MALFORMED: Fault = Fault::Malformed(Reason::PROTOCOL_ERROR);
+const MALFORMED: HeadError = HeadError::Malformed(Reason::PROTOCOL_ERROR);
 
 /// Judges a head, and makes it as HTTP/1.1 has it.
 ///
 /// The crate has refused names in upper case, fields about the connection, CR, LF and NUL in
 /// values, lengths that are none, differ, or are not the body's, and pseudo-fields that are
 /// doubled, unknown, or not before all others.
-pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), Fault> {
+pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), HeadError> {
     if head.headers.len() > limits.headers_max {
-        return Err(Fault::TooManyFields);
+        return Err(HeadError::TooManyFields);
     }
     let is_tunnel = head.method == Method::CONNECT && head.extensions.get::<Protocol>().is_none();
     // A tunnel's target is `:authority` and nothing else (RFC 9113 §8.5).
@@ -44,7 +44,7 @@ pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), Fault
     Ok(())
 }
 
-/// Takes away that the client waits to be told to send its body; whether it does.
+/// Removes `Expect: 100-continue`; whether it was there.
 pub(super) fn take_expectation(head: &mut Parts) -> bool {
     let expected = head.headers.remove(EXPECT);
     expected.is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))

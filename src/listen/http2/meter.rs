@@ -1,5 +1,5 @@
-//! Counts the resets of streams, whoever sends them: the crate refuses and resets most of those it
-//! does by itself, and tells nobody. Of what passes only the heads of frames are looked at.
+//! Counts the resets of streams in both directions: the crate sends most of its own without a
+//! callback. Only frame heads are looked at.
 
 use std::io;
 use std::pin::Pin;

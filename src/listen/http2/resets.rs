@@ -30,7 +30,7 @@ impl Resets {
         self.count.set(self.count.get() + 1);
     }
 
-    /// Whether nobody needs that many.
+    /// Whether there are more than any honest client makes.
     pub(super) fn are_too_many(&self) -> bool {
         self.count.get() > self.max
     }

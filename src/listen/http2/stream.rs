@@ -1,4 +1,4 @@
-//! One stream: its request judged, answered by the house, the answer sent.
+//! One stream: its request judged, answered by the handler, the answer sent.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,9 +13,9 @@ use h2::ext::Protocol;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
 
-use super::super::House;
+use super::super::Handler;
 use super::super::pace::TAKE_TIMEOUT;
-use super::head::{self, Fault};
+use super::head::{self, HeadError};
 use super::resets::Resets;
 use super::{answer, body};
 use crate::base::body::{self as base_body, Body};
@@ -25,15 +25,15 @@ use crate::relay::Stream;
 use crate::session::{Conn, OnStream};
 
 /// What the streams of a connection share.
-pub(super) struct Desk {
-    house: Arc<dyn House>,
+pub(super) struct StreamContext {
+    handler: Arc<dyn Handler>,
     conn: Rc<Conn>,
     pub(super) resets: Resets,
 }
 
-impl Desk {
-    pub(super) fn new(house: Arc<dyn House>, conn: Rc<Conn>, resets_max: u32) -> Desk {
-        Desk { house, conn, resets: Resets::new(resets_max) }
+impl StreamContext {
+    pub(super) fn new(handler: Arc<dyn Handler>, conn: Rc<Conn>, resets_max: u32) -> StreamContext {
+        StreamContext { handler, conn, resets: Resets::new(resets_max) }
     }
 
     /// How long a client may leave a piece of an answer untaken.
@@ -44,17 +44,17 @@ impl Desk {
 
 /// Serves a stream until it is answered, or reset by its client.
 pub(super) async fn serve(
-    desk: Rc<Desk>,
+    context: Rc<StreamContext>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     open: Raised,
 ) {
     let (mut head, received) = request.into_parts();
     let is_head = head.method == Method::HEAD;
-    match head::fit(&mut head, &desk.conn.listener.limits) {
+    match head::fit(&mut head, &context.conn.listener.limits) {
         Ok(()) => {}
-        Err(Fault::Malformed(reason)) => return respond.send_reset(reason),
-        Err(Fault::TooManyFields) => {
+        Err(HeadError::Malformed(reason)) => return respond.send_reset(reason),
+        Err(HeadError::TooManyFields) => {
             let mut answer = Response::new(());
             *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             // A stream that is gone needs no answer.
@@ -77,9 +77,9 @@ pub(super) async fn serve(
         }
         None => body::of(received),
     };
-    let answer = desk.house.answer(&desk.conn, Request::from_parts(head, body));
+    let answer = context.handler.answer(&context.conn, Request::from_parts(head, body));
     let Some(answer) = unless_reset(&mut respond, answer).await else {
-        return desk.resets.add(clock::now());
+        return context.resets.add(clock::now());
     };
     // How a stream ends early is its client's to know.
     let _ = match tunnel {
@@ -89,7 +89,7 @@ pub(super) async fn serve(
                 drop(promise.send(Stream::new(sending, received, open)));
             })
         }
-        _ => answer::send(&mut respond, answer, is_head, desk.patience()).await,
+        _ => answer::send(&mut respond, answer, is_head, context.patience()).await,
     };
 }
 

@@ -165,10 +165,10 @@ async fn a_connection_is_idle_only_when_no_stream_is_open() {
     let (stand, address) = Stand::with(brief);
     let (mut asker, connection) = client(address).await;
     let (answer, _) = asker.send_request(request(Method::GET, "/wait"), true).unwrap();
-    stand.house.arrived.acquire().await.unwrap().forget();
+    stand.handler.arrived.acquire().await.unwrap().forget();
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(!connection.is_finished());
-    stand.house.let_go.add_permits(1);
+    stand.handler.let_go.add_permits(1);
     answer.await.unwrap();
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
     drop(asker);
@@ -182,12 +182,12 @@ async fn a_closing_listener_finishes_open_streams_and_refuses_new_ones() {
     let (mut idle_asker, idle) = client(address).await;
     get(&mut idle_asker, "/").await.unwrap();
     let (answer, _) = asker.send_request(request(Method::GET, "/wait"), true).unwrap();
-    stand.house.arrived.acquire().await.unwrap().forget();
-    stand.doors.close_all();
+    stand.handler.arrived.acquire().await.unwrap().forget();
+    stand.sockets.close_all();
     tokio::time::timeout(PATIENCE, idle).await.unwrap().unwrap().unwrap();
     let refused = get(&mut asker, "/").await.unwrap_err();
     assert_eq!(refused.reason(), Some(Reason::REFUSED_STREAM), "{refused}");
-    stand.house.let_go.add_permits(1);
+    stand.handler.let_go.add_permits(1);
     assert_eq!(answer.await.unwrap().status(), 200);
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
     drop((asker, idle_asker));
@@ -199,10 +199,10 @@ async fn when_another_process_accepts_open_streams_go_on_and_new_ones_are_sent_t
     let (mut stand, address) = Stand::with(clear());
     let (mut asker, connection) = client(address).await;
     let (answer, _) = asker.send_request(request(Method::GET, "/wait"), true).unwrap();
-    stand.house.arrived.acquire().await.unwrap().forget();
-    stand.doors.pause().await;
-    let known: Vec<_> = stand.doors.legacies().map(|legacy| legacy.address).collect();
-    stand.doors.pass_on(&known);
+    stand.handler.arrived.acquire().await.unwrap().forget();
+    stand.sockets.pause().await;
+    let known: Vec<_> = stand.sockets.handovers().map(|handover| handover.address).collect();
+    stand.sockets.hand_over(&known);
     // Until the client has heard of it its requests are served.
     let sent_away = async {
         loop {
@@ -213,7 +213,7 @@ async fn when_another_process_accepts_open_streams_go_on_and_new_ones_are_sent_t
     };
     let sent_away = tokio::time::timeout(PATIENCE, sent_away).await.unwrap();
     assert_eq!(sent_away.reason(), Some(Reason::NO_ERROR), "{sent_away}");
-    stand.house.let_go.add_permits(1);
+    stand.handler.let_go.add_permits(1);
     assert_eq!(answer.await.unwrap().status(), 200);
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
     drop(asker);

@@ -8,7 +8,7 @@ async fn a_connection_beyond_the_limit_is_closed_at_once_and_the_next_is_served(
     ask(&mut first).await;
     let mut second = TcpStream::connect(address).await.unwrap();
     assert_eq!(rest(&mut second).await, "");
-    stand.refused(Refusal::Connections).await;
+    stand.refused(Rejection::Connections).await;
     ask(&mut first).await;
     drop(first);
     stand.is_quiet().await;
@@ -22,7 +22,7 @@ async fn one_address_cannot_take_all_places() {
     let mut first = TcpStream::connect(address).await.unwrap();
     ask(&mut first).await;
     assert_eq!(once(address).await, "");
-    stand.refused(Refusal::PerAddress).await;
+    stand.refused(Rejection::PerAddress).await;
     drop(first);
     stand.is_quiet().await;
 }

@@ -48,17 +48,17 @@ async fn a_header_from_a_stranger_is_refused() {
     let mut client = TcpStream::connect(address).await.unwrap();
     let _ = client.write_all(&[V1, GET].concat()).await;
     assert_eq!(rest(&mut client).await, "");
-    stand.refused(Refusal::ProxyUntrusted).await;
+    stand.refused(Rejection::ProxyUntrusted).await;
 }
 
 #[tokio::test]
 async fn a_missing_or_slow_header_is_refused() {
     let (stand, address) = Stand::with(behind("127.0.0.0/8"));
     assert_eq!(once(address).await, "");
-    stand.refused(Refusal::ProxyInvalid).await;
+    stand.refused(Rejection::ProxyInvalid).await;
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"PROXY TCP4").await.unwrap();
     assert_eq!(rest(&mut slow).await, "");
-    stand.refused(Refusal::ProxyTimeout).await;
+    stand.refused(Rejection::ProxyTimeout).await;
     stand.is_quiet().await;
 }

@@ -97,7 +97,7 @@ async fn handshakes_in_flight_have_a_limit() {
     let silent = TcpStream::connect(address).await.unwrap();
     until(|| stand.permits.open() == 1).await;
     connect(&connector, address).await.unwrap_err();
-    stand.refused(Refusal::Handshakes).await;
+    stand.refused(Rejection::Handshakes).await;
     drop(silent);
     stand.is_quiet().await;
     connect(&connector, address).await.unwrap();

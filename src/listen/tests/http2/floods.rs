@@ -8,7 +8,7 @@ const REFUSED_STREAM: u32 = 7;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// A GET of a path that is answered only when the house is let go.
+/// A GET of a path that is answered only when the handler is let go.
 fn waiting() -> Vec<(&'static str, &'static str)> {
     let mut fields = GET.to_vec();
     fields[3].1 = "/wait";
@@ -31,7 +31,7 @@ async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
     // It is counted when it was written, which its client may notice first.
     until(|| cells.resets_sent.get("refused_stream") == 1).await;
     assert_eq!((cells.http1.get(), cells.http2.get(), cells.streams.get()), (0, 1, 2));
-    stand.house.let_go.add_permits(2);
+    stand.handler.let_go.add_permits(2);
     assert_eq!(raw.fate(first).await, Fate::Answer(200));
     drop(raw);
     stand.is_quiet().await;
@@ -44,7 +44,7 @@ async fn streams_opened_to_be_reset_end_their_connection_and_no_other() {
     let (stand, address) = Stand::with(listener);
     let (mut other, _connection) = client(address).await;
     get(&mut other, "/").await.unwrap();
-    // One by one, each seen by the house before it is reset.
+    // One by one, each seen by the handler before it is reset.
     let mut slow = Raw::new(address).await;
     let ended = loop {
         let stream = slow.ask(&waiting(), END_STREAM).await;
@@ -135,7 +135,7 @@ async fn tiny_frames_that_nobody_takes_end_their_connection() {
     raw.say(&flood).await;
     assert_eq!(raw.fate(stream).await, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
-    stand.house.let_go.add_permits(1);
+    stand.handler.let_go.add_permits(1);
     stand.is_quiet().await;
     let cells = stand.metrics.listener(&Arc::from("a"));
     assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);

@@ -7,13 +7,13 @@ use http::{Request, Response};
 
 use crate::base::body::Body;
 use crate::base::task::LocalBox;
-use crate::listen::House;
+use crate::listen::Handler;
 use crate::session::{self, Conn, Shared};
 
 /// What all requests of the process share.
-pub(super) struct Hall(pub(super) Arc<Shared>);
+pub(super) struct SessionHandler(pub(super) Arc<Shared>);
 
-impl House for Hall {
+impl Handler for SessionHandler {
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
         Box::pin(session::serve(Arc::clone(&self.0), Rc::clone(conn), request))
     }

@@ -32,11 +32,11 @@ async fn a_request_in_flight_is_finished_when_its_listener_closes() {
     let (mut stand, address) = Stand::with(plain("a"));
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(WAIT).await.unwrap();
-    stand.house.arrived.acquire().await.unwrap().forget();
-    stand.doors.close_all();
+    stand.handler.arrived.acquire().await.unwrap().forget();
+    stand.sockets.close_all();
     until(|| stand.workers.tasks() == 1).await;
     assert!(is_refused(address).await);
-    stand.house.let_go.add_permits(1);
+    stand.handler.let_go.add_permits(1);
     assert!(rest(&mut client).await.contains("200 OK"));
     stand.is_quiet().await;
 }
@@ -50,7 +50,7 @@ async fn what_was_queued_when_a_listener_closes_is_served() {
     stand.workers.queues().try_run_on(0, block).unwrap();
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(GET_AND_CLOSE).await.unwrap();
-    stand.doors.close_all();
+    stand.sockets.close_all();
     drop(go_on);
     assert!(rest(&mut client).await.contains("200 OK"));
     stand.is_quiet().await;
@@ -64,10 +64,10 @@ async fn a_busy_port_refuses_all_that_was_to_be_opened_and_changes_nothing() {
     busy.address = Address::Inet(taken.local_addr().unwrap());
     let new = plain("new");
     let wanted = [plain("a"), new, busy].map(Arc::new);
-    let errors = stand.doors.open(&wanted, &mut Heritage::default()).unwrap_err();
+    let errors = stand.sockets.open(&wanted, &mut InheritedSockets::default()).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert!(errors[0].to_string().contains("in use"), "{}", errors[0]);
-    assert_eq!(stand.doors.bound().count(), 1);
+    assert_eq!(stand.sockets.bound().count(), 1);
     assert!(once(address).await.contains("200 OK"));
 }
 
@@ -79,7 +79,7 @@ async fn a_unix_listener_serves_clients_without_an_address() {
     stand.takes(&[Listener { address: Address::Unix(path.clone()), ..plain("u") }]);
     let mut client = UnixStream::connect(&path).await.unwrap();
     assert!(ask(&mut client).await.starts_with("client None, port None"));
-    stand.doors.close_all();
+    stand.sockets.close_all();
     assert_eq!(rest(&mut client).await, "");
     stand.is_quiet().await;
     assert!(!path.exists());
@@ -96,7 +96,7 @@ async fn an_inherited_socket_is_taken_by_its_address_or_by_its_name() {
     };
     let named = |name: &str| Origin::Manager { name: name.into() };
     let unused = inherit(0, Origin::Process { file: true });
-    let mut heritage = Heritage::new(vec![
+    let mut inherited = InheritedSockets::new(vec![
         unused,
         inherit(0, named("a")),
         inherit(1, named("b")),
@@ -106,19 +106,24 @@ async fn an_inherited_socket_is_taken_by_its_address_or_by_its_name() {
     let stand = Stand::new(1, 9, None);
     let wanted = [Listener { address: at.clone(), ..plain("x") }, plain("b")].map(Arc::new);
     // While the first ones are open their ports are in use: only what was inherited can serve.
-    let opened = stand.doors.open(&wanted, &mut heritage).unwrap();
+    let opened = stand.sockets.open(&wanted, &mut inherited).unwrap();
     assert_eq!(opened.addresses().collect::<Vec<_>>(), [&at, &wanted[1].address]);
-    let bound = heritage.open(&plain("later").address, Some("later")).unwrap();
+    let bound = inherited.open(&plain("later").address, Some("later")).unwrap();
     assert_eq!(bound.listening.bound(), first[1].bound());
-    heritage.close_unused();
-    assert_eq!(heritage.unused().len(), 1, "the service manager's is kept: {heritage:?}");
+    inherited.close_unused();
+    assert_eq!(inherited.unused().len(), 1, "the service manager's is kept: {inherited:?}");
 }
 
 /// Another process's share of the first listening socket.
 fn share(stand: &Stand) -> Inherited {
-    let legacy = stand.doors.legacies().next().unwrap();
-    let fd = legacy.fd.try_clone_to_owned().unwrap();
-    Inherited { address: legacy.address, listener: legacy.listener, origin: legacy.origin, fd }
+    let handover = stand.sockets.handovers().next().unwrap();
+    let fd = handover.fd.try_clone_to_owned().unwrap();
+    Inherited {
+        address: handover.address,
+        listener: handover.listener,
+        origin: handover.origin,
+        fd,
+    }
 }
 
 #[tokio::test]
@@ -130,17 +135,17 @@ async fn a_service_managers_socket_is_there_again_after_a_configuration_that_was
         origin: Origin::Manager { name: "a".into() },
         fd: first.as_fd().try_clone_to_owned().unwrap(),
     };
-    let mut heritage = Heritage::new(vec![inherited]);
+    let mut inherited = InheritedSockets::new(vec![inherited]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = Address::Inet(taken.local_addr().unwrap());
     let wanted = [plain("a"), Listener { address: busy, ..plain("busy") }].map(Arc::new);
     let stand = Stand::new(1, 9, None);
-    stand.doors.open(&wanted, &mut heritage).unwrap_err();
-    assert_eq!(heritage.unused().len(), 1);
-    let opened = stand.doors.open(&wanted[..1], &mut heritage).unwrap();
-    assert!(heritage.unused().is_empty());
-    opened.give_back(&mut heritage);
-    let again = heritage.open(first.bound(), None).unwrap();
+    stand.sockets.open(&wanted, &mut inherited).unwrap_err();
+    assert_eq!(inherited.unused().len(), 1);
+    let opened = stand.sockets.open(&wanted[..1], &mut inherited).unwrap();
+    assert!(inherited.unused().is_empty());
+    opened.give_back(&mut inherited);
+    let again = inherited.open(first.bound(), None).unwrap();
     assert_eq!(again.listening.bound(), first.bound());
 }
 
@@ -153,15 +158,15 @@ async fn listeners_whose_ports_the_system_chooses_are_told_by_their_names() {
     assert!(once(one).await.contains("200 OK") && once(other).await.contains("200 OK"));
     assert_eq!(stand.takes(&[named("other"), named("one")]), [other, one]);
     // Another process takes each for the same listener, in whichever order it opens them.
-    let share = |legacy: Legacy<'_>| Inherited {
-        address: legacy.address,
-        listener: legacy.listener,
-        origin: legacy.origin,
-        fd: legacy.fd.try_clone_to_owned().unwrap(),
+    let share = |handover: Handover<'_>| Inherited {
+        address: handover.address,
+        listener: handover.listener,
+        origin: handover.origin,
+        fd: handover.fd.try_clone_to_owned().unwrap(),
     };
-    let mut heritage = Heritage::new(stand.doors.legacies().map(share).collect());
+    let mut inherited = InheritedSockets::new(stand.sockets.handovers().map(share).collect());
     for (name, at) in [("other", other), ("one", one)] {
-        let taken = heritage.open(&plain("x").address, Some(name)).unwrap();
+        let taken = inherited.open(&plain("x").address, Some(name)).unwrap();
         assert_eq!(*taken.listening.bound(), Address::Inet(at));
     }
     assert_eq!(stand.takes(&[named("other")]), [other]);
@@ -173,13 +178,13 @@ async fn listeners_whose_ports_the_system_chooses_are_told_by_their_names() {
 async fn while_accepting_pauses_clients_wait_and_are_served_when_it_goes_on() {
     let mut stand = Stand::new(2, 100, None);
     let address = stand.takes(&[plain("a")])[0];
-    stand.doors.pause().await;
+    stand.sockets.pause().await;
     until(|| stand.workers.tasks() == 0).await;
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(GET_AND_CLOSE).await.unwrap();
-    stand.doors.resume();
+    stand.sockets.resume();
     // Once more than is needed.
-    stand.doors.resume();
+    stand.sockets.resume();
     assert!(rest(&mut client).await.contains("200 OK"));
     stand.is_quiet().await;
 }
@@ -189,13 +194,13 @@ async fn what_was_passed_on_is_accepted_by_the_next_and_nobody_is_cut() {
     let (mut stand, address) = Stand::with(plain("a"));
     let mut idle = TcpStream::connect(address).await.unwrap();
     ask(&mut idle).await;
-    stand.doors.pause().await;
+    stand.sockets.pause().await;
     let Inherited { address: known, origin, fd, .. } = share(&stand);
     let next = Listening::inherit(&known, fd).unwrap();
     let mut queued = TcpStream::connect(address).await.unwrap();
     queued.write_all(GET_AND_CLOSE).await.unwrap();
-    stand.doors.pass_on(&[known]);
-    assert_eq!((origin, stand.doors.bound().count()), (Origin::Process { file: false }, 0));
+    stand.sockets.hand_over(&[known]);
+    assert_eq!((origin, stand.sockets.bound().count()), (Origin::Process { file: false }, 0));
     // The queue is the next one's, and the idle connection's next request is answered here.
     let accepted = next.accept().unwrap();
     assert_eq!(accepted.1, Some(queued.local_addr().unwrap()));
@@ -210,10 +215,10 @@ async fn what_was_passed_on_is_accepted_by_the_next_and_nobody_is_cut() {
 #[tokio::test]
 async fn what_the_next_does_not_take_is_closed_when_its_queue_is_served() {
     let (mut stand, address) = Stand::with(plain("a"));
-    stand.doors.pause().await;
+    stand.sockets.pause().await;
     let mut queued = TcpStream::connect(address).await.unwrap();
     queued.write_all(GET_AND_CLOSE).await.unwrap();
-    stand.doors.pass_on(&[]);
+    stand.sockets.hand_over(&[]);
     assert!(rest(&mut queued).await.contains("200 OK"));
     until(|| stand.workers.tasks() == 0).await;
     assert!(is_refused(address).await);
@@ -231,9 +236,9 @@ async fn the_file_of_a_unix_socket_goes_with_who_owns_it_last() {
     drop(Listening::inherit(&address, fails).unwrap());
     assert!(path.exists(), "who did not come to own it leaves it");
     let inherited = Inherited { address: address.clone(), listener, origin, fd };
-    let next = Heritage::new(vec![inherited]).open(&address, None).unwrap();
-    stand.doors.pause().await;
-    stand.doors.pass_on(&[address]);
+    let next = InheritedSockets::new(vec![inherited]).open(&address, None).unwrap();
+    stand.sockets.pause().await;
+    stand.sockets.hand_over(&[address]);
     next.own();
     until(|| stand.workers.tasks() == 0).await;
     assert!(path.exists() && next.listening.owns_file());

@@ -14,7 +14,7 @@ use tidegate::base::socket::Socket;
 use tidegate::base::task;
 use tidegate::config::plan::{Hold, Rules};
 use tidegate::observe::metrics::Metrics;
-use tidegate::registry::{self, Facts, Place};
+use tidegate::registry::{self, Facts, Location};
 use tidegate::relay::{HoldBudget, HoldTerms, Leg, Relay, Terms};
 use tidegate::tls::Transport;
 use tidegate::wire::frame::Allowed;
@@ -149,14 +149,14 @@ async fn talk(hold: Option<HoldTerms>) {
     SOCKETS[0].store(near_client.as_raw_fd(), Relaxed);
     SOCKETS[1].store(near_upstream.as_raw_fd(), Relaxed);
     let name: Arc<str> = "/chat".into();
-    let place = Place {
+    let location = Location {
         listener: name.clone(),
         route: name.clone(),
         pool: name.clone(),
         backend: name.clone(),
     };
     let seat = registry::enter(Facts {
-        place: Arc::new(place),
+        location: Arc::new(location),
         client: None,
         opened: clock::now(),
         settled: clock::now(),

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) mod operator;
 
-use operator::{Drain, Kick, Move, Reload, Restore, Sessions, Status, Upgrade};
+use operator::{Drain, Enable, Kick, Move, Reload, Sessions, Status, Upgrade};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -50,7 +50,7 @@ pub(super) enum Command {
     /// Move a backend's sessions to others, on routes with `hold`; their clients do not notice
     Move(Move),
     /// Give a backend new sessions again that was drained, or whose sessions were moved
-    Restore(Restore),
+    Enable(Enable),
     /// End single sessions at once (1008, which asks nobody to come back)
     Kick(Kick),
     /// Have the program's file, as it is now, take over from the running proxy

@@ -26,13 +26,13 @@ use crate::config;
 pub fn main() -> ExitCode {
     // Clap itself answers `--help`, and leaves with 2 when the command line is wrong.
     let arguments = Arguments::parse();
-    match obey(arguments.command) {
+    match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
 }
 
-fn obey(command: Command) -> Result<(), Failure> {
+fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(asked) => run::run(&asked),
         Command::Reference(asked) => {
@@ -45,7 +45,7 @@ fn obey(command: Command) -> Result<(), Failure> {
         Command::Sessions(asked) => operator::sessions(&asked),
         Command::Drain(asked) => operator::drain(&asked),
         Command::Move(asked) => operator::move_away(&asked),
-        Command::Restore(asked) => operator::restore(&asked),
+        Command::Enable(asked) => operator::enable(&asked),
         Command::Kick(asked) => operator::kick(&asked),
         Command::Upgrade(asked) => operator::upgrade(&asked),
         Command::Demo(asked) => demo::demo(&asked),

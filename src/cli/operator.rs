@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::operator::{
-    Closing, Drain, Filters, Kick, Move, Pace, Place, Reload, Restore, Sessions, Status, Upgrade,
+    Closing, Drain, Enable, Filters, Kick, Move, Pace, Place, Reload, Sessions, Status, Upgrade,
 };
 use super::ask::{self, Question};
 use super::config_file;
@@ -70,9 +70,9 @@ pub(super) fn move_away(asked: &Move) -> Result<(), Failure> {
 }
 
 /// Gives a backend new sessions again.
-pub(super) fn restore(asked: &Restore) -> Result<(), Failure> {
+pub(super) fn enable(asked: &Enable) -> Result<(), Failure> {
     let body = json!({ "backend": asked.backend, "pool": asked.pool });
-    Operator::of(&asked.place)?.say("POST", "/restore", &body)
+    Operator::of(&asked.place)?.say("POST", "/enable", &body)
 }
 
 /// An order's body, with how sessions are closed.

@@ -22,7 +22,7 @@ use crate::live::{self, Live, Snapshot};
 use crate::observe::log;
 use crate::observe::metrics::Metrics;
 use crate::relay::HoldBudget;
-use crate::session::Shared;
+use crate::session::App;
 
 /// How often it is looked whether a retired snapshot can be freed, whether a backend stays out, and
 /// whether pools are uneven.
@@ -67,9 +67,9 @@ impl Core {
             .map_err(|error| StartError::Build(error.to_string()))?;
         let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
         let live = Live::new(Arc::new(first));
-        let shared = Arc::new(Shared { live, metrics: Arc::clone(&metrics), budget });
+        let app = Arc::new(App { live, metrics: Arc::clone(&metrics), budget });
         let permits = Permits::new(&plan.limits, queues.len());
-        let handler = Arc::new(SessionHandler(Arc::clone(&shared)));
+        let handler = Arc::new(SessionHandler(Arc::clone(&app)));
         let mut sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
         let (mut predecessor, inherited) = (options.predecessor, options.inherited);
         let before = predecessor.iter_mut().flat_map(|before| before.sockets.drain(..));
@@ -87,7 +87,7 @@ impl Core {
             metrics,
             queues,
             workers: Mutex::new(Some(workers)),
-            shared,
+            app,
             drains: Mutex::default(),
             upgrade,
         });
@@ -103,7 +103,7 @@ impl Core {
             let taken = opened.addresses().chain(&also).chain(kept);
             before.ready(taken).map_err(StartError::Predecessor)?;
         }
-        sockets.take(opened, common.shared.live.now().listeners.values().cloned());
+        sockets.take(opened, common.app.live.now().listeners.values().cloned());
         servers.take(more, plan, &Handle(Arc::clone(&common)));
         let mut core = Core {
             common,

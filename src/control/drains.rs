@@ -14,8 +14,8 @@ use super::handle::{Handle, lock};
 use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::config::plan;
-use crate::end::Why;
-use crate::registry::{self, Drain, Fate, Share, Tally, Who, spread};
+use crate::end::Reason;
+use crate::registry::{self, Disposition, Drain, DrainCount, Selector, Share, spread};
 
 /// Drains followed at once. An operator may begin no more; a reload is not held up by it.
 pub(super) const DRAINS_MAX: usize = 64;
@@ -58,9 +58,9 @@ impl Pace {
 /// An order to let sessions go.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
-    pub(super) who: Who,
-    pub(super) fate: Fate,
-    pub(super) why: Why,
+    pub(super) who: Selector,
+    pub(super) disposition: Disposition,
+    pub(super) why: Reason,
     /// An operator's own close code.
     pub(super) code: Option<u16>,
     pub(super) pace: Pace,
@@ -74,7 +74,7 @@ impl Order {
         Drain {
             number,
             who: self.who.clone(),
-            fate: self.fate.clone(),
+            disposition: self.disposition.clone(),
             why: self.why,
             code: self.code,
             window,
@@ -84,12 +84,12 @@ impl Order {
     }
 
     /// Those that are moved, where they can be.
-    fn moved(&self) -> Option<Who> {
-        match &self.fate {
-            Fate::Closed => None,
-            Fate::MovedOrStays => Some(self.who.clone()),
-            Fate::MovedOrClosed(who) => {
-                Some(Who::AllOf([self.who.clone(), Who::Holding, who.clone()].into()))
+    fn moved(&self) -> Option<Selector> {
+        match &self.disposition {
+            Disposition::Close => None,
+            Disposition::MoveOrStay => Some(self.who.clone()),
+            Disposition::MoveOrClose(who) => {
+                Some(Selector::AllOf([self.who.clone(), Selector::Holding, who.clone()].into()))
             }
         }
     }
@@ -115,12 +115,12 @@ pub(super) struct Drained {
 /// A drain under way.
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
-    pub(super) why: Why,
+    pub(super) why: Reason,
     pub(super) who: String,
     /// Sessions told at its beginning.
     pub(super) sessions: usize,
     /// What became of them, and of those that were told since.
-    pub(super) tally: Tally,
+    pub(super) tally: DrainCount,
     pub(super) began: Moment,
     /// When it is over: those that are left are cut, where they were not only to move.
     pub(super) ends: Moment,
@@ -138,7 +138,7 @@ pub(super) struct Drains {
 
 impl Drains {
     /// A drain is over.
-    fn end(&mut self, number: u64, tally: Tally) {
+    fn end(&mut self, number: u64, tally: DrainCount) {
         let Some(progress) = self.under_way.remove(&number) else { return };
         if self.over.len() == OVER_KEPT_MAX {
             self.over.pop_front();
@@ -190,7 +190,7 @@ impl Handle {
     }
 
     /// Sessions live, and those among them that are meant.
-    pub(super) async fn count(&self, who: Option<&Who>) -> (usize, usize) {
+    pub(super) async fn count(&self, who: Option<&Selector>) -> (usize, usize) {
         let who = who.cloned();
         let count = move |_| (registry::live(), who.as_ref().map_or(0, registry::count));
         let counts = self.0.queues.ask_all(count).await;
@@ -215,7 +215,7 @@ impl Handle {
             let of = drains.under_way.values().filter(|progress| progress.why == why);
             of.map(|progress| progress.tally.left as u64).sum()
         };
-        Why::EVERY.map(|why| (why.word(), left(why))).into()
+        Reason::EVERY.map(|why| (why.word(), left(why))).into()
     }
 
     fn follow(&self, order: &Order, drained: &Drained) {
@@ -224,10 +224,10 @@ impl Handle {
             why: order.why,
             who: order.who.to_string(),
             sessions: drained.sessions,
-            tally: Tally { left: drained.sessions, ..Tally::default() },
+            tally: DrainCount { left: drained.sessions, ..DrainCount::default() },
             began,
             ends: began.after(drained.deadline),
-            cuts: order.fate != Fate::MovedOrStays,
+            cuts: order.disposition != Disposition::MoveOrStay,
         };
         tracing::info!(
             drain = drained.number,
@@ -256,7 +256,7 @@ impl Handle {
         let tally = loop {
             sleep(FOLLOW_INTERVAL).await;
             let counts = self.0.queues.ask_all(move |_| registry::drained(number)).await;
-            let tally = counts.into_iter().fold(Tally::default(), Tally::plus);
+            let tally = counts.into_iter().fold(DrainCount::default(), DrainCount::plus);
             let now = clock::now();
             if tally.left == 0 || now > ends.after(OVERTIME) {
                 break tally;
@@ -267,12 +267,18 @@ impl Handle {
             if now.since(said) >= PROGRESS_INTERVAL {
                 said = now;
                 let left = tally.left;
-                tracing::info!(drain = number, why = why.word(), sessions, left, "drain goes on");
+                tracing::info!(
+                    drain = number,
+                    why = why.word(),
+                    sessions,
+                    left,
+                    "drain in progress"
+                );
             }
         };
         lock(&self.0.drains).end(number, tally);
         self.0.queues.ask_all(move |_| registry::forget_drain(number)).await;
-        let Tally { left, moved, stayed } = tally;
+        let DrainCount { left, moved, stayed } = tally;
         let (why, seconds) = (why.word(), clock::now().since(began).as_secs_f64());
         tracing::info!(
             drain = number,
@@ -282,7 +288,7 @@ impl Handle {
             moved,
             stayed,
             seconds,
-            "drain is over"
+            "drain finished"
         );
     }
 }
@@ -293,8 +299,8 @@ mod tests {
 
     fn order(deadline: Option<Duration>) -> Order {
         let pace = Pace { window: Duration::from_secs(15), rate_max: 500, deadline };
-        let (who, fate) = (Who::All, Fate::Closed);
-        Order { who, fate, why: Why::Removed, code: None, pace }
+        let (who, disposition) = (Selector::All, Disposition::Close);
+        Order { who, disposition, why: Reason::Removed, code: None, pace }
     }
 
     #[test]

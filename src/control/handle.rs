@@ -15,7 +15,7 @@ use crate::config::plan::Address;
 use crate::listen::Permits;
 use crate::observe::metrics::Metrics;
 use crate::registry;
-use crate::session::Shared;
+use crate::session::App;
 
 /// Reloads that may wait for the supervisor; who asks for more waits for room.
 pub const COMMANDS_WAITING_MAX: usize = 64;
@@ -71,7 +71,7 @@ pub(super) struct Common {
     pub(super) queues: Queues,
     /// Gone once the process is over.
     pub(super) workers: Mutex<Option<Workers>>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) app: Arc<App>,
     pub(super) drains: Mutex<Drains>,
     pub(super) upgrade: upgrade::State,
 }
@@ -124,13 +124,13 @@ impl Handle {
 
     /// The number of the configuration in force, counted from 1.
     pub fn generation(&self) -> u64 {
-        self.0.shared.live.now().generation
+        self.0.app.live.now().generation
     }
 
     /// What lives in the process at this moment.
     pub async fn counts(&self) -> Counts {
         let sessions = self.0.queues.ask_all(|_| registry::live()).await;
-        let snapshot = self.0.shared.live.now();
+        let snapshot = self.0.app.live.now();
         let backends = snapshot.pools.values().flat_map(|pool| pool.backends());
         Counts {
             tasks: lock(&self.0.workers).as_ref().map_or(0, Workers::tasks),
@@ -147,7 +147,7 @@ impl Handle {
 
     /// Everything counted, as a scrape reads it.
     pub fn scrape(&self) -> String {
-        let snapshot = self.0.shared.live.now();
+        let snapshot = self.0.app.live.now();
         let metrics = &self.0.metrics;
         let now = clock::now();
         let facts = snapshot.pools.values().flat_map(|pool| pool.facts(now));
@@ -156,7 +156,7 @@ impl Handle {
         metrics.set_loads(self.0.permits.loads());
         self.set_older(metrics);
         metrics.process.generation.set(snapshot.generation);
-        metrics.process.hold_bytes.set(self.0.shared.budget.used());
+        metrics.process.hold_bytes.set(self.0.app.budget.used());
         metrics.process.snapshots.set(snapshot.alive() as u64);
         metrics.render()
     }

@@ -8,10 +8,10 @@ use http::{Request, Response};
 use crate::base::body::Body;
 use crate::base::task::LocalBox;
 use crate::listen::Handler;
-use crate::session::{self, Conn, Shared};
+use crate::session::{self, App, Conn};
 
 /// What all requests of the process share.
-pub(super) struct SessionHandler(pub(super) Arc<Shared>);
+pub(super) struct SessionHandler(pub(super) Arc<App>);
 
 impl Handler for SessionHandler {
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {

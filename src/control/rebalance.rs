@@ -9,7 +9,7 @@ use super::handle::Handle;
 use crate::base::clock;
 use crate::config::plan;
 use crate::pool::{Leave, Pool, Rebalance};
-use crate::registry::{self, First, Moving, Who};
+use crate::registry::{self, First, Moving, Selector};
 
 /// What is remembered of pools, by their names.
 pub(super) type Rebalances = BTreeMap<Arc<str>, Rebalance>;
@@ -18,7 +18,7 @@ impl Core {
     /// Looks at every pool, and asks those sessions to move that have to.
     pub(super) async fn rebalance(&mut self) {
         let pools: Vec<Arc<Pool>> = {
-            let snapshot = self.common.shared.live.now();
+            let snapshot = self.common.app.live.now();
             self.rebalances.retain(|name, _| snapshot.pools.contains_key(name));
             let several = |pool: &&Arc<Pool>| pool.backends().len() > 1;
             snapshot.pools.values().filter(several).cloned().collect()
@@ -34,7 +34,7 @@ impl Core {
                 tracing::info!(pool = %name, "rebalance {does}");
             }
             for Leave { backend, sessions } in leave {
-                let who = Who::Backend { pool: Arc::clone(name), backend };
+                let who = Selector::Backend { pool: Arc::clone(name), backend };
                 self.handle().move_away(who, sessions, rules).await;
             }
         }
@@ -43,7 +43,7 @@ impl Core {
 
 impl Handle {
     /// Asks so many sessions to move, of each worker as many as are its part.
-    async fn move_away(&self, who: Who, sessions: usize, rules: &plan::Rebalance) {
+    async fn move_away(&self, who: Selector, sessions: usize, rules: &plan::Rebalance) {
         let counted = who.clone();
         let counts = self.0.queues.ask_all(move |_| registry::count(&counted)).await;
         let shares: Arc<[usize]> = shared_out(sessions, &counts).into();

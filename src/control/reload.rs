@@ -8,9 +8,9 @@ use super::report::{Ask, Refused, Reloaded, Taken};
 use super::supervisor::with_hint;
 use crate::base::clock;
 use crate::config::plan::Plan;
-use crate::end::Why;
+use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
-use crate::registry::{self, Fate};
+use crate::registry::{self, Disposition};
 
 impl Core {
     /// Reloads, and says in log and metrics what came of it.
@@ -60,7 +60,7 @@ impl Core {
     /// The steps of a reload. Up to the swap, whatever fails leaves all as it was.
     async fn attempt(&mut self, ask: Ask) -> Result<Reloaded, Refused> {
         let (plan, warnings) = self.source.load().map_err(Refused::Config)?;
-        let old = self.common.shared.live.now();
+        let old = self.common.app.live.now();
         if ask.if_changed && *plan == *old.plan {
             // Nothing changed in what the files mean, but they may be elsewhere now.
             self.publish(&plan);
@@ -108,10 +108,10 @@ impl Core {
 
         // In force.
         drop(old);
-        self.retired.push(self.common.shared.live.swap(Arc::new(new)));
+        self.retired.push(self.common.app.live.swap(Arc::new(new)));
         self.common.permits.set_limits(&plan.limits);
-        self.common.shared.budget.set_most(plan.limits.hold_bytes_max);
-        self.sockets.take(opened, self.common.shared.live.now().listeners.values().cloned());
+        self.common.app.budget.set_most(plan.limits.hold_bytes_max);
+        self.sockets.take(opened, self.common.app.live.now().listeners.values().cloned());
         self.servers.take(servers, &plan, &self.handle());
         self.servers.settle().await;
         self.publish(&plan);
@@ -150,9 +150,9 @@ impl Core {
 
 /// Whom a reload lets go, and what becomes of them.
 fn order(changes: &Changes, plan: &Plan) -> Option<Order> {
-    let fate = Fate::MovedOrClosed(changes.movable());
-    let (why, pace) = (Why::Removed, Pace::of(&plan.drain));
-    changes.drained().map(|who| Order { who, fate, why, code: None, pace })
+    let disposition = Disposition::MoveOrClose(changes.movable());
+    let (why, pace) = (Reason::Removed, Pace::of(&plan.drain));
+    changes.drained().map(|who| Order { who, disposition, why, code: None, pace })
 }
 
 /// What a reload changes, but for sessions.

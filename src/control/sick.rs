@@ -6,9 +6,9 @@ use super::core::Core;
 use super::drains::{Order, Pace};
 use crate::base::clock::{self, Moment};
 use crate::config::plan::OutSessions;
-use crate::end::Why;
+use crate::end::Reason;
 use crate::pool::Backend;
-use crate::registry::{Fate, Who};
+use crate::registry::{Disposition, Selector};
 
 /// Backends whose sessions were told to leave, and since when each was out then: a time out is
 /// answered once.
@@ -20,7 +20,7 @@ impl Core {
         let now = clock::now();
         // A backend that a reload changed has the same record under another `Arc`.
         self.sick.retain(|(backend, since)| backend.out_since() == Some(*since));
-        let snapshot = self.common.shared.live.now();
+        let snapshot = self.common.app.live.now();
         self.sick.retain(|(backend, _)| snapshot.pools.contains_key(backend.pool()));
         let mut orders = Vec::new();
         for pool in snapshot.pools.values() {
@@ -35,21 +35,23 @@ impl Core {
         let pace = Pace::of(&snapshot.plan.drain);
         // It is not kept while sessions are told.
         drop(snapshot);
-        for (who, fate) in orders {
-            let order = Order { who, fate, why: Why::Unhealthy, code: None, pace };
+        for (who, disposition) in orders {
+            let order = Order { who, disposition, why: Reason::Unhealthy, code: None, pace };
             self.handle().let_go(&order).await;
         }
     }
 }
 
 /// Who leaves a sick backend, and how.
-fn order(backend: &Backend, rule: OutSessions) -> Option<(Who, Fate)> {
+fn order(backend: &Backend, rule: OutSessions) -> Option<(Selector, Disposition)> {
     let (pool, backend) = (Arc::clone(backend.pool()), Arc::clone(backend.address()));
-    let who = Who::Backend { pool, backend };
+    let who = Selector::Backend { pool, backend };
     match rule {
         OutSessions::Keep => None,
-        OutSessions::Move => Some((Who::AllOf([who, Who::Holding].into()), Fate::MovedOrStays)),
-        OutSessions::Drain => Some((who, Fate::MovedOrClosed(Who::All))),
+        OutSessions::Move => {
+            Some((Selector::AllOf([who, Selector::Holding].into()), Disposition::MoveOrStay))
+        }
+        OutSessions::Drain => Some((who, Disposition::MoveOrClose(Selector::All))),
     }
 }
 
@@ -64,9 +66,9 @@ mod tests {
     fn who_leaves_is_what_the_rule_says() {
         let plan = Arc::new(pool("chat", &[1]));
         let pool = Pool::build(&plan, None, &Metrics::new(1)).unwrap();
-        let order = |rule| order(&pool.backends()[0], rule).map(|(_, fate)| fate);
+        let order = |rule| order(&pool.backends()[0], rule).map(|(_, disposition)| disposition);
         assert_eq!(order(OutSessions::Keep), None);
-        assert_eq!(order(OutSessions::Move), Some(Fate::MovedOrStays));
-        assert_eq!(order(OutSessions::Drain), Some(Fate::MovedOrClosed(Who::All)));
+        assert_eq!(order(OutSessions::Move), Some(Disposition::MoveOrStay));
+        assert_eq!(order(OutSessions::Drain), Some(Disposition::MoveOrClose(Selector::All)));
     }
 }

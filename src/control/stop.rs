@@ -9,8 +9,8 @@ use super::core::Core;
 use super::drains::{Order, Pace};
 use super::handle::{Phase, Stopped};
 use crate::action;
-use crate::end::Why;
-use crate::registry::{Fate, Who};
+use crate::end::Reason;
+use crate::registry::{Disposition, Selector};
 
 /// How often it is looked whether all has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -25,7 +25,7 @@ const TIDY_TIMEOUT: Duration = Duration::from_secs(1);
 impl Core {
     /// Stops with patience; at once when asked a second time.
     pub(super) async fn stop(mut self, mut stops: watch::Receiver<u32>) {
-        let patience = self.common.shared.live.now().plan.drain.timeout;
+        let patience = self.common.app.live.now().plan.drain.timeout;
         tracing::info!(?patience, "stopping");
         self.common.phase.send_replace(Phase::Draining);
         self.watch = None;
@@ -49,7 +49,12 @@ impl Core {
         self.sockets.close_all();
         let handle = self.handle();
         let left = handle.counts().await;
-        tracing::info!(drained, sessions = left.sessions, connections = left.connections, "over");
+        tracing::info!(
+            drained,
+            sessions = left.sessions,
+            connections = left.connections,
+            "stopped"
+        );
         // Joins the workers, and with them whatever did not end.
         drop(handle.take_workers());
         self.common.phase.send_replace(Phase::Stopped(Stopped { drained, left }));
@@ -57,21 +62,22 @@ impl Core {
 
     /// Ends when nothing is open any more, or the deadline has passed: then it is false.
     async fn drain(&mut self) -> bool {
-        let plan = self.common.shared.live.now().plan.clone();
+        let plan = self.common.app.live.now().plan.clone();
         // The load balancer must hear of it first; until then it sends clients here.
         sleep(plan.drain.delay).await;
         self.sockets.close_all();
         let rules = &plan.drain;
         let deadline = Some(rules.timeout.saturating_sub(rules.delay));
         let pace = Pace { deadline, ..Pace::of(rules) };
-        self.let_all_go(Why::Stop, pace).await
+        self.let_all_go(Reason::Stop, pace).await
     }
 
     /// Lets everything go that is open; true when nothing is any more, false when the deadline has
     /// passed.
-    pub(super) async fn let_all_go(&mut self, why: Why, pace: Pace) -> bool {
+    pub(super) async fn let_all_go(&mut self, why: Reason, pace: Pace) -> bool {
         let handle = self.handle();
-        let order = Order { who: Who::All, fate: Fate::Closed, why, code: None, pace };
+        let order =
+            Order { who: Selector::All, disposition: Disposition::Close, why, code: None, pace };
         let drained = handle.let_go(&order).await;
         let empty = async {
             let mut pause = drained.window.max(SWEEP_INTERVAL);

@@ -45,7 +45,7 @@ pub enum SizeLimit {
 
 /// Why sessions are let go.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Why {
+pub enum Reason {
     /// The process stops.
     Stop,
     /// A reload removed the session's route, pool, backend or listener.
@@ -62,28 +62,28 @@ pub enum Why {
     Kick,
 }
 
-impl Why {
+impl Reason {
     /// Every reason there is, each once.
-    pub const EVERY: [Why; 7] = [
-        Why::Stop,
-        Why::Removed,
-        Why::Command,
-        Why::Rebalance,
-        Why::Restart,
-        Why::Unhealthy,
-        Why::Kick,
+    pub const EVERY: [Reason; 7] = [
+        Reason::Stop,
+        Reason::Removed,
+        Reason::Command,
+        Reason::Rebalance,
+        Reason::Restart,
+        Reason::Unhealthy,
+        Reason::Kick,
     ];
 
     /// The reason's word: in logs, as a metric's label, and as the reason of the Close.
     pub const fn word(self) -> &'static str {
         match self {
-            Why::Stop => "stop",
-            Why::Removed => "removed",
-            Why::Command => "drain",
-            Why::Rebalance => "rebalance",
-            Why::Restart => "restart",
-            Why::Unhealthy => "unhealthy",
-            Why::Kick => "kicked",
+            Reason::Stop => "stop",
+            Reason::Removed => "removed",
+            Reason::Command => "drain",
+            Reason::Rebalance => "rebalance",
+            Reason::Restart => "restart",
+            Reason::Unhealthy => "unhealthy",
+            Reason::Kick => "kicked",
         }
     }
 
@@ -91,7 +91,7 @@ impl Why {
     pub const fn code(self) -> u16 {
         match self {
             // It is not asked to come back.
-            Why::Kick => 1008,
+            Reason::Kick => 1008,
             _ => 1012,
         }
     }
@@ -124,11 +124,11 @@ pub enum End {
     /// `max_lifetime` was reached.
     Lifetime,
     /// Let go.
-    Drained(Why),
+    Drained(Reason),
     /// Let go with an operator's own code for the client.
     DrainedWith {
         /// Why.
-        why: Why,
+        why: Reason,
         /// The code.
         code: u16,
     },
@@ -224,8 +224,8 @@ impl End {
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
         let mut every = vec![End::Idle, End::Lifetime, End::Fault];
-        every.extend(Why::EVERY.map(End::Drained));
-        every.extend(Why::EVERY.map(|why| End::DrainedWith { why, code: 4000 }));
+        every.extend(Reason::EVERY.map(End::Drained));
+        every.extend(Reason::EVERY.map(|why| End::DrainedWith { why, code: 4000 }));
         for side in Side::BOTH {
             every.extend([
                 End::Closed { by: side, code: 1000 },

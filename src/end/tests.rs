@@ -11,7 +11,7 @@ fn table(end: End) -> (Farewell, Farewell) {
         End::Idle => (Close(1001), Close(1001)),
         End::Silent { side: Side::Client } => (Cut, Cut),
         End::Silent { side: Side::Upstream } => (Close(1012), Cut),
-        End::Drained(Why::Kick) => (Close(1008), Close(1001)),
+        End::Drained(Reason::Kick) => (Close(1008), Close(1001)),
         End::DrainedWith { code, .. } => (Close(code), Close(1001)),
         End::Lifetime | End::Drained(_) => (Close(1012), Close(1001)),
         End::Violation { by: Side::Client, .. } => (Close(1002), Close(1001)),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
-use crate::registry::{self, Who};
+use crate::registry::{self, Selector};
 
 /// What changed between two snapshots. What is not named here is not touched in any way.
 #[derive(Default)]
@@ -45,7 +45,7 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
 
 fn goes_to_a_backend(route: &LiveRoute) -> bool {
     let LiveAction::Pool { pool, .. } = &route.action else { return false };
-    pool.backends().iter().any(|backend| !backend.is_taken_out())
+    pool.backends().iter().any(|backend| !backend.is_disabled())
 }
 
 fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
@@ -55,26 +55,28 @@ fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
 
 impl Changes {
     /// The sessions that must be let go; `None` where nobody must.
-    pub fn drained(&self) -> Option<Who> {
-        let routes = self.routes_removed.iter().cloned().map(Who::Route);
-        let pools = self.pools_removed.iter().cloned().map(Who::Pool);
-        let backends = self.backends_removed.iter().map(|(pool, backend)| Who::Backend {
+    pub fn drained(&self) -> Option<Selector> {
+        let routes = self.routes_removed.iter().cloned().map(Selector::Route);
+        let pools = self.pools_removed.iter().cloned().map(Selector::Pool);
+        let backends = self.backends_removed.iter().map(|(pool, backend)| Selector::Backend {
             pool: Arc::clone(pool),
             backend: Arc::clone(backend),
         });
         let listeners = self.listeners_removed.iter();
-        let listeners = listeners.map(|listener| Who::Listener(Arc::clone(&listener.plan.name)));
-        let any: Arc<[Who]> = routes.chain(pools).chain(backends).chain(listeners).collect();
-        (!any.is_empty()).then_some(Who::AnyOf(any))
+        let listeners =
+            listeners.map(|listener| Selector::Listener(Arc::clone(&listener.plan.name)));
+        let any: Arc<[Selector]> = routes.chain(pools).chain(backends).chain(listeners).collect();
+        (!any.is_empty()).then_some(Selector::AnyOf(any))
     }
 
     /// Those among them that may go on with another backend: what a reload removed is where they
     /// were, not where they came in.
-    pub fn movable(&self) -> Who {
+    pub fn movable(&self) -> Selector {
         let routes = self.routes_removed.iter().chain(&self.routes_without_backend);
         let listeners = self.listeners_removed.iter();
-        let listeners = listeners.map(|listener| Who::Listener(Arc::clone(&listener.plan.name)));
-        Who::NoneOf(routes.cloned().map(Who::Route).chain(listeners).collect())
+        let listeners =
+            listeners.map(|listener| Selector::Listener(Arc::clone(&listener.plan.name)));
+        Selector::NoneOf(routes.cloned().map(Selector::Route).chain(listeners).collect())
     }
 
     fn routes(&mut self, old: &Snapshot, new: &Snapshot) {

@@ -28,7 +28,7 @@ pub struct Backend {
     handshakes: Arc<Semaphore>,
     /// Whether an operator keeps work from it. It stays so over reloads for as long as the
     /// configuration says the same of this member.
-    taken_out: Arc<AtomicBool>,
+    disabled: Arc<AtomicBool>,
 }
 
 /// What the configuration says of a backend.
@@ -93,11 +93,11 @@ impl Backend {
             }
             _ => Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
         };
-        let taken_out = match old {
-            Some(old) if old.settings.weight == settings.weight => Arc::clone(&old.taken_out),
+        let disabled = match old {
+            Some(old) if old.settings.weight == settings.weight => Arc::clone(&old.disabled),
             _ => Arc::default(),
         };
-        Arc::new(Backend { settings, vitals, handshakes, taken_out })
+        Arc::new(Backend { settings, vitals, handshakes, disabled })
     }
 
     /// Whether it is the same member of the same pool, perhaps before or after a reload.
@@ -176,25 +176,25 @@ impl Backend {
         lock(&self.vitals.health).stays_out(now, after)
     }
 
-    /// Keeps work from it until [`Backend::restore`], whatever the others do; what it has stays.
-    pub fn take_out(&self) {
-        if !self.taken_out.swap(true, Relaxed) {
-            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend is taken out");
+    /// Keeps work from it until [`Backend::enable`], whatever the others do; what it has stays.
+    pub fn disable(&self) {
+        if !self.disabled.swap(true, Relaxed) {
+            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend disabled");
         }
     }
 
-    /// Lets it have work again; whether it was taken out.
-    pub fn restore(&self) -> bool {
-        let was = self.taken_out.swap(false, Relaxed);
+    /// Lets it have work again; whether it was disabled.
+    pub fn enable(&self) -> bool {
+        let was = self.disabled.swap(false, Relaxed);
         if was {
-            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend is restored");
+            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend enabled");
         }
         was
     }
 
-    /// Whether work is kept from it by [`Backend::take_out`].
-    pub fn is_taken_out(&self) -> bool {
-        self.taken_out.load(Relaxed)
+    /// Whether work is kept from it by [`Backend::disable`].
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.load(Relaxed)
     }
 
     /// How it stands, and what part of its weight it is given, in thousandths.
@@ -206,7 +206,7 @@ impl Backend {
     /// It answered: a 101 or, to a plain request, anything but 502, 503 and 504.
     pub fn succeeded(&self, now: Moment) {
         if let Some(Change::In) = lock(&self.vitals.health).succeeded(now) {
-            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend is in again");
+            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend recovered");
         }
     }
 

@@ -59,7 +59,7 @@ impl Pool {
             .collect();
         let is_backup = |index: &usize| self.backends[*index].is_backup();
         // Those that a command took out do not count either.
-        let kept = (0..members.len()).filter(|index| !self.backends[*index].is_taken_out());
+        let kept = (0..members.len()).filter(|index| !self.backends[*index].is_disabled());
         let (backups, others): (Vec<_>, Vec<_>) = kept.partition(is_backup);
         let any_is_up = |group: &[usize]| group.iter().any(|index| members[*index].is_up());
         let backups_first = !any_is_up(&others) && any_is_up(&backups);

@@ -16,7 +16,7 @@ impl Pool {
         }
         // One of the last rank is asked when all those before it are full: it may be out as well.
         let kept_out = |(backend, member): &(&Arc<Backend>, Member)| {
-            member.rank != Some(0) && !backend.is_taken_out()
+            member.rank != Some(0) && !backend.is_disabled()
         };
         let out = self.backends.iter().zip(members).filter(kept_out);
         let stays = |(backend, _): (&Arc<Backend>, Member)| {

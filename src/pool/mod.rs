@@ -263,7 +263,7 @@ impl Pool {
             sessions: backend.sessions() as u64,
             handshakes_waiting: backend.handshakes_waiting() as u64,
             up,
-            taken_out: backend.is_taken_out(),
+            disabled: backend.is_disabled(),
         })
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
-use crate::end::Why;
+use crate::end::Reason;
 
-use super::facts::{Facts, Who};
-use super::note::{LetGo, Move, Note};
+use super::facts::{Facts, Selector};
+use super::note::{EndOrder, MoveOrder, Note};
 
 /// What a deadline leaves to the last session that is told to go.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -23,14 +23,14 @@ pub fn spread(window: Duration, rate_max: Option<u32>, total: usize) -> Duration
 
 /// What becomes of the sessions that an order means.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum Disposition {
     /// Each reads a Close.
-    Closed,
+    Close,
     /// Of those that can be held, those that this means go on with another backend where they can;
     /// all others read a Close.
-    MovedOrClosed(Who),
+    MoveOrClose(Selector),
     /// Those that can be held go on with another backend where they can; all others stay.
-    MovedOrStays,
+    MoveOrStay,
 }
 
 /// The one order that reload, stop, restart, rebalance and kick speak.
@@ -39,11 +39,11 @@ pub struct Drain {
     /// Its number. Given again, an order finds only sessions that it had not told before.
     pub number: u64,
     /// Whose sessions.
-    pub who: Who,
+    pub who: Selector,
     /// What becomes of them.
-    pub fate: Fate,
+    pub disposition: Disposition,
     /// Why.
-    pub why: Why,
+    pub why: Reason,
     /// An operator's own close code for the clients.
     pub code: Option<u16>,
     /// Closes are spread evenly over this time.
@@ -56,27 +56,27 @@ pub struct Drain {
 
 impl Drain {
     /// At once, and half a minute at most for what is in flight: what a kick is.
-    pub fn at_once(who: Who, why: Why) -> Drain {
+    pub fn at_once(who: Selector, why: Reason) -> Drain {
         let deadline = Duration::from_secs(30);
-        let (fate, window) = (Fate::Closed, Duration::ZERO);
-        Drain { number: 0, who, fate, why, code: None, window, rate_max: None, deadline }
+        let (disposition, window) = (Disposition::Close, Duration::ZERO);
+        Drain { number: 0, who, disposition, why, code: None, window, rate_max: None, deadline }
     }
 
     /// Whether the session `id` with these facts is told.
-    pub(super) fn means(&self, id: SessionId, facts: &Facts) -> bool {
-        self.who.means(id, facts) && (self.fate != Fate::MovedOrStays || facts.holds)
+    pub(super) fn matches(&self, id: SessionId, facts: &Facts) -> bool {
+        self.who.matches(id, facts) && (self.disposition != Disposition::MoveOrStay || facts.holds)
     }
 
     /// What it is told, where the order was given at `given` and it is due at `at`.
     pub(super) fn note(&self, id: SessionId, facts: &Facts, at: Moment, given: Moment) -> Note {
         let deadline = given.after(self.deadline);
-        let let_go = LetGo { why: self.why, at, deadline, code: self.code };
-        match &self.fate {
-            Fate::MovedOrStays => Note::Move(Move { at, otherwise: None }),
-            Fate::MovedOrClosed(who) if facts.holds && who.means(id, facts) => {
-                Note::Move(Move { at, otherwise: Some(let_go) })
+        let let_go = EndOrder { why: self.why, at, deadline, code: self.code };
+        match &self.disposition {
+            Disposition::MoveOrStay => Note::Move(MoveOrder { at, otherwise: None }),
+            Disposition::MoveOrClose(who) if facts.holds && who.matches(id, facts) => {
+                Note::Move(MoveOrder { at, otherwise: Some(let_go) })
             }
-            Fate::Closed | Fate::MovedOrClosed(_) => Note::LetGo(let_go),
+            Disposition::Close | Disposition::MoveOrClose(_) => Note::End(let_go),
         }
     }
 
@@ -130,8 +130,8 @@ mod tests {
     fn drain(window: u64, rate_max: Option<u32>, deadline: u64) -> Drain {
         let window = Duration::from_secs(window);
         let deadline = Duration::from_secs(deadline);
-        let (who, fate, why) = (Who::All, Fate::Closed, Why::Stop);
-        Drain { number: 1, who, fate, why, code: None, window, rate_max, deadline }
+        let (who, disposition, why) = (Selector::All, Disposition::Close, Reason::Stop);
+        Drain { number: 1, who, disposition, why, code: None, window, rate_max, deadline }
     }
 
     /// Closes in each second, of workers with these many sessions.

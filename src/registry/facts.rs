@@ -9,14 +9,14 @@ use ipnet::IpNet;
 
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
-use crate::end::Why;
+use crate::end::Reason;
 
 /// What stands for the backend of a session whose upstream is away.
 pub const NOBODY: &str = "(none)";
 
 /// Where a session is. The names are the plan's own, shared with it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Place {
+pub struct Location {
     /// The listener it came in by.
     pub listener: Arc<str>,
     /// Its route's identity.
@@ -32,7 +32,7 @@ pub struct Place {
 pub struct Facts {
     /// Where it is; shared by those who are in the same place, for four names are much to keep for
     /// each of them.
-    pub place: Arc<Place>,
+    pub location: Arc<Location>,
     /// The client's address, where it has one.
     pub client: Option<SocketAddr>,
     /// When its request was admitted, before the snapshot was looked at: a session that was still
@@ -45,10 +45,10 @@ pub struct Facts {
 }
 
 impl Deref for Facts {
-    type Target = Place;
+    type Target = Location;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &Location {
+        &self.location
     }
 }
 
@@ -60,12 +60,12 @@ pub struct Seen {
     /// What is known of it.
     pub facts: Facts,
     /// Why it was told to go, when it was.
-    pub leaving: Option<Why>,
+    pub leaving: Option<Reason>,
 }
 
 /// Which sessions are meant.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Who {
+pub enum Selector {
     /// Every one.
     All,
     /// Those of a route, by its identity.
@@ -92,66 +92,68 @@ pub enum Who {
     /// Those that can be held while their upstream is away, and so moved to another.
     Holding,
     /// Those that any of these means: one drain of many things keeps one pace.
-    AnyOf(Arc<[Who]>),
+    AnyOf(Arc<[Selector]>),
     /// Those that each of these means; all, where there is none.
-    AllOf(Arc<[Who]>),
+    AllOf(Arc<[Selector]>),
     /// Those that none of these means; all, where there is none.
-    NoneOf(Arc<[Who]>),
+    NoneOf(Arc<[Selector]>),
 }
 
-impl Who {
+impl Selector {
     /// Whether the session `id` with these facts is meant.
-    pub fn means(&self, id: SessionId, facts: &Facts) -> bool {
+    pub fn matches(&self, id: SessionId, facts: &Facts) -> bool {
         match self {
-            Who::All => true,
-            Who::Route(route) => facts.route == *route,
-            Who::Pool(pool) => facts.pool == *pool,
-            Who::Backend { pool, backend } => facts.pool == *pool && facts.backend == *backend,
-            Who::Listener(listener) => facts.listener == *listener,
-            Who::Session(one) => *one == id,
-            Who::Sessions(several) => several.binary_search(&id).is_ok(),
-            Who::Client(net) => {
+            Selector::All => true,
+            Selector::Route(route) => facts.route == *route,
+            Selector::Pool(pool) => facts.pool == *pool,
+            Selector::Backend { pool, backend } => facts.pool == *pool && facts.backend == *backend,
+            Selector::Listener(listener) => facts.listener == *listener,
+            Selector::Session(one) => *one == id,
+            Selector::Sessions(several) => several.binary_search(&id).is_ok(),
+            Selector::Client(net) => {
                 facts.client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
             }
-            Who::OpenedBy(moment) => facts.opened <= *moment,
-            Who::Holding => facts.holds,
-            Who::AnyOf(several) => several.iter().any(|who| who.means(id, facts)),
-            Who::AllOf(several) => several.iter().all(|who| who.means(id, facts)),
-            Who::NoneOf(several) => !several.iter().any(|who| who.means(id, facts)),
+            Selector::OpenedBy(moment) => facts.opened <= *moment,
+            Selector::Holding => facts.holds,
+            Selector::AnyOf(several) => several.iter().any(|who| who.matches(id, facts)),
+            Selector::AllOf(several) => several.iter().all(|who| who.matches(id, facts)),
+            Selector::NoneOf(several) => !several.iter().any(|who| who.matches(id, facts)),
         }
     }
 
     /// Whether a session that has not entered yet can be meant.
-    pub(super) fn can_mean_newcomers(&self) -> bool {
+    pub(super) fn can_match_newcomers(&self) -> bool {
         match self {
-            Who::Session(_) | Who::Sessions(_) => false,
-            Who::AnyOf(several) => several.iter().any(Who::can_mean_newcomers),
-            Who::AllOf(several) => several.iter().all(Who::can_mean_newcomers),
+            Selector::Session(_) | Selector::Sessions(_) => false,
+            Selector::AnyOf(several) => several.iter().any(Selector::can_match_newcomers),
+            Selector::AllOf(several) => several.iter().all(Selector::can_match_newcomers),
             _ => true,
         }
     }
 }
 
 /// For log lines: short, however many are meant.
-impl fmt::Display for Who {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Parts that are named.
         const NAMED_MAX: usize = 4;
         match self {
-            Who::All => f.write_str("all sessions"),
-            Who::Route(route) => write!(f, "route `{route}`"),
-            Who::Pool(pool) => write!(f, "pool `{pool}`"),
-            Who::Backend { pool, backend } => write!(f, "backend `{backend}` of pool `{pool}`"),
-            Who::Listener(listener) => write!(f, "listener `{listener}`"),
-            Who::Session(id) => write!(f, "session {id}"),
-            Who::Sessions(ids) => write!(f, "{} sessions by id", ids.len()),
-            Who::Client(net) => write!(f, "clients in {net}"),
-            Who::OpenedBy(_) => f.write_str("older sessions"),
-            Who::Holding => f.write_str("sessions that can be held"),
-            Who::NoneOf(_) => f.write_str("other sessions"),
-            Who::AllOf(parts) if parts.is_empty() => Who::All.fmt(f),
-            Who::AnyOf(parts) | Who::AllOf(parts) => {
-                let and = if matches!(self, Who::AllOf(_)) { " and " } else { ", " };
+            Selector::All => f.write_str("all sessions"),
+            Selector::Route(route) => write!(f, "route `{route}`"),
+            Selector::Pool(pool) => write!(f, "pool `{pool}`"),
+            Selector::Backend { pool, backend } => {
+                write!(f, "backend `{backend}` of pool `{pool}`")
+            }
+            Selector::Listener(listener) => write!(f, "listener `{listener}`"),
+            Selector::Session(id) => write!(f, "session {id}"),
+            Selector::Sessions(ids) => write!(f, "{} sessions by id", ids.len()),
+            Selector::Client(net) => write!(f, "clients in {net}"),
+            Selector::OpenedBy(_) => f.write_str("older sessions"),
+            Selector::Holding => f.write_str("sessions that can be held"),
+            Selector::NoneOf(_) => f.write_str("other sessions"),
+            Selector::AllOf(parts) if parts.is_empty() => Selector::All.fmt(f),
+            Selector::AnyOf(parts) | Selector::AllOf(parts) => {
+                let and = if matches!(self, Selector::AllOf(_)) { " and " } else { ", " };
                 for (index, part) in parts.iter().take(NAMED_MAX).enumerate() {
                     f.write_str(if index == 0 { "" } else { and })?;
                     part.fmt(f)?;

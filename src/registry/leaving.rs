@@ -1,7 +1,7 @@
 //! Sessions that were told to go and have not gone yet, by drain.
 
 use crate::base::clock::Moment;
-use crate::end::Why;
+use crate::end::Reason;
 
 /// Drains whose counts are kept; of those with nobody left the oldest is forgotten first.
 const DRAINS_KEPT_MAX: usize = 256;
@@ -12,7 +12,7 @@ pub(super) struct Leaving {
     /// The drain's number.
     pub(super) drain: u64,
     /// Why.
-    pub(super) why: Why,
+    pub(super) why: Reason,
     /// When it is due.
     pub(super) at: Moment,
     /// Whether it has gone once it is on another backend.
@@ -29,7 +29,7 @@ impl Leaving {
 
 /// What became of the sessions that a drain told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
+pub struct DrainCount {
     /// Those that have not gone.
     pub left: usize,
     /// Those that are on another backend.
@@ -38,10 +38,10 @@ pub struct Tally {
     pub stayed: usize,
 }
 
-impl Tally {
+impl DrainCount {
     /// Both together.
-    pub fn plus(self, other: Tally) -> Tally {
-        Tally {
+    pub fn plus(self, other: DrainCount) -> DrainCount {
+        DrainCount {
             left: self.left + other.left,
             moved: self.moved + other.moved,
             stayed: self.stayed + other.stayed,
@@ -51,7 +51,7 @@ impl Tally {
 
 /// How the drains stand here. Drains under way are few.
 #[derive(Default)]
-pub(super) struct Left(Vec<(u64, Tally)>);
+pub(super) struct Left(Vec<(u64, DrainCount)>);
 
 impl Left {
     /// One more is told.
@@ -64,7 +64,7 @@ impl Left {
                 {
                     self.0.remove(over);
                 }
-                self.0.push((drain, Tally { left: 1, ..Tally::default() }));
+                self.0.push((drain, DrainCount { left: 1, ..DrainCount::default() }));
             }
         }
     }
@@ -73,7 +73,7 @@ impl Left {
     pub(super) fn take(&mut self, drain: u64) {
         let Some(tally) = self.find(drain) else { return };
         tally.left = tally.left.saturating_sub(1);
-        if *tally == Tally::default() {
+        if *tally == DrainCount::default() {
             self.forget(drain);
         }
     }
@@ -92,9 +92,9 @@ impl Left {
         }
     }
 
-    pub(super) fn of(&self, drain: u64) -> Tally {
+    pub(super) fn of(&self, drain: u64) -> DrainCount {
         let found = self.0.iter().find(|(number, _)| *number == drain);
-        found.map_or(Tally::default(), |(_, tally)| *tally)
+        found.map_or(DrainCount::default(), |(_, tally)| *tally)
     }
 
     /// Nobody asks for this drain any more.
@@ -102,7 +102,7 @@ impl Left {
         self.0.retain(|(number, tally)| *number != drain || tally.left > 0);
     }
 
-    fn find(&mut self, drain: u64) -> Option<&mut Tally> {
+    fn find(&mut self, drain: u64) -> Option<&mut DrainCount> {
         self.0.iter_mut().find(|(number, _)| *number == drain).map(|(_, tally)| tally)
     }
 }
@@ -120,8 +120,8 @@ mod tests {
         left.take(7);
         left.moved(1);
         left.stayed(1);
-        assert_eq!(left.of(1), Tally { left: 2, moved: 1, stayed: 1 });
-        assert_eq!((left.of(2), left.of(7)), (Tally::default(), Tally::default()));
+        assert_eq!(left.of(1), DrainCount { left: 2, moved: 1, stayed: 1 });
+        assert_eq!((left.of(2), left.of(7)), (DrainCount::default(), DrainCount::default()));
         assert_eq!(left.0.len(), 1);
         left.forget(1);
         assert_eq!(left.of(1).left, 2, "it is not over");
@@ -146,7 +146,7 @@ mod tests {
     fn an_end_goes_before_a_move() {
         let leaving = |at, moves| {
             let at = Moment::from_millis(at);
-            Leaving { drain: 1, why: Why::Command, at, moves }
+            Leaving { drain: 1, why: Reason::Command, at, moves }
         };
         assert!(leaving(1, true).goes_before(&leaving(2, true)));
         assert!(!leaving(2, false).goes_before(&leaving(1, false)));

@@ -7,11 +7,11 @@ use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 use super::drain::{Drain, Share, moments};
-use super::facts::{Facts, NOBODY, Place, Seen, Who};
-use super::leaving::{Leaving, Left, Tally};
+use super::facts::{Facts, Location, NOBODY, Seen, Selector};
+use super::leaving::{DrainCount, Leaving, Left};
+use super::locations::Locations;
 use super::moving::Moving;
-use super::note::{Changes, Mail, Move, Names, Note};
-use super::places::Places;
+use super::note::{Changes, Mail, MoveOrder, Names, Note};
 use super::sweeps::{Sweep, Sweeps, Told};
 use super::wheel::{TICK, Wheel};
 
@@ -63,7 +63,7 @@ pub(super) struct Local {
     /// Counts every entry, so that no id ever names another session, even after the slab shrank.
     entered: u32,
     wheel: Wheel,
-    places: Places,
+    locations: Locations,
     sweeps: Sweeps,
     rng: fastrand::Rng,
     /// Whether the task that turns the wheel lives.
@@ -80,7 +80,7 @@ impl Local {
             left: Left::default(),
             entered: 0,
             wheel: Wheel::default(),
-            places: Places::default(),
+            locations: Locations::default(),
             sweeps: Sweeps::default(),
             rng: fastrand::Rng::new(),
             turning: false,
@@ -92,7 +92,7 @@ impl Local {
         if self.vacant == NONE && self.slots.len() >= SESSIONS_MAX {
             return Err(Full);
         }
-        let facts = Facts { place: self.places.shared(facts.place), ..facts };
+        let facts = Facts { location: self.locations.shared(facts.location), ..facts };
         let deadline = Moment::NEVER;
         let (waker, mail, leaving) = (None, None, None);
         let session = Session { generation, facts, waker, mail, leaving, deadline };
@@ -122,19 +122,19 @@ impl Local {
         {
             self.put(id.slot(), Note::Rules(rules), Moment::default());
         }
-        let was_meant = |drain: &Drain| before.is_some_and(|facts| drain.means(id, facts));
+        let did_match = |drain: &Drain| before.is_some_and(|facts| drain.matches(id, facts));
         let sweeps = std::mem::take(&mut self.sweeps);
         for Sweep { given, what } in sweeps.since(since) {
             match what {
-                Told::LetGo { drain, window } if drain.means(id, &facts) && !was_meant(drain) => {
+                Told::Drain { drain, window } if drain.matches(id, &facts) && !did_match(drain) => {
                     let at = given.after(window.mul_f64(self.rng.f64()));
                     let note = drain.note(id, &facts, at, *given);
                     self.send_away(id.slot(), drain, note, at);
                 }
-                Told::LetGo { .. } => {}
+                Told::Drain { .. } => {}
                 Told::Renamed(_) if before.is_some() => {}
                 Told::Renamed(names) => {
-                    facts.place = self.places.renamed(&facts.place, names);
+                    facts.location = self.locations.renamed(&facts.location, names);
                 }
             }
         }
@@ -147,7 +147,7 @@ impl Local {
     pub(super) fn rename_listeners(&mut self, names: &Arc<Names>, now: Moment) {
         for slot in &mut self.slots {
             if let Slot::Taken(session) = slot {
-                session.facts.place = self.places.renamed(&session.facts.place, names);
+                session.facts.location = self.locations.renamed(&session.facts.location, names);
             }
         }
         self.sweeps.keep(Sweep { given: now, what: Told::Renamed(Arc::clone(names)) });
@@ -216,7 +216,7 @@ impl Local {
     }
 
     pub(super) fn let_go(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
-        let mut meant = self.slots_meant(drain);
+        let mut meant = self.slots_matched(drain);
         meant.retain(|slot| !self.was_told(*slot, drain));
         let mut rng = self.rng.fork();
         for (slot, at) in meant.iter().zip(moments(drain, share, meant.len(), now, &mut rng)) {
@@ -226,9 +226,9 @@ impl Local {
             self.send_away(*slot, drain, note, at);
         }
         let window = drain.window_for(share.total.max(meant.len()));
-        if drain.who.can_mean_newcomers() {
-            self.sweeps
-                .keep(Sweep { given: now, what: Told::LetGo { drain: drain.clone(), window } });
+        if drain.who.can_match_newcomers() {
+            let what = Told::Drain { drain: drain.clone(), window };
+            self.sweeps.keep(Sweep { given: now, what });
         }
         meant.len()
     }
@@ -253,7 +253,7 @@ impl Local {
     }
 
     /// What became of the sessions that this drain told.
-    pub(super) fn drained(&self, drain: u64) -> Tally {
+    pub(super) fn drained(&self, drain: u64) -> DrainCount {
         self.left.of(drain)
     }
 
@@ -277,18 +277,18 @@ impl Local {
 
     pub(super) fn move_away(&mut self, moving: &Moving, now: Moment) -> usize {
         let mut rng = self.rng.fork();
-        let meant = self.sessions().filter(|(id, facts)| moving.who.means(*id, facts));
+        let meant = self.sessions().filter(|(id, facts)| moving.who.matches(*id, facts));
         let slots = meant.map(|(id, facts)| (id.slot(), facts));
         let chosen = moving.choose(slots, now, &mut rng);
         for (slot, at) in chosen.iter().zip(moving.moments(chosen.len(), now, &mut rng)) {
-            self.put(*slot, Note::Move(Move { at, otherwise: None }), at);
+            self.put(*slot, Note::Move(MoveOrder { at, otherwise: None }), at);
         }
         chosen.len()
     }
 
     /// Its upstream is away.
     pub(super) fn went_away(&mut self, id: SessionId, now: Moment) {
-        self.place(id, None, NOBODY.into(), now);
+        self.locate(id, None, NOBODY.into(), now);
     }
 
     /// It has an upstream again.
@@ -302,7 +302,7 @@ impl Local {
         if let Some(leaving) = self.follow_no_more(id) {
             self.left.moved(leaving.drain);
         }
-        self.place(id, Some(pool), backend, chosen);
+        self.locate(id, Some(pool), backend, chosen);
     }
 
     /// It was to move, and cannot.
@@ -317,16 +317,16 @@ impl Local {
         session(&mut self.slots, id)?.leaving.take_if(|leaving| leaving.moves)
     }
 
-    fn place(&mut self, id: SessionId, pool: Option<Arc<str>>, backend: Arc<str>, since: Moment) {
+    fn locate(&mut self, id: SessionId, pool: Option<Arc<str>>, backend: Arc<str>, since: Moment) {
         let Some(session) = session(&mut self.slots, id) else { return };
         // Of what it was on before it has left.
         session.mail.iter_mut().for_each(|mail| mail.forget_move());
         session.mail.take_if(|mail| mail.is_empty());
         let before = session.facts.clone();
         let pool = pool.unwrap_or_else(|| Arc::clone(&before.pool));
-        let place = Place { pool, backend, ..(*before.place).clone() };
-        let place = self.places.shared(Arc::new(place));
-        session.facts = Facts { place, settled: since, ..before.clone() };
+        let location = Location { pool, backend, ..(*before.location).clone() };
+        let location = self.locations.shared(Arc::new(location));
+        session.facts = Facts { location, settled: since, ..before.clone() };
         self.catch_up(id, since, Some(&before));
     }
 
@@ -343,12 +343,12 @@ impl Local {
         self.live
     }
 
-    pub(super) fn count(&self, who: &Who) -> usize {
-        self.sessions().filter(|(id, facts)| who.means(*id, facts)).count()
+    pub(super) fn count(&self, who: &Selector) -> usize {
+        self.sessions().filter(|(id, facts)| who.matches(*id, facts)).count()
     }
 
-    pub(super) fn list(&self, who: &Who, most: usize) -> Vec<Seen> {
-        let meant = self.sessions().filter(|(id, facts)| who.means(*id, facts));
+    pub(super) fn list(&self, who: &Selector, most: usize) -> Vec<Seen> {
+        let meant = self.sessions().filter(|(id, facts)| who.matches(*id, facts));
         let seen = meant.take(most).map(|(id, facts)| Seen {
             id,
             facts: facts.clone(),
@@ -369,8 +369,8 @@ impl Local {
         }
     }
 
-    fn slots_meant(&self, drain: &Drain) -> Vec<u32> {
-        let meant = self.sessions().filter(|(id, facts)| drain.means(*id, facts));
+    fn slots_matched(&self, drain: &Drain) -> Vec<u32> {
+        let meant = self.sessions().filter(|(id, facts)| drain.matches(*id, facts));
         meant.map(|(id, _)| id.slot()).collect()
     }
 

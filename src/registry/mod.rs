@@ -11,19 +11,19 @@ mod drain;
 mod facts;
 mod leaving;
 mod local;
+mod locations;
 mod moving;
 mod note;
-mod places;
 mod seat;
 mod sweeps;
 mod wheel;
 
-pub use drain::{Drain, Fate, Share, spread};
-pub use facts::{Facts, NOBODY, Place, Seen, Who};
-pub use leaving::Tally;
+pub use drain::{Disposition, Drain, Share, spread};
+pub use facts::{Facts, Location, NOBODY, Seen, Selector};
+pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
 pub use moving::{First, Moving};
-pub use note::{Changes, LetGo, Move, Names, Note};
+pub use note::{Changes, EndOrder, MoveOrder, Names, Note};
 pub use seat::{
     Seat, count, drained, enter, facts, forget_drain, let_go, list, live, move_away,
     rename_listeners, update_rules,

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::base::clock::Moment;
 
-use super::facts::{Facts, Who};
+use super::facts::{Facts, Selector};
 
 /// An order to leave backends for others. Only sessions that can be held are meant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Moving {
     /// Whose sessions.
-    pub who: Who,
+    pub who: Selector,
     /// How many of them at most, on this worker.
     pub most: usize,
     /// Only those that have been where they are for so long.
@@ -67,20 +67,20 @@ impl Moving {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::facts::Place;
+    use super::super::facts::Location;
     use super::*;
 
     fn facts(settled: u64, holds: bool) -> Facts {
         let settled = Moment::from_millis(settled * 1_000);
         let name = || "x".into();
         let (listener, route, pool, backend) = (name(), name(), name(), name());
-        let place = Arc::new(Place { listener, route, pool, backend });
-        Facts { place, client: None, opened: settled, settled, holds }
+        let location = Arc::new(Location { listener, route, pool, backend });
+        Facts { location, client: None, opened: settled, settled, holds }
     }
 
     fn moving(most: usize, first: First) -> Moving {
         let seconds = Duration::from_secs;
-        Moving { who: Who::All, most, age_min: seconds(60), first, window: seconds(10) }
+        Moving { who: Selector::All, most, age_min: seconds(60), first, window: seconds(10) }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::clock::Moment;
 use crate::config::plan::Rules;
-use crate::end::{End, Why};
+use crate::end::{End, Reason};
 
 /// New rules by route identity, for every route whose rules changed in one reload.
 pub type Changes = HashMap<Arc<str>, Arc<Rules>>;
@@ -17,39 +17,39 @@ pub type Names = HashMap<Arc<str>, Arc<str>>;
 #[derive(Clone, Debug)]
 pub enum Note {
     /// End at a moment, politely.
-    LetGo(LetGo),
+    End(EndOrder),
     /// Hold to these rules from now on.
     Rules(Arc<Rules>),
     /// Leave the upstream for another.
-    Move(Move),
+    Move(MoveOrder),
 }
 
 /// The order to leave the upstream for another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Move {
+pub struct MoveOrder {
     /// From this moment on.
     pub at: Moment,
     /// What a session follows instead that cannot, as one that cannot be held; it stays when
     /// `None`.
-    pub otherwise: Option<LetGo>,
+    pub otherwise: Option<EndOrder>,
 }
 
-impl Move {
+impl MoveOrder {
     /// Of two orders the earlier one is followed, and nobody stays whom either lets go.
-    pub fn merge(self, other: Move) -> Move {
+    pub fn merge(self, other: MoveOrder) -> MoveOrder {
         let otherwise = match (self.otherwise, other.otherwise) {
             (Some(one), Some(other)) => Some(one.merge(other)),
             (one, other) => one.or(other),
         };
-        Move { at: self.at.min(other.at), otherwise }
+        MoveOrder { at: self.at.min(other.at), otherwise }
     }
 }
 
 /// The order to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LetGo {
+pub struct EndOrder {
     /// Why.
-    pub why: Why,
+    pub why: Reason,
     /// When the Close is due.
     pub at: Moment,
     /// When both transports are closed, whatever was said by then.
@@ -58,7 +58,7 @@ pub struct LetGo {
     pub code: Option<u16>,
 }
 
-impl LetGo {
+impl EndOrder {
     /// How a session that follows this order has ended.
     pub fn end(&self) -> End {
         match self.code {
@@ -68,9 +68,9 @@ impl LetGo {
     }
 
     /// Of two orders the earlier one is followed, and nobody waits past either deadline.
-    pub fn merge(self, other: LetGo) -> LetGo {
+    pub fn merge(self, other: EndOrder) -> EndOrder {
         let first = if other.at < self.at { other } else { self };
-        LetGo { deadline: self.deadline.min(other.deadline), ..first }
+        EndOrder { deadline: self.deadline.min(other.deadline), ..first }
     }
 }
 
@@ -78,15 +78,15 @@ impl LetGo {
 /// merged with the first, newer rules take the place of older ones.
 #[derive(Default)]
 pub(super) struct Mail {
-    let_go: Option<LetGo>,
+    let_go: Option<EndOrder>,
     rules: Option<Arc<Rules>>,
-    moving: Option<Move>,
+    moving: Option<MoveOrder>,
 }
 
 impl Mail {
     pub(super) fn put(&mut self, note: Note) {
         match note {
-            Note::LetGo(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
+            Note::End(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
         }
@@ -98,7 +98,7 @@ impl Mail {
             return Some(Note::Rules(rules));
         }
         if let Some(let_go) = self.let_go.take() {
-            return Some(Note::LetGo(let_go));
+            return Some(Note::End(let_go));
         }
         self.moving.take().map(Note::Move)
     }

@@ -12,8 +12,8 @@ use crate::base::id::SessionId;
 use crate::base::{task, worker};
 
 use super::drain::{Drain, Share};
-use super::facts::{Facts, Seen, Who};
-use super::leaving::Tally;
+use super::facts::{Facts, Seen, Selector};
+use super::leaving::DrainCount;
 use super::local::{Full, Local};
 use super::moving::Moving;
 use super::note::{Changes, Names, Note};
@@ -116,12 +116,12 @@ pub fn move_away(moving: &Moving, now: Moment) -> usize {
 }
 
 /// How many sessions are meant.
-pub fn count(who: &Who) -> usize {
+pub fn count(who: &Selector) -> usize {
     with(|local| local.count(who))
 }
 
 /// What became of the sessions that this drain told, by its number.
-pub fn drained(drain: u64) -> Tally {
+pub fn drained(drain: u64) -> DrainCount {
     with(|local| local.drained(drain))
 }
 
@@ -131,7 +131,7 @@ pub fn forget_drain(drain: u64) {
 }
 
 /// At most `most` of the sessions meant.
-pub fn list(who: &Who, most: usize) -> Vec<Seen> {
+pub fn list(who: &Selector, most: usize) -> Vec<Seen> {
     with(|local| local.list(who, most))
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Sweep {
 }
 
 pub(super) enum Told {
-    LetGo { drain: Drain, window: Duration },
+    Drain { drain: Drain, window: Duration },
     Renamed(Arc<Names>),
 }
 

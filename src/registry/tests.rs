@@ -9,17 +9,17 @@ use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::base::worker::Workers;
 use crate::config::plan::Rules;
-use crate::end::{End, Why};
+use crate::end::{End, Reason};
 
 fn facts(route: &str, backend: &str, opened: u64) -> Facts {
-    let place = Place {
+    let location = Location {
         listener: "https".into(),
         route: route.into(),
         pool: "chat".into(),
         backend: backend.into(),
     };
     Facts {
-        place: Arc::new(place),
+        location: Arc::new(location),
         client: "192.0.2.7:4711".parse().ok(),
         opened: Moment::from_millis(opened),
         settled: Moment::from_millis(opened),
@@ -31,13 +31,13 @@ pub(super) fn rules(close_timeout: u64) -> Arc<Rules> {
     Arc::new(Rules { close_timeout: Duration::from_secs(close_timeout), ..Rules::default() })
 }
 
-fn drain(who: Who) -> Drain {
+fn drain(who: Selector) -> Drain {
     let (window, deadline) = (Duration::from_secs(10), Duration::from_secs(25));
-    let (fate, why) = (Fate::Closed, Why::Removed);
-    Drain { number: 1, who, fate, why, code: None, window, rate_max: None, deadline }
+    let (disposition, why) = (Disposition::Close, Reason::Removed);
+    Drain { number: 1, who, disposition, why, code: None, window, rate_max: None, deadline }
 }
 
-fn moving(who: Who) -> Moving {
+fn moving(who: Selector) -> Moving {
     let (age_min, window) = (Duration::ZERO, Duration::ZERO);
     Moving { who, most: usize::MAX, age_min, first: First::Oldest, window }
 }
@@ -67,8 +67,8 @@ fn an_id_never_names_a_later_session() {
     assert_ne!(first, second);
     local.leave(first);
     assert_eq!(local.live(), 1);
-    assert_eq!(local.count(&Who::Session(first)), 0);
-    assert_eq!(local.count(&Who::Session(second)), 1);
+    assert_eq!(local.count(&Selector::Session(first)), 0);
+    assert_eq!(local.count(&Selector::Session(second)), 1);
 }
 
 #[test]
@@ -77,16 +77,16 @@ fn who_is_meant_is_told_and_nobody_else() {
     let one = local.enter(facts("/chat", "10.0.0.1:80", 0)).unwrap();
     let two = local.enter(facts("/chat", "10.0.0.2:80", 0)).unwrap();
     let three = local.enter(facts("/quotes", "10.0.0.1:80", 0)).unwrap();
-    let backend = Who::Backend { pool: "chat".into(), backend: "10.0.0.1:80".into() };
+    let backend = Selector::Backend { pool: "chat".into(), backend: "10.0.0.1:80".into() };
     assert_eq!(local.count(&backend), 2);
-    let who = Who::AnyOf([Who::Session(two), Who::Route("/quotes".into())].into());
+    let who = Selector::AnyOf([Selector::Session(two), Selector::Route("/quotes".into())].into());
     let now = Moment::from_millis(5_000);
     assert_eq!(local.let_go(&drain(who), now, Share::ALONE), 2);
     assert!(notes(&mut local, one).is_empty());
     for id in [two, three] {
         let told = notes(&mut local, id);
-        let [Note::LetGo(let_go)] = told.as_slice() else { panic!("{told:?}") };
-        assert_eq!(let_go.end(), End::Drained(Why::Removed));
+        let [Note::End(let_go)] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(let_go.end(), End::Drained(Reason::Removed));
         assert_eq!(let_go.deadline, Moment::from_millis(30_000));
         assert!(let_go.at >= now && let_go.at <= Moment::from_millis(15_000));
     }
@@ -98,12 +98,12 @@ fn who_was_shaking_hands_hears_what_was_told_meanwhile() {
     let now = Moment::from_millis(1_000);
     let changes = Arc::new(Changes::from([("/chat".into(), rules(7))]));
     local.update_rules(&changes, now);
-    local.let_go(&drain(Who::Route("/chat".into())), now, Share::ALONE);
+    local.let_go(&drain(Selector::Route("/chat".into())), now, Share::ALONE);
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
     let new = local.enter(facts("/chat", "b", 1_001)).unwrap();
     let other = local.enter(facts("/quotes", "b", 900)).unwrap();
     let told = notes(&mut local, late);
-    assert!(matches!(told.as_slice(), [Note::Rules(_), Note::LetGo(_)]), "{told:?}");
+    assert!(matches!(told.as_slice(), [Note::Rules(_), Note::End(_)]), "{told:?}");
     assert!(notes(&mut local, new).is_empty());
     assert!(notes(&mut local, other).is_empty());
 }
@@ -113,18 +113,18 @@ fn a_drain_counts_those_who_have_not_left_and_tells_nobody_twice() {
     let mut local = Local::new(0);
     let at = Moment::from_millis;
     let ids = [0, 1, 2].map(|_| local.enter(facts("/chat", "b", 0)).unwrap());
-    let slow = drain(Who::Route("/chat".into()));
+    let slow = drain(Selector::Route("/chat".into()));
     assert_eq!(local.let_go(&slow, at(1_000), Share::ALONE), 3);
     assert_eq!(local.let_go(&slow, at(1_500), Share::ALONE), 0);
     // Whoever was on its way in when it began belongs to it.
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
     assert_eq!((local.drained(1).left, local.drained(2).left), (4, 0));
-    let kick = Drain { number: 2, window: Duration::ZERO, ..drain(Who::Session(ids[1])) };
-    let kick = Drain { why: Why::Kick, ..kick };
+    let kick = Drain { number: 2, window: Duration::ZERO, ..drain(Selector::Session(ids[1])) };
+    let kick = Drain { why: Reason::Kick, ..kick };
     local.let_go(&kick, at(500), Share::ALONE);
     assert_eq!((local.drained(1).left, local.drained(2).left), (3, 1));
-    let leaving = |local: &Local| local.list(&Who::Session(ids[1]), 9)[0].leaving;
-    assert_eq!(leaving(&local), Some(Why::Kick));
+    let leaving = |local: &Local| local.list(&Selector::Session(ids[1]), 9)[0].leaving;
+    assert_eq!(leaving(&local), Some(Reason::Kick));
     [ids[0], ids[1], late].into_iter().for_each(|id| local.leave(id));
     assert_eq!((local.drained(1).left, local.drained(2).left), (1, 0));
 }
@@ -133,16 +133,17 @@ fn a_drain_counts_those_who_have_not_left_and_tells_nobody_twice() {
 fn who_is_meant_can_be_narrowed() {
     let mut local = Local::new(0);
     let id = local.enter(facts("/chat", "b", 900)).unwrap();
-    let all = |parts: &[Who]| local.count(&Who::AllOf(parts.into()));
+    let all = |parts: &[Selector]| local.count(&Selector::AllOf(parts.into()));
     let (net, other) = ("192.0.2.0/24".parse().unwrap(), "10.0.0.0/8".parse().unwrap());
-    let opened = |millis| Who::OpenedBy(Moment::from_millis(millis));
+    let opened = |millis| Selector::OpenedBy(Moment::from_millis(millis));
     assert_eq!(all(&[]), 1);
-    assert_eq!(all(&[Who::Route("/chat".into()), Who::Client(net), opened(900)]), 1);
-    assert_eq!(all(&[Who::Route("/chat".into()), Who::Client(other)]), 0);
+    assert_eq!(all(&[Selector::Route("/chat".into()), Selector::Client(net), opened(900)]), 1);
+    assert_eq!(all(&[Selector::Route("/chat".into()), Selector::Client(other)]), 0);
     assert_eq!(all(&[opened(899)]), 0);
-    assert_eq!(all(&[Who::Sessions([id].into())]), 1);
-    assert_eq!(all(&[Who::Sessions([].into())]), 0);
-    let said = Who::AllOf([Who::Route("/chat".into()), Who::Client(net)].into()).to_string();
+    assert_eq!(all(&[Selector::Sessions([id].into())]), 1);
+    assert_eq!(all(&[Selector::Sessions([].into())]), 0);
+    let said = Selector::AllOf([Selector::Route("/chat".into()), Selector::Client(net)].into())
+        .to_string();
     assert_eq!(said, "route `/chat` and clients in 192.0.2.0/24");
 }
 
@@ -151,8 +152,8 @@ fn listeners_that_swap_names_keep_their_own_sessions() {
     let mut local = Local::new(0);
     let by = |listener: &str, opened| {
         let facts = facts("/chat", "b", opened);
-        let place = Place { listener: listener.into(), ..(*facts.place).clone() };
-        Facts { place: Arc::new(place), ..facts }
+        let location = Location { listener: listener.into(), ..(*facts.location).clone() };
+        Facts { location: Arc::new(location), ..facts }
     };
     let (one, two) = (local.enter(by("one", 0)).unwrap(), local.enter(by("two", 0)).unwrap());
     let swap = Names::from([("one".into(), "two".into()), ("two".into(), "one".into())]);
@@ -168,10 +169,10 @@ fn listeners_that_swap_names_keep_their_own_sessions() {
 fn many_kicks_do_not_push_a_drain_out_of_memory() {
     let mut local = Local::new(0);
     let now = Moment::from_millis(1_000);
-    local.let_go(&drain(Who::Route("/chat".into())), now, Share::ALONE);
+    local.let_go(&drain(Selector::Route("/chat".into())), now, Share::ALONE);
     let one = local.enter(facts("/quotes", "b", 0)).unwrap();
     for _ in 0..1_000 {
-        local.let_go(&drain(Who::AnyOf([Who::Session(one)].into())), now, Share::ALONE);
+        local.let_go(&drain(Selector::AnyOf([Selector::Session(one)].into())), now, Share::ALONE);
     }
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
     assert_eq!(notes(&mut local, late).len(), 1);
@@ -181,7 +182,7 @@ fn many_kicks_do_not_push_a_drain_out_of_memory() {
 fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
     let mut local = Local::new(0);
     let id = local.enter(facts("/chat", "old", 0)).unwrap();
-    let on = |backend: &str| Who::Backend { pool: "chat".into(), backend: backend.into() };
+    let on = |backend: &str| Selector::Backend { pool: "chat".into(), backend: backend.into() };
     let at = |second: u64| Moment::from_millis(second * 1_000);
     let mut let_go = |number, who, second| {
         let told = Drain { number, ..drain(who) };
@@ -196,14 +197,14 @@ fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
     assert!(notes(&mut local, id).is_empty());
     local.settled(id, "chat".into(), "new".into(), at(2));
     let told = notes(&mut local, id);
-    let [Note::LetGo(let_go)] = told.as_slice() else { panic!("{told:?}") };
+    let [Note::End(let_go)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(let_go.deadline, at(3 + 25));
     let known = local.facts(id).unwrap();
     assert_eq!((&*known.backend, known.settled, known.opened), ("new", at(2), at(0)));
     assert_eq!((local.count(&on("old")), local.count(&on("new"))), (0, 1));
     // What it was told before it is not told again.
     let all = local.enter(facts("/chat", "old", 0)).unwrap();
-    local.let_go(&Drain { number: 4, ..drain(Who::All) }, at(5), Share::ALONE);
+    local.let_go(&Drain { number: 4, ..drain(Selector::All) }, at(5), Share::ALONE);
     assert_eq!(notes(&mut local, all).len(), 1);
     local.settled(all, "chat".into(), "new".into(), at(4));
     assert!(notes(&mut local, all).is_empty());
@@ -215,34 +216,34 @@ fn a_session_that_was_to_move_has_gone_when_it_is_elsewhere() {
     let at = |second: u64| Moment::from_millis(second * 1_000);
     let holds = local.enter(facts("/chat", "old", 0)).unwrap();
     let not = local.enter(Facts { holds: false, ..facts("/chat", "old", 0) }).unwrap();
-    let who = Who::Backend { pool: "chat".into(), backend: "old".into() };
-    let fate = Fate::MovedOrClosed(Who::All);
-    let moved = Drain { fate, window: Duration::ZERO, ..drain(who.clone()) };
+    let who = Selector::Backend { pool: "chat".into(), backend: "old".into() };
+    let disposition = Disposition::MoveOrClose(Selector::All);
+    let moved = Drain { disposition, window: Duration::ZERO, ..drain(who.clone()) };
     assert_eq!(local.let_go(&moved, at(1), Share::ALONE), 2);
     let told = notes(&mut local, holds);
-    let [Note::Move(Move { at: due, otherwise: Some(let_go) })] = told.as_slice() else {
+    let [Note::Move(MoveOrder { at: due, otherwise: Some(let_go) })] = told.as_slice() else {
         panic!("{told:?}")
     };
     assert_eq!((*due, let_go.deadline), (at(1), at(26)));
-    assert!(matches!(notes(&mut local, not).as_slice(), [Note::LetGo(_)]));
-    assert_eq!(local.drained(1), Tally { left: 2, ..Tally::default() });
+    assert!(matches!(notes(&mut local, not).as_slice(), [Note::End(_)]));
+    assert_eq!(local.drained(1), DrainCount { left: 2, ..DrainCount::default() });
     local.went_away(holds, at(2));
     assert_eq!(local.drained(1).left, 2);
     local.settled(holds, "talk".into(), "new".into(), at(2));
-    assert_eq!(local.drained(1), Tally { left: 1, moved: 1, stayed: 0 });
+    assert_eq!(local.drained(1), DrainCount { left: 1, moved: 1, stayed: 0 });
     assert_eq!(&*local.facts(holds).unwrap().pool, "talk");
     local.leave(not);
     assert_eq!(local.drained(1).left, 0);
     // One that cannot be held is not asked only to move; one that could not move stays.
     let holds = local.enter(facts("/chat", "old", 3_000)).unwrap();
     let not = local.enter(Facts { holds: false, ..facts("/chat", "old", 3_000) }).unwrap();
-    let only = Drain { number: 2, fate: Fate::MovedOrStays, ..drain(who) };
+    let only = Drain { number: 2, disposition: Disposition::MoveOrStay, ..drain(who) };
     assert_eq!(local.let_go(&only, at(4), Share::ALONE), 1);
     let told = notes(&mut local, holds);
-    assert!(matches!(told.as_slice(), [Note::Move(Move { otherwise: None, .. })]), "{told:?}");
+    assert!(matches!(told.as_slice(), [Note::Move(MoveOrder { otherwise: None, .. })]), "{told:?}");
     assert!(notes(&mut local, not).is_empty());
     local.stays(holds);
-    assert_eq!(local.drained(2), Tally { left: 0, moved: 0, stayed: 1 });
+    assert_eq!(local.drained(2), DrainCount { left: 0, moved: 0, stayed: 1 });
 }
 
 #[test]
@@ -250,14 +251,14 @@ fn an_order_to_leave_a_backend_is_void_once_that_is_lost() {
     let mut local = Local::new(0);
     let at = |second: u64| Moment::from_millis(second * 1_000);
     let id = local.enter(facts("/chat", "old", 0)).unwrap();
-    let who = Who::Backend { pool: "chat".into(), backend: "old".into() };
-    let moved = Drain { fate: Fate::MovedOrClosed(Who::All), ..drain(who) };
+    let who = Selector::Backend { pool: "chat".into(), backend: "old".into() };
+    let moved = Drain { disposition: Disposition::MoveOrClose(Selector::All), ..drain(who) };
     local.let_go(&moved, at(1), Share::ALONE);
     // It was lost before it read its mail.
     local.went_away(id, at(1));
     assert!(notes(&mut local, id).is_empty());
     local.settled(id, "chat".into(), "new".into(), at(2));
-    assert_eq!(local.drained(1), Tally { left: 0, moved: 1, stayed: 0 });
+    assert_eq!(local.drained(1), DrainCount { left: 0, moved: 1, stayed: 0 });
     assert!(notes(&mut local, id).is_empty());
 }
 
@@ -269,11 +270,11 @@ fn a_mailbox_keeps_one_note_of_each_kind() {
         let now = Moment::from_millis(second * 1_000);
         let changes = Arc::new(Changes::from([("/chat".into(), rules(second))]));
         local.update_rules(&changes, now);
-        local.let_go(&Drain { number: second, ..drain(Who::All) }, now, Share::ALONE);
-        local.move_away(&moving(Who::All), now);
+        local.let_go(&Drain { number: second, ..drain(Selector::All) }, now, Share::ALONE);
+        local.move_away(&moving(Selector::All), now);
     }
     let told = notes(&mut local, id);
-    let [Note::Rules(rules), Note::LetGo(let_go), Note::Move(_)] = told.as_slice() else {
+    let [Note::Rules(rules), Note::End(let_go), Note::Move(_)] = told.as_slice() else {
         panic!("{told:?}")
     };
     assert_eq!(rules.close_timeout, Duration::from_secs(99));
@@ -300,7 +301,7 @@ fn a_note_wakes_without_losing_the_deadline() {
     let at = Moment::from_millis;
     assert!(notes(&mut local, id).is_empty());
     local.wake_at(id, at(5_000));
-    local.move_away(&moving(Who::All), at(1_000));
+    local.move_away(&moving(Selector::All), at(1_000));
     assert!(local.due(at(1_000)).is_some());
     assert_eq!(notes(&mut local, id).len(), 1);
     assert!(local.due(at(4_000)).is_none());
@@ -323,14 +324,14 @@ async fn a_seat_is_woken_by_its_deadline_and_by_a_note() {
             .await;
             told.send(format!("woken, {} live", live())).unwrap();
             let note = poll_fn(|cx| seat.poll_note(cx)).await;
-            assert!(matches!(note, Note::LetGo(_)));
+            assert!(matches!(note, Note::End(_)));
             drop(seat);
             told.send(format!("let go, {} live", live())).unwrap();
         });
     };
     workers.queues().try_run_on(0, start).unwrap();
     assert_eq!(heard.recv().await.unwrap(), "woken, 1 live");
-    let kick = Drain::at_once(Who::All, Why::Command);
+    let kick = Drain::at_once(Selector::All, Reason::Command);
     let told = workers.queues().ask_all(move |_| let_go(&kick, clock::now(), Share::ALONE)).await;
     assert_eq!(told, [1]);
     assert_eq!(heard.recv().await.unwrap(), "let go, 0 live");

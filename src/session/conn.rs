@@ -18,7 +18,7 @@ use crate::tls::Greeting;
 use crate::wire::forwarded;
 
 /// What all requests of a process share.
-pub struct Shared {
+pub struct App {
     /// The snapshot in force.
     pub live: Live,
     /// What is counted.

@@ -19,7 +19,7 @@ mod session_record;
 mod target;
 mod websocket;
 
-pub use conn::{Conn, OnStream, Shared};
+pub use conn::{App, Conn, OnStream};
 pub use serve::serve;
 pub use websocket::HANDOVER_TIMEOUT;
 

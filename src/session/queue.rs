@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::admit::Routed;
 use super::backoff::{self, Backoff};
-use super::conn::Shared;
+use super::conn::App;
 use crate::base::clock;
 use crate::config::plan::Queue;
 use crate::handshake::{self, Answered, Connected, Picking, WsRequest};
@@ -16,7 +16,7 @@ use crate::pool::{Key, Pool};
 /// Connects a handshake; waits for a backend where the route says so, there is room, and none is
 /// up. Dropping it, as a client does that leaves, frees its place.
 pub(super) async fn connect(
-    shared: &Shared,
+    app: &App,
     routed: &Routed,
     pool: &Arc<Pool>,
     asked: &mut WsRequest,
@@ -39,7 +39,7 @@ pub(super) async fn connect(
             drop(connected);
             backoff::pause(wait, &route.returned).await;
             // A reload may have given the pool other backends.
-            let current = current(shared, route, pool);
+            let current = current(app, route, pool);
             let picking = Picking::any(&current, key);
             connected = handshake::connect(picking, asked, &routed.head).await;
             if !nobody_is_up(&connected) {
@@ -64,8 +64,8 @@ fn nobody_is_up(connected: &Connected) -> bool {
 
 /// The pool as it is now; the one the handshake came with where its route has another by now, which
 /// lets go of the session as it begins.
-fn current(shared: &Shared, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
-    let snapshot = shared.live.now();
+fn current(app: &App, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
+    let snapshot = app.live.now();
     match snapshot.route(&route.plan.identity).map(|route| &route.action) {
         Some(LiveAction::Pool { pool: now, .. }) if now.plan().name == pool.plan().name => {
             Arc::clone(now)

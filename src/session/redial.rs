@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::backoff::{self, Backoff};
-use super::conn::Shared;
+use super::conn::App;
 use crate::base::clock::{self, Moment};
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::live::LiveAction;
@@ -18,7 +18,7 @@ use crate::relay::{HoldCause, HoldState};
 
 /// What a session on a holding route has beyond others, to find another upstream.
 pub(super) struct Redial {
-    shared: Arc<Shared>,
+    app: Arc<App>,
     route: Arc<str>,
     replay: Rc<Replay>,
     key: Option<Key>,
@@ -78,14 +78,9 @@ impl fmt::Display for NoUpstream {
 }
 
 impl Redial {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        route: Arc<str>,
-        replay: Replay,
-        key: Option<Key>,
-    ) -> Redial {
+    pub(super) fn new(app: Arc<App>, route: Arc<str>, replay: Replay, key: Option<Key>) -> Redial {
         Redial {
-            shared,
+            app,
             route,
             replay: Rc::new(replay),
             key,
@@ -148,7 +143,7 @@ impl Redial {
 
     /// Reserves a place at another backend than the `present` one; whether there is one.
     pub(super) fn reserve(&mut self, present: Arc<str>) -> bool {
-        let pool = pool(&self.shared, &self.route);
+        let pool = pool(&self.app, &self.route);
         let (now, tried) = (clock::now(), [present]);
         let ask = Ask { now, kind: Kind::Session, tried: &tried, key: self.key };
         self.target = pool.and_then(|pool| pool.lease(&ask).ok());
@@ -156,7 +151,7 @@ impl Redial {
     }
 
     fn wait(&self, backoff: &mut Backoff) -> Duration {
-        let snapshot = self.shared.live.now();
+        let snapshot = self.app.live.now();
         backoff.next(snapshot.route(&self.route).map_or(1, |route| backoff::waiting(route)))
     }
 
@@ -169,7 +164,7 @@ impl Redial {
         // At first one does not go back to where one was thrown out, unless it belongs there.
         let first = away.attempt == 1 && (self.key.is_none() || away.why == HoldCause::Moved);
         let attempt = Attempt {
-            shared: Arc::clone(&self.shared),
+            app: Arc::clone(&self.app),
             route: Arc::clone(&self.route),
             replay: Rc::clone(&self.replay),
             key: self.key,
@@ -183,7 +178,7 @@ impl Redial {
 
 /// One attempt, with all it needs: the session it is for may end meanwhile.
 struct Attempt {
-    shared: Arc<Shared>,
+    app: Arc<App>,
     route: Arc<str>,
     replay: Rc<Replay>,
     key: Option<Key>,
@@ -194,12 +189,12 @@ struct Attempt {
 
 impl Attempt {
     async fn run(self, wait: Duration) -> Tried {
-        let returned = self.shared.live.now().route(&self.route).map(|one| one.returned.clone());
+        let returned = self.app.live.now().route(&self.route).map(|one| one.returned.clone());
         if let (Some(returned), false) = (&returned, wait.is_zero()) {
             backoff::pause(wait, returned).await;
         }
         let at = clock::now();
-        let Some(pool) = pool(&self.shared, &self.route) else {
+        let Some(pool) = pool(&self.app, &self.route) else {
             let answer = Err(NoUpstream::RouteGone);
             return Tried { at, asked: 0, key: self.key, answer };
         };
@@ -215,7 +210,7 @@ impl Attempt {
         };
         let answer = handshake::resume(picking, &self.replay, &mut attempt, self.away.since).await;
         if answer.is_ok()
-            && let Some(route) = self.shared.live.now().route(&self.route)
+            && let Some(route) = self.app.live.now().route(&self.route)
         {
             backoff::wake(route);
         }
@@ -229,8 +224,8 @@ impl Attempt {
 }
 
 /// The pool a route goes to now. The snapshot is not kept.
-fn pool(shared: &Shared, route: &str) -> Option<Arc<Pool>> {
-    match &shared.live.now().route(route)?.action {
+fn pool(app: &App, route: &str) -> Option<Arc<Pool>> {
+    match &app.live.now().route(route)?.action {
         LiveAction::Pool { pool, .. } => Some(Arc::clone(pool)),
         _ => None,
     }

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 
 use super::admit::{Admitted, Routed};
-use super::conn::{Conn, Shared};
+use super::conn::{App, Conn};
 use super::record::RequestRecord;
 use super::refusal::Refusal;
 use super::{plain, websocket};
@@ -18,13 +18,13 @@ use crate::live::{LiveAction, Snapshot};
 
 /// Answers one request. Where the answer is a 101, a session begins as soon as the connection is
 /// handed over by HTTP.
-pub async fn serve(shared: Arc<Shared>, conn: Rc<Conn>, request: Request<Body>) -> Response<Body> {
+pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let now = clock::now();
     // Looked at after the clock: see `Admitted::at`.
-    let snapshot = shared.live.now();
+    let snapshot = app.live.now();
     let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
-    match answer(&shared, conn, head, body, snapshot, &mut record).await {
+    match answer(&app, conn, head, body, snapshot, &mut record).await {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             record.became_session();
             answer
@@ -38,7 +38,7 @@ pub async fn serve(shared: Arc<Shared>, conn: Rc<Conn>, request: Request<Body>) 
 }
 
 async fn answer(
-    shared: &Arc<Shared>,
+    app: &Arc<App>,
     conn: Rc<Conn>,
     head: Parts,
     body: Body,
@@ -51,7 +51,7 @@ async fn answer(
     drop(snapshot);
     let route = Arc::clone(&routed.route);
     let is_on_stream = handshake::is_on_stream(&routed.head);
-    let answer = act(shared, routed, body, record).await?;
+    let answer = act(app, routed, body, record).await?;
     match (is_on_stream && answer.status().is_success(), &route.action) {
         (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
         (true, _) => Err(Refusal::NoWebSocket),
@@ -61,7 +61,7 @@ async fn answer(
 
 /// Does what the route is for.
 async fn act(
-    shared: &Arc<Shared>,
+    app: &Arc<App>,
     routed: Routed,
     body: Body,
     record: &mut RequestRecord,
@@ -69,7 +69,7 @@ async fn act(
     let route = Arc::clone(&routed.route);
     match &route.action {
         LiveAction::Pool { pool, strip_prefix, host } if routed.asks_websocket => {
-            websocket::open(shared, routed, pool, *strip_prefix, host.as_ref(), record).await
+            websocket::open(app, routed, pool, *strip_prefix, host.as_ref(), record).await
         }
         LiveAction::Pool { pool, strip_prefix, host } => {
             plain::forward(routed, pool, *strip_prefix, host.as_ref(), body, record).await

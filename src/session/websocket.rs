@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::admit::Routed;
 use super::affinity::Affinity;
-use super::conn::{OnStream, Shared};
+use super::conn::{App, OnStream};
 use super::fields;
 use super::queue;
 use super::record::RequestRecord;
@@ -33,7 +33,7 @@ use crate::config::plan::Rules;
 use crate::handshake::{Agreed, Answered, Connected, Replay, Upstream, WsRequest};
 use crate::observe::metrics::RouteCells;
 use crate::pool::{Key, Pool};
-use crate::registry::{self, Facts, Full, Place};
+use crate::registry::{self, Facts, Full, Location};
 use crate::relay::{HoldTerms, Leg, Relay, Terms};
 use crate::tls::Transport;
 
@@ -43,7 +43,7 @@ pub const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a WebSocket. The answer is the backend's; where it is a 101, a session follows it.
 pub(super) async fn open(
-    shared: &Arc<Shared>,
+    app: &Arc<App>,
     mut routed: Routed,
     pool: &Arc<Pool>,
     strip_prefix: bool,
@@ -58,7 +58,7 @@ pub(super) async fn open(
     if let Some(hold) = &routed.route.plan.hold {
         asked.hold(hold.swallow_first > 0);
     }
-    let connected = queue::connect(shared, &routed, pool, &mut asked, affinity.key).await;
+    let connected = queue::connect(app, &routed, pool, &mut asked, affinity.key).await;
     let Connected { backend, answer } = connected;
     record.asked(&pool.plan().name, backend.clone());
     match answer? {
@@ -73,7 +73,7 @@ pub(super) async fn open(
         }
         Answered::Upstream(upstream) => {
             let key = pool.pinned(affinity.key, upstream.lease.backend().address());
-            let hold = Held::keep(shared, &routed, &asked, key, &upstream.agreed);
+            let hold = Held::keep(app, &routed, &asked, key, &upstream.agreed);
             let (mut answer, pair) = Pair::answer(&routed, client, upstream, hold);
             affinity.give(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
@@ -150,7 +150,7 @@ struct Held {
 
 impl Held {
     fn keep(
-        shared: &Arc<Shared>,
+        app: &Arc<App>,
         routed: &Routed,
         asked: &WsRequest,
         key: Option<Key>,
@@ -159,8 +159,8 @@ impl Held {
         let plan = &routed.route.plan;
         let replay = Replay::keep(asked, &routed.head, agreed)?;
         let hold = Arc::clone(plan.hold.as_ref()?);
-        let terms = HoldTerms { hold, budget: Arc::clone(&shared.budget) };
-        let redial = Redial::new(Arc::clone(shared), Arc::clone(&plan.identity), replay, key);
+        let terms = HoldTerms { hold, budget: Arc::clone(&app.budget) };
+        let redial = Redial::new(Arc::clone(app), Arc::clone(&plan.identity), replay, key);
         Some(Held { terms, redial: Box::new(redial) })
     }
 }
@@ -180,14 +180,14 @@ impl Pair {
         // After the route's changes: what was agreed on is not theirs to change.
         upstream.agreed.write(answer.headers_mut());
         let backend = upstream.lease.backend();
-        let place = Place {
+        let location = Location {
             listener: Arc::clone(&routed.conn.listener.name),
             route: Arc::clone(&routed.route.plan.identity),
             pool: Arc::clone(backend.pool()),
             backend: Arc::clone(backend.address()),
         };
         let facts = Facts {
-            place: Arc::new(place),
+            location: Arc::new(location),
             client: routed.asker,
             opened: routed.at,
             settled: routed.at,

@@ -241,9 +241,9 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     // The backends answer their Closes on this thread.
     let ((code, out, err), status, backend) = drained.await.unwrap();
     assert_eq!((code, out.contains("drained: 1 of 2 sessions")), (0, true), "{out}{err}");
-    assert!(status.contains("taken_out, 0 sessions"), "{status}");
+    assert!(status.contains("disabled, 0 sessions"), "{status}");
     assert!(matches!(ending.await.unwrap(), Ending::Close(1012, _)));
-    let (code, out, _) = tidegate(dir.path(), &["restore", "--backend", &backend]);
+    let (code, out, _) = tidegate(dir.path(), &["enable", "--backend", &backend]);
     assert_eq!((code, out.contains("gets new sessions again")), (0, true), "{out}");
 
     let (code, _, err) = tidegate(dir.path(), &["kick", &id]);
@@ -255,7 +255,7 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     running.signal(libc::SIGTERM);
     let (code, said) = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("drain begins") && said.contains("drain is over"), "{said}");
+    assert!(said.contains("drain begins") && said.contains("drain finished"), "{said}");
 }
 
 #[tokio::test]
@@ -289,7 +289,7 @@ async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notic
     // The backends answer on this thread.
     let (code, out, err) = moved.await.unwrap();
     assert_eq!((code, out.contains("moved: 2 of 3 sessions, over ")), (0, true), "{out}{err}");
-    assert!(out.contains("until `tidegate restore`"), "{out}");
+    assert!(out.contains("until `tidegate enable`"), "{out}");
     assert!(out.ends_with("over: 2 moved, 0 ended\n"), "{out}");
     for session in &mut sessions {
         session.echo("still here").await;
@@ -298,7 +298,7 @@ async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notic
     assert!(out.ends_with("listed: 2 of 2 meant, 3 live\n"), "{out}");
     let (code, out, _) = tidegate(dir.path(), &["move", "--from", &to, "--json"]);
     assert_eq!((code, out.contains("no other backend can take")), (4, true), "{out}");
-    let (code, out, _) = tidegate(dir.path(), &["restore", "--backend", &from]);
+    let (code, out, _) = tidegate(dir.path(), &["enable", "--backend", &from]);
     assert_eq!((code, out.contains("gets new sessions again")), (0, true), "{out}");
     drop(sessions);
     running.signal(libc::SIGTERM);

@@ -118,7 +118,7 @@ pub(in crate::cli) struct Drain {
     /// The sessions of a pool; new ones may come. With `--backend`: of this pool only
     #[arg(long, value_name = "POOL", conflicts_with_all = ["listener", "all"])]
     pub(in crate::cli) pool: Option<String>,
-    /// The sessions of a backend, by its address; it gets no new ones until it is restored. On
+    /// The sessions of a backend, by its address; it gets no new ones until it is enabled. On
     /// routes with `hold` they go on with another backend, where there is one
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["listener", "all"])]
     pub(in crate::cli) backend: Option<String>,
@@ -128,7 +128,7 @@ pub(in crate::cli) struct Drain {
     /// Every session; new ones may come
     #[arg(long)]
     pub(in crate::cli) all: bool,
-    /// Take out even the last backend of a pool
+    /// Disable even the last backend of a pool
     #[arg(long, requires = "backend")]
     pub(in crate::cli) force: bool,
     #[command(flatten)]
@@ -142,12 +142,12 @@ pub(in crate::cli) struct Drain {
 const MOVE: &str = "\
 Sessions of routes without `hold`, and those that no other backend has room for, are counted and
 stay as they are; `tidegate drain --backend` lets go of them as well. The backend gets no new
-sessions until `tidegate restore`: it would have the fewest, and fill again at once.";
+sessions until `tidegate enable`: it would have the fewest, and fill again at once.";
 
 #[derive(Args, Debug)]
 #[command(after_help = MOVE)]
 pub(in crate::cli) struct Move {
-    /// The backend to leave, by its address; it gets no new sessions until it is restored
+    /// The backend to leave, by its address; it gets no new sessions until it is enabled
     #[arg(long, value_name = "ADDRESS")]
     pub(in crate::cli) from: String,
     /// Its pool, where it is in several and one is meant
@@ -183,7 +183,7 @@ pub(in crate::cli) struct Kick {
 }
 
 #[derive(Args, Debug)]
-pub(in crate::cli) struct Restore {
+pub(in crate::cli) struct Enable {
     /// The backend, by its address
     #[arg(long, value_name = "ADDRESS")]
     pub(in crate::cli) backend: String,

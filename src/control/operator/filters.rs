@@ -8,14 +8,14 @@ use http::StatusCode;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::Said;
+use super::Reply;
 use crate::base::clock;
 use crate::base::id::SessionId;
 use crate::config::{Wait, did_you_mean};
 use crate::control::handle::Handle;
 use crate::live::Snapshot;
 use crate::pool::Backend;
-use crate::registry::Who;
+use crate::registry::Selector;
 
 /// Ids in one request.
 const IDS_MAX: usize = 1000;
@@ -50,36 +50,36 @@ impl Filters {
     }
 
     /// The sessions meant.
-    pub(super) async fn who(&self, handle: &Handle) -> Result<Who, Said> {
-        let snapshot = handle.0.shared.live.now();
+    pub(super) async fn who(&self, handle: &Handle) -> Result<Selector, Reply> {
+        let snapshot = handle.0.app.live.now();
         let mut parts = Vec::new();
         if let Some(route) = &self.route {
             parts.push(named_route(handle, &snapshot, route).await?);
         }
         if let Some(listener) = &self.listener {
             let known = || snapshot.listeners.values().map(|one| &*one.plan.name).collect();
-            let who = Who::Listener(listener.as_str().into());
+            let who = Selector::Listener(listener.as_str().into());
             parts.push(known_or_live(handle, who, known).await?);
         }
         if let Some(backend) = &self.backend {
             parts.push(self.backend(handle, &snapshot, backend).await?);
         } else if let Some(pool) = &self.pool {
             let known = || snapshot.pools.keys().map(|name| &**name).collect();
-            parts.push(known_or_live(handle, Who::Pool(pool.as_str().into()), known).await?);
+            parts.push(known_or_live(handle, Selector::Pool(pool.as_str().into()), known).await?);
         }
         if let Some(client) = &self.client {
-            parts.push(Who::Client(network(client)?));
+            parts.push(Selector::Client(network(client)?));
         }
         if let Some(Wait(age)) = self.older_than {
-            parts.push(Who::OpenedBy(clock::now().before(age)));
+            parts.push(Selector::OpenedBy(clock::now().before(age)));
         }
         if !self.ids.is_empty() {
-            parts.push(Who::Sessions(ids(&self.ids)?));
+            parts.push(Selector::Sessions(ids(&self.ids)?));
         }
         Ok(match parts.len() {
-            0 => Who::All,
+            0 => Selector::All,
             1 => parts.swap_remove(0),
-            _ => Who::AllOf(parts.into()),
+            _ => Selector::AllOf(parts.into()),
         })
     }
 
@@ -88,9 +88,9 @@ impl Filters {
         handle: &Handle,
         snapshot: &Snapshot,
         address: &str,
-    ) -> Result<Who, Said> {
-        let found: Arc<[Who]> = backends(snapshot, self.pool.as_deref(), address)
-            .map(|one| Who::Backend {
+    ) -> Result<Selector, Reply> {
+        let found: Arc<[Selector]> = backends(snapshot, self.pool.as_deref(), address)
+            .map(|one| Selector::Backend {
                 pool: Arc::clone(one.pool()),
                 backend: Arc::clone(one.address()),
             })
@@ -99,21 +99,25 @@ impl Filters {
             return Ok(one.clone());
         }
         if !found.is_empty() {
-            return Ok(Who::AnyOf(found));
+            return Ok(Selector::AnyOf(found));
         }
         // One that a reload removed may still have sessions; then its pool must be named too.
         let pool = self.pool.as_deref().unwrap_or_default().into();
-        let who = Who::Backend { pool, backend: address.into() };
+        let who = Selector::Backend { pool, backend: address.into() };
         known_or_live(handle, who, || addresses(snapshot, self.pool.as_deref())).await
     }
 }
 
 /// A route by its identity; by its name, where it is one route per host; or by its path alone.
-async fn named_route(handle: &Handle, snapshot: &Snapshot, written: &str) -> Result<Who, Said> {
+async fn named_route(
+    handle: &Handle,
+    snapshot: &Snapshot,
+    written: &str,
+) -> Result<Selector, Reply> {
     let identities = || snapshot.routes.iter().map(|route| &route.plan.identity);
     let of = |is: &dyn Fn(&str) -> bool| {
         let found = identities().filter(|identity| is(identity));
-        found.map(|identity| Who::Route(Arc::clone(identity))).collect::<Arc<[Who]>>()
+        found.map(|identity| Selector::Route(Arc::clone(identity))).collect::<Arc<[Selector]>>()
     };
     let exact = of(&|identity| identity == written);
     let of_hosts =
@@ -121,10 +125,10 @@ async fn named_route(handle: &Handle, snapshot: &Snapshot, written: &str) -> Res
     let of_any_host = of(&|identity| identity.strip_prefix('*') == Some(written));
     match [exact, of_hosts, of_any_host].into_iter().find(|found| !found.is_empty()) {
         Some(found) if found.len() == 1 => Ok(found[0].clone()),
-        Some(found) => Ok(Who::AnyOf(found)),
+        Some(found) => Ok(Selector::AnyOf(found)),
         None => {
             let known = || identities().map(|identity| &**identity).collect();
-            known_or_live(handle, Who::Route(written.into()), known).await
+            known_or_live(handle, Selector::Route(written.into()), known).await
         }
     }
 }
@@ -141,7 +145,7 @@ pub(super) fn backends<'a>(
 }
 
 /// Says that there is no such backend, and which there are.
-pub(super) fn no_backend(snapshot: &Snapshot, pool: Option<&str>, address: &str) -> Said {
+pub(super) fn no_backend(snapshot: &Snapshot, pool: Option<&str>, address: &str) -> Reply {
     missing("backend", address, addresses(snapshot, pool))
 }
 
@@ -153,24 +157,24 @@ fn addresses<'a>(snapshot: &'a Snapshot, pool: Option<&str>) -> Vec<&'a str> {
 /// What was named must be in force; or there must be sessions of it, which outlive it.
 async fn known_or_live<'a>(
     handle: &Handle,
-    who: Who,
+    who: Selector,
     known: impl Fn() -> Vec<&'a str>,
-) -> Result<Who, Said> {
+) -> Result<Selector, Reply> {
     let (what, name) = match &who {
-        Who::Route(name) => ("route", name),
-        Who::Listener(name) => ("listener", name),
-        Who::Pool(name) => ("pool", name),
-        Who::Backend { backend, .. } => ("backend", backend),
+        Selector::Route(name) => ("route", name),
+        Selector::Listener(name) => ("listener", name),
+        Selector::Pool(name) => ("pool", name),
+        Selector::Backend { backend, .. } => ("backend", backend),
         _ => return Ok(who),
     };
-    let is_backend = matches!(who, Who::Backend { .. });
+    let is_backend = matches!(who, Selector::Backend { .. });
     if (!is_backend && known().contains(&&**name)) || handle.count(Some(&who)).await.1 > 0 {
         return Ok(who);
     }
     Err(missing(what, name, known()))
 }
 
-fn missing(what: &str, name: &str, mut known: Vec<&str>) -> Said {
+fn missing(what: &str, name: &str, mut known: Vec<&str>) -> Reply {
     known.sort_unstable();
     known.dedup();
     let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| match known.len() {
@@ -178,27 +182,27 @@ fn missing(what: &str, name: &str, mut known: Vec<&str>) -> Said {
         1..=NAMES_LISTED_MAX => format!("there are: {}", known.join(", ")),
         count => format!("there are {count} others; `tidegate sessions` shows those in use"),
     });
-    Said::no(StatusCode::NOT_FOUND, format!("no such {what}: `{name}`\nhint: {hint}"))
+    Reply::no(StatusCode::NOT_FOUND, format!("no such {what}: `{name}`\nhint: {hint}"))
 }
 
-fn network(text: &str) -> Result<IpNet, Said> {
+fn network(text: &str) -> Result<IpNet, Reply> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse().or_else(|_| address()).map_err(|_| {
         let said = format!("`client` must be an IP address or a network, not: `{text}`");
-        Said::no(StatusCode::BAD_REQUEST, said)
+        Reply::no(StatusCode::BAD_REQUEST, said)
     })
 }
 
-fn ids(written: &[String]) -> Result<Arc<[SessionId]>, Said> {
+fn ids(written: &[String]) -> Result<Arc<[SessionId]>, Reply> {
     if written.len() > IDS_MAX {
         let said = format!("too many ids in one request, more than {IDS_MAX}: {}", written.len());
-        return Err(Said::no(StatusCode::BAD_REQUEST, said));
+        return Err(Reply::no(StatusCode::BAD_REQUEST, said));
     }
     let id = |text: &String| {
         text.parse().map_err(|_| {
             let said =
                 format!("an id is 16 hexadecimal digits (`tidegate sessions`), not: `{text}`");
-            Said::no(StatusCode::BAD_REQUEST, said)
+            Reply::no(StatusCode::BAD_REQUEST, said)
         })
     };
     let mut ids: Vec<SessionId> = written.iter().map(id).collect::<Result<_, _>>()?;

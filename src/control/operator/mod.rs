@@ -7,9 +7,9 @@
 //! | `GET /status` | what lives, which backends are in, which drains are under way |
 //! | `POST /sessions` | lists sessions |
 //! | `POST /drain` | lets sessions go; a backend is taken out as well |
-//! | `POST /move` | has a backend's sessions go on with others; it is taken out as well |
+//! | `POST /move` | has a backend's sessions go on with others; it is disabled as well |
 //! | `POST /kick` | lets single sessions go at once |
-//! | `POST /restore` | gives a backend work again that a command took out |
+//! | `POST /enable` | gives a backend work again that a command disabled |
 //!
 //! What a request asks for is a JSON object in its body, of at most [`BODY_BYTES_MAX`]. Answers are
 //! text, or JSON to who accepts it: 200; 400 when the request is wrong; 404 when it names what is
@@ -40,7 +40,7 @@ use crate::base::body::Body;
 pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
 
 const PLACES: &str =
-    "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /restore, GET /status";
+    "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /enable, GET /status";
 
 pub(super) fn answers(handle: Handle) -> Answer {
     Rc::new(move |request| {
@@ -61,7 +61,7 @@ where
             return status::status(handle).await.response(as_json);
         }
         "/status" => return method_not_allowed("GET, HEAD"),
-        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/move" | "/kick" | "/restore" => {}
+        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/move" | "/kick" | "/enable" => {}
         _ => return line(StatusCode::NOT_FOUND, PLACES),
     }
     if head.method != Method::POST {
@@ -81,44 +81,44 @@ where
     }
     let said = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => order(handle, path, &body.to_bytes()).await,
-        Err(error) => Err(Said::no(StatusCode::BAD_REQUEST, format!("the body: {error}"))),
+        Err(error) => Err(Reply::no(StatusCode::BAD_REQUEST, format!("the body: {error}"))),
     };
     said.unwrap_or_else(|refusal| refusal).response(as_json)
 }
 
 /// Obeys; an error is an answer too.
-async fn order(handle: &Handle, path: &str, body: &[u8]) -> Result<Said, Said> {
+async fn order(handle: &Handle, path: &str, body: &[u8]) -> Result<Reply, Reply> {
     match path {
         "/sessions" => sessions::list(handle, read(body)?).await,
         "/drain" => drains::drain(handle, read(body)?).await,
         "/move" => moves::move_away(handle, read(body)?).await,
         "/kick" => drains::kick(handle, read(body)?).await,
-        _ => drains::restore(handle, &read(body)?),
+        _ => drains::enable(handle, &read(body)?),
     }
 }
 
 /// What a request asks for; nothing at all is all the defaults.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Said> {
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| Said::no(StatusCode::BAD_REQUEST, error))
+    serde_json::from_slice(body).map_err(|error| Reply::no(StatusCode::BAD_REQUEST, error))
 }
 
 /// An answer, for people and for programs.
 #[derive(Debug)]
-struct Said {
+struct Reply {
     status: StatusCode,
     text: String,
     json: Value,
 }
 
-impl Said {
-    fn yes(text: String, json: Value) -> Said {
-        Said { status: StatusCode::OK, text, json }
+impl Reply {
+    fn yes(text: String, json: Value) -> Reply {
+        Reply { status: StatusCode::OK, text, json }
     }
 
-    fn no(status: StatusCode, why: impl ToString) -> Said {
+    fn no(status: StatusCode, why: impl ToString) -> Reply {
         let text = why.to_string();
-        Said { status, json: json!({ "outcome": "refused", "why": text }), text }
+        Reply { status, json: json!({ "outcome": "refused", "why": text }), text }
     }
 
     fn response(self, as_json: bool) -> Response<Body> {
@@ -151,10 +151,10 @@ fn told(reloaded: &Reloaded, as_json: bool) -> Response<Body> {
         Reloaded::Refused(Refused::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
         Reloaded::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Said { status, text: reloaded.to_string(), json: reloaded.json() }.response(as_json)
+    Reply { status, text: reloaded.to_string(), json: reloaded.json() }.response(as_json)
 }
 
-fn upgraded(upgraded: &Upgraded) -> Said {
+fn upgraded(upgraded: &Upgraded) -> Reply {
     let status = match upgraded {
         Upgraded::Done { .. } => StatusCode::OK,
         Upgraded::Refused(NoUpgrade::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
@@ -162,15 +162,15 @@ fn upgraded(upgraded: &Upgraded) -> Said {
         Upgraded::Failed(Failure::Config(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Upgraded::Failed(_) => StatusCode::BAD_GATEWAY,
     };
-    Said { status, text: upgraded.to_string(), json: upgraded.json() }
+    Reply { status, text: upgraded.to_string(), json: upgraded.json() }
 }
 
 /// Refuses orders to a process that lets everything go already.
-fn runs(handle: &Handle) -> Result<(), Said> {
+fn runs(handle: &Handle) -> Result<(), Reply> {
     match handle.phase() {
         Phase::Running => Ok(()),
         Phase::Draining | Phase::Stopped(_) => {
-            Err(Said::no(StatusCode::SERVICE_UNAVAILABLE, "the process stops"))
+            Err(Reply::no(StatusCode::SERVICE_UNAVAILABLE, "the process stops"))
         }
     }
 }

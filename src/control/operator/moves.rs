@@ -6,15 +6,15 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Said;
-use super::drains::{self, aftermath, obey, room_beside, whole};
+use super::Reply;
+use super::drains::{self, aftermath, execute, room_beside, whole};
 use super::filters::{Filters, backends};
 use crate::config::{Rate, Wait};
 use crate::control::drains::Drained;
 use crate::control::handle::Handle;
-use crate::end::Why;
+use crate::end::Reason;
 use crate::pool::Backend;
-use crate::registry::{Fate, Who};
+use crate::registry::{Disposition, Selector};
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, deny_unknown_fields)]
@@ -27,32 +27,32 @@ pub(super) struct Ask {
 
 /// Moves the sessions of one backend. It gets no new ones until it is told back: they would fill it
 /// again at once, for it would have the fewest. Those that cannot be moved stay.
-pub(super) async fn move_away(handle: &Handle, ask: Ask) -> Result<Said, Said> {
+pub(super) async fn move_away(handle: &Handle, ask: Ask) -> Result<Reply, Reply> {
     let Ask { who, window, rate, dry_run } = ask;
     let (Some(address), false, true) = (&who.backend, who.all, who.ids.is_empty()) else {
         let said = "a move is from one `backend` (of a `pool`); what else is given narrows its \
                     sessions down";
-        return Err(Said::no(StatusCode::BAD_REQUEST, said));
+        return Err(Reply::no(StatusCode::BAD_REQUEST, said));
     };
     let (address, pool) = (address.clone(), who.pool.clone());
     let ask = drains::Ask::of(who, window, rate, dry_run);
-    let mut order = drains::order(handle, &ask, Why::Command).await?;
-    let snapshot = handle.0.shared.live.now();
+    let mut order = drains::order(handle, &ask, Reason::Command).await?;
+    let snapshot = handle.0.app.live.now();
     let leaving: Vec<&Arc<Backend>> = backends(&snapshot, pool.as_deref(), &address).collect();
     // One that a reload removed has sessions still, and no pool that we could ask.
     let room = if leaving.is_empty() { usize::MAX } else { room_beside(&snapshot, &leaving) };
     if room == 0 {
         let said = format!("no other backend can take the sessions of `{address}`");
-        return Err(Said::no(StatusCode::CONFLICT, said));
+        return Err(Reply::no(StatusCode::CONFLICT, said));
     }
     let there = handle.count(Some(&order.who)).await.1;
     let handshaking = handshaking(handle, &leaving).await;
-    order.who = Who::AllOf([order.who, Who::Holding].into());
-    order.fate = Fate::MovedOrStays;
+    order.who = Selector::AllOf([order.who, Selector::Holding].into());
+    order.disposition = Disposition::MoveOrStay;
     if !dry_run {
-        leaving.iter().for_each(|backend| backend.take_out());
+        leaving.iter().for_each(|backend| backend.disable());
     }
-    let drained = obey(handle, &order, dry_run).await;
+    let drained = execute(handle, &order, dry_run).await;
     let stay = Stay {
         without_hold: there.saturating_sub(drained.sessions),
         without_room: drained.sessions.saturating_sub(room),
@@ -73,15 +73,15 @@ struct Stay {
 
 /// Handshakes under way with these backends: they count there, and have no seat yet.
 async fn handshaking(handle: &Handle, leaving: &[&Arc<Backend>]) -> usize {
-    let who = leaving.iter().map(|one| Who::Backend {
+    let who = leaving.iter().map(|one| Selector::Backend {
         pool: Arc::clone(one.pool()),
         backend: Arc::clone(one.address()),
     });
-    let seated = handle.count(Some(&Who::AnyOf(who.collect()))).await.1;
+    let seated = handle.count(Some(&Selector::AnyOf(who.collect()))).await.1;
     leaving.iter().map(|one| one.sessions()).sum::<usize>().saturating_sub(seated)
 }
 
-fn said(drained: &Drained, stay: &Stay, out: &[&Arc<Backend>], dry_run: bool) -> Said {
+fn said(drained: &Drained, stay: &Stay, out: &[&Arc<Backend>], dry_run: bool) -> Reply {
     let Drained { number, sessions, live, window, .. } = drained;
     let Stay { without_hold, without_room, handshaking } = stay;
     let moved = sessions - without_room;
@@ -109,8 +109,8 @@ fn said(drained: &Drained, stay: &Stay, out: &[&Arc<Backend>], dry_run: bool) ->
         "handshaking": handshaking,
         "live": live,
         "window_seconds": window.as_secs_f64(),
-        "taken_out": drains::names(out),
+        "disabled": drains::names(out),
         "text": text,
     });
-    Said::yes(text, json)
+    Reply::yes(text, json)
 }

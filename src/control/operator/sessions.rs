@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Said;
+use super::Reply;
 use super::filters::{Filters, age};
 use crate::base::clock::{self, Moment};
 use crate::control::handle::Handle;
@@ -27,11 +27,11 @@ pub(super) struct Ask {
 
 /// Lists sessions, the oldest first. Where more are meant than the limit, which are listed is not
 /// said.
-pub(super) async fn list(handle: &Handle, ask: Ask) -> Result<Said, Said> {
+pub(super) async fn list(handle: &Handle, ask: Ask) -> Result<Reply, Reply> {
     let limit = ask.limit.unwrap_or(LISTED);
     if limit > LISTED_MAX {
         let said = format!("`limit` must be at most {LISTED_MAX}, not: {limit}");
-        return Err(Said::no(StatusCode::BAD_REQUEST, said));
+        return Err(Reply::no(StatusCode::BAD_REQUEST, said));
     }
     let who = ask.who.who(handle).await?;
     let (live, meant) = handle.count(Some(&who)).await;
@@ -41,7 +41,7 @@ pub(super) async fn list(handle: &Handle, ask: Ask) -> Result<Said, Said> {
     listed.truncate(limit);
     let now = clock::now();
     let sessions: Vec<Value> = listed.iter().map(|seen| row(seen, now)).collect();
-    Ok(Said::yes(
+    Ok(Reply::yes(
         table(&listed, meant, live, now),
         json!({ "live": live, "meant": meant, "sessions": sessions }),
     ))

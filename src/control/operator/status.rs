@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Said;
+use super::Reply;
 use super::filters::age;
 use crate::base::clock::{self, Moment};
 use crate::control::drains::Progress;
@@ -12,7 +12,7 @@ use crate::control::handle::{Handle, Phase};
 use crate::pool::{BackendHealth, Standing};
 
 /// Tells what lives, how every backend stands, and how far every drain is.
-pub(super) async fn status(handle: &Handle) -> Said {
+pub(super) async fn status(handle: &Handle) -> Reply {
     let phase = match handle.phase() {
         Phase::Running => "running",
         Phase::Draining => "draining",
@@ -21,7 +21,7 @@ pub(super) async fn status(handle: &Handle) -> Said {
     let counts = handle.counts().await;
     let generation = handle.generation();
     let now = clock::now();
-    let snapshot = handle.0.shared.live.now();
+    let snapshot = handle.0.app.live.now();
     let health: Vec<BackendHealth> =
         snapshot.pools.values().flat_map(|pool| pool.health(now)).collect();
     let held: u64 = snapshot.routes.iter().map(|route| route.cells.held()).sum();
@@ -59,13 +59,13 @@ pub(super) async fn status(handle: &Handle) -> Said {
         "drains_over":
             handle.drains_over().iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
     });
-    Said::yes(text, json)
+    Reply::yes(text, json)
 }
 
 /// How a backend stands, in a word.
 fn standing(one: &BackendHealth) -> &'static str {
     match one.standing {
-        _ if one.backend.is_taken_out() => "taken_out",
+        _ if one.backend.is_disabled() => "disabled",
         Standing::In => "in",
         Standing::Due => "due",
         Standing::Out { .. } => "out",

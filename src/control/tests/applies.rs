@@ -104,7 +104,7 @@ async fn every_key_applies_when_the_reference_says() {
             Ok(taken) => faults.extend(fault(key, applies, &taken)),
             Err(refused) => faults.push(format!("{key}: refused: {refused}")),
         }
-        assert!(*site.process.0.shared.live.now().plan == changed, "{key} is not in force");
+        assert!(*site.process.0.app.live.now().plan == changed, "{key} is not in force");
         let drained = applies == "drains";
         let mut one = session.take().unwrap();
         if drained {
@@ -134,7 +134,7 @@ async fn every_key_applies_when_the_reference_says() {
 async fn a_configuration_that_means_the_same_drains_nothing_and_keeps_every_part() {
     let site = Written::start().await;
     let mut session = site.process.session("/chat").await;
-    let before = site.process.0.shared.live.now();
+    let before = site.process.0.app.live.now();
     // The tables in another order, other spacing, comments, another file.
     let mut tables: Vec<&str> = BASE.split("\n\n").collect();
     tables[1..].reverse();
@@ -144,7 +144,7 @@ async fn a_configuration_that_means_the_same_drains_nothing_and_keeps_every_part
     let nothing =
         Taken { generation: 2, sessions: 1, warnings: taken.warnings.clone(), ..Taken::default() };
     assert_eq!(taken, nothing);
-    let after = site.process.0.shared.live.now();
+    let after = site.process.0.app.live.now();
     for (name, pool) in &before.pools {
         assert!(Arc::ptr_eq(pool, &after.pools[name]), "pool {name}");
     }

@@ -147,7 +147,7 @@ async fn a_move_takes_the_sessions_elsewhere_that_can_be_held_and_no_others() {
 
     let (status, told) = process.order("/move", body(json!({}))).await;
     assert_eq!((status, &told["outcome"], &told["sessions"]), (200, &json!("moved"), &json!(4)));
-    assert_eq!(told["taken_out"], json!([{ "pool": "one", "backend": from }]));
+    assert_eq!(told["disabled"], json!([{ "pool": "one", "backend": from }]));
     until_on(&process, &to, 12).await;
     let row = over(&process, &told["drain"]).await;
     assert_eq!(["moved", "stayed", "left"].map(|key| &row[key]), [&json!(4), &json!(0), &json!(0)]);
@@ -383,7 +383,7 @@ async fn a_session_that_is_away_is_kicked_and_drained_but_not_with_the_backend_i
     let back = Backend::echo_at("back", address).await;
     stays.send("kept").await;
     assert_eq!(back.connections(), 0);
-    process.order("/restore", json!({ "backend": address.to_string() })).await;
+    process.order("/enable", json!({ "backend": address.to_string() })).await;
     assert_eq!(stays.text().await, "kept");
     until("both sessions", || back.heads().len() == 2).await;
     until("nobody to be held", || process.scrape().contains(&gauge(0))).await;

@@ -131,8 +131,8 @@ async fn what_is_asked_wrongly_is_said_with_a_hint_and_touches_nobody() {
         ("/move", json!({ "deadline": "5s" }), 400, "unknown field `deadline`"),
         ("/kick", json!({}), 400, "say whom to kick"),
         ("/kick", json!({ "who": { "ids": ["7"] } }), 404, "no live session"),
-        ("/restore", json!({ "backend": "10.0.0.1:1" }), 404, "no such backend"),
-        ("/restore", json!({}), 400, "missing field `backend`"),
+        ("/enable", json!({ "backend": "10.0.0.1:1" }), 404, "no such backend"),
+        ("/enable", json!({}), 400, "missing field `backend`"),
     ] {
         let (found, answer) = process.order(target, body.clone()).await;
         let why = answer["why"].as_str().unwrap();
@@ -170,7 +170,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
 
     let (status, told) = process.order("/drain", drain(&first, json!({}))).await;
     assert_eq!((status, &told["sessions"], &told["live"]), (200, &json!(1), &json!(2)));
-    assert_eq!(told["taken_out"], json!([{ "pool": "one", "backend": first }]));
+    assert_eq!(told["disabled"], json!([{ "pool": "one", "backend": first }]));
     assert_eq!(goes.ending().await, Ending::Close(1012, "drain".into()));
     stays.echo("untouched").await;
 
@@ -181,7 +181,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     assert_eq!(on(&first).await, 0);
     let scrape = process.scrape();
     let labels = format!("{{pool=\"one\",backend=\"{first}\"}}");
-    assert!(scrape.contains(&format!("tidegate_backend_taken_out{labels} 1")), "{scrape}");
+    assert!(scrape.contains(&format!("tidegate_backend_disabled{labels} 1")), "{scrape}");
     assert!(scrape.contains(&format!("tidegate_backend_up{labels} 0")), "{scrape}");
     // A reload that says the same of it leaves it out.
     taken(process.change(|plan| plan.limits.connections_max = 1_000).await);
@@ -189,15 +189,15 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
         let rows = status["backends"].as_array().unwrap();
         rows.iter().find(|row| row["backend"] == *first).unwrap()["standing"].clone()
     };
-    assert_eq!(standing(&process.status().await), "taken_out");
+    assert_eq!(standing(&process.status().await), "disabled");
 
     let (status, told) = process.order("/drain", drain(&second, json!({}))).await;
     let why = told["why"].as_str().unwrap();
     assert!(status == 409 && why.contains("the last of pool `one`"), "{told}");
 
-    let restore = json!({ "backend": first });
-    assert_eq!(process.order("/restore", restore.clone()).await.1["outcome"], "restored");
-    assert_eq!(process.order("/restore", restore).await.1["outcome"], "unchanged");
+    let enable = json!({ "backend": first });
+    assert_eq!(process.order("/enable", enable.clone()).await.1["outcome"], "enabled");
+    assert_eq!(process.order("/enable", enable).await.1["outcome"], "unchanged");
     assert_eq!(standing(&process.status().await), "in");
     new.push(process.session("/one").await);
     assert_eq!(on(&first).await, 1);
@@ -217,7 +217,7 @@ async fn a_reload_that_changes_a_backend_gives_it_work_again() {
 }
 
 #[tokio::test]
-async fn the_last_backend_is_taken_out_by_force_and_its_clients_read_503() {
+async fn the_last_backend_is_disabled_by_force_and_its_clients_read_503() {
     let one = Backend::echo("one").await;
     let process = Operated::start(site(&[("one", &one)]));
     let session = process.session("/one").await;

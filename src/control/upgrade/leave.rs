@@ -12,7 +12,7 @@ use crate::base::task;
 use crate::control::core::Core;
 use crate::control::drains::Pace;
 use crate::control::handle::{Handle, Phase};
-use crate::end::Why;
+use crate::end::Reason;
 
 /// How often the process that took over hears what is left.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ impl Core {
     /// What is told to who asked for the upgrade.
     pub(in crate::control) async fn passed(&self, successor: &Successor) -> Upgraded {
         let sessions = self.handle().counts().await.sessions;
-        let keep = self.common.shared.live.now().plan.upgrade.keep;
+        let keep = self.common.app.live.now().plan.upgrade.keep;
         let pid = successor.pid();
         tracing::info!(pid, sessions, keep, "upgrade: the new process serves, this one leaves");
         Upgraded::Done { pid, sessions, keep }
@@ -49,7 +49,7 @@ impl Core {
 
     /// Whether everything has ended by itself.
     async fn part(&mut self, stops: &mut watch::Receiver<u32>) -> bool {
-        let plan = self.common.shared.live.now().plan.clone();
+        let plan = self.common.app.live.now().plan.clone();
         if plan.upgrade.keep {
             let mut asked = stops.clone();
             tokio::select! {
@@ -73,7 +73,7 @@ impl Core {
             sleep(patience).await;
         };
         tokio::select! {
-            drained = self.let_all_go(Why::Restart, pace) => drained,
+            drained = self.let_all_go(Reason::Restart, pace) => drained,
             () = stopped => false,
         }
     }

@@ -138,7 +138,7 @@ impl Core {
         &mut self,
         stops: &mut watch::Receiver<u32>,
     ) -> Result<Successor, Upgraded> {
-        let rules = self.common.shared.live.now().plan.upgrade.clone();
+        let rules = self.common.app.live.now().plan.upgrade.clone();
         let program = self.may_upgrade(&rules).map_err(Upgraded::Refused)?.clone();
         let path = program.path.display();
         let mut successor = Successor::start(&program)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::plan::Plan;
 use crate::observe::metrics::Metrics;
-use crate::registry::Who;
+use crate::registry::Selector;
 
 pub(crate) mod plan;
 use plan::{listener, plan, pool, respond, route, rules, to_pool};
@@ -114,7 +114,7 @@ fn what_is_removed_is_drained_and_nothing_else() {
     assert_eq!(changes.routes_removed, [name("/two")]);
     assert_eq!(changes.pools_removed, [name("two")]);
     assert_eq!(changes.backends_removed, [(name("one"), name("127.0.0.1:1002"))]);
-    let Some(Who::AnyOf(who)) = changes.drained() else { panic!("nobody is drained") };
+    let Some(Selector::AnyOf(who)) = changes.drained() else { panic!("nobody is drained") };
     assert_eq!(who.len(), 3);
     assert!(Arc::ptr_eq(&old.routes[0], &new.routes[0]));
 }

@@ -109,7 +109,7 @@ catalogue! {
     HANDSHAKES_WAITING = Gauge "backend_handshakes_waiting" ["pool", "backend"]
         "Handshakes that wait until they may begin";
     BACKEND_UP = Gauge "backend_up" ["pool", "backend"] "1 when the backend is given work";
-    BACKEND_TAKEN_OUT = Gauge "backend_taken_out" ["pool", "backend"]
+    BACKEND_DISABLED = Gauge "backend_disabled" ["pool", "backend"]
         "1 when an operator's command keeps work from the backend";
     DIAL_FAILURES = Counter "dial_failures" ["pool", "backend", "reason"]
         "Connections to a backend that could not be made";

@@ -156,7 +156,7 @@ pub struct BackendFacts {
     /// Whether it is given work.
     pub up: bool,
     /// Whether a command keeps work from it.
-    pub taken_out: bool,
+    pub disabled: bool,
 }
 
 /// Counts of the whole process.

@@ -169,8 +169,8 @@ impl Page<'_> {
         let waiting = each().map(|(l, facts)| (l, facts.handshakes_waiting as i64)).collect();
         self.gauges(&is::HANDSHAKES_WAITING, waiting)?;
         self.gauges(&is::BACKEND_UP, each().map(|(l, f)| (l, f.up.into())).collect())?;
-        let taken_out = each().map(|(l, f)| (l, f.taken_out.into())).collect();
-        self.gauges(&is::BACKEND_TAKEN_OUT, taken_out)?;
+        let disabled = each().map(|(l, f)| (l, f.disabled.into())).collect();
+        self.gauges(&is::BACKEND_DISABLED, disabled)?;
         let pools: Vec<_> = lock(&metrics.pools).clone().into_iter().collect();
         let failures: Vec<_> = pools.iter().map(|(_, pool)| lock(&pool.dial_failures)).collect();
         let mut rows = Vec::new();

@@ -46,7 +46,7 @@ fn busy() -> Arc<Metrics> {
         sessions: 4,
         handshakes_waiting: 1,
         up: true,
-        taken_out: false,
+        disabled: false,
     };
     metrics.set_loads(vec![0, 5]);
     metrics.set_drains(vec![("stop", 2)]);

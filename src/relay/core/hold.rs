@@ -24,7 +24,7 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan;
 use crate::end::Loss;
-use crate::registry::Move;
+use crate::registry::MoveOrder;
 use crate::wire::frame::{Allowed, Tracker};
 
 use super::closing::CloseState;
@@ -64,7 +64,7 @@ pub(super) struct Hold {
     /// When the upstream came; `NEVER` once it has shown that it lives.
     pub(super) attached: Moment,
     /// The order to move that it follows. Boxed: few are moving.
-    pub(super) moving: Option<Box<Move>>,
+    pub(super) moving: Option<Box<MoveOrder>>,
     /// It is due, and needs a place elsewhere.
     pub(super) asked_to_move: bool,
     /// The Close an upstream that goes is answered with.

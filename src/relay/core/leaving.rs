@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::end::End;
-use crate::registry::Move;
+use crate::registry::MoveOrder;
 use crate::wire::control::NO_CODE;
 use crate::wire::frame::Tracker;
 
@@ -106,7 +106,7 @@ impl Core {
     }
 
     /// A note asks to move.
-    pub(super) fn ask_to_move(&mut self, order: Move, now: Moment) {
+    pub(super) fn ask_to_move(&mut self, order: MoveOrder, now: Moment) {
         if self.end.is_some() {
             return;
         }

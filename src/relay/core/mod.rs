@@ -21,7 +21,7 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
-use crate::registry::{LetGo, Note};
+use crate::registry::{EndOrder, Note};
 use crate::wire::control::ControlFrame;
 use crate::wire::frame::{Allowed, CONTROL_BYTES_MAX, HEADER_BYTES_MAX, Tracker};
 
@@ -195,7 +195,7 @@ impl Core {
     /// A note has come.
     pub(super) fn note(&mut self, note: Note, now: Moment) {
         match note {
-            Note::LetGo(let_go) => self.let_go(&let_go),
+            Note::End(let_go) => self.let_go(&let_go),
             Note::Rules(rules) => {
                 let old = std::mem::replace(&mut self.rules, rules);
                 self.time_life();
@@ -208,7 +208,7 @@ impl Core {
         }
     }
 
-    fn let_go(&mut self, order: &LetGo) {
+    fn let_go(&mut self, order: &EndOrder) {
         if order.at < self.timers.get(Timer::LetGo) {
             self.let_go = Some(order.end());
             self.timers.set(Timer::LetGo, order.at);

@@ -7,8 +7,8 @@ use super::scene::{Scene, close, frame, rules, run, text};
 use crate::base::clock;
 use crate::base::side::Side;
 use crate::config::plan::{Rules, Validation};
-use crate::end::{CloseCodes, End, Loss, SizeLimit, Why};
-use crate::registry::{self, Changes, Drain, Share, Who};
+use crate::end::{CloseCodes, End, Loss, Reason, SizeLimit};
+use crate::registry::{self, Changes, Drain, Selector, Share};
 use crate::wire::frame::Violation;
 
 const SOON: Duration = Duration::from_millis(200);
@@ -165,9 +165,9 @@ fn who_is_let_go_is_told_why_with_the_routes_own_code() {
     run(async || {
         let close_codes = CloseCodes::new([("stop", 4999)]).unwrap();
         let scene = Scene::new(Rules { close_codes, ..rules() }).await;
-        let drain = Drain::at_once(Who::Session(scene.id), Why::Stop);
+        let drain = Drain::at_once(Selector::Session(scene.id), Reason::Stop);
         assert_eq!(registry::let_go(&drain, clock::now(), Share::ALONE), 1);
-        assert_eq!(closed_by_us(scene, 4999, 1001).await, End::Drained(Why::Stop));
+        assert_eq!(closed_by_us(scene, 4999, 1001).await, End::Drained(Reason::Stop));
     });
 }
 
@@ -175,12 +175,12 @@ fn who_is_let_go_is_told_why_with_the_routes_own_code() {
 fn a_kick_has_its_own_code() {
     run(async || {
         let scene = Scene::new(rules()).await;
-        let drain = Drain::at_once(Who::Route("/chat".into()), Why::Command);
+        let drain = Drain::at_once(Selector::Route("/chat".into()), Reason::Command);
         let kick = Drain { code: Some(4100), ..drain };
         registry::let_go(&kick, clock::now(), Share::ALONE);
         assert_eq!(
             closed_by_us(scene, 4100, 1001).await,
-            End::DrainedWith { why: Why::Command, code: 4100 }
+            End::DrainedWith { why: Reason::Command, code: 4100 }
         );
     });
 }
@@ -308,11 +308,11 @@ fn a_client_that_never_reads_is_gone_by_the_deadline() {
             () = flood => panic!("the upstream was cut off"),
             () = tokio::time::sleep(SOON) => {}
         }
-        let drain = Drain::at_once(Who::All, Why::Stop);
+        let drain = Drain::at_once(Selector::All, Reason::Stop);
         let drain = Drain { deadline: 2 * SOON, ..drain };
         registry::let_go(&drain, clock::now(), Share::ALONE);
         let (end, _) = scene.ended().await;
-        assert_eq!(end, End::Drained(Why::Stop));
+        assert_eq!(end, End::Drained(Reason::Stop));
     });
 }
 

@@ -8,8 +8,8 @@ use super::scene::{Far, PATIENCE, Scene, close, ended, frame, rules, run, text};
 use crate::base::clock;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
-use crate::end::{End, Why};
-use crate::registry::{self, Drain, Share, Who};
+use crate::end::{End, Reason};
+use crate::registry::{self, Drain, Selector, Share};
 
 /// Payload of a frame that fills a small kernel buffer many times.
 const BIG: usize = 60_000;
@@ -145,7 +145,7 @@ fn a_drain_under_load_loses_nothing_the_client_said_before_its_close() {
             while sent.get() < 100 {
                 tokio::task::yield_now().await;
             }
-            let drain = Drain::at_once(Who::All, Why::Command);
+            let drain = Drain::at_once(Selector::All, Reason::Command);
             assert_eq!(registry::let_go(&drain, clock::now(), Share::ALONE), 1);
         };
         let ((), (), (), (), stream) = tokio::join!(talk, listen, flood, drain, count);
@@ -153,6 +153,6 @@ fn a_drain_under_load_loses_nothing_the_client_said_before_its_close() {
         let messages: Vec<u8> = messages.collect();
         assert!(stream.starts_with(&messages), "all of {} messages", sent.get());
         drop((client, upstream));
-        assert_eq!(ended(outcome).await.0, End::Drained(Why::Command));
+        assert_eq!(ended(outcome).await.0, End::Drained(Reason::Command));
     });
 }

@@ -13,7 +13,7 @@ use crate::base::clock;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Rules};
 use crate::end::{End, Loss};
-use crate::registry::{self, First, Moving, Who};
+use crate::registry::{self, First, Moving, Selector};
 use crate::wire::frame::unmask;
 
 /// How tests hold, within a budget of so many bytes.
@@ -104,7 +104,7 @@ fn a_client_stays_while_its_upstream_is_lost_and_another_comes() {
 
 fn moving() -> Moving {
     let (age_min, window) = (Duration::ZERO, Duration::ZERO);
-    Moving { who: Who::All, most: usize::MAX, age_min, first: First::Oldest, window }
+    Moving { who: Selector::All, most: usize::MAX, age_min, first: First::Oldest, window }
 }
 
 #[test]

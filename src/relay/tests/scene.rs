@@ -19,7 +19,7 @@ use crate::base::task;
 use crate::config::plan::Rules;
 use crate::end::End;
 use crate::observe::metrics::{Metrics, RouteCells};
-use crate::registry::{self, Facts, Place};
+use crate::registry::{self, Facts, Location};
 use crate::tls::Transport;
 use crate::wire::frame::{Allowed, unmask};
 
@@ -209,14 +209,14 @@ impl Scene {
         let (upstream, near_upstream) = pair(buffers[1]).await;
         let metrics = Metrics::new(1);
         let cells = metrics.route(&"/chat".into());
-        let place = Place {
+        let location = Location {
             listener: "http".into(),
             route: "/chat".into(),
             pool: "chat".into(),
             backend: "b".into(),
         };
         let seat = registry::enter(Facts {
-            place: Arc::new(place),
+            location: Arc::new(location),
             client: None,
             opened: clock::now(),
             settled: clock::now(),

@@ -11,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::{Conn, Shared, serve};
+use super::{App, Conn, serve};
 use crate::actors;
 use crate::base::clock;
 use crate::base::socket::Socket;
@@ -21,7 +21,7 @@ use crate::config::plan::{Action, Plan};
 use crate::live::tests::plan::{listener, plan, pool, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
-use crate::registry::{self, Who};
+use crate::registry::{self, Selector};
 use crate::relay::HoldBudget;
 use crate::tls::Transport;
 
@@ -35,7 +35,7 @@ use actors::{Backend, Client, until, within};
 /// A worker that serves a plan on a port of its own.
 struct Proxy {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    app: Arc<App>,
     workers: Workers,
 }
 
@@ -45,15 +45,15 @@ impl Proxy {
         let metrics = Metrics::new(1);
         let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
         let budget = Arc::new(HoldBudget::new(1 << 20));
-        let shared = Arc::new(Shared { live: Live::new(Arc::new(snapshot)), metrics, budget });
+        let app = Arc::new(App { live: Live::new(Arc::new(snapshot)), metrics, budget });
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listening.set_nonblocking(true).unwrap();
         let address = listening.local_addr().unwrap();
         let workers = Workers::start(1).unwrap();
-        let for_worker = Arc::clone(&shared);
+        let for_worker = Arc::clone(&app);
         let job = move || task::spawn("accept", accept(listening, for_worker));
         workers.queues().try_run_on(0, job).unwrap();
-        Proxy { address, shared, workers }
+        Proxy { address, app, workers }
     }
 
     /// Sends everything below `/` to a pool of these backends; `change` has the plan's last word.
@@ -66,11 +66,11 @@ impl Proxy {
 
     /// Puts a changed plan in force.
     fn reload(&self, change: impl FnOnce(&mut Plan)) {
-        let old = self.shared.live.now();
+        let old = self.app.live.now();
         let mut changed = (*old.plan).clone();
         change(&mut changed);
-        let next = live::build(Arc::new(changed), Some(&old), &self.shared.metrics).unwrap();
-        self.shared.live.swap(Arc::new(next));
+        let next = live::build(Arc::new(changed), Some(&old), &self.app.metrics).unwrap();
+        self.app.live.swap(Arc::new(next));
     }
 
     fn client(&self) -> Client {
@@ -79,12 +79,12 @@ impl Proxy {
 
     /// Waits until no session, lease, connection or task is left but the one that accepts.
     async fn is_quiet(&self) {
-        let pools = self.shared.live.now().pools.clone();
+        let pools = self.app.live.now().pools.clone();
         let backends = || pools.values().flat_map(|pool| pool.backends());
         let leases = || backends().map(|one| one.sessions() + one.requests()).sum::<usize>();
         until("every lease to be given back", || leases() == 0).await;
         // A session that is held has no lease, and may be on its way out still.
-        let count = || self.workers.queues().ask_all(|_| registry::count(&Who::All));
+        let count = || self.workers.queues().ask_all(|_| registry::count(&Selector::All));
         let gone = async {
             while count().await.iter().any(|sessions| *sessions > 0) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -96,7 +96,7 @@ impl Proxy {
     }
 }
 
-async fn accept(listening: std::net::TcpListener, shared: Arc<Shared>) {
+async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
     let listening = tokio::net::TcpListener::from_std(listening).unwrap();
     loop {
         let (tcp, client) = listening.accept().await.unwrap();
@@ -109,10 +109,10 @@ async fn accept(listening: std::net::TcpListener, shared: Arc<Shared>) {
             permit: Rc::new(RefCell::new(())),
         });
         let io = TokioIo::new(Transport::Plain(Socket::Tcp(tcp)));
-        let shared = Arc::clone(&shared);
+        let app = Arc::clone(&app);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-            let answer = serve(Arc::clone(&shared), Rc::clone(&conn), request);
+            let answer = serve(Arc::clone(&app), Rc::clone(&conn), request);
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });
         let serving = http1::Builder::new().serve_connection(io, service).with_upgrades();

@@ -11,14 +11,15 @@ use crate::registry::{First, Moving};
 async fn move_all(proxy: &Proxy) -> usize {
     let ask = |_| {
         let (age_min, window) = (Duration::ZERO, Duration::ZERO);
-        let moving = Moving { who: Who::All, most: 100, age_min, first: First::Oldest, window };
+        let moving =
+            Moving { who: Selector::All, most: 100, age_min, first: First::Oldest, window };
         registry::move_away(&moving, clock::now())
     };
     proxy.workers.queues().ask_all(ask).await.iter().sum()
 }
 
 async fn leases(proxy: &Proxy) -> Vec<usize> {
-    let pools = proxy.shared.live.now().pools.clone();
+    let pools = proxy.app.live.now().pools.clone();
     pools.values().flat_map(|pool| pool.backends()).map(|one| one.sessions()).collect()
 }
 

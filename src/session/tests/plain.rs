@@ -57,7 +57,7 @@ async fn a_stream_of_events_is_not_held_back() {
     assert_eq!(first, b"data: one\n\n");
     // An answer that lasts keeps no old configuration alive.
     proxy.reload(|plan| route_of(plan).request_headers.remove.push(http::header::COOKIE));
-    assert_eq!(proxy.shared.live.now().alive(), 1);
+    assert_eq!(proxy.app.live.now().alive(), 1);
     told.send(true).unwrap();
     let second = within("the second event", read_chunk(&mut wire)).await.unwrap();
     assert_eq!(second, b"data: two\n\n");
@@ -169,7 +169,7 @@ async fn a_prefix_is_cut() {
     assert!(body.starts_with("one GET /x?y "), "{body}");
     let (head, text) = proxy.client().path("/other").request("GET", "").await;
     assert_eq!((head.status(), text.as_str()), (404, "nothing is served at this address\n"));
-    let unrouted = Arc::clone(&proxy.shared.live.now().unrouted);
+    let unrouted = Arc::clone(&proxy.app.live.now().unrouted);
     assert_eq!(unrouted.sum(|cells| &cells.requests[3]), 1);
 }
 

@@ -25,7 +25,7 @@ async fn messages_and_close_codes_pass_both_ways() {
     until("the backend's end", || !backend.endings().is_empty()).await;
     assert_eq!(backend.endings()[0], Ending::Close(4001, "enough".into()));
     proxy.is_quiet().await;
-    let cells = std::sync::Arc::clone(&proxy.shared.live.now().routes[0].cells);
+    let cells = std::sync::Arc::clone(&proxy.app.live.now().routes[0].cells);
     assert_eq!(cells.live(), 0);
     assert_eq!(cells.ended.get("client_closed"), 1);
 }
@@ -261,7 +261,7 @@ async fn a_session_lives_on_when_its_snapshot_is_gone() {
     let mut session = proxy.client().open().await;
     session.echo("before").await;
     proxy.reload(|plan| route_of(plan).request_headers.remove.push(http::header::COOKIE));
-    assert_eq!(proxy.shared.live.now().alive(), 1);
+    assert_eq!(proxy.app.live.now().alive(), 1);
     session.echo("after").await;
     session.close(1000, "").await;
     proxy.is_quiet().await;
@@ -273,7 +273,7 @@ async fn a_stop_tells_client_and_backend() {
     let proxy = Proxy::before(&[&backend], |_| {}).await;
     let mut session = proxy.client().open().await;
     session.echo("before").await;
-    let drain = registry::Drain::at_once(Who::All, crate::end::Why::Stop);
+    let drain = registry::Drain::at_once(Selector::All, crate::end::Reason::Stop);
     let told = proxy
         .workers
         .queues()

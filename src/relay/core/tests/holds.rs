@@ -8,8 +8,8 @@ use super::peer::frame;
 use super::story::{START, Story, after, code, hold};
 use crate::base::side::Side::{Client, Upstream};
 use crate::config::plan::Hold;
-use crate::end::{End, Loss, Why};
-use crate::registry::{LetGo, Note};
+use crate::end::{End, Loss, Reason};
+use crate::registry::{EndOrder, Note};
 use crate::wire::frame::Allowed;
 
 const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
@@ -221,9 +221,9 @@ fn a_session_that_ends_while_its_upstream_is_away_ends_as_any() {
     let mut story = Story::new(hold());
     story.lose(START);
     let (at, deadline) = (after(1.0), after(9.0));
-    story.note(Note::LetGo(LetGo { why: Why::Stop, at, deadline, code: None }), START);
+    story.note(Note::End(EndOrder { why: Reason::Stop, at, deadline, code: None }), START);
     story.tick(after(1.0));
-    assert_eq!(story.core.end, Some(End::Drained(Why::Stop)));
+    assert_eq!(story.core.end, Some(End::Drained(Reason::Stop)));
     assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1012)));
 }
 

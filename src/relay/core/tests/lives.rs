@@ -11,8 +11,8 @@ use super::peer::{Kind, Peer, parse};
 use super::world::{Line, World};
 use crate::base::side::Side;
 use crate::config::plan::Hold;
-use crate::end::{End, Farewell, Loss, Why};
-use crate::registry::{LetGo, Move, Note};
+use crate::end::{End, Farewell, Loss, Reason};
+use crate::registry::{EndOrder, MoveOrder, Note};
 use crate::relay::HoldBudget;
 
 /// What there is to a session that can be held.
@@ -88,9 +88,9 @@ impl World {
     pub fn upset(&mut self) {
         let at = self.now.after(Duration::from_millis(self.rng.u64(..2_000)));
         let deadline = at.after(Duration::from_millis(self.rng.u64(..20_000)));
-        let let_go = LetGo { why: Why::Unhealthy, at, deadline, code: None };
+        let let_go = EndOrder { why: Reason::Unhealthy, at, deadline, code: None };
         let otherwise = (self.rng.u8(..8) == 0).then_some(let_go);
-        let note = Note::Move(Move { at, otherwise });
+        let note = Note::Move(MoveOrder { at, otherwise });
         let code = self.rng.choice([1001, 1012, 1013]).unwrap_or(1001);
         let upstream = &mut self.peers[Side::Upstream as usize];
         if upstream.may_send() && self.rng.u8(..8) > 0 {

@@ -5,11 +5,11 @@ use super::story::{START, Story, after, code, hold};
 use crate::base::clock::Moment;
 use crate::base::side::Side::{Client, Upstream};
 use crate::config::plan::Hold;
-use crate::end::{End, Loss, Why};
-use crate::registry::{LetGo, Move, Note};
+use crate::end::{End, Loss, Reason};
+use crate::registry::{EndOrder, MoveOrder, Note};
 
 fn asked(at: Moment) -> Note {
-    Note::Move(Move { at, otherwise: None })
+    Note::Move(MoveOrder { at, otherwise: None })
 }
 
 const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
@@ -162,22 +162,22 @@ fn an_end_goes_before_a_move() {
     let mut story = Story::new(hold());
     story.note(asked(START), START);
     let (at, deadline) = (START, after(9.0));
-    story.note(Note::LetGo(LetGo { why: Why::Command, at, deadline, code: None }), START);
+    story.note(Note::End(EndOrder { why: Reason::Command, at, deadline, code: None }), START);
     story.tick(START);
-    assert_eq!((story.core.end, story.core.demand()), (Some(End::Drained(Why::Command)), None));
+    assert_eq!((story.core.end, story.core.demand()), (Some(End::Drained(Reason::Command)), None));
     story.core.leave(START);
     story.obey(START);
     assert!(story.got(Upstream).is_empty());
 }
 
 fn asked_or_to_go(at: Moment, deadline: Moment) -> Note {
-    let let_go = LetGo { why: Why::Command, at, deadline, code: None };
-    Note::Move(Move { at, otherwise: Some(let_go) })
+    let let_go = EndOrder { why: Reason::Command, at, deadline, code: None };
+    Note::Move(MoveOrder { at, otherwise: Some(let_go) })
 }
 
 #[test]
 fn who_cannot_move_is_let_go_where_that_was_said() {
-    let gone = Some(End::Drained(Why::Command));
+    let gone = Some(End::Drained(Reason::Command));
     // There is no place elsewhere.
     let mut story = Story::new(hold());
     story.note(asked_or_to_go(START, after(9.0)), START);

@@ -11,8 +11,8 @@ use super::peer::{Kind, Peer, frame, parse};
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Rules};
-use crate::end::{End, Why};
-use crate::registry::{LetGo, Move, Note};
+use crate::end::{End, Reason};
+use crate::registry::{EndOrder, MoveOrder, Note};
 use crate::wire::frame::Allowed;
 
 /// What the one who drives keeps for a side.
@@ -114,9 +114,9 @@ impl World {
             0 => {
                 let at = self.now.after(Duration::from_secs(self.rng.u64(..20)));
                 let deadline = at.after(Duration::from_secs(self.rng.u64(..30)));
-                Note::LetGo(LetGo { why: Why::Stop, at, deadline, code: None })
+                Note::End(EndOrder { why: Reason::Stop, at, deadline, code: None })
             }
-            1..4 => Note::Move(Move { at: self.now, otherwise: None }),
+            1..4 => Note::Move(MoveOrder { at: self.now, otherwise: None }),
             _ => {
                 let mut rules = (*self.rules).clone();
                 rules.ping_interval = Some(Duration::from_secs(self.rng.u64(5..60)));

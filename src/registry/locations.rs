@@ -1,0 +1,62 @@
+//! Where sessions are: one record for all that are in the same place.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::facts::Location;
+use super::note::Names;
+
+/// Locations that may be kept although nobody is there any more.
+const EMPTY_LOCATIONS_MAX: usize = 64;
+
+/// The locations of a worker's sessions, and at most as many others, or [`EMPTY_LOCATIONS_MAX`].
+#[derive(Default)]
+pub(super) struct Locations {
+    known: HashSet<Arc<Location>>,
+    /// Those that somebody was in when it was last looked.
+    used: usize,
+}
+
+impl Locations {
+    /// The record of this place that its sessions share.
+    pub(super) fn shared(&mut self, location: Arc<Location>) -> Arc<Location> {
+        if let Some(known) = self.known.get(&location) {
+            return Arc::clone(known);
+        }
+        if self.known.len() >= self.used + self.used.max(EMPTY_LOCATIONS_MAX) {
+            self.known.retain(|location| Arc::strong_count(location) > 1);
+            self.used = self.known.len();
+        }
+        self.known.insert(Arc::clone(&location));
+        location
+    }
+
+    /// The place under its listener's new name, where that has one.
+    pub(super) fn renamed(&mut self, location: &Arc<Location>, names: &Names) -> Arc<Location> {
+        let Some(listener) = names.get(&location.listener) else { return Arc::clone(location) };
+        self.shared(Arc::new(Location { listener: Arc::clone(listener), ..(**location).clone() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(backend: usize) -> Arc<Location> {
+        let backend = backend.to_string().into();
+        let [listener, route, pool] = ["https", "/chat", "chat"].map(Arc::from);
+        Arc::new(Location { listener, route, pool, backend })
+    }
+
+    #[test]
+    fn a_place_is_kept_once_and_not_for_ever() {
+        let mut locations = Locations::default();
+        let mine = locations.shared(location(0));
+        assert!(Arc::ptr_eq(&mine, &locations.shared(location(0))));
+        for backend in 1..10 * EMPTY_LOCATIONS_MAX {
+            drop(locations.shared(location(backend)));
+        }
+        assert!(locations.known.len() <= 1 + EMPTY_LOCATIONS_MAX, "{}", locations.known.len());
+        assert!(Arc::ptr_eq(&mine, &locations.shared(location(0))));
+    }
+}

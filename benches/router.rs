@@ -90,6 +90,8 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         listeners: Vec::new(),
         host,
         path,
+        ignore_case: false,
+        raw_path: false,
         methods: Vec::new(),
         headers: Vec::new(),
         action: Action::Respond(respond),

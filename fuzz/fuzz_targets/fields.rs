@@ -59,8 +59,10 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(host) = host::canonical(text) {
         assert_eq!(host::canonical(&host.name).unwrap().name, host.name);
     }
-    if let Ok(normal) = path::normalise(text) {
-        assert!(normal.starts_with('/') && !normal.contains("//"));
-        assert!(!normal.split('/').any(|segment| [".", ".."].contains(&segment)));
+    if let Ok(path::Reading { matched, sent }) = path::read(text) {
+        assert!(matched.starts_with('/') && !matched.contains("//"));
+        assert!(!sent.split('/').any(|segment| [".", ".."].contains(&segment)));
+        assert_eq!(path::read(&sent).unwrap().matched, matched);
+        assert!(path::cut(&sent, matched.len()).starts_with('/'));
     }
 });

@@ -14,6 +14,8 @@ use crate::wire::framing::FramingError;
 /// An action that came to nothing; nothing of an answer was sent.
 #[derive(Debug)]
 pub enum Failure {
+    /// A redirect's target names the host, and the request does not.
+    NoHost,
     /// Files are read with GET and HEAD only.
     Method,
     /// There is no such file.
@@ -45,6 +47,7 @@ impl Failure {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
+            Failure::NoHost => StatusCode::BAD_REQUEST,
             Failure::Method => StatusCode::METHOD_NOT_ALLOWED,
             Failure::NoFile => StatusCode::NOT_FOUND,
             Failure::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -94,6 +97,7 @@ impl Failure {
     /// The failure's word in logs.
     pub fn word(&self) -> &'static str {
         match self {
+            Failure::NoHost => "no_host",
             Failure::Method => "method",
             Failure::NoFile => "no_file",
             Failure::File(_) => "file",
@@ -113,6 +117,7 @@ impl fmt::Display for Failure {
     /// For the client, which is not told which backend, nor where it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Failure::NoHost => "the redirect needs a `Host`",
             Failure::Method => "files are read with GET and HEAD",
             Failure::NoFile => "there is no such file",
             Failure::File(_) => "the file cannot be read",

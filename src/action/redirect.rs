@@ -1,39 +1,43 @@
 //! A redirect, its target filled in from the request.
 
 use http::header::LOCATION;
-use http::{HeaderValue, Response, StatusCode, Uri};
+use http::{HeaderValue, Response};
 
+use super::failure::Failure;
 use crate::base::body::{self, Body};
 use crate::config::plan::Redirect;
+use crate::wire::path;
 
 /// What a redirect's target may name.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// `http` or `https`, as the client connected.
     pub scheme: &'a str,
-    /// The canonical host, without a port; an IPv6 address in its brackets.
-    pub host: &'a str,
-    /// Path and query as they came.
-    pub uri: &'a Uri,
+    /// The canonical host, without a port; an IPv6 address in its brackets; `None` in an HTTP/1.0
+    /// request without one.
+    pub host: Option<&'a str>,
+    /// The path as it would be sent to a backend.
+    pub path: &'a str,
+    /// The query, without its `?`.
+    pub query: Option<&'a str>,
 }
 
 /// The redirect the plan holds, for this request.
-pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Response<Body> {
+///
+/// # Errors
+/// [`Failure::NoHost`] where the target names the host and the request does not.
+pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Result<Response<Body>, Failure> {
+    let target = fill(&plan.to, asked)?;
+    // cannot fail: the template is a field's value, and what is filled in is ASCII.
+    let target = HeaderValue::try_from(target).expect("a target is text");
     let mut answer = Response::new(body::empty());
-    match HeaderValue::try_from(fill(&plan.to, asked)) {
-        Ok(target) => {
-            *answer.status_mut() = plan.status;
-            answer.headers_mut().insert(LOCATION, target);
-        }
-        // What came through an HTTP parser has no byte a field could not hold; but were there one,
-        // it must not reach a header.
-        Err(_) => *answer.status_mut() = StatusCode::BAD_REQUEST,
-    }
-    answer
+    *answer.status_mut() = plan.status;
+    answer.headers_mut().insert(LOCATION, target);
+    Ok(answer)
 }
 
-fn fill(template: &str, asked: &Asked<'_>) -> String {
-    let mut target = String::with_capacity(template.len() + asked.host.len() + 32);
+fn fill(template: &str, asked: &Asked<'_>) -> Result<String, Failure> {
+    let mut target = String::with_capacity(template.len() + asked.path.len() + 32);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         target.push_str(before);
@@ -43,20 +47,9 @@ fn fill(template: &str, asked: &Asked<'_>) -> String {
         };
         match name {
             "scheme" => target.push_str(asked.scheme),
-            "host" => target.push_str(asked.host),
-            // A path that begins with two slashes would be taken for a host where the template
-            // begins with it.
-            "path" if target.is_empty() => {
-                target.push('/');
-                target.push_str(asked.uri.path().trim_start_matches('/'));
-            }
-            "path" => target.push_str(asked.uri.path()),
-            "query" => {
-                if let Some(query) = asked.uri.query() {
-                    target.push('?');
-                    target.push_str(query);
-                }
-            }
+            "host" => target.push_str(asked.host.ok_or(Failure::NoHost)?),
+            "path" => push_path(&mut target, asked.path),
+            "query" => push_query(&mut target, asked.query),
             // The configuration knows no other name; one that slips through stays as written.
             other => {
                 target.push('{');
@@ -67,36 +60,80 @@ fn fill(template: &str, asked: &Asked<'_>) -> String {
         rest = after_name;
     }
     target.push_str(rest);
-    target
+    Ok(target)
+}
+
+/// A path begins with one slash: a browser takes what follows two for a host. What may not stand in
+/// one is escaped; escapes stay.
+fn push_path(target: &mut String, path: &str) {
+    if !target.ends_with('/') {
+        target.push('/');
+    }
+    target.push_str(&path::escape(path::trim_slashes(path), true));
+}
+
+/// A query may have what a path may, and a question mark (RFC 3986 §3.4).
+fn push_query(target: &mut String, query: Option<&str>) {
+    let Some(query) = query else { return };
+    for part in query.split('?') {
+        target.push('?');
+        target.push_str(&path::escape(part, true));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::StatusCode;
 
-    fn target(template: &str, uri: &'static str) -> String {
-        let uri = Uri::from_static(uri);
-        fill(template, &Asked { scheme: "http", host: "example.com", uri: &uri })
+    fn target(template: &str, path: &str, query: Option<&str>) -> String {
+        let asked = Asked { scheme: "http", host: Some("example.com"), path, query };
+        let plan = Redirect { to: template.into(), status: StatusCode::FOUND };
+        redirect(&plan, &asked).unwrap().headers()[LOCATION].to_str().unwrap().to_owned()
     }
 
     #[test]
     fn names_in_braces_are_filled_in() {
         assert_eq!(
-            target("https://{host}{path}{query}", "/a%20b?c=d"),
-            "https://example.com/a%20b?c=d"
+            target("https://{host}{path}{query}", "/a%20b%2Fc//d;e", Some("f=g?h")),
+            "https://example.com/a%20b%2Fc//d;e?f=g?h"
         );
-        assert_eq!(target("{scheme}://www.{host}/", "/x?y"), "http://www.example.com/");
-        assert_eq!(target("https://{host}{path}{query}", "/"), "https://example.com/");
-        assert_eq!(target("/new{path}", "/old"), "/new/old");
+        assert_eq!(target("{scheme}://www.{host}/", "/x", None), "http://www.example.com/");
+        assert_eq!(target("https://{host}{path}{query}", "/", None), "https://example.com/");
+        assert_eq!(target("/new{path}", "/old", None), "/new/old");
     }
 
     #[test]
     fn what_is_no_name_stays_as_it_is() {
-        assert_eq!(target("/{other}/{", "/x"), "/{other}/{");
+        assert_eq!(target("/{other}/{", "/x", None), "/{other}/{");
     }
 
     #[test]
     fn a_path_cannot_become_a_host() {
-        assert_eq!(target("{path}", "//evil.example/"), "/evil.example/");
+        for path in
+            ["//evil.example/", "///evil.example/", "/%2fevil.example/", "/%2F/evil.example/"]
+        {
+            assert_eq!(target("{path}", path, None), "/evil.example/", "{path}");
+            assert_eq!(target("/{path}", path, None), "/evil.example/", "{path}");
+            let whole = target("https://{host}/{path}", path, None);
+            assert_eq!(whole, "https://example.com/evil.example/", "{path}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_stand_in_a_url_is_escaped() {
+        let odd = target("{path}{query}", "/a\\b\"<é>`{|}^", Some("\\<é>\"#?x"));
+        assert_eq!(odd, "/a%5Cb%22%3C%C3%A9%3E%60%7B%7C%7D%5E?%5C%3C%C3%A9%3E%22%23?x");
+    }
+
+    #[test]
+    fn a_host_that_is_not_there_is_not_left_out() {
+        let asked = Asked { scheme: "http", host: None, path: "//evil.example/", query: None };
+        let fill = |to: &str| {
+            let plan = Redirect { to: to.into(), status: StatusCode::FOUND };
+            redirect(&plan, &asked)
+        };
+        assert!(matches!(fill("https://{host}{path}"), Err(Failure::NoHost)));
+        assert!(fill("https://example.com{path}").is_ok());
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn check(asked: &Check) -> Result<(), Failure> {
             let router = Router::build(&loaded.plan.routes);
             let mut findings = loaded.warnings.clone();
             add_unreachable(&router, &loaded, &mut findings);
+            add_case(&router, &loaded, &mut findings);
+            findings.sort();
             let sources = loaded.sources.clone();
             (Some((loaded, router)), findings, sources)
         }
@@ -65,7 +67,19 @@ fn add_unreachable(router: &Router, loaded: &Loaded, findings: &mut Report) {
         }
         findings.push(warning);
     }
-    findings.sort();
+}
+
+/// Warns of every denial that another case of letters gets round.
+fn add_case(router: &Router, loaded: &Loaded, findings: &mut Report) {
+    let span = |route: usize| loaded.route_spans.get(route).copied();
+    for found in router.case_counts() {
+        let path = found.path;
+        let message =
+            format!("case counts where this route denies, and it does not take: `{path}`");
+        let hint = "write `ignore_case = true`, or `~*` before a regex".to_owned();
+        let warning = Diagnostic::warning("case", message).at(span(found.route)).hint(hint);
+        findings.push(warning.also(span(found.by), "this one takes it"));
+    }
 }
 
 /// Says which route takes `url`, and why each other does not.
@@ -73,7 +87,14 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
     let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("not a URL, {why}: {url}"));
     let authority = url.authority().map(|authority| authority.as_str());
     let host = authority.map(host::canonical).transpose().map_err(|error| wrong(&error))?;
-    let path = path::normalise(url.path()).map_err(|error| wrong(&error))?;
+    let (path, ambiguity) = match path::read(url.path()) {
+        Ok(reading) => (reading.matched, None),
+        Err(error) if error.is_ambiguous() => {
+            let read = path::read_ambiguous(url.path()).map_err(|error| wrong(&error))?;
+            (read.into(), Some(error))
+        }
+        Err(error) => return Err(wrong(&error)),
+    };
     let headers: HeaderMap = asked.headers.iter().cloned().collect();
     let query = Query {
         listener: came_in_by(url, &loaded.plan.listeners),
@@ -85,6 +106,12 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
     let outcomes = router.explain(&query);
     let taken = outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Taken);
     let taken = taken.map(|(index, _)| *index);
+    if let Some(error) = ambiguity
+        && !taken.is_some_and(|index| loaded.plan.routes[index].raw_path)
+    {
+        println!("{url}: answered 400, {error}");
+        return Err(Failure::Said(Failure::NO));
+    }
     match asked.format {
         Format::Text => print!("{}", story(url, taken, &outcomes, loaded)),
         Format::Json => println!("{:#}", facts(url, taken, &outcomes, loaded)),

@@ -18,6 +18,11 @@ impl<V> Default for ByLength<V> {
 }
 
 impl<V> ByLength<V> {
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
     /// The value of `text`, made if need be.
     pub fn entry(&mut self, text: &str) -> &mut V
     where

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::HeaderName;
 
-use crate::config::plan::{HostPattern, PathPattern};
+use crate::config::plan::{HostPattern, PathPattern, Route};
 
 use super::conditions::{Refusal, refusal};
 use super::rank::Precedence;
@@ -62,7 +62,7 @@ impl Router {
         if !host_holds(&route.host, query.host) {
             return Outcome::Host;
         }
-        if !path_holds(&route.path, query.path) {
+        if !path_holds(route, query.path) {
             return Outcome::Path;
         }
         match (refusal(route, query), taken) {
@@ -90,13 +90,12 @@ fn host_holds(pattern: &HostPattern, host: Option<&str>) -> bool {
     }
 }
 
-fn path_holds(pattern: &PathPattern, path: &str) -> bool {
-    match pattern {
-        PathPattern::Exact(exact) => **exact == *path,
-        PathPattern::Segment { prefix, .. } => {
-            path.starts_with(&**prefix) && ends_segment(path, prefix.len())
-        }
-        PathPattern::Textual { prefix, .. } => path.starts_with(&**prefix),
+fn path_holds(route: &Route, path: &str) -> bool {
+    let covered = route.prefix_of(path);
+    match &route.path {
+        PathPattern::Exact(_) => covered == Some(path.len()),
+        PathPattern::Segment { .. } => covered.is_some_and(|at| ends_segment(path, at)),
+        PathPattern::Textual { .. } => covered.is_some(),
         PathPattern::Regex(regex) => regex.is_match(path),
     }
 }

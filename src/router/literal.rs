@@ -1,5 +1,6 @@
 //! The literal text a regex begins or ends with, so that most are never run.
 
+use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 /// What every text that a regex matches has in common.
@@ -16,7 +17,7 @@ pub enum Affix {
 /// Reads what every match of the regex `source` has in common; the longer of the two ends.
 pub fn affix(source: &str) -> Affix {
     // A regex that was compiled can be parsed, unless its limits were raised: then nothing is told.
-    let Ok(hir) = regex_syntax::parse(source) else { return Affix::Unknown };
+    let Some(hir) = parse(source) else { return Affix::Unknown };
     let HirKind::Concat(parts) = hir.kind() else { return Affix::Unknown };
     let prefix = match &parts[..] {
         [start, next, ..] if is_look(start, Look::Start) => literal(next),
@@ -36,7 +37,7 @@ pub fn affix(source: &str) -> Affix {
 
 /// Whether the regex `source` surely matches every path (each begins with `/`): `^/`, `.*`, `^`.
 pub fn matches_all(source: &str) -> bool {
-    let Ok(hir) = regex_syntax::parse(source) else { return false };
+    let Some(hir) = parse(source) else { return false };
     let parts = match hir.kind() {
         HirKind::Concat(parts) => &parts[..],
         _ => std::slice::from_ref(&hir),
@@ -55,6 +56,11 @@ pub fn matches_all(source: &str) -> bool {
         HirKind::Empty => true,
         _ => false,
     })
+}
+
+/// Parses a regex as the configuration compiles it.
+fn parse(source: &str) -> Option<Hir> {
+    ParserBuilder::new().dot_matches_new_line(true).build().parse(source).ok()
 }
 
 fn is_look(part: &Hir, look: Look) -> bool {

@@ -9,7 +9,8 @@
 //! 1. the host: exact, then the longest wildcard, then shorter ones, then any;
 //! 2. the path: exact; the longest prefix, if it says that it is final (`^~`); regexes in file
 //!    order; the longest prefix, `/chat` before `/chat*`;
-//! 3. same host and path: routes with conditions on listener, method or header fields in file
+//! 3. same path: one for which case counts before one that ignores it;
+//! 4. same host and path: routes with conditions on listener, method or header fields in file
 //!    order, then routes without.
 //!
 //! Where nginx first decides for a host and then answers 404 when none of its paths fits, tidegate
@@ -20,9 +21,11 @@
 //! A lookup hashes the host, the path, and those beginnings of the path whose length some route's
 //! prefix has: its cost grows with the number of different lengths, not of routes. Regexes are
 //! kept by the literal text they begin or end with; only one that has neither is tried on every
-//! path of its host. Nothing is allocated.
+//! path of its host. Nothing is allocated, but for a path with capitals on a host some of whose
+//! routes ignore case.
 
 mod affix;
+mod case;
 mod conditions;
 mod explain;
 mod literal;
@@ -30,6 +33,7 @@ mod rank;
 mod shadow;
 mod table;
 
+pub use case::CaseCounts;
 pub use explain::Outcome;
 pub use rank::Precedence;
 pub use shadow::{Unreachable, Why};
@@ -50,7 +54,7 @@ pub struct Query<'a> {
     pub listener: Option<&'a str>,
     /// Its host: lower case, without port or final dot; `None` in an HTTP/1.0 request without one.
     pub host: Option<&'a str>,
-    /// Its path, normalised as nginx does it: decoded, dot segments resolved, slashes merged.
+    /// Its path as it is matched: see [`Reading`](crate::wire::path::Reading).
     pub path: &'a str,
     /// Its method.
     pub method: &'a Method,

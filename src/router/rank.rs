@@ -24,6 +24,8 @@ pub enum Precedence {
     LongerPrefix,
     /// Of the same prefix, the one that ends at a segment.
     Segment,
+    /// Of the same path, the one for which case counts.
+    Case,
     /// Of the same host and path, the one with conditions on method or header fields.
     Conditions,
     /// All else alike, the earlier in the file.
@@ -40,6 +42,7 @@ impl fmt::Display for Precedence {
             Precedence::EarlierRegex => "its regex is earlier in the file",
             Precedence::LongerPrefix => "its prefix is longer",
             Precedence::Segment => "its prefix ends at a segment",
+            Precedence::Case => "case counts in its path",
             Precedence::Conditions => "it has conditions on listener, method or header fields",
             Precedence::Earlier => "it is earlier in the file",
         })
@@ -53,25 +56,27 @@ impl Precedence {
             return Precedence::Host;
         }
         match (&taken.path, &other.path) {
-            (one, other_path) if same_place(one, other_path) => {
+            _ if same_place(taken, other) => {
                 match (conditions::any(taken), conditions::any(other)) {
                     (true, false) => Precedence::Conditions,
                     _ => Precedence::Earlier,
                 }
             }
+            (PathPattern::Exact(_), PathPattern::Exact(_)) => Precedence::Case,
             (PathPattern::Exact(_), _) => Precedence::ExactPath,
             (PathPattern::Regex(_), PathPattern::Regex(_)) => Precedence::EarlierRegex,
             (PathPattern::Regex(_), _) => Precedence::Regex,
             (_, PathPattern::Regex(_)) => Precedence::FinalPrefix,
-            (one, other) if prefix_of(one) == prefix_of(other) => Precedence::Segment,
-            _ => Precedence::LongerPrefix,
+            (one, other) if prefix_of(one) != prefix_of(other) => Precedence::LongerPrefix,
+            (PathPattern::Segment { .. }, PathPattern::Textual { .. }) => Precedence::Segment,
+            _ => Precedence::Case,
         }
     }
 }
 
-/// Whether two paths are one place in the order: equal but for their finality.
-pub fn same_place(one: &PathPattern, other: &PathPattern) -> bool {
-    match (one, other) {
+/// Whether two routes' paths are one place in the order: equal but for their finality.
+pub fn same_place(one: &Route, other: &Route) -> bool {
+    let same = match (&one.path, &other.path) {
         (PathPattern::Segment { prefix, .. }, PathPattern::Segment { prefix: other, .. })
         | (PathPattern::Textual { prefix, .. }, PathPattern::Textual { prefix: other, .. }) => {
             prefix == other
@@ -79,5 +84,6 @@ pub fn same_place(one: &PathPattern, other: &PathPattern) -> bool {
         (PathPattern::Segment { .. }, PathPattern::Textual { .. })
         | (PathPattern::Textual { .. }, PathPattern::Segment { .. }) => false,
         (one, other) => one == other,
-    }
+    };
+    same && one.ignore_case == other.ignore_case
 }

@@ -88,11 +88,9 @@ impl<'a> Host<'a> {
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         let (mut catch_all, mut finals, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for &index in &routes {
-            let path = &router.routes[index].path;
-            let written = path.to_string();
-            let place = written.strip_prefix("^~ ").unwrap_or(&written);
-            places.entry(place.to_owned()).or_default().push(index);
-            match path {
+            let route = &router.routes[index];
+            places.entry(place(route)).or_default().push(index);
+            match &route.path {
                 PathPattern::Exact(_) => {}
                 PathPattern::Regex(regex) if matches_all(regex.as_str()) => catch_all.push(index),
                 PathPattern::Regex(_) => {}
@@ -142,8 +140,7 @@ impl<'a> Host<'a> {
     /// A route tried before in the same place that takes whatever this one takes.
     fn same(&self, index: usize) -> Option<usize> {
         let route = self.route(index);
-        let written = route.path.to_string();
-        let place = self.places.get(written.strip_prefix("^~ ").unwrap_or(&written))?;
+        let place = self.places.get(&place(route))?;
         place.iter().copied().find(|&other| {
             let wide = self.route(other);
             let before = match (conditions::any(wide), conditions::any(route)) {
@@ -151,7 +148,7 @@ impl<'a> Host<'a> {
                 (false, true) => false,
                 _ => other < index,
             };
-            before && same_place(&wide.path, &route.path) && implies(route, wide)
+            before && same_place(wide, route) && implies(route, wide)
         })
     }
 
@@ -170,7 +167,7 @@ impl<'a> Host<'a> {
 
     /// The position at which a regex is tried: that of the first in the file with its source.
     fn place_of(&self, index: usize) -> usize {
-        let place = self.places.get(&self.route(index).path.to_string());
+        let place = self.places.get(&place(self.route(index)));
         place.and_then(|same| same.first().copied()).unwrap_or(index)
     }
 
@@ -187,6 +184,10 @@ impl<'a> Host<'a> {
         };
         let opens = |closed: usize| {
             let reopens = |&open: &usize| {
+                // What another case of letters takes is not told here.
+                if self.route(open).ignore_case || self.route(closed).ignore_case {
+                    return true;
+                }
                 let (open, closed) = (text(open), text(closed));
                 open.len() >= closed.len()
                     && (open.starts_with(literal) || literal.starts_with(open))
@@ -199,6 +200,16 @@ impl<'a> Host<'a> {
 
     fn route(&self, index: usize) -> &'a Route {
         &self.router.routes[index]
+    }
+}
+
+/// A path's place among the host's, as a text: as it is written, but for its finality.
+fn place(route: &Route) -> String {
+    let written = route.path.to_string();
+    let written = written.strip_prefix("^~ ").unwrap_or(&written);
+    match route.ignore_case {
+        true => format!("{written} any case"),
+        false => written.to_owned(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The paths of one host.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex::Regex;
 
 use crate::config::plan::{PathPattern, Route};
+use crate::wire::path::fold;
 
 use super::Query;
 use super::affix::ByLength;
@@ -18,10 +20,18 @@ type Group = Vec<usize>;
 /// The routes of one host, found by path.
 #[derive(Debug, Default)]
 pub struct Table {
+    cased: Literals,
+    /// Those that ignore case, by their folded text.
+    folded: Literals,
+    regexes: Regexes,
+}
+
+/// Routes whose path is a literal text.
+#[derive(Debug, Default)]
+struct Literals {
     exact: HashMap<Box<str>, Group>,
     segment: ByLength<Group>,
     textual: ByLength<Group>,
-    regexes: Regexes,
 }
 
 /// Regexes in file order, those that are equal together.
@@ -40,31 +50,59 @@ impl Table {
         let taker = |group: &Group| {
             group.iter().copied().find(|&index| refusal(&routes[index], query).is_none())
         };
-        if let Some(exact) = self.exact.get(query.path).and_then(taker) {
-            return Some(exact);
+        let folded = match self.folded.is_empty() {
+            true => Cow::Borrowed(query.path),
+            false => fold(query.path),
+        };
+        let exact = |literals: &Literals, path: &str| literals.exact.get(path).and_then(taker);
+        let exact = exact(&self.cased, query.path).or_else(|| exact(&self.folded, &folded));
+        if exact.is_some() {
+            return exact;
         }
-        let prefix = self.longest_prefix(routes, query.path, taker);
+        let prefix = self.cased.longest_prefix(query.path, taker);
+        let folded = self.folded.longest_prefix(&folded, taker);
+        let prefix = longer(routes, prefix, folded);
         match prefix {
             Some(index) if is_final(&routes[index].path) => prefix,
             _ => self.regexes.first(query.path, taker).or(prefix),
         }
     }
+}
 
+impl Literals {
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.segment.is_empty() && self.textual.is_empty()
+    }
+
+    /// The routes with the longest prefix of `path` of each kind, a segment's first.
     fn longest_prefix(
         &self,
-        routes: &[Arc<Route>],
         path: &str,
         taker: impl Fn(&Group) -> Option<usize>,
-    ) -> Option<usize> {
+    ) -> [Option<usize>; 2] {
         let segment = self.segment.prefixes(path, |at| ends_segment(path, at)).find_map(&taker);
         let textual = self.textual.prefixes(path, |_| true).find_map(&taker);
-        let length = |index: usize| prefix_of(&routes[index].path).map_or(0, str::len);
-        match (segment, textual) {
-            // Of the same text the segment is the narrower condition.
-            (Some(segment), Some(textual)) if length(textual) > length(segment) => Some(textual),
-            (segment, textual) => segment.or(textual),
-        }
+        [segment, textual]
     }
+
+    fn groups(&mut self) -> impl Iterator<Item = &mut Group> {
+        let prefixes = self.segment.values_mut().chain(self.textual.values_mut());
+        self.exact.values_mut().chain(prefixes)
+    }
+}
+
+/// Of prefixes that take a request the longest; of the same text a segment before a textual one,
+/// then one that minds case before one that does not: the narrower condition.
+fn longer(
+    routes: &[Arc<Route>],
+    cased: [Option<usize>; 2],
+    folded: [Option<usize>; 2],
+) -> Option<usize> {
+    let [[segment, textual], [folded_segment, folded_textual]] = [cased, folded];
+    let found = [segment, folded_segment, textual, folded_textual].into_iter().flatten();
+    let length = |index: &usize| prefix_of(&routes[*index].path).map_or(0, str::len);
+    // The last of equals is taken.
+    found.rev().max_by_key(length)
 }
 
 impl Regexes {
@@ -98,10 +136,8 @@ impl Builder {
     /// Adds a route; they come in file order.
     pub fn add(&mut self, index: usize, route: &Route) {
         let table = &mut self.table;
+        let literals = if route.ignore_case { &mut table.folded } else { &mut table.cased };
         let group = match &route.path {
-            PathPattern::Exact(path) => table.exact.entry((&**path).into()).or_default(),
-            PathPattern::Segment { prefix, .. } => table.segment.entry(prefix),
-            PathPattern::Textual { prefix, .. } => table.textual.entry(prefix),
             PathPattern::Regex(regex) => {
                 let source = regex.as_str().to_owned();
                 let listed = &mut table.regexes.listed;
@@ -111,6 +147,9 @@ impl Builder {
                 });
                 &mut listed[position].1
             }
+            PathPattern::Exact(path) => literals.exact.entry((&**path).into()).or_default(),
+            PathPattern::Segment { prefix, .. } => literals.segment.entry(prefix),
+            PathPattern::Textual { prefix, .. } => literals.textual.entry(prefix),
         };
         group.push(index);
     }
@@ -121,9 +160,7 @@ impl Builder {
         // The sort is stable: file order stays within both halves.
         let order =
             |group: &mut Group| group.sort_by_key(|&index| !conditions::any(&routes[index]));
-        table.exact.values_mut().for_each(order);
-        table.segment.values_mut().for_each(order);
-        table.textual.values_mut().for_each(order);
+        table.cased.groups().chain(table.folded.groups()).for_each(order);
         let regexes = &mut table.regexes;
         for (position, (regex, group)) in regexes.listed.iter_mut().enumerate() {
             order(group);

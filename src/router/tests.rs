@@ -5,11 +5,13 @@ use super::*;
 use crate::config::plan::{
     Action, FieldChanges, FieldCondition, FieldMatch, PathPattern, Respond, WebSocketMode,
 };
+use crate::wire::path::fold;
 
+mod case;
 mod reference;
 
-/// A route written in one line: host, path as in a configuration, then methods, `field=value` and
-/// `@listener`.
+/// A route written in one line: host, path as in a configuration, then methods, `field=value`,
+/// `@listener`, and `i` where it ignores case.
 fn route(line: &str) -> Arc<Route> {
     let mut words = line.split(' ').peekable();
     let host = match words.next().unwrap() {
@@ -21,17 +23,21 @@ fn route(line: &str) -> Arc<Route> {
     };
     let mark = words.next_if(|word| ["=", "^~", "~"].contains(word));
     let (text, is_final) = (words.next().unwrap(), mark == Some("^~"));
+    let folded = if line.split(' ').any(|word| word == "i") { fold(text) } else { text.into() };
+    let text = &*folded;
     let path = match (mark, text.strip_suffix('*')) {
         (Some("="), _) => PathPattern::Exact(text.into()),
         (Some("~"), _) => PathPattern::Regex(regex::Regex::new(text).unwrap()),
         (_, Some(prefix)) => PathPattern::Textual { prefix: prefix.into(), is_final },
         _ => PathPattern::Segment { prefix: text.into(), is_final },
     };
-    let (fields, words): (Vec<_>, Vec<_>) = words.partition(|word| word.contains('='));
+    let (flags, words): (Vec<_>, Vec<_>) = words.partition(|word| *word == "i");
+    let (fields, words): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word.contains('='));
     let (listeners, methods): (Vec<_>, Vec<_>) =
         words.into_iter().partition(|word| word.starts_with('@'));
     let methods = methods.into_iter().map(|name| name.parse().unwrap()).collect();
     let mut made = made(line, host, path, methods, fields.into_iter().map(field).collect());
+    made.ignore_case = !flags.is_empty() && made.path.prefix().is_some();
     made.listeners = listeners.into_iter().map(|name| name[1..].into()).collect();
     Arc::new(made)
 }
@@ -67,6 +73,8 @@ fn made(
         listeners: Vec::new(),
         host,
         path,
+        ignore_case: false,
+        raw_path: false,
         methods,
         headers,
         action: Action::Respond(respond),
@@ -276,6 +284,8 @@ fn what_comes_after_a_regex_for_every_path_is_out_of_reach() {
 
 #[test]
 fn a_path_that_is_never_normal_and_a_second_root_are_out_of_reach() {
+    assert_eq!(shadows(&["h /a i", "h /a i", "h /a"]), [("h /a i", "h /a i", Why::Same)]);
+    assert_eq!(shadows(&["h ^~ /static", "h /STATIC/img i", "h ~ ^/static/x"]), []);
     let never = ["h /a//b", "h = /a/..", "h = a", "h //*", "h /./a*"];
     assert_eq!(shadows(&never), never.map(|line| (line, "-", Why::NoSuchPath)));
     assert_eq!(shadows(&["h = /a/", "h /.*", "h /a/*", "h /..a", "h = /"]), []);
@@ -307,6 +317,10 @@ fn any_route() -> impl Strategy<Value = String> {
         "~ z",
         "/xé",
         "/xé*",
+        "/X i",
+        "/X* i",
+        "= /X/y i",
+        "^~ /x/y i",
     ]);
     let conditions =
         prop::sample::select(vec!["", "", "", " GET", " GET POST", " f=", " f=!", " @a", " @a @b"]);
@@ -319,6 +333,7 @@ fn any_request() -> impl Strategy<Value = String> {
     let host = prop::sample::select(vec!["-", "a.b", "b", "x.b", "c.a.b", "d.a.b", "e.c.a.b"]);
     let path = prop::sample::select(vec![
         "/", "/x", "/xy", "/x/", "/x/y", "/x/yz", "/x/y/z", "/z", "/z/y", "/é", "/xé", "/xé/y",
+        "/X", "/x/Y", "/XY", "/X/y/z",
     ]);
     let method = prop::sample::select(vec!["GET", "POST", "PUT"]);
     let fields = prop::sample::select(vec!["", " f=1", " f=2", " f=2 f=1 g=1", " g=1"]);

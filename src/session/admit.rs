@@ -75,7 +75,9 @@ impl Admitted {
             method: &head.method,
             headers: &head.headers,
         };
-        let index = snapshot.router.find(&query).ok_or(Refusal::NoRoute)?;
+        let found = snapshot.router.find(&query);
+        target.check(found.map(|index| &*snapshot.routes[index].plan))?;
+        let index = found.ok_or(Refusal::NoRoute)?;
         let route = Arc::clone(&snapshot.routes[index]);
         record.route(&route);
         let asks_websocket = handshake::is_asked(&head);
@@ -98,21 +100,15 @@ fn is_misdirected(conn: &Conn, host: Option<&str>) -> bool {
 }
 
 impl Routed {
-    /// The prefix to cut from the path, where the route's action wants that.
-    pub(super) fn prefix(&self, strip_prefix: bool) -> Option<&str> {
-        self.route.plan.path.prefix().filter(|_| strip_prefix)
-    }
-
     /// Makes the head the one that goes upstream.
     pub(super) fn turn_onward(
         &mut self,
         strip_prefix: bool,
         host: Option<&HeaderValue>,
     ) -> Result<(), Refusal> {
-        let path = match self.prefix(strip_prefix) {
-            Some(prefix) => self.target.cut(&self.head, prefix)?,
-            // As it came, in origin form.
-            None => self.head.uri.path_and_query().cloned().ok_or(Refusal::Path)?,
+        let path = match strip_prefix {
+            true => self.target.cut(&self.head, &self.route.plan)?,
+            false => self.target.sent(&self.head)?,
         };
         self.head.uri = Uri::from(path);
         let changes = &self.route.plan.request_headers;

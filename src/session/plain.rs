@@ -42,20 +42,27 @@ pub(super) async fn file(
     files: &Files,
     strip_prefix: bool,
 ) -> Result<Response<Body>, Refusal> {
-    let prefix = routed.prefix(strip_prefix).unwrap_or_default();
-    let path = routed.target.normal(&routed.head, prefix)?;
+    let route = strip_prefix.then_some(&*routed.route.plan);
+    let path = routed.target.below(&routed.head, route)?;
     let mut answer = files.serve(routed.head, path).await?;
     fields::apply(answer.headers_mut(), &routed.route.plan.response_headers);
     Ok(answer)
 }
 
 /// Redirects.
-pub(super) fn redirect(routed: &Routed, redirect: &plan::Redirect) -> Response<Body> {
-    let host = routed.target.host.as_deref().unwrap_or_default();
-    let asked = Asked { scheme: routed.conn.scheme(), host, uri: &routed.head.uri };
-    let mut answer = action::redirect(redirect, &asked);
+pub(super) fn redirect(
+    routed: &Routed,
+    redirect: &plan::Redirect,
+) -> Result<Response<Body>, Refusal> {
+    let asked = Asked {
+        scheme: routed.conn.scheme(),
+        host: routed.target.host.as_deref(),
+        path: routed.target.sent_path(&routed.head),
+        query: routed.head.uri.query(),
+    };
+    let mut answer = action::redirect(redirect, &asked)?;
     fields::apply(answer.headers_mut(), &routed.route.plan.response_headers);
-    answer
+    Ok(answer)
 }
 
 /// Gives the fixed response.

@@ -14,6 +14,7 @@ use crate::action;
 use crate::base::body::{self, Body};
 use crate::handshake;
 use crate::wire::framing::FramingError;
+use crate::wire::path::PathError;
 
 /// Why a request is not done as it asks.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub(super) enum Refusal {
     Method,
     /// `Host` is missing, doubled, or no host; or the target's authority is none.
     Host,
-    /// The path cannot be read: a bad escape, or it climbs above the root.
-    Path,
+    /// The path cannot be read, or not by all readers alike.
+    Path(PathError),
     /// The connection's certificate is not for the host, and another of the listener's is.
     Misdirected,
     /// The body's transfer coding is not `chunked`, once (RFC 9112 §6.1).
@@ -49,7 +50,7 @@ impl Refusal {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::Host | Refusal::Path => StatusCode::BAD_REQUEST,
+            Refusal::Host | Refusal::Path(_) => StatusCode::BAD_REQUEST,
             Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Refusal::Framing(FramingError::Coding) => StatusCode::NOT_IMPLEMENTED,
             Refusal::Framing(_) => StatusCode::BAD_REQUEST,
@@ -68,7 +69,7 @@ impl Refusal {
         match self {
             Refusal::Method => "method",
             Refusal::Host => "host",
-            Refusal::Path => "path",
+            Refusal::Path(_) => "path",
             Refusal::Misdirected => "misdirected",
             Refusal::Framing(_) => "framing",
             Refusal::NoRoute => "no_route",
@@ -157,7 +158,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Method => "this method is not served here",
             Refusal::Host => "the request needs exactly one valid `Host`",
-            Refusal::Path => "the path cannot be read",
+            Refusal::Path(error) => return error.fmt(f),
             Refusal::Misdirected => "this connection is not for that host",
             Refusal::Framing(_) => "the request's body must be `chunked` once, or have a length",
             Refusal::NoRoute => "nothing is served at this address",

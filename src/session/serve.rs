@@ -77,7 +77,7 @@ async fn act(
         LiveAction::Files { files, strip_prefix } => {
             plain::file(routed, files, *strip_prefix).await
         }
-        LiveAction::Redirect(redirect) => Ok(plain::redirect(&routed, redirect)),
+        LiveAction::Redirect(redirect) => plain::redirect(&routed, redirect),
         LiveAction::Respond(respond) => Ok(plain::respond(&routed, respond)),
     }
 }

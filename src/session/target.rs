@@ -1,6 +1,4 @@
-//! What a request asks for: its canonical host and its normalised path (RFC 9112 §3.2).
-
-use std::borrow::Cow;
+//! What a request asks for: its canonical host, and its path, read once (RFC 9112 §3.2).
 
 use http::header::HOST;
 use http::request::Parts;
@@ -8,7 +6,9 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Version};
 
 use super::refusal::Refusal;
-use crate::wire::{host, path};
+use crate::config::plan::Route;
+use crate::wire::host;
+use crate::wire::path::{self, PathError, Reading};
 
 /// A request's target, as routes are chosen by it.
 #[derive(Clone, Debug)]
@@ -18,8 +18,12 @@ pub(super) struct Target {
     pub(super) host: Option<String>,
     /// Host and port as the client wrote them.
     pub(super) authority: Option<HeaderValue>,
-    /// Percent-decoded, dot segments resolved, slashes merged.
+    /// What routes are matched with: see [`path::Reading`].
     pub(super) path: String,
+    /// What is sent on, where that is not the path as it came.
+    resolved: Option<String>,
+    /// Why only a route with `raw_path` may take the request.
+    ambiguity: Option<PathError>,
 }
 
 impl Target {
@@ -32,34 +36,62 @@ impl Target {
         let authority = authority(head)?;
         let host = host::of(&head.uri, &head.headers).map_err(|_| Refusal::Host)?;
         let host = host.map(|host| host.name.into_owned());
-        let path = path::normalise(head.uri.path()).map_err(|_| Refusal::Path)?.into_owned();
-        Ok(Target { host, authority, path })
+        let raw = head.uri.path();
+        let (path, resolved, ambiguity) = match path::read(raw) {
+            Ok(Reading { matched, sent }) => {
+                let resolved = if sent == raw { None } else { Some(sent.into_owned()) };
+                (matched.into_owned(), resolved, None)
+            }
+            Err(error) if error.is_ambiguous() => {
+                (path::read_ambiguous(raw).map_err(Refusal::Path)?, None, Some(error))
+            }
+            Err(error) => return Err(Refusal::Path(error)),
+        };
+        Ok(Target { host, authority, path, resolved, ambiguity })
     }
 
-    /// The path and query to send on, without the route's prefix. A path without dot segments and
-    /// doubled slashes, plain or escaped, is cut as it came; any other in its normal form, since
-    /// what follows `/api` in `/api/a/../../api/b` is not what the route is about.
-    pub(super) fn cut(&self, head: &Parts, prefix: &str) -> Result<PathAndQuery, Refusal> {
-        let raw = head.uri.path();
-        match raw.strip_prefix(prefix) {
-            Some(rest) if is_plain(raw) => join(rooted(rest), head.uri.query()),
-            _ => self.normal(head, prefix),
+    /// Refuses a path that readers do not agree on, unless the route takes it as it came.
+    pub(super) fn check(&self, route: Option<&Route>) -> Result<(), Refusal> {
+        match self.ambiguity {
+            Some(error) if !route.is_some_and(|route| route.raw_path) => Err(Refusal::Path(error)),
+            _ => Ok(()),
         }
     }
 
-    /// Path and query in their normal form, escaped, without the route's prefix (`""` for all).
-    pub(super) fn normal(&self, head: &Parts, prefix: &str) -> Result<PathAndQuery, Refusal> {
-        let rest = self.path.strip_prefix(prefix).unwrap_or(&self.path);
-        join(escape(&rooted(rest)).into(), head.uri.query())
+    /// Path and query as they are sent on: without dot segments.
+    pub(super) fn sent(&self, head: &Parts) -> Result<PathAndQuery, Refusal> {
+        match &self.resolved {
+            Some(path) => join(path, head.uri.query()),
+            None => head.uri.path_and_query().cloned().ok_or(Refusal::Path(PathError::NotAbsolute)),
+        }
     }
-}
 
-/// Whether a path's text can be cut like the path it means.
-fn is_plain(raw: &str) -> bool {
-    let escapes = |two: &[u8]| two.eq_ignore_ascii_case(b"2e") || two.eq_ignore_ascii_case(b"2f");
-    let is_escaped =
-        raw.split('%').skip(1).any(|after| after.as_bytes().get(..2).is_some_and(escapes));
-    !is_escaped && !raw.contains("//") && !raw.contains("/.")
+    /// Path and query as they are sent on, without the prefix that the route has cut off.
+    pub(super) fn cut(&self, head: &Parts, route: &Route) -> Result<PathAndQuery, Refusal> {
+        join(&path::cut(self.sent_path(head), self.prefix(route)), head.uri.query())
+    }
+
+    /// Path and query as they are matched, escaped anew, without the prefix that the route has cut
+    /// off: what stands below a directory.
+    pub(super) fn below(
+        &self,
+        head: &Parts,
+        route: Option<&Route>,
+    ) -> Result<PathAndQuery, Refusal> {
+        let prefix = route.map_or(0, |route| self.prefix(route));
+        let rest = self.path.get(prefix..).unwrap_or_default().trim_start_matches('/');
+        join(&path::escape(&["/", rest].concat(), false), head.uri.query())
+    }
+
+    /// The path alone, as it is sent on.
+    pub(super) fn sent_path<'a>(&'a self, head: &'a Parts) -> &'a str {
+        self.resolved.as_deref().unwrap_or(head.uri.path())
+    }
+
+    /// Bytes of the matched path that the route's own path stands for.
+    fn prefix(&self, route: &Route) -> usize {
+        route.prefix_of(&self.path).unwrap_or_default()
+    }
 }
 
 /// Host and port: the target's own where it is in absolute form (RFC 9112 §3.2.2), else `Host`'s,
@@ -81,38 +113,12 @@ fn authority(head: &Parts) -> Result<Option<HeaderValue>, Refusal> {
     HeaderValue::try_from(authority.as_str()).map(Some).map_err(|_| Refusal::Host)
 }
 
-/// What is left of a path, with a slash before it.
-fn rooted(rest: &str) -> Cow<'_, str> {
-    match rest.starts_with('/') {
-        true => Cow::Borrowed(rest),
-        false => Cow::Owned(format!("/{rest}")),
-    }
-}
-
-fn join(path: Cow<'_, str>, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
+fn join(path: &str, query: Option<&str>) -> Result<PathAndQuery, Refusal> {
     let whole = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.into_owned(),
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
     };
-    PathAndQuery::try_from(whole).map_err(|_| Refusal::Path)
-}
-
-/// Escapes all but what may stand in a path unescaped (RFC 3986 §3.3).
-fn escape(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => escaped.push(byte as char),
-            _ if b"/-._~!$&'()*+,;=:@".contains(&byte) => escaped.push(byte as char),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789ABCDEF";
-                escaped.push('%');
-                escaped.push(HEX[usize::from(byte >> 4)] as char);
-                escaped.push(HEX[usize::from(byte & 15)] as char);
-            }
-        }
-    }
-    escaped
+    whole.map_err(|_| Refusal::Path(PathError::NotAbsolute))
 }
 
 #[cfg(test)]
@@ -169,27 +175,18 @@ mod tests {
         }
     }
 
-    fn cut_of(uri: &str, prefix: &str) -> String {
+    fn sent(uri: &str) -> Result<String, Refusal> {
         let head = head(uri, &["example.com"]);
-        Target::read(&head).unwrap().cut(&head, prefix).unwrap().to_string()
+        let target = Target::read(&head)?;
+        target.check(None)?;
+        Ok(target.sent(&head)?.to_string())
     }
 
     #[test]
-    fn a_prefix_is_cut_from_the_path_as_it_came() {
-        assert_eq!(cut_of("/api/x?y=%2F", "/api"), "/x?y=%2F");
-        assert_eq!(cut_of("/api", "/api"), "/");
-        assert_eq!(cut_of("/api-2/x", "/api-"), "/2/x");
-        assert_eq!(cut_of("/x", "/"), "/x");
-        assert_eq!(cut_of("/api/a%20b%FF", "/api"), "/a%20b%FF");
-    }
-
-    #[test]
-    fn a_path_that_is_not_in_its_normal_form_is_cut_in_it() {
-        assert_eq!(cut_of("/x/../api/y", "/api"), "/y");
-        assert_eq!(cut_of("//api//y%20z", "/api"), "/y%20z");
-        assert_eq!(cut_of("/%61pi/a/../../api/b", "/api"), "/b");
-        assert_eq!(cut_of("/api/a/../../api/b", "/api"), "/b");
-        assert_eq!(cut_of("/api/%2E%2e/api/b", "/api"), "/b");
-        assert_eq!(cut_of("/%61pi/100%25", "/api"), "/100%25");
+    fn what_is_sent_came_so_but_for_dot_segments() {
+        assert_eq!(sent("/a%20b//c%2Fd;v=1?x=/../").unwrap(), "/a%20b//c%2Fd;v=1?x=/../");
+        assert_eq!(sent("/admin/../x?y").unwrap(), "/x?y");
+        assert_eq!(sent("http://example.com/a/./b").unwrap(), "/a/b");
+        assert!(matches!(sent("/a/..%2fx"), Err(Refusal::Path(PathError::HiddenDots))));
     }
 }

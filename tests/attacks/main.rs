@@ -25,6 +25,7 @@ mod cuts;
 mod fields;
 mod frames;
 mod limits;
+mod paths;
 mod records;
 mod smuggling;
 mod untimely;

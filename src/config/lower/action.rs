@@ -67,6 +67,7 @@ fn only_with(cx: &mut Lower<'_>, raw: &raw::Route) {
         ("websocket", raw.websocket.span()),
         ("allowed_origins", raw.allowed_origins.span()),
         ("upstream_host", raw.upstream_host.span()),
+        ("raw_path", raw.raw_path.span()),
         ("relay", raw.relay.span()),
         ("hold", raw.hold.span()),
         ("request_headers", raw.request_headers.span()),

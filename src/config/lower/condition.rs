@@ -5,9 +5,10 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::wire::host as spelling;
+use crate::wire::path::fold;
 
 use super::super::fault::Fault;
 use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern, Route};
@@ -50,17 +51,16 @@ pub fn host(text: &str) -> Result<HostPattern, Fault> {
     Ok(if wildcard { HostPattern::Wildcard(name) } else { HostPattern::Exact(name) })
 }
 
-/// Which paths are taken.
-pub fn path(text: &str) -> Result<PathPattern, Fault> {
-    if let Some(source) = text.strip_prefix("~*") {
-        return regex(&format!("(?i){}", source.trim_start())).map(PathPattern::Regex);
-    }
+/// Which paths are taken; `ignore_case` is the key of this name.
+pub fn path(text: &str, ignore_case: bool) -> Result<PathPattern, Fault> {
     if let Some(source) = text.strip_prefix('~') {
-        return regex(source.trim_start()).map(PathPattern::Regex);
+        return regex(source, ignore_case).map(PathPattern::Regex);
     }
+    let folded =
+        |path: &str| -> Arc<str> { if ignore_case { fold(path).into() } else { path.into() } };
     if let Some(exact) = text.strip_prefix('=') {
         let exact = exact.trim_start();
-        return literal(exact, text).map(|()| PathPattern::Exact(exact.into()));
+        return literal(exact, text).map(|()| PathPattern::Exact(folded(exact)));
     }
     let (is_final, prefix) = match text.strip_prefix("^~") {
         Some(rest) => (true, rest.trim_start()),
@@ -69,12 +69,12 @@ pub fn path(text: &str) -> Result<PathPattern, Fault> {
     match prefix.strip_suffix('*') {
         Some(prefix) => {
             literal(prefix, text)?;
-            Ok(PathPattern::Textual { prefix: prefix.into(), is_final })
+            Ok(PathPattern::Textual { prefix: folded(prefix), is_final })
         }
         None => {
             literal(prefix, text)?;
             let whole = prefix.trim_end_matches('/');
-            let prefix = if whole.is_empty() { "/" } else { whole }.into();
+            let prefix = folded(if whole.is_empty() { "/" } else { whole });
             Ok(PathPattern::Segment { prefix, is_final })
         }
     }
@@ -95,6 +95,14 @@ fn literal(path: &str, written: &str) -> Result<(), Fault> {
     if path.contains(['?', '#']) {
         return Err(wrong("must be a path without a query"));
     }
+    if path.contains(';') {
+        let hint = "paths are matched without parameters, from `;` to the next slash".to_owned();
+        return Err(wrong("would never be taken").hint(hint));
+    }
+    if path.contains(|letter: char| letter == '\\' || letter.is_ascii_control()) {
+        let hint = "a path with a backslash or a control character is answered 400".to_owned();
+        return Err(wrong("would never be taken").hint(hint));
+    }
     let dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
     if path.contains("//") || dots {
         let hint = "`//`, `.` and `..` are resolved before paths are matched".to_owned();
@@ -108,16 +116,25 @@ fn literal(path: &str, written: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn regex(source: &str) -> Result<Regex, Fault> {
+/// What follows a `~`: a regex, behind a star one without regard to case. Its `.` matches newlines,
+/// lest `^/admin.*$` be got round by one.
+fn regex(text: &str, ignore_case: bool) -> Result<Regex, Fault> {
+    let (source, ignore_case) = match text.strip_prefix('*') {
+        Some(source) => (source, true),
+        None => (text, ignore_case),
+    };
+    let source = source.trim_start();
     if source.is_empty() {
         return Err(Fault::new("has no regular expression after `~`"));
     }
-    Regex::new(source).map_err(|error| {
+    let flags = if ignore_case { "(?i)" } else { "" };
+    let whole = format!("{flags}{source}");
+    RegexBuilder::new(&whole).dot_matches_new_line(true).build().map_err(|error| {
         // The crate draws the place over several lines; its last says what is wrong.
         let said = error.to_string();
         let last = said.lines().last().unwrap_or("").trim();
         let why = last.strip_prefix("error: ").unwrap_or(last);
-        Fault::new(format!("must be a regular expression: {why}: `{source}`"))
+        Fault::new(format!("must be a regular expression: {why}: `{whole}`"))
     })
 }
 
@@ -148,7 +165,7 @@ pub fn field(test: &FieldTest) -> Result<FieldMatch, Fault> {
         FieldTest::Present(true) => Ok(FieldMatch::Present),
         FieldTest::Present(false) => Ok(FieldMatch::Absent),
         FieldTest::Text(text) => match text.strip_prefix('~') {
-            Some(source) => regex(source.trim_start()).map(FieldMatch::Regex),
+            Some(source) => regex(source, false).map(FieldMatch::Regex),
             None => field_value(text).map(FieldMatch::Exact),
         },
     }
@@ -162,6 +179,9 @@ pub fn identity(host: &HostPattern, route: &Route) -> Arc<str> {
         | PathPattern::Textual { is_final: false, .. } => format!("{host}{path}"),
         _ => format!("{host} {path}"),
     };
+    if route.ignore_case {
+        text.push_str(" any case");
+    }
     let mut methods: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
     methods.sort_unstable();
     if !methods.is_empty() {
@@ -210,14 +230,37 @@ mod tests {
     #[test]
     fn paths_are_read_as_they_are_shown() {
         for text in ["/", "/chat", "= /chat/", "^~ /x", "/chat*", "^~ /x*", "~ ^/r/[0-9]+$"] {
-            assert_eq!(path(text).unwrap().to_string(), text);
+            assert_eq!(path(text, false).unwrap().to_string(), text);
         }
-        assert_eq!(path("/chat/").unwrap(), path("/chat").unwrap());
-        assert_eq!(path("=/x").unwrap(), path("= /x").unwrap());
-        let PathPattern::Regex(regex) = path("~* \\.JPG|\\.PNG$").unwrap() else { panic!() };
-        assert!(regex.is_match("/a.png"));
-        for wrong in ["chat", "", "/a//b", "/a/../b", "/a*b", "/a?b", "/a%20b", "~", "~ (", "= x"] {
-            assert!(path(wrong).is_err(), "{wrong}");
+        assert_eq!(path("/chat/", false).unwrap(), path("/chat", false).unwrap());
+        assert_eq!(path("=/x", false).unwrap(), path("= /x", false).unwrap());
+        for (wrong, why) in [("/a//b", "`//`"), ("/a;b", "`;`"), ("/a\\b", "400"), ("~*", "~")] {
+            let fault = format!("{:?}", path(wrong, false).unwrap_err());
+            assert!(fault.contains(why), "{fault}");
         }
+        for wrong in ["chat", "", "/a/../b", "/a*b", "/a?b", "/a%20b", "~", "~ (", "= x"] {
+            assert!(path(wrong, false).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn case_is_ignored_by_a_star_or_by_the_key() {
+        let shown = |text: &str| path(text, true).unwrap().to_string();
+        assert_eq!(shown("/Chat"), "/chat");
+        assert_eq!(shown("= /Chat/"), "= /chat/");
+        assert_eq!(shown("^~ /Chat*"), "^~ /chat*");
+        for (text, ignore_case) in [("~* \\.JPG|\\.PNG$", false), ("~ \\.PNG$", true)] {
+            let PathPattern::Regex(regex) = path(text, ignore_case).unwrap() else { panic!() };
+            assert!(regex.is_match("/a.png"));
+        }
+    }
+
+    #[test]
+    fn a_dot_in_a_regex_matches_newlines_and_a_star_means_the_same_in_fields() {
+        let PathPattern::Regex(regex) = path("~ ^/admin.*$", false).unwrap() else { panic!() };
+        assert!(regex.is_match("/admin\n"));
+        let text = FieldTest::Text("~* ^ja$".to_owned());
+        let FieldMatch::Regex(regex) = field(&text).unwrap() else { panic!() };
+        assert!(regex.is_match("JA"));
     }
 }

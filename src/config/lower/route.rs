@@ -51,7 +51,8 @@ fn lower(
     let name = cx.take("name", &raw.name, |name| named(name));
     let listeners = listeners(cx, file, raw);
     let hosts = cx.take_each("host", &raw.host, |host| condition::host(host));
-    let path = cx.take("path", &raw.path, |path| condition::path(path));
+    let ignore_case = *raw.ignore_case.get()?;
+    let path = cx.take("path", &raw.path, |path| condition::path(path, ignore_case));
     let methods = cx.take_each("methods", &raw.methods, |text| condition::method(text));
     let headers = headers(cx, raw);
     let action = action::action(cx, file, raw, Some(at));
@@ -64,6 +65,7 @@ fn lower(
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
     strippable(cx, raw, &path);
+    let raw_path = raw_path(cx, raw)?;
     let several = raw.host.get().is_some_and(|_| hosts.len() != 1 || is_list(cx, raw));
     let hosts = if raw.host.is_absent() { vec![HostPattern::Any] } else { hosts };
     if hosts.is_empty() {
@@ -74,7 +76,9 @@ fn lower(
         identity: Arc::from(""),
         listeners: listeners?,
         host: HostPattern::Any,
+        ignore_case: ignore_case && path.prefix().is_some(),
         path,
+        raw_path,
         methods,
         headers,
         action: action?,
@@ -152,6 +156,17 @@ fn strippable(cx: &mut Lower<'_>, raw: &raw::Route, path: &PathPattern) {
         let finding = Diagnostic::error("conflict", said).at(raw.strip_prefix.span());
         cx.report(finding.also(raw.path.span(), "the path"));
     }
+}
+
+/// What is not resolved has no prefix that could be told from the rest.
+fn raw_path(cx: &mut Lower<'_>, raw: &raw::Route) -> Option<bool> {
+    let is_raw = *raw.raw_path.get()?;
+    if is_raw && raw.strip_prefix.get() == Some(&true) {
+        let said = "`raw_path` sends the path as it came, and `strip_prefix` cuts it";
+        let finding = Diagnostic::error("conflict", said).at(raw.raw_path.span());
+        cx.report(finding.also(raw.strip_prefix.span(), "the other"));
+    }
+    Some(is_raw)
 }
 
 /// An origin as browsers send it (RFC 6454 §6.2): scheme, host, and a port that is not the

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Hold, Queue};
 use crate::end::CloseCodes;
+use crate::wire::path::folded_prefix;
 
 /// Which hosts a route takes; names are lower case, without a port or a final dot.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -21,8 +22,7 @@ pub enum HostPattern {
     Any,
 }
 
-/// Which paths a route takes. Matching is on the path as nginx's is: percent-decoded, `.` and `..`
-/// resolved, slashes merged; what is forwarded is the path as it came.
+/// Which paths a route takes, as they are matched: see [`Reading`](crate::wire::path::Reading).
 #[derive(Clone, Debug)]
 pub enum PathPattern {
     /// `= /chat`: this path only.
@@ -46,7 +46,7 @@ pub enum PathPattern {
 }
 
 impl PathPattern {
-    /// What `strip_prefix` cuts from a path; a regex has nothing to cut.
+    /// The text a path must begin with, or be; a regex has none.
     pub fn prefix(&self) -> Option<&str> {
         match self {
             PathPattern::Exact(prefix) => Some(prefix),
@@ -148,6 +148,12 @@ pub struct Route {
     pub host: HostPattern,
     /// Paths taken.
     pub path: PathPattern,
+    /// Whether capitals and small letters of a path are the same; then the text of `path` is
+    /// folded ([`fold`](crate::wire::path::fold)). A regex says so itself.
+    pub ignore_case: bool,
+    /// Whether the path is sent as it came, dot segments and what readers do not agree on
+    /// included.
+    pub raw_path: bool,
     /// Methods taken; any when empty.
     pub methods: Vec<Method>,
     /// Conditions on header fields, all of which must hold.
@@ -169,6 +175,18 @@ pub struct Route {
     pub hold: Option<Arc<Hold>>,
     /// How its handshakes wait while no backend is up; not at all when `None`.
     pub queue: Option<Queue>,
+}
+
+impl Route {
+    /// How many bytes at the beginning of a matched path are the text of the route's own; `None`
+    /// where it does not begin so, or the route has a regex.
+    pub fn prefix_of(&self, path: &str) -> Option<usize> {
+        let text = self.path.prefix()?;
+        match self.ignore_case {
+            true => folded_prefix(path, text),
+            false => path.starts_with(text).then_some(text.len()),
+        }
+    }
 }
 
 /// Fields set and removed.

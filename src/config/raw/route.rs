@@ -23,11 +23,21 @@ pub struct Route {
     #[schemars(example = &"example.com", extend("x-reload" = "drains"))]
     pub host: Written<Many<String>>,
     /// The path. `/chat` is `/chat` and everything below `/chat/`; `= /chat` that path only;
-    /// `/chat*` every path that begins so; `~ regex` a regular expression, `~* regex` without
-    /// regard to case. `^~` before a prefix: when it is the longest, no regex is tried. Paths
-    /// are decoded, and `//`, `.` and `..` resolved, before they are matched.
+    /// `/chat*` every path that begins so; `~ regex` a regular expression (`.` matches newlines,
+    /// too), `~* regex` without regard to case. `^~` before a prefix: when it is the longest, no
+    /// regex is tried. Paths are matched decoded (`%2F` is a slash), with `.` and `..` resolved,
+    /// `//` as one slash, and without parameters (`/chat;v=1` is `/chat`). They are sent on as they
+    /// came, but for `.` and `..`, which are resolved there, too. A path that servers read in
+    /// different ways is answered 400: one with a dot segment behind an escape or before `;`
+    /// (`%2e%2e`, `..%2f`, `..;`), a `..` behind a segment with `%2F`, a backslash, a control
+    /// character, or an overlong escape (`%c0%af`).
     #[schemars(example = &"/socketurl", extend("x-reload" = "drains"))]
     pub path: Written<String>,
+    /// Whether capitals and small letters of the path are the same, for a prefix as well as for a
+    /// regex. Where a route denies a path, most often they ought to be: many servers take `/Admin`
+    /// for `/admin`.
+    #[schemars(example = true, extend("x-reload" = "drains"))]
+    pub ignore_case: Written<bool>,
     /// Methods taken; all by default.
     #[schemars(example = ["GET", "HEAD"], extend("x-reload" = "drains"))]
     pub methods: Written<Many<String>>,
@@ -63,6 +73,13 @@ pub struct Route {
     /// becomes `/x`. With `pool` or `files`.
     #[schemars(example = true, extend("x-reload" = "next"))]
     pub strip_prefix: Written<bool>,
+    /// Whether the path is sent as it came: `.` and `..` stay in it, and what is answered 400
+    /// elsewhere passes (see `path`). It opens what other routes deny: the backend may read
+    /// `/a/..%2fadmin`, `/a/..;/admin` or `/a\admin` as `/admin`, whatever a route for `/admin`
+    /// says. For a backend that needs such paths and guards itself. With `pool`, without
+    /// `strip_prefix`.
+    #[schemars(example = true, extend("x-reload" = "next"))]
+    pub raw_path: Written<bool>,
     /// The `Host` sent upstream; the client's by default. With `pool`.
     #[schemars(example = &"backend.internal", extend("x-reload" = "next"))]
     pub upstream_host: Written<String>,
@@ -88,6 +105,7 @@ impl Default for Route {
             listener: Written::ABSENT,
             host: Written::ABSENT,
             path: Written::unless("/".to_owned()),
+            ignore_case: Written::unless(false),
             methods: Written::ABSENT,
             headers: Written::ABSENT,
             pool: Written::ABSENT,
@@ -97,6 +115,7 @@ impl Default for Route {
             websocket: Written::unless(TakesWebSockets::Yes),
             allowed_origins: Written::ABSENT,
             strip_prefix: Written::unless(false),
+            raw_path: Written::unless(false),
             upstream_host: Written::ABSENT,
             relay: Written::unless(Relay::default()),
             hold: Written::ABSENT,
@@ -151,7 +170,9 @@ impl Default for Files {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, expecting = "a target, or a table with `to`")]
 pub struct Redirect {
-    /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in.
+    /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in. The
+    /// path begins with one slash, and what may not stand in a URL is escaped. A request without a
+    /// host is answered 400 where the target has `{host}`.
     #[schemars(
         example = &"https://{host}{path}{query}",
         extend("x-reload" = "next", "x-required" = true)

@@ -103,6 +103,8 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         listeners: Vec::new(),
         host: HostPattern::Any,
         path: PathPattern::Segment { prefix: path.into(), is_final: false },
+        ignore_case: false,
+        raw_path: false,
         methods: Vec::new(),
         headers: Vec::new(),
         action,

@@ -17,8 +17,9 @@ pub fn find(routes: &[Arc<Route>], query: &Query<'_>) -> Option<usize> {
         listeners.is_empty() && methods.is_empty() && headers.is_empty()
     };
 
+    let case = |at: usize| routes[at].ignore_case;
     let exact = |at: &&usize| matches!(routes[**at].path, PathPattern::Exact(_));
-    if let Some(&at) = takers.iter().filter(exact).min_by_key(|&&at| (plain(at), at)) {
+    if let Some(&at) = takers.iter().filter(exact).min_by_key(|&&at| (case(at), plain(at), at)) {
         return Some(at);
     }
     let prefix = |at: usize| match &routes[at].path {
@@ -28,7 +29,7 @@ pub fn find(routes: &[Arc<Route>], query: &Query<'_>) -> Option<usize> {
     };
     let longest = takers.iter().copied().filter(|&at| prefix(at).is_some()).min_by_key(|&at| {
         let (length, segment, _) = prefix(at).unwrap();
-        (Reverse(length), !segment, plain(at), at)
+        (Reverse(length), !segment, case(at), plain(at), at)
     });
     if longest.and_then(prefix).is_some_and(|(_, _, is_final)| is_final) {
         return longest;
@@ -63,13 +64,17 @@ fn takes(route: &Route, query: &Query<'_>) -> bool {
             query.host.is_some_and(|host| host.ends_with(&format!(".{name}")))
         }
     };
+    let asked = match route.ignore_case {
+        true => query.path.to_lowercase(),
+        false => query.path.to_owned(),
+    };
     let path = match &route.path {
-        PathPattern::Exact(path) => **path == *query.path,
+        PathPattern::Exact(path) => **path == *asked,
         PathPattern::Segment { prefix, .. } if **prefix == *"/" => true,
         PathPattern::Segment { prefix, .. } => {
-            **prefix == *query.path || query.path.starts_with(&format!("{prefix}/"))
+            **prefix == *asked || asked.starts_with(&format!("{prefix}/"))
         }
-        PathPattern::Textual { prefix, .. } => query.path.starts_with(&**prefix),
+        PathPattern::Textual { prefix, .. } => asked.starts_with(&**prefix),
         PathPattern::Regex(regex) => regex.is_match(query.path),
     };
     let fields = route.headers.iter().all(|field| {

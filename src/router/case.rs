@@ -1,0 +1,71 @@
+//! Denials that another spelling of the path gets round.
+
+use http::{HeaderMap, Method};
+
+use crate::config::plan::{Action, HostPattern, PathPattern, Route};
+
+use super::literal::{Affix, affix};
+use super::{Query, Router};
+
+/// A route that denies a path in one case of letters only, where others of them reach a backend or
+/// a directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaseCounts {
+    /// The route that denies.
+    pub route: usize,
+    /// A path that is not denied.
+    pub path: String,
+    /// The route that takes it.
+    pub by: usize,
+}
+
+impl Router {
+    /// The routes that deny a path with 4xx or 5xx, unless its letters are in another case.
+    pub fn case_counts(&self) -> Vec<CaseCounts> {
+        (0..self.routes.len()).filter_map(|route| self.case_counts_in(route)).collect()
+    }
+
+    fn case_counts_in(&self, index: usize) -> Option<CaseCounts> {
+        let route = &self.routes[index];
+        if !denies(route) || route.ignore_case {
+            return None;
+        }
+        let path = other_case(route)?;
+        let host = match &route.host {
+            HostPattern::Exact(name) => Some(name.to_string()),
+            HostPattern::Wildcard(name) => Some(format!("any.{name}")),
+            HostPattern::Any => None,
+        };
+        let by = self.find(&Query {
+            listener: route.listeners.first().map(|name| &**name),
+            host: host.as_deref(),
+            path: &path,
+            method: route.methods.first().unwrap_or(&Method::GET),
+            headers: &HeaderMap::new(),
+        })?;
+        let serves = matches!(self.routes[by].action, Action::Pool { .. } | Action::Files(_));
+        serves.then_some(CaseCounts { route: index, path, by })
+    }
+}
+
+fn denies(route: &Route) -> bool {
+    matches!(&route.action, Action::Respond(respond) if respond.status.as_u16() >= 400)
+}
+
+/// A path of the route's in other letters; `None` where it has none that could be.
+fn other_case(route: &Route) -> Option<String> {
+    let text = match &route.path {
+        PathPattern::Regex(regex) => match affix(regex.as_str()) {
+            Affix::Prefix(text) => text,
+            Affix::Suffix(text) => format!("/a{text}"),
+            Affix::Unknown => return None,
+        },
+        literal => literal.prefix()?.to_owned(),
+    };
+    let swap = |letter: char| match letter.is_ascii_lowercase() {
+        true => letter.to_ascii_uppercase(),
+        false => letter.to_ascii_lowercase(),
+    };
+    let other: String = text.chars().map(swap).collect();
+    (other != text).then_some(other)
+}

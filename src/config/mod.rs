@@ -7,15 +7,15 @@ mod fault;
 mod hint;
 mod lower;
 pub mod plan;
-mod raw;
 mod read;
 mod reference;
 mod schema;
+mod tables;
 
 pub use hint::did_you_mean;
-pub use raw::{Rate, Wait};
 pub use read::Environment;
 pub use reference::{reference_markdown, schema_json};
+pub use tables::{Rate, Wait};
 
 use std::path::Path;
 use std::sync::Arc;

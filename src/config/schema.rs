@@ -5,7 +5,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::raw::File;
+use super::tables::FileTable;
 
 /// Where definitions lie, and how they are referred to.
 const DEFINITIONS: &str = "#/definitions/";
@@ -13,7 +13,7 @@ const DEFINITIONS: &str = "#/definitions/";
 /// The schema of a file, in the draft that editors of TOML understand.
 pub fn schema() -> Schema {
     let generator: SchemaGenerator = SchemaSettings::draft07().into_generator();
-    let mut schema = generator.into_root_schema_for::<File>();
+    let mut schema = generator.into_root_schema_for::<FileTable>();
     RecursiveTransform(tidy).transform(&mut schema);
     schema
 }
@@ -22,6 +22,10 @@ pub fn schema() -> Schema {
 /// only where it can be written; a paragraph is one line.
 fn tidy(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
+    // Where a table's keys say it each for itself, it says nothing.
+    if object.get("x-reload").is_some_and(|word| word == "each") {
+        object.remove("x-reload");
+    }
     if let Some(Value::Object(keys)) = object.get_mut("properties") {
         let mut required = Vec::new();
         for (name, key) in keys {

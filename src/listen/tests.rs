@@ -159,9 +159,8 @@ fn plain(name: &str) -> Listener {
             handshakes_in_flight_max: 100,
             tls_handshake_timeout: PATIENCE,
             head_timeout: PATIENCE,
-            head_bytes_max: 16 * 1024,
-            headers_max: 100,
             keep_alive_timeout: PATIENCE,
+            ..ListenerLimits::default()
         },
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::config::plan::{BackendAddress, Balance, Health, OutSessions, Retry};
+use crate::config::plan::{BackendAddress, Balance, Health, Retry};
 
 fn address(written: &str) -> BackendAddress {
     if let Some(path) = written.strip_prefix("unix:") {
@@ -20,36 +20,13 @@ fn address(written: &str) -> BackendAddress {
 }
 
 fn plan(backends: &[(&str, u32)]) -> plan::Pool {
-    let backend = |&(at, weight): &(&str, u32)| plan::Backend {
-        address: address(at),
-        weight,
-        backup: false,
-        sessions_max: None,
-    };
+    let backend =
+        |&(at, weight): &(&str, u32)| plan::Backend { weight, ..plan::Backend::new(address(at)) };
     plan::Pool {
-        name: "chat".into(),
-        backends: backends.iter().map(backend).collect(),
-        balance: Balance::LeastSessions,
-        sticky: None,
-        slow_start: Duration::ZERO,
-        rebalance: None,
-        tls: None,
-        connect_timeout: Duration::from_secs(5),
-        handshake_timeout: Duration::from_secs(10),
-        response_timeout: Duration::from_secs(60),
         handshakes_in_flight_max: 2,
-        handshake_rate_max: None,
-        source_addresses: Vec::new(),
-        health: Health {
-            failures_max: 2,
-            out: Duration::from_secs(10),
-            out_max: Duration::from_secs(60),
-            sessions: OutSessions::Move,
-            sessions_after: Duration::from_secs(60),
-        },
-        retry: Retry { attempts_max: 3, budget_percent: 20, budget_min_per_second: 1 },
-        keep_alive_timeout: Duration::from_secs(60),
-        keep_alive_max: 8,
+        health: Health { failures_max: 2, out: Duration::from_secs(10), ..Health::default() },
+        retry: Retry { budget_min_per_second: 1, ..Retry::default() },
+        ..plan::Pool::new("chat", backends.iter().map(backend).collect())
     }
 }
 

@@ -136,9 +136,10 @@ impl Report {
         self.findings.len() - self.errors()
     }
 
-    /// Puts findings into reading order: by file and place, those without a place first.
+    /// Puts findings into reading order: by file and place, those without a place first; an error
+    /// before a warning of the same place.
     pub fn sort(&mut self) {
-        self.findings.sort_by_key(|found| found.span);
+        self.findings.sort_by_key(|found| (found.span, found.severity));
     }
 
     /// For people: each finding with its line, caret and hint, and a last line that counts them.

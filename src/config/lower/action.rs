@@ -9,7 +9,7 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{Action, Files, Redirect, Respond};
-use super::super::raw::{self, Short};
+use super::super::tables::{self, OrString};
 use super::condition::field_value;
 use super::{Lower, entries, number};
 
@@ -19,8 +19,8 @@ const FILLED: [&str; 4] = ["scheme", "host", "path", "query"];
 /// The one action of a route.
 pub fn action(
     cx: &mut Lower<'_>,
-    file: &raw::File,
-    raw: &raw::Route,
+    file: &tables::FileTable,
+    raw: &tables::RouteTable,
     at: Option<Span>,
 ) -> Option<Action> {
     one_of(cx, raw, at);
@@ -28,17 +28,17 @@ pub fn action(
     if raw.pool.is_written() {
         return to_pool(cx, file, raw);
     }
-    if let Some(Short(written)) = raw.files.get() {
+    if let Some(OrString(written)) = raw.files.get() {
         return files(cx, written, raw, raw.files.span());
     }
-    if let Some(Short(written)) = raw.redirect.get() {
+    if let Some(OrString(written)) = raw.redirect.get() {
         return redirect(cx, written, raw.redirect.span());
     }
-    raw.respond.get().and_then(|Short(written)| respond(cx, written))
+    raw.respond.get().and_then(|OrString(written)| respond(cx, written))
 }
 
 /// Exactly one action is written.
-fn one_of(cx: &mut Lower<'_>, raw: &raw::Route, at: Option<Span>) {
+fn one_of(cx: &mut Lower<'_>, raw: &tables::RouteTable, at: Option<Span>) {
     let written = [
         ("pool", raw.pool.span()),
         ("files", raw.files.span()),
@@ -59,7 +59,7 @@ fn one_of(cx: &mut Lower<'_>, raw: &raw::Route, at: Option<Span>) {
 }
 
 /// Keys that mean something with a pool only, written without one.
-fn only_with(cx: &mut Lower<'_>, raw: &raw::Route) {
+fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     if raw.pool.is_written() {
         return;
     }
@@ -82,7 +82,11 @@ fn only_with(cx: &mut Lower<'_>, raw: &raw::Route) {
     }
 }
 
-fn to_pool(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Route) -> Option<Action> {
+fn to_pool(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    raw: &tables::RouteTable,
+) -> Option<Action> {
     let host = cx.take("upstream_host", &raw.upstream_host, |host| field_value(host));
     let (name, span) = raw.pool.written()?;
     let known = || entries(&file.pools).iter().filter_map(|(name, _)| name.get());
@@ -101,8 +105,8 @@ fn to_pool(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Route) -> Option<Act
 
 fn files(
     cx: &mut Lower<'_>,
-    written: &raw::Files,
-    route: &raw::Route,
+    written: &tables::FilesTable,
+    route: &tables::RouteTable,
     at: Option<Span>,
 ) -> Option<Action> {
     cx.need((&written.root, "root"), "`files`", at, "\"/var/www/site\"");
@@ -131,7 +135,11 @@ fn below_root(name: &str) -> Result<Arc<str>, Fault> {
     Ok(name.into())
 }
 
-fn redirect(cx: &mut Lower<'_>, written: &raw::Redirect, at: Option<Span>) -> Option<Action> {
+fn redirect(
+    cx: &mut Lower<'_>,
+    written: &tables::RedirectTable,
+    at: Option<Span>,
+) -> Option<Action> {
     cx.need((&written.to, "to"), "`redirect`", at, "\"https://{host}{path}{query}\"");
     let to = cx.take("to", &written.to, |to| target(to));
     let status = cx.take("status", &written.status, |status| match status.0 {
@@ -162,7 +170,7 @@ fn target(to: &str) -> Result<Arc<str>, Fault> {
     Ok(to.into())
 }
 
-fn respond(cx: &mut Lower<'_>, written: &raw::Respond) -> Option<Action> {
+fn respond(cx: &mut Lower<'_>, written: &tables::RespondTable) -> Option<Action> {
     let status = cx.take("status", &written.status, |status| match status.0 {
         200..=599 => status_of(status.0),
         other => Err(Fault::new(format!("must be from 200 to 599, not: {other}"))),

@@ -12,7 +12,7 @@ use crate::wire::path::fold;
 
 use super::super::fault::Fault;
 use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern, Route};
-use super::super::raw::FieldTest;
+use super::super::tables::FieldTest;
 
 /// Which hosts are taken.
 pub fn host(text: &str) -> Result<HostPattern, Fault> {

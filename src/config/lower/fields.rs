@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::super::fault::Fault;
 use super::super::plan::FieldChanges;
-use super::super::raw::{self, Many, Written};
+use super::super::tables::{self, OneOrMany, Spanned};
 use super::condition::{field_name, field_value};
 use super::{Lower, entries};
 
@@ -34,7 +34,7 @@ pub enum Of {
 /// What is set and what is removed; nothing when the table is absent.
 pub fn changes(
     cx: &mut Lower<'_>,
-    written: &Written<raw::FieldChanges>,
+    written: &Spanned<tables::FieldChangesTable>,
     of: Of,
 ) -> Option<FieldChanges> {
     let Some(raw) = written.get() else {
@@ -51,8 +51,8 @@ pub fn changes(
 
 fn set_one(
     cx: &mut Lower<'_>,
-    name: &Written<String>,
-    values: &Written<Many<String>>,
+    name: &Spanned<String>,
+    values: &Spanned<OneOrMany<String>>,
     of: Of,
 ) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let field = cx.take("set", name, |name| may_change(name, of));

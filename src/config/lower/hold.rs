@@ -4,20 +4,14 @@ use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::plan::{Hold, Queue};
-use super::super::raw::{self, Size, TakesWebSockets, Written};
+use super::super::tables::{self, HoldParts, Spanned, TakesWebSockets};
 use super::{Lower, count, number, relay, time};
-
-/// What `buffer` may be.
-const BUFFER: (Size, Size) = (Size(1 << 10), Size(64 << 20));
-
-/// What `replay_bytes_max` may be at most: each session keeps that much for its life.
-const REPLAY_MOST: Size = Size(1 << 20);
 
 /// How a route's sessions are held, and how its handshakes wait for a backend.
 pub fn hold(
     cx: &mut Lower<'_>,
-    file: &raw::File,
-    route: &raw::Route,
+    file: &tables::FileTable,
+    route: &tables::RouteTable,
 ) -> Option<(Hold, Option<Queue>)> {
     let raw = route.hold.get()?;
     if let (Some(TakesWebSockets::No), true) = (route.websocket.get(), route.hold.is_written()) {
@@ -25,40 +19,19 @@ pub fn hold(
         let finding = Diagnostic::error("conflict", said).at(route.hold.span());
         cx.report(finding.also(route.websocket.span(), "here they are refused"));
     }
-    let buffer = cx.take("buffer", &raw.buffer, |size| within(*size, BUFFER.0, BUFFER.1));
-    let replay = cx.take("replay_bytes_max", &raw.replay_bytes_max, |size| {
-        within(*size, Size(1), REPLAY_MOST)
-    });
     let lost_codes = cx.take_each("lost_codes", &raw.lost_codes, |code| {
         relay::may_be_sent(code.0)?;
         u16::try_from(code.0).map_err(|_| Fault::new("is no code"))
     });
     in_vain(cx, file, raw);
-    let hold = Hold {
-        timeout: time(&raw.timeout)?,
-        buffer_bytes_max: buffer?,
-        full_timeout: time(&raw.full_timeout)?,
-        message_age_max: time(&raw.message_age_max)?,
-        lost_codes: lost_codes?,
-        replay_first: number(&raw.replay_first)?,
-        replay_bytes_max: replay?,
-        swallow_first: number(&raw.swallow_first)?,
-        swallow_timeout: time(&raw.swallow_timeout)?,
-    };
+    let hold = raw.lower(cx.report, HoldParts { lost_codes })?;
     let queue =
         Queue { handshakes_max: count(&raw.queue_max)?, timeout: time(&raw.queue_timeout)? };
     Some((hold, (queue.handshakes_max > 0).then_some(queue)))
 }
 
-fn within(size: Size, least: Size, most: Size) -> Result<u64, Fault> {
-    if (least.0..=most.0).contains(&size.0) {
-        return Ok(size.0);
-    }
-    Err(Fault::new(format!("must be from `{least}` to `{most}`, not: `{size}`")))
-}
-
 /// Reports what contradicts itself, and warns of what was written in vain.
-fn in_vain(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Hold) {
+fn in_vain(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::HoldTable) {
     let replays = number(&raw.replay_first).is_none_or(|first| first > 0);
     let swallows = number(&raw.swallow_first).is_none_or(|first| first > 0);
     let queues = number(&raw.queue_max).is_none_or(|most| most > 0);
@@ -91,8 +64,8 @@ fn in_vain(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Hold) {
 /// Warns of a time that is written, and longer than another that ends the session before it.
 fn never(
     cx: &mut Lower<'_>,
-    (key, written): (&str, &Written<raw::Time>),
-    (first, before): (&str, &Written<raw::Time>),
+    (key, written): (&str, &Spanned<tables::Time>),
+    (first, before): (&str, &Spanned<tables::Time>),
 ) {
     if let (Some((time, span)), Some(earlier)) = (written.written(), before.get())
         && time.0 > earlier.0

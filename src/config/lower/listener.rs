@@ -5,18 +5,15 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{Address, Http2, Listener, ListenerLimits, ProxyProtocol};
-use super::super::raw::{self, Written};
-use super::{Lower, address, bytes, count, entries, number, opt, time, tls};
-
-/// What HTTP's parser needs for a head at least.
-const HEAD_BYTES_MIN: usize = 8 << 10;
+use super::super::plan::{Address, Http2, Listener, ProxyProtocol};
+use super::super::tables::{self, Spanned};
+use super::{Lower, address, entries, opt, time, tls};
 
 /// One frame of HTTP/2 at its usual size.
-const STREAM_WINDOW_MIN: usize = 16 << 10;
+const STREAM_WINDOW_MIN: u32 = 16 << 10;
 
 /// All listeners, at least one, at addresses of their own.
-pub fn listeners(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Listener>>> {
+pub fn listeners(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<Listener>>> {
     let written = entries(&file.listeners);
     if written.is_empty() && !file.listeners.is_faulty() {
         let finding = Diagnostic::error("missing", "there is no listener");
@@ -30,8 +27,8 @@ pub fn listeners(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Listene
 
 fn lower(
     cx: &mut Lower<'_>,
-    name: &Written<String>,
-    written: &Written<raw::Listener>,
+    name: &Spanned<String>,
+    written: &Spanned<tables::ListenerTable>,
 ) -> Option<Arc<Listener>> {
     let (name, place) = (name.get()?, name.span());
     let raw = written.get()?;
@@ -44,7 +41,7 @@ fn lower(
     let proxy_protocol = proxy.then(|| proxy_protocol(cx, &raw.proxy_protocol, &owner));
     let trusted =
         cx.take_each("trusted_proxies", &raw.trusted_proxies, |one| address::network(one));
-    let limits = raw.limits.get().and_then(|raw| limits(cx, raw));
+    let limits = raw.limits.get().and_then(|raw| raw.lower(cx.report));
     Some(Arc::new(Listener {
         name: name.as_str().into(),
         address: match address? {
@@ -60,7 +57,7 @@ fn lower(
 }
 
 /// HTTP/2 as it is spoken here, if it is.
-fn http2_of(cx: &mut Lower<'_>, raw: &raw::Http2, is_tls: bool) -> Option<Option<Http2>> {
+fn http2_of(cx: &mut Lower<'_>, raw: &tables::Http2Table, is_tls: bool) -> Option<Option<Http2>> {
     let h2c = *raw.h2c.get()?;
     if h2c && is_tls {
         let fault = Fault::new("is for listeners without `tls`");
@@ -70,16 +67,11 @@ fn http2_of(cx: &mut Lower<'_>, raw: &raw::Http2, is_tls: bool) -> Option<Option
             fault.hint("inside TLS clients agree on it by ALPN".to_owned()),
         );
     }
-    let stream_window = bytes(&raw.stream_window)?;
-    let http2 = Http2 {
-        websocket: *raw.websocket.get()?,
-        streams_max: number(&raw.streams_max)?,
-        stream_window: u32::try_from(stream_window).unwrap_or(u32::MAX),
-        resets_max: number(&raw.resets_max)?,
-    };
+    let http2 = raw.lower(cx.report)?;
     let together = u64::from(http2.stream_window) * u64::from(http2.streams_max);
-    if stream_window < STREAM_WINDOW_MIN {
-        let fault = Fault::new(format!("must be at least `16KiB`, not: `{stream_window}B`"));
+    if http2.stream_window < STREAM_WINDOW_MIN {
+        let fault =
+            Fault::new(format!("must be at least `16KiB`, not: `{}B`", http2.stream_window));
         cx.fault("stream_window", raw.stream_window.span(), fault);
     } else if together > u64::from(Http2::WINDOW_MAX) {
         let fault = Fault::new("times `streams_max` must be less than `2GiB`");
@@ -91,7 +83,7 @@ fn http2_of(cx: &mut Lower<'_>, raw: &raw::Http2, is_tls: bool) -> Option<Option
 
 fn proxy_protocol(
     cx: &mut Lower<'_>,
-    written: &Written<raw::ProxyProtocol>,
+    written: &Spanned<tables::ProxyProtocolTable>,
     owner: &str,
 ) -> Option<ProxyProtocol> {
     let raw = written.get()?;
@@ -105,24 +97,8 @@ fn proxy_protocol(
     Some(ProxyProtocol { trusted: address::networks(trusted), timeout: time(&raw.timeout)? })
 }
 
-fn limits(cx: &mut Lower<'_>, raw: &raw::ListenerLimits) -> Option<ListenerLimits> {
-    let head_bytes_max = bytes(&raw.head_bytes_max)?;
-    if head_bytes_max < HEAD_BYTES_MIN {
-        let fault = Fault::new(format!("must be at least `8KiB`, not: `{head_bytes_max}B`"));
-        cx.fault("head_bytes_max", raw.head_bytes_max.span(), fault);
-    }
-    Some(ListenerLimits {
-        handshakes_in_flight_max: count(&raw.handshakes_in_flight_max)?,
-        tls_handshake_timeout: time(&raw.tls_handshake_timeout)?,
-        head_timeout: time(&raw.head_timeout)?,
-        head_bytes_max,
-        headers_max: count(&raw.headers_max)?,
-        keep_alive_timeout: time(&raw.keep_alive_timeout)?,
-    })
-}
-
 /// An address belongs to one listener. Port 0 is a new port for each.
-fn duplicates(cx: &mut Lower<'_>, written: &[(Written<String>, Written<raw::Listener>)]) {
+fn duplicates(cx: &mut Lower<'_>, written: &[(Spanned<String>, Spanned<tables::ListenerTable>)]) {
     let mut seen: Vec<(Address, Span)> = Vec::new();
     for (_, listener) in written {
         let address = listener.get().and_then(|raw| raw.address.written());

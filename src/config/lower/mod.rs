@@ -24,8 +24,8 @@ use crate::report::{Diagnostic, Report, Sources, Span};
 
 use super::fault::Fault;
 use super::plan;
-use super::raw::{self, Many, Named, Number, Size, Time, Wait, Written};
 use super::read::Files;
+use super::tables::{self, Named, Number, OneOrMany, Spanned, Time, checked};
 
 /// A plan, and where its routes were written.
 pub struct Lowered {
@@ -34,7 +34,7 @@ pub struct Lowered {
 }
 
 /// Checks all of `file`; the plan is worth something only when the report has no errors.
-pub fn lower(file: &raw::File, sources: &Sources, report: &mut Report) -> Option<Lowered> {
+pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -> Option<Lowered> {
     let mut files = Files::default();
     for source in sources.iter() {
         files.remember(&source.path);
@@ -44,18 +44,20 @@ pub fn lower(file: &raw::File, sources: &Sources, report: &mut Report) -> Option
     let pools = pool::pools(&mut cx, file);
     let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
     let drain = file.drain.get().map(|drain| process::drain(&mut cx, drain));
-    let upgrade = file.upgrade.get().map(|upgrade| process::upgrade(&mut cx, upgrade));
+    let upgrade = file.upgrade.get().map(|upgrade| upgrade.lower(cx.report));
+    let limits = file.limits.get().map(|limits| limits.lower(cx.report));
+    let reload = file.reload.get().map(|reload| reload.lower(cx.report));
     let admin = file.admin.get().map(|admin| process::admin(&mut cx, admin));
     let control = file.control.get().map(|control| process::control(&cx, control));
-    let log = file.log.get().map(|log| process::log(&mut cx, log));
+    let log = file.log.get().map(|log| log.lower(cx.report));
     let plan = plan::Plan {
         workers: process::workers(&file.workers),
         listeners: listeners?,
         pools: pools?,
         routes,
-        limits: process::limits(file.limits.get()?)?,
+        limits: limits??,
         drain: drain??,
-        reload: process::reload(file.reload.get()?)?,
+        reload: reload??,
         upgrade: upgrade??,
         admin: opt(admin)?,
         control: opt(control)?,
@@ -88,23 +90,17 @@ impl Lower<'_> {
     fn take<T, U>(
         &mut self,
         key: &str,
-        written: &Written<T>,
+        written: &Spanned<T>,
         meaning: impl FnOnce(&T) -> Result<U, Fault>,
     ) -> Option<U> {
-        match meaning(written.get()?) {
-            Ok(meant) => Some(meant),
-            Err(fault) => {
-                self.fault(key, written.span(), fault);
-                None
-            }
-        }
+        checked(self.report, key, written, meaning)
     }
 
     /// What each element means; `None` when one is wrong. An absent list is empty.
     fn take_each<T, U>(
         &mut self,
         key: &str,
-        list: &Written<Many<T>>,
+        list: &Spanned<OneOrMany<T>>,
         mut meaning: impl FnMut(&T) -> Result<U, Fault>,
     ) -> Option<Vec<U>> {
         let Some(elements) = list.get() else {
@@ -125,7 +121,7 @@ impl Lower<'_> {
     }
 
     /// Reports a key that must be there, when it is absent; `as_in` is how it may be written.
-    fn need<T>(&mut self, key: (&Written<T>, &str), owner: &str, of: Option<Span>, as_in: &str) {
+    fn need<T>(&mut self, key: (&Spanned<T>, &str), owner: &str, of: Option<Span>, as_in: &str) {
         let (written, key) = key;
         if written.is_absent() {
             let said = format!("{owner} has no `{key}`");
@@ -141,7 +137,7 @@ impl Lower<'_> {
     }
 
     /// A file's bytes and their hash.
-    fn read(&mut self, key: &str, written: &Written<String>) -> Option<(PathBuf, Vec<u8>, u64)> {
+    fn read(&mut self, key: &str, written: &Spanned<String>) -> Option<(PathBuf, Vec<u8>, u64)> {
         let path = self.path(written.get()?, written.span());
         match self.files.bytes(&path) {
             Ok((bytes, stamp)) => Some((path, bytes, stamp)),
@@ -166,32 +162,19 @@ fn opt<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// What a key without a default means; `None` inside when it is absent.
-fn if_any<T, U>(written: &Written<T>, meaning: impl FnOnce(&T) -> U) -> Option<Option<U>> {
-    opt((!written.is_absent()).then(|| written.get().map(meaning)))
-}
-
-fn time(written: &Written<Time>) -> Option<Duration> {
+fn time(written: &Spanned<Time>) -> Option<Duration> {
     written.get().map(|time| time.0)
 }
 
-fn wait(written: &Written<Wait>) -> Option<Duration> {
-    written.get().map(|wait| wait.0)
-}
-
-fn number<const MIN: u32>(written: &Written<Number<MIN>>) -> Option<u32> {
+fn number<const MIN: u32>(written: &Spanned<Number<MIN>>) -> Option<u32> {
     written.get().map(|number| number.0)
 }
 
-fn count<const MIN: u32>(written: &Written<Number<MIN>>) -> Option<usize> {
+fn count<const MIN: u32>(written: &Spanned<Number<MIN>>) -> Option<usize> {
     number(written).and_then(|number| usize::try_from(number).ok())
 }
 
-fn bytes(written: &Written<Size>) -> Option<usize> {
-    written.get().and_then(|size| usize::try_from(size.0).ok())
-}
-
 /// The entries of a table of names; none when it is absent.
-fn entries<T>(named: &Written<Named<T>>) -> &[(Written<String>, Written<T>)] {
+fn entries<T>(named: &Spanned<Named<T>>) -> &[(Spanned<String>, Spanned<T>)] {
     named.get().map_or(&[], |named| &named.0)
 }

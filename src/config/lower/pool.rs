@@ -5,15 +5,16 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, OutSessions, Pool, Retry};
-use super::super::raw::{self, Number, Written};
+use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool};
+use super::super::tables::words::BalanceWord;
+use super::super::tables::{self, BackendParts, Number, PoolParts, Spanned, if_any};
 use super::condition::field_name;
 use super::rebalance::rebalance;
 use super::sticky::{cookie_name, sticky};
-use super::{Lower, address, count, entries, if_any, number, opt, time, tls};
+use super::{Lower, address, entries, opt, tls};
 
 /// All pools.
-pub fn pools(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Pool>>> {
+pub fn pools(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<Pool>>> {
     let written = entries(&file.pools);
     let lowered: Vec<_> = written.iter().map(|(name, pool)| lower(cx, name, pool)).collect();
     lowered.into_iter().collect()
@@ -21,8 +22,8 @@ pub fn pools(cx: &mut Lower<'_>, file: &raw::File) -> Option<Vec<Arc<Pool>>> {
 
 fn lower(
     cx: &mut Lower<'_>,
-    name: &Written<String>,
-    written: &Written<raw::Pool>,
+    name: &Spanned<String>,
+    written: &Spanned<tables::PoolTable>,
 ) -> Option<Arc<Pool>> {
     let (name, place) = (name.get()?, name.span());
     let raw = written.get()?;
@@ -41,38 +42,33 @@ fn lower(
         rebalance.map(|_| self::rebalance(cx, &raw.rebalance, balance.as_ref(), is_sticky));
     let sticky = raw.sticky.get().map(|_| sticky(cx, &raw.sticky, name));
     let health = raw.health.get().and_then(|raw| health(cx, raw));
-    Some(Arc::new(Pool {
-        name: name.as_str().into(),
-        backends: backends?,
-        balance: balance?,
-        sticky: opt(sticky)?,
-        rebalance: opt(rebalance)?,
-        slow_start: if_any(&raw.slow_start, |time| time.0)?.unwrap_or_default(),
-        tls: opt(tls)?,
-        connect_timeout: time(&raw.connect_timeout)?,
-        handshake_timeout: time(&raw.handshake_timeout)?,
-        response_timeout: time(&raw.response_timeout)?,
-        handshakes_in_flight_max: count(&raw.handshakes_in_flight_max)?,
-        handshake_rate_max: if_any(&raw.handshake_rate_max, |rate| rate.0)?,
-        source_addresses: sources?,
-        health: health?,
-        retry: retry(raw.retry.get()?)?,
-        keep_alive_timeout: time(&raw.keep_alive_timeout)?,
-        keep_alive_max: count(&raw.keep_alive_max)?,
-    }))
+    let retry = raw.retry.get().and_then(|raw| raw.lower(cx.report));
+    let parts = PoolParts {
+        name: Some(name.as_str().into()),
+        backends,
+        balance,
+        sticky: opt(sticky),
+        rebalance: opt(rebalance),
+        slow_start: if_any(&raw.slow_start).map(Option::unwrap_or_default),
+        tls: opt(tls),
+        source_addresses: sources,
+        health,
+        retry,
+    };
+    raw.lower(cx.report, parts).map(Arc::new)
 }
 
-fn balance(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<plan::Balance> {
+fn balance(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<plan::Balance> {
     let by = cx.take("hash", &raw.hash, |text| hash_by(text));
     let balance = match raw.balance.get()? {
-        raw::Balance::Hash => {
+        BalanceWord::Hash => {
             cx.need((&raw.hash, "hash"), owner, raw.balance.span(), "\"client\"");
             let excess = raw.hash_excess_max.get()?.on().map(|percent| percent.0);
             return Some(plan::Balance::Hash { by: by?, excess_percent: excess });
         }
-        raw::Balance::LeastSessions => plan::Balance::LeastSessions,
-        raw::Balance::RoundRobin => plan::Balance::RoundRobin,
-        raw::Balance::RandomTwo => plan::Balance::RandomTwo,
+        BalanceWord::LeastSessions => plan::Balance::LeastSessions,
+        BalanceWord::RoundRobin => plan::Balance::RoundRobin,
+        BalanceWord::RandomTwo => plan::Balance::RandomTwo,
     };
     for (key, span) in [("hash", raw.hash.span()), ("hash_excess_max", raw.hash_excess_max.span())]
     {
@@ -105,7 +101,7 @@ fn is_query_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '&', '#', ' '])
 }
 
-fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Backend>> {
+fn backends(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<Vec<Backend>> {
     let list = raw.backends.get()?;
     if list.is_empty() {
         let finding = Diagnostic::error("missing", format!("{owner} has no backend"));
@@ -136,25 +132,26 @@ fn backends(cx: &mut Lower<'_>, raw: &raw::Pool, owner: &str) -> Option<Vec<Back
 
 fn backend(
     cx: &mut Lower<'_>,
-    written: &Written<raw::Short<raw::Backend>>,
-    sessions_max: &Written<Number<1>>,
+    written: &Spanned<tables::OrString<tables::BackendTable>>,
+    sessions_max: &Spanned<Number<1>>,
 ) -> Option<Backend> {
-    let raw::Short(raw) = written.get()?;
+    let tables::OrString(raw) = written.get()?;
     cx.need((&raw.address, "address"), "a backend", written.span(), "\"127.0.0.1:8080\"");
     let address = match cx.take("address", &raw.address, |text| address::backend(text))? {
         BackendAddress::Unix(path) => BackendAddress::Unix(cx.path(path, raw.address.span())),
         inet => inet,
     };
-    Some(Backend {
-        address,
-        weight: number(&raw.weight)?,
-        backup: *raw.backup.get()?,
-        sessions_max: if_any(raw.sessions_max.or(sessions_max), |number| number.0 as usize)?,
-    })
+    let sessions_max = if_any(raw.sessions_max.or(sessions_max));
+    raw.lower(cx.report, BackendParts { address: Some(address), sessions_max })
 }
 
 /// A certificate is verified against a name, and a unix socket has none.
-fn named(cx: &mut Lower<'_>, tls: &raw::UpstreamTls, backends: &[Backend], at: Option<Span>) {
+fn named(
+    cx: &mut Lower<'_>,
+    tls: &tables::UpstreamTlsTable,
+    backends: &[Backend],
+    at: Option<Span>,
+) {
     let unix = |one: &Backend| matches!(one.address, BackendAddress::Unix(_));
     if backends.iter().any(unix) && tls.server_name.is_absent() {
         let fault = Fault::new("needs a `server_name`: a backend on a unix socket has no name");
@@ -162,29 +159,11 @@ fn named(cx: &mut Lower<'_>, tls: &raw::UpstreamTls, backends: &[Backend], at: O
     }
 }
 
-fn health(cx: &mut Lower<'_>, raw: &raw::Health) -> Option<Health> {
-    let (out, out_max) = (time(&raw.out)?, time(&raw.out_max)?);
+fn health(cx: &mut Lower<'_>, raw: &tables::HealthTable) -> Option<Health> {
+    let health = raw.lower(cx.report)?;
     // Without an `out_max` of its own, a long `out` is its own limit.
-    if out > out_max && raw.out_max.is_written() {
+    if health.out > health.out_max && raw.out_max.is_written() {
         cx.fault("out_max", raw.out_max.span(), Fault::new("must be at least `out`"));
     }
-    Some(Health {
-        failures_max: number(&raw.failures_max)?,
-        out,
-        out_max: out_max.max(out),
-        sessions: match raw.sessions.get()? {
-            raw::OutSessions::Move => OutSessions::Move,
-            raw::OutSessions::Keep => OutSessions::Keep,
-            raw::OutSessions::Drain => OutSessions::Drain,
-        },
-        sessions_after: time(&raw.sessions_after)?,
-    })
-}
-
-fn retry(raw: &raw::Retry) -> Option<Retry> {
-    Some(Retry {
-        attempts_max: number(&raw.attempts_max)?,
-        budget_percent: raw.budget.get()?.0,
-        budget_min_per_second: raw.budget_min.get()?.0,
-    })
+    Some(Health { out_max: health.out_max.max(health.out), ..health })
 }

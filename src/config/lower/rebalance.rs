@@ -3,37 +3,20 @@
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{Balance, First, Rebalance};
-use super::super::raw::{self, Percent, Written};
-use super::{Lower, entries, time};
+use super::super::plan::{Balance, Rebalance};
+use super::super::tables::{self, Spanned};
+use super::{Lower, entries};
 
 /// The `rebalance` of a pool with this `balance`.
 pub fn rebalance(
     cx: &mut Lower<'_>,
-    written: &Written<raw::Rebalance>,
+    written: &Spanned<tables::RebalanceTable>,
     balance: Option<&Balance>,
     is_sticky: bool,
 ) -> Option<Rebalance> {
     let raw = written.get()?;
     refuse(cx, written.span(), balance, is_sticky);
-    let mut some = |key, percent: &Written<Percent>| {
-        cx.take(key, percent, |percent| match percent.0 {
-            0 => Err(Fault::new("must be more than zero")),
-            some => Ok(some),
-        })
-    };
-    let threshold_percent = some("threshold", &raw.threshold);
-    let percent_per_minute_max = some("per_minute_max", &raw.per_minute_max);
-    Some(Rebalance {
-        threshold_percent: threshold_percent?,
-        after: time(&raw.after)?,
-        percent_per_minute_max: percent_per_minute_max?,
-        age_min: time(&raw.age_min)?,
-        first: match raw.first.get()? {
-            raw::First::Oldest => First::Oldest,
-            raw::First::Random => First::Random,
-        },
-    })
+    raw.lower(cx.report)
 }
 
 /// A session may only be moved to be level where it was put by that: to move another would take
@@ -51,9 +34,13 @@ fn refuse(cx: &mut Lower<'_>, at: Option<Span>, balance: Option<&Balance>, is_st
 }
 
 /// Only sessions that can be held can be moved.
-pub fn without_hold(cx: &mut Lower<'_>, file: &raw::File, routes: &[Written<raw::Route>]) {
+pub fn without_hold(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    routes: &[Spanned<tables::RouteTable>],
+) {
     let holds = |name: &String| {
-        let mut routes = routes.iter().filter_map(Written::get);
+        let mut routes = routes.iter().filter_map(Spanned::get);
         routes.any(|route| route.pool.get() == Some(name) && !route.hold.is_absent())
     };
     for (name, pool) in entries(&file.pools) {

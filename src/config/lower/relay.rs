@@ -5,48 +5,23 @@ use crate::report::Diagnostic;
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{Rules, Validation};
-use super::super::raw::{self, Relay};
-use super::{Lower, entries, number, time};
+use super::super::plan::Rules;
+use super::super::tables::{RelayParts, RelayTable};
+use super::{Lower, entries, number};
 
 /// The rules of a route: each key its own where it was written, else that of `[relay]`.
-pub fn rules(own: &Relay, all: &Relay) -> Option<Rules> {
-    let codes = |relay| -> Vec<(&str, u16)> { codes(relay).collect() };
-    let mut close_codes = codes(own);
+pub fn rules(cx: &mut Lower<'_>, own: &RelayTable, all: &RelayTable) -> Option<Rules> {
+    let mut close_codes: Vec<_> = codes(own).collect();
     for code in codes(all) {
         if !close_codes.iter().any(|(word, _)| *word == code.0) {
             close_codes.push(code);
         }
     }
-    Some(Rules {
-        validation: match own.validation.or(&all.validation).get()? {
-            raw::Validation::Strict => Validation::Strict,
-            raw::Validation::Observe => Validation::Observe,
-            raw::Validation::Off => Validation::Off,
-        },
-        message_bytes_max: own
-            .message_bytes_max
-            .or(&all.message_bytes_max)
-            .get()?
-            .on()
-            .map(|size| size.0),
-        frame_bytes_max: own
-            .frame_bytes_max
-            .or(&all.frame_bytes_max)
-            .get()?
-            .on()
-            .map(|size| size.0),
-        idle_timeout: own.idle_timeout.or(&all.idle_timeout).get()?.on().map(|time| time.0),
-        ping_interval: own.ping_interval.or(&all.ping_interval).get()?.on().map(|time| time.0),
-        pong_timeout: time(own.pong_timeout.or(&all.pong_timeout))?,
-        max_lifetime: own.max_lifetime.or(&all.max_lifetime).get()?.on().map(|time| time.0),
-        max_lifetime_jitter_percent: own.max_lifetime_jitter.or(&all.max_lifetime_jitter).get()?.0,
-        close_timeout: time(own.close_timeout.or(&all.close_timeout))?,
-        close_codes: CloseCodes::new(close_codes).ok()?,
-    })
+    let parts = RelayParts { close_codes: CloseCodes::new(close_codes).ok() };
+    own.over(all).lower(cx.report, parts)
 }
 
-fn codes(relay: &Relay) -> impl Iterator<Item = (&str, u16)> {
+fn codes(relay: &RelayTable) -> impl Iterator<Item = (&str, u16)> {
     entries(&relay.close_codes).iter().filter_map(move |entry| {
         let (word, code) = entry;
         Some((word.get()?.as_str(), u16::try_from(number(code)?).ok()?))
@@ -54,7 +29,7 @@ fn codes(relay: &Relay) -> impl Iterator<Item = (&str, u16)> {
 }
 
 /// Reports what is wrong inside one table, whether or not a route is held to it.
-pub fn check(cx: &mut Lower<'_>, relay: &Relay) {
+pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) {
     for (word, code) in entries(&relay.close_codes) {
         if let Some((text, span)) = word.written()
             && !CODE_WORDS.contains(&text.as_str())

@@ -8,20 +8,20 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
-use super::super::raw::{self, Relay, TakesWebSockets, Written};
+use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{Lower, action, condition, entries, fields, hold, opt, rebalance, relay};
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
 /// several hosts is several routes.
-pub fn routes(cx: &mut Lower<'_>, file: &raw::File) -> Vec<(Arc<Route>, Span)> {
-    let fallback = Relay::default();
+pub fn routes(cx: &mut Lower<'_>, file: &tables::FileTable) -> Vec<(Arc<Route>, Span)> {
+    let fallback = RelayTable::default();
     let all = file.relay.get().unwrap_or(&fallback);
     relay::check(cx, all);
     let written = file.routes.get().map_or(&[][..], Vec::as_slice);
     let mut routes: Vec<(Arc<Route>, Span)> = Vec::with_capacity(written.len());
     // Equal rules are one value, and a thousand routes without `relay` share it.
     let mut rules: HashSet<Arc<Rules>> = HashSet::new();
-    for (raw, span) in written.iter().filter_map(Written::written) {
+    for (raw, span) in written.iter().filter_map(Spanned::written) {
         let lowered = lower(cx, file, raw, all, span).unwrap_or_default();
         for mut route in lowered {
             match rules.get(&route.rules) {
@@ -43,9 +43,9 @@ pub fn routes(cx: &mut Lower<'_>, file: &raw::File) -> Vec<(Arc<Route>, Span)> {
 
 fn lower(
     cx: &mut Lower<'_>,
-    file: &raw::File,
-    raw: &raw::Route,
-    all: &Relay,
+    file: &tables::FileTable,
+    raw: &tables::RouteTable,
+    all: &RelayTable,
     at: Span,
 ) -> Option<Vec<Route>> {
     let name = cx.take("name", &raw.name, |name| named(name));
@@ -59,6 +59,7 @@ fn lower(
     let origins = cx.take_each("allowed_origins", &raw.allowed_origins, |text| origin(text));
     let own = raw.relay.get()?;
     relay::check(cx, own);
+    let rules = relay::rules(cx, own, all);
     let request_headers = fields::changes(cx, &raw.request_headers, fields::Of::Request);
     let response_headers = fields::changes(cx, &raw.response_headers, fields::Of::Response);
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
@@ -88,7 +89,7 @@ fn lower(
             TakesWebSockets::No => WebSocketMode::Refused,
         },
         allowed_origins: origins.filter(|_| raw.allowed_origins.is_written()),
-        rules: Arc::new(relay::rules(own, all)?),
+        rules: Arc::new(rules?),
         request_headers: request_headers?,
         response_headers: response_headers?,
         queue: queue.flatten(),
@@ -106,7 +107,11 @@ fn lower(
     Some(hosts.into_iter().map(for_host).collect())
 }
 
-fn listeners(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Route) -> Option<Vec<Arc<str>>> {
+fn listeners(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    raw: &tables::RouteTable,
+) -> Option<Vec<Arc<str>>> {
     let known: Vec<&str> = entries(&file.listeners)
         .iter()
         .filter_map(|(name, _)| Some(name.get()?.as_str()))
@@ -122,7 +127,7 @@ fn listeners(cx: &mut Lower<'_>, file: &raw::File, raw: &raw::Route) -> Option<V
 }
 
 /// Whether hosts were written as a list: then each may come and go without renaming the others.
-fn is_list(cx: &Lower<'_>, raw: &raw::Route) -> bool {
+fn is_list(cx: &Lower<'_>, raw: &tables::RouteTable) -> bool {
     raw.host.span().is_some_and(|span| cx.sources.slice(span).starts_with('['))
 }
 
@@ -134,7 +139,7 @@ fn named(name: &str) -> Result<Arc<str>, Fault> {
     Ok(name.into())
 }
 
-fn headers(cx: &mut Lower<'_>, raw: &raw::Route) -> Option<Vec<FieldCondition>> {
+fn headers(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<Vec<FieldCondition>> {
     let written = entries(&raw.headers);
     let mut headers = Vec::with_capacity(written.len());
     for (name, test) in written {
@@ -149,7 +154,7 @@ fn headers(cx: &mut Lower<'_>, raw: &raw::Route) -> Option<Vec<FieldCondition>> 
 }
 
 /// Only a prefix can be cut off.
-fn strippable(cx: &mut Lower<'_>, raw: &raw::Route, path: &PathPattern) {
+fn strippable(cx: &mut Lower<'_>, raw: &tables::RouteTable, path: &PathPattern) {
     let prefix = matches!(path, PathPattern::Segment { .. } | PathPattern::Textual { .. });
     if raw.strip_prefix.get() == Some(&true) && !prefix {
         let said = "`strip_prefix` needs a path that is a prefix";
@@ -159,7 +164,7 @@ fn strippable(cx: &mut Lower<'_>, raw: &raw::Route, path: &PathPattern) {
 }
 
 /// What is not resolved has no prefix that could be told from the rest.
-fn raw_path(cx: &mut Lower<'_>, raw: &raw::Route) -> Option<bool> {
+fn raw_path(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<bool> {
     let is_raw = *raw.raw_path.get()?;
     if is_raw && raw.strip_prefix.get() == Some(&true) {
         let said = "`raw_path` sends the path as it came, and `strip_prefix` cuts it";
@@ -220,7 +225,11 @@ fn unique(cx: &mut Lower<'_>, routes: &[(Arc<Route>, Span)]) {
 }
 
 /// A pool no route speaks of is probably misspelt somewhere.
-fn unused_pools(cx: &mut Lower<'_>, file: &raw::File, routes: &[Written<raw::Route>]) {
+fn unused_pools(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    routes: &[Spanned<tables::RouteTable>],
+) {
     let used: HashSet<&String> =
         routes.iter().filter_map(|route| route.get()?.pool.get()).collect();
     let all_read = !file.routes.is_faulty() && routes.iter().all(|route| !route.is_faulty());

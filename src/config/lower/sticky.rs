@@ -6,12 +6,16 @@ use crate::report::Span;
 use crate::wire::list::is_token;
 
 use super::super::fault::Fault;
-use super::super::plan::{SameSite, Secret, Sticky};
-use super::super::raw::{self, Written};
+use super::super::plan::{Secret, Sticky};
+use super::super::tables::{self, Spanned};
 use super::Lower;
 
 /// The `sticky` of the pool of this name.
-pub fn sticky(cx: &mut Lower<'_>, written: &Written<raw::Sticky>, pool: &str) -> Option<Sticky> {
+pub fn sticky(
+    cx: &mut Lower<'_>,
+    written: &Spanned<tables::StickyTable>,
+    pool: &str,
+) -> Option<Sticky> {
     let raw = written.get()?;
     let owner = format!("`sticky` of pool `{pool}`");
     cx.need((&raw.secrets, "secrets"), &owner, written.span(), "\"${STICKY_SECRET}\"");
@@ -24,12 +28,7 @@ pub fn sticky(cx: &mut Lower<'_>, written: &Written<raw::Sticky>, pool: &str) ->
         true => default_name(cx, written.span(), pool),
         false => cx.take("cookie", &raw.cookie, |text| cookie_name(text)),
     };
-    let same_site = match raw.same_site.get()? {
-        raw::SameSite::Lax => SameSite::Lax,
-        raw::SameSite::Strict => SameSite::Strict,
-        raw::SameSite::None => SameSite::None,
-    };
-    Some(Sticky { cookie: cookie?, same_site, secrets: secrets? })
+    Some(Sticky { cookie: cookie?, same_site: *raw.same_site.get()?, secrets: secrets? })
 }
 
 /// A secret; what it is stays unsaid.

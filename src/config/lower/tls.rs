@@ -9,13 +9,13 @@ use crate::wire::pem::{self, Part, PemError};
 
 use super::super::fault::Fault;
 use super::super::plan;
-use super::super::raw::{self, Written};
+use super::super::tables::{self, ServerTlsParts, Spanned};
 use super::Lower;
 
 /// TLS towards clients.
 pub fn server(
     cx: &mut Lower<'_>,
-    written: &Written<raw::ServerTls>,
+    written: &Spanned<tables::ServerTlsTable>,
     owner: &str,
 ) -> Option<plan::ServerTls> {
     let tls = written.get()?;
@@ -29,21 +29,14 @@ pub fn server(
     }
     let read: Vec<_> = list.iter().map(|one| certificate(cx, one)).collect();
     let certificates: Option<Vec<_>> = read.into_iter().collect();
-    Some(plan::ServerTls {
-        certificates: certificates?,
-        version_min: match tls.version_min.get()? {
-            raw::TlsVersion::V1_2 => plan::TlsVersion::V1_2,
-            raw::TlsVersion::V1_3 => plan::TlsVersion::V1_3,
-        },
-        resumption: *tls.resumption.get()?,
-    })
+    tls.lower(cx.report, ServerTlsParts { certificates })
 }
 
 fn certificate(
     cx: &mut Lower<'_>,
-    written: &Written<raw::Certificate>,
+    written: &Spanned<tables::CertificateTable>,
 ) -> Option<plan::Certificate> {
-    let raw::Certificate { chain, key } = written.get()?;
+    let tables::CertificateTable { chain, key } = written.get()?;
     cx.need((chain, "chain"), "a certificate", written.span(), "\"site.pem\"");
     cx.need((key, "key"), "a certificate", written.span(), "\"site.key\"");
     let (chain_file, key_file) = (cx.read("chain", chain), cx.read("key", key));
@@ -73,7 +66,7 @@ fn certificate(
 }
 
 /// TLS towards backends.
-pub fn upstream(cx: &mut Lower<'_>, tls: &raw::UpstreamTls) -> Option<plan::UpstreamTls> {
+pub fn upstream(cx: &mut Lower<'_>, tls: &tables::UpstreamTlsTable) -> Option<plan::UpstreamTls> {
     let name = cx.take("server_name", &tls.server_name, |name| {
         let said = || format!("must be a host name or an IP address, not: `{name}`");
         match ServerName::try_from(name.as_str()) {
@@ -88,7 +81,7 @@ pub fn upstream(cx: &mut Lower<'_>, tls: &raw::UpstreamTls) -> Option<plan::Upst
     Some(plan::UpstreamTls { server_name: name, roots })
 }
 
-fn roots(cx: &mut Lower<'_>, written: &Written<String>) -> Option<plan::Roots> {
+fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Roots> {
     let (path, bytes, stamp) = cx.read("roots", written)?;
     match pem::roots(&bytes) {
         Ok(store) => Some(plan::Roots::File { path, stamp, loaded: Arc::new(store) }),

@@ -3,26 +3,32 @@
 //! Plans compare by value: two files that mean the same give equal plans, and parts that are equal
 //! are provably unchanged over a reload.
 
-mod hold;
+// The tables name these files one by one: what they declare is named here.
+pub(super) mod address;
+pub(super) mod balance;
+pub(super) mod certificate;
 mod listener;
-mod pool;
 mod process;
 mod route;
+pub(super) mod upstream;
 
-pub use hold::{Hold, Queue};
-pub use listener::{
-    Address, Certificate, Http2, Listener, ListenerIdentity, ListenerLimits, Networks,
-    ProxyProtocol, ServerTls, TlsVersion,
+pub use super::tables::words::{
+    First, LogFormat, OutSessions, SameSite, TlsVersion, UpgradeSessions, Validation,
 };
-pub use pool::{
-    ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Backend, BackendAddress, Balance, First, HashBy,
-    Health, OutSessions, Pool, Rebalance, Retry, Roots, SameSite, Secret, Sticky, UpstreamTls,
+pub use super::tables::{
+    Backend, Drain, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, Rebalance, Reload,
+    Retry, Rules, ServerTls, Upgrade,
 };
-pub use process::{Admin, Control, Drain, Limits, Log, LogFormat, Reload, Upgrade};
+pub use address::{Address, BackendAddress, Networks};
+pub use balance::{Balance, HashBy};
+pub use certificate::Certificate;
+pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
+pub use process::{Admin, Control};
 pub use route::{
-    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, PathPattern, Redirect,
-    Respond, Route, Rules, Validation, WebSocketMode,
+    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, PathPattern, Queue,
+    Redirect, Respond, Route, WebSocketMode,
 };
+pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 
 use std::path::PathBuf;
 use std::sync::Arc;

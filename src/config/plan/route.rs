@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{Hold, Queue};
-use crate::end::CloseCodes;
+use super::super::tables::{Hold, Rules};
 use crate::wire::path::folded_prefix;
 
 /// Which hosts a route takes; names are lower case, without a port or a final dot.
@@ -251,56 +250,11 @@ pub struct Respond {
     pub content_type: HeaderValue,
 }
 
-/// What is done about frames that break RFC 6455 §5.
+/// How handshakes wait while no backend is up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Validation {
-    /// The session ends with 1002.
-    Strict,
-    /// They are counted and pass.
-    Observe,
-    /// They pass.
-    Off,
-}
-
-/// What the relay holds a session to; compared by value over reloads.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Rules {
-    /// What is done about invalid frames.
-    pub validation: Validation,
-    /// Bytes of a message, its fragments' payloads added up, as they are on the wire.
-    pub message_bytes_max: Option<u64>,
-    /// Bytes of a frame's payload.
-    pub frame_bytes_max: Option<u64>,
-    /// Time without a data message in either direction.
-    pub idle_timeout: Option<Duration>,
-    /// Time between our pings to each side; `None` sends none.
-    pub ping_interval: Option<Duration>,
-    /// Time after our ping in which a side must show life.
-    pub pong_timeout: Duration,
-    /// Longest life of a session.
-    pub max_lifetime: Option<Duration>,
-    /// `max_lifetime` is shortened at random by up to this share, in percent.
-    pub max_lifetime_jitter_percent: u32,
-    /// Time for the answer to a Close.
-    pub close_timeout: Duration,
-    /// Codes for the client other than the end table's.
-    pub close_codes: CloseCodes,
-}
-
-impl Default for Rules {
-    /// What `[relay]` says where nothing is written.
-    fn default() -> Rules {
-        Rules {
-            validation: Validation::Strict,
-            message_bytes_max: None,
-            frame_bytes_max: None,
-            idle_timeout: None,
-            ping_interval: Some(Duration::from_secs(30)),
-            pong_timeout: Duration::from_secs(20),
-            max_lifetime: None,
-            max_lifetime_jitter_percent: 10,
-            close_timeout: Duration::from_secs(5),
-            close_codes: CloseCodes::default(),
-        }
-    }
+pub struct Queue {
+    /// So many at most; more are answered at once.
+    pub handshakes_max: usize,
+    /// So long at most.
+    pub timeout: Duration,
 }

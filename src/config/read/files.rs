@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::report::{Diagnostic, Report, Sources, Span};
 
-use super::super::raw::File;
+use super::super::tables::FileTable;
 use super::merge::merge;
 use super::{Environment, glob, parse};
 
@@ -51,7 +51,7 @@ impl Files {
 /// What came of reading.
 pub struct Whole {
     /// All files as one.
-    pub file: File,
+    pub file: FileTable,
     /// Whether all were TOML; if not, whole tables may be missing.
     pub whole: bool,
 }
@@ -101,7 +101,7 @@ pub fn read(
 }
 
 /// The files to include, in order, each once, with the place that includes it.
-fn included(file: &File, path: &Path, report: &mut Report) -> Vec<(PathBuf, Span)> {
+fn included(file: &FileTable, path: &Path, report: &mut Report) -> Vec<(PathBuf, Span)> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut found: Vec<(PathBuf, Span)> = Vec::new();
     let mut known = HashSet::from([path.to_path_buf()]);

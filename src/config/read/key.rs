@@ -4,7 +4,7 @@ use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::config::raw::WRITTEN;
+use crate::config::tables::SPANNED;
 use crate::report::Span;
 
 use super::Fault;
@@ -28,7 +28,7 @@ impl<'de, 'r: 'de> Deserializer<'de> for Key<'r> {
         _: usize,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if name != WRITTEN {
+        if name != SPANNED {
             return self.deserialize_any(visitor);
         }
         let place = [self.place.file.index(), self.place.start, self.place.end];

@@ -2,10 +2,10 @@
 
 use crate::report::{Diagnostic, Report};
 
-use super::super::raw::{File, Named, Written};
+use super::super::tables::{FileTable, Named, Spanned};
 
 /// Adds what an included file says; what was said before is reported with both places.
-pub fn merge(into: &mut File, from: File, report: &mut Report) {
+pub fn merge(into: &mut FileTable, from: FileTable, report: &mut Report) {
     if let Some(span) = from.include.span() {
         let finding = Diagnostic::error("include", "an included file may not include others");
         report.push(finding.at(span).hint("include it from the first file".to_owned()));
@@ -26,15 +26,15 @@ pub fn merge(into: &mut File, from: File, report: &mut Report) {
 }
 
 fn named<T>(
-    into: &mut Written<Named<T>>,
-    from: Written<Named<T>>,
+    into: &mut Spanned<Named<T>>,
+    from: Spanned<Named<T>>,
     what: &str,
     report: &mut Report,
 ) {
     let into = into.value_or_default();
     for (name, table) in from.into_value().unwrap_or_default().0 {
         let text = name.get().map_or("", String::as_str);
-        let same = |(known, _): &&(Written<String>, _)| known.get() == name.get();
+        let same = |(known, _): &&(Spanned<String>, _)| known.get() == name.get();
         if let Some((first, _)) = into.0.iter().find(same) {
             let said = format!("a {what} of this name was written before: `{text}`");
             let finding = Diagnostic::error("duplicate", said).at(name.span()).label("again");
@@ -45,7 +45,7 @@ fn named<T>(
     }
 }
 
-fn one<T>(into: &mut Written<T>, from: Written<T>, key: &str, report: &mut Report) {
+fn one<T>(into: &mut Spanned<T>, from: Spanned<T>, key: &str, report: &mut Report) {
     if !from.is_written() {
         return;
     }

@@ -18,7 +18,7 @@ use toml::de::DeTable;
 use crate::report::{Diagnostic, FileId, Span};
 
 use super::fault::Fault;
-use super::raw::File;
+use super::tables::FileTable;
 use node::Node;
 
 /// Where `${NAME}` is looked up.
@@ -35,7 +35,7 @@ struct Reader<'a> {
 /// A file, as far as it could be read.
 pub struct Outcome {
     /// What was written.
-    pub file: File,
+    pub file: FileTable,
     /// Whether it was TOML; if not, whole tables may be missing from `file`.
     pub whole: bool,
     /// All that is wrong.
@@ -47,7 +47,7 @@ pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome 
     let (table, broken) = DeTable::parse_recoverable(text);
     let reader = Reader { file, text, environment, faults: RefCell::default() };
     // A table always reads as one; what is wrong inside it went to the faults.
-    let read = File::deserialize(Node::root(&reader, table.get_ref(), table.span()));
+    let read = FileTable::deserialize(Node::root(&reader, table.get_ref(), table.span()));
     let whole = broken.is_empty();
     let mut faults = syntax::findings(&reader, broken);
     let lines: Vec<usize> =
@@ -59,7 +59,7 @@ pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome 
     );
     let file = read.unwrap_or_else(|fault| {
         faults.push(fault.finding("type", "the file", None));
-        File::default()
+        FileTable::default()
     });
     Outcome { file, whole, faults }
 }

@@ -1,10 +1,10 @@
 //! A deserializer over TOML's tree that goes on after a fault.
 //!
-//! serde stops at the first error; here each [`Written`] value is a place where an error is
+//! serde stops at the first error; here each [`Spanned`] value is a place where an error is
 //! reported and reading goes on. Because a struct tells its keys when it asks to be read, all its
 //! unknown keys are reported too, each with the word that was probably meant.
 //!
-//! [`Written`]: crate::config::raw::Written
+//! [`Spanned`]: crate::config::tables::Written
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,8 +20,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::hint::{did_you_mean, listed};
-use crate::config::raw::{MANY, SHORT, WRITTEN};
 use crate::config::schema::{Place, places, schema};
+use crate::config::tables::{ONE_OR_MANY, OR_STRING, SPANNED};
 use crate::report::Diagnostic;
 
 use super::key::Key;
@@ -40,7 +40,7 @@ enum Value<'r, 'i> {
     One(&'r DeValue<'i>),
     Table(&'r DeTable<'i>),
     /// A string that stands for a table's first key.
-    Short(&'r DeValue<'i>),
+    OrString(&'r DeValue<'i>),
 }
 
 #[derive(Clone, Copy)]
@@ -160,7 +160,7 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let value = match &self.value {
-            Value::One(value) | Value::Short(value) => *value,
+            Value::One(value) | Value::OrString(value) => *value,
             Value::Table(table) => return visitor.visit_map(self.entries(table, None)),
         };
         match value {
@@ -190,7 +190,7 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
     ) -> Result<V::Value, Fault> {
         match (&self.value, self.table()) {
             (_, Some(table)) => visitor.visit_map(self.entries(table, Some(fields))),
-            (Value::Short(_), None) => visitor.visit_map(First { node: Some(self), fields }),
+            (Value::OrString(_), None) => visitor.visit_map(First { node: Some(self), fields }),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -202,9 +202,9 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match (name, &self.value) {
-            (WRITTEN, _) => visitor.visit_seq(Placed::new(self)),
-            (MANY, Value::One(DeValue::Array(_))) => self.deserialize_any(visitor),
-            (MANY, _) => visitor.visit_seq(Elements(vec![self].into_iter())),
+            (SPANNED, _) => visitor.visit_seq(Placed::new(self)),
+            (ONE_OR_MANY, Value::One(DeValue::Array(_))) => self.deserialize_any(visitor),
+            (ONE_OR_MANY, _) => visitor.visit_seq(Elements(vec![self].into_iter())),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -214,8 +214,8 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if let (SHORT, Value::One(value @ DeValue::String(_))) = (name, &self.value) {
-            self.value = Value::Short(value);
+        if let (OR_STRING, Value::One(value @ DeValue::String(_))) = (name, &self.value) {
+            self.value = Value::OrString(value);
         }
         visitor.visit_newtype_struct(self)
     }
@@ -367,7 +367,7 @@ impl<'de, 'r: 'de, 'i> MapAccess<'de> for First<'r, 'i> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let mut node = self.node.take().ok_or_else(|| Fault::new("has no value"))?;
-        if let Value::Short(value) = node.value {
+        if let Value::OrString(value) = node.value {
             node.value = Value::One(value);
         }
         seed.deserialize(node)

@@ -53,9 +53,19 @@ fn a_file_that_says_nothing_more_has_every_default() {
 }
 
 #[test]
-fn the_rules_without_a_relay_table_are_the_default_ones() {
-    let loaded = taken("[[routes]]\npool = \"app\"\n");
+fn what_is_not_written_is_the_default_in_the_plan() {
+    let loaded = taken("[[routes]]\npool = \"app\"\nhold = {}\n");
     assert_eq!(*route(&loaded, 0).rules, plan::Rules::default());
+    let plan = &loaded.plan;
+    assert_eq!(plan.limits, plan::Limits::default());
+    assert_eq!(plan.drain, plan::Drain::default());
+    assert_eq!(plan.reload, plan::Reload::default());
+    assert_eq!(plan.upgrade, plan::Upgrade::default());
+    assert_eq!(plan.log, plan::Log::default());
+    assert_eq!(plan.listeners[0].limits, plan::ListenerLimits::default());
+    let pool = &plan.pools[0];
+    assert_eq!(**pool, plan::Pool::new("app", pool.backends.clone()));
+    assert_eq!(pool.backends, [plan::Backend::new(pool.backends[0].address.clone())]);
 }
 
 #[test]

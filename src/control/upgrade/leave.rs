@@ -9,6 +9,7 @@ use super::Successor;
 use super::report::Upgraded;
 use super::words::{New, Old};
 use crate::base::task;
+use crate::config::plan::UpgradeSessions;
 use crate::control::core::Core;
 use crate::control::drains::Pace;
 use crate::control::handle::{Handle, Phase};
@@ -21,7 +22,8 @@ impl Core {
     /// What is told to who asked for the upgrade.
     pub(in crate::control) async fn passed(&self, successor: &Successor) -> Upgraded {
         let sessions = self.handle().counts().await.sessions;
-        let keep = self.common.app.live.now().plan.upgrade.keep;
+        let plan = self.common.app.live.now().plan.clone();
+        let keep = plan.upgrade.sessions == UpgradeSessions::Keep;
         let pid = successor.pid();
         tracing::info!(pid, sessions, keep, "upgrade: the new process serves, this one leaves");
         Upgraded::Done { pid, sessions, keep }
@@ -50,7 +52,7 @@ impl Core {
     /// Whether everything has ended by itself.
     async fn part(&mut self, stops: &mut watch::Receiver<u32>) -> bool {
         let plan = self.common.app.live.now().plan.clone();
-        if plan.upgrade.keep {
+        if plan.upgrade.sessions == UpgradeSessions::Keep {
             let mut asked = stops.clone();
             tokio::select! {
                 () = self.nothing_is_open(REPORT_INTERVAL) => {

@@ -16,27 +16,18 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
         listeners: vec![Arc::new(listener("http", 80))],
         pools: pools.iter().cloned().map(Arc::new).collect(),
         routes: arcs(routes),
-        limits: Limits {
-            connections_max: 100,
-            connections_per_address_max: None,
-            hold_bytes_max: 16 << 20,
-        },
+        limits: Limits { connections_max: 100, hold_bytes_max: 16 << 20, ..Limits::default() },
         drain: Drain {
             delay: Duration::ZERO,
             window: Duration::from_secs(1),
             timeout: Duration::from_secs(2),
-            rate_max: 500,
+            ..Drain::default()
         },
-        upgrade: Upgrade {
-            keep: true,
-            timeout: Duration::from_secs(10),
-            keep_timeout: Duration::from_secs(60),
-            older_max: 3,
-        },
-        reload: Reload { watch: false, quiet: Duration::from_secs(1), drain_max_percent: 10 },
+        upgrade: Upgrade { timeout: Duration::from_secs(10), ..Upgrade::default() },
+        reload: Reload::default(),
         admin: None,
         control: None,
-        log: Log { filter: "info".into(), format: LogFormat::Text, access: true, queue_max: 100 },
+        log: Log { format: LogFormat::Text, ..Log::default() },
         files: Vec::new(),
     }
 }
@@ -54,45 +45,25 @@ pub(crate) fn listener(name: &str, port: u16) -> Listener {
             handshakes_in_flight_max: 10,
             tls_handshake_timeout: Duration::from_secs(1),
             head_timeout: Duration::from_secs(1),
-            head_bytes_max: 16_384,
-            headers_max: 100,
             keep_alive_timeout: Duration::from_secs(1),
+            ..ListenerLimits::default()
         },
     }
 }
 
 /// A pool of backends at these ports of the loopback address.
 pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
-    let backend = |port: &u16| Backend {
-        address: BackendAddress::Inet { host: "127.0.0.1".into(), port: *port },
-        weight: 1,
-        backup: false,
-        sessions_max: None,
-    };
+    let address = |port: &u16| BackendAddress::Inet { host: "127.0.0.1".into(), port: *port };
+    let soon = Duration::from_secs(1);
     Pool {
-        name: name.into(),
-        backends: ports.iter().map(backend).collect(),
-        balance: Balance::LeastSessions,
-        sticky: None,
-        slow_start: Duration::ZERO,
-        rebalance: None,
-        tls: None,
-        connect_timeout: Duration::from_secs(1),
-        handshake_timeout: Duration::from_secs(1),
-        response_timeout: Duration::from_secs(1),
+        connect_timeout: soon,
+        handshake_timeout: soon,
+        response_timeout: soon,
         handshakes_in_flight_max: 10,
-        handshake_rate_max: None,
-        source_addresses: Vec::new(),
-        health: Health {
-            failures_max: 3,
-            out: Duration::from_secs(1),
-            out_max: Duration::from_secs(10),
-            sessions: OutSessions::Move,
-            sessions_after: Duration::from_secs(60),
-        },
-        retry: Retry { attempts_max: 3, budget_percent: 20, budget_min_per_second: 10 },
-        keep_alive_timeout: Duration::from_secs(1),
-        keep_alive_max: 10,
+        health: Health { out: soon, out_max: Duration::from_secs(10), ..Health::default() },
+        retry: Retry { budget_min_per_second: 10, ..Retry::default() },
+        keep_alive_timeout: soon,
+        ..Pool::new(name, ports.iter().map(address).map(Backend::new).collect())
     }
 }
 

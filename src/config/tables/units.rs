@@ -34,7 +34,7 @@ pub struct Time(pub Duration);
 pub struct Wait(pub Duration);
 
 /// A number of bytes, at least one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Size(pub u64);
 
 /// A number per second, at least one.
@@ -44,6 +44,11 @@ pub struct Rate(pub u32);
 /// A share of a hundred, 0 to 100.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Percent(pub u32);
+
+/// A length of time in seconds.
+pub const fn seconds(seconds: u64) -> Time {
+    Time(Duration::from_secs(seconds))
+}
 
 const TIMES: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];

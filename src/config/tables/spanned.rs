@@ -10,12 +10,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::report::{FileId, Span};
 
-/// The name by which [`Written`] asks `config::read` for its place.
-pub const WRITTEN: &str = "tidegate::Written";
-/// The name by which [`Many`] asks to see one value as a list of one.
-pub const MANY: &str = "tidegate::Many";
-/// The name by which [`Short`] asks to see a string as a table's first key.
-pub const SHORT: &str = "tidegate::Short";
+/// The name by which [`Spanned`] asks `config::read` for its place.
+pub const SPANNED: &str = "tidegate::Spanned";
+/// The name by which [`OneOrMany`] asks to see one value as a list of one.
+pub const ONE_OR_MANY: &str = "tidegate::OneOrMany";
+/// The name by which [`OrString`] asks to see a string as a table's first key.
+pub const OR_STRING: &str = "tidegate::OrString";
 
 /// A value and where it was written.
 ///
@@ -23,18 +23,18 @@ pub const SHORT: &str = "tidegate::Short";
 /// kind was reported when it was read; it has a place and no value, so that all that is wrong is
 /// found in one run and nothing is reported twice.
 #[derive(Clone, Debug)]
-pub struct Written<T> {
+pub struct Spanned<T> {
     value: Option<T>,
     span: Option<Span>,
 }
 
-impl<T> Written<T> {
+impl<T> Spanned<T> {
     /// Not written, without a default.
-    pub const ABSENT: Written<T> = Written { value: None, span: None };
+    pub const UNSET: Spanned<T> = Spanned { value: None, span: None };
 
     /// What holds when the key is not written.
-    pub const fn unless(value: T) -> Written<T> {
-        Written { value: Some(value), span: None }
+    pub const fn by_default(value: T) -> Spanned<T> {
+        Spanned { value: Some(value), span: None }
     }
 
     /// The value, written or by default; `None` when absent, or reported as faulty.
@@ -57,7 +57,7 @@ impl<T> Written<T> {
         self.value.is_none() && self.span.is_none()
     }
 
-    /// Written, but faulty, which was reported.
+    /// Spanned, but faulty, which was reported.
     pub const fn is_faulty(&self) -> bool {
         self.value.is_none() && self.span.is_some()
     }
@@ -73,54 +73,54 @@ impl<T> Written<T> {
     }
 
     /// This one when it was written, else the other.
-    pub fn or<'a>(&'a self, other: &'a Written<T>) -> &'a Written<T> {
+    pub fn or<'a>(&'a self, other: &'a Spanned<T>) -> &'a Spanned<T> {
         if self.is_written() { self } else { other }
     }
 }
 
-impl<T: Default> Written<T> {
+impl<T: Default> Spanned<T> {
     /// The value, made when there is none.
     pub fn value_or_default(&mut self) -> &mut T {
         self.value.get_or_insert_default()
     }
 }
 
-impl<T> Default for Written<T> {
-    fn default() -> Written<T> {
-        Written::ABSENT
+impl<T> Default for Spanned<T> {
+    fn default() -> Spanned<T> {
+        Spanned::UNSET
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Written<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Place<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Place<T> {
-            type Value = Written<T>;
+            type Value = Spanned<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value and its place")
             }
 
             /// File, start and end come first; then the value, or nothing when it was faulty.
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Written<T>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Spanned<T>, A::Error> {
                 let mut number = || parts.next_element::<u32>().map(Option::unwrap_or_default);
                 let (file, start, end) = (number()?, number()?, number()?);
                 let span = Span { file: FileId::from_index(file), start, end };
-                Ok(Written { value: parts.next_element()?, span: Some(span) })
+                Ok(Spanned { value: parts.next_element()?, span: Some(span) })
             }
         }
-        deserializer.deserialize_tuple_struct(WRITTEN, 4, Place(PhantomData))
+        deserializer.deserialize_tuple_struct(SPANNED, 4, Place(PhantomData))
     }
 }
 
-impl<T: Serialize> Serialize for Written<T> {
+impl<T: Serialize> Serialize for Spanned<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(serializer)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Written<T> {
+impl<T: JsonSchema> JsonSchema for Spanned<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }
@@ -140,18 +140,20 @@ impl<T: JsonSchema> JsonSchema for Written<T> {
 
 /// One value, or a list of them.
 #[derive(Clone, Debug)]
-pub struct Many<T>(pub Vec<Written<T>>);
+pub struct OneOrMany<T>(pub Vec<Spanned<T>>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_tuple_struct(MANY, 0, ListVisitor(PhantomData)).map(Many)
+        deserializer
+            .deserialize_tuple_struct(ONE_OR_MANY, 0, ListVisitor(PhantomData))
+            .map(OneOrMany)
     }
 }
 
 struct ListVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = Vec<Written<T>>;
+    type Value = Vec<Spanned<T>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("one value or a list")
@@ -166,19 +168,19 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Many<T> {
+impl<T: Serialize> Serialize for OneOrMany<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Many<T> {
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        format!("Many_{}", T::schema_name()).into()
+        format!("OneOrMany_{}", T::schema_name()).into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -189,14 +191,14 @@ impl<T: JsonSchema> JsonSchema for Many<T> {
 
 /// A table, or a string that stands for its first key.
 #[derive(Clone, Debug)]
-pub struct Short<T>(pub T);
+pub struct OrString<T>(pub T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Short<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrString<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
-            type Value = Short<T>;
+            type Value = OrString<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or a table")
@@ -205,27 +207,27 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Short<T> {
             fn visit_newtype_struct<D: Deserializer<'de>>(
                 self,
                 inner: D,
-            ) -> Result<Short<T>, D::Error> {
-                T::deserialize(inner).map(Short)
+            ) -> Result<OrString<T>, D::Error> {
+                T::deserialize(inner).map(OrString)
             }
         }
-        deserializer.deserialize_newtype_struct(SHORT, Either(PhantomData))
+        deserializer.deserialize_newtype_struct(OR_STRING, Either(PhantomData))
     }
 }
 
-impl<T: Serialize> Serialize for Short<T> {
+impl<T: Serialize> Serialize for OrString<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Short<T> {
+impl<T: JsonSchema> JsonSchema for OrString<T> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        format!("Short_{}", T::schema_name()).into()
+        format!("OrString_{}", T::schema_name()).into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -236,7 +238,7 @@ impl<T: JsonSchema> JsonSchema for Short<T> {
 
 /// Values by names of the writer's choice, in the order they were written.
 #[derive(Clone, Debug)]
-pub struct Named<T>(pub Vec<(Written<String>, Written<T>)>);
+pub struct Named<T>(pub Vec<(Spanned<String>, Spanned<T>)>);
 
 impl<T> Default for Named<T> {
     fn default() -> Named<T> {

@@ -9,6 +9,8 @@ use serde::de::value::{BoolDeserializer, I64Deserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::super::hint::listed;
+
 /// A whole number, at least `MIN`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Number<const MIN: u32>(pub u32);
@@ -69,64 +71,64 @@ impl<const MIN: u32> JsonSchema for Number<MIN> {
 
 /// A value, or `false`: the feature is off, also where a table above turns it on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Switch<T> {
+pub enum OrOff<T> {
     /// `false`.
     Off,
     /// On, with this value.
     On(T),
 }
 
-impl<T> Switch<T> {
+impl<T> OrOff<T> {
     /// The value, when it is on.
     pub fn on(self) -> Option<T> {
         match self {
-            Switch::Off => None,
-            Switch::On(value) => Some(value),
+            OrOff::Off => None,
+            OrOff::On(value) => Some(value),
         }
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switch<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrOff<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OrFalse<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for OrFalse<T> {
-            type Value = Switch<T>;
+            type Value = OrOff<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value with its unit, or false")
             }
 
-            fn visit_bool<E: Error>(self, on: bool) -> Result<Switch<T>, E> {
+            fn visit_bool<E: Error>(self, on: bool) -> Result<OrOff<T>, E> {
                 if on {
-                    T::deserialize(BoolDeserializer::new(on)).map(Switch::On)
+                    T::deserialize(BoolDeserializer::new(on)).map(OrOff::On)
                 } else {
-                    Ok(Switch::Off)
+                    Ok(OrOff::Off)
                 }
             }
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Switch<T>, E> {
-                T::deserialize(I64Deserializer::new(number)).map(Switch::On)
+            fn visit_i64<E: Error>(self, number: i64) -> Result<OrOff<T>, E> {
+                T::deserialize(I64Deserializer::new(number)).map(OrOff::On)
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Switch<T>, E> {
-                T::deserialize(StrDeserializer::new(text)).map(Switch::On)
+            fn visit_str<E: Error>(self, text: &str) -> Result<OrOff<T>, E> {
+                T::deserialize(StrDeserializer::new(text)).map(OrOff::On)
             }
         }
         deserializer.deserialize_any(OrFalse(PhantomData))
     }
 }
 
-impl<T: Serialize> Serialize for Switch<T> {
+impl<T: Serialize> Serialize for OrOff<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Switch::Off => false.serialize(serializer),
-            Switch::On(value) => value.serialize(serializer),
+            OrOff::Off => false.serialize(serializer),
+            OrOff::On(value) => value.serialize(serializer),
         }
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Switch<T> {
+impl<T: JsonSchema> JsonSchema for OrOff<T> {
     fn inline_schema() -> bool {
         true
     }
@@ -139,6 +141,28 @@ impl<T: JsonSchema> JsonSchema for Switch<T> {
         let value = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [value, { "const": false }] })
     }
+}
+
+/// Which of the `known` words it is.
+pub fn word<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    known: &'static [&'static str],
+) -> Result<usize, D::Error> {
+    struct Word(&'static [&'static str]);
+
+    impl Visitor<'_> for Word {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&listed(self.0.iter().copied(), "or"))
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<usize, E> {
+            let found = self.0.iter().position(|word| *word == text);
+            found.ok_or_else(|| E::unknown_variant(text, self.0))
+        }
+    }
+    deserializer.deserialize_any(Word(known))
 }
 
 /// Whether a route takes WebSockets: `true`, `false` or `"only"`.

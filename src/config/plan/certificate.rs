@@ -1,0 +1,50 @@
+//! Certificates and their keys, as they were read.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+
+/// A certificate chain and its key, read from PEM files and found to fit each other. Compared by
+/// the files' names and contents, so that a plan made after a renewal is not equal to the one
+/// before.
+#[derive(Clone)]
+pub struct Certificate {
+    /// Chain, the leaf first.
+    pub chain: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+    /// A hash of both files' bytes.
+    pub stamp: u64,
+    /// The names the leaf is valid for, lower case, wildcards as `*.example.com`.
+    pub names: Vec<Arc<str>>,
+    /// What was read.
+    pub loaded: Arc<CertifiedKey>,
+}
+
+impl Certificate {
+    /// Whether it is valid for a lower-case name; a wildcard stands for one label (RFC 9525 §6.3).
+    pub fn covers(&self, name: &str) -> bool {
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|own| match own.strip_prefix("*.") {
+            Some(of) => parent == Some(of),
+            None => **own == *name,
+        })
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Certificate) -> bool {
+        (&self.chain, &self.key, self.stamp) == (&other.chain, &other.key, other.stamp)
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    /// Names only: a key never reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({}, {:?})", self.chain.display(), self.names)
+    }
+}

@@ -1,0 +1,152 @@
+//! `[listeners.NAME]`: addresses accepted on.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::fault::Fault;
+use super::super::plan::certificate::Certificate;
+use super::words::TlsVersion;
+use super::{Number, OneOrMany, Size, Spanned, Time, seconds};
+
+table! {
+    /// An address that connections are accepted on.
+    ListenerTable "Listener", "a table";
+
+    /// Where it listens: an IPv4 or IPv6 address with its port, or `unix:` and the path of a
+    /// socket. `[::]:443` is IPv6 alone; for both write two listeners. It is the listener's
+    /// identity: a changed address is another listener.
+    drains address [required]: String, as in "0.0.0.0:443";
+    /// TLS, when it speaks TLS (1.2 and 1.3, hybrid post-quantum key exchange included).
+    next tls: ServerTlsTable;
+    /// HTTP/2, beside HTTP/1.1. Clients that speak TLS are offered it; WebSockets on it are
+    /// sessions like all others, and go to backends as HTTP/1.1 upgrades.
+    next http2: Http2Table = Http2Table::default();
+    /// The PROXY header (version 1 or 2) is expected on every connection, and taken from trusted
+    /// peers only; a connection of any other peer is closed.
+    next proxy_protocol: ProxyProtocolTable;
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are kept: networks, addresses, or
+    /// `unix` for the peers of a unix socket. From all others they are made anew.
+    next trusted_proxies: OneOrMany<String>, as in ["10.0.0.0/8", "::1"];
+    /// Its limits.
+    each limits: ListenerLimitsTable = ListenerLimitsTable::default();
+}
+
+table! {
+    /// TLS towards clients.
+    ServerTlsTable "ServerTls", "a table" => ServerTls, ServerTlsParts {
+        /// Certificates, chosen by SNI among their names; the first is the default.
+        certificates: Vec<Certificate>,
+    };
+
+    /// Certificates, chosen by the name the client asks for (SNI); the first is the default.
+    /// They are read again at a reload, and live sessions do not notice.
+    next certificates [required]: Vec<Spanned<CertificateTable>>,
+        as in [json!({ "chain": "site.pem", "key": "site.key" })];
+    /// The lowest version spoken.
+    next version_min: TlsVersion as TlsVersion = TlsVersion::V1_2, as in "1.3";
+    /// Whether sessions of TLS may be resumed by tickets.
+    next resumption: bool as bool = true, as in false;
+}
+
+table! {
+    /// HTTP/2 towards clients.
+    Http2Table "Http2", "a table" => Http2;
+
+    /// Whether it is offered to clients that speak TLS.
+    next enabled: bool = true, as in false;
+    /// Whether clients may begin with it without TLS (prior knowledge); for listeners without
+    /// `tls`.
+    next h2c: bool = false, as in true;
+    /// Whether WebSockets are taken on its streams (extended CONNECT), which is announced to
+    /// clients. Browsers then open them on the connection they have.
+    next websocket: bool as bool = true, as in false;
+    /// Streams open at once on a connection, WebSockets included; more are refused. Metrics:
+    /// `tidegate_http2_streams_open`, and `tidegate_http2_streams_reset_total` where `code` is
+    /// `refused_stream`.
+    next streams_max: Number<1> as u32 = Number(256), as in 1000;
+    /// Bytes a client may send on a stream before they are taken. A connection's own window is this
+    /// times `streams_max`, so that a stream nobody reads never stalls the others; it is also what
+    /// a hostile connection can make tidegate keep. A connection whose waiting frames are so tiny
+    /// that keeping them would take as much again is closed.
+    next stream_window: Size as u32 = Size(64 << 10), as in "256KiB";
+    /// Streams a client may reset within half a minute before they are answered; then its
+    /// connection is closed. `tidegate_http2_connection_failures_total` tells by `reason` of those
+    /// closed for this (`resets`), for a limit without a key (`enhance_your_calm`), or for a broken
+    /// rule (its error code).
+    next resets_max: Number<1> as u32 = Number(200), as in 100;
+}
+
+table! {
+    /// A certificate chain and its key.
+    CertificateTable "Certificate", "a table with `chain` and `key`";
+
+    /// PEM file of the chain, the leaf first.
+    next chain [required]: String, as in "certs/site.pem";
+    /// PEM file of the private key.
+    next key [required]: String, as in "certs/site.key";
+}
+
+table! {
+    /// PROXY protocol, received.
+    ProxyProtocolTable "ProxyProtocol", "a table";
+
+    /// Who may send it: networks, addresses, or `unix` for the peers of a unix socket.
+    next trusted [required]: OneOrMany<String>, as in ["10.0.0.0/8"];
+    /// How long it may take to arrive.
+    next timeout: Time = seconds(3), as in "1s";
+}
+
+table! {
+    /// Limits of one listener.
+    ListenerLimitsTable "ListenerLimits", "a table" => ListenerLimits;
+
+    /// Connections between accept and the end of their TLS handshake; more wait in the kernel's
+    /// queue.
+    next handshakes_in_flight_max: Number<1> as usize = Number(1024), as in 256;
+    /// Time for a TLS handshake.
+    next tls_handshake_timeout: Time as Duration = seconds(10), as in "5s";
+    /// Time for a whole request head; a client that sends a byte a second is answered 408.
+    next head_timeout: Time as Duration = seconds(10), as in "5s";
+    /// Bytes of a request head; more is answered 431. At least 8 KiB.
+    next head_bytes_max: Size as usize = Size(64 << 10), by head_bytes, as in "32KiB";
+    /// Fields in a request head; more is answered 431.
+    next headers_max: Number<1> as usize = Number(100), as in 64;
+    /// Time a connection may stay open between requests.
+    next keep_alive_timeout: Time as Duration = seconds(75), as in "30s";
+}
+
+/// What HTTP's parser needs for a head at least.
+const HEAD_BYTES_MIN: Size = Size(8 << 10);
+
+fn head_bytes(size: &Size) -> Result<usize, Fault> {
+    if *size < HEAD_BYTES_MIN {
+        return Err(Fault::new(format!("must be at least `8KiB`, not: `{}B`", size.0)));
+    }
+    Ok(usize::try_from(size.0).unwrap_or(usize::MAX))
+}
+
+impl ServerTls {
+    /// Whether a connection that asked for `sni` was shown a certificate that is not for `host`
+    /// while there is one that is (RFC 9110 §7.4). Where none is, clients have their reasons.
+    pub fn is_misdirected(&self, sni: &str, host: &str) -> bool {
+        let by_name = |one: &&Certificate| one.covers(sni);
+        let mut shown = self.certificates.iter().filter(by_name).peekable();
+        let is_covered = match shown.peek() {
+            Some(_) => shown.any(|one| one.covers(host)),
+            None => self.certificates.first().is_some_and(|default| default.covers(host)),
+        };
+        !is_covered && self.certificates.iter().any(|one| one.covers(host))
+    }
+}
+
+impl Http2 {
+    /// The largest window there is (RFC 9113 §6.9.1).
+    pub const WINDOW_MAX: u32 = (1 << 31) - 1;
+
+    /// Bytes a client may send on a connection before they are taken: the windows of all streams
+    /// together, so that streams nobody reads never stall the others.
+    pub fn connection_window(&self) -> u32 {
+        self.streams_max.saturating_mul(self.stream_window).min(Http2::WINDOW_MAX)
+    }
+}

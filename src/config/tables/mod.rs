@@ -1,0 +1,42 @@
+//! What may be written: one declaration per key, with its documentation, its default, an example,
+//! what a reload does with it, and what it is in the plan.
+//!
+//! The reference and the JSON Schema are printed from these tables. The word before a key says
+//! what a reload that changes it does: it applies at once, also to live sessions (`now`); to the
+//! next connection, request or handshake (`next`); it drains sessions whose part was removed
+//! (`drains`); or it waits for a new process (`restart`).
+
+#[macro_use]
+mod table;
+mod file;
+mod hold;
+mod listener;
+mod pool;
+mod process;
+mod relay;
+mod route;
+mod scalar;
+mod spanned;
+mod units;
+pub mod words;
+
+pub use file::FileTable;
+pub use hold::{Hold, HoldParts, HoldTable};
+pub use listener::{
+    CertificateTable, Http2, Http2Table, ListenerLimits, ListenerTable, ProxyProtocolTable,
+    ServerTls, ServerTlsParts, ServerTlsTable,
+};
+pub use pool::{
+    Backend, BackendParts, BackendTable, Health, HealthTable, Pool, PoolParts, PoolTable,
+    Rebalance, RebalanceTable, Retry, StickyTable, UpstreamTlsTable,
+};
+pub use process::{
+    AdminTable, ControlTable, Drain, DrainTable, Limits, LimitsTable, Log, LogTable, Reload,
+    ReloadTable, Upgrade, UpgradeTable,
+};
+pub use relay::{RelayParts, RelayTable, Rules};
+pub use route::{FieldChangesTable, FilesTable, RedirectTable, RespondTable, RouteTable};
+pub use scalar::{FieldTest, Number, OrOff, TakesWebSockets};
+pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};
+pub use table::{checked, if_any};
+pub use units::{Percent, Rate, Size, Time, Wait, seconds};

@@ -1,0 +1,128 @@
+//! What concerns the whole process: `[limits]`, `[drain]`, `[reload]`, `[upgrade]`, `[admin]`,
+//! `[control]`, `[log]`.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::super::fault::Fault;
+use super::words::{LogFormat, UpgradeSessions};
+use super::{Number, Percent, Rate, Size, Time, Wait, seconds};
+
+table! {
+    /// Limits of the whole process.
+    LimitsTable "Limits", "a table" => Limits;
+
+    /// Client connections open at once; more are closed as they come. The system's limit of open
+    /// files (two per session) is usually reached before the default.
+    next connections_max: Number<1> as usize = Number(1_000_000), as in 100_000;
+    /// Client connections open at once from one IP address. Unlimited by default: behind one
+    /// address there may be a whole company (NAT), or a load balancer.
+    next connections_per_address_max: Number<1> as Option<usize>, as in 200;
+    /// Bytes that the sessions of all routes together may keep while their upstreams are away;
+    /// a session that finds no room ends with 1013.
+    now hold_bytes_max: Size as u64 = Size(256 << 20), as in "1GiB";
+}
+
+table! {
+    /// How sessions are let go.
+    DrainTable "Drain", "a table" => Drain;
+
+    /// At a stop, from the signal until closing begins. `/readyz` fails at once and accepting goes
+    /// on, because a load balancer must hear of it first.
+    now delay: Wait as Duration = Wait(Duration::from_secs(5)), as in "0s";
+    /// Closes are spread evenly over this time at least, so that clients do not come back all at
+    /// once.
+    now window: Wait as Duration = Wait(Duration::from_secs(15)), as in "1m";
+    /// The hard end of a stop, counted from the signal; at least `delay` and `window` together.
+    /// The default ends inside the 30 s that Kubernetes gives. While the process goes on running
+    /// nobody is in a hurry: a drain takes as long as `window` and `rate_max` ask for, and each
+    /// session has 30 s after the last Close was due.
+    now timeout: Time as Duration = seconds(25), as in "2m";
+    /// Closes per second at most. More sessions than that lengthen the window: with the default
+    /// 100,000 clients come back over three minutes and not in one storm. At a stop, `timeout`
+    /// comes first.
+    now rate_max: Rate as u32 = Rate(500), as in "2000/s";
+}
+
+table! {
+    /// How new configurations are taken.
+    ReloadTable "Reload", "a table" => Reload;
+
+    /// Whether the files, certificates included, are watched. SIGHUP reloads in any case.
+    now watch: bool as bool = false, as in true;
+    /// How long the files must be quiet before a watch reloads.
+    now quiet: Time as Duration = Time(Duration::from_millis(500)), as in "2s";
+    /// A reload that would end more than this share of the live sessions is refused unless it is
+    /// forced: half a file, cut at a table's border, is valid TOML.
+    now drain_max: Percent as u32 => drain_max_percent = Percent(10), as in "50%";
+}
+
+table! {
+    /// How another process takes over (`tidegate upgrade`, SIGUSR2).
+    UpgradeTable "Upgrade", "a table" => Upgrade;
+
+    /// What becomes of sessions and requests in the old process. `keep`: it stays with them until
+    /// they end. `drain`: they are let go as `[drain]` says, but for its `delay`: closes with
+    /// 1012 over `drain.window`.
+    now sessions: UpgradeSessions as UpgradeSessions = UpgradeSessions::Keep, as in "drain";
+    /// How long the new process may take to read its configuration and be ready; 100 s at most.
+    /// One that takes longer is ended, and the old one goes on.
+    now timeout: Time as Duration = seconds(30), by ready_in_time, as in "1m";
+    /// How long an old process stays with what it kept; then the rest is let go as `[drain]` says.
+    now keep_timeout: Time as Duration = Time(Duration::from_secs(24 * 60 * 60)), as in "7d";
+    /// Older processes that may still have sessions when another upgrade begins; it is refused
+    /// when there are more. Each has its memory, and counts what `[limits]` allows for itself.
+    now older_max: Number<0> as usize = Number(3), as in 1;
+}
+
+table! {
+    /// The admin listener.
+    AdminTable "Admin", "a table";
+
+    /// Where it listens. It has no password: keep it on loopback or in a private network.
+    now address: String = "127.0.0.1:9090".to_owned(), as in "10.0.0.1:9090";
+}
+
+table! {
+    /// The operator's unix socket.
+    ControlTable "Control", "a table";
+
+    /// Its path; only its owner may connect.
+    now socket: String = "/run/tidegate/control.sock".to_owned(), as in "tidegate.sock";
+}
+
+table! {
+    /// Logs.
+    LogTable "Log", "a table" => Log;
+
+    /// What is logged: a level, or levels by room, as `tracing` filters are written.
+    now filter: String as String = "info".to_owned(), by filter, as in "info,tidegate::pool=debug";
+    /// How lines look. `auto`: `text` on a terminal, `json` otherwise.
+    restart format: LogFormat as LogFormat = LogFormat::Auto, as in "json";
+    /// Whether each request has a line, and each session one at its open and one at its end.
+    now access: bool as bool = true, as in false;
+    /// Lines that may wait to be written; more are dropped and counted, because no session waits
+    /// for a log.
+    restart queue_max: Number<1> as usize = Number(16_384), as in 1024;
+}
+
+/// The longest `upgrade.timeout`: who asked waits on the operator's socket for as long.
+const UPGRADE_TIMEOUT_MAX: Time = seconds(100);
+
+fn ready_in_time(time: &Time) -> Result<Duration, Fault> {
+    let most = UPGRADE_TIMEOUT_MAX;
+    let said = || Fault::new(format!("must be at most {most}, not: `{time}`"));
+    if time.0 <= most.0 { Ok(time.0) } else { Err(said()) }
+}
+
+fn filter(text: &String) -> Result<String, Fault> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.clone()),
+        Err(_) => {
+            let said = format!("must be a filter of `tracing`, not: `{text}`");
+            let hint = "as in `info` or `info,tidegate::pool=debug`".to_owned();
+            Err(Fault::new(said).hint(hint))
+        }
+    }
+}

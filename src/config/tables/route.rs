@@ -1,0 +1,125 @@
+//! `[[routes]]`: conditions to actions.
+
+use serde_json::json;
+
+use super::{
+    FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, TakesWebSockets,
+};
+
+table! {
+    /// A condition and what is done; exactly one of `pool`, `files`, `redirect` and `respond`.
+    RouteTable "Route", "a table";
+
+    /// Its identity over reloads, and its name in logs and metrics; by default its host, path,
+    /// methods, headers and listener. With a list of hosts, each host makes a route `name@host`.
+    drains name: String, as in "chat";
+    /// The listener, or a list, by its name: only requests that come in there are taken. It tells
+    /// plain HTTP from HTTPS. Host and path still decide first, so where one listener has routes
+    /// of its own, the others' routes name theirs too.
+    drains listener: OneOrMany<String>, as in "http";
+    /// The host, or a list: a name or address, `*.example.com` for every name below it, `*` for
+    /// any. Ports do not count.
+    drains host: OneOrMany<String>, as in "example.com";
+    /// The path. `/chat` is `/chat` and everything below `/chat/`; `= /chat` that path only;
+    /// `/chat*` every path that begins so; `~ regex` a regular expression (`.` matches newlines,
+    /// too), `~* regex` without regard to case. `^~` before a prefix: when it is the longest, no
+    /// regex is tried. Paths are matched decoded (`%2F` is a slash), with `.` and `..` resolved,
+    /// `//` as one slash, and without parameters (`/chat;v=1` is `/chat`). They are sent on as they
+    /// came, but for `.` and `..`, which are resolved there, too. A path that servers read in
+    /// different ways is answered 400: one with a dot segment behind an escape or before `;`
+    /// (`%2e%2e`, `..%2f`, `..;`), a `..` behind a segment with `%2F`, a backslash, a control
+    /// character, or an overlong escape (`%c0%af`).
+    drains path: String = "/".to_owned(), as in "/socketurl";
+    /// Whether capitals and small letters of the path are the same, for a prefix as well as for a
+    /// regex. Where a route denies a path, most often they ought to be: many servers take `/Admin`
+    /// for `/admin`.
+    drains ignore_case: bool = false, as in true;
+    /// Methods taken; all by default.
+    drains methods: OneOrMany<String>, as in ["GET", "HEAD"];
+    /// Conditions on header fields, all of which must hold: a value, `"~ regex"`, `true` for
+    /// present or `false` for absent.
+    drains headers: Named<FieldTest>, as in json!({ "X-Beta": true });
+    /// Requests and WebSockets go to this pool.
+    next pool: String, as in "websocket";
+    /// Files are served. A string is the directory.
+    next files: OrString<FilesTable>;
+    /// A redirect. A string is its target.
+    next redirect: OrString<RedirectTable>;
+    /// A fixed response. A string is its body.
+    next respond: OrString<RespondTable>;
+    /// Whether WebSockets are taken: `true`, `false` (a handshake is answered 403) or `"only"`
+    /// (a plain request is answered 426). With `pool`.
+    next websocket: TakesWebSockets = TakesWebSockets::Yes, as in "only";
+    /// Origins that may open a WebSocket: `https://example.com`, `https://*.example.com`, or
+    /// `null`; any by default. It keeps other people's pages from using a visitor's cookies; a
+    /// handshake without `Origin` is not a browser's and passes. With `pool`.
+    next allowed_origins: OneOrMany<String>, as in ["https://example.com"];
+    /// Whether the path's prefix is cut off before the request goes on: below `/api`, `/api/x`
+    /// becomes `/x`. With `pool` or `files`.
+    next strip_prefix: bool = false, as in true;
+    /// Whether the path is sent as it came: `.` and `..` stay in it, and what is answered 400
+    /// elsewhere passes (see `path`). It opens what other routes deny: the backend may read
+    /// `/a/..%2fadmin`, `/a/..;/admin` or `/a\admin` as `/admin`, whatever a route for `/admin`
+    /// says. For a backend that needs such paths and guards itself. With `pool`, without
+    /// `strip_prefix`.
+    next raw_path: bool = false, as in true;
+    /// The `Host` sent upstream; the client's by default. With `pool`.
+    next upstream_host: String, as in "backend.internal";
+    /// What its sessions are held to, where it differs from `[relay]`. With `pool`.
+    now relay: RelayTable = RelayTable::default();
+    /// Its sessions are held while their upstream is away: their clients stay connected. Off unless
+    /// this table is there; `hold = {}` has every default. With `pool`.
+    next hold: HoldTable, as in json!({ "timeout": "1m" });
+    /// Fields of the request set or removed before it goes upstream. With `pool`.
+    next request_headers: FieldChangesTable;
+    /// Fields of the answer set or removed before it goes to the client.
+    next response_headers: FieldChangesTable;
+}
+
+table! {
+    /// Fields set and removed.
+    FieldChangesTable "FieldChanges", "a table with `set` and `remove`";
+
+    /// Set to a value, or to several lines of values, in place of what was there.
+    next set: Named<OneOrMany<String>>, as in json!({ "X-Frame-Options": "DENY" });
+    /// Removed.
+    next remove: OneOrMany<String>, as in ["Server"];
+}
+
+table! {
+    /// Files from a directory.
+    FilesTable "Files", "a directory, or a table with `root`";
+
+    /// The directory.
+    next root [required]: String, as in "/var/www/site";
+    /// The file served for a directory.
+    next index: String = "index.html".to_owned(), as in "index.htm";
+    /// The file below `root` that is served where none is found: the page of a single-page
+    /// application, which does its own routing.
+    next fallback: String, as in "index.html";
+}
+
+table! {
+    /// A redirect.
+    RedirectTable "Redirect", "a target, or a table with `to`";
+
+    /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in. The
+    /// path begins with one slash, and what may not stand in a URL is escaped. A request without a
+    /// host is answered 400 where the target has `{host}`.
+    next to [required]: String, as in "https://{host}{path}{query}";
+    /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method; a permanent one
+    /// (308) stays in browsers even when it was a mistake.
+    next status: Number<0> = Number(307), as in 308;
+}
+
+table! {
+    /// A fixed response.
+    RespondTable "Respond", "a body, or a table with `status` and `body`";
+
+    /// Its body.
+    next body: String = String::new(), as in "closed for today\n";
+    /// Its status, 200 to 599.
+    next status: Number<0> = Number(200), as in 503;
+    /// Its `Content-Type`.
+    next content_type: String = "text/plain; charset=utf-8".to_owned(), as in "application/json";
+}

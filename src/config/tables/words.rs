@@ -1,0 +1,94 @@
+//! Values that are one of a few words; files and plans share them.
+
+words! {
+    /// What is done about frames that break RFC 6455 §5.
+    Validation {
+        /// The session ends with 1002.
+        Strict = "strict",
+        /// They are counted and pass.
+        Observe = "observe",
+        /// They pass.
+        Off = "off",
+    }
+}
+
+words! {
+    /// What becomes of sessions when another process takes over.
+    UpgradeSessions {
+        /// The old process stays with them.
+        Keep = "keep",
+        /// They are drained.
+        Drain = "drain",
+    }
+}
+
+words! {
+    /// How log lines look.
+    LogFormat {
+        /// Text on a terminal, JSON otherwise.
+        Auto = "auto",
+        /// For people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+words! {
+    /// The lowest TLS version spoken.
+    TlsVersion {
+        /// TLS 1.2 (RFC 5246).
+        V1_2 = "1.2",
+        /// TLS 1.3 (RFC 8446).
+        V1_3 = "1.3",
+    }
+}
+
+words! {
+    /// How a backend is chosen.
+    BalanceWord {
+        /// The one with the fewest live sessions for its weight.
+        LeastSessions = "least_sessions",
+        /// In turn, by weight.
+        RoundRobin = "round_robin",
+        /// The better of two that are drawn by weight.
+        RandomTwo = "random_two",
+        /// By a hash of something in the request.
+        Hash = "hash",
+    }
+}
+
+words! {
+    /// Which sessions move first.
+    First {
+        /// Those that have been longest where they are.
+        Oldest = "oldest",
+        /// Any.
+        Random = "random",
+    }
+}
+
+words! {
+    /// When a browser sends a cookie with requests that another site's page makes
+    /// (RFC 6265bis §5.6.7).
+    SameSite {
+        /// With links that are followed.
+        Lax = "lax",
+        /// Never.
+        Strict = "strict",
+        /// Always; over TLS only.
+        None = "none",
+    }
+}
+
+words! {
+    /// What becomes of the sessions of a backend that stays out.
+    OutSessions {
+        /// Those that can be held move to other backends, the others stay.
+        Move = "move",
+        /// All stay.
+        Keep = "keep",
+        /// Those that can be held move to other backends, the others are drained.
+        Drain = "drain",
+    }
+}

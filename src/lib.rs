@@ -23,6 +23,7 @@ pub mod tls;
 // Floor 4: machines built from the configuration, one job each.
 pub mod pool;
 pub mod registry;
+pub mod rewrite;
 pub mod router;
 
 // Floor 5: one connection, bytes move.

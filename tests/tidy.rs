@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 13] = [
     &["live"],
     &["action", "handshake", "drain"],
     &["relay", "pool"],
-    &["router", "registry", "tls"],
+    &["router", "registry", "tls", "rewrite"],
     &["config"],
     &["end"],
     &["wire", "observe"],

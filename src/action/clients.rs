@@ -14,13 +14,13 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::loan::Loan;
+use super::shared_body::SharedBody;
 use crate::base::task::Tracked;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
-use crate::pool::{DialError, Pool};
+use crate::pool::{DialError, Pool, UpstreamError};
 use crate::tls::Transport;
 
-pub(super) type Client = legacy::Client<Dial, Loan>;
+pub(super) type Client = legacy::Client<Dial, SharedBody>;
 
 thread_local! {
     /// By the pool's address, which is not used anew while the `Weak` beside it is held.
@@ -62,12 +62,11 @@ fn build(pool: &Arc<Pool>) -> Client {
 }
 
 /// A target as [`Dial`] understands it: the backend's place in its pool stands for the authority.
-pub(super) fn target(backend: usize, asked: &Uri) -> Uri {
+pub(super) fn target(backend: usize, path: &PathAndQuery) -> Uri {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Authority::try_from(backend.to_string()).ok();
-    let root = || PathAndQuery::from_static("/");
-    parts.path_and_query = Some(asked.path_and_query().cloned().unwrap_or_else(root));
+    parts.path_and_query = Some(path.clone());
     // cannot fail: a number is an authority, and all three parts are there.
     Uri::from_parts(parts).expect("a number is an authority")
 }
@@ -95,7 +94,7 @@ impl tower_service::Service<Uri> for Dial {
             let number = target.host().and_then(|number| number.parse::<usize>().ok());
             let backend = number.and_then(|number| pool.backends().get(number));
             let dialled = pool.dial(backend.ok_or(DialFailure::Gone)?).await;
-            dialled.map(TokioIo::new).map_err(DialFailure::Dial)
+            dialled.map(TokioIo::new).map_err(|error| DialFailure::Dial(Arc::new(error)))
         })
     }
 }
@@ -105,8 +104,8 @@ impl tower_service::Service<Uri> for Dial {
 pub(super) enum DialFailure {
     /// A reload has removed the pool meanwhile.
     Gone,
-    /// The backend could not be reached.
-    Dial(DialError),
+    /// The backend could not be reached. Shared, for who wraps it does not give it back.
+    Dial(Arc<DialError>),
 }
 
 impl fmt::Display for DialFailure {
@@ -120,17 +119,20 @@ impl fmt::Display for DialFailure {
 
 impl std::error::Error for DialFailure {}
 
-/// What the pool said of a failed dial, which the client of `hyper_util` has wrapped.
-pub(super) fn dial_error(error: &legacy::Error) -> Option<&DialError> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        match error.downcast_ref::<DialFailure>() {
-            Some(DialFailure::Dial(error)) => return Some(error),
-            Some(DialFailure::Gone) => return None,
-            None => source = error.source(),
+/// Why the client of `hyper_util` has no answer.
+pub(super) fn why(error: legacy::Error) -> UpstreamError {
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        if let Some(DialFailure::Dial(dial)) = inner.downcast_ref() {
+            return UpstreamError::Dial(Arc::clone(dial));
+        }
+        match inner.downcast_ref::<hyper::Error>() {
+            Some(inner) if inner.is_parse_too_large() => return UpstreamError::HeadTooLarge,
+            Some(inner) if inner.is_parse() => return UpstreamError::Garbled(error.into()),
+            _ => source = inner.source(),
         }
     }
-    None
+    UpstreamError::Closed(error.into())
 }
 
 impl Connection for Transport {

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use tower_http::services::fs::ServeFileSystemResponseBody;
 use tower_http::services::{ServeDir, ServeFile};
 
-use super::failure::Failure;
+use super::error::ActionError;
 use crate::base::body::{Body, BoxError};
 use crate::config::plan;
 
@@ -39,11 +39,15 @@ impl Files {
     /// route's prefix where that is asked for.
     ///
     /// # Errors
-    /// [`Failure::Method`] for another method, [`Failure::NoFile`] where there is none and no
-    /// fallback, [`Failure::File`] where the file cannot be read.
-    pub async fn serve(&self, head: Parts, path: PathAndQuery) -> Result<Response<Body>, Failure> {
+    /// [`ActionError::Method`] for another method, [`ActionError::NoFile`] where there is none and
+    /// no fallback, [`ActionError::File`] where the file cannot be read.
+    pub async fn serve(
+        &self,
+        head: Parts,
+        path: PathAndQuery,
+    ) -> Result<Response<Body>, ActionError> {
         if head.method != Method::GET && head.method != Method::HEAD {
-            return Err(Failure::Method);
+            return Err(ActionError::Method);
         }
         let mut request = Request::from_parts(head, Empty::<bytes::Bytes>::new());
         *request.uri_mut() = self.with_index(path);
@@ -53,7 +57,7 @@ impl Files {
         if let (None, Some((mut fallback, request))) = (&found, again) {
             found = there(fallback.try_call(request).await)?;
         }
-        found.map(|answer| answer.map(boxed)).ok_or(Failure::NoFile)
+        found.map(|answer| answer.map(boxed)).ok_or(ActionError::NoFile)
     }
 
     /// The file asked for: a path that ends with a slash means the directory's index.
@@ -69,7 +73,7 @@ impl Files {
 }
 
 /// The answer, or `None` where there is no such file.
-fn there<B>(answer: io::Result<Response<B>>) -> Result<Option<Response<B>>, Failure> {
+fn there<B>(answer: io::Result<Response<B>>) -> Result<Option<Response<B>>, ActionError> {
     match answer {
         Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Ok(None),
         Ok(answer) => Ok(Some(answer)),
@@ -79,7 +83,7 @@ fn there<B>(answer: io::Result<Response<B>>) -> Result<Option<Response<B>>, Fail
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::InvalidFilename => Ok(None),
-            _ => Err(Failure::File(error)),
+            _ => Err(ActionError::File(error)),
         },
     }
 }
@@ -118,7 +122,11 @@ mod tests {
         Files::new(&plan, prefix)
     }
 
-    async fn get(files: &Files, path: &str, range: Option<&str>) -> Result<(u16, String), Failure> {
+    async fn get(
+        files: &Files,
+        path: &str,
+        range: Option<&str>,
+    ) -> Result<(u16, String), ActionError> {
         let mut request = Request::get(path);
         if let Some(range) = range {
             request = request.header(RANGE, range);
@@ -160,7 +168,7 @@ mod tests {
         let site = site();
         let files = files(&site, None, None);
         for path in ["/../outside.txt", "/%2e%2e/outside.txt", "/sub/..%2f..%2foutside.txt"] {
-            assert!(matches!(get(&files, path, None).await, Err(Failure::NoFile)), "{path}");
+            assert!(matches!(get(&files, path, None).await, Err(ActionError::NoFile)), "{path}");
         }
     }
 
@@ -168,9 +176,9 @@ mod tests {
     async fn a_fallback_is_found_for_what_is_not_there() {
         let site = site();
         let without = files(&site, None, None);
-        assert!(matches!(get(&without, "/no", None).await, Err(Failure::NoFile)));
-        assert!(matches!(get(&without, "/no/", None).await, Err(Failure::NoFile)));
-        assert!(matches!(get(&without, "/home.html/x", None).await, Err(Failure::NoFile)));
+        assert!(matches!(get(&without, "/no", None).await, Err(ActionError::NoFile)));
+        assert!(matches!(get(&without, "/no/", None).await, Err(ActionError::NoFile)));
+        assert!(matches!(get(&without, "/home.html/x", None).await, Err(ActionError::NoFile)));
         let with = files(&site, Some("home.html"), None);
         assert_eq!(get(&with, "/no/such/page", None).await.unwrap(), (200, "home".into()));
         let head = Request::get("/no").body(()).unwrap().into_parts().0;
@@ -183,6 +191,6 @@ mod tests {
         let site = site();
         let files = files(&site, Some("home.html"), None);
         let head = Request::post("/").body(()).unwrap().into_parts().0;
-        assert!(matches!(files.serve(head, "/".parse().unwrap()).await, Err(Failure::Method)));
+        assert!(matches!(files.serve(head, "/".parse().unwrap()).await, Err(ActionError::Method)));
     }
 }

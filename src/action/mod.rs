@@ -4,16 +4,16 @@
 //! is none. **Never here:** routes, the fields that go on or come back, WebSockets.
 
 mod clients;
-mod failure;
+mod error;
 mod files;
 mod forward;
-mod loan;
 mod redirect;
 mod respond;
+mod shared_body;
 
 pub use clients::close_idle;
-pub use failure::Failure;
+pub use error::ActionError;
 pub use files::Files;
-pub use forward::{Forwarded, forward};
+pub use forward::forward;
 pub use redirect::{Asked, redirect};
 pub use respond::respond;

@@ -3,7 +3,7 @@
 use http::header::LOCATION;
 use http::{HeaderValue, Response};
 
-use super::failure::Failure;
+use super::error::ActionError;
 use crate::base::body::{self, Body};
 use crate::config::plan::Redirect;
 use crate::wire::path;
@@ -25,8 +25,8 @@ pub struct Asked<'a> {
 /// The redirect the plan holds, for this request.
 ///
 /// # Errors
-/// [`Failure::NoHost`] where the target names the host and the request does not.
-pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Result<Response<Body>, Failure> {
+/// [`ActionError::NoHost`] where the target names the host and the request does not.
+pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Result<Response<Body>, ActionError> {
     let target = fill(&plan.to, asked)?;
     // cannot fail: the template is a field's value, and what is filled in is ASCII.
     let target = HeaderValue::try_from(target).expect("a target is text");
@@ -36,7 +36,7 @@ pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Result<Response<Body>, Fa
     Ok(answer)
 }
 
-fn fill(template: &str, asked: &Asked<'_>) -> Result<String, Failure> {
+fn fill(template: &str, asked: &Asked<'_>) -> Result<String, ActionError> {
     let mut target = String::with_capacity(template.len() + asked.path.len() + 32);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -47,7 +47,7 @@ fn fill(template: &str, asked: &Asked<'_>) -> Result<String, Failure> {
         };
         match name {
             "scheme" => target.push_str(asked.scheme),
-            "host" => target.push_str(asked.host.ok_or(Failure::NoHost)?),
+            "host" => target.push_str(asked.host.ok_or(ActionError::NoHost)?),
             "path" => push_path(&mut target, asked.path),
             "query" => push_query(&mut target, asked.query),
             // The configuration knows no other name; one that slips through stays as written.
@@ -133,7 +133,7 @@ mod tests {
             let plan = Redirect { to: to.into(), status: StatusCode::FOUND };
             redirect(&plan, &asked)
         };
-        assert!(matches!(fill("https://{host}{path}"), Err(Failure::NoHost)));
+        assert!(matches!(fill("https://{host}{path}"), Err(ActionError::NoHost)));
         assert!(fill("https://example.com{path}").is_ok());
     }
 }

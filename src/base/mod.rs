@@ -8,6 +8,7 @@ pub mod clock;
 pub mod flow;
 pub mod id;
 pub mod link;
+pub mod scratch;
 pub mod side;
 pub mod socket;
 pub mod task;

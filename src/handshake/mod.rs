@@ -1,28 +1,30 @@
 //! A WebSocket handshake, from the client's request to a verified upstream (RFC 6455 §4), by
 //! an upgrade or on a stream of HTTP/2 (RFC 8441).
 //!
-//! **In:** a request and a pool. **Out:** an upstream that has answered a checked 101, or the
-//! answer to give instead. **Never here:** frames.
+//! **In:** a request's head on its way upstream, and a pool. **Out:** an upstream that has answered
+//! a checked 101, or the answer to give instead. **Never here:** frames.
 //!
 //! [`is_asked`] tells a handshake from other requests, [`WsRequest::check`] finds it right in form,
 //! [`connect`] makes it an [`Upstream`]; nothing of the client's beyond this one head reaches a
 //! backend before its 101 was verified.
 
-mod candidate;
+mod attempt;
 mod connect;
-mod failure;
+mod exchange;
 mod hold;
 mod origin;
 mod refusal;
+mod replay;
 mod request;
 mod resume;
+mod rewound;
 mod verify;
 
-pub use candidate::Upstream;
-pub use connect::{Answered, Connected, Picking, connect};
-pub use failure::Failure;
-pub use hold::Replay;
+pub use attempt::Upstream;
+pub use connect::{Answered, Connected, connect};
+pub use origin::is_allowed as is_origin_allowed;
 pub use refusal::Refusal;
+pub use replay::Replay;
 pub use request::{WsRequest, is_asked, is_on_stream, unify};
 pub use resume::{NotResumed, resume};
-pub use verify::{Agreed, BadAnswer};
+pub use verify::Agreed;

@@ -7,7 +7,7 @@ use http::header::ORIGIN;
 
 /// Whether the handshake's origin is among those allowed; a handshake without `Origin` does not
 /// come from a page and passes, one with several never does.
-pub(super) fn is_allowed(headers: &HeaderMap, allowed: Option<&[Arc<str>]>) -> bool {
+pub fn is_allowed(headers: &HeaderMap, allowed: Option<&[Arc<str>]>) -> bool {
     let Some(allowed) = allowed else { return true };
     let mut lines = headers.get_all(ORIGIN).iter();
     match (lines.next(), lines.next()) {

@@ -1,32 +1,21 @@
 //! The client's side of the opening handshake (RFC 6455 §4.2.1; RFC 8441 §5 on HTTP/2).
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
-use http_body_util::Empty;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use h2::ext::Protocol;
 
 use super::hold::Holding;
-use super::origin;
 use super::refusal::Refusal;
+use crate::rewrite::Outbound;
 use crate::wire::accept::{is_key, new_key};
+use crate::wire::head;
 use crate::wire::list::has_token;
-
-/// The fields of a handshake, which pass between client and backend by this room's hands only.
-pub(super) const FIELDS: [HeaderName; 5] = [
-    http::header::SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION,
-];
+use crate::wire::upgrade::WEBSOCKET;
 
 /// Makes an extended CONNECT the GET it is over HTTP/1.1, as routes know it (RFC 8441 §5).
 ///
@@ -78,8 +67,8 @@ impl WsRequest {
     /// Checks a request that [`is_asked`] has found to ask for a WebSocket.
     ///
     /// # Errors
-    /// The first rule of RFC 6455 §4.2.1, or of the route, that it breaks.
-    pub fn check(head: &Parts, origins: Option<&[Arc<str>]>) -> Result<WsRequest, Refusal> {
+    /// The first rule of RFC 6455 §4.2.1 that it breaks.
+    pub fn check(head: &Parts) -> Result<WsRequest, Refusal> {
         let headers = &head.headers;
         if head.method != Method::GET {
             return Err(Refusal::Method);
@@ -96,45 +85,37 @@ impl WsRequest {
             false => only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned(),
         };
         let key = key.ok_or(Refusal::Key)?;
-        if !origin::is_allowed(headers, origins) {
-            return Err(Refusal::Origin);
-        }
         Ok(WsRequest { key, is_on_stream, offer: offer(headers), holding: None })
     }
 
     /// A handshake said again, which no client waits for: the answer to its `key` is for us.
-    pub(super) fn again(key: HeaderValue, fields: &HeaderMap, holding: Holding) -> WsRequest {
-        WsRequest { key, is_on_stream: true, offer: offer(fields), holding: Some(holding) }
+    pub(super) fn again(key: HeaderValue, offer: HeaderMap, holding: Holding) -> WsRequest {
+        WsRequest { key, is_on_stream: true, offer, holding: Some(holding) }
     }
 
-    /// The fields of the head, otherwise rewritten already, with the offer that goes upstream.
-    pub(super) fn fields(&self, head: &Parts) -> HeaderMap {
-        let mut headers = head.headers.clone();
-        for name in &FIELDS {
-            headers.remove(name);
+    /// The text that goes upstream: the head, and the handshake's own fields made anew.
+    pub(super) fn write(&mut self, outbound: &Outbound) -> Vec<u8> {
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        head::write_request_line(outbound.method(), outbound.target(), &mut text);
+        for (name, value) in outbound.fields().iter().chain(&WEBSOCKET) {
+            head::write_field(name, value, &mut text);
         }
-        for (name, line) in &self.offer {
-            headers.append(name, line.clone());
+        head::write_field(&SEC_WEBSOCKET_KEY, &self.key, &mut text);
+        head::write_field(&SEC_WEBSOCKET_VERSION, &HeaderValue::from_static("13"), &mut text);
+        for (name, value) in &self.offer {
+            head::write_field(name, value, &mut text);
         }
-        headers
-    }
-
-    /// The request that goes upstream, with the handshake's own fields made anew.
-    pub(super) fn ahead(&mut self, head: &Parts) -> Request<Empty<Bytes>> {
-        let mut ahead = Request::new(Empty::new());
-        *ahead.uri_mut() = head.uri.clone();
-        let headers = ahead.headers_mut();
-        *headers = self.fields(head);
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
         if let Some(holding) = &mut self.holding {
-            holding.introduce(headers);
+            let (name, value) = holding.introduce();
+            head::write_field(&name, &value, &mut text);
         }
-        ahead
+        head::end(&mut text);
+        text
     }
 }
+
+/// Bytes of a usual head: a browser's with a cookie has about as many.
+const TEXT_BYTES: usize = 1024;
 
 fn offer(headers: &HeaderMap) -> HeaderMap {
     let mut offer = HeaderMap::new();
@@ -161,6 +142,8 @@ fn has_body(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rewrite::tests::outbound;
+    use http::Request;
 
     const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     const VERSION: (&str, &str) = ("Sec-WebSocket-Version", "13");
@@ -199,7 +182,7 @@ mod tests {
 
     #[test]
     fn each_rule_of_the_handshake_has_its_refusal() {
-        let check = |method, fields: &[_]| WsRequest::check(&head(method, fields), None).err();
+        let check = |method, fields: &[_]| WsRequest::check(&head(method, fields)).err();
         assert_eq!(check("GET", &[KEY, VERSION]), None);
         assert_eq!(check("GET", &[KEY, VERSION, ("Content-Length", "0")]), None);
         assert_eq!(check("POST", &[KEY, VERSION]), Some(Refusal::Method));
@@ -226,12 +209,18 @@ mod tests {
             ("Sec-WebSocket-Accept", "planted"),
         ];
         let head = head("GET", &fields);
-        let upstream = WsRequest::check(&head, None).unwrap().ahead(&head);
-        let upstream = upstream.headers();
-        assert_eq!(only(upstream, &SEC_WEBSOCKET_PROTOCOL).unwrap(), "chat, superchat");
-        assert_eq!(only(upstream, &SEC_WEBSOCKET_KEY).unwrap(), KEY.1);
-        assert_eq!(only(upstream, &UPGRADE).unwrap(), "websocket");
-        assert_eq!(only(upstream, &CONNECTION).unwrap(), "Upgrade");
-        assert!(!upstream.contains_key("sec-websocket-accept"));
+        let mut asked = WsRequest::check(&head).unwrap();
+        let text = String::from_utf8(asked.write(&outbound(head))).unwrap();
+        let lines = [
+            "GET /chat HTTP/1.1",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Protocol: chat, superchat",
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+            "\r\n",
+        ];
+        assert_eq!(text, lines.join("\r\n"));
     }
 }

@@ -4,17 +4,17 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::candidate::Upstream;
-use super::connect::{Answered, Picking, connect};
-use super::failure::Failure;
-use super::hold::Replay;
+use super::attempt::Upstream;
+use super::connect::{Answered, connect};
+use super::replay::Replay;
 use crate::base::clock::Moment;
+use crate::pool::{Attempts, UpstreamError};
 
 /// Why a session was not taken up.
 #[derive(Debug)]
 pub enum NotResumed {
     /// No backend answered.
-    Failed(Failure),
+    Failed(UpstreamError),
     /// A backend answered with something else than a 101.
     Refused(StatusCode),
     /// A backend agreed on another subprotocol, other extensions or other parameters of them, of
@@ -29,7 +29,7 @@ impl NotResumed {
     /// server's is its word: a login that has run out does not come back by itself.
     pub fn is_final(&self) -> bool {
         match self {
-            NotResumed::Failed(failure) => matches!(failure, Failure::Wrong(_)),
+            NotResumed::Failed(error) => matches!(error, UpstreamError::Handshake(_)),
             NotResumed::Refused(status) => !status.is_server_error(),
             NotResumed::Changed | NotResumed::Unreadable => true,
         }
@@ -39,7 +39,7 @@ impl NotResumed {
 impl fmt::Display for NotResumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotResumed::Failed(failure) => failure.fmt(f),
+            NotResumed::Failed(error) => error.fmt(f),
             NotResumed::Refused(status) => write!(f, "the backend answered {}", status.as_u16()),
             NotResumed::Changed => f.write_str("the backend agreed on other terms than before"),
             NotResumed::Unreadable => f.write_str("the stored handshake cannot be read"),
@@ -53,18 +53,18 @@ impl fmt::Display for NotResumed {
 /// # Errors
 /// Why the session was not taken up.
 pub async fn resume(
-    picking: Picking<'_>,
+    attempts: Attempts<'_>,
     replay: &Replay,
     attempt: &mut u32,
     lost: Moment,
 ) -> Result<Box<Upstream>, NotResumed> {
-    let (mut asked, head) = replay.again(*attempt, lost).ok_or(NotResumed::Unreadable)?;
-    let connected = connect(picking, &mut asked, &head).await;
-    *attempt = asked.attempts();
-    match connected.answer {
+    let (mut request, outbound) = replay.again(*attempt, lost).ok_or(NotResumed::Unreadable)?;
+    let connected = connect(attempts, &mut request, &outbound).await;
+    *attempt = request.attempts();
+    match connected.outcome {
         Ok(Answered::Upstream(upstream)) if replay.agrees_with(&upstream.agreed) => Ok(upstream),
         Ok(Answered::Upstream(_)) => Err(NotResumed::Changed),
         Ok(Answered::Http(answer)) => Err(NotResumed::Refused(answer.status())),
-        Err(failure) => Err(NotResumed::Failed(failure)),
+        Err(error) => Err(NotResumed::Failed(error)),
     }
 }

@@ -1,45 +1,18 @@
 //! The backend's side of the opening handshake: a 101 is believed when it is right in all
 //! (RFC 6455 §4.1, the client's list; §11.3).
 
-use std::fmt;
-
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
-use super::request::{FIELDS, WsRequest, only};
+use super::request::{WsRequest, only};
+use crate::rewrite::HANDSHAKE;
 use crate::wire::accept::accept_key;
 use crate::wire::extension::{self, Extension};
 use crate::wire::frame::Allowed;
 use crate::wire::list::{has_token, tokens};
-
-/// Why a 101 is not believed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BadAnswer {
-    /// `Upgrade` is not `websocket`.
-    Upgrade,
-    /// `Connection` does not list `upgrade`.
-    Connection,
-    /// `Sec-WebSocket-Accept` is missing, doubled, or not the key's.
-    Accept,
-    /// A subprotocol that was not offered, or several.
-    Protocol,
-    /// An extension that was not offered, or a field that cannot be read.
-    Extension,
-}
-
-impl fmt::Display for BadAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BadAnswer::Upgrade => "its `Upgrade` is not `websocket`",
-            BadAnswer::Connection => "its `Connection` does not list `upgrade`",
-            BadAnswer::Accept => "its `Sec-WebSocket-Accept` does not answer the key",
-            BadAnswer::Protocol => "it chose a subprotocol that was not offered",
-            BadAnswer::Extension => "it chose an extension that was not offered",
-        })
-    }
-}
+use crate::wire::upgrade::{self, BadAnswer};
 
 /// What both sides have agreed on: the answer to the client can only be made from this.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,12 +81,11 @@ impl Agreed {
     /// Makes the answer's own fields, whatever stood there before. On a stream there is nothing to
     /// upgrade, and no key was sent to be answered (RFC 8441 §5).
     pub fn write(&self, headers: &mut HeaderMap) {
-        for name in &FIELDS {
+        for name in &HANDSHAKE {
             headers.remove(name);
         }
         if let Some(accept) = &self.accept {
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            upgrade::insert(headers);
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
         }
         self.choices(headers);
@@ -172,7 +144,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        WsRequest::check(&request.body(()).unwrap().into_parts().0, None).unwrap()
+        WsRequest::check(&request.body(()).unwrap().into_parts().0).unwrap()
     }
 
     fn answer(fields: &[(&'static str, &str)]) -> HeaderMap {

@@ -66,7 +66,8 @@ async fn serve(arrival: Arrival) -> Result<(), Rejection> {
     let (plan, cells) = (Arc::clone(&listener.plan), Arc::clone(&listener.cells));
     // From here on nothing of the connection keeps the acceptor.
     drop(listener);
-    let conn = Conn { listener: plan, client, port, tls, opened, permit: Rc::new(permit) };
+    let conn =
+        Conn { listener: plan, peer_addr: client, port, tls, opened, permit: Rc::new(permit) };
     let state = socket.state.subscribe();
     drop(socket);
     if speaks_http2(&transport, &conn).await {

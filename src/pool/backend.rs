@@ -23,7 +23,7 @@ pub const HANDSHAKES_WAITING_MAX: usize = 16_384;
 #[derive(Debug)]
 pub struct Backend {
     settings: Settings,
-    vitals: Arc<Vitals>,
+    state: Arc<BackendState>,
     /// One permit for each handshake that may be under way.
     handshakes: Arc<Semaphore>,
     /// Whether an operator keeps work from it. It stays so over reloads for as long as the
@@ -49,7 +49,7 @@ struct Settings {
 
 /// What is counted and learned about a backend; it lives on when a reload changes the settings.
 #[derive(Debug)]
-struct Vitals {
+struct BackendState {
     /// The address as text: what it is called in facts and labels.
     address: Arc<str>,
     sessions: AtomicUsize,
@@ -81,9 +81,9 @@ impl Backend {
         if let Some(old) = old.filter(|old| old.settings == settings) {
             return Arc::clone(old);
         }
-        let vitals = match old {
-            Some(old) => Arc::clone(&old.vitals),
-            None => Arc::new(Vitals::new(&settings.address)),
+        let state = match old {
+            Some(old) => Arc::clone(&old.state),
+            None => Arc::new(BackendState::new(&settings.address)),
         };
         let permits = settings.handshakes_in_flight_max;
         let handshakes = match old {
@@ -97,17 +97,17 @@ impl Backend {
             Some(old) if old.settings.weight == settings.weight => Arc::clone(&old.disabled),
             _ => Arc::default(),
         };
-        Arc::new(Backend { settings, vitals, handshakes, disabled })
+        Arc::new(Backend { settings, state, handshakes, disabled })
     }
 
     /// Whether it is the same member of the same pool, perhaps before or after a reload.
     pub fn is(&self, other: &Backend) -> bool {
-        Arc::ptr_eq(&self.vitals, &other.vitals)
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
     /// Its address as text: its name in facts, labels and logs.
     pub fn address(&self) -> &Arc<str> {
-        &self.vitals.address
+        &self.state.address
     }
 
     /// Its pool's name.
@@ -142,38 +142,38 @@ impl Backend {
 
     /// Handshakes that wait until they may begin.
     pub fn handshakes_waiting(&self) -> usize {
-        self.vitals.handshakes_waiting.load(Relaxed)
+        self.state.handshakes_waiting.load(Relaxed)
     }
 
     /// Leases for sessions that are out.
     pub fn sessions(&self) -> usize {
-        self.vitals.sessions.load(Relaxed)
+        self.state.sessions.load(Relaxed)
     }
 
     /// Leases for plain requests that are out.
     pub fn requests(&self) -> usize {
-        self.vitals.requests.load(Relaxed)
+        self.state.requests.load(Relaxed)
     }
 
     /// Leases of this kind that are out.
     pub(super) fn count(&self, kind: Kind) -> usize {
-        self.vitals.count(kind).load(Relaxed)
+        self.state.count(kind).load(Relaxed)
     }
 
     /// Whether it is given work; the pool may do so all the same, lest more than half be out.
     pub fn standing(&self, now: Moment) -> Standing {
-        lock(&self.vitals.health).standing(now)
+        lock(&self.state.health).standing(now)
     }
 
     /// Since when it has been out, trials that failed included; `None` when it is not.
     pub fn out_since(&self) -> Option<Moment> {
-        lock(&self.vitals.health).out_since()
+        lock(&self.state.health).out_since()
     }
 
     /// Since when it has been out, if that is so long that its sessions are to leave.
     pub(super) fn stays_out(&self, now: Moment) -> Option<Moment> {
         let after = self.settings.health.sessions_after;
-        lock(&self.vitals.health).stays_out(now, after)
+        lock(&self.state.health).stays_out(now, after)
     }
 
     /// Keeps work from it until [`Backend::enable`], whatever the others do; what it has stays.
@@ -199,13 +199,13 @@ impl Backend {
 
     /// How it stands, and what part of its weight it is given, in thousandths.
     pub(super) fn seen(&self, now: Moment, slow_start: Duration) -> (Standing, u64) {
-        let mut health = lock(&self.vitals.health);
+        let mut health = lock(&self.state.health);
         (health.standing(now), health.share(now, slow_start))
     }
 
     /// It answered: a 101 or, to a plain request, anything but 502, 503 and 504.
     pub fn succeeded(&self, now: Moment) {
-        if let Some(Change::In) = lock(&self.vitals.health).succeeded(now) {
+        if let Some(Change::Recovered) = lock(&self.state.health).succeeded(now) {
             tracing::info!(pool = %self.pool(), backend = %self.address(), "backend recovered");
         }
     }
@@ -213,20 +213,20 @@ impl Backend {
     /// It could not be reached or did not answer as it should. Faults of our own (see
     /// [`DialError::fault`](super::DialError::fault)) are not told here.
     pub fn failed(&self, now: Moment) {
-        let change = lock(&self.vitals.health).failed(now, &self.settings.health);
-        if let Some(Change::Out { failures, wait }) = change {
+        let change = lock(&self.state.health).failed(now, &self.settings.health);
+        if let Some(Change::Ejected { failures, wait }) = change {
             tracing::warn!(
                 pool = %self.pool(),
                 backend = %self.address(),
                 failures,
                 seconds = wait.as_secs_f64(),
-                "backend is out after failures in a row"
+                "backend ejected after failures in a row"
             );
         }
     }
 
     pub(super) fn begin_trial(&self, now: Moment) {
-        lock(&self.vitals.health).begin_trial(now, &self.settings.health);
+        lock(&self.state.health).begin_trial(now, &self.settings.health);
     }
 
     /// Waits until one handshake more may be under way to this backend, and then for its turn by
@@ -245,10 +245,10 @@ impl Backend {
         if let Some(rate) = self.settings.handshake_rate_max {
             let now = clock::now();
             let left = started.after(self.settings.connect_timeout).since(now);
-            let turn = lock(&self.vitals.pace).turn(now, rate, left);
+            let turn = lock(&self.state.pace).turn(now, rate, left);
             let wait = turn.ok_or(Busy::Paced { rate })?;
             if !wait.is_zero() {
-                let _place = Place::take(&self.vitals)?;
+                let _place = Place::take(&self.state)?;
                 sleep(wait).await;
             }
         }
@@ -256,7 +256,7 @@ impl Backend {
     }
 
     async fn awaited_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        let _place = Place::take(&self.vitals)?;
+        let _place = Place::take(&self.state)?;
         let after = self.settings.connect_timeout;
         match timeout(after, Arc::clone(&self.handshakes).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -266,9 +266,9 @@ impl Backend {
     }
 }
 
-impl Vitals {
-    fn new(address: &plan::BackendAddress) -> Vitals {
-        Vitals {
+impl BackendState {
+    fn new(address: &plan::BackendAddress) -> BackendState {
+        BackendState {
             address: address.to_string().into(),
             sessions: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
@@ -333,8 +333,8 @@ impl std::error::Error for Busy {}
 struct Place<'a>(&'a AtomicUsize);
 
 impl Place<'_> {
-    fn take(vitals: &Vitals) -> Result<Place<'_>, Busy> {
-        let waiting = &vitals.handshakes_waiting;
+    fn take(state: &BackendState) -> Result<Place<'_>, Busy> {
+        let waiting = &state.handshakes_waiting;
         if waiting.fetch_add(1, Relaxed) >= HANDSHAKES_WAITING_MAX {
             waiting.fetch_sub(1, Relaxed);
             return Err(Busy::Queue);
@@ -367,7 +367,7 @@ pub struct Lease {
 
 impl Lease {
     pub(super) fn new(backend: Arc<Backend>, kind: Kind) -> Lease {
-        backend.vitals.count(kind).fetch_add(1, Relaxed);
+        backend.state.count(kind).fetch_add(1, Relaxed);
         Lease { backend, kind }
     }
 
@@ -379,6 +379,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.backend.vitals.count(self.kind).fetch_sub(1, Relaxed);
+        self.backend.state.count(self.kind).fetch_sub(1, Relaxed);
     }
 }

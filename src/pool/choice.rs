@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::backend::{Kind, Lease};
+use super::balance::{Balancer, Candidate, random_two};
 use super::health::{Standing, admitted};
-use super::turn::{Candidate, Turn, random_two};
 use super::{Ask, NoBackend, Pool, lock, rendezvous};
 use crate::base::clock::Moment;
 use crate::config::plan::Balance;
@@ -30,11 +30,13 @@ impl Pool {
         if ask.tried.is_empty() {
             lock(&self.budget).request(ask.now);
         }
-        let mut turn = lock(&self.turn);
+        let mut balancer = lock(&self.balancer);
         let members = self.members(ask.now);
-        let chosen = match self.stuck(&members, ask) {
+        let chosen = match self.sticky_backend(&members, ask) {
             Some(index) => Some(index),
-            None => [0, 1].into_iter().find_map(|rank| self.next(&mut turn, &members, rank, ask)),
+            None => {
+                [0, 1].into_iter().find_map(|rank| self.next(&mut balancer, &members, rank, ask))
+            }
         };
         let chosen = chosen.ok_or_else(|| self.refused(&members, ask))?;
         let backend = &self.backends[chosen];
@@ -74,7 +76,7 @@ impl Pool {
 
     /// The backend of the client's cookie, when it can be had. A cookie is good for a backend that
     /// is there and up; else another is chosen, and the cookie made anew.
-    fn stuck(&self, members: &[Member], ask: &Ask<'_>) -> Option<usize> {
+    fn sticky_backend(&self, members: &[Member], ask: &Ask<'_>) -> Option<usize> {
         let tag = ask.key.and_then(|key| key.tag)?;
         let found = self.sticky.as_ref()?.find(&tag);
         let lost = match found {
@@ -96,7 +98,13 @@ impl Pool {
     }
 
     /// Whose turn it is among those of this rank.
-    fn next(&self, turn: &mut Turn, members: &[Member], rank: u8, ask: &Ask<'_>) -> Option<usize> {
+    fn next(
+        &self,
+        balancer: &mut Balancer,
+        members: &[Member],
+        rank: u8,
+        ask: &Ask<'_>,
+    ) -> Option<usize> {
         let candidate = |index: usize| {
             let may = members[index].rank == Some(rank)
                 && !self.is_tried(index, ask)
@@ -117,8 +125,8 @@ impl Pool {
                 };
                 random_two(members.len(), laden, |below| fastrand::u64(..below))
             }
-            (Balance::RoundRobin, ..) | (_, _, Kind::Request) => turn.next(candidate),
-            (_, _, Kind::Session) => turn.fewest(candidate),
+            (Balance::RoundRobin, ..) | (_, _, Kind::Request) => balancer.round_robin(candidate),
+            (_, _, Kind::Session) => balancer.least_sessions(candidate),
         }
     }
 
@@ -142,6 +150,6 @@ impl Pool {
 
 impl Member {
     pub(super) fn is_up(&self) -> bool {
-        !matches!(self.standing, Standing::Out { .. })
+        !matches!(self.standing, Standing::Ejected { .. })
     }
 }

@@ -10,11 +10,11 @@ use crate::config::plan::Health as Rules;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// It is.
-    In,
-    /// Its time out is over: the next to ask is its trial.
-    Due,
+    Up,
+    /// Its ejection has ended: the next request is its trial.
+    Trial,
     /// It is not, before this moment: it failed, or its trial is under way.
-    Out {
+    Ejected {
         /// When it is due for a trial, or for another one.
         until: Moment,
     },
@@ -26,15 +26,15 @@ const SHARE_MIN: u64 = 10;
 /// What an outcome changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// It was taken out.
-    Out {
+    /// It was ejected.
+    Ejected {
         /// Failures in a row.
         failures: u32,
         /// For how long.
         wait: Duration,
     },
     /// It came back.
-    In,
+    Recovered,
 }
 
 /// The health of one backend.
@@ -44,7 +44,7 @@ pub struct State {
     failures: u32,
     /// Times it was taken out without a good spell between: the exponent of its back-off.
     outs: u32,
-    out: Option<Out>,
+    out: Option<Ejection>,
     /// When it was last taken out, a failed trial aside.
     out_since: Moment,
     /// When it last came back.
@@ -54,7 +54,7 @@ pub struct State {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Out {
+struct Ejection {
     until: Moment,
     on_trial: bool,
 }
@@ -63,9 +63,9 @@ impl State {
     /// Whether it is given work at this moment.
     pub fn standing(&self, now: Moment) -> Standing {
         match self.out {
-            None => Standing::In,
-            Some(Out { until, .. }) if now < until => Standing::Out { until },
-            Some(_) => Standing::Due,
+            None => Standing::Up,
+            Some(Ejection { until, .. }) if now < until => Standing::Ejected { until },
+            Some(_) => Standing::Trial,
         }
     }
 
@@ -77,7 +77,7 @@ impl State {
     /// Since when it has been out, if that is so long and its last trial, if there was any, has
     /// failed; not while the next is due or under way.
     pub fn stays_out(&self, now: Moment, after: Duration) -> Option<Moment> {
-        let Out { until, on_trial } = self.out?;
+        let Ejection { until, on_trial } = self.out?;
         let stays = now < until && !on_trial && now.since(self.out_since) >= after;
         stays.then_some(self.out_since)
     }
@@ -96,8 +96,8 @@ impl State {
     /// A request is sent to a backend that is due. Until its outcome is known there is no other;
     /// should it never be told, the next trial may begin after the first back-off time.
     pub fn begin_trial(&mut self, now: Moment, rules: &Rules) {
-        if self.standing(now) == Standing::Due {
-            self.out = Some(Out { until: now.after(rules.out), on_trial: true });
+        if self.standing(now) == Standing::Trial {
+            self.out = Some(Ejection { until: now.after(rules.out), on_trial: true });
         }
     }
 
@@ -107,7 +107,7 @@ impl State {
         self.out.take()?;
         self.returned = now;
         self.since = Some(now);
-        Some(Change::In)
+        Some(Change::Recovered)
     }
 
     /// It could not be reached, or gave no answer; `failures_max` of zero never takes it out.
@@ -130,8 +130,8 @@ impl State {
         }
         self.outs = self.outs.saturating_add(1);
         let wait = back_off(self.outs, rules);
-        self.out = Some(Out { until: now.after(wait), on_trial: false });
-        Some(Change::Out { failures: self.failures, wait })
+        self.out = Some(Ejection { until: now.after(wait), on_trial: false });
+        Some(Change::Ejected { failures: self.failures, wait })
     }
 }
 
@@ -145,8 +145,8 @@ fn back_off(outs: u32, rules: &Rules) -> Duration {
 /// than half of the pool is kept out, the ones that would return first. At least one always is.
 pub fn admitted(standings: &[Standing]) -> Vec<bool> {
     let out = |(index, standing): (usize, &Standing)| match standing {
-        Standing::Out { until } => Some((*until, index)),
-        Standing::In | Standing::Due => None,
+        Standing::Ejected { until } => Some((*until, index)),
+        Standing::Up | Standing::Trial => None,
     };
     let mut kept_out: Vec<(Moment, usize)> = standings.iter().enumerate().filter_map(out).collect();
     kept_out.sort_unstable();
@@ -176,10 +176,10 @@ mod tests {
     }
 
     fn out(seconds: u64) -> Standing {
-        Standing::Out { until: at(seconds) }
+        Standing::Ejected { until: at(seconds) }
     }
 
-    fn taken_out() -> State {
+    fn ejected() -> State {
         let mut state = State::default();
         for _ in 0..3 {
             state.failed(at(0), &RULES);
@@ -198,7 +198,7 @@ mod tests {
         state.failed(at(1), &RULES);
         state.failed(at(1), &RULES);
         let wait = Duration::from_secs(10);
-        assert_eq!(state.failed(at(1), &RULES), Some(Change::Out { failures: 3, wait }));
+        assert_eq!(state.failed(at(1), &RULES), Some(Change::Ejected { failures: 3, wait }));
         assert_eq!(state.standing(at(1)), out(11));
     }
 
@@ -211,19 +211,19 @@ mod tests {
 
     #[test]
     fn one_trial_decides_and_each_failed_one_doubles_the_wait_up_to_the_longest() {
-        let mut state = taken_out();
+        let mut state = ejected();
         let mut now = 0;
         for wait in [10, 20, 40, 60, 60] {
             assert_eq!(state.standing(at(now)), out(now + wait));
             now += wait;
-            assert_eq!(state.standing(at(now)), Standing::Due);
+            assert_eq!(state.standing(at(now)), Standing::Trial);
             state.begin_trial(at(now), &RULES);
             assert_eq!(state.standing(at(now)), out(now + 10));
             state.failed(at(now), &RULES);
         }
         state.begin_trial(at(now + 60), &RULES);
-        assert_eq!(state.succeeded(at(now + 60)), Some(Change::In));
-        assert_eq!(state.standing(at(now + 60)), Standing::In);
+        assert_eq!(state.succeeded(at(now + 60)), Some(Change::Recovered));
+        assert_eq!(state.standing(at(now + 60)), Standing::Up);
     }
 
     #[test]
@@ -241,35 +241,35 @@ mod tests {
 
     #[test]
     fn what_was_under_way_when_it_was_taken_out_does_not_double_the_wait() {
-        let mut state = taken_out();
+        let mut state = ejected();
         assert_eq!(state.failed(at(5), &RULES), None);
         assert_eq!(state.standing(at(5)), out(10));
     }
 
     #[test]
     fn a_trial_whose_outcome_is_never_told_makes_room_for_another() {
-        let mut state = taken_out();
+        let mut state = ejected();
         state.begin_trial(at(10), &RULES);
         assert_eq!(state.standing(at(19)), out(20));
-        assert_eq!(state.standing(at(20)), Standing::Due);
+        assert_eq!(state.standing(at(20)), Standing::Trial);
     }
 
     #[test]
     fn the_wait_begins_anew_only_after_a_good_spell() {
         let again = |returned: u64, failed: u64| {
-            let mut state = taken_out();
+            let mut state = ejected();
             state.succeeded(at(returned));
             let failures = (0..3).filter_map(|_| state.failed(at(failed), &RULES));
             failures.last().unwrap()
         };
-        let waits = |seconds| Change::Out { failures: 3, wait: Duration::from_secs(seconds) };
+        let waits = |seconds| Change::Ejected { failures: 3, wait: Duration::from_secs(seconds) };
         assert_eq!(again(10, 15), waits(20));
         assert_eq!(again(10, 21), waits(10));
     }
 
     #[test]
     fn it_stays_out_when_a_trial_has_failed_after_so_long() {
-        let mut state = taken_out();
+        let mut state = ejected();
         let stays = |state: &State, seconds| state.stays_out(at(seconds), RULES.sessions_after);
         assert_eq!(stays(&state, 9), None, "too short");
         assert_eq!(stays(&state, 30), None, "nobody has tried since");
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn never_more_than_half_is_kept_out_and_the_first_to_return_are_let_in() {
-        let (standing, due) = (Standing::In, Standing::Due);
+        let (standing, due) = (Standing::Up, Standing::Trial);
         assert_eq!(admitted(&[out(9)]), [true]);
         assert_eq!(admitted(&[out(9), standing]), [false, true]);
         assert_eq!(admitted(&[out(9), out(5)]), [false, true]);

@@ -11,15 +11,17 @@
 //! workers, and no two of them choose the same idle backend.
 //!
 //! Who may be chosen is decided first (`choice`: health, backups, what is full), then whose turn
-//! it is (`turn`, `rendezvous`). A [`Key`] leads back to a backend: by a hash of what the request
-//! carries, or by the client's cookie (`sticky`). Handshakes wait for a permit and for their turn
-//! (`pace`).
+//! it is (`balance`, `rendezvous`). A [`Key`] leads back to a backend: by a hash of what the
+//! request carries, or by the client's cookie (`sticky`). `attempts` is the loop over backends.
+//! Handshakes wait for a permit and for their turn (`pace`).
 //!
 //! Failures in a row take a backend out for a while that doubles; then one request is its trial.
 //! Never more than half of the pool is out, and never the last: of too many that have failed, those
 //! that would return first are used, for a bad backend is better than none.
 
+mod attempts;
 mod backend;
+mod balance;
 mod budget;
 mod choice;
 mod dial;
@@ -31,8 +33,9 @@ mod pace;
 mod rebalance;
 mod rendezvous;
 mod sticky;
-mod turn;
+mod upstream_error;
 
+pub use attempts::{Attempt, Attempted, Attempts, Evidence, Repeat};
 pub use backend::{Backend, Busy, HANDSHAKES_WAITING_MAX, HandshakePermit, Kind, Lease};
 pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{DialError, Fault, Stage};
@@ -40,6 +43,7 @@ pub use health::Standing;
 pub use key::Key;
 pub use rebalance::{Leave, Rebalance};
 pub use rendezvous::HASH_BOUND_FROM;
+pub use upstream_error::UpstreamError;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,12 +53,12 @@ use crate::base::clock::Moment;
 use crate::config::plan;
 use crate::observe::metrics::{BackendFacts, Metrics, PoolCells};
 use crate::tls::{TlsError, Transport};
+use balance::Balancer;
 use budget::Budget;
 use choice::Member;
 use dial::Dialler;
 use rebalance::Level;
 use sticky::Sticky;
-use turn::Turn;
 
 /// The least and the most that a client is asked to wait when no backend is left.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
@@ -67,7 +71,7 @@ pub struct Pool {
     /// The hashes of the backends' addresses.
     seeds: Box<[u64]>,
     sticky: Option<Sticky>,
-    turn: Mutex<Turn>,
+    balancer: Mutex<Balancer>,
     /// Shared with the pool before a reload.
     budget: Arc<Mutex<Budget>>,
     dialler: Dialler,
@@ -139,12 +143,12 @@ impl Pool {
         let dialler = Dialler::build(plan, old.map(|old| &old.dialler), &cells)?;
         let budget = old.map(|old| Arc::clone(&old.budget)).unwrap_or_default();
         let start = fastrand::usize(..backends.len().max(1));
-        let turn = Mutex::new(Turn::new(backends.len(), start));
+        let balancer = Mutex::new(Balancer::new(backends.len(), start));
         let seeds =
             backends.iter().map(|backend| key::hash(backend.address().as_bytes())).collect();
         let sticky = plan.sticky.as_ref().map(|sticky| Sticky::new(sticky, &backends));
         let plan = Arc::clone(plan);
-        Ok(Arc::new(Pool { plan, backends, seeds, sticky, turn, budget, dialler, cells }))
+        Ok(Arc::new(Pool { plan, backends, seeds, sticky, balancer, budget, dialler, cells }))
     }
 
     /// The plan it was built from.
@@ -219,7 +223,7 @@ impl Pool {
             backend: Arc::clone(backend),
             standing,
             // A reserve that has failed is given work only when its turn comes.
-            up: rank == Some(0) || rank.is_some() && !matches!(standing, Standing::Out { .. }),
+            up: rank == Some(0) || rank.is_some() && !matches!(standing, Standing::Ejected { .. }),
         })
         .collect()
     }
@@ -244,7 +248,7 @@ impl Pool {
     /// one that a command took out they are the operator's to move.
     fn levels(&self, now: Moment) -> Vec<Level> {
         let seen = self.backends.iter().zip(self.members(now));
-        let is_in = |member: &Member| member.rank.is_some() && member.standing == Standing::In;
+        let is_in = |member: &Member| member.rank.is_some() && member.standing == Standing::Up;
         seen.filter(|(_, member)| is_in(member))
             .map(|(backend, member)| Level {
                 backend: Arc::clone(backend.address()),
@@ -270,8 +274,8 @@ impl Pool {
 
 fn retry_after(members: &[Member], now: Moment) -> Duration {
     let wait = |member: &Member| match member.standing {
-        Standing::Out { until } => Some(until.since(now)),
-        Standing::In | Standing::Due => None,
+        Standing::Ejected { until } => Some(until.since(now)),
+        Standing::Up | Standing::Trial => None,
     };
     let [least, most] = RETRY_AFTER;
     let soonest = members.iter().filter_map(wait).min().unwrap_or(least);

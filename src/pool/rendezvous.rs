@@ -10,7 +10,7 @@
 //! A backend at its bound is passed over for the next highest (consistent hashing with bounded
 //! loads, Mirrokni, Thorup and Zadimoghaddam 2016).
 
-use super::turn::Candidate;
+use super::balance::Candidate;
 
 /// Sessions that a backend may have whatever its fair share is: the bound is for the many. Without
 /// it, the second client of a room of three would be sent to another backend than the first.

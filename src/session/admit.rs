@@ -5,15 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Uri};
 
 use super::conn::Conn;
-use super::fields;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
 use super::target::Target;
 use crate::base::clock::Moment;
-use crate::config::plan::WebSocketMode;
 use crate::handshake;
 use crate::live::{LiveRoute, Snapshot};
 use crate::router::Query;
@@ -25,7 +22,7 @@ pub(super) struct Admitted {
     pub(super) head: Parts,
     pub(super) target: Target,
     /// Who asks, as the record tells it.
-    pub(super) asker: Option<SocketAddr>,
+    pub(super) client_addr: Option<SocketAddr>,
     /// When, which is before the snapshot is looked at: a session that is still shaking hands when
     /// others are let go is let go with them.
     pub(super) at: Moment,
@@ -36,11 +33,9 @@ pub(super) struct Routed {
     pub(super) conn: Rc<Conn>,
     pub(super) head: Parts,
     pub(super) target: Target,
-    pub(super) asker: Option<SocketAddr>,
+    pub(super) client_addr: Option<SocketAddr>,
     pub(super) at: Moment,
     pub(super) route: Arc<LiveRoute>,
-    /// Whether the client asks for a WebSocket, and the route does not refuse.
-    pub(super) asks_websocket: bool,
 }
 
 impl Admitted {
@@ -57,8 +52,8 @@ impl Admitted {
         if is_misdirected(&conn, target.host.as_deref()) {
             return Err(Refusal::Misdirected);
         }
-        let (asker, at) = (record.asker(), record.started());
-        Ok(Admitted { conn, head, target, asker, at })
+        let (client_addr, at) = (record.client_addr(), record.started());
+        Ok(Admitted { conn, head, target, client_addr, at })
     }
 
     /// Finds the route. The snapshot is not kept.
@@ -67,7 +62,7 @@ impl Admitted {
         snapshot: &Snapshot,
         record: &mut RequestRecord,
     ) -> Result<Routed, Refusal> {
-        let Admitted { conn, head, target, asker, at } = self;
+        let Admitted { conn, head, target, client_addr, at } = self;
         let query = Query {
             listener: Some(&conn.listener.name),
             host: target.host.as_deref(),
@@ -80,12 +75,7 @@ impl Admitted {
         let index = found.ok_or(Refusal::NoRoute)?;
         let route = Arc::clone(&snapshot.routes[index]);
         record.route(&route);
-        let asks_websocket = handshake::is_asked(&head);
-        match (route.plan.websocket, asks_websocket) {
-            (WebSocketMode::Refused, true) => Err(Refusal::NoWebSocket),
-            (WebSocketMode::Only, false) => Err(Refusal::OnlyWebSocket),
-            _ => Ok(Routed { conn, head, target, asker, at, route, asks_websocket }),
-        }
+        Ok(Routed { conn, head, target, client_addr, at, route })
     }
 }
 
@@ -96,23 +86,5 @@ fn is_misdirected(conn: &Conn, host: Option<&str>) -> bool {
     match (&conn.listener.tls, sni, host) {
         (Some(tls), Some(sni), Some(host)) => sni != host && tls.is_misdirected(sni, host),
         _ => false,
-    }
-}
-
-impl Routed {
-    /// Makes the head the one that goes upstream.
-    pub(super) fn turn_onward(
-        &mut self,
-        strip_prefix: bool,
-        host: Option<&HeaderValue>,
-    ) -> Result<(), Refusal> {
-        let path = match strip_prefix {
-            true => self.target.cut(&self.head, &self.route.plan)?,
-            false => self.target.sent(&self.head)?,
-        };
-        self.head.uri = Uri::from(path);
-        let changes = &self.route.plan.request_headers;
-        fields::onward(&mut self.head.headers, &self.conn, &self.target, host, changes);
-        Ok(())
     }
 }

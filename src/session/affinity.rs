@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
-use super::admit::Routed;
+use super::grant::Granted;
 use crate::base::body::Body;
 use crate::config::plan::{Balance, HashBy, SameSite};
 use crate::pool::{Key, Pool};
@@ -21,22 +21,26 @@ pub(super) struct Affinity {
 }
 
 impl Affinity {
-    /// Reads a request as it came from the client. The pool's cookie is for tidegate and goes no
-    /// further.
-    pub(super) fn take(routed: &mut Routed, pool: &Pool) -> Affinity {
-        let is_secure = routed.conn.is_secure(&routed.head.headers);
+    /// Reads a request as it came from the client, and takes the pool's cookie out of it.
+    pub(super) fn from_request(granted: &mut Granted, pool: &Pool) -> Affinity {
+        let is_secure = granted.conn.is_secure(&granted.head.headers);
         let sticky = pool.plan().sticky.as_ref();
-        let value = sticky.and_then(|sticky| cookie::value(&routed.head.headers, &sticky.cookie));
-        let key = key(routed, pool, value);
+        let value = sticky.and_then(|sticky| cookie::value(&granted.head.headers, &sticky.cookie));
+        let key = key(granted, pool, value);
         if let Some(sticky) = sticky {
-            cookie::remove(&mut routed.head.headers, &sticky.cookie);
+            cookie::remove(&mut granted.head.headers, &sticky.cookie);
         }
         Affinity { key, is_secure }
     }
 
     /// Adds the cookie to a backend's answer, where the client has not got it. Nobody is bound to a
     /// backend that says it is not there.
-    pub(super) fn give(&self, pool: &Pool, backend: Option<&str>, answer: &mut Response<Body>) {
+    pub(super) fn set_cookie(
+        &self,
+        pool: &Pool,
+        backend: Option<&str>,
+        answer: &mut Response<Body>,
+    ) {
         let Some(sticky) = &pool.plan().sticky else { return };
         let is_there = !matches!(answer.status().as_u16(), 502..=504);
         let value = backend.filter(|_| is_there).and_then(|one| pool.cookie(self.key, one));
@@ -56,7 +60,7 @@ impl Affinity {
     }
 }
 
-/// Keeps an answer out of shared caches: one client's cookie would lead all to its backend, and
+/// Keeps an answer out of app caches: one client's cookie would lead all to its backend, and
 /// `Set-Cookie` alone does not keep it out (RFC 9111 §7.3). Whatever else is said of caching, the
 /// strictest counts (§4.2.1).
 fn keep_private(answer: &mut Response<Body>) {
@@ -68,10 +72,10 @@ fn keep_private(answer: &mut Response<Body>) {
     }
 }
 
-fn key(routed: &Routed, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
+fn key(granted: &Granted, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
     let Balance::Hash { by, .. } = &pool.plan().balance else { return pool.key(None, cookie) };
-    let head = &routed.head;
-    let network = routed.asker.map(|asker| match asker.ip().to_canonical() {
+    let head = &granted.head;
+    let network = granted.client_addr.map(|client_addr| match client_addr.ip().to_canonical() {
         IpAddr::V4(ip) => u64::from(ip.to_bits()),
         // The second half is the device's own, which changes it to be less known (RFC 8981).
         IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
@@ -82,7 +86,7 @@ fn key(routed: &Routed, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
         HashBy::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
         HashBy::Cookie(name) => cookie::value(&head.headers, name),
         HashBy::Query(name) => parameter(head.uri.query(), name),
-        HashBy::Path => Some(routed.target.path.as_bytes()),
+        HashBy::Path => Some(granted.target.path.as_bytes()),
     };
     pool.key(hashed, cookie)
 }

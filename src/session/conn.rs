@@ -40,7 +40,7 @@ impl OnStream {
     }
 
     /// Waits for the stream; `None` when it is gone.
-    pub(super) async fn arrive(self) -> Option<Stream> {
+    pub(super) async fn complete(self) -> Option<Stream> {
         let promised = self.0.lock().ok()?.take()?;
         promised.await.ok()
     }
@@ -52,7 +52,7 @@ pub struct Conn {
     /// The listener it came in by, as configured at that moment.
     pub listener: Arc<Listener>,
     /// Who connected, after a PROXY header; `None` is the peer of a unix socket.
-    pub client: Option<SocketAddr>,
+    pub peer_addr: Option<SocketAddr>,
     /// The port it connected to, after a PROXY header; `None` on a unix socket.
     pub port: Option<u16>,
     /// What its TLS handshake agreed on; `None` without TLS.
@@ -72,7 +72,7 @@ impl Conn {
 
     /// Whether what the client says of those before it is believed.
     pub fn is_trusted(&self) -> bool {
-        self.listener.trusted_proxies.contains(self.client.map(|client| client.ip()))
+        self.listener.trusted_proxies.contains(self.peer_addr.map(|client| client.ip()))
     }
 
     /// Whether the client speaks TLS, to us or to a trusted proxy before us.
@@ -82,9 +82,9 @@ impl Conn {
     }
 
     /// Who asks: who connected, or whom trusted proxies before it tell of (then without a port).
-    pub(super) fn asker(&self, headers: &HeaderMap) -> Option<SocketAddr> {
-        let peer = self.client.filter(|_| self.is_trusted());
-        let Some(peer) = peer else { return self.client };
+    pub(super) fn client_addr(&self, headers: &HeaderMap) -> Option<SocketAddr> {
+        let peer = self.peer_addr.filter(|_| self.is_trusted());
+        let Some(peer) = peer else { return self.peer_addr };
         let trusted = |ip| self.listener.trusted_proxies.contains(Some(ip));
         let told = forwarded::client(headers, peer.ip(), trusted);
         Some(if told == peer.ip().to_canonical() { peer } else { SocketAddr::new(told, 0) })

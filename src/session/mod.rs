@@ -7,7 +7,7 @@ mod admit;
 mod affinity;
 mod backoff;
 mod conn;
-mod fields;
+mod grant;
 mod plain;
 mod queue;
 mod record;

@@ -1,73 +1,65 @@
 //! A plain request: its route's action, and the fields of the answer.
 
-use std::sync::Arc;
+use http::Response;
 
-use http::{HeaderValue, Response};
-
-use super::admit::Routed;
-use super::affinity::Affinity;
-use super::fields;
+use super::grant::{Forwarding, Granted, ToPool};
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use crate::action::{self, Asked, Files, Forwarded};
+use crate::action::{self, Asked, Files};
 use crate::base::body::Body;
 use crate::config::plan;
-use crate::pool::Pool;
+use crate::pool::Attempted;
+use crate::rewrite;
 
 /// Sends the request to a pool.
 pub(super) async fn forward(
-    mut routed: Routed,
-    pool: &Arc<Pool>,
-    strip_prefix: bool,
-    host: Option<&HeaderValue>,
+    granted: Granted,
+    to: ToPool<'_>,
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let affinity = Affinity::take(&mut routed, pool);
-    routed.turn_onward(strip_prefix, host)?;
-    // What HTTP/1.1 keeps there for its own next step is not for another connection.
-    routed.head.extensions.clear();
-    let forwarded = action::forward(pool, routed.head, body, affinity.key).await;
-    let Forwarded { backend, answer } = forwarded;
-    record.asked(&pool.plan().name, backend.clone());
-    let mut answer = answer?;
-    fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
-    affinity.give(pool, backend.as_deref(), &mut answer);
+    let (outbound, Forwarding { route, affinity, .. }) = granted.outbound(to)?;
+    let Attempted { backend, outcome } =
+        action::forward(to.pool, &outbound, body, affinity.key).await;
+    record.asked(&to.pool.plan().name, backend.clone());
+    let mut answer = outcome?;
+    rewrite::to_client(answer.headers_mut(), &route.plan.response_headers);
+    affinity.set_cookie(to.pool, backend.as_deref(), &mut answer);
     Ok(answer)
 }
 
 /// Serves a file.
 pub(super) async fn file(
-    routed: Routed,
+    granted: Granted,
     files: &Files,
     strip_prefix: bool,
 ) -> Result<Response<Body>, Refusal> {
-    let route = strip_prefix.then_some(&*routed.route.plan);
-    let path = routed.target.below(&routed.head, route)?;
-    let mut answer = files.serve(routed.head, path).await?;
-    fields::apply(answer.headers_mut(), &routed.route.plan.response_headers);
+    let route = strip_prefix.then_some(&*granted.route.plan);
+    let path = granted.target.below(&granted.head, route)?;
+    let mut answer = files.serve(granted.head, path).await?;
+    rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
     Ok(answer)
 }
 
 /// Redirects.
 pub(super) fn redirect(
-    routed: &Routed,
+    granted: &Granted,
     redirect: &plan::Redirect,
 ) -> Result<Response<Body>, Refusal> {
     let asked = Asked {
-        scheme: routed.conn.scheme(),
-        host: routed.target.host.as_deref(),
-        path: routed.target.sent_path(&routed.head),
-        query: routed.head.uri.query(),
+        scheme: granted.conn.scheme(),
+        host: granted.target.host.as_deref(),
+        path: granted.target.sent_path(&granted.head),
+        query: granted.head.uri.query(),
     };
     let mut answer = action::redirect(redirect, &asked)?;
-    fields::apply(answer.headers_mut(), &routed.route.plan.response_headers);
+    rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
     Ok(answer)
 }
 
 /// Gives the fixed response.
-pub(super) fn respond(routed: &Routed, respond: &plan::Respond) -> Response<Body> {
+pub(super) fn respond(granted: &Granted, respond: &plan::Respond) -> Response<Body> {
     let mut answer = action::respond(respond);
-    fields::apply(answer.headers_mut(), &routed.route.plan.response_headers);
+    rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
     answer
 }

@@ -3,30 +3,31 @@
 
 use std::sync::Arc;
 
-use super::admit::Routed;
 use super::backoff::{self, Backoff};
 use super::conn::App;
 use crate::base::clock;
 use crate::config::plan::Queue;
-use crate::handshake::{self, Answered, Connected, Picking, WsRequest};
+use crate::handshake::{self, Answered, Connected, WsRequest};
 use crate::live::{LiveAction, LiveRoute};
 use crate::observe::metrics::RouteCells;
-use crate::pool::{Key, Pool};
+use crate::pool::{Attempts, Key, Kind, Pool};
+use crate::rewrite::Outbound;
 
 /// Connects a handshake; waits for a backend where the route says so, there is room, and none is
 /// up. Dropping it, as a client does that leaves, frees its place.
 pub(super) async fn connect(
     app: &App,
-    routed: &Routed,
+    route: &LiveRoute,
     pool: &Arc<Pool>,
-    asked: &mut WsRequest,
+    request: &mut WsRequest,
+    outbound: &Outbound,
     key: Option<Key>,
 ) -> Connected {
-    let route = &routed.route;
-    let mut connected = handshake::connect(Picking::any(pool, key), asked, &routed.head).await;
+    let attempts = Attempts::new(pool, Kind::Session, key);
+    let mut connected = handshake::connect(attempts, request, outbound).await;
     if let Some(queue) = route.plan.queue
         && nobody_is_up(&connected)
-        && let Some(_place) = Place::take(&route.cells, queue)
+        && let Some(_slot) = QueueSlot::take(&route.cells, queue)
     {
         let until = clock::now().after(queue.timeout);
         let mut backoff = Backoff::new();
@@ -40,14 +41,14 @@ pub(super) async fn connect(
             backoff::pause(wait, &route.returned).await;
             // A reload may have given the pool other backends.
             let current = current(app, route, pool);
-            let picking = Picking::any(&current, key);
-            connected = handshake::connect(picking, asked, &routed.head).await;
+            let attempts = Attempts::new(&current, Kind::Session, key);
+            connected = handshake::connect(attempts, request, outbound).await;
             if !nobody_is_up(&connected) {
                 break;
             }
         }
     }
-    if matches!(connected.answer, Ok(Answered::Upstream(_))) {
+    if matches!(connected.outcome, Ok(Answered::Upstream(_))) {
         backoff::wake(route);
     }
     connected
@@ -55,10 +56,10 @@ pub(super) async fn connect(
 
 /// Whether no backend has answered for itself.
 fn nobody_is_up(connected: &Connected) -> bool {
-    match &connected.answer {
+    match &connected.outcome {
         Ok(Answered::Upstream(_)) => false,
         Ok(Answered::Http(answer)) => matches!(answer.status().as_u16(), 502..=504),
-        Err(failure) => failure.is_passing(),
+        Err(error) => error.is_passing(),
     }
 }
 
@@ -75,15 +76,15 @@ fn current(app: &App, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
 }
 
 /// A place in a route's queue; dropping it frees it.
-struct Place<'a>(&'a RouteCells);
+struct QueueSlot<'a>(&'a RouteCells);
 
-impl<'a> Place<'a> {
-    fn take(cells: &'a RouteCells, queue: Queue) -> Option<Place<'a>> {
-        cells.queued.raise(queue.handshakes_max).then(|| Place(cells))
+impl<'a> QueueSlot<'a> {
+    fn take(cells: &'a RouteCells, queue: Queue) -> Option<QueueSlot<'a>> {
+        cells.queued.raise(queue.handshakes_max).then(|| QueueSlot(cells))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.queued.shift(-1);
     }

@@ -24,7 +24,7 @@ use crate::wire::trailers;
 pub(super) struct RequestRecord {
     started: Moment,
     listener: Arc<str>,
-    asker: Option<SocketAddr>,
+    client_addr: Option<SocketAddr>,
     method: http::Method,
     uri: http::Uri,
     host: Option<Box<str>>,
@@ -38,6 +38,8 @@ pub(super) struct RequestRecord {
     status: Option<StatusCode>,
     bytes: u64,
     is_whole: bool,
+    /// Whether it opens a WebSocket.
+    is_handshake: bool,
     /// The session it became has lines of its own.
     is_silent: bool,
 }
@@ -53,7 +55,7 @@ impl RequestRecord {
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),
-            asker: conn.asker(&head.headers),
+            client_addr: conn.client_addr(&head.headers),
             method: head.method.clone(),
             uri: head.uri.clone(),
             host: None,
@@ -66,13 +68,14 @@ impl RequestRecord {
             status: None,
             bytes: 0,
             is_whole: false,
+            is_handshake: false,
             is_silent: false,
         }
     }
 
     /// Who asks.
-    pub(super) fn asker(&self) -> Option<SocketAddr> {
-        self.asker
+    pub(super) fn client_addr(&self) -> Option<SocketAddr> {
+        self.client_addr
     }
 
     /// When it began.
@@ -97,11 +100,16 @@ impl RequestRecord {
         self.backend = backend;
     }
 
+    /// Notes that it opens a WebSocket.
+    pub(super) fn handshake(&mut self) {
+        self.is_handshake = true;
+    }
+
     /// Notes why tidegate itself answers.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.why = Some(refusal.word());
         self.detail = refusal.detail();
-        if refusal.is_of_handshake() {
+        if self.is_handshake || refusal.is_of_handshake() {
             self.cells.handshakes_failed.count(refusal.word());
         }
     }
@@ -129,7 +137,7 @@ impl Drop for RequestRecord {
             target: ACCESS,
             event = "request",
             listener = &*self.listener,
-            client = %Shown(self.asker),
+            client = %Shown(self.client_addr),
             method = self.method.as_str(),
             host = self.host.as_deref(),
             uri = %self.uri,

@@ -13,7 +13,7 @@ use super::conn::App;
 use crate::base::clock::{self, Moment};
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::live::LiveAction;
-use crate::pool::{Ask, Key, Kind, Lease, Pool};
+use crate::pool::{Ask, Attempts, Key, Kind, Lease, Pool};
 use crate::relay::{HoldCause, HoldState};
 
 /// What a session on a holding route has beyond others, to find another upstream.
@@ -202,13 +202,9 @@ impl Attempt {
         let shunned = self.shunned.filter(|_| several);
         let before = self.away.attempt.saturating_sub(1);
         let mut attempt = before;
-        let picking = handshake::Picking {
-            pool: &pool,
-            key: self.key,
-            tried: shunned.into_iter().collect(),
-            reserved: self.target,
-        };
-        let answer = handshake::resume(picking, &self.replay, &mut attempt, self.away.since).await;
+        let attempts =
+            Attempts::new(&pool, Kind::Session, self.key).without(shunned).starting_at(self.target);
+        let answer = handshake::resume(attempts, &self.replay, &mut attempt, self.away.since).await;
         if answer.is_ok()
             && let Some(route) = self.app.live.now().route(&self.route)
         {

@@ -9,12 +9,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::fields;
 use crate::action;
 use crate::base::body::{self, Body};
 use crate::handshake;
+use crate::pool::{DialError, UpstreamError};
 use crate::wire::framing::FramingError;
 use crate::wire::path::PathError;
+use crate::wire::upgrade;
 
 /// Why a request is not done as it asks.
 #[derive(Debug)]
@@ -39,10 +40,10 @@ pub(super) enum Refusal {
     Handshake(handshake::Refusal),
     /// A backend answered a handshake on a stream with a success that is no WebSocket.
     NotOpened,
-    /// No backend gave the handshake an answer that can be passed on.
-    Upstream(handshake::Failure),
+    /// No backend gave an answer that can be passed on.
+    Upstream(UpstreamError),
     /// The action could not be done.
-    Action(action::Failure),
+    Action(action::ActionError),
 }
 
 impl Refusal {
@@ -59,8 +60,8 @@ impl Refusal {
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
             Refusal::Handshake(refusal) => refusal.status(),
             Refusal::NotOpened => StatusCode::BAD_GATEWAY,
-            Refusal::Upstream(failure) => failure.status(),
-            Refusal::Action(failure) => failure.status(),
+            Refusal::Upstream(error) => status(error),
+            Refusal::Action(error) => error.status(),
         }
     }
 
@@ -77,16 +78,16 @@ impl Refusal {
             Refusal::OnlyWebSocket => "only_websocket",
             Refusal::Handshake(refusal) => refusal.word(),
             Refusal::NotOpened => "not_opened",
-            Refusal::Upstream(failure) => failure.word(),
-            Refusal::Action(failure) => failure.word(),
+            Refusal::Upstream(error) => error.word(),
+            Refusal::Action(error) => error.word(),
         }
     }
 
     /// What is behind it, for the log only: a client is not told where backends are.
     pub(super) fn detail(&self) -> Option<String> {
         let mut source = match self {
-            Refusal::Upstream(failure) => failure.source(),
-            Refusal::Action(failure) => failure.source(),
+            Refusal::Upstream(error) => error.source(),
+            Refusal::Action(error) => error.source(),
             _ => None,
         };
         let mut detail = String::new();
@@ -101,9 +102,9 @@ impl Refusal {
         (!detail.is_empty()).then_some(detail)
     }
 
-    /// Whether it is a WebSocket handshake that is refused or failed.
+    /// Whether it is a WebSocket handshake that is refused.
     pub(super) fn is_of_handshake(&self) -> bool {
-        matches!(self, Refusal::NoWebSocket | Refusal::Handshake(_) | Refusal::Upstream(_))
+        matches!(self, Refusal::NoWebSocket | Refusal::Handshake(_))
     }
 
     /// The answer.
@@ -120,7 +121,7 @@ impl Refusal {
     fn write(&self, headers: &mut HeaderMap) {
         if self.status() == StatusCode::UPGRADE_REQUIRED {
             // RFC 9110 §15.5.22 and RFC 6455 §4.2.2: what to upgrade to.
-            fields::offer_upgrade(headers);
+            upgrade::insert(headers);
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if matches!(self, Refusal::Framing(_)) {
@@ -146,8 +147,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::Upstream(failure) => failure.retry_after(),
-            Refusal::Action(failure) => failure.retry_after(),
+            Refusal::Upstream(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -166,8 +166,8 @@ impl fmt::Display for Refusal {
             Refusal::OnlyWebSocket => "only WebSockets are served here",
             Refusal::NotOpened => "the backend opened no WebSocket",
             Refusal::Handshake(refusal) => return refusal.fmt(f),
-            Refusal::Upstream(failure) => return failure.fmt(f),
-            Refusal::Action(failure) => return failure.fmt(f),
+            Refusal::Upstream(error) => return error.fmt(f),
+            Refusal::Action(error) => return error.fmt(f),
         })
     }
 }
@@ -178,15 +178,31 @@ impl From<handshake::Refusal> for Refusal {
     }
 }
 
-impl From<handshake::Failure> for Refusal {
-    fn from(failure: handshake::Failure) -> Refusal {
-        Refusal::Upstream(failure)
+impl From<UpstreamError> for Refusal {
+    fn from(error: UpstreamError) -> Refusal {
+        Refusal::Upstream(error)
     }
 }
 
-impl From<action::Failure> for Refusal {
-    fn from(failure: action::Failure) -> Refusal {
-        Refusal::Action(failure)
+impl From<action::ActionError> for Refusal {
+    fn from(error: action::ActionError) -> Refusal {
+        Refusal::Action(error)
+    }
+}
+
+/// The status for a client that no backend has answered (RFC 9110 §15.6.3 to §15.6.5).
+fn status(error: &UpstreamError) -> StatusCode {
+    match error {
+        UpstreamError::NoBackend { .. } | UpstreamError::Full { .. } | UpstreamError::Busy(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        UpstreamError::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        UpstreamError::Dial(error) if matches!(**error, DialError::Timeout { .. }) => {
+            StatusCode::GATEWAY_TIMEOUT
+        }
+        UpstreamError::BodyStalled => StatusCode::REQUEST_TIMEOUT,
+        UpstreamError::BodyBroken => StatusCode::BAD_REQUEST,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }
 
@@ -202,7 +218,7 @@ mod tests {
     #[test]
     fn who_finds_no_backend_is_told_when_to_come_again() {
         let retry_after = Duration::from_millis(1500);
-        let answer = answer(handshake::Failure::NoBackend { retry_after });
+        let answer = answer(UpstreamError::NoBackend { retry_after });
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[RETRY_AFTER], "2");
     }
@@ -218,7 +234,7 @@ mod tests {
     #[test]
     fn a_method_that_is_not_served_is_told_which_are() {
         assert_eq!(answer(handshake::Refusal::Method).headers()[ALLOW], "GET");
-        assert_eq!(answer(action::Failure::Method).headers()[ALLOW], "GET, HEAD");
+        assert_eq!(answer(action::ActionError::Method).headers()[ALLOW], "GET, HEAD");
         assert!(answer(Refusal::Method).headers().contains_key(ALLOW));
     }
 

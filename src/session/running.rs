@@ -104,7 +104,7 @@ impl Session {
                 let pool = Arc::clone(lease.backend().pool());
                 self.lease = Some(lease);
                 self.relay.seat().settled(pool, backend, at);
-                self.relay.attach(Leg::new(transport, early.into()), now);
+                self.relay.attach(Leg::new(transport, early), now);
             }
             Err(why) if why.is_final() => {
                 self.record.not_resumed(&why);

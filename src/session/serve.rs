@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 
-use super::admit::{Admitted, Routed};
+use super::admit::Admitted;
 use super::conn::{App, Conn};
+use super::grant::{Granted, ToPool};
 use super::record::RequestRecord;
 use super::refusal::Refusal;
 use super::{plain, websocket};
@@ -49,9 +50,10 @@ async fn answer(
     let routed = admitted.routed(&snapshot, record)?;
     // From here on the route is enough: a long answer must not keep a configuration alive.
     drop(snapshot);
-    let route = Arc::clone(&routed.route);
-    let is_on_stream = handshake::is_on_stream(&routed.head);
-    let answer = act(app, routed, body, record).await?;
+    let granted = routed.granted()?;
+    let route = Arc::clone(&granted.route);
+    let is_on_stream = handshake::is_on_stream(&granted.head);
+    let answer = act(app, granted, body, record).await?;
     match (is_on_stream && answer.status().is_success(), &route.action) {
         (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
         (true, _) => Err(Refusal::NoWebSocket),
@@ -62,22 +64,23 @@ async fn answer(
 /// Does what the route is for.
 async fn act(
     app: &Arc<App>,
-    routed: Routed,
+    granted: Granted,
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let route = Arc::clone(&routed.route);
+    let route = Arc::clone(&granted.route);
     match &route.action {
-        LiveAction::Pool { pool, strip_prefix, host } if routed.asks_websocket => {
-            websocket::open(app, routed, pool, *strip_prefix, host.as_ref(), record).await
-        }
         LiveAction::Pool { pool, strip_prefix, host } => {
-            plain::forward(routed, pool, *strip_prefix, host.as_ref(), body, record).await
+            let to = ToPool { pool, strip_prefix: *strip_prefix, host: host.as_ref() };
+            match granted.asks_websocket {
+                true => websocket::open(app, granted, to, record).await,
+                false => plain::forward(granted, to, body, record).await,
+            }
         }
         LiveAction::Files { files, strip_prefix } => {
-            plain::file(routed, files, *strip_prefix).await
+            plain::file(granted, files, *strip_prefix).await
         }
-        LiveAction::Redirect(redirect) => plain::redirect(&routed, redirect),
-        LiveAction::Respond(respond) => Ok(plain::respond(&routed, respond)),
+        LiveAction::Redirect(redirect) => plain::redirect(&granted, redirect),
+        LiveAction::Respond(respond) => Ok(plain::respond(&granted, respond)),
     }
 }

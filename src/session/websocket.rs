@@ -2,7 +2,7 @@
 //! before it:
 //!
 //! ```text
-//! Routed ─check→ WsRequest ─connect→ Upstream ─answer→ Pair ─join→ Joined ─enter→ Session
+//! Granted ─outbound→ Outbound ─connect→ Upstream ─answer→ Pair ─join→ Established ─enter→ Session
 //! ```
 
 use std::any::Any;
@@ -11,15 +11,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, HeaderValue, Response, StatusCode};
+use http::{Extensions, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::admit::Routed;
-use super::affinity::Affinity;
 use super::conn::{App, OnStream};
-use super::fields;
+use super::grant::{Forwarding, Granted, ToPool};
 use super::queue;
 use super::record::RequestRecord;
 use super::redial::Redial;
@@ -30,12 +28,14 @@ use crate::base::body::{self, Body};
 use crate::base::clock;
 use crate::base::task;
 use crate::config::plan::Rules;
-use crate::handshake::{Agreed, Answered, Connected, Replay, Upstream, WsRequest};
+use crate::handshake::{Answered, Connected, Replay, Upstream, WsRequest};
 use crate::observe::metrics::RouteCells;
-use crate::pool::{Key, Pool};
+use crate::pool::Key;
 use crate::registry::{self, Facts, Full, Location};
 use crate::relay::{HoldTerms, Leg, Relay, Terms};
+use crate::rewrite;
 use crate::tls::Transport;
+use crate::wire::upgrade;
 
 /// Time for a client to take its 101, which goes into an empty socket but where the client has
 /// answers outstanding that it does not read.
@@ -44,38 +44,38 @@ pub const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Opens a WebSocket. The answer is the backend's; where it is a 101, a session follows it.
 pub(super) async fn open(
     app: &Arc<App>,
-    mut routed: Routed,
-    pool: &Arc<Pool>,
-    strip_prefix: bool,
-    host: Option<&HeaderValue>,
+    mut granted: Granted,
+    to: ToPool<'_>,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let mut asked = WsRequest::check(&routed.head, routed.route.plan.allowed_origins.as_deref())?;
-    // Taken out of the head, which goes to each backend that is tried.
-    let client = Coming::take(&mut routed.head.extensions).ok_or(Refusal::NoWebSocket)?;
-    let affinity = Affinity::take(&mut routed, pool);
-    routed.turn_onward(strip_prefix, host)?;
-    if let Some(hold) = &routed.route.plan.hold {
-        asked.hold(hold.swallow_first > 0);
+    record.handshake();
+    let mut request = WsRequest::check(&granted.head)?;
+    if let Some(hold) = &granted.route.plan.hold {
+        request.hold(hold.swallow_first > 0);
     }
-    let connected = queue::connect(app, &routed, pool, &mut asked, affinity.key).await;
-    let Connected { backend, answer } = connected;
+    let client = PendingUpgrade::take(&mut granted.head.extensions).ok_or(Refusal::NoWebSocket)?;
+    let (outbound, forwarding) = granted.outbound(to)?;
+    let (pool, affinity) = (to.pool, &forwarding.affinity);
+    let connected =
+        queue::connect(app, &forwarding.route, pool, &mut request, &outbound, affinity.key);
+    let Connected { backend, outcome } = connected.await;
     record.asked(&pool.plan().name, backend.clone());
-    match answer? {
+    match outcome? {
         Answered::Http(mut answer) => {
-            fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
+            rewrite::to_client(answer.headers_mut(), &forwarding.route.plan.response_headers);
             if answer.status() == StatusCode::UPGRADE_REQUIRED {
                 // It ended with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
-                fields::offer_upgrade(answer.headers_mut());
+                upgrade::insert(answer.headers_mut());
             }
-            affinity.give(pool, backend.as_deref(), &mut answer);
+            affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             Ok(answer)
         }
         Answered::Upstream(upstream) => {
             let key = pool.pinned(affinity.key, upstream.lease.backend().address());
-            let hold = Held::keep(app, &routed, &asked, key, &upstream.agreed);
-            let (mut answer, pair) = Pair::answer(&routed, client, upstream, hold);
-            affinity.give(pool, backend.as_deref(), &mut answer);
+            let replay = Replay::keep(&request, &outbound, &upstream.agreed);
+            let hold = HoldParts::keep(app, &forwarding, replay, key);
+            let (mut answer, pair) = Pair::answer(&forwarding, client, upstream, hold);
+            affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("handover", pair.hand_over());
             Ok(answer)
@@ -84,27 +84,27 @@ pub(super) async fn open(
 }
 
 /// A client on its way out of HTTP.
-enum Coming {
+enum PendingUpgrade {
     Upgrade(OnUpgrade),
     Stream(OnStream),
 }
 
-impl Coming {
-    fn take(extensions: &mut Extensions) -> Option<Coming> {
-        let upgrade = extensions.remove::<OnUpgrade>().map(Coming::Upgrade);
-        upgrade.or_else(|| extensions.remove::<OnStream>().map(Coming::Stream))
+impl PendingUpgrade {
+    fn take(extensions: &mut Extensions) -> Option<PendingUpgrade> {
+        let upgrade = extensions.remove::<OnUpgrade>().map(PendingUpgrade::Upgrade);
+        upgrade.or_else(|| extensions.remove::<OnStream>().map(PendingUpgrade::Stream))
     }
 
     /// Waits until HTTP has sent the answer and lets go.
-    async fn arrive(self) -> Result<Leg, Gone> {
+    async fn complete(self) -> Result<Leg, UpgradeError> {
         let upgrade = match self {
-            Coming::Upgrade(upgrade) => upgrade,
-            Coming::Stream(stream) => {
-                let stream = stream.arrive().await.ok_or(Gone::Stream)?;
+            PendingUpgrade::Upgrade(upgrade) => upgrade,
+            PendingUpgrade::Stream(stream) => {
+                let stream = stream.complete().await.ok_or(UpgradeError::Stream)?;
                 return Ok(Leg::new(stream, Vec::new()));
             }
         };
-        let upgraded = upgrade.await.map_err(Gone::Connection)?;
+        let upgraded = upgrade.await.map_err(UpgradeError::Connection)?;
         // cannot fail: `listen` serves HTTP/1.1 on nothing else.
         let parts = upgraded.downcast::<TokioIo<Transport>>().expect("a transport of ours");
         Ok(Leg::new(parts.io.into_inner(), parts.read_buf.into()))
@@ -112,92 +112,90 @@ impl Coming {
 }
 
 /// Why a client that was promised a session did not get it.
-enum Gone {
+enum UpgradeError {
     Connection(hyper::Error),
     Stream,
 }
 
-impl fmt::Display for Gone {
+impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Gone::Connection(error) => error.fmt(f),
-            Gone::Stream => f.write_str("the stream was reset"),
+            UpgradeError::Connection(error) => error.fmt(f),
+            UpgradeError::Stream => f.write_str("the stream was reset"),
         }
     }
 }
 
 /// Both sides of a session to come: the upstream is verified, the client is owed its 101.
 struct Pair {
-    client: Coming,
+    client: PendingUpgrade,
     upstream: Box<Upstream>,
-    kept: Kept,
+    kept: SessionParts,
 }
 
 /// All that a session keeps of where it came from: not the snapshot, not the route.
-struct Kept {
+struct SessionParts {
     facts: Facts,
     rules: Arc<Rules>,
     cells: Arc<RouteCells>,
     permit: Rc<dyn Any>,
-    hold: Option<Held>,
+    hold: Option<HoldParts>,
 }
 
 /// What it keeps besides on a holding route.
-struct Held {
+struct HoldParts {
     terms: HoldTerms,
     redial: Box<Redial>,
 }
 
-impl Held {
+impl HoldParts {
     fn keep(
         app: &Arc<App>,
-        routed: &Routed,
-        asked: &WsRequest,
+        forwarding: &Forwarding,
+        replay: Option<Replay>,
         key: Option<Key>,
-        agreed: &Agreed,
-    ) -> Option<Held> {
-        let plan = &routed.route.plan;
-        let replay = Replay::keep(asked, &routed.head, agreed)?;
+    ) -> Option<HoldParts> {
+        let plan = &forwarding.route.plan;
         let hold = Arc::clone(plan.hold.as_ref()?);
         let terms = HoldTerms { hold, budget: Arc::clone(&app.budget) };
-        let redial = Redial::new(Arc::clone(app), Arc::clone(&plan.identity), replay, key);
-        Some(Held { terms, redial: Box::new(redial) })
+        let redial = Redial::new(Arc::clone(app), Arc::clone(&plan.identity), replay?, key);
+        Some(HoldParts { terms, redial: Box::new(redial) })
     }
 }
 
 impl Pair {
     /// Makes the client's 101 from what was agreed on.
     fn answer(
-        routed: &Routed,
-        client: Coming,
+        forwarding: &Forwarding,
+        client: PendingUpgrade,
         mut upstream: Box<Upstream>,
-        hold: Option<Held>,
+        hold: Option<HoldParts>,
     ) -> (Response<Body>, Pair) {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *answer.headers_mut() = std::mem::take(&mut upstream.headers);
-        fields::homeward(answer.headers_mut(), &routed.route.plan.response_headers);
+        rewrite::to_client(answer.headers_mut(), &forwarding.route.plan.response_headers);
         // After the route's changes: what was agreed on is not theirs to change.
         upstream.agreed.write(answer.headers_mut());
         let backend = upstream.lease.backend();
         let location = Location {
-            listener: Arc::clone(&routed.conn.listener.name),
-            route: Arc::clone(&routed.route.plan.identity),
+            listener: Arc::clone(&forwarding.conn.listener.name),
+            route: Arc::clone(&forwarding.route.plan.identity),
             pool: Arc::clone(backend.pool()),
             backend: Arc::clone(backend.address()),
         };
         let facts = Facts {
             location: Arc::new(location),
-            client: routed.asker,
-            opened: routed.at,
-            settled: routed.at,
+            client: forwarding.client_addr,
+            opened: forwarding.at,
+            settled: forwarding.at,
             holds: hold.is_some(),
         };
-        let kept = Kept {
+        let kept = SessionParts {
             facts,
-            rules: Arc::clone(&routed.route.rules),
-            cells: Arc::clone(&routed.route.cells),
-            permit: Rc::clone(&routed.conn.permit),
+            rules: Arc::clone(&forwarding.route.rules),
+            cells: Arc::clone(&forwarding.route.cells),
+            permit: Rc::clone(&forwarding.conn.permit),
             hold,
         };
         (answer, Pair { client, upstream, kept })
@@ -217,31 +215,31 @@ impl Pair {
         }
     }
 
-    async fn join(self) -> Result<Joined, Gone> {
+    async fn join(self) -> Result<Established, UpgradeError> {
         let Pair { client, upstream, kept } = self;
-        Ok(Joined { client: client.arrive().await?, upstream, kept })
+        Ok(Established { client: client.complete().await?, upstream, kept })
     }
 }
 
 /// Both sides, free of HTTP.
-struct Joined {
+struct Established {
     client: Leg,
     upstream: Box<Upstream>,
-    kept: Kept,
+    kept: SessionParts,
 }
 
-impl Joined {
+impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
-        let Joined { client, upstream, kept } = self;
-        let Kept { facts, rules, cells, permit, hold } = kept;
+        let Established { client, upstream, kept } = self;
+        let SessionParts { facts, rules, cells, permit, hold } = kept;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
         let record = SessionRecord::open(seat.id(), &facts, &agreed, Arc::clone(&cells), now);
         let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();
         let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold };
-        let relay = Relay::new(client, Leg::new(transport, early.into()), terms, now);
+        let relay = Relay::new(client, Leg::new(transport, early), terms, now);
         Ok(Session::new(relay, record, lease, redial, permit))
     }
 }

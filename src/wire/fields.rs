@@ -2,50 +2,85 @@
 //! name.
 
 use http::HeaderMap;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderName};
 
 use super::list::tokens;
 
-/// Meant for the next hop only, whether `Connection` names them or not.
-static HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("keep-alive"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    // RFC 7540 §3.2.1; there is no such upgrade any more (RFC 9113 §3.1).
-    HeaderName::from_static("http2-settings"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-];
+/// How far a field goes, by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// To the other end, whatever `Connection` says: a client could otherwise take away what tells
+    /// the backend where a request was sent, how long it is, and whom it comes from.
+    EndToEnd,
+    /// To the other end, unless `Connection` names it.
+    Unnamed,
+    /// To the next hop only, whether `Connection` names it or not.
+    Hop,
+    /// Nowhere: only tidegate may say it (`Tidegate-*`).
+    Reserved,
+    /// It tells of hops; who is believed decides. `Connection` does not.
+    Hops,
+}
 
-/// Never for the next hop only, whatever `Connection` says: a client could otherwise take away what
-/// tells the backend where a request was sent, how long it is, and whom it comes from.
-const END_TO_END: [HeaderName; 4] =
-    [HOST, CONTENT_LENGTH, FORWARDED, HeaderName::from_static("x-real-ip")];
+/// How far a field of this name goes. `_` counts as `-` where tidegate itself or a backend relies
+/// on what is said, as it does once CGI has made a variable of it.
+pub fn scope(name: &HeaderName) -> Scope {
+    let name = name.as_str();
+    let is_one_of = |names: &[&str], scope| match names.contains(&name) {
+        true => scope,
+        false => Scope::Unnamed,
+    };
+    // The first letter decides about nearly all.
+    match name.as_bytes().first() {
+        Some(b'c') if name == "content-length" => Scope::EndToEnd,
+        Some(b'c') => is_one_of(&["connection"], Scope::Hop),
+        Some(b'f') if name == "forwarded" => Scope::Hops,
+        Some(b'h') if name == "host" => Scope::EndToEnd,
+        // RFC 7540 §3.2.1; there is no such upgrade any more (RFC 9113 §3.1).
+        Some(b'h') => is_one_of(&["http2-settings"], Scope::Hop),
+        Some(b'k') => is_one_of(&["keep-alive"], Scope::Hop),
+        Some(b'p') => {
+            let names = ["proxy-connection", "proxy-authenticate", "proxy-authorization"];
+            is_one_of(&names, Scope::Hop)
+        }
+        Some(b't') if starts_with_spelt(name, "tidegate-") => Scope::Reserved,
+        Some(b't') => is_one_of(&["te", "trailer", "transfer-encoding"], Scope::Hop),
+        Some(b'u') => is_one_of(&["upgrade"], Scope::Hop),
+        Some(b'x') if tells_of_hops(name) => Scope::Hops,
+        _ => Scope::Unnamed,
+    }
+}
+
+/// Whether a lower-case name, in any spelling, is of a field that tells of hops.
+pub(super) fn tells_of_hops(name: &str) -> bool {
+    let is = |whole: &str| name.len() == whole.len() && starts_with_spelt(name, whole);
+    starts_with_spelt(name, "x-forwarded-")
+        || is("forwarded")
+        || is("x-forwarded")
+        || is("x-real-ip")
+}
+
+/// The fields that `Connection` keeps from going further, beside those that never do.
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    // A name that is not there, or goes nowhere anyway, need not be looked for.
+    let named = tokens(headers, CONNECTION).filter(|token| !is_usual(token));
+    let named = named.filter_map(|token| token.parse::<HeaderName>().ok());
+    named.filter(|name| scope(name) == Scope::Unnamed).collect()
+}
+
+/// What nearly every `Connection` says; each of them is no field, or goes nowhere anyway.
+fn is_usual(token: &str) -> bool {
+    ["upgrade", "keep-alive", "close"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+}
 
 /// Removes the hop-by-hop fields and those that `Connection` names. To be done before fields are
 /// set, so that `Connection` cannot name those.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named = tokens(headers, CONNECTION).filter_map(|token| token.parse::<HeaderName>().ok());
-    let named: Vec<_> = named.filter(|name| !is_end_to_end(name)).collect();
-    for name in &named {
+    let named = named_by_connection(headers);
+    let ends_here = |name: &&HeaderName| scope(name) == Scope::Hop || named.contains(name);
+    for name in headers.keys().filter(ends_here).cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
-    // Most of them are not there, and looking them up would cost more than looking at what is.
-    let found: Vec<_> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
-    for name in found {
-        headers.remove(name);
-    }
-}
-
-fn is_end_to_end(name: &HeaderName) -> bool {
-    END_TO_END.contains(name) || name.as_str().starts_with("x-forwarded-")
 }
 
 /// Removes fields named `Tidegate-*`, however they are spelt: only tidegate may say such things.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName, HeaderValue};
 
-use super::fields::{remove_where, starts_with_spelt};
+use super::fields::{remove_where, tells_of_hops};
 use super::list::{OWS, quote, split_quoted, unquote};
 
 const X_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,24 +31,36 @@ pub struct Hop<'a> {
     pub port: Option<u16>,
 }
 
-/// Makes the fields tell of this hop. Those of an untrusted sender are removed, whatever their
-/// spelling, and made anew; those of a trusted one are kept and this hop is appended.
-pub fn rewrite(headers: &mut HeaderMap, hop: &Hop<'_>, trusted: bool) {
-    remove_where(headers, |name| tells_of_hops(name) && (!trusted || name.contains('_')));
-    // Of what an untrusted sender told nothing is left.
+/// The fields that tell of this hop, and of those before it that a trusted sender told of; a field
+/// without a value is not sent. What an untrusted sender told is of no account.
+pub fn told(headers: &HeaderMap, hop: &Hop<'_>, trusted: bool) -> [(HeaderName, Told); 5] {
     let before = if trusted { Before::take(headers) } else { Before::default() };
-    set(headers, X_PROTO, before.proto.as_deref().or(Some(hop.proto)));
-    set(headers, X_HOST, before.host.as_deref().or(hop.host));
-    let port = hop.port.map(|port| port.to_string());
-    set(headers, X_PORT, before.port.as_deref().or(port.as_deref()));
-
     let client = hop.client.map(|client| client.ip().to_canonical());
     // Written once: it is the larger part of what this costs.
     let node = client.map(|ip| ip.to_string());
     let addresses = behind(before.addresses, node.as_deref());
-    set(headers, X_FOR, addresses.as_deref());
     let here = element(client, node.as_deref(), hop);
-    set(headers, FORWARDED, behind(before.elements, Some(&here)).as_deref());
+    let port = || hop.port.map(|port| port.to_string());
+    [
+        (X_FOR, addresses.and_then(value)),
+        (X_PROTO, before.proto.map_or(Some(HeaderValue::from_static(hop.proto)), value)),
+        (X_HOST, before.host.or_else(|| hop.host.map(str::to_owned)).and_then(value)),
+        (X_PORT, before.port.or_else(port).and_then(value)),
+        (FORWARDED, behind(before.elements, Some(&here)).and_then(value)),
+    ]
+}
+
+/// A field's value, where there is one.
+pub type Told = Option<HeaderValue>;
+
+/// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never goes on:
+/// of a trusted sender the others do.
+pub fn is_told_anew(name: &HeaderName) -> bool {
+    [X_FOR, X_PROTO, X_HOST, X_PORT, FORWARDED].contains(name) || name.as_str().contains('_')
+}
+
+fn value(text: String) -> Told {
+    HeaderValue::try_from(text).ok()
 }
 
 /// The client's address as told by trusted proxies: from the last hop backwards, the first one that
@@ -78,14 +90,6 @@ fn chain(headers: &HeaderMap) -> Vec<String> {
 /// Removes all that tells of hops.
 pub(super) fn remove_hops(headers: &mut HeaderMap) {
     remove_where(headers, tells_of_hops);
-}
-
-fn tells_of_hops(name: &str) -> bool {
-    let is = |whole: &str| name.len() == whole.len() && starts_with_spelt(name, whole);
-    starts_with_spelt(name, "x-forwarded-")
-        || is("forwarded")
-        || is("x-forwarded")
-        || is("x-real-ip")
 }
 
 /// What trusted proxies have told.
@@ -217,14 +221,6 @@ fn push_pairs(element: &mut String, host: Option<&str>, proto: Option<&str>) {
             element.push_str(name);
             element.push_str(&quote(value));
         }
-    }
-}
-
-/// Sets a field to one value, or removes it.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
-    match value.and_then(|value| HeaderValue::from_str(value).ok()) {
-        Some(value) => drop(headers.insert(name, value)),
-        None => drop(headers.remove(name)),
     }
 }
 

@@ -8,6 +8,7 @@
 //! RFC 3986 §3.2; the PROXY protocol's text, versions 1 and 2.
 
 pub mod accept;
+pub mod answer;
 pub mod control;
 pub mod cookie;
 pub mod extension;
@@ -15,6 +16,7 @@ pub mod fields;
 pub mod forwarded;
 pub mod frame;
 pub mod framing;
+pub mod head;
 pub mod host;
 pub mod list;
 pub mod path;
@@ -22,6 +24,7 @@ pub mod pem;
 pub mod proxy;
 pub mod resume;
 pub mod trailers;
+pub mod upgrade;
 
 /// Random bytes from the system, which nobody can foresee (RFC 6455 §5.3, §10.3).
 fn random<const N: usize>() -> [u8; N] {

@@ -66,9 +66,9 @@ pub(super) async fn status(handle: &Handle) -> Reply {
 fn standing(one: &BackendHealth) -> &'static str {
     match one.standing {
         _ if one.backend.is_disabled() => "disabled",
-        Standing::In => "in",
-        Standing::Due => "due",
-        Standing::Out { .. } => "out",
+        Standing::Up => "in",
+        Standing::Trial => "due",
+        Standing::Ejected { .. } => "out",
     }
 }
 

@@ -145,7 +145,7 @@ impl World {
         self.sessions.values().sum()
     }
 
-    /// A session goes where the fewest are, but for one place.
+    /// A session goes where the least_sessions are, but for one place.
     fn put(&mut self, except: Option<&str>) {
         let others = self.sessions.iter_mut().filter(|(name, _)| Some(name.as_str()) != except);
         *others.min_by_key(|(_, had)| **had).unwrap().1 += 1;

@@ -102,7 +102,7 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
         let (tcp, client) = listening.accept().await.unwrap();
         let conn = Rc::new(Conn {
             listener: Arc::new(listener("http", 80)),
-            client: Some(client),
+            peer_addr: Some(client),
             port: tcp.local_addr().ok().map(|local| local.port()),
             tls: None,
             opened: clock::now(),

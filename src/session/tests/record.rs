@@ -15,9 +15,9 @@ use crate::observe::log::ACCESS;
 
 /// Keeps what is written.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct SessionParts(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Kept {
+impl Write for SessionParts {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend(bytes);
         Ok(bytes.len())
@@ -28,15 +28,15 @@ impl Write for Kept {
     }
 }
 
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Kept;
+impl<'a> MakeWriter<'a> for SessionParts {
+    type Writer = SessionParts;
 
-    fn make_writer(&'a self) -> Kept {
+    fn make_writer(&'a self) -> SessionParts {
         self.clone()
     }
 }
 
-impl Kept {
+impl SessionParts {
     /// The fields of the access lines so far.
     fn lines(&self) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
@@ -47,8 +47,8 @@ impl Kept {
 }
 
 /// Keeps what the proxy's worker logs from now on.
-async fn log_of(proxy: &Proxy) -> Kept {
-    let kept = Kept::default();
+async fn log_of(proxy: &Proxy) -> SessionParts {
+    let kept = SessionParts::default();
     let writer = kept.clone();
     let start = move |_| {
         let lines = tracing_subscriber::fmt().json().with_writer(writer.clone()).finish();
@@ -142,7 +142,7 @@ fn pool_address(proxy: &Proxy) -> String {
 fn who_asks_is_told_by_trusted_proxies_only() {
     let mut conn = Conn {
         listener: Arc::new(listener("http", 80)),
-        client: Some(SocketAddr::from(([10, 0, 0, 1], 5000))),
+        peer_addr: Some(SocketAddr::from(([10, 0, 0, 1], 5000))),
         port: None,
         tls: None,
         opened: clock::now(),
@@ -150,10 +150,10 @@ fn who_asks_is_told_by_trusted_proxies_only() {
     };
     let mut headers = http::HeaderMap::new();
     headers.insert("x-forwarded-for", "192.0.2.7, 10.0.0.2".parse().unwrap());
-    assert_eq!(conn.asker(&headers), conn.client);
+    assert_eq!(conn.client_addr(&headers), conn.peer_addr);
     let mut trusting = listener("http", 80);
     trusting.trusted_proxies = Networks { nets: vec!["10.0.0.0/8".parse().unwrap()], unix: false };
     conn.listener = Arc::new(trusting);
-    assert_eq!(conn.asker(&headers), Some(SocketAddr::from(([192, 0, 2, 7], 0))));
-    assert_eq!(conn.asker(&http::HeaderMap::new()), conn.client);
+    assert_eq!(conn.client_addr(&headers), Some(SocketAddr::from(([192, 0, 2, 7], 0))));
+    assert_eq!(conn.client_addr(&http::HeaderMap::new()), conn.peer_addr);
 }

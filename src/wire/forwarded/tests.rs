@@ -10,9 +10,20 @@ fn rewritten(fields: &[(&str, &str)], hop: &Hop<'_>, trusted: bool) -> HeaderMap
     let field = |(name, value): &(&str, &str)| {
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
     };
-    let mut headers = fields.iter().map(field).collect();
-    rewrite(&mut headers, hop, trusted);
-    headers
+    let headers: HeaderMap = fields.iter().map(field).collect();
+    rewrite(headers, hop, trusted)
+}
+
+/// What goes on of these fields, and what is told.
+fn rewrite(headers: HeaderMap, hop: &Hop<'_>, trusted: bool) -> HeaderMap {
+    let told = told(&headers, hop, trusted);
+    let mut rewritten = headers;
+    remove_where(&mut rewritten, |name| {
+        let parsed = name.parse().unwrap();
+        tells_of_hops(name) && (!trusted || is_told_anew(&parsed))
+    });
+    rewritten.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    rewritten
 }
 
 /// All fields, sorted, one a line.

@@ -1,4 +1,4 @@
-//! A request's body, lent to one attempt after another until one has begun to read it.
+//! A request's body, shared by one attempt after another until one has begun to read it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,52 +11,57 @@ use crate::base::body::{Body, BoxError};
 use crate::base::clock::{self, Moment};
 use crate::wire::trailers;
 
-/// The body on loan. The client of `hyper_util` wants to own a `Send` body and does not give it
+/// The body. The client of `hyper_util` wants to own a `Send` body and does not give it
 /// back when a dial fails; all copies stand for the same body, which one worker reads.
 #[derive(Clone)]
-pub(super) struct Loan(Arc<Mutex<Lent>>);
+pub(super) struct SharedBody(Arc<Mutex<State>>);
 
-struct Lent {
+struct State {
     body: Body,
     is_begun: bool,
-    is_spoilt: bool,
+    has_failed: bool,
     is_client_awaited: bool,
     moved: Moment,
 }
 
-impl Loan {
-    pub(super) fn new(body: Body, now: Moment) -> Loan {
-        let lent =
-            Lent { body, is_begun: false, is_spoilt: false, is_client_awaited: false, moved: now };
-        Loan(Arc::new(Mutex::new(lent)))
+impl SharedBody {
+    pub(super) fn new(body: Body, now: Moment) -> SharedBody {
+        let state = State {
+            body,
+            is_begun: false,
+            has_failed: false,
+            is_client_awaited: false,
+            moved: now,
+        };
+        SharedBody(Arc::new(Mutex::new(state)))
     }
 
     /// Whether an attempt has begun to read: what it read is gone.
     pub(super) fn is_begun(&self) -> bool {
-        self.lent().is_begun
+        self.state().is_begun
     }
 
     /// Whether it came to no right end, which is its sender's fault and no reader's.
-    pub(super) fn is_spoilt(&self) -> bool {
-        self.lent().is_spoilt
+    pub(super) fn has_failed(&self) -> bool {
+        self.state().has_failed
     }
 
     /// Whether the reader waits for the client, and not the client for the reader.
     pub(super) fn is_client_awaited(&self) -> bool {
-        self.lent().is_client_awaited
+        self.state().is_client_awaited
     }
 
     /// When it last moved.
     pub(super) fn moved(&self) -> Moment {
-        self.lent().moved
+        self.state().moved
     }
 
-    fn lent(&self) -> MutexGuard<'_, Lent> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl http_body::Body for Loan {
+impl http_body::Body for SharedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -64,13 +69,13 @@ impl http_body::Body for Loan {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut lent = self.lent();
-        lent.is_begun = true;
-        let mut polled = Pin::new(&mut lent.body).poll_frame(cx);
-        lent.is_client_awaited = polled.is_pending();
-        lent.is_spoilt |= matches!(polled, Poll::Ready(Some(Err(_))));
+        let mut state = self.state();
+        state.is_begun = true;
+        let mut polled = Pin::new(&mut state.body).poll_frame(cx);
+        state.is_client_awaited = polled.is_pending();
+        state.has_failed |= matches!(polled, Poll::Ready(Some(Err(_))));
         if polled.is_ready() {
-            lent.moved = clock::now();
+            state.moved = clock::now();
         }
         if let Poll::Ready(Some(Ok(frame))) = &mut polled {
             trailers::tidy(frame);
@@ -79,10 +84,10 @@ impl http_body::Body for Loan {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lent().body.is_end_stream()
+        self.state().body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.lent().body.size_hint()
+        self.state().body.size_hint()
     }
 }

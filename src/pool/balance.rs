@@ -11,23 +11,23 @@ pub struct Candidate {
 
 /// The turns of a pool's members; it remembers whose was last.
 #[derive(Debug)]
-pub struct Turn {
+pub struct Balancer {
     /// Each member's credit, for the smooth weighted turn.
     credits: Vec<i64>,
     /// The member that equals are tried from.
     start: usize,
 }
 
-impl Turn {
+impl Balancer {
     /// Turns of so many members; several processes that begin at different members do not all send
     /// their first sessions to the same one.
-    pub fn new(members: usize, start: usize) -> Turn {
-        Turn { credits: vec![0; members], start: start % members.max(1) }
+    pub fn new(members: usize, start: usize) -> Balancer {
+        Balancer { credits: vec![0; members], start: start % members.max(1) }
     }
 
     /// In turn, by weight, the heavy ones spread among the light ones: each candidate earns its
     /// weight, the richest is chosen and pays for all (nginx's smooth round robin).
-    pub fn next(&mut self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
+    pub fn round_robin(&mut self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
         let mut earned = 0;
         let mut richest: Option<usize> = None;
         for index in self.order() {
@@ -45,7 +45,10 @@ impl Turn {
     }
 
     /// The candidate with the least load for its weight; equals in turn.
-    pub fn fewest(&mut self, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
+    pub fn least_sessions(
+        &mut self,
+        candidate: impl Fn(usize) -> Option<Candidate>,
+    ) -> Option<usize> {
         let mut best: Option<(usize, Candidate)> = None;
         for index in self.order() {
             let Some(one) = candidate(index) else { continue };
@@ -99,9 +102,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn picks(weights: &[u32], start: usize, times: usize) -> Vec<usize> {
-        let mut turn = Turn::new(weights.len(), start);
+        let mut balancer = Balancer::new(weights.len(), start);
         let candidate = |index: usize| Some(Candidate { load: 0, weight: weights[index].into() });
-        (0..times).map(|_| turn.next(candidate).unwrap()).collect()
+        (0..times).map(|_| balancer.round_robin(candidate).unwrap()).collect()
     }
 
     #[test]
@@ -112,16 +115,16 @@ mod tests {
 
     #[test]
     fn equals_with_no_sessions_are_chosen_in_turn() {
-        let mut turn = Turn::new(3, 2);
+        let mut balancer = Balancer::new(3, 2);
         let idle = |_| Some(Candidate { load: 0, weight: 1 });
-        let chosen: Vec<_> = (0..4).map(|_| turn.fewest(idle).unwrap()).collect();
+        let chosen: Vec<_> = (0..4).map(|_| balancer.least_sessions(idle).unwrap()).collect();
         assert_eq!(chosen, [2, 0, 1, 2]);
     }
 
     #[test]
     fn without_candidates_nobody_is_chosen() {
-        assert_eq!(Turn::new(2, 0).next(|_| None), None);
-        assert_eq!(Turn::new(2, 0).fewest(|_| None), None);
+        assert_eq!(Balancer::new(2, 0).round_robin(|_| None), None);
+        assert_eq!(Balancer::new(2, 0).least_sessions(|_| None), None);
     }
 
     #[test]
@@ -181,20 +184,20 @@ mod tests {
             ends in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
             opened in 1..200_usize,
         ) {
-            let mut turn = Turn::new(members, start);
+            let mut balancer = Balancer::new(members, start);
             let mut sessions = vec![0_usize; members];
-            let open = |turn: &mut Turn, sessions: &mut Vec<usize>| {
+            let open = |balancer: &mut Balancer, sessions: &mut Vec<usize>| {
                 let one = |index: usize| Some(Candidate { load: sessions[index], weight: 1 });
-                let chosen = turn.fewest(one).unwrap();
+                let chosen = balancer.least_sessions(one).unwrap();
                 sessions[chosen] += 1;
             };
-            (0..opened).for_each(|_| open(&mut turn, &mut sessions));
+            (0..opened).for_each(|_| open(&mut balancer, &mut sessions));
             for end in &ends {
                 let index = end.index(members);
                 sessions[index] = sessions[index].saturating_sub(1);
             }
             // As many again level what the ends have made uneven.
-            (0..ends.len() + members).for_each(|_| open(&mut turn, &mut sessions));
+            (0..ends.len() + members).for_each(|_| open(&mut balancer, &mut sessions));
             let (least, most) = (sessions.iter().min().unwrap(), sessions.iter().max().unwrap());
             prop_assert!(most - least <= 1, "{sessions:?}");
         }
@@ -203,13 +206,13 @@ mod tests {
         fn fewest_keeps_weighted_members_near_their_shares(
             weights in prop::collection::vec(1..20_u32, 1..9), opened in 1..500_usize,
         ) {
-            let mut turn = Turn::new(weights.len(), 0);
+            let mut balancer = Balancer::new(weights.len(), 0);
             let mut sessions = vec![0_usize; weights.len()];
             for _ in 0..opened {
                 let one = |at: usize| {
                     Some(Candidate { load: sessions[at], weight: weights[at].into() })
                 };
-                let chosen = turn.fewest(one).unwrap();
+                let chosen = balancer.least_sessions(one).unwrap();
                 sessions[chosen] += 1;
             }
             let total: u32 = weights.iter().sum();

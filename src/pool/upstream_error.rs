@@ -1,0 +1,162 @@
+//! Why no backend gave a request or a handshake an answer that can be passed on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::NoBackend;
+use super::backend::Busy;
+use super::error::{DialError, Fault};
+use crate::base::body::BoxError;
+use crate::wire::framing::FramingError;
+use crate::wire::upgrade::BadAnswer;
+
+/// One attempt's failure; the last one is what the client reads.
+#[derive(Debug)]
+pub enum UpstreamError {
+    /// No backend is left to try.
+    NoBackend {
+        /// When one may be back.
+        retry_after: Duration,
+    },
+    /// Every backend has as many sessions as `sessions_max` allows.
+    Full {
+        /// When to come again.
+        retry_after: Duration,
+    },
+    /// The backend had as many handshakes under way, or begun, as it may, for too long.
+    Busy(Busy),
+    /// The backend could not be reached.
+    Dial(Arc<DialError>),
+    /// The backend closed before it had answered.
+    Closed(BoxError),
+    /// The backend's answer cannot be read.
+    Garbled(BoxError),
+    /// The head of the backend's answer has more bytes than `ANSWER_HEAD_BYTES_MAX`, or more fields
+    /// than `ANSWER_HEADERS_MAX`.
+    HeadTooLarge,
+    /// What the backend's answer says of its length cannot be true.
+    Framing(FramingError),
+    /// The backend did not answer in time: `handshake_timeout`, `response_timeout`.
+    Timeout,
+    /// The backend's 101 is not an answer to this handshake.
+    Handshake(BadAnswer),
+    /// The backend answered 101 to a request that asked for no upgrade.
+    Unasked,
+    /// The client stopped sending the request's body for `response_timeout`.
+    BodyStalled,
+    /// The request's body ended early, or is not what its framing says.
+    BodyBroken,
+}
+
+impl UpstreamError {
+    /// Whether another backend may do better, where nothing that may not be repeated was sent. One
+    /// that is silent may be at work on it, and has used up the time the client was ready to wait;
+    /// one that answers wrongly would rather be seen than hidden.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            UpstreamError::Dial(error) => error.retryable(),
+            UpstreamError::Busy(_) | UpstreamError::Closed(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether no backend was up, or free: it may be otherwise in a moment.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, UpstreamError::NoBackend { .. }) || self.is_retryable()
+    }
+
+    /// Whether the backend is to blame, for its health.
+    pub fn is_backends_fault(&self) -> bool {
+        match self {
+            UpstreamError::Dial(error) => error.fault() == Fault::Backend,
+            UpstreamError::NoBackend { .. }
+            | UpstreamError::Full { .. }
+            | UpstreamError::Busy(_)
+            | UpstreamError::BodyStalled
+            | UpstreamError::BodyBroken => false,
+            _ => true,
+        }
+    }
+
+    /// When it may be worth trying again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            UpstreamError::NoBackend { retry_after } | UpstreamError::Full { retry_after } => {
+                Some(*retry_after)
+            }
+            UpstreamError::Busy(_) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
+    /// The error's word in logs and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            UpstreamError::NoBackend { .. } => "no_backend",
+            UpstreamError::Full { .. } => "full",
+            UpstreamError::Busy(_) => "busy",
+            UpstreamError::Dial(error) => error.word(),
+            UpstreamError::Closed(_) => "closed",
+            UpstreamError::Garbled(_) => "garbled",
+            UpstreamError::HeadTooLarge => "head_too_large",
+            UpstreamError::Framing(_) => "framing",
+            UpstreamError::Timeout => "timeout",
+            UpstreamError::Handshake(_) => "wrong",
+            UpstreamError::Unasked => "unasked",
+            UpstreamError::BodyStalled => "stalled",
+            UpstreamError::BodyBroken => "spoilt",
+        }
+    }
+}
+
+impl From<NoBackend> for UpstreamError {
+    fn from(none: NoBackend) -> UpstreamError {
+        let NoBackend { is_full, retry_after } = none;
+        match is_full {
+            true => UpstreamError::Full { retry_after },
+            false => UpstreamError::NoBackend { retry_after },
+        }
+    }
+}
+
+impl From<DialError> for UpstreamError {
+    fn from(error: DialError) -> UpstreamError {
+        UpstreamError::Dial(Arc::new(error))
+    }
+}
+
+impl fmt::Display for UpstreamError {
+    /// For the client, which does not learn which backend it was, nor where it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UpstreamError::NoBackend { .. } => "no backend is available",
+            UpstreamError::Full { .. } => "every backend has all the sessions it may have",
+            UpstreamError::Busy(_) => "every backend is busy with handshakes",
+            UpstreamError::Dial(_) => "no backend could be reached",
+            UpstreamError::Closed(_) => "the backend closed without an answer",
+            UpstreamError::Garbled(_) => "the backend's answer cannot be read",
+            UpstreamError::HeadTooLarge => "the head of the backend's answer is too large",
+            UpstreamError::Framing(_) => "the backend's answer has no clear length",
+            UpstreamError::Timeout => "the backend did not answer in time",
+            UpstreamError::Handshake(bad) => {
+                return write!(f, "the backend's answer is wrong: {bad}");
+            }
+            UpstreamError::Unasked => "the backend switched protocols unasked",
+            UpstreamError::BodyStalled => "the request's body did not arrive in time",
+            UpstreamError::BodyBroken => "the request's body cannot be read",
+        })
+    }
+}
+
+impl std::error::Error for UpstreamError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            UpstreamError::Dial(error) => Some(&**error),
+            UpstreamError::Busy(error) => Some(error),
+            UpstreamError::Framing(error) => Some(error),
+            UpstreamError::Closed(error) | UpstreamError::Garbled(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What is changed of a message on its way.
+//!
+//! **In:** a client's head, what was seen of its connection, what a route changes. **Out:** the
+//! head that goes upstream; the fields of an answer that go to the client. **Never here:** sockets,
+//! backends, who may pass.
+
+mod answer;
+mod outbound;
+
+pub use answer::{apply, to_client};
+pub use outbound::{HANDSHAKE, Outbound, Passage};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,170 @@
+//! The head that goes upstream, made in one pass over the client's.
+
+use http::Method;
+use http::header::{self, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::uri::PathAndQuery;
+
+use crate::config::plan::FieldChanges;
+use crate::wire::fields::{Scope, named_by_connection, scope};
+use crate::wire::forwarded::{self, Hop};
+use crate::wire::list::has_token;
+
+/// The head of a request that goes upstream. It is made from a client's head and consumes it, so
+/// that no head can go upstream as it came: what is for one hop has ended, what only tidegate may
+/// say is tidegate's, those before us are told of, and the route's changes are made.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    method: Method,
+    target: PathAndQuery,
+    /// In the order they are written; `Host` first (RFC 9110 §7.2).
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What decides about the fields of a head on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'a> {
+    /// What this hop saw of the request.
+    pub hop: Hop<'a>,
+    /// Whether what the client says of those before it is believed.
+    pub is_trusted: bool,
+    /// `Host` towards the backend.
+    pub host: Option<&'a HeaderValue>,
+    /// Whether it is a WebSocket handshake, whose own fields are made anew for each backend.
+    pub is_handshake: bool,
+    /// The route's changes, which have the last word.
+    pub changes: &'a FieldChanges,
+}
+
+/// The fields of an opening handshake (RFC 6455 §11.3).
+pub const HANDSHAKE: [HeaderName; 5] = [
+    header::SEC_WEBSOCKET_ACCEPT,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_VERSION,
+];
+
+/// Fields that are added to those of a client: `Host`, `TE`, those of `forwarded`, and the
+/// handshake's own.
+const ADDED: usize = 12;
+
+impl Outbound {
+    /// Makes the head.
+    pub fn new(
+        method: Method,
+        target: PathAndQuery,
+        headers: HeaderMap,
+        passage: &Passage<'_>,
+    ) -> Outbound {
+        let Passage { hop, is_trusted, host, changes, .. } = passage;
+        let named = named_by_connection(&headers);
+        let reads_trailers = has_token(&headers, TE, "trailers");
+        let told = forwarded::told(&headers, hop, *is_trusted);
+        let room = headers.len() + changes.set.len() + ADDED;
+        let mut fields = Vec::with_capacity(room);
+        let mut add = |name: HeaderName, value: HeaderValue| {
+            if !is_changed(&name, changes) {
+                fields.push((name, value));
+            }
+        };
+        if let Some(host) = host {
+            add(HOST, (*host).clone());
+        }
+        // A further line of the same name comes without it.
+        let mut current = None;
+        for (name, value) in headers {
+            if let Some(name) = name {
+                current = passage.lets(&name, &named).then_some(name);
+            }
+            if let Some(name) = &current {
+                add(name.clone(), value);
+            }
+        }
+        if reads_trailers {
+            add(TE, HeaderValue::from_static("trailers"));
+        }
+        for (name, value) in told {
+            if let Some(value) = value {
+                add(name, value);
+            }
+        }
+        fields.extend(changes.set.iter().cloned());
+        Outbound { method, target, fields }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    /// The fields, in the order they are written.
+    pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.fields
+    }
+
+    /// The fields as a map.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(self.fields.len());
+        for (name, value) in &self.fields {
+            headers.append(name, value.clone());
+        }
+        headers
+    }
+}
+
+/// A handshake is kept for as long as its session lives, to be said again: as text.
+impl Outbound {
+    /// The target, then the fields, a line each: no value has a line's end in it (RFC 9110 §5.5).
+    pub fn store(&self) -> Vec<u8> {
+        let mut text = self.target.as_str().as_bytes().to_vec();
+        text.push(b'\n');
+        for (name, value) in &self.fields {
+            text.extend_from_slice(name.as_str().as_bytes());
+            text.push(b':');
+            text.extend_from_slice(value.as_bytes());
+            text.push(b'\n');
+        }
+        text
+    }
+
+    /// What [`Outbound::store`] made of a handshake's head.
+    pub fn restore(text: &[u8]) -> Option<Outbound> {
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let target = PathAndQuery::try_from(lines.next()?).ok()?;
+        let field = |line: &[u8]| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+            Some((name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?))
+        };
+        let fields = lines.filter(|line| !line.is_empty()).map(field).collect::<Option<_>>()?;
+        Some(Outbound { method: Method::GET, target, fields })
+    }
+}
+
+impl Passage<'_> {
+    /// Whether a client's field of this name goes on.
+    fn lets(&self, name: &HeaderName, named: &[HeaderName]) -> bool {
+        match scope(name) {
+            // The route's, or the one that counts. A handshake has no body, and so no length.
+            Scope::EndToEnd => *name != HOST && !self.is_handshake,
+            // The client is told to go on when a backend is there to read its body.
+            Scope::Unnamed if *name == EXPECT => false,
+            Scope::Unnamed if self.is_handshake && HANDSHAKE.contains(name) => false,
+            Scope::Unnamed => !named.contains(name),
+            // Trailers pass, so their names do.
+            Scope::Hop => *name == TRAILER,
+            Scope::Reserved => false,
+            Scope::Hops => self.is_trusted && !forwarded::is_told_anew(name),
+        }
+    }
+}
+
+/// Whether the route removes or sets the field.
+fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
+    changes.remove.contains(name) || changes.set.iter().any(|(set, _)| set == name)
+}

@@ -1,0 +1,98 @@
+//! A request that its route lets pass, and its head on its way upstream.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::request::Parts;
+
+use super::admit::Routed;
+use super::affinity::Affinity;
+use super::conn::Conn;
+use super::refusal::Refusal;
+use super::target::Target;
+use crate::base::clock::Moment;
+use crate::config::plan::WebSocketMode;
+use crate::handshake;
+use crate::live::LiveRoute;
+use crate::pool::Pool;
+use crate::rewrite::{Outbound, Passage};
+use crate::wire::forwarded::Hop;
+
+/// A request that its route lets pass. Every action begins with one.
+pub(super) struct Granted {
+    pub(super) conn: Rc<Conn>,
+    pub(super) head: Parts,
+    pub(super) target: Target,
+    pub(super) client_addr: Option<SocketAddr>,
+    pub(super) at: Moment,
+    pub(super) route: Arc<LiveRoute>,
+    /// Whether the client asks for a WebSocket.
+    pub(super) asks_websocket: bool,
+}
+
+/// Where a route sends what it forwards.
+#[derive(Clone, Copy)]
+pub(super) struct ToPool<'a> {
+    pub(super) pool: &'a Arc<Pool>,
+    /// Whether the route's prefix is cut from the path.
+    pub(super) strip_prefix: bool,
+    /// `Host` towards the backend; the client's when `None`.
+    pub(super) host: Option<&'a HeaderValue>,
+}
+
+/// What is left of a request whose head has become an [`Outbound`].
+pub(super) struct Forwarding {
+    pub(super) conn: Rc<Conn>,
+    pub(super) client_addr: Option<SocketAddr>,
+    pub(super) at: Moment,
+    pub(super) route: Arc<LiveRoute>,
+    pub(super) affinity: Affinity,
+}
+
+impl Routed {
+    /// Asks the route whether the request may pass.
+    pub(super) fn granted(self) -> Result<Granted, Refusal> {
+        let Routed { conn, head, target, client_addr, at, route } = self;
+        let asks_websocket = handshake::is_asked(&head);
+        match (route.plan.websocket, asks_websocket) {
+            (WebSocketMode::Refused, true) => return Err(Refusal::NoWebSocket),
+            (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
+            _ => {}
+        }
+        let origins = route.plan.allowed_origins.as_deref();
+        if asks_websocket && !handshake::is_origin_allowed(&head.headers, origins) {
+            return Err(handshake::Refusal::Origin.into());
+        }
+        Ok(Granted { conn, head, target, client_addr, at, route, asks_websocket })
+    }
+}
+
+impl Granted {
+    /// Makes the head the one that goes upstream. By what the request finds its backend again is
+    /// read from it before; the pool's cookie is for tidegate and goes no further.
+    pub(super) fn outbound(mut self, to: ToPool<'_>) -> Result<(Outbound, Forwarding), Refusal> {
+        let affinity = Affinity::from_request(&mut self, to.pool);
+        let path = match to.strip_prefix {
+            true => self.target.cut(&self.head, &self.route.plan)?,
+            false => self.target.sent(&self.head)?,
+        };
+        let Granted { conn, head, target, client_addr, at, route, asks_websocket } = self;
+        let asked = target.authority.as_ref();
+        let passage = Passage {
+            hop: Hop {
+                client: conn.peer_addr,
+                proto: conn.scheme(),
+                host: asked.and_then(|asked| asked.to_str().ok()),
+                port: conn.port,
+            },
+            is_trusted: conn.is_trusted(),
+            host: to.host.or(asked),
+            is_handshake: asks_websocket,
+            changes: &route.plan.request_headers,
+        };
+        let outbound = Outbound::new(head.method, path, head.headers, &passage);
+        Ok((outbound, Forwarding { conn, client_addr, at, route, affinity }))
+    }
+}

@@ -59,6 +59,21 @@ impl Socket {
         Ok(u32::try_from(bytes).unwrap_or(0))
     }
 
+    /// Writes bytes behind which the stream's end follows at once: the system keeps the last of
+    /// them for it, so that both go in one segment (`MSG_MORE`, send(2)).
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::WouldBlock`] when it takes none now.
+    pub fn try_write_last(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+        match self {
+            Socket::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || {
+                socket2::SockRef::from(tcp).send_with_flags(bytes, flags)
+            }),
+            Socket::Unix(unix) => unix.try_write(bytes),
+        }
+    }
+
     /// Waits for bytes and copies what is there without taking it; 0 at the end of the stream.
     ///
     /// # Errors

@@ -40,14 +40,14 @@ impl HoldBudget {
 
 /// A session's part of a budget; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct BudgetShare {
     budget: Arc<HoldBudget>,
     bytes: u64,
 }
 
-impl Share {
-    pub(super) fn none(budget: Arc<HoldBudget>) -> Share {
-        Share { budget, bytes: 0 }
+impl BudgetShare {
+    pub(super) fn none(budget: Arc<HoldBudget>) -> BudgetShare {
+        BudgetShare { budget, bytes: 0 }
     }
 
     /// Grows by as much of `wanted` as there is; says by how much.
@@ -70,7 +70,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Relaxed);
     }
@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn shares_take_what_is_there_and_give_it_back() {
         let budget = Arc::new(HoldBudget::new(100));
-        let mut one = Share::none(Arc::clone(&budget));
-        let mut other = Share::none(Arc::clone(&budget));
+        let mut one = BudgetShare::none(Arc::clone(&budget));
+        let mut other = BudgetShare::none(Arc::clone(&budget));
         assert_eq!((one.grow(70), other.grow(70), one.grow(1)), (70, 30, 0));
         other.set(50);
         assert_eq!((budget.used(), one.grow(1)), (120, 0));

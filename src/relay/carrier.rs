@@ -53,6 +53,18 @@ impl Carrier {
         }
     }
 
+    /// Writes bytes behind which the end follows at once.
+    pub(super) fn poll_write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Carrier::Connection(transport) => transport.poll_write_last(cx, bytes),
+            Carrier::Stream(stream) => stream.poll_write(cx, bytes),
+        }
+    }
+
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Carrier::Connection(transport) => Pin::new(transport).poll_flush(cx),
@@ -76,8 +88,8 @@ impl Carrier {
         }
     }
 
-    /// Bytes it took that the peer's kernel has not acknowledged. Of a stream nobody knows: it has
-    /// taken only what its receiver gave room for, so that its peer's life shows in room given.
+    /// Bytes it took that the peer's kernel has not acknowledged. Of a stream that is not known: it
+    /// has taken only what its receiver gave room for, so that its peer's life shows in room given.
     pub(super) fn unacknowledged(&self) -> u32 {
         match self {
             // A socket that cannot be asked is gone, which its reader will find.
@@ -96,10 +108,10 @@ impl Carrier {
     }
 
     /// Closes both ways, with a reset or in order.
-    pub(super) fn close(self, reset: bool) {
+    pub(super) fn close(self, cx: &mut Context<'_>, reset: bool) {
         match self {
             Carrier::Connection(transport) if reset => transport.reset_on_drop(),
-            Carrier::Connection(_) => {}
+            Carrier::Connection(mut transport) => transport.say_close(cx),
             Carrier::Stream(stream) => stream.close(reset),
         }
     }

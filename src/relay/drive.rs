@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use crate::base::clock::{self, Moment};
 use crate::base::side::Side;
 use crate::config::plan::Rules;
-use crate::end::End;
+use crate::end::{End, Loss};
 use crate::observe::metrics::RouteCells;
 use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
 use super::buffer;
-use super::core::{Core, Demand, HoldEnd, HoldTerms, Order, Sample, SessionStats};
+use super::core::{Core, Demand, Finish, Flush, HoldEnd, HoldTerms, Order, Sample, SessionStats};
 use super::leg::{Leg, Read};
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
@@ -44,8 +44,10 @@ pub struct Relay {
     legs: [Option<Leg>; 2],
     cells: Arc<RouteCells>,
     seat: Seat,
-    /// When the seat was told to wake us.
+    /// When the seat was asked to wake us.
     armed: Moment,
+    /// This turn changed something that a side may have waited for.
+    moved: bool,
 }
 
 impl Relay {
@@ -54,7 +56,7 @@ impl Relay {
         let Terms { rules, allowed, seat, cells, hold } = terms;
         let core = Core::new(rules, allowed, hold, fastrand::u64(..), now);
         let legs = [Some(client), Some(upstream)];
-        Relay { core, legs, cells, seat, armed: Moment::NEVER }
+        Relay { core, legs, cells, seat, armed: Moment::NEVER, moved: false }
     }
 
     /// Its place among the worker's sessions.
@@ -77,7 +79,7 @@ impl Relay {
 
     /// A dial for [`Demand::Upstream`] failed, and another follows.
     pub fn tried(&mut self) {
-        self.core.tried();
+        self.core.on_dial_failed();
     }
 
     /// No other upstream will come: the session ends.
@@ -107,22 +109,25 @@ impl Relay {
         self.core.is_leaving()
     }
 
-    /// Reads, writes and obeys until nothing moves; then whether the turn was cut short.
+    /// Reads, writes and obeys until nothing moves, since what one side does may be what the other
+    /// waited for; then whether the turn was cut short.
     fn turn(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
         buffer::lend(|buffer| {
             let mut reads = [READS_PER_POLL_MAX; 2];
             loop {
+                self.moved = false;
                 for from in Side::BOTH {
                     self.flow(from, &mut reads[from as usize], cx, buffer, now);
                 }
-                if self.core.next() <= now {
-                    self.core.tick(now);
+                if self.core.timeout() <= now {
+                    self.core.on_timeout(now);
+                    self.moved = true;
                 }
+                self.obey(cx, now);
                 if reads.contains(&0) {
-                    self.obey(cx, now);
                     return true;
                 }
-                if !self.obey(cx, now) {
+                if !self.moved {
                     return false;
                 }
             }
@@ -152,12 +157,17 @@ impl Relay {
             *reads -= 1;
             match read {
                 Read::Bytes(bytes) => {
-                    self.core.heard_from(from);
+                    self.core.on_heard(from);
                     self.present(from, &buffer[..bytes], cx, now);
                 }
-                Read::End(how) => self.core.ended(from, how, now),
+                Read::End(how) => self.on_end(from, how, now),
             }
         }
+    }
+
+    fn on_end(&mut self, from: Side, how: Loss, now: Moment) {
+        self.core.on_eof(from, how, now);
+        self.moved = true;
     }
 
     /// Lets the core decide on bytes, and sends across what it lets pass.
@@ -171,7 +181,8 @@ impl Relay {
             }
             if passage.forward > 0 {
                 cells.relayed(from, u64::from(passage.messages), passage.forward as u64);
-                self.send(from.other(), &bytes[at..at + passage.forward], cx, now);
+                let across = &bytes[at..at + passage.forward];
+                self.send(from.other(), across, passage.last, cx, now);
             }
             at += passage.used;
             if !passage.again {
@@ -189,16 +200,15 @@ impl Relay {
         }
     }
 
-    /// Carries out the core's orders; whether there were any.
-    fn obey(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
-        let mut any = false;
-        while let Some(order) = self.core.order(now) {
-            any = true;
+    /// Carries out the core's orders.
+    fn obey(&mut self, cx: &mut Context<'_>, now: Moment) {
+        while let Some(order) = self.core.poll_order(now) {
+            self.moved = true;
             match order {
-                Order::Send(to, frame) => self.send(to, &frame, cx, now),
-                Order::Finish(side) => {
+                Order::Send { to, frame, last } => self.send(to, &frame, last, cx, now),
+                Order::Finish(side, how) => {
                     if let Some(leg) = &mut self.legs[side as usize] {
-                        leg.finish();
+                        leg.finish(how);
                     }
                     self.drain(side, cx, now);
                 }
@@ -206,9 +216,9 @@ impl Relay {
                     if let Some(leg) = self.legs[side as usize].take() {
                         if side == Side::Upstream {
                             let (written, unsent) = leg.tail();
-                            self.core.unsent(written, unsent, now);
+                            self.core.on_unsent(written, unsent, now);
                         }
-                        leg.close(reset);
+                        leg.close(cx, reset);
                     }
                 }
                 Order::Probe(side) => {
@@ -217,40 +227,41 @@ impl Relay {
                         true => Sample::default(),
                         false => self.sample(side.other(), now),
                     };
-                    self.core.probed(side, sample, across, now);
+                    self.core.on_probed(side, sample, across, now);
                 }
                 Order::Answered(side, took) => self.cells.here().ping[side as usize].observe(took),
-                Order::Flush { bytes, kept } => self.flush(bytes, kept, cx, now),
+                Order::Flush(flush) => self.flush(flush, cx, now),
                 Order::Stays => self.seat.stays(),
-                Order::Away(why) => self.cells.went_away(why.word()),
-                Order::Back { result, lasted, discarded } => {
+                Order::HoldBegan(why) => self.cells.went_away(why.word()),
+                Order::HoldEnded { result, lasted, discarded } => {
                     self.cells.came_back(result.word(), lasted, discarded);
                 }
             }
         }
-        any
     }
 
-    fn send(&mut self, to: Side, bytes: &[u8], cx: &mut Context<'_>, now: Moment) {
+    fn send(&mut self, to: Side, bytes: &[u8], last: bool, cx: &mut Context<'_>, now: Moment) {
         let Some(leg) = &mut self.legs[to as usize] else { return };
         let waited = leg.tail().1.len();
-        if leg.send(cx, bytes, now).is_err() {
-            return self.write_failed(to, now);
-        }
+        let sent = leg.send(cx, bytes, last, now);
         let waits = leg.tail().1.len();
         if waited == 0 && waits > 0 && to == Side::Upstream {
-            self.core.spilled(&bytes[..bytes.len() - waits], now);
+            self.core.on_spilled(&bytes[..bytes.len() - waits], now);
+        }
+        if sent.is_err() {
+            self.on_write_failed(to, now);
         }
     }
 
-    /// Sends what was kept.
-    fn flush(&mut self, bytes: Vec<u8>, kept: Option<u64>, cx: &mut Context<'_>, now: Moment) {
-        if let Some(messages) = kept {
-            self.cells.here().relayed(Side::Client, messages, bytes.len() as u64);
+    /// Sends what was kept, or recorded.
+    fn flush(&mut self, flush: Flush, cx: &mut Context<'_>, now: Moment) {
+        let Flush { bytes, fresh } = flush;
+        if let Some((messages, bytes)) = fresh {
+            self.cells.here().relayed(Side::Client, messages, bytes);
         }
         let Some(leg) = &mut self.legs[Side::Upstream as usize] else { return };
         if leg.tail().1.is_empty() {
-            self.core.spilled(&[], now);
+            self.core.on_spilled(&[], now);
         }
         leg.queue(bytes, now);
         self.drain(Side::Upstream, cx, now);
@@ -259,30 +270,33 @@ impl Relay {
     /// Sends what could not be sent before.
     fn drain(&mut self, to: Side, cx: &mut Context<'_>, now: Moment) {
         let Some(leg) = &mut self.legs[to as usize] else { return };
-        let finished = leg.is_finished();
+        let (clear, finished) = (leg.is_clear(), leg.finished());
         match leg.poll_drain(cx, now) {
             Poll::Ready(Ok(())) => {
-                if leg.is_finished() && !finished {
-                    self.core.finished(to);
+                let finish = leg.finished().filter(|_| finished.is_none());
+                self.moved |= !clear || finish.is_some();
+                if let Some(how) = finish {
+                    self.core.on_finished(to, how == Finish::Both, now);
                 }
                 if to == Side::Upstream {
-                    self.core.flushed();
+                    self.core.on_flushed();
                 }
             }
-            Poll::Ready(Err(_)) => self.write_failed(to, now),
+            Poll::Ready(Err(_)) => self.on_write_failed(to, now),
             Poll::Pending => {}
         }
     }
 
     /// Nothing more can be sent to a side.
-    fn write_failed(&mut self, to: Side, now: Moment) {
-        self.core.write_failed(to, now);
+    fn on_write_failed(&mut self, to: Side, now: Moment) {
+        self.moved = true;
+        self.core.on_write_failed(to, now);
         let Some(leg) = &mut self.legs[to as usize] else { return };
         if to == Side::Upstream {
             let (written, unsent) = leg.tail();
-            self.core.unsent(written, unsent, now);
+            self.core.on_unsent(written, unsent, now);
         }
-        leg.give_up();
+        leg.on_failed();
     }
 
     /// Whether bytes are wanted from a side, and there is room for them across; or for the answers
@@ -305,7 +319,7 @@ impl Relay {
         Sample {
             sent: leg.sent(),
             unacknowledged: leg.unacknowledged(),
-            // Not asked for where nobody will ask.
+            // A system call, so only where it is looked at.
             in_flight: if waiting || !reading { leg.in_flight() } else { 0 },
             waiting,
             stuck_since,
@@ -318,7 +332,7 @@ impl Relay {
         if self.armed <= now {
             self.armed = Moment::NEVER;
         }
-        let next = self.core.next();
+        let next = self.core.timeout();
         if next < self.armed {
             self.seat.wake_at(next);
             self.armed = next;
@@ -345,7 +359,7 @@ impl Future for Relay {
         let this = self.get_mut();
         let now = clock::now();
         while let Poll::Ready(note) = this.seat.poll_note(cx) {
-            this.core.note(note, now);
+            this.core.on_note(note, now);
         }
         if this.core.keeps() {
             // What was kept goes before what is read now.
@@ -354,7 +368,7 @@ impl Future for Relay {
         if this.turn(cx, now) {
             cx.waker().wake_by_ref();
         }
-        if let Some(end) = this.core.over() {
+        if let Some(end) = this.core.end() {
             return Poll::Ready(this.ended(end));
         }
         this.arm(now);

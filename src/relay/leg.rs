@@ -10,10 +10,19 @@ use crate::end::Loss;
 
 use super::buffer::{READ_BYTES, READ_BYTES_BY_HEAT};
 use super::carrier::Carrier;
+use super::core::Finish;
 use super::send_queue::SendQueue;
 
 /// A read of less than this ends a hot run.
 const COOL_BYTES: usize = READ_BYTES / 2;
+
+/// Bytes on their way to a peer that a connection is left with on which nothing can follow: those
+/// of a first flight (RFC 6928), so that none of them waits for the peer to make room.
+const LEFT_BEHIND_BYTES_MAX: u32 = 14 * 1024;
+
+/// Bytes read and dropped when a connection is closed, so that the close is no reset (RFC 9293
+/// §3.10.7.1, RFC 2525 §2.17).
+const CLOSING_READS_MAX: u32 = 16;
 
 const HEAT_MAX: u8 = READ_BYTES_BY_HEAT.len() as u8 - 1;
 
@@ -39,15 +48,22 @@ pub struct Leg {
     undecided: bool,
     /// How hot it runs: its last reads were large, and more is waiting, most likely.
     heat: u8,
-    finish: Finish,
+    ending: Ending,
+    /// Its end was read.
+    ended: bool,
+    /// Writing to it failed.
+    failed: bool,
 }
 
+/// How far the end of what is sent is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Finish {
-    No,
-    /// When all is sent.
-    Wanted,
-    Done,
+enum Ending {
+    /// More may be sent.
+    Open,
+    /// It comes when all is sent, so.
+    Wanted(Finish),
+    /// It was sent, or is left to the close.
+    Done(Finish),
 }
 
 impl Leg {
@@ -60,7 +76,9 @@ impl Leg {
             sent: 0,
             undecided: false,
             heat: 0,
-            finish: Finish::No,
+            ending: Ending::Open,
+            ended: false,
+            failed: false,
         }
     }
 
@@ -72,7 +90,7 @@ impl Leg {
         buffer[..held].copy_from_slice(self.held.bytes());
         let mut room = ReadBuf::new(&mut buffer[held..held + bytes]);
         let read = match ready!(self.carrier.poll_read(cx, &mut room)) {
-            Ok(()) if room.filled().is_empty() => Read::End(Loss::Eof),
+            Ok(()) if room.filled().is_empty() => self.end(Loss::Eof),
             Ok(()) => {
                 let read = room.filled().len();
                 // Records of TLS seldom fill it.
@@ -85,10 +103,15 @@ impl Leg {
                 Read::Bytes(held + read)
             }
             // TLS or HTTP/2 cut short: nothing said that this is the end, but no reset either.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Read::End(Loss::Eof),
-            Err(_) => Read::End(Loss::Reset),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.end(Loss::Eof),
+            Err(_) => self.end(Loss::Reset),
         };
         Poll::Ready(read)
+    }
+
+    fn end(&mut self, how: Loss) -> Read {
+        self.ended = true;
+        Read::End(how)
     }
 
     /// What is held, if it can be judged as it is.
@@ -107,25 +130,35 @@ impl Leg {
         self.undecided = undecided;
     }
 
-    /// Sends these bytes behind all that went before; keeps what does not go out at once.
+    /// Sends these bytes behind all that went before; keeps what does not go out at once. The end
+    /// follows at once where they are the `last`.
     ///
     /// # Errors
-    /// The transport's; then nothing more can be sent.
+    /// The transport's; then nothing more can be sent, and what was not is kept to be looked at.
     pub(super) fn send(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
+        last: bool,
         now: Moment,
     ) -> io::Result<()> {
         let mut rest = bytes;
+        let mut result = Ok(());
+        if self.failed {
+            return Ok(());
+        }
         while self.tail.is_empty() && !rest.is_empty() {
-            match self.poll_write(cx, rest) {
-                Poll::Ready(sent) => rest = &rest[sent?..],
+            match self.poll_write(cx, rest, last) {
+                Poll::Ready(Ok(sent)) => rest = &rest[sent..],
+                Poll::Ready(Err(error)) => {
+                    result = Err(error);
+                    break;
+                }
                 Poll::Pending => break,
             }
         }
         self.tail.push(rest, now);
-        Ok(())
+        result
     }
 
     /// Bytes to be sent behind all that went before: [`Leg::poll_drain`] sends them.
@@ -146,47 +179,81 @@ impl Leg {
     /// # Errors
     /// The transport's; then nothing more can be sent.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<io::Result<()>> {
+        if self.failed {
+            return Poll::Ready(Ok(()));
+        }
         let mut tail = std::mem::take(&mut self.tail);
-        let drained = tail.poll_drain(|bytes| self.poll_write(cx, bytes), now);
+        let drained = tail.poll_drain(|bytes| self.poll_write(cx, bytes, false), now);
         self.tail = tail;
         ready!(drained)?;
         if !self.carrier.is_flushed() {
             ready!(self.carrier.poll_flush(cx))?;
         }
-        if self.finish == Finish::Wanted {
-            ready!(self.carrier.poll_shutdown(cx))?;
-            self.finish = Finish::Done;
+        match self.ending {
+            Ending::Wanted(Finish::Both) if self.ended || self.is_light() => {
+                self.ending = Ending::Done(Finish::Both);
+            }
+            Ending::Wanted(_) => {
+                ready!(self.carrier.poll_shutdown(cx))?;
+                self.ending = Ending::Done(Finish::Half);
+            }
+            Ending::Open | Ending::Done(_) => {}
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Half-closes, when all is sent: [`Leg::poll_drain`] does it.
-    pub(super) fn finish(&mut self) {
-        if self.finish == Finish::No {
-            self.finish = Finish::Wanted;
+    /// Whether a close loses nothing of what was sent, as the peer can have it all by now.
+    fn is_light(&self) -> bool {
+        self.carrier.unacknowledged() <= LEFT_BEHIND_BYTES_MAX
+    }
+
+    /// Ends what is sent, when all is: [`Leg::poll_drain`] does it.
+    pub(super) fn finish(&mut self, how: Finish) {
+        if self.ending == Ending::Open {
+            self.ending = Ending::Wanted(how);
         }
     }
 
-    /// Forgets what could not be sent: nobody will read it.
-    pub(super) fn give_up(&mut self) {
+    /// Writing to it failed: nothing more is sent, and what was not is forgotten.
+    pub(super) fn on_failed(&mut self) {
         self.tail = SendQueue::default();
-        self.finish = Finish::Done;
+        self.failed = true;
     }
 
     /// Closes; with a reset when told so, or when bytes are lost by it, which an orderly end would
     /// hide.
-    pub(super) fn close(self, reset: bool) {
+    pub(super) fn close(mut self, cx: &mut Context<'_>, reset: bool) {
         let reset = reset || !self.is_clear();
-        self.carrier.close(reset);
+        if !reset && !self.ended {
+            self.read_away(cx);
+        }
+        self.carrier.close(cx, reset);
     }
 
-    pub(super) fn is_finished(&self) -> bool {
-        self.finish == Finish::Done
+    /// Reads what is there: the system resets a connection that is closed over unread bytes, and
+    /// takes from the peer what that has not read yet.
+    fn read_away(&mut self, cx: &mut Context<'_>) {
+        let mut bytes = [0; 4096];
+        for _ in 0..CLOSING_READS_MAX {
+            let mut room = ReadBuf::new(&mut bytes);
+            match self.carrier.poll_read(cx, &mut room) {
+                Poll::Ready(Ok(())) if !room.filled().is_empty() => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// How what is sent has ended; `None` before it has.
+    pub(super) fn finished(&self) -> Option<Finish> {
+        match self.ending {
+            Ending::Done(how) => Some(how),
+            Ending::Open | Ending::Wanted(_) => None,
+        }
     }
 
     /// Whether all was sent that was to be.
     pub(super) fn is_clear(&self) -> bool {
-        self.tail.is_empty() && self.carrier.is_flushed()
+        self.failed || self.tail.is_empty() && self.carrier.is_flushed()
     }
 
     /// Bytes its transport took so far.
@@ -209,8 +276,17 @@ impl Leg {
         self.tail.stuck_since()
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let sent = ready!(self.carrier.poll_write(cx, bytes))?;
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        last: bool,
+    ) -> Poll<io::Result<usize>> {
+        let written = match last {
+            true => self.carrier.poll_write_last(cx, bytes),
+            false => self.carrier.poll_write(cx, bytes),
+        };
+        let sent = ready!(written)?;
         if sent == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

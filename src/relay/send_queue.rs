@@ -19,7 +19,8 @@ struct Kept {
 }
 
 impl SendQueue {
-    /// A spill of these bytes, which came `now`; at no moment where nobody asks how long they wait.
+    /// A queue of these bytes, which came `now`; `NEVER` where it does not matter how long they
+    /// wait.
     pub(super) fn of(bytes: Vec<u8>, now: Moment) -> SendQueue {
         SendQueue((!bytes.is_empty()).then(|| Box::new(Kept { bytes, taken: 0, moved: now })))
     }

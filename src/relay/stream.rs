@@ -32,8 +32,8 @@ impl Stream {
         Stream { sending, receiving, unread: Bytes::new(), _open: open }
     }
 
-    /// Reads; what was read the client may send again, so that it is held back as soon as nobody
-    /// reads.
+    /// Reads; what was read the client may send again, so that it is held back as soon as we do
+    /// not read.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -55,7 +55,7 @@ impl Stream {
     }
 
     /// Writes as much as the client gives room for. The bytes are copied: they wait for their turn
-    /// on the connection, and belong to nobody here by then.
+    /// on the connection, and are owned by none of us by then.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,

@@ -69,6 +69,36 @@ impl Stream {
         &self.engine
     }
 
+    /// Writes the last bytes there are, with the close_notify behind them in one `send`.
+    pub(super) fn poll_write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_send(cx))?;
+        let plain = &bytes[..bytes.len().min(SEAL_BYTES_MAX)];
+        SCRATCH.with_borrow_mut(|scratch| {
+            let sealed = self.engine.seal(plain, scratch).map_err(failed)?;
+            self.engine.keep_unsent(&scratch[..sealed]);
+            io::Result::Ok(())
+        })?;
+        if plain.len() == bytes.len() {
+            self.engine.close();
+        }
+        // What the socket does not take now is kept.
+        match self.poll_send(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(plain.len())),
+        }
+    }
+
+    /// Sends a close_notify as far as the socket takes it now; an alert that it does not take is
+    /// not waited for.
+    pub(super) fn say_close(&mut self, cx: &mut Context<'_>) {
+        self.engine.close();
+        let _ = self.poll_send(cx);
+    }
+
     /// One step of the handshake; done when the client's Finished was read and all our answers are
     /// sent, or when the first bytes show that this is no TLS.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Spoken>> {

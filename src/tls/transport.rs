@@ -36,6 +36,36 @@ impl Transport {
         self.socket().reset_on_drop();
     }
 
+    /// Writes the last bytes, behind which the stream's end follows at once: with it in as few
+    /// pieces as can be, a close_notify (RFC 8446 §6.1) among them over TLS from a client.
+    pub fn poll_write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Transport::Plain(socket) => match socket.try_write_last(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                written => Poll::Ready(written),
+            },
+            Transport::Tls(stream) => stream.poll_write_last(cx, bytes),
+            Transport::Upstream(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    /// Says over TLS that nothing more is sent (close_notify, RFC 8446 §6.1), unless it was said;
+    /// the stream's end is for the drop. As far as the socket takes it at once.
+    pub fn say_close(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Transport::Plain(_) => {}
+            Transport::Tls(stream) => stream.say_close(cx),
+            Transport::Upstream(stream) => {
+                stream.get_mut().1.send_close_notify();
+                let _ = Pin::new(stream).poll_flush(cx);
+            }
+        }
+    }
+
     /// Whether all that was written is in the kernel's hands; else `poll_flush` is owed.
     pub fn is_flushed(&self) -> bool {
         match self {

@@ -1,236 +1,157 @@
 //! The way out: how each side is told, in which order, and what is waited for.
 //!
 //! ```text
-//!   Open ──────▶ Pending ──▶ Sent ──────▶ Finishing ──────▶ Gone
-//!    │  a Close    at a frame's   its Close     sent and
-//!    │  is owed    boundary       has come      half-closed,
-//!    │                                          its end came
-//!    └─────────────────── Cut ──────▶ Finishing
+//!   Open ──────▶ Pending ─────▶ Sent ───────▶ Finishing ─────▶ Finished ─────▶ Dropping, Dropped
+//!    │  a Close     at a frame's   its Close     sent and         its own end
+//!    │  is owed     boundary       has come      half-closed      has come
+//!    └──────────── no Close is owed ────▶ Finishing ─── nothing can follow ───▶ Dropping
 //! ```
 //!
 //! The client is told first; what it still sends goes upstream until its Close, and then the
 //! upstream is told (RFC 6455 §5.5.1: nothing may follow a Close). A client that broke a rule has
 //! nothing more to say: then the upstream is told first, and its answers to what came before the
 //! fault still reach the client. Towards the client we are the server, who ends the connection
-//! first; from the upstream we wait for that (§7.1.1). Every step but the first has its time, after
-//! which the next is taken without it.
+//! first, as soon as both Closes went; from the upstream we wait for that (§7.1.1). Every step but
+//! the first has its time ([`step_wait`](super::step_wait)), after which the next is taken without
+//! it.
+
+use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::end::{End, Farewell, Loss};
-use crate::wire::control::{self, NO_CODE, close_code_is_valid};
+use crate::wire::control::{self, NO_CODE};
 
+use super::Core;
+use super::demand::HoldCause;
+use super::liveness::Sample;
+use super::next_step::{next_step, words};
+use super::order::Order;
+use super::outbox::{Goodbye, Item};
+use super::side_state::{CloseState, RecvState};
+use super::step_wait::StepWait;
 use super::timers::Timer;
-use super::{Core, Half, LAST_WORDS, Order, RecvState};
 
-/// How far a side is on its way out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum CloseState {
-    /// Frames go to it.
-    Open,
-    /// A Close of ours is due to it at the next frame boundary.
-    Pending,
-    /// A Close went to it, ours or the other side's: nothing may follow.
-    Sent,
-    /// What is left goes to it, then the stream's end; its own end is waited for.
-    Finishing {
-        /// Whether that was ordered.
-        ordered: bool,
-        /// Whether it was done.
-        done: bool,
-    },
-    /// Its transport is to be dropped.
-    Dropping {
-        /// With a reset.
-        reset: bool,
-    },
-    /// Its transport was dropped.
-    Gone,
-}
+/// Time to say a Close when its moment and its deadline have come at once.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
-impl Half {
-    /// Whether frames from across still go to it: until a Close did.
-    pub(super) fn takes_frames(&self) -> bool {
-        matches!(self.way, CloseState::Open | CloseState::Pending) && !self.write_failed
-    }
-
-    /// Whether frames may still come from it.
-    fn speaks(&self) -> bool {
-        self.heard == RecvState::Open
-            && !self.ended
-            && !matches!(self.way, CloseState::Dropping { .. } | CloseState::Gone)
-    }
-}
+/// What we close the upstream with that a session is moved away from.
+const MOVED: u16 = 1001;
 
 impl Core {
     /// What is to be done next; `None` when nothing is until the next event.
-    pub(in crate::relay) fn order(&mut self, now: Moment) -> Option<Order> {
+    pub(in crate::relay) fn poll_order(&mut self, now: Moment) -> Option<Order> {
         let order = self.next_order(now);
-        if let Some(Order::Send(Side::Upstream, _)) = order {
-            self.mark();
+        if order.is_some() {
+            self.refresh();
         }
         order
     }
 
     fn next_order(&mut self, now: Moment) -> Option<Order> {
-        if let Some(order) = self.hold_order(now) {
+        if let Some(order) = self.hold_order() {
             return Some(order);
         }
         for side in Side::BOTH {
-            if let Some(order) = self.alive_order(side, now) {
-                return Some(order);
+            // A look comes before a ping, which must not count as sent before.
+            let state = self.side_mut(side);
+            if state.poll_look() {
+                return Some(Order::Probe(side));
+            }
+            if let Some(took) = state.liveness.poll_answered() {
+                return Some(Order::Answered(side, took));
             }
         }
-        let end = self.end?;
-        // Each turn takes a side a step further, of which there are few.
-        while Side::BOTH.into_iter().any(|side| self.advance(end, side, now)) {}
-        Side::BOTH.into_iter().find_map(|side| self.closing_order(end, side, now))
+        if let Some(end) = self.end {
+            // Each turn takes a side a step further, of which there are few.
+            while Side::BOTH.into_iter().any(|side| self.advance(end, side, now)) {}
+        }
+        let said = Side::BOTH.into_iter().find_map(|side| self.outbox_order(side, now));
+        said.or_else(|| Side::BOTH.into_iter().find_map(|side| self.transport_order(side)))
     }
 
-    /// [`Order::Finish`] was carried out.
-    pub(in crate::relay) fn finished(&mut self, side: Side) {
-        let half = self.half(side);
-        if matches!(half.way, CloseState::Finishing { .. }) {
-            half.way = CloseState::Finishing { ordered: true, done: true };
+    /// What holding the session asks for.
+    fn hold_order(&mut self) -> Option<Order> {
+        let seen = self.side(Side::Upstream).stats.messages;
+        let hold = self.hold.as_mut()?;
+        if let Some(order) = hold.poll_news() {
+            return Some(order);
         }
+        let (flush, messages) = hold.poll_flush(seen)?;
+        if flush.fresh.is_some() {
+            let stats = &mut self.side_mut(Side::Client).stats;
+            stats.messages += messages;
+            stats.bytes += flush.bytes.len() as u64;
+        }
+        Some(Order::Flush(flush))
     }
 
-    /// The first reason to end is the end; all later ones only are events on the way out.
-    pub(super) fn begin_end(&mut self, end: End, now: Moment) {
-        if self.end.is_some() {
-            return;
-        }
-        self.end = Some(end);
-        self.end_hold(end, now);
-        for timer in [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold] {
-            self.timers.clear(timer);
-        }
-        for side in Side::BOTH {
-            self.half(side).alive.rest();
-            self.timers.clear(Timer::alive(side));
-            self.timers.clear(Timer::step(side));
-        }
-        if self.at(Side::Upstream).way == CloseState::Sent {
-            // The session was leaving it: its answer is awaited as ever.
-            self.give_time(Side::Upstream, now);
-        }
-        if let End::Closed { by, .. } = end {
-            // The side across may take so long to answer; then we do in its place.
-            self.give_time(by, now);
-        }
+    /// Whether something waits to be slipped in before the next frame to a side.
+    pub(super) fn wants_boundary_to(&self, side: Side) -> bool {
+        self.next_item(side).is_some()
     }
 
-    /// A Close went to a side.
-    pub(super) fn was_told(&mut self, side: Side, now: Moment) {
-        self.go(side, CloseState::Sent, now);
+    fn next_item(&self, side: Side) -> Option<Item> {
+        let state = Some(self.side(side)).filter(|state| state.takes_frames())?;
+        // A message is slipped in only where the other side stands between two.
+        state.outbox.next(self.side(side.other()).tracker.at_message_boundary())
     }
 
-    /// The note's deadline: both transports are closed, but for a side whose turn has not come to
-    /// be told: that has a moment for its Close.
-    pub(super) fn run_out(&mut self, end: End, now: Moment) {
-        for side in Side::BOTH {
-            let owed = matches!(end.farewell(side), Farewell::Close(_));
-            let half = self.at(side);
-            let can = half.way == CloseState::Open && !half.write_failed && !half.ended;
-            if owed && can && self.at_boundary_to(side) {
-                self.half(side).way = CloseState::Pending;
-                self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
-            } else {
-                self.drop_late(side);
-            }
+    /// What is slipped in at this boundary.
+    fn outbox_order(&mut self, to: Side, now: Moment) -> Option<Order> {
+        let mask = (to == Side::Upstream).then(control::new_mask);
+        let item = match self.side(to).close {
+            // It closed first, at a boundary, and was not told.
+            CloseState::Dropping { .. } => self.side(to).outbox.next(true)?,
+            _ if self.at_boundary_to(to) => self.next_item(to)?,
+            _ => return None,
+        };
+        if to == Side::Upstream
+            && let Some(hold) = &mut self.hold
+        {
+            hold.on_sending(&self.sides[Side::Client as usize].tracker);
         }
+        let mut last = false;
+        let frame = match item {
+            Item::Ping => {
+                let secret = self.secret;
+                let state = self.side_mut(to);
+                state.outbox.cancel_ping();
+                let number = state.liveness.on_ping_sent(now);
+                control::ping(&(secret ^ u64::from(number)).to_be_bytes(), mask)
+            }
+            Item::Pong => self.side_mut(to).outbox.take_pong(mask)?,
+            Item::Close(Goodbye::Move) => {
+                self.say_move(now);
+                control::close(MOVED, "moved", mask)
+            }
+            Item::Close(Goodbye::Echo(code)) => {
+                self.side_mut(to).outbox.clear();
+                control::close(code, "", mask)
+            }
+            Item::Close(Goodbye::End) => {
+                let (code, reason) =
+                    self.end.map_or((NO_CODE, ""), |end| words(end, to, &self.rules));
+                last = self.is_last_to(to);
+                self.go(to, CloseState::Sent, now);
+                control::close(code, reason, mask)
+            }
+        };
+        Some(Order::Send { to, frame, last })
     }
 
-    /// A side's step took too long.
-    pub(super) fn step_out(&mut self, side: Side, now: Moment) {
-        match self.end {
-            // It could not be written to, and its end was not found either.
-            None => {
-                self.ended(side, Loss::Reset, now);
-            }
-            // The other side's answer did not come: ours stands in for it.
-            Some(End::Closed { by, .. }) if by == side && self.at(side).way == CloseState::Open => {
-                self.go(side, CloseState::Pending, now);
-            }
-            Some(_) => self.drop_late(side),
-        }
-    }
-
-    /// Takes a side one step further, if it can go.
-    fn advance(&mut self, end: End, side: Side, now: Moment) -> bool {
-        let Some(next) = self.next_step(end, side) else { return false };
-        self.go(side, next, now);
-        true
-    }
-
-    fn next_step(&mut self, end: End, side: Side) -> Option<CloseState> {
-        let (half, other) = (self.at(side), self.at(side.other()));
-        const FINISH: CloseState = CloseState::Finishing { ordered: false, done: false };
-        // Ended without a Close: it is lost, whatever we would still have said.
-        let lost = half.ended && half.heard != RecvState::Closed;
-        match half.way {
-            CloseState::Open | CloseState::Pending | CloseState::Sent if lost => {
-                Some(CloseState::Dropping { reset: false })
-            }
-            CloseState::Open | CloseState::Pending | CloseState::Sent if half.write_failed => {
-                Some(CloseState::Finishing { ordered: true, done: true })
-            }
-            CloseState::Open => match end.farewell(side) {
-                Farewell::Gone => Some(CloseState::Dropping { reset: false }),
-                Farewell::Cut => match end {
-                    End::Silent { side: silent } if silent == side => {
-                        Some(CloseState::Dropping { reset: true })
-                    }
-                    _ => Some(FINISH),
-                },
-                // The client first; then, when it has nothing more to say, the upstream. At fault,
-                // it has said all, and is owed what the upstream still answers to that.
-                Farewell::Close(_) => {
-                    let first = match side {
-                        Side::Client => half.heard != RecvState::Faulted,
-                        Side::Upstream => !half.speaks(),
-                    };
-                    (first || !other.speaks()).then_some(CloseState::Pending)
-                }
-                // The answer of the side across passes by itself, if it can still come.
-                Farewell::Echo => (!other.speaks()).then_some(CloseState::Pending),
-                Farewell::PassOn => self.owes_close(side).then_some(CloseState::Pending),
-            },
-            CloseState::Pending if !self.at_boundary_to(side) && !other.speaks() => {
-                // Its last frame will never be whole, and nothing may be said inside it.
-                self.cut = true;
-                Some(FINISH)
-            }
-            CloseState::Sent if half.ended => Some(FINISH),
-            CloseState::Sent if side == Side::Client && half.heard != RecvState::Open => {
-                Some(FINISH)
-            }
-            CloseState::Sent if half.heard == RecvState::Faulted => Some(FINISH),
-            CloseState::Finishing { done: false, .. } if half.write_failed => {
-                Some(CloseState::Finishing { ordered: true, done: true })
-            }
-            CloseState::Finishing { done: true, .. } if half.ended => {
-                Some(CloseState::Dropping { reset: false })
-            }
-            _ => None,
-        }
-    }
-
-    fn closing_order(&mut self, end: End, side: Side, now: Moment) -> Option<Order> {
-        match self.at(side).way {
-            CloseState::Pending if self.at_boundary_to(side) => {
-                let (code, reason) = self.words(end, side);
-                self.was_told(side, now);
-                Some(Order::Send(side, control::close(code, reason, self.mask_to(side))))
-            }
-            CloseState::Finishing { ordered: false, done } => {
-                self.half(side).way = CloseState::Finishing { ordered: true, done };
-                Some(Order::Finish(side))
+    /// What is to be done with a side's transport.
+    fn transport_order(&mut self, side: Side) -> Option<Order> {
+        match self.side(side).close {
+            CloseState::Finishing(how, false) => {
+                self.side_mut(side).close = CloseState::Finishing(how, true);
+                Some(Order::Finish(side, how))
             }
             CloseState::Dropping { reset } => {
-                self.half(side).way = CloseState::Gone;
-                self.timers.clear(Timer::step(side));
-                if self.over().is_some() {
+                let state = self.side_mut(side);
+                state.close = CloseState::Dropped;
+                state.wait = None;
+                if self.end().is_some() {
                     self.timers.clear(Timer::Deadline);
                 }
                 Some(Order::Drop { side, reset })
@@ -239,43 +160,236 @@ impl Core {
         }
     }
 
-    /// Code and reason of our own Close to a side.
-    fn words(&self, end: End, side: Side) -> (u16, &'static str) {
-        match (end, end.farewell(side)) {
-            (End::Closed { code, .. }, _) if close_code_is_valid(code) => (code, ""),
-            (_, Farewell::Close(code)) => {
-                // An operator's own word stands above the route's.
-                let own = matches!(end, End::DrainedWith { .. });
-                let chosen = self.rules.close_codes.get(end.word());
-                let chosen = chosen.filter(|_| side == Side::Client && !own);
-                (chosen.unwrap_or(code), end.word())
-            }
-            _ => (NO_CODE, ""),
+    /// [`Order::Finish`] was carried out; `dropped` when the transport need not be waited for.
+    pub(in crate::relay) fn on_finished(&mut self, side: Side, dropped: bool, now: Moment) {
+        if matches!(self.side(side).close, CloseState::Finishing(..)) {
+            let next = CloseState::Dropping { reset: false };
+            self.go(side, if dropped { next } else { CloseState::Finished }, now);
+        }
+        self.refresh();
+    }
+
+    /// Whether a Close to a side is the last that passes between us: its own has come.
+    pub(super) fn is_last_to(&self, side: Side) -> bool {
+        side == Side::Client && self.side(side).recv == RecvState::Closed
+    }
+
+    /// The first reason to end is the end; all later ones only are events on the way out.
+    pub(super) fn begin_end(&mut self, end: End, now: Moment) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(end);
+        if let Some(hold) = &mut self.hold {
+            hold.on_end(matches!(end, End::NoRoom { .. }), now);
+        }
+        for timer in [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold] {
+            self.timers.clear(timer);
+        }
+        for side in Side::BOTH {
+            let state = self.side_mut(side);
+            state.liveness.begin(Moment::NEVER);
+            state.outbox.cancel_ping();
+            state.outbox.cancel_move();
+            state.wait = None;
+        }
+        if self.side(Side::Upstream).close == CloseState::Sent {
+            // The session was leaving it: its answer is awaited as ever.
+            self.time_step(Side::Upstream, now);
         }
     }
 
-    fn go(&mut self, side: Side, way: CloseState, now: Moment) {
-        self.half(side).way = way;
-        self.give_time(side, now);
+    /// Something ran out that only holding knows of.
+    pub(super) fn on_hold_timeout(&mut self, now: Moment) {
+        let listens = self.side(Side::Upstream).takes_frames();
+        let Some(hold) = &mut self.hold else { return };
+        let (expired, instead) = hold.on_timeout(listens, now);
+        if !hold.is_leaving() {
+            self.side_mut(Side::Upstream).outbox.cancel_move();
+        }
+        self.on_let_go(instead);
+        if let Some(end) = expired {
+            self.begin_end(end, now);
+        }
     }
 
-    fn give_time(&mut self, side: Side, now: Moment) {
-        let until = match (self.at(side).way, self.timers.get(Timer::Deadline)) {
-            // A boundary may be waited for as long as the note allows.
-            (CloseState::Pending, deadline) if deadline != Moment::NEVER => deadline,
-            _ => now.after(self.rules.close_timeout),
+    /// The deadline of an order to end, in a session that was `ending` before.
+    pub(super) fn on_deadline(&mut self, ending: Option<End>, now: Moment) {
+        let Some(end) = ending else {
+            // The process slept past both moments: a Close is said all the same.
+            self.begin_end(self.let_go.unwrap_or(End::Fault), now);
+            return self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
         };
-        self.timers.set(Timer::step(side), until);
+        // Both transports are closed, but for a side whose turn has not come to be told: that has a
+        // moment for its Close.
+        for side in Side::BOTH {
+            let owed = matches!(end.farewell(side), Farewell::Close(_));
+            let state = self.side(side);
+            let can = state.close == CloseState::Open && !state.write_failed && !state.ended;
+            if owed && can && self.at_boundary_to(side) {
+                self.go(side, CloseState::Pending, now);
+                self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
+            } else {
+                self.drop_late(side);
+            }
+        }
+    }
+
+    /// A side's step is to be looked at, or took too long.
+    pub(super) fn on_step_due(&mut self, side: Side) {
+        match self.side(side).close {
+            CloseState::Pending => self.drop_late(side),
+            _ => self.side_mut(side).on_step_due(),
+        }
+    }
+
+    /// What a look at a side found whose step is waited for.
+    pub(super) fn on_step_probed(
+        &mut self,
+        side: Side,
+        sample: &Sample,
+        across: &Sample,
+        now: Moment,
+    ) {
+        let patience = self.side(side).patience(&self.rules);
+        let Some(wait) = &mut self.side_mut(side).wait else { return };
+        if !wait.on_probed(sample, across, patience, now) {
+            return;
+        }
+        match self.end {
+            // It could not be written to, and its end was not found either; or it was left.
+            None => {
+                self.side_mut(side).ended = true;
+                self.lose(End::Lost { side, how: Loss::Reset }, !sample.reading, now);
+            }
+            Some(_) => self.drop_late(side),
+        }
+        self.refresh();
+    }
+
+    /// Takes a side one step further, if it can go.
+    fn advance(&mut self, end: End, side: Side, now: Moment) -> bool {
+        let (state, other) = (self.side(side), self.side(side.other()));
+        let boundary = self.at_boundary_to(side);
+        let Some(next) = next_step(end, side, state, other, boundary) else { return false };
+        // Its last frame will never be whole, and nothing may be said inside it.
+        self.cut |= state.close == CloseState::Pending && matches!(next, CloseState::Finishing(..));
+        self.go(side, next, now);
+        true
+    }
+
+    /// A side goes a step further.
+    pub(super) fn go(&mut self, side: Side, next: CloseState, now: Moment) {
+        let state = self.side_mut(side);
+        state.close = next;
+        match next {
+            CloseState::Pending => state.outbox.queue_close(Goodbye::End),
+            _ => state.outbox.clear(),
+        }
+        self.time_step(side, now);
+    }
+
+    /// A side's next step is waited for from now on.
+    pub(super) fn time_step(&mut self, side: Side, now: Moment) {
+        let parts = self.hold.as_ref().filter(|_| side == Side::Upstream);
+        let by = parts.map_or(Moment::NEVER, |hold| hold.part_by());
+        let wait = match (self.side(side).close, self.timers.get(Timer::Deadline)) {
+            // A boundary may be waited for as long as the order allows.
+            (CloseState::Pending, Moment::NEVER) => {
+                StepWait::until(now.after(self.rules.close_timeout))
+            }
+            (CloseState::Pending, deadline) => StepWait::until(deadline),
+            _ => StepWait::begin(self.side(side).patience(&self.rules), by, now),
+        };
+        self.side_mut(side).wait = Some(Box::new(wait));
     }
 
     fn drop_late(&mut self, side: Side) {
         let whole = self.at_boundary_to(side);
-        let half = self.half(side);
-        let cut =
-            matches!(half.way, CloseState::Open | CloseState::Pending) && !whole && !half.ended;
-        if half.way != CloseState::Gone {
-            half.way = CloseState::Dropping { reset: false };
+        self.cut |= self.side_mut(side).drop_late(whole);
+    }
+
+    /// A side is lost, which is how the session ends, unless it is the upstream and the session is
+    /// held: not where something it said may be `unread`.
+    pub(super) fn lose(&mut self, end: End, unread: bool, now: Moment) {
+        let upstream = end.by() == Some(Side::Upstream);
+        if !upstream || unread || !self.can_be_held() {
+            return self.begin_end(end, now);
         }
-        self.cut |= cut;
+        match end {
+            End::Lost { how, .. } => self.depart(false, Some(how), now),
+            _ => self.depart(true, None, now),
+        }
+    }
+
+    /// A Close came from the upstream: whether it only says that the upstream goes.
+    pub(super) fn is_going(&mut self, code: u16, now: Moment) -> bool {
+        let Some(hold) = &self.hold else { return false };
+        // Its answer to our Close may repeat that code, or any that means nothing more.
+        let left = hold.said_move();
+        let answer = left && matches!(code, 1000 | MOVED | NO_CODE);
+        if !(answer || hold.is_lost_code(code)) || !self.can_be_held() {
+            return false;
+        }
+        let upstream = Side::Upstream;
+        let says = self.side(upstream).takes_frames() && self.at_boundary_to(upstream);
+        if let Some(hold) = &mut self.hold {
+            hold.on_sending(&self.sides[Side::Client as usize].tracker);
+        }
+        self.depart(false, None, now);
+        if !left && says {
+            self.side_mut(upstream).outbox.queue_close(Goodbye::Echo(code));
+        }
+        true
+    }
+
+    /// The upstream is gone, and the session goes on without it.
+    fn depart(&mut self, reset: bool, how: Option<Loss>, now: Moment) {
+        self.part(HoldCause::Lost, now);
+        let upstream = self.side_mut(Side::Upstream);
+        upstream.ended = true;
+        upstream.liveness.begin(Moment::NEVER);
+        upstream.outbox.clear();
+        upstream.close = CloseState::Dropping { reset };
+        upstream.wait = None;
+        if let Some(hold) = &mut self.hold {
+            hold.on_lost(how);
+        }
+    }
+
+    /// From here on the client's messages are kept.
+    pub(super) fn part(&mut self, cause: HoldCause, now: Moment) {
+        let [client, upstream] = &mut self.sides;
+        if let Some(hold) = &mut self.hold {
+            hold.on_parting(cause, client.tracker.is_inside_message(), now);
+            client.outbox.asked().on_unanswerable();
+            upstream.outbox.asked().forget();
+            upstream.outbox.cancel_move();
+        }
+    }
+
+    /// The upstream is told that the session moves, and is waited for.
+    fn say_move(&mut self, now: Moment) {
+        self.part(HoldCause::Moved, now);
+        self.side_mut(Side::Upstream).liveness.begin(Moment::NEVER);
+        self.go(Side::Upstream, CloseState::Sent, now);
+    }
+
+    /// Whether the session can be held when its upstream is lost now: not while a message from it
+    /// is cut, which none could complete. What an answer that is swallowed lacks, no one sees.
+    fn can_be_held(&self) -> bool {
+        (self.side(Side::Upstream).is_whole() || self.swallows()) && self.may_be_held()
+    }
+
+    /// Whether it can be if what its upstream still says is whole.
+    pub(super) fn may_be_held(&self) -> bool {
+        let listens = self.end.is_none() && self.side(Side::Client).listens();
+        listens && self.hold.as_ref().is_some_and(|hold| hold.can_begin_again())
+    }
+
+    /// Whether what went to a side so far ends at a frame's boundary.
+    fn at_boundary_to(&self, side: Side) -> bool {
+        let apart = self.hold.as_ref().is_some_and(|hold| hold.stands_apart(side));
+        apart || self.side(side.other()).tracker.at_frame_boundary()
     }
 }

@@ -4,132 +4,67 @@
 //! done comes out. Whoever drives a core
 //!
 //! 1. gives it what a side sent ([`Core::pass`]) and sends across what it says,
-//! 2. after each event carries out its orders ([`Core::order`]) until there are none,
-//! 3. calls [`Core::tick`] at [`Core::next`] at the latest,
-//! 4. stops at [`Core::over`].
+//! 2. after each event carries out its orders ([`Core::poll_order`]) until there are none,
+//! 3. calls [`Core::on_timeout`] at [`Core::timeout`] at the latest,
+//! 4. stops at [`Core::end`].
 //!
-//! A session that can be held outlives its upstream: [`hold`] has that story.
+//! Each direction is in a [`lane`], which says what becomes of its frames. What we say to a side
+//! ourselves waits in its [`outbox`] for a frame's boundary. A session that can be held outlives
+//! its upstream: [`hold`] has that story. The way out is in [`closing`].
 //!
 //! Frames stay whole: a header is passed on once it was judged, so that between two calls each
-//! direction stands at a frame's boundary or in its payload. A Close, and a Pong that may be ours,
-//! are taken whole or not at all.
+//! direction stands at a frame's boundary or in its payload. A control frame is taken whole or not
+//! at all.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
 use crate::registry::{EndOrder, Note};
-use crate::wire::control::ControlFrame;
-use crate::wire::frame::{Allowed, CONTROL_BYTES_MAX, HEADER_BYTES_MAX, Tracker};
+use crate::wire::frame::{Allowed, CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
 
-mod alive;
-mod away;
 mod closing;
 mod demand;
 mod hold;
-mod holding;
-mod kept;
-mod leaving;
+mod lane;
+mod lifetime;
+mod liveness;
+mod next_step;
+mod order;
+mod outbox;
 mod pass;
 mod pending_ping;
-mod replay;
+mod side_state;
 mod stats;
+mod step_wait;
 mod timers;
 
-pub(super) use alive::Sample;
 pub use demand::{Demand, HoldCause, HoldEnd, HoldState, HoldTerms};
+pub(super) use liveness::Sample;
+pub(super) use order::{Finish, Flush, Order};
 pub use stats::{Rtt, SessionStats, SideStats};
 
-use alive::Alive;
-use closing::CloseState;
 use hold::Hold;
+use lane::Lane;
+use lifetime::Lifetime;
+use liveness::PingTimes;
+use outbox::Goodbye;
+use side_state::{CloseState, RecvState, SideState};
 use timers::{Timer, Timers};
 
 /// Bytes a core may leave to be presented again with more behind them: a control frame but for its
 /// last byte, or less.
 pub(super) const UNDECIDED_BYTES_MAX: usize = HEADER_BYTES_MAX + CONTROL_BYTES_MAX;
 
-/// Time to say a Close when its moment and its deadline have come at once.
-const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// What is to be done.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// This frame goes to the side, behind all that went before.
-    Send(Side, ControlFrame),
-    /// When all that goes to the side is sent: half-close, then tell [`Core::finished`].
-    Finish(Side),
-    /// Close the side's transport now; with a reset where bytes are lost by it, or when told so.
-    Drop {
-        /// Which.
-        side: Side,
-        /// Whether nothing is to linger for it.
-        reset: bool,
-    },
-    /// Tell [`Core::probed`] how the side's sending goes.
-    Probe(Side),
-    /// It took the side so long to answer a ping.
-    Answered(Side, Duration),
-    /// These bytes go to the upstream, behind all that went before.
-    Flush {
-        /// Whole frames, but for the last.
-        bytes: Vec<u8>,
-        /// Messages that end in them, if they were kept and not sent before.
-        kept: Option<u64>,
-    },
-    /// It was asked to move, and stays where it is.
-    Stays,
-    /// The upstream is away from now on.
-    Away(HoldCause),
-    /// It no longer is.
-    Back {
-        /// How that came to its end.
-        result: HoldEnd,
-        /// How long it took.
-        lasted: Duration,
-        /// The client's messages whose rest was left out.
-        discarded: u64,
-    },
-}
-
-/// What comes from a side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum RecvState {
-    /// Frames.
-    Open,
-    /// Its Close came; what follows means nothing (RFC 6455 §5.5.1).
-    Closed,
-    /// It broke a rule; what follows cannot be trusted.
-    Faulted,
-}
-
-/// All that is known of one side.
-#[derive(Debug)]
-struct Half {
-    /// Follows what comes from it.
-    tracker: Tracker,
-    heard: RecvState,
-    /// Its stream has ended.
-    ended: bool,
-    /// Writing to it has failed.
-    write_failed: bool,
-    way: CloseState,
-    alive: Alive,
-    stats: SideStats,
-}
-
 /// The state of one session between two legs.
 #[derive(Debug)]
 pub(super) struct Core {
     rules: Arc<Rules>,
-    sides: [Half; 2],
+    sides: [SideState; 2],
     timers: Timers,
-    opened: Moment,
-    /// When a part of a data message last passed.
-    last_data: Moment,
+    lifetime: Lifetime,
     /// What our pings carry, so that their answers are known.
     secret: u64,
     /// How the session ends; made once.
@@ -140,13 +75,11 @@ pub(super) struct Core {
     cut: bool,
     /// What only sessions have that can be held.
     hold: Option<Box<Hold>>,
-    /// Share of the jitter that shortens this session's life, in 1/255.
-    lifetime_share: u8,
 }
 
 impl Core {
     /// A session that begins; `seed` decides its jitter and its pings. Where an extension that is
-    /// not known may interleave messages, it cannot be held: nobody could say where they end.
+    /// not known may interleave messages, it cannot be held: their ends cannot be told.
     pub(super) fn new(
         rules: Arc<Rules>,
         allowed: Allowed,
@@ -158,57 +91,73 @@ impl Core {
         let hold = hold.filter(|_| !allowed.opcodes);
         let mut core = Core {
             rules,
-            sides: Side::BOTH.map(|side| Half::new(side, allowed)),
+            sides: Side::BOTH.map(|side| SideState::new(side, allowed)),
             timers: Timers::default(),
-            opened: now,
-            last_data: now,
             secret: rng.u64(..),
+            lifetime: Lifetime::new(rng.u8(..), now),
             end: None,
             let_go: None,
             cut: false,
             hold: hold.map(|terms| Box::new(Hold::new(terms, allowed))),
-            lifetime_share: rng.u8(..),
         };
         core.time_life();
-        core.time_pings(&mut rng, now);
+        Side::BOTH.into_iter().for_each(|side| core.time_pings(side, &mut rng, now));
         core
     }
 
     /// A side's stream has ended; what it left undecided is lost with it.
-    pub(super) fn ended(&mut self, side: Side, how: Loss, now: Moment) {
-        self.half(side).ended = true;
-        self.lose(End::Lost { side, how }, now);
+    pub(super) fn on_eof(&mut self, side: Side, how: Loss, now: Moment) {
+        self.side_mut(side).ended = true;
+        self.lose(End::Lost { side, how }, false, now);
+        self.refresh();
     }
 
     /// Writing to a side has failed. What it sent before may still be there to be read, a Close
-    /// among it, so its end is for the reader to find; within `close_timeout`.
-    pub(super) fn write_failed(&mut self, side: Side, now: Moment) {
-        let first = !std::mem::replace(&mut self.half(side).write_failed, true);
-        if first && self.end.is_none() {
-            self.timers.set(Timer::step(side), now.after(self.rules.close_timeout));
-            if side == Side::Upstream {
-                self.part_from_deaf(now);
+    /// among it, so its end is for the reader to find; as long as an answer is waited for.
+    pub(super) fn on_write_failed(&mut self, side: Side, now: Moment) {
+        let state = self.side_mut(side);
+        let first = !std::mem::replace(&mut state.write_failed, true);
+        state.outbox.clear();
+        state.liveness.begin(Moment::NEVER);
+        if first && state.close == CloseState::Open && self.end.is_none() {
+            self.time_step(side, now);
+            if side == Side::Upstream && self.may_be_held() {
+                // The message it is in the midst of may become whole by what is still read.
+                self.part(HoldCause::Lost, now);
             }
         }
+        self.refresh();
     }
 
     /// A note has come.
-    pub(super) fn note(&mut self, note: Note, now: Moment) {
+    pub(super) fn on_note(&mut self, note: Note, now: Moment) {
         match note {
-            Note::End(let_go) => self.let_go(&let_go),
+            Note::End(order) => self.on_let_go(Some(order)),
             Note::Rules(rules) => {
                 let old = std::mem::replace(&mut self.rules, rules);
                 self.time_life();
                 if old.ping_interval != self.rules.ping_interval {
                     // Anew at random: all sessions of a route hear of it at once.
-                    self.time_pings(&mut fastrand::Rng::with_seed(self.secret), now);
+                    let mut rng = fastrand::Rng::with_seed(self.secret);
+                    Side::BOTH.into_iter().for_each(|side| self.time_pings(side, &mut rng, now));
                 }
             }
-            Note::Move(order) => self.ask_to_move(order, now),
+            Note::Move(_) if self.end.is_some() => {}
+            Note::Move(order) => {
+                let listens = self.side(Side::Upstream).takes_frames();
+                let instead = match &mut self.hold {
+                    Some(hold) => hold.on_order(order, listens, now),
+                    // It cannot be held, and so not be moved.
+                    None => order.otherwise,
+                };
+                self.on_let_go(instead);
+            }
         }
+        self.refresh();
     }
 
-    fn let_go(&mut self, order: &EndOrder) {
+    fn on_let_go(&mut self, order: Option<EndOrder>) {
+        let Some(order) = order else { return };
         if order.at < self.timers.get(Timer::LetGo) {
             self.let_go = Some(order.end());
             self.timers.set(Timer::LetGo, order.at);
@@ -217,51 +166,68 @@ impl Core {
     }
 
     /// Does what is due.
-    pub(super) fn tick(&mut self, now: Moment) {
+    pub(super) fn on_timeout(&mut self, now: Moment) {
         let ending = self.end;
-        while let Some(timer) = self.timers.take_due(now) {
-            match timer {
-                Timer::Idle => self.check_idle(now),
-                Timer::Lifetime => self.begin_end(End::Lifetime, now),
-                Timer::LetGo => self.begin_end(self.let_go.unwrap_or(End::Fault), now),
-                Timer::Deadline => match ending {
-                    Some(end) => self.run_out(end, now),
-                    None => {
-                        // The process slept past both moments: a Close is said all the same.
-                        self.begin_end(self.let_go.unwrap_or(End::Fault), now);
-                        self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
-                    }
-                },
-                Timer::AliveClient => self.check_alive(Side::Client, now),
-                Timer::AliveUpstream => self.check_alive(Side::Upstream, now),
-                Timer::StepClient => self.step_out(Side::Client, now),
-                Timer::StepUpstream => self.step_out(Side::Upstream, now),
-                Timer::Hold => self.check_hold(now),
+        for side in Side::BOTH {
+            if self.side(side).liveness.timeout() <= now {
+                self.on_ping_due(side, now);
+            }
+            if self.side(side).step_timeout() <= now {
+                self.on_step_due(side);
             }
         }
+        while let Some(timer) = self.timers.take_due(now) {
+            match timer {
+                Timer::Idle if self.lifetime.idle_at(&self.rules) <= now => {
+                    self.begin_end(End::Idle, now);
+                }
+                // A message only stored its moment.
+                Timer::Idle => self.timers.set(Timer::Idle, self.lifetime.idle_at(&self.rules)),
+                Timer::Lifetime => self.begin_end(End::Lifetime, now),
+                Timer::LetGo => self.begin_end(self.let_go.unwrap_or(End::Fault), now),
+                Timer::Deadline => self.on_deadline(ending, now),
+                Timer::Hold => self.on_hold_timeout(now),
+            }
+        }
+        self.refresh();
     }
 
-    /// When [`Core::tick`] is needed next.
-    pub(super) fn next(&self) -> Moment {
-        self.timers.next()
+    /// When [`Core::on_timeout`] is needed next.
+    pub(super) fn timeout(&self) -> Moment {
+        self.sides.iter().map(SideState::timeout).fold(self.timers.next(), Moment::min)
     }
 
     /// Whether bytes from a side are wanted at all; else it is not to be read.
     pub(super) fn wants(&self, from: Side) -> bool {
-        let full = |hold: &Hold| from == Side::Client && hold.is_full();
-        !self.at(from).ended && !self.hold.as_ref().is_some_and(|hold| full(hold))
+        let full = from == Side::Client && self.hold.as_ref().is_some_and(|hold| hold.is_full());
+        !self.side(from).ended && !full
     }
 
     /// Whether bytes from a side go across: then they are read only as fast as they can be sent.
     pub(super) fn crosses(&self, from: Side) -> bool {
-        self.at(from).heard == RecvState::Open
-            && self.at(from.other()).takes_frames()
-            && (from == Side::Upstream || self.passes())
+        self.side(from).lane == Lane::Forward
+    }
+
+    /// Whether we answer pings in the place of a side.
+    pub(super) fn answers_for(&self, side: Side) -> bool {
+        match side {
+            Side::Upstream => self.keeps(),
+            Side::Client => self.swallows() && self.end.is_none(),
+        }
+    }
+
+    /// Whether the client's messages are kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.keeps())
+    }
+
+    fn swallows(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.swallows())
     }
 
     /// The end, when all is done and both transports are gone.
-    pub(super) fn over(&self) -> Option<End> {
-        let gone = self.sides.iter().all(|half| half.way == CloseState::Gone);
+    pub(super) fn end(&self) -> Option<End> {
+        let gone = self.sides.iter().all(|side| side.close == CloseState::Dropped);
         if gone { self.end } else { None }
     }
 
@@ -271,15 +237,126 @@ impl Core {
         SessionStats { client: client.stats, upstream: upstream.stats, cut: self.cut }
     }
 
-    fn check_idle(&mut self, now: Moment) {
-        let Some(timeout) = self.rules.idle_timeout else { return };
-        let due = self.last_data.after(timeout);
-        if due <= now {
-            self.begin_end(End::Idle, now);
-        } else {
-            // A message only stored its moment.
-            self.timers.set(Timer::Idle, due);
+    /// What ran out while the session was held, if that is how it ended.
+    pub(super) fn ran_out(&self) -> Option<HoldEnd> {
+        self.hold.as_ref()?.ran_out()
+    }
+
+    /// What is needed from whoever polls the relay.
+    pub(super) fn demand(&self) -> Option<Demand> {
+        let hold = self.hold.as_ref().filter(|_| self.end.is_none())?;
+        hold.demand(self.side(Side::Upstream).close == CloseState::Dropped)
+    }
+
+    /// Whether the session is about to leave its upstream, and still may not.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.is_leaving())
+    }
+
+    /// A new upstream came; whether it is wanted.
+    pub(super) fn attach(&mut self, now: Moment) -> bool {
+        if !matches!(self.demand(), Some(Demand::Upstream(_))) {
+            return false;
         }
+        let Some(hold) = &mut self.hold else { return false };
+        let upstream = &mut self.sides[Side::Upstream as usize];
+        upstream.replace(Side::Upstream, hold.allowed());
+        hold.on_attached(upstream.stats.messages, now);
+        self.time_pings(Side::Upstream, &mut fastrand::Rng::new(), now);
+        self.refresh();
+        true
+    }
+
+    /// A dial failed: the next is another attempt.
+    pub(super) fn on_dial_failed(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            hold.on_dial_failed();
+        }
+    }
+
+    /// No other upstream will come.
+    pub(super) fn give_up(&mut self, now: Moment) {
+        if matches!(self.demand(), Some(Demand::Upstream(_)))
+            && let Some(hold) = &mut self.hold
+        {
+            let end = hold.on_ran_out(HoldEnd::InVain);
+            self.begin_end(end, now);
+            self.refresh();
+        }
+    }
+
+    /// Leaves the upstream: with a Close when the client's message is whole, if that is in time.
+    pub(super) fn leave(&mut self, now: Moment) {
+        let until = now.after(self.rules.close_timeout);
+        if self.hold.as_mut().is_some_and(|hold| hold.leave(until)) {
+            self.side_mut(Side::Upstream).outbox.queue_close(Goodbye::Move);
+        }
+        self.refresh();
+    }
+
+    /// Does not move: it ends, where that was ordered, and else stays.
+    pub(super) fn stay(&mut self) {
+        let instead = self.hold.as_mut().and_then(|hold| hold.stay());
+        self.side_mut(Side::Upstream).outbox.cancel_move();
+        self.on_let_go(instead);
+        self.refresh();
+    }
+
+    /// Bytes came from a side: whatever they are, it lives.
+    pub(super) fn on_heard(&mut self, side: Side) {
+        let interval = self.rules.ping_interval.filter(|_| self.end.is_none());
+        let state = self.side_mut(side);
+        if state.liveness.on_heard(interval) {
+            state.outbox.cancel_ping();
+        }
+        if side == Side::Upstream
+            && let Some(hold) = &mut self.hold
+        {
+            hold.on_heard();
+        }
+    }
+
+    /// The answer to [`Order::Probe`], with the sample of the side across where this one is not
+    /// read.
+    pub(super) fn on_probed(&mut self, side: Side, sample: Sample, across: Sample, now: Moment) {
+        let state = self.side(side);
+        if self.end.is_some() || state.close != CloseState::Open || state.write_failed {
+            return self.on_step_probed(side, &sample, &across, now);
+        }
+        let Some(times) = self.ping_times() else { return };
+        let state = self.side_mut(side);
+        let unasked = state.outbox.has_ping();
+        if state.liveness.on_probed(&sample, &across, unasked, times, now) {
+            self.lose(End::Silent { side }, !sample.reading, now);
+            self.refresh();
+        }
+    }
+
+    /// The time of a ping, or of a look at a side that has not answered.
+    fn on_ping_due(&mut self, side: Side, now: Moment) {
+        let Some(times) = self.ping_times() else { return };
+        let state = self.side_mut(side);
+        if state.liveness.on_timeout(times, now) && state.takes_frames() {
+            state.outbox.queue_ping();
+        }
+    }
+
+    fn ping_times(&self) -> Option<PingTimes> {
+        let interval = self.rules.ping_interval?;
+        Some(PingTimes { interval, timeout: self.rules.pong_timeout })
+    }
+
+    /// Begins to ping a side anew, first after a random part of the interval, so that the sessions
+    /// of a process never ping in waves.
+    fn time_pings(&mut self, side: Side, rng: &mut fastrand::Rng, now: Moment) {
+        let open = self.side(side).close == CloseState::Open && self.end.is_none();
+        let first = match self.rules.ping_interval {
+            Some(interval) if open => now.after(interval.mul_f64(rng.f64())),
+            _ => Moment::NEVER,
+        };
+        let state = self.side_mut(side);
+        state.liveness.begin(first);
+        state.outbox.cancel_ping();
     }
 
     /// Sets the timers that hold for the session as a whole.
@@ -287,45 +364,33 @@ impl Core {
         if self.end.is_some() {
             return;
         }
-        let idle = self.rules.idle_timeout.map(|timeout| self.last_data.after(timeout));
-        self.timers.set(Timer::Idle, idle.unwrap_or(Moment::NEVER));
-        let lifetime = self.rules.max_lifetime.map(|most| {
-            let percent = f64::from(self.rules.max_lifetime_jitter_percent.min(100)) / 100.0;
-            let shorter = percent * f64::from(self.lifetime_share) / 255.0;
-            self.opened.after(most.mul_f64(1.0 - shorter))
-        });
-        self.timers.set(Timer::Lifetime, lifetime.unwrap_or(Moment::NEVER));
+        self.timers.set(Timer::Idle, self.lifetime.idle_at(&self.rules));
+        self.timers.set(Timer::Lifetime, self.lifetime.ends_at(&self.rules));
     }
 
-    fn at(&self, side: Side) -> &Half {
+    /// Recomputes what hangs on the stage the session is in.
+    fn refresh(&mut self) {
+        for side in Side::BOTH {
+            self.side_mut(side).lane = self.lane_of(side);
+        }
+        if let Some(hold) = &self.hold {
+            let due = if self.end.is_none() { hold.timeout() } else { Moment::NEVER };
+            self.timers.set(Timer::Hold, due);
+        }
+    }
+
+    fn lane_of(&self, from: Side) -> Lane {
+        let open = self.side(from).recv == RecvState::Open;
+        let crosses = open && self.side(from.other()).takes_frames();
+        Lane::of(from, self.hold.as_deref(), crosses, self.end.is_some())
+    }
+
+    fn side(&self, side: Side) -> &SideState {
         &self.sides[side as usize]
     }
 
-    fn half(&mut self, side: Side) -> &mut Half {
+    fn side_mut(&mut self, side: Side) -> &mut SideState {
         &mut self.sides[side as usize]
-    }
-
-    /// Whether what went to a side so far ends at a frame's boundary.
-    fn at_boundary_to(&self, side: Side) -> bool {
-        let apart = match side {
-            Side::Client => self.is_swallowing(),
-            Side::Upstream => self.stands_apart(),
-        };
-        apart || self.at(side.other()).tracker.at_frame_boundary()
-    }
-}
-
-impl Half {
-    fn new(side: Side, allowed: Allowed) -> Half {
-        Half {
-            tracker: Tracker::new(side, allowed),
-            heard: RecvState::Open,
-            ended: false,
-            write_failed: false,
-            way: CloseState::Open,
-            alive: Alive::new(0),
-            stats: SideStats::default(),
-        }
     }
 }
 

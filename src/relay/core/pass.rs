@@ -3,13 +3,13 @@
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::Validation;
-use crate::end::{End, SizeLimit};
+use crate::end::{End, Loss, SizeLimit};
 use crate::wire::control::{close_code_is_valid, parse_close};
-use crate::wire::frame::{CONTROL_BYTES_MAX, Event, Header, Opcode, Violation, unmask};
+use crate::wire::frame::{CONTROL_BYTES_MAX, Event, Header, Opcode, Tracker, Violation, unmask};
 
-use super::alive::PING_BYTES;
-use super::closing::CloseState;
-use super::{Core, RecvState};
+use super::Core;
+use super::lane::Lane;
+use super::side_state::{CloseState, RecvState};
 
 /// What becomes of bytes that were presented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,22 +21,22 @@ pub(in crate::relay) struct Passage {
     /// The rest is to be presented again: at once when set, after orders were carried out; else
     /// with more bytes behind it.
     pub(in crate::relay) again: bool,
+    /// The stream's end follows at once behind what goes across.
+    pub(in crate::relay) last: bool,
     /// Data messages that became complete.
     pub(in crate::relay) messages: u32,
     /// Frames against RFC 6455.
     pub(in crate::relay) violations: u32,
 }
 
-/// What a frame's header, and the payload of some, lead to.
+/// What a frame's header, and the payload of a control frame, lead to.
 enum Verdict {
-    /// Its header goes across, which is so long.
+    /// Its header goes on, which is so long, and then its payload.
     Pass(usize),
     /// It cannot be told yet.
     Wait,
-    /// Its header, which is so long, does not go across, and neither will its payload.
-    Omit(usize),
     /// So many bytes, a frame, stay here.
-    Swallow(usize),
+    Stay(usize),
     /// So many bytes, a Close, go across, and nothing after them.
     PassClose(usize),
     /// Neither it nor anything after it goes across.
@@ -46,123 +46,233 @@ enum Verdict {
 impl Core {
     /// Decides what becomes of `bytes`, the next that `from` sent.
     pub(in crate::relay) fn pass(&mut self, from: Side, bytes: &[u8], now: Moment) -> Passage {
-        let crosses = self.crosses(from);
-        let keeps = from == Side::Client && self.keeps();
-        if from == Side::Client && crosses {
-            self.mark();
+        let side = self.side(from);
+        let (lane, open) = (side.lane, side.recv == RecvState::Open);
+        debug_assert_eq!(lane, self.lane_of(from), "a lane that was not recomputed");
+        let mut room = bytes.len();
+        let [client, _] = &mut self.sides;
+        if from == Side::Client
+            && let Some(hold) = &mut self.hold
+        {
+            match lane {
+                Lane::Forward => hold.on_sending(&client.tracker),
+                Lane::Keep => room = hold.reserve(room),
+                Lane::Discard | Lane::Swallow => {}
+            }
         }
-        let room = self.room_to_keep(from, bytes.len());
-        let mut scan = Scan { core: self, from, now, passage: Passage::default() };
-        scan.run(&bytes[..room]);
+        let mut scan = Scan { core: self, from, lane, now, passage: Passage::default() };
+        match open {
+            true => scan.run(&bytes[..room]),
+            false => scan.after_close(bytes),
+        }
         let passage = scan.passage;
+        match lane {
+            Lane::Forward => self.on_crossed(from, &bytes[..passage.forward], passage.messages),
+            Lane::Keep => return self.keep(bytes, passage, room, now),
+            Lane::Discard | Lane::Swallow => {}
+        }
+        passage
+    }
+
+    fn on_crossed(&mut self, from: Side, bytes: &[u8], messages: u32) {
+        let stats = &mut self.side_mut(from).stats;
+        stats.bytes += bytes.len() as u64;
+        stats.messages += u64::from(messages);
+        let seen = self.side(Side::Upstream).stats.messages;
+        if from == Side::Client
+            && let Some(hold) = &mut self.hold
+        {
+            hold.on_crossed(bytes, messages, seen);
+        }
+    }
+
+    /// What went to the upstream could not all be sent: `sent` of it was, and of what was not the
+    /// whole messages are kept when the upstream is lost now.
+    pub(in crate::relay) fn on_spilled(&mut self, sent: &[u8], now: Moment) {
+        if let Some(hold) = &mut self.hold {
+            hold.on_spilled(sent, now);
+        }
+    }
+
+    /// All that went to the upstream was taken by its transport.
+    pub(in crate::relay) fn on_flushed(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            hold.on_flushed();
+        }
+    }
+
+    /// The upstream is gone, or takes nothing more: of what waited for it `written` was sent, and
+    /// `unsent` was not.
+    pub(in crate::relay) fn on_unsent(&mut self, written: &[u8], unsent: &[u8], now: Moment) {
+        let Some(hold) = self.hold.as_mut().filter(|_| self.end.is_none()) else { return };
+        match hold.on_unsent(written, unsent) {
+            Some((messages, bytes)) => {
+                // They go across anew, and are counted when they do.
+                let stats = &mut self.side_mut(Side::Client).stats;
+                stats.messages = stats.messages.saturating_sub(messages);
+                stats.bytes = stats.bytes.saturating_sub(bytes);
+            }
+            None => {
+                self.begin_end(End::Lost { side: Side::Upstream, how: Loss::Eof }, now);
+            }
+        }
+        self.refresh();
+    }
+
+    /// A ping came from a side: it passes, or we answer it.
+    fn on_ping(&mut self, from: Side, payload: &[u8]) {
+        let (across, answers) = (from.other(), self.answers_for(from.other()));
+        let (pings, crosses) = (self.side(across).liveness.pings(), self.crosses(from));
+        let asked = self.side_mut(from).outbox.asked();
         if crosses {
-            let stats = &mut self.half(from).stats;
-            stats.bytes += passage.forward as u64;
-            stats.messages += u64::from(passage.messages);
-            self.crossed(from, &bytes[..passage.forward], passage.messages);
-            return passage;
+            asked.on_passed(payload, pings);
+        } else if answers {
+            asked.on_kept(payload);
         }
-        if keeps {
-            self.keep(bytes, &passage, room < bytes.len() && !passage.again, now);
+    }
+
+    /// A Pong came from a side; whether it is the answer to a ping of ours, and stays here.
+    fn on_pong(&mut self, from: Side, payload: &[u8], now: Moment) -> bool {
+        let (secret, crosses) = (self.secret, self.crosses(from));
+        let state = self.side_mut(from);
+        let ours = state.liveness.on_pong(payload, secret, now);
+        if let Some(took) = ours.and_then(|pong| pong.took) {
+            state.stats.rtt.note(took);
         }
-        // Where the session ended in them, the others need no room any more.
-        let again = passage.again || room < bytes.len() && !self.keeps();
+        let asked = self.side_mut(from.other()).outbox.asked();
+        match ours {
+            Some(pong) => asked.on_later_answered(pong.number),
+            None if crosses => asked.on_pong(payload),
+            None => {}
+        }
+        ours.is_some()
+    }
+
+    /// Keeps what would have gone across; there was `room` for so many of the bytes.
+    fn keep(&mut self, bytes: &[u8], passage: Passage, room: usize, now: Moment) -> Passage {
+        let short = room < bytes.len();
+        let keeps = self.keeps();
+        if let Some(hold) = &mut self.hold {
+            match keeps {
+                true => {
+                    let kept = &bytes[..passage.forward];
+                    hold.keep(kept, passage.messages, short && !passage.again, now);
+                }
+                // The session has ended in these bytes.
+                false => hold.release(),
+            }
+        }
+        self.refresh();
+        // Where it ended, the others need no room any more.
+        let again = passage.again || short && !keeps;
         Passage { forward: 0, messages: 0, again, ..passage }
     }
 }
 
-/// One run over presented bytes.
+/// One run over presented bytes, in one lane.
 struct Scan<'a> {
     core: &'a mut Core,
     from: Side,
+    lane: Lane,
     now: Moment,
     passage: Passage,
 }
 
 impl Scan<'_> {
     fn run(&mut self, bytes: &[u8]) {
-        let from = self.from;
-        if self.core.at(from).heard != RecvState::Open {
-            self.passage.used = bytes.len();
-            return self.after_close(bytes);
-        }
         let mut at = 0;
-        loop {
+        let again = loop {
             let rest = &bytes[at..];
-            if !self.core.at(from).tracker.at_frame_boundary() {
-                let left_out = self.core.leaves_out(from);
-                let used = self.payload(rest, left_out);
-                if left_out {
-                    return self.leave_out(at, used);
+            if !self.tracker().at_frame_boundary() {
+                let control = self.tracker().frame().is_some_and(Opcode::is_control);
+                let used = self.payload(rest);
+                let ends = self.tracker().at_frame_boundary();
+                if control && self.lane == Lane::Keep {
+                    return self.settle(at, at + used, used > 0 || ends);
                 }
                 at += used;
-                if self.core.at(from).tracker.at_frame_boundary() {
-                    continue;
+                if !ends {
+                    break false;
                 }
-                break;
+                if self.core.side(self.from).lane != self.lane {
+                    break true;
+                }
+                continue;
             }
-            if self.core.wants_boundary_to(from.other()) {
-                self.passage.again = true;
-                break;
+            if self.core.wants_boundary_to(self.from.other()) {
+                break true;
             }
-            if rest.is_empty() || !self.core.wants(from) {
-                break;
+            if rest.is_empty() || !self.core.wants(self.from) {
+                break false;
             }
-            let boundary = self.core.at(from).tracker.clone();
+            let boundary = self.tracker().clone();
             let verdict = self.frame(rest);
-            if let Verdict::Omit(header) = verdict {
-                return self.leave_out(at, header);
+            if let Verdict::Pass(header) = verdict {
+                let control = self.tracker().frame().is_some_and(Opcode::is_control);
+                if control && self.lane == Lane::Keep {
+                    return self.settle(at, at + header, true);
+                }
+                at += header;
+                continue;
             }
-            let Verdict::Pass(header) = verdict else {
-                // What does not go on, or goes on whole, leaves the boundary where it was.
-                self.core.half(from).tracker = boundary;
-                return self.settle(verdict, at, bytes.len());
+            // What does not go on, or goes on whole, leaves the boundary where it was.
+            self.core.side_mut(self.from).tracker = boundary;
+            return match verdict {
+                Verdict::Pass(_) | Verdict::Wait => self.settle(at, at, false),
+                Verdict::Stay(frame) => self.settle(at, at + frame, true),
+                Verdict::PassClose(frame) => self.settle(at + frame, at + frame, true),
+                Verdict::Refuse(end) => {
+                    self.core.side_mut(self.from).recv = RecvState::Faulted;
+                    self.core.begin_end(end, self.now);
+                    self.core.refresh();
+                    self.settle(at, bytes.len(), false)
+                }
             };
-            at += header;
-        }
-        (self.passage.forward, self.passage.used) = (at, at);
-    }
-
-    /// So many bytes at `at` do not go across.
-    fn leave_out(&mut self, at: usize, bytes: usize) {
-        let again = bytes > 0 || self.core.at(self.from).tracker.at_frame_boundary();
-        (self.passage.forward, self.passage.used, self.passage.again) = (at, at + bytes, again);
-    }
-
-    /// A frame at `at`, of `end` bytes there are, that does not simply pass.
-    fn settle(&mut self, verdict: Verdict, at: usize, end: usize) {
-        let (forward, used, again) = match verdict {
-            Verdict::Pass(_) | Verdict::Omit(_) | Verdict::Wait => (at, at, false),
-            Verdict::Swallow(frame) => (at, at + frame, true),
-            Verdict::PassClose(frame) => (at + frame, at + frame, true),
-            Verdict::Refuse(why) => {
-                self.core.half(self.from).heard = RecvState::Faulted;
-                self.core.begin_end(why, self.now);
-                (at, end, false)
-            }
         };
-        (self.passage.forward, self.passage.used, self.passage.again) = (forward, used, again);
+        self.settle(at, at, again);
+    }
+
+    /// Bytes up to `forward` go on, and those up to `used` are done with.
+    fn settle(&mut self, forward: usize, used: usize, again: bool) {
+        let forward = if self.lane.carries() { forward } else { 0 };
+        self.passage = Passage { forward, used, again, ..self.passage };
+    }
+
+    fn tracker(&self) -> &Tracker {
+        &self.core.side(self.from).tracker
     }
 
     /// Payload, up to the frame's end.
-    fn payload(&mut self, rest: &[u8], left_out: bool) -> usize {
-        let tracker = &mut self.core.half(self.from).tracker;
+    fn payload(&mut self, rest: &[u8]) -> usize {
+        let tracker = &mut self.core.side_mut(self.from).tracker;
         let data = tracker.frame().is_some_and(|opcode| !opcode.is_control());
         let step = tracker.step(rest);
         if data {
             let whole = step.event.is_some() && tracker.at_message_boundary();
-            self.core.last_data = self.now;
-            match whole && left_out {
-                true => self.core.left_out(self.from, self.now),
-                false => self.passage.messages += u32::from(whole),
+            self.core.lifetime.on_data(self.now);
+            if whole {
+                self.on_message();
             }
         }
         step.used
     }
 
+    /// A data message is whole.
+    fn on_message(&mut self) {
+        match (self.lane, self.from, &mut self.core.hold) {
+            (Lane::Forward | Lane::Keep, ..) => self.passage.messages += 1,
+            (Lane::Discard, _, Some(hold)) => hold.on_discarded(),
+            (Lane::Swallow, Side::Upstream, Some(hold)) => hold.on_swallowed(self.now),
+            _ => {}
+        }
+        if !self.lane.carries() {
+            self.core.refresh();
+        }
+    }
+
     /// The frame that begins with `rest`.
     fn frame(&mut self, rest: &[u8]) -> Verdict {
-        let step = self.core.half(self.from).tracker.step(rest);
+        let step = self.core.side_mut(self.from).tracker.step(rest);
         let Some(Event::Header { header, violation }) = step.event else { return Verdict::Wait };
         if let Some(what) = violation
             && let Some(end) = self.violated(what)
@@ -172,28 +282,18 @@ impl Scan<'_> {
         if header.opcode.is_control() {
             return self.control(&header, step.used, &rest[step.used..]);
         }
-        self.core.last_data = self.now;
-        match self.core.too_big(&header) {
+        self.core.lifetime.on_data(self.now);
+        match self.too_big(&header) {
             Some(limit) => Verdict::Refuse(End::TooBig { by: self.from, limit }),
-            None => self.pass_header(step.used),
+            None => Verdict::Pass(step.used),
         }
     }
 
-    fn pass_header(&self, head: usize) -> Verdict {
-        match self.core.leaves_out(self.from) {
-            true => Verdict::Omit(head),
-            false => Verdict::Pass(head),
-        }
-    }
-
-    /// A control frame: a Close and a Pong of ours are opened (§5.5).
+    /// A control frame, which is opened (§5.5). A longer one is there only where violations pass,
+    /// and then as any frame.
     fn control(&mut self, header: &Header, head: usize, behind: &[u8]) -> Verdict {
-        let close = header.opcode == Opcode::Close;
-        let ours = header.opcode == Opcode::Pong && header.length == PING_BYTES as u64;
-        // A longer Close passes only where violations do, and then as any frame.
-        let opens = close || ours || self.core.opens_control();
-        if !opens || header.length > CONTROL_BYTES_MAX as u64 {
-            return self.pass_header(head);
+        if header.length > CONTROL_BYTES_MAX as u64 {
+            return Verdict::Pass(head);
         }
         let length = header.length as usize;
         let Some(behind) = behind.get(..length) else { return Verdict::Wait };
@@ -201,12 +301,18 @@ impl Scan<'_> {
         let payload = &mut opened[..length];
         payload.copy_from_slice(behind);
         unmask(payload, header.mask.unwrap_or_default(), 0);
-        if close {
-            return self.close(payload, head + length);
+        match header.opcode {
+            Opcode::Close => return self.close(payload, head + length),
+            Opcode::Ping => self.core.on_ping(self.from, payload),
+            Opcode::Pong if self.core.on_pong(self.from, payload, self.now) => {
+                return Verdict::Stay(head + length);
+            }
+            _ => {}
         }
-        let swallow = ours && self.core.is_answer(self.from, payload, self.now)
-            || !self.core.control_crosses(self.from, header.opcode, payload);
-        if swallow { Verdict::Swallow(head + length) } else { Verdict::Pass(head) }
+        match self.lane {
+            Lane::Forward => Verdict::Pass(head),
+            Lane::Keep | Lane::Discard | Lane::Swallow => Verdict::Stay(head + length),
+        }
     }
 
     /// A whole Close (§5.5.1), `frame` bytes long.
@@ -218,24 +324,33 @@ impl Scan<'_> {
         if wrong && let Some(end) = self.violated(Violation::ClosePayload) {
             return Verdict::Refuse(end);
         }
-        let half = self.core.half(from);
-        half.heard = RecvState::Closed;
-        half.stats.close = Some(code);
-        if from == Side::Upstream && self.core.is_leave(code, self.now) {
-            return Verdict::Swallow(frame);
-        }
-        let crosses = from == Side::Upstream || self.core.passes();
-        if !crosses {
-            self.core.owe_close();
+        let side = self.core.side_mut(from);
+        side.recv = RecvState::Closed;
+        side.stats.close = Some(code);
+        if from == Side::Upstream && self.core.is_going(code, self.now) {
+            self.core.refresh();
+            return Verdict::Stay(frame);
         }
         self.core.begin_end(End::Closed { by: from, code }, self.now);
-        // Where we closed first, the side across gets our Close, not this answer to it.
-        let ours = !matches!(self.core.end, Some(End::Closed { .. }));
-        if ours || !crosses || self.core.at(to).way != CloseState::Open {
-            return Verdict::Swallow(frame);
-        }
-        self.core.was_told(to, self.now);
-        Verdict::PassClose(frame)
+        // Where we closed first, the side across gets our Close, not this answer to it; and where
+        // this answers a Close of ours, the side across gets its own code.
+        let first = matches!(self.core.end, Some(End::Closed { by, .. }) if by == from);
+        let said_move = self.core.hold.as_ref().is_some_and(|hold| hold.said_move());
+        let answers = matches!(self.core.end, Some(End::Closed { by, .. }) if by == to)
+            && !(from == Side::Upstream && said_move);
+        let across = self.core.side_mut(to);
+        let verdict =
+            if (first || answers) && across.close == CloseState::Open && self.lane == Lane::Forward
+            {
+                self.passage.last = self.core.is_last_to(to);
+                self.core.go(to, CloseState::Sent, self.now);
+                Verdict::PassClose(frame)
+            } else {
+                across.owes_close |= first;
+                Verdict::Stay(frame)
+            };
+        self.core.refresh();
+        verdict
     }
 
     /// Counts a violation, as far as the rules care; the end it leads to, if they are strict.
@@ -244,7 +359,7 @@ impl Scan<'_> {
         if validation == Validation::Off {
             return None;
         }
-        let stats = &mut self.core.half(self.from).stats;
+        let stats = &mut self.core.side_mut(self.from).stats;
         stats.violations = stats.violations.saturating_add(1);
         stats.violation.get_or_insert(what);
         self.passage.violations += 1;
@@ -253,36 +368,24 @@ impl Scan<'_> {
 
     /// What follows a Close or a fault is dropped; after a Close it is one more violation.
     fn after_close(&mut self, bytes: &[u8]) {
-        let half = self.core.half(self.from);
-        if half.heard == RecvState::Closed && !bytes.is_empty() {
-            half.heard = RecvState::Faulted;
+        self.passage.used = bytes.len();
+        let side = self.core.side_mut(self.from);
+        if side.recv == RecvState::Closed && !bytes.is_empty() {
+            side.recv = RecvState::Faulted;
             // The end is made already: there is nothing more to refuse.
             let _ = self.violated(Violation::AfterClose);
         }
     }
-}
 
-impl Core {
     fn too_big(&self, header: &Header) -> Option<SizeLimit> {
         let over = |most: Option<u64>, bytes: u64| most.is_some_and(|most| bytes > most);
-        if over(self.rules.frame_bytes_max, header.length) {
+        let rules = &self.core.rules;
+        if over(rules.frame_bytes_max, header.length) {
             Some(SizeLimit::Frame)
-        } else if over(self.rules.message_bytes_max, header.message_bytes) {
+        } else if over(rules.message_bytes_max, header.message_bytes) {
             Some(SizeLimit::Message)
         } else {
             None
-        }
-    }
-
-    /// Whether something waits to be slipped in before the next frame to a side.
-    fn wants_boundary_to(&self, side: Side) -> bool {
-        match self.at(side).way {
-            CloseState::Open => {
-                let leaves = side == Side::Upstream && self.leaves_here();
-                self.at(side).alive.wants_ping() || leaves || self.owes_answer(side)
-            }
-            CloseState::Pending => true,
-            _ => false,
         }
     }
 }

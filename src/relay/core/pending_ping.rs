@@ -1,83 +1,79 @@
 //! The last ping of a side that its other side has not answered, so that we can (RFC 6455 §5.5.3:
-//! only the last one must be).
+//! only the last one must be answered).
 
 use crate::wire::control::{self, ControlFrame};
 use crate::wire::frame::CONTROL_BYTES_MAX;
 
-/// One ping's payload, and what became of it.
+/// The ping; a pointer while there is none. It owns memory only while an answer is due.
+#[derive(Debug, Default)]
+pub(super) struct PendingPing(Option<Box<Unanswered>>);
+
 #[derive(Debug)]
-pub(super) struct PendingPing {
+struct Unanswered {
     payload: [u8; CONTROL_BYTES_MAX],
     length: u8,
-    stands: Stands,
+    /// It went across, after so many pings of our own to that side; `None` when we owe the answer.
+    passed: Option<u32>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stands {
-    /// There is none, or it was answered.
-    Answered,
-    /// It went across.
-    Passed,
-    /// We answer it.
-    Owed,
-}
-
-impl Default for PendingPing {
-    fn default() -> PendingPing {
-        PendingPing { payload: [0; CONTROL_BYTES_MAX], length: 0, stands: Stands::Answered }
+impl Unanswered {
+    fn payload(&self) -> &[u8] {
+        &self.payload[..usize::from(self.length)]
     }
 }
 
 impl PendingPing {
-    /// A ping goes across.
-    pub(super) fn pass(&mut self, payload: &[u8]) {
-        self.set(payload, Stands::Passed);
+    /// A ping goes across, after so many of ours.
+    pub(super) fn on_passed(&mut self, payload: &[u8], ours_before: u32) {
+        self.set(payload, Some(ours_before));
     }
 
-    /// A ping came that we answer.
-    pub(super) fn take(&mut self, payload: &[u8]) {
-        self.set(payload, Stands::Owed);
+    /// A ping came that does not go across: we answer it.
+    pub(super) fn on_kept(&mut self, payload: &[u8]) {
+        self.set(payload, None);
+    }
+
+    fn set(&mut self, from: &[u8], passed: Option<u32>) {
+        // A control frame's payload is never longer.
+        let length = from.len().min(CONTROL_BYTES_MAX);
+        let mut payload = [0; CONTROL_BYTES_MAX];
+        payload[..length].copy_from_slice(&from[..length]);
+        self.0 = Some(Box::new(Unanswered { payload, length: length as u8, passed }));
     }
 
     /// A Pong came from across.
-    pub(super) fn answered(&mut self, payload: &[u8]) {
-        if self.payload() == payload {
-            self.stands = Stands::Answered;
+    pub(super) fn on_pong(&mut self, payload: &[u8]) {
+        if self.0.as_ref().is_some_and(|ping| ping.payload() == payload) {
+            self.forget();
         }
     }
 
-    /// Nobody across will answer any more.
-    pub(super) fn owe(&mut self) {
-        if self.stands == Stands::Passed {
-            self.stands = Stands::Owed;
+    /// The side across has answered our ping of this number. Where that was sent after this one,
+    /// it answers for both (RFC 6455 §5.5.3), and only we know.
+    pub(super) fn on_later_answered(&mut self, number: u32) {
+        if let Some(ping) = &mut self.0 {
+            ping.passed = ping.passed.filter(|before| *before >= number);
+        }
+    }
+
+    /// The side across is gone, and answers no more.
+    pub(super) fn on_unanswerable(&mut self) {
+        if let Some(ping) = &mut self.0 {
+            ping.passed = None;
         }
     }
 
     pub(super) fn is_owed(&self) -> bool {
-        self.stands == Stands::Owed
+        self.0.as_ref().is_some_and(|ping| ping.passed.is_none())
     }
 
     /// The answer that is owed, with this mask.
-    pub(super) fn answer(&mut self, mask: Option<[u8; 4]>) -> Option<ControlFrame> {
-        self.is_owed().then(|| {
-            self.stands = Stands::Answered;
-            control::pong(self.payload(), mask)
-        })
+    pub(super) fn take_answer(&mut self, mask: Option<[u8; 4]>) -> Option<ControlFrame> {
+        let owed = self.0.take_if(|ping| ping.passed.is_none())?;
+        Some(control::pong(owed.payload(), mask))
     }
 
-    /// Forgets it.
     pub(super) fn forget(&mut self) {
-        self.stands = Stands::Answered;
-    }
-
-    fn payload(&self) -> &[u8] {
-        &self.payload[..usize::from(self.length)]
-    }
-
-    fn set(&mut self, payload: &[u8], stands: Stands) {
-        // A control frame's payload is never longer.
-        let length = payload.len().min(CONTROL_BYTES_MAX);
-        self.payload[..length].copy_from_slice(&payload[..length]);
-        (self.length, self.stands) = (length as u8, stands);
+        self.0 = None;
     }
 }

@@ -1,7 +1,6 @@
-//! Every deadline a session has, in one table.
+//! The deadlines of a session as a whole, in one table; those of a side are in its state.
 
 use crate::base::clock::Moment;
-use crate::base::side::Side;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,49 +9,18 @@ pub(super) enum Timer {
     Idle,
     /// `max_lifetime`.
     Lifetime,
-    /// The moment of a note to let go.
+    /// The moment of an order to end.
     LetGo,
-    /// Its deadline.
-    Deadline,
-    /// The client's next ping, or the next look whether it lives.
-    AliveClient,
-    /// The same for the upstream.
-    AliveUpstream,
-    /// The present step of the client's way out must have been taken.
-    StepClient,
-    /// The same for the upstream.
-    StepUpstream,
     /// What only holding a session knows of.
     Hold,
+    /// The deadline of an order to end.
+    Deadline,
 }
 
 impl Timer {
-    const ALL: [Timer; 9] = [
-        Timer::Idle,
-        Timer::Lifetime,
-        Timer::LetGo,
-        Timer::AliveClient,
-        Timer::AliveUpstream,
-        Timer::StepClient,
-        Timer::StepUpstream,
-        Timer::Hold,
-        // Last: what is due at the same moment gives the end its name first.
-        Timer::Deadline,
-    ];
-
-    pub(super) const fn alive(side: Side) -> Timer {
-        match side {
-            Side::Client => Timer::AliveClient,
-            Side::Upstream => Timer::AliveUpstream,
-        }
-    }
-
-    pub(super) const fn step(side: Side) -> Timer {
-        match side {
-            Side::Client => Timer::StepClient,
-            Side::Upstream => Timer::StepUpstream,
-        }
-    }
+    /// By precedence: what is due at the same moment as a deadline gives the end its name first.
+    const ALL: [Timer; 5] =
+        [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold, Timer::Deadline];
 }
 
 /// The table.

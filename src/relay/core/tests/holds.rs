@@ -32,7 +32,7 @@ fn what_comes_while_the_upstream_is_away_goes_to_the_next_in_order() {
     let two = story.say(Client, "two", after(2.0));
     let three = story.say(Client, "three", after(3.0));
     assert_eq!(story.budget.used(), (two.len() + three.len()) as u64);
-    story.core.tried();
+    story.core.on_dial_failed();
     assert_eq!(story.away().map(|away| away.attempt), Some(2));
     story.attach(after(4.0));
     assert_eq!((story.away(), story.got(Upstream)), (None, [two, three].concat()));
@@ -131,7 +131,7 @@ fn a_wait_has_its_end() {
     // In vain, by the clock.
     let mut story = Story::new(hold());
     story.lose(after(1.0));
-    assert_eq!(story.core.next(), after(31.0));
+    assert_eq!(story.core.timeout(), after(31.0));
     story.tick(after(31.0));
     assert_eq!(story.core.end, Some(LOST));
     assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1012)));
@@ -162,7 +162,7 @@ fn a_full_buffer_stops_the_client_and_then_ends_the_session() {
         let passage = story.core.pass(Client, &long, after(1.0));
         assert_eq!((passage.used, passage.forward, passage.again), (1_000, 0, false));
         assert!(!story.core.wants(Client));
-        assert_eq!((story.budget.used(), story.core.next()), (1_000, after(11.0)));
+        assert_eq!((story.budget.used(), story.core.timeout()), (1_000, after(11.0)));
         story.tick(after(11.0));
         assert_eq!(story.core.end, Some(End::NoRoom { side: Upstream }));
         assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1013)));
@@ -214,9 +214,9 @@ fn a_session_that_ends_while_its_upstream_is_away_ends_as_any() {
     // It is lost.
     let mut story = Story::new(hold());
     story.lose(START);
-    story.core.ended(Client, Loss::Reset, after(1.0));
+    story.core.on_eof(Client, Loss::Reset, after(1.0));
     story.obey(after(1.0));
-    assert_eq!(story.core.over(), Some(End::Lost { side: Client, how: Loss::Reset }));
+    assert_eq!(story.core.end(), Some(End::Lost { side: Client, how: Loss::Reset }));
     // It is let go.
     let mut story = Story::new(hold());
     story.lose(START);
@@ -241,10 +241,10 @@ fn an_upstream_that_is_lost_as_it_comes_does_not_lengthen_the_wait() {
     story.attach(after(2.0));
     story.lose(after(3.0));
     let away = HoldState { since: after(1.0), why: HoldCause::Lost, attempt: 2 };
-    assert_eq!((story.away(), story.core.next()), (Some(away), after(31.0)));
+    assert_eq!((story.away(), story.core.timeout()), (Some(away), after(31.0)));
     // One that spoke, or lived for a while, was there.
     story.attach(after(4.0));
-    story.core.heard_from(Upstream);
+    story.core.on_heard(Upstream);
     story.lose(after(4.0));
     let away = HoldState { since: after(4.0), why: HoldCause::Lost, attempt: 1 };
     assert_eq!(story.away(), Some(away));
@@ -262,11 +262,11 @@ fn of_what_could_not_be_sent_whole_messages_are_kept() {
     // Of these the transport takes the first, and a part of the second.
     assert_eq!(story.core.pass(Client, &bytes, START).forward, bytes.len());
     let (sent, unsent) = bytes.split_at(messages[0].len() + 10);
-    story.core.spilled(&sent[..5], START);
-    story.core.ended(Upstream, Loss::Reset, after(1.0));
+    story.core.on_spilled(&sent[..5], START);
+    story.core.on_eof(Upstream, Loss::Reset, after(1.0));
     loop {
-        match story.core.order(after(1.0)) {
-            Some(Order::Drop { .. }) => story.core.unsent(&sent[5..], unsent, after(1.0)),
+        match story.core.poll_order(after(1.0)) {
+            Some(Order::Drop { .. }) => story.core.on_unsent(&sent[5..], unsent, after(1.0)),
             Some(_) => {}
             None => break,
         }
@@ -283,9 +283,9 @@ fn writing_that_fails_amid_a_message_from_the_upstream_loses_nothing_that_was_no
     story.send(Upstream, &begun, START);
     let unsent = story.frame(Client, 0x82, &[1; 50]);
     assert_eq!(story.core.pass(Client, &unsent, START).forward, unsent.len());
-    story.core.spilled(&[], START);
-    story.core.write_failed(Upstream, after(1.0));
-    story.core.unsent(&[], &unsent, after(1.0));
+    story.core.on_spilled(&[], START);
+    story.core.on_write_failed(Upstream, after(1.0));
+    story.core.on_unsent(&[], &unsent, after(1.0));
     story.obey(after(1.0));
     let later = story.say(Client, "while it ends", after(1.5));
     story.send(Upstream, &rest, after(2.0));
@@ -300,8 +300,8 @@ fn writing_that_fails_amid_a_message_that_never_becomes_whole_ends_the_session()
     let mut story = Story::new(hold());
     let begun = story.frame(Upstream, 0x01, b"be");
     story.send(Upstream, &begun, START);
-    story.core.write_failed(Upstream, after(1.0));
-    story.core.unsent(&[], &[], after(1.0));
+    story.core.on_write_failed(Upstream, after(1.0));
+    story.core.on_unsent(&[], &[], after(1.0));
     story.say(Client, "kept for nobody", after(1.5));
     story.lose(after(2.0));
     assert_eq!((story.core.end, story.budget.used()), (Some(LOST), 0));
@@ -322,12 +322,12 @@ fn of_an_echo_that_was_sent_in_part_nothing_is_kept() {
     assert!(story.core.pass(Upstream, &goes, after(7.0)).again);
     let mut rest = Vec::new();
     loop {
-        match story.core.order(after(7.0)) {
-            Some(Order::Send(Upstream, echo)) => {
-                story.core.spilled(&echo[..1], after(7.0));
+        match story.core.poll_order(after(7.0)) {
+            Some(Order::Send { to: Upstream, frame: echo, .. }) => {
+                story.core.on_spilled(&echo[..1], after(7.0));
                 rest = echo[1..].to_vec();
             }
-            Some(Order::Drop { .. }) => story.core.unsent(&[], &rest, after(7.0)),
+            Some(Order::Drop { .. }) => story.core.on_unsent(&[], &rest, after(7.0)),
             Some(_) => {}
             None => break,
         }

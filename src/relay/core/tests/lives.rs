@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::hold::Stage;
 use super::super::{Demand, HoldTerms};
 use super::peer::{Kind, Peer, parse};
 use super::world::{Line, World};
@@ -76,7 +75,7 @@ impl World {
                 assert!(away.since <= self.now && away.attempt > 0);
                 match self.rng.u8(..32) {
                     0 => self.core.give_up(self.now),
-                    1..6 => self.core.tried(),
+                    1..6 => self.core.on_dial_failed(),
                     6..20 => self.attach(),
                     _ => {}
                 }
@@ -99,19 +98,16 @@ impl World {
         match self.rng.u8(..4) {
             0 if upstream.hung_up.is_none() => upstream.hang_up(&mut self.rng),
             1 if upstream.may_send() => upstream.leave(&mut self.rng, code),
-            2 => self.core.note(note, self.now),
+            2 => self.core.on_note(note, self.now),
             _ => {}
         }
     }
 
     /// What holds whenever nothing moves.
     pub fn check_hold(&self) {
-        let Some(hold) = &self.core.hold else { return };
-        if hold.stage == Stage::Live || self.core.end.is_some() {
-            assert!(hold.kept.is_empty(), "what was kept goes on or is lost");
+        if let Some(hold) = &self.core.hold {
+            hold.check(self.core.end.is_some());
         }
-        let most = hold.terms.buffer_bytes_max + 20_000;
-        assert!(hold.kept.bytes() <= most, "{} bytes are kept", hold.kept.bytes());
     }
 
     fn attach(&mut self) {
@@ -131,9 +127,9 @@ impl World {
         let gone = self.peers[side as usize].hung_up == Some(Loss::Reset);
         let fails = gone && self.held.as_ref().is_some_and(|held| held.writes_fail);
         if fails {
-            self.core.write_failed(side, self.now);
+            self.core.on_write_failed(side, self.now);
             let line = &mut self.lines[side as usize];
-            self.core.unsent(&line.gone, &line.tail, self.now);
+            self.core.on_unsent(&line.gone, &line.tail, self.now);
             (line.tail, line.gone) = (Vec::new(), Vec::new());
         }
         fails
@@ -168,7 +164,7 @@ pub fn examine(world: &World) {
     let held = world.held.as_ref().expect("a session that can be held");
     assert_eq!(held.away, held.back, "absences begun and ended");
     let (end, _) = world.end.expect("an end");
-    assert_eq!(world.core.over(), Some(end));
+    assert_eq!(world.core.end(), Some(end));
     for side in Side::BOTH {
         let silent = end == End::Silent { side };
         assert!(!(silent && world.peers[side as usize].lives()), "the {side} lived");

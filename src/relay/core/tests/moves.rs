@@ -75,8 +75,8 @@ fn nothing_of_an_answer_that_is_swallowed_is_seen_whatever_comes_between() {
     assert_eq!(story.frames(Client), [(0x8a, b"?".to_vec())]);
     // It cannot be written to, and says the rest.
     let (mut story, half) = begin();
-    story.core.write_failed(Upstream, after(3.0));
-    story.core.unsent(&[], &[], after(3.0));
+    story.core.on_write_failed(Upstream, after(3.0));
+    story.core.on_unsent(&[], &[], after(3.0));
     story.send(Upstream, &half[50..], after(3.0));
     assert_eq!(story.got(Client), b"");
     // The session ends.
@@ -113,7 +113,7 @@ fn a_session_moves_at_a_border_of_messages() {
     let first = story.frame(Client, 0x01, b"first half");
     story.send(Client, &first, START);
     story.note(asked(after(1.0)), START);
-    assert_eq!((story.core.demand(), story.core.next()), (None, after(1.0)));
+    assert_eq!((story.core.demand(), story.core.timeout()), (None, after(1.0)));
     story.tick(after(1.0));
     assert_eq!(story.core.demand(), Some(Demand::Target));
     story.core.leave(after(1.0));

@@ -29,10 +29,10 @@ fn pinged() -> Rules {
 /// at a side finds.
 fn obey(core: &mut Core, now: Moment, sample: impl Fn(Side) -> Sample) -> [Vec<u8>; 2] {
     let mut sent = [Vec::new(), Vec::new()];
-    while let Some(order) = core.order(now) {
+    while let Some(order) = core.poll_order(now) {
         match order {
-            Order::Send(side, frame) => sent[side as usize].extend(&*frame),
-            Order::Probe(side) => core.probed(side, sample(side), sample(side.other()), now),
+            Order::Send { to, frame, .. } => sent[to as usize].extend(&*frame),
+            Order::Probe(side) => core.on_probed(side, sample(side), sample(side.other()), now),
             _ => {}
         }
     }
@@ -51,9 +51,9 @@ fn live(
 ) -> Option<(End, Moment)> {
     let mut now = START;
     while now < START.after(span) {
-        now = core.next().max(now);
-        core.heard_from(Side::Upstream);
-        core.tick(now);
+        now = core.timeout().max(now);
+        core.on_heard(Side::Upstream);
+        core.on_timeout(now);
         obey(core, now, |side| match side {
             Side::Client => client(now),
             Side::Upstream => quiet(side),
@@ -80,7 +80,7 @@ fn every_end_that_owes_a_close_sends_it_to_both_sides() {
             _ => assert!(client.is_empty(), "{end:?}"),
         }
         // Its client leaves: the upstream hears its own code, or nothing.
-        core.ended(Side::Client, Loss::Eof, START);
+        core.on_eof(Side::Client, Loss::Eof, START);
         let [_, upstream] = obey(&mut core, START, quiet);
         if let Farewell::Close(code) = end.farewell(Side::Upstream)
             && end.by() != Some(Side::Upstream)
@@ -144,8 +144,8 @@ fn of_two_sides_that_hold_up_each_other_the_right_one_is_blamed() {
         let mut core = core(pinged());
         let mut now = START;
         while core.end.is_none() {
-            now = core.next().max(now);
-            core.tick(now);
+            now = core.timeout().max(now);
+            core.on_timeout(now);
             obey(&mut core, now, |side| samples[side as usize]);
         }
         assert_eq!(core.end, Some(End::Silent { side }), "{samples:?}");
@@ -158,8 +158,8 @@ fn an_upstream_that_waits_for_a_slow_client_is_not_blamed() {
     let mut core = core(pinged());
     let mut now = START;
     while now < START.after(Duration::from_secs(3_600)) {
-        now = core.next().max(now);
-        core.tick(now);
+        now = core.timeout().max(now);
+        core.on_timeout(now);
         obey(&mut core, now, |side| {
             let stuck = Sample { sent: 9_000, unacknowledged: 9_000, ..Sample::default() };
             let taken = now.since(START).as_secs() as u32;
@@ -205,7 +205,7 @@ fn a_ping_waits_for_the_end_of_the_frame_in_progress() {
     let whole = frame(&mut rng, Side::Upstream, 0x82, &[1; 1_000]);
     assert_eq!(core.pass(Side::Upstream, &whole[..900], START).forward, 900);
     let due = START.after(Duration::from_secs(30));
-    core.tick(due);
+    core.on_timeout(due);
     assert!(obey(&mut core, due, quiet)[0].is_empty());
     // The rest, and a frame behind it: the ping goes between them.
     let behind = frame(&mut rng, Side::Upstream, 0x82, &[2; 10]);
@@ -222,7 +222,7 @@ fn our_pongs_stay_here_and_foreign_ones_pass_at_any_split() {
     for cut in 0..14 {
         let mut core = core(pinged());
         let due = START.after(Duration::from_secs(30));
-        core.tick(due);
+        core.on_timeout(due);
         let ping = obey(&mut core, due, quiet)[0].clone();
         let (_, _, _, payload) = parse(&ping).expect("a ping");
         let ours = frame(&mut rng, Side::Client, 0x8a, &payload);
@@ -278,7 +278,7 @@ fn lives_are_shortened_at_random_but_never_lengthened() {
     let jittered = Rules { max_lifetime: most, max_lifetime_jitter_percent: 10, ..rules() };
     let lives = (0..50).map(|seed| {
         let core = Core::new(Arc::new(jittered.clone()), Allowed::NOTHING, None, seed, START);
-        core.next().since(START).as_secs()
+        core.timeout().since(START).as_secs()
     });
     let lives: Vec<u64> = lives.collect();
     assert!(lives.iter().all(|life| (900..=1_000).contains(life)), "{lives:?}");
@@ -289,7 +289,7 @@ fn lives_are_shortened_at_random_but_never_lengthened() {
 fn first_pings_are_spread_over_the_interval() {
     let first = |seed| {
         let core = Core::new(Arc::new(pinged()), Allowed::NOTHING, None, seed, START);
-        core.next().since(START).as_secs() / 10
+        core.timeout().since(START).as_secs() / 10
     };
     let mut thirds: Vec<u64> = (0..60).map(first).collect();
     thirds.sort_unstable();
@@ -306,19 +306,19 @@ fn sessions_that_open_or_change_their_rules_at_once_do_not_ping_in_waves() {
         let mut core = Core::new(Arc::clone(&rules), Allowed::NOTHING, None, seed, START);
         let mut now = START;
         for until in [60, 120, 180].map(|seconds| START.after(Duration::from_secs(seconds))) {
-            while core.next() < until {
-                now = core.next().max(now);
-                core.tick(now);
+            while core.timeout() < until {
+                now = core.timeout().max(now);
+                core.on_timeout(now);
                 let sent = obey(&mut core, now, quiet);
                 if !sent[Side::Client as usize].is_empty() {
                     pings[now.since(START).as_secs() as usize] += 1;
                 }
-                Side::BOTH.into_iter().for_each(|side| core.heard_from(side));
+                Side::BOTH.into_iter().for_each(|side| core.on_heard(side));
             }
             // After a minute every session hears of another interval, after two of the first again.
             let seconds = if until == START.after(Duration::from_secs(60)) { 20 } else { 30 };
             let ping_interval = Some(Duration::from_secs(seconds));
-            core.note(Note::Rules(Arc::new(Rules { ping_interval, ..pinged() })), until);
+            core.on_note(Note::Rules(Arc::new(Rules { ping_interval, ..pinged() })), until);
             now = until;
         }
     }

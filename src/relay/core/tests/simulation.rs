@@ -41,17 +41,17 @@ fn live(seed: u64) {
     let mut world = World::new(seed, rules, hold);
     for _ in 0..STEPS {
         world.step();
-        if world.core.over().is_some() {
+        if world.core.end().is_some() {
             break;
         }
     }
     // Whatever is left happens by the clock alone.
     for turn in 0.. {
         assert!(turn < 10_000, "a session that never ends");
-        if world.core.over().is_some() {
+        if world.core.end().is_some() {
             break;
         }
-        world.now = world.now.max(world.core.next());
+        world.now = world.now.max(world.core.timeout());
         world.settle();
     }
     match world.held {
@@ -66,7 +66,7 @@ fn live(seed: u64) {
 
 fn examine(world: &World) {
     let (end, ended) = world.end.expect("an end");
-    assert_eq!(world.core.over(), Some(end));
+    assert_eq!(world.core.end(), Some(end));
     for side in Side::BOTH {
         let relayed = world.relayed_to(side.other());
         let plain = world.to_relay_from(side);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::{Core, Demand, HoldState, HoldTerms, Order, Sample};
+use super::super::{Core, Demand, Finish, HoldState, HoldTerms, Order, Sample};
 use super::peer::{frame, parse};
 use super::rules;
 use crate::base::clock::Moment;
@@ -84,33 +84,36 @@ impl Story {
     }
 
     pub fn obey(&mut self, now: Moment) {
-        while let Some(order) = self.core.order(now) {
+        while let Some(order) = self.core.poll_order(now) {
             match order {
-                Order::Send(side, frame) => self.to[side as usize].extend(&*frame),
-                Order::Flush { bytes, .. } => {
-                    self.to[Upstream as usize].extend(bytes);
-                    self.core.flushed();
+                Order::Send { to, frame, .. } => self.to[to as usize].extend(&*frame),
+                Order::Flush(flush) => {
+                    self.to[Upstream as usize].extend(flush.bytes);
+                    self.core.on_flushed();
                 }
                 Order::Drop { side, .. } => {
                     self.dropped[side as usize] = true;
-                    self.core.unsent(&[], &[], now);
+                    self.core.on_unsent(&[], &[], now);
                 }
                 Order::Probe(side) => {
-                    self.core.probed(side, Sample::default(), Sample::default(), now);
+                    let sample = Sample { reading: true, ..Sample::default() };
+                    self.core.on_probed(side, sample, Sample::default(), now);
                 }
-                Order::Finish(side) => self.core.finished(side),
+                Order::Finish(side, how) => {
+                    self.core.on_finished(side, how == Finish::Both, now);
+                }
                 _ => {}
             }
         }
     }
 
     pub fn tick(&mut self, now: Moment) {
-        self.core.tick(now);
+        self.core.on_timeout(now);
         self.obey(now);
     }
 
     pub fn lose(&mut self, now: Moment) {
-        self.core.ended(Upstream, Loss::Eof, now);
+        self.core.on_eof(Upstream, Loss::Eof, now);
         self.obey(now);
     }
 
@@ -121,7 +124,7 @@ impl Story {
     }
 
     pub fn note(&mut self, note: Note, now: Moment) {
-        self.core.note(note, now);
+        self.core.on_note(note, now);
         self.obey(now);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::{Core, Order, Sample};
+use super::super::{Core, Finish, Order, Sample};
 use super::lives::Held;
 use super::peer::{Kind, Peer, frame, parse};
 use crate::base::clock::Moment;
@@ -28,7 +28,8 @@ pub struct Line {
     /// Read from it and presented again.
     held: Vec<u8>,
     undecided: bool,
-    finish: bool,
+    /// How it is ended when all is sent.
+    finish: Option<Finish>,
     end_told: bool,
 }
 
@@ -86,7 +87,7 @@ impl World {
                 let most = if self.held.is_some() { 5 } else { 120 };
                 self.now = self.now.after(Duration::from_secs(self.rng.u64(..most)));
             }
-            21 => self.now = self.now.max(self.core.next().min(self.now.after(HOUR))),
+            21 => self.now = self.now.max(self.core.timeout().min(self.now.after(HOUR))),
             22 if self.held.is_none() || self.rng.u8(..4) == 0 => self.mischief(),
             22 => {}
             _ => self.note(),
@@ -123,7 +124,7 @@ impl World {
                 Note::Rules(Arc::new(rules))
             }
         };
-        self.core.note(note, self.now);
+        self.core.on_note(note, self.now);
     }
 
     fn any_side(&mut self) -> Side {
@@ -138,14 +139,14 @@ impl World {
                 moved |= self.write(side);
                 moved |= self.read(side);
             }
-            if !moved && self.core.next() <= self.now {
-                self.core.tick(self.now);
+            if !moved && self.core.timeout() <= self.now {
+                self.core.on_timeout(self.now);
                 moved = true;
             }
             self.check();
             if !moved {
-                let armed = self.core.next() != Moment::NEVER;
-                assert!(armed || self.core.over().is_some(), "nothing will ever happen again");
+                let armed = self.core.timeout() != Moment::NEVER;
+                assert!(armed || self.core.end().is_some(), "nothing will ever happen again");
                 self.check_hold();
                 return;
             }
@@ -171,14 +172,16 @@ impl World {
         if line.tail.is_empty() {
             line.gone.clear();
             if side == Side::Upstream {
-                self.core.flushed();
+                self.core.on_flushed();
             }
         }
         let (line, peer) = (&mut self.lines[side as usize], &mut self.peers[side as usize]);
-        let finishes = line.finish && line.tail.is_empty() && !peer.finished;
+        let finish = line.finish.filter(|_| line.tail.is_empty() && !peer.finished);
+        let finishes = finish.is_some();
         if finishes {
             peer.finished = true;
-            self.core.finished(side);
+            let dropped = finish == Some(Finish::Both);
+            self.core.on_finished(side, dropped && self.rng.u8(..4) > 0, self.now);
         }
         let is_ours = self.is_ours();
         self.peers[side as usize].look(&mut self.rng, is_ours);
@@ -199,14 +202,14 @@ impl World {
                 line.held = bytes;
                 let Some(how) = peer.hung_up.filter(|_| !line.end_told) else { return false };
                 line.end_told = true;
-                self.core.ended(from, how, self.now);
+                self.core.on_eof(from, how, self.now);
                 return true;
             }
             let most = if self.rng.u8(..4) == 0 { 3 } else { 16_384 };
             let count = self.rng.usize(1..=left.min(most));
             bytes.extend(&peer.sent[peer.taken..peer.taken + count]);
             peer.taken += count;
-            self.core.heard_from(from);
+            self.core.on_heard(from);
         }
         self.present(from, &bytes);
         true
@@ -253,7 +256,7 @@ impl World {
             line.moved = self.now;
         }
         if to == Side::Upstream && !waited && at_once < bytes.len() {
-            self.core.spilled(&bytes[..at_once], self.now);
+            self.core.on_spilled(&bytes[..at_once], self.now);
         }
     }
 
@@ -272,16 +275,16 @@ impl World {
 
     fn obey(&mut self) -> bool {
         let mut any = false;
-        while let Some(order) = self.core.order(self.now) {
+        while let Some(order) = self.core.poll_order(self.now) {
             any = true;
             match order {
-                Order::Send(side, frame) => self.send(side, &frame),
-                Order::Finish(side) => self.lines[side as usize].finish = true,
+                Order::Send { to, frame, .. } => self.send(to, &frame),
+                Order::Finish(side, how) => self.lines[side as usize].finish = Some(how),
                 Order::Drop { side, .. } => {
                     self.peers[side as usize].dropped = true;
                     if side == Side::Upstream {
                         let line = &mut self.lines[side as usize];
-                        self.core.unsent(&line.gone, &line.tail, self.now);
+                        self.core.on_unsent(&line.gone, &line.tail, self.now);
                         if self.held.is_some() {
                             (line.tail, line.gone) = (Vec::new(), Vec::new());
                         }
@@ -289,18 +292,18 @@ impl World {
                 }
                 Order::Probe(side) => {
                     let (sample, across) = (self.sample(side), self.sample(side.other()));
-                    self.core.probed(side, sample, across, self.now);
+                    self.core.on_probed(side, sample, across, self.now);
                 }
                 Order::Answered(..) | Order::Stays => {}
-                Order::Flush { bytes, .. } => {
+                Order::Flush(flush) => {
                     let tail = &mut self.lines[Side::Upstream as usize].tail;
                     if tail.is_empty() {
-                        self.core.spilled(&[], self.now);
+                        self.core.on_spilled(&[], self.now);
                     }
-                    tail.extend(bytes);
+                    tail.extend(flush.bytes);
                 }
-                Order::Away(_) => self.held().away += 1,
-                Order::Back { .. } => self.held().back += 1,
+                Order::HoldBegan(_) => self.held().away += 1,
+                Order::HoldEnded { .. } => self.held().back += 1,
             }
         }
         any

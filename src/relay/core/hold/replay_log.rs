@@ -15,7 +15,7 @@ struct Recorded {
 
 /// The record: raw data frames without the control frames between them.
 #[derive(Debug)]
-pub(super) struct Replay {
+pub(super) struct ReplayLog {
     bytes: Vec<u8>,
     /// The whole messages in `bytes`.
     whole: Vec<Recorded>,
@@ -25,30 +25,33 @@ pub(super) struct Replay {
     first: u32,
     bytes_max: u64,
     /// They were longer than that; nothing is recorded any more.
-    over: bool,
+    overflowed: bool,
+    /// How many of its messages this upstream was sent, while not all were.
+    cursor: Option<usize>,
     allowed: Allowed,
     /// Follows what is recorded.
     tracker: Tracker,
 }
 
-impl Replay {
-    pub(super) fn new(first: u32, bytes_max: u64, allowed: Allowed) -> Replay {
+impl ReplayLog {
+    pub(super) fn new(first: u32, bytes_max: u64, allowed: Allowed) -> ReplayLog {
         let tracker = Tracker::new(Side::Client, allowed);
-        Replay {
+        ReplayLog {
             bytes: Vec::new(),
             whole: Vec::new(),
             seen: 0,
             first,
             bytes_max,
-            over: false,
+            overflowed: false,
+            cursor: None,
             allowed,
             tracker,
         }
     }
 
-    /// Whether the session can be begun again with it.
-    pub(super) fn is_over(&self) -> bool {
-        self.over
+    /// Whether the session can no longer be begun again with it.
+    pub(super) fn is_overflowed(&self) -> bool {
+        self.overflowed
     }
 
     /// Whole messages recorded.
@@ -56,13 +59,29 @@ impl Replay {
         self.whole.len() as u64
     }
 
-    /// Of the whole messages those that may be sent to an upstream which was sent `from` of them
-    /// and has given `answers`, and how many it was sent then: the client did not send them before
-    /// it had seen as many.
-    pub(super) fn part(&self, from: usize, answers: u64) -> (&[u8], usize) {
+    /// A new upstream is to be sent all of it.
+    pub(super) fn begin(&mut self) {
+        self.cursor = (!self.whole.is_empty()).then_some(0);
+    }
+
+    /// No upstream is sent any more of it.
+    pub(super) fn cancel(&mut self) {
+        self.cursor = None;
+    }
+
+    /// Whether the upstream was not sent all of it.
+    pub(super) fn is_due(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// Of the messages it was not sent those that may be sent to an upstream which has given so
+    /// many `answers`: the client did not send them before it had seen as many.
+    pub(super) fn poll(&mut self, answers: u64) -> Option<Vec<u8>> {
+        let from = self.cursor?;
         let may = |one: &&Recorded| one.seen <= answers;
         let to = from + self.whole.iter().skip(from).take_while(may).count();
-        (&self.bytes[self.end_of(from)..self.end_of(to)], to)
+        self.cursor = (to < self.whole.len()).then_some(to);
+        (to > from).then(|| self.bytes[self.end_of(from)..self.end_of(to)].to_vec())
     }
 
     /// Where the first `messages` end.
@@ -95,7 +114,7 @@ impl Replay {
                 self.bytes.extend_from_slice(&bytes[..step.used]);
             }
             if self.bytes.len() as u64 > self.bytes_max {
-                (self.bytes, self.whole, self.over) = (Vec::new(), Vec::new(), true);
+                (self.bytes, self.whole, self.overflowed) = (Vec::new(), Vec::new(), true);
             } else if step.event == Some(Event::End)
                 && self.tracker.at_message_boundary()
                 && !control
@@ -114,6 +133,6 @@ impl Replay {
     }
 
     fn is_done(&self) -> bool {
-        self.whole.len() == self.first as usize || self.over
+        self.whole.len() == self.first as usize || self.overflowed
     }
 }

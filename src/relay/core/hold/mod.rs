@@ -1,0 +1,339 @@
+//! Holding a session: its client stays while its upstream is away.
+//!
+//! ```text
+//!            leave           a message's     its Close, or its end
+//!   Live ───────────▶ Leaving ───────▶ Parting ───────▶ Away
+//!    │ ▲                       border   ▲                ▲ │
+//!    │ │                                │                │ │ attach
+//!    │ │   it cannot be written to      │                │ ▼
+//!    │ ├────────────────────────────────┘    lost    Waiting
+//!    │ │                                  ◀──────────────┤ the answers
+//!    │ └─────────────────────────────────────────────────┘ to swallow came
+//!    └──── lost: its end, silence, a Close with one of `lost_codes` ────▶ Away
+//! ```
+//!
+//! From `Parting` to `Waiting` the client's messages are kept; they go to the next upstream in
+//! order, each once at most. What had been given to the old one's transport may be lost; of what
+//! had not, whole messages are kept too. An end of the session, whatever the reason, goes before
+//! all this: then what was kept is lost with it.
+//!
+//! The core tells what happens (`on_…`), asks, and carries out what [`Hold::poll_news`] and
+//! [`Hold::poll_flush`] give; it does not see inside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::demand::{HoldCause, HoldEnd, HoldTerms};
+use super::order::Order;
+use crate::base::clock::Moment;
+use crate::base::side::Side;
+use crate::config::plan;
+use crate::end::{End, Loss};
+use crate::registry::{EndOrder, MoveOrder};
+use crate::wire::frame::Allowed;
+
+mod backlog;
+mod messages;
+mod news;
+mod questions;
+mod replay_log;
+mod transit;
+
+use backlog::Backlog;
+use news::News;
+use replay_log::ReplayLog;
+use transit::Transit;
+
+/// A new upstream that is lost before it said anything, and before this time, belongs to the
+/// absence it was to end: its time goes on, so that no client waits for ever.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a session that can be held stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Its upstream is there; `asked` while a place elsewhere is looked for.
+    Live { asked: bool },
+    /// A Close goes to its upstream when the client's message is whole, until this moment.
+    Leaving { until: Moment },
+    /// Its upstream is told nothing more; it may still speak, to this moment at most.
+    Parting { by: Moment },
+    /// It has no upstream.
+    Away,
+    /// Its new upstream owes so many answers that the client has seen, until this moment.
+    Waiting { left: u64, until: Moment },
+    /// The session ended while its messages were kept.
+    Over(HoldEnd),
+}
+
+/// What is kept of a session that can be held. Boxed: other sessions have none of it.
+#[derive(Debug)]
+pub(super) struct Hold {
+    terms: Arc<plan::Hold>,
+    allowed: Allowed,
+    stage: Stage,
+    /// The absence in progress, or the one before until its upstream has shown that it lives.
+    cause: HoldCause,
+    since: Moment,
+    attempt: u32,
+    how: Loss,
+    /// When the upstream came; `NEVER` once it has shown that it lives.
+    attached: Moment,
+    /// The order to move that it follows. Boxed: few are moving.
+    moving: Option<Box<MoveOrder>>,
+    /// This upstream was closed because the session moves.
+    said_move: bool,
+    /// The rest of the client's message is left out: its beginning is lost.
+    discards: bool,
+    /// The client's messages whose rest was left out.
+    discarded: u64,
+    /// The upstream repeats what the client has seen; or did so to its end.
+    swallows: bool,
+    /// How many of its answers the client has seen already.
+    answers: u64,
+    /// How the absence will have ended, if the session ends in it.
+    result: HoldEnd,
+    backlog: Backlog,
+    replay: ReplayLog,
+    transit: Transit,
+    news: News,
+}
+
+impl Hold {
+    pub(super) fn new(terms: HoldTerms, allowed: Allowed) -> Hold {
+        let HoldTerms { hold: terms, budget } = terms;
+        Hold {
+            replay: ReplayLog::new(terms.replay_first, terms.replay_bytes_max, allowed),
+            terms,
+            allowed,
+            stage: Stage::Live { asked: false },
+            cause: HoldCause::Lost,
+            since: Moment::default(),
+            attempt: 0,
+            how: Loss::Eof,
+            attached: Moment::NEVER,
+            moving: None,
+            said_move: false,
+            discards: false,
+            discarded: 0,
+            swallows: false,
+            answers: 0,
+            result: HoldEnd::Ended,
+            backlog: Backlog::new(budget),
+            transit: Transit::new(allowed),
+            news: News::default(),
+        }
+    }
+
+    /// When [`Hold::on_timeout`] is needed next.
+    pub(super) fn timeout(&self) -> Moment {
+        let due = match self.stage {
+            Stage::Over(_) => return Moment::NEVER,
+            Stage::Leaving { until } | Stage::Waiting { until, .. } => until,
+            Stage::Away => self.since.after(self.terms.timeout),
+            Stage::Live { asked: false } => {
+                self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
+            }
+            Stage::Live { asked: true } | Stage::Parting { .. } => Moment::NEVER,
+        };
+        let room = self.backlog.full_until(self.terms.full_timeout);
+        due.min(room).min(self.backlog.oldest().after(self.terms.message_age_max))
+    }
+
+    /// Does what is due; `listens` while the upstream takes frames. The end, if something ran out,
+    /// and the order to end that is followed instead of one to move.
+    pub(super) fn on_timeout(
+        &mut self,
+        listens: bool,
+        now: Moment,
+    ) -> (Option<End>, Option<EndOrder>) {
+        let too_old = self.backlog.oldest().after(self.terms.message_age_max) <= now;
+        let no_room = self.backlog.full_until(self.terms.full_timeout) <= now;
+        // A client that is not read for want of room is told so, whichever time is over first.
+        if no_room || too_old && self.is_full() {
+            return (Some(End::NoRoom { side: Side::Upstream }), None);
+        }
+        let in_vain = match self.stage {
+            Stage::Waiting { until, .. } => until <= now,
+            Stage::Away => self.since.after(self.terms.timeout) <= now,
+            _ => false,
+        };
+        if too_old || in_vain {
+            let result = if too_old { HoldEnd::TooOld } else { HoldEnd::InVain };
+            return (Some(self.on_ran_out(result)), None);
+        }
+        match self.stage {
+            Stage::Leaving { until } if until <= now => (None, self.stay()),
+            _ => (None, self.move_if_due(listens, now)),
+        }
+    }
+
+    /// The wait for an upstream ends so; what that is to the session.
+    pub(super) fn on_ran_out(&mut self, result: HoldEnd) -> End {
+        self.result = result;
+        End::Lost { side: Side::Upstream, how: self.how }
+    }
+
+    /// An order to move; the one to end that is followed instead.
+    pub(super) fn on_order(
+        &mut self,
+        order: MoveOrder,
+        listens: bool,
+        now: Moment,
+    ) -> Option<EndOrder> {
+        let order = self.moving.take().map_or(order, |old| old.merge(order));
+        self.moving = Some(Box::new(order));
+        self.move_if_due(listens, now)
+    }
+
+    /// Asks for a place elsewhere when an order to move is due.
+    fn move_if_due(&mut self, listens: bool, now: Moment) -> Option<EndOrder> {
+        if self.moving.as_ref().is_none_or(|order| order.at > now) {
+            return None;
+        }
+        match &mut self.stage {
+            Stage::Live { asked: true } => None,
+            Stage::Live { .. } if self.replay.is_overflowed() || !listens => self.stay(),
+            Stage::Live { asked } => {
+                *asked = true;
+                None
+            }
+            // It is on its way; or it is not this upstream's yet, and is asked again when it is.
+            Stage::Leaving { .. } | Stage::Waiting { .. } => None,
+            Stage::Parting { .. } | Stage::Away | Stage::Over(_) => {
+                self.moving = None;
+                None
+            }
+        }
+    }
+
+    /// There is a place elsewhere: leaves the upstream with a Close when the client's message is
+    /// whole, if that is before `until`. Whether it does.
+    pub(super) fn leave(&mut self, until: Moment) -> bool {
+        let asked = self.stage == Stage::Live { asked: true };
+        if asked {
+            self.stage = Stage::Leaving { until: until.min(self.leave_by()) };
+        }
+        asked
+    }
+
+    /// When what it leaves is to be cut, whatever was said by then.
+    fn leave_by(&self) -> Moment {
+        let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
+        otherwise.map_or(Moment::NEVER, |let_go| let_go.deadline)
+    }
+
+    /// Does not move: the order to end that it follows instead, where there is one; else it stays.
+    pub(super) fn stay(&mut self) -> Option<EndOrder> {
+        if matches!(self.stage, Stage::Leaving { .. } | Stage::Live { .. }) {
+            self.stage = Stage::Live { asked: false };
+        }
+        let order = self.moving.take()?;
+        if order.otherwise.is_none() {
+            self.news.on_stayed();
+        }
+        order.otherwise
+    }
+
+    /// From here on the client's messages are kept; `open` when one is in progress.
+    pub(super) fn on_parting(&mut self, cause: HoldCause, open: bool, now: Moment) {
+        let by = if cause == HoldCause::Moved { self.leave_by() } else { Moment::NEVER };
+        self.moving = None;
+        if self.is_absent() {
+            return;
+        }
+        self.said_move = cause == HoldCause::Moved;
+        let proven = self.attached == Moment::NEVER || now >= self.attached.after(PROOF_TIMEOUT);
+        if proven {
+            (self.cause, self.since, self.attempt) = (cause, now, 1);
+        } else {
+            self.attempt = self.attempt.saturating_add(1);
+        }
+        // A message kept from its beginning goes on being kept.
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            self.news.on_began(cause);
+            self.transit.on_parting(self.discards);
+            self.discards |= open && !self.keeps();
+        }
+        self.replay.cancel();
+        self.stage = Stage::Parting { by };
+    }
+
+    /// The upstream is lost; how, where that was seen.
+    pub(super) fn on_lost(&mut self, how: Option<Loss>) {
+        self.stage = Stage::Away;
+        self.how = how.unwrap_or(self.how);
+    }
+
+    /// A new upstream came, for a client that has `seen` so many messages.
+    pub(super) fn on_attached(&mut self, seen: u64, now: Moment) {
+        self.attached = now;
+        self.said_move = false;
+        self.transit.on_attached();
+        self.replay.begin();
+        // No more than the client has seen: the others it waits for.
+        self.answers = seen.min(u64::from(self.terms.swallow_first));
+        self.swallows = self.answers > 0;
+        self.stage = match self.answers {
+            0 => return self.resume(now),
+            left => Stage::Waiting { left, until: now.after(self.terms.swallow_timeout) },
+        };
+    }
+
+    /// The upstream is the session's.
+    fn resume(&mut self, now: Moment) {
+        self.stage = Stage::Live { asked: false };
+        self.swallows = false;
+        self.backlog.on_room();
+        self.news.on_ended(HoldEnd::Resumed, now.since(self.since));
+    }
+
+    /// A dial failed: the next is another attempt.
+    pub(super) fn on_dial_failed(&mut self) {
+        self.attempt = self.attempt.saturating_add(1);
+    }
+
+    /// The upstream has said something.
+    pub(super) fn on_heard(&mut self) {
+        self.attached = Moment::NEVER;
+    }
+
+    /// A message of the upstream's is whole that did not go across; after the last answer that the
+    /// client has seen the kept messages go.
+    pub(super) fn on_swallowed(&mut self, now: Moment) {
+        match &mut self.stage {
+            Stage::Waiting { left, .. } if *left > 1 => *left -= 1,
+            Stage::Waiting { .. } => self.resume(now),
+            _ => {}
+        }
+    }
+
+    /// A message of the client's is whole whose rest was left out.
+    pub(super) fn on_discarded(&mut self) {
+        self.discards = false;
+    }
+
+    /// The session ends; `no_room` when for that reason. What waits only for its turn at an
+    /// upstream still goes.
+    pub(super) fn on_end(&mut self, no_room: bool, now: Moment) {
+        self.moving = None;
+        self.backlog.on_room();
+        match self.stage {
+            Stage::Over(_) => {}
+            Stage::Live { .. } | Stage::Leaving { .. } => {
+                self.stage = Stage::Live { asked: false };
+            }
+            Stage::Parting { .. } | Stage::Away | Stage::Waiting { .. } => {
+                let result = if no_room { HoldEnd::NoRoom } else { self.result };
+                self.news.on_ended(result, now.since(self.since));
+                self.stage = Stage::Over(result);
+                self.replay.cancel();
+                self.backlog.clear();
+            }
+        }
+    }
+
+    /// What happened and was not told yet.
+    pub(super) fn poll_news(&mut self) -> Option<Order> {
+        self.news.poll(&mut self.discarded)
+    }
+}

@@ -1,0 +1,38 @@
+//! How long a session may be quiet, and live.
+
+use crate::base::clock::Moment;
+use crate::config::plan::Rules;
+
+/// When it began, and when it last had something to say.
+#[derive(Debug)]
+pub(super) struct Lifetime {
+    opened: Moment,
+    /// When a part of a data message last passed.
+    last_data: Moment,
+    /// Share of the jitter that shortens this session's life, in 1/255.
+    jitter: u8,
+}
+
+impl Lifetime {
+    pub(super) fn new(jitter: u8, now: Moment) -> Lifetime {
+        Lifetime { opened: now, last_data: now, jitter }
+    }
+
+    /// A part of a data message passes: all that a message costs.
+    pub(super) fn on_data(&mut self, now: Moment) {
+        self.last_data = now;
+    }
+
+    /// When it will have been quiet for `idle_timeout`; `NEVER` without one.
+    pub(super) fn idle_at(&self, rules: &Rules) -> Moment {
+        rules.idle_timeout.map_or(Moment::NEVER, |timeout| self.last_data.after(timeout))
+    }
+
+    /// When its `max_lifetime`, jitter taken off, is over; `NEVER` without one.
+    pub(super) fn ends_at(&self, rules: &Rules) -> Moment {
+        let Some(most) = rules.max_lifetime else { return Moment::NEVER };
+        let percent = f64::from(rules.max_lifetime_jitter_percent.min(100)) / 100.0;
+        let shorter = percent * f64::from(self.jitter) / 255.0;
+        self.opened.after(most.mul_f64(1.0 - shorter))
+    }
+}

@@ -1,0 +1,160 @@
+//! All that is known of one side of a session.
+
+use super::lane::Lane;
+use super::liveness::Liveness;
+use super::order::Finish;
+use super::outbox::Outbox;
+use super::stats::SideStats;
+use super::step_wait::{Patience, StepWait};
+use crate::base::clock::Moment;
+use crate::base::side::Side;
+use crate::config::plan::Rules;
+use crate::wire::frame::{Allowed, Tracker};
+
+/// What comes from a side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RecvState {
+    /// Frames.
+    Open,
+    /// Its Close came; what follows means nothing (RFC 6455 §5.5.1).
+    Closed,
+    /// It broke a rule; what follows cannot be trusted.
+    Faulted,
+}
+
+/// How far a side is on its way out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CloseState {
+    /// Frames go to it.
+    Open,
+    /// A Close of ours goes to it at the next frame boundary.
+    Pending,
+    /// A Close went to it, ours or the other side's: nothing may follow.
+    Sent,
+    /// What is left goes to it, then its stream is ended so; ordered or not yet.
+    Finishing(Finish, bool),
+    /// What we send has ended: its own end is waited for.
+    Finished,
+    /// Its transport is to be dropped.
+    Dropping {
+        /// With a reset.
+        reset: bool,
+    },
+    /// Its transport was dropped.
+    Dropped,
+}
+
+/// One side.
+#[derive(Debug)]
+pub(super) struct SideState {
+    /// Follows what comes from it.
+    pub(super) tracker: Tracker,
+    pub(super) recv: RecvState,
+    /// Its stream has ended.
+    pub(super) ended: bool,
+    pub(super) write_failed: bool,
+    pub(super) close: CloseState,
+    /// A Close from across could not go to it: it is owed one of ours.
+    pub(super) owes_close: bool,
+    /// What becomes of its frames.
+    pub(super) lane: Lane,
+    pub(super) outbox: Outbox,
+    pub(super) liveness: Liveness,
+    /// While its next step on the way out is waited for. Boxed: few sides are on it.
+    pub(super) wait: Option<Box<StepWait>>,
+    pub(super) stats: SideStats,
+}
+
+impl SideState {
+    pub(super) fn new(side: Side, allowed: Allowed) -> SideState {
+        SideState {
+            tracker: Tracker::new(side, allowed),
+            recv: RecvState::Open,
+            ended: false,
+            write_failed: false,
+            close: CloseState::Open,
+            owes_close: false,
+            lane: Lane::default(),
+            outbox: Outbox::default(),
+            liveness: Liveness::new(0),
+            wait: None,
+            stats: SideStats::default(),
+        }
+    }
+
+    /// A new transport takes this one's place: all begins anew but what is counted.
+    pub(super) fn replace(&mut self, side: Side, allowed: Allowed) {
+        let (pings, stats) = (self.liveness.pings(), self.stats);
+        *self =
+            SideState { liveness: Liveness::new(pings), stats, ..SideState::new(side, allowed) };
+    }
+
+    /// When something of its own is due.
+    pub(super) fn timeout(&self) -> Moment {
+        self.liveness.timeout().min(self.step_timeout())
+    }
+
+    /// When the wait for its next step is to be looked at, or over.
+    pub(super) fn step_timeout(&self) -> Moment {
+        self.wait.as_ref().map_or(Moment::NEVER, |wait| wait.timeout())
+    }
+
+    /// How long its next step is waited for.
+    pub(super) fn patience(&self, rules: &Rules) -> Patience {
+        let answer = rules.close_timeout;
+        let stuck = match self.close {
+            // It may pause as long as one that has not closed, before that is called silent.
+            CloseState::Sent => answer.max(rules.pong_timeout),
+            // It is owed no Close, or has had the last word.
+            _ => answer,
+        };
+        Patience { answer, stuck }
+    }
+
+    /// A look is due whether its next step comes.
+    pub(super) fn on_step_due(&mut self) {
+        if let Some(wait) = &mut self.wait {
+            wait.on_timeout();
+        }
+    }
+
+    /// Whether a look at it is due; it is by being asked.
+    pub(super) fn poll_look(&mut self) -> bool {
+        self.liveness.poll_look() || self.wait.as_mut().is_some_and(|wait| wait.poll_look())
+    }
+
+    /// Whether frames from across still go to it: until a Close did.
+    pub(super) fn takes_frames(&self) -> bool {
+        matches!(self.close, CloseState::Open | CloseState::Pending) && !self.write_failed
+    }
+
+    /// Whether frames may still come from it.
+    pub(super) fn speaks(&self) -> bool {
+        self.recv == RecvState::Open
+            && !self.ended
+            && !matches!(self.close, CloseState::Dropping { .. } | CloseState::Dropped)
+    }
+
+    /// Whether it may still be spoken to by another upstream than the one it has.
+    pub(super) fn listens(&self) -> bool {
+        self.recv == RecvState::Open && !self.ended && !self.write_failed
+    }
+
+    /// Whether no message from it is cut.
+    pub(super) fn is_whole(&self) -> bool {
+        let at_close = self.recv == RecvState::Closed && !self.tracker.is_inside_message();
+        self.tracker.at_message_boundary() || at_close
+    }
+
+    /// Its time is over: its transport is dropped. Whether a frame to it is cut by that; it is
+    /// `whole` where what went to it ends with one.
+    pub(super) fn drop_late(&mut self, whole: bool) -> bool {
+        let open = matches!(self.close, CloseState::Open | CloseState::Pending);
+        let cut = open && !whole && !self.ended;
+        if self.close != CloseState::Dropped {
+            self.close = CloseState::Dropping { reset: false };
+            self.outbox.clear();
+        }
+        cut
+    }
+}

@@ -14,7 +14,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use tidegate::base::socket::Socket;
 use tidegate::config::plan::{Certificate, ServerTls, TlsVersion};
-use tidegate::tls::{Acceptor, HTTP_1_1, Stream};
+use tidegate::tls::{Acceptor, HTTP_1_1, ServerStream};
 use tidegate::wire::pem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn main() {
         let address = arguments[at + 2].parse().unwrap();
         return runtime.block_on(client(&arguments[at + 1], address));
     }
-    println!("size_of::<Stream>()       {:>6} bytes", size_of::<Stream>());
+    println!("size_of::<ServerStream>()       {:>6} bytes", size_of::<ServerStream>());
     for (version, _) in VERSIONS {
         let plain = runtime.block_on(measure(version, false));
         let tls = runtime.block_on(measure(version, true));

@@ -1,6 +1,6 @@
 //! Just enough of RFC 6455 for a load generator: it speaks to itself and checks what it reads.
 
-use tidegate::wire::accept::accept_key;
+use tidegate::wire::accept_key::accept_key;
 
 /// A handshake's request; the proxy must not care that every session has the same key.
 pub const REQUEST: &[u8] = b"GET /socket HTTP/1.1\r\nHost: bench.test\r\nUpgrade: websocket\r\n\

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tidegate::base::side::Side;
-use tidegate::wire::frame::{Allowed, Event, Tracker};
+use tidegate::wire::frame::{Allowed, FrameEvent, Tracker};
 
 use crate::codec;
 
@@ -43,7 +43,7 @@ fn follow(tracker: &mut Tracker, mut bytes: &[u8]) -> u64 {
     while !bytes.is_empty() {
         let step = tracker.step(bytes);
         bytes = &bytes[step.used..];
-        frames += u64::from(matches!(step.event, Some(Event::End)));
+        frames += u64::from(matches!(step.event, Some(FrameEvent::End)));
         if step.event.is_none() {
             break;
         }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidegate::base::side::Side;
-use tidegate::wire::frame::{Allowed, Event, Tracker};
+use tidegate::wire::frame::{Allowed, FrameEvent, Tracker};
 
 /// A frame as RFC 6455 §5.2 draws it: where its payload begins and how long it is.
 #[derive(PartialEq, Debug)]
@@ -66,7 +66,7 @@ fuzz_target!(|data: &[u8]| {
             rest = &rest[step.used..];
             taken += step.used;
             match step.event {
-                Some(Event::Header { header, .. }) => {
+                Some(FrameEvent::Header { header, .. }) => {
                     let Seen { begins, length, mask, first } = Seen {
                         begins: taken,
                         length: header.length,
@@ -76,7 +76,7 @@ fuzz_target!(|data: &[u8]| {
                     assert_eq!(tracker.payload_left(), length);
                     seen.push(Seen { begins, length, mask, first });
                 }
-                Some(Event::End) => {
+                Some(FrameEvent::End) => {
                     ends += 1;
                     assert!(tracker.at_frame_boundary());
                 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::base::label::Label;
 use http::StatusCode;
 
 /// An action that came to nothing; nothing of an answer was sent.
@@ -28,9 +29,10 @@ impl ActionError {
             ActionError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+}
 
-    /// The error's word in logs.
-    pub fn word(&self) -> &'static str {
+impl Label for ActionError {
+    fn label(&self) -> &'static str {
         match self {
             ActionError::NoHost => "no_host",
             ActionError::Method => "method",

@@ -1,4 +1,4 @@
-//! Files from a directory, with an index and a single-page fallback.
+//! FileServer from a directory, with an index and a single-page fallback.
 
 use std::io;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::config::plan;
 /// A directory that is served. Ranges, conditional requests and HEAD are `tower-http`'s; it
 /// follows no `..` out of the directory.
 #[derive(Clone, Debug)]
-pub struct Files {
+pub struct FileServer {
     dir: ServeDir,
     index: Arc<str>,
     fallback: Option<ServeFile>,
 }
 
-impl Files {
+impl FileServer {
     /// Serves what the plan says; `prefix` is what is cut from the path before it comes here, and
     /// put back where a directory is redirected to its slash.
-    pub fn new(plan: &plan::Files, prefix: Option<&str>) -> Files {
+    pub fn new(plan: &plan::Files, prefix: Option<&str>) -> FileServer {
         let prefix = prefix.unwrap_or_default().trim_end_matches('/');
-        Files {
+        FileServer {
             dir: ServeDir::new(&plan.root).redirect_path_prefix(prefix),
             index: Arc::clone(&plan.index),
             fallback: plan.fallback.as_ref().map(|file| ServeFile::new(plan.root.join(&**file))),
@@ -112,18 +112,18 @@ mod tests {
         site
     }
 
-    fn files(site: &tempfile::TempDir, fallback: Option<&str>, prefix: Option<&str>) -> Files {
+    fn files(site: &tempfile::TempDir, fallback: Option<&str>, prefix: Option<&str>) -> FileServer {
         let plan = plan::Files {
             root: site.path().join("root"),
             index: "home.html".into(),
             fallback: fallback.map(Arc::from),
             strip_prefix: prefix.is_some(),
         };
-        Files::new(&plan, prefix)
+        FileServer::new(&plan, prefix)
     }
 
     async fn get(
-        files: &Files,
+        files: &FileServer,
         path: &str,
         range: Option<&str>,
     ) -> Result<(u16, String), ActionError> {

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use super::clients::{self, Client};
 use super::shared_body::SharedBody;
-use crate::base::body::{Accompanied, Body, Companion};
+use crate::base::body::{Body, Observed, Observer};
 use crate::base::clock;
 use crate::pool::{
     Attempt, Attempted, Attempts, Evidence, Key, Kind, Lease, Pool, Repeat, UpstreamError,
@@ -124,7 +124,7 @@ fn accept(mut answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>
     if answer.status().as_u16() == 101 {
         return Err(UpstreamError::Unasked);
     }
-    Ok(answer.map(|body| Accompanied::new(body, Leased { _lease: lease }).boxed_unsync()))
+    Ok(answer.map(|body| Observed::new(body, Leased { _lease: lease }).boxed_unsync()))
 }
 
 /// A lease, kept until the answer's body has ended.
@@ -132,4 +132,4 @@ struct Leased {
     _lease: Lease,
 }
 
-impl Companion for Leased {}
+impl Observer for Leased {}

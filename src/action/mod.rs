@@ -13,7 +13,7 @@ mod shared_body;
 
 pub use clients::close_idle;
 pub use error::ActionError;
-pub use files::Files;
+pub use files::FileServer;
 pub use forward::forward;
-pub use redirect::{Asked, redirect};
+pub use redirect::{RedirectRequest, redirect};
 pub use respond::respond;

@@ -10,7 +10,7 @@ use crate::wire::path;
 
 /// What a redirect's target may name.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct RedirectRequest<'a> {
     /// `http` or `https`, as the client connected.
     pub scheme: &'a str,
     /// The canonical host, without a port; an IPv6 address in its brackets; `None` in an HTTP/1.0
@@ -26,7 +26,10 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// [`ActionError::NoHost`] where the target names the host and the request does not.
-pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Result<Response<Body>, ActionError> {
+pub fn redirect(
+    plan: &Redirect,
+    asked: &RedirectRequest<'_>,
+) -> Result<Response<Body>, ActionError> {
     let target = fill(&plan.to, asked)?;
     // cannot fail: the template is a field's value, and what is filled in is ASCII.
     let target = HeaderValue::try_from(target).expect("a target is text");
@@ -36,7 +39,7 @@ pub fn redirect(plan: &Redirect, asked: &Asked<'_>) -> Result<Response<Body>, Ac
     Ok(answer)
 }
 
-fn fill(template: &str, asked: &Asked<'_>) -> Result<String, ActionError> {
+fn fill(template: &str, asked: &RedirectRequest<'_>) -> Result<String, ActionError> {
     let mut target = String::with_capacity(template.len() + asked.path.len() + 32);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -87,7 +90,7 @@ mod tests {
     use http::StatusCode;
 
     fn target(template: &str, path: &str, query: Option<&str>) -> String {
-        let asked = Asked { scheme: "http", host: Some("example.com"), path, query };
+        let asked = RedirectRequest { scheme: "http", host: Some("example.com"), path, query };
         let plan = Redirect { to: template.into(), status: StatusCode::FOUND };
         redirect(&plan, &asked).unwrap().headers()[LOCATION].to_str().unwrap().to_owned()
     }
@@ -128,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_host_that_is_not_there_is_not_left_out() {
-        let asked = Asked { scheme: "http", host: None, path: "//evil.example/", query: None };
+        let asked =
+            RedirectRequest { scheme: "http", host: None, path: "//evil.example/", query: None };
         let fill = |to: &str| {
             let plan = Redirect { to: to.into(), status: StatusCode::FOUND };
             redirect(&plan, &asked)

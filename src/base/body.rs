@@ -23,36 +23,35 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// What goes along with a body: it is kept as long as the body is, and hears of what passes,
-/// which it may change.
-pub trait Companion {
-    /// A frame is asked for.
-    fn asked(&mut self, _cx: &mut Context<'_>) {}
+/// Sees what passes through a body, may change it, and is kept as long as the body is.
+pub trait Observer {
+    /// The body's reader asks for a frame.
+    fn on_poll(&mut self, _cx: &mut Context<'_>) {}
 
     /// A frame came, or the end, which is `None`.
-    fn came(&mut self, _frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {}
+    fn on_frame(&mut self, _frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {}
 
-    /// The body is let go; `is_over` when it says that it has ended.
-    fn left(&mut self, _is_over: bool) {}
+    /// The body is dropped; `is_complete` when it had come to its end.
+    fn on_drop(&mut self, _is_complete: bool) {}
 }
 
-/// A body and its companion. The body is dropped first.
-pub struct Accompanied<B: HttpBody, C: Companion> {
+/// A body and its observer. The body is dropped first.
+pub struct Observed<B: HttpBody, O: Observer> {
     body: B,
-    companion: C,
+    observer: O,
 }
 
-impl<B: HttpBody, C: Companion> Accompanied<B, C> {
-    /// Sends `companion` along.
-    pub fn new(body: B, companion: C) -> Accompanied<B, C> {
-        Accompanied { body, companion }
+impl<B: HttpBody, O: Observer> Observed<B, O> {
+    /// Lets `observer` see what passes through `body`.
+    pub fn new(body: B, observer: O) -> Observed<B, O> {
+        Observed { body, observer }
     }
 }
 
-impl<B, C> HttpBody for Accompanied<B, C>
+impl<B, O> HttpBody for Observed<B, O>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
-    C: Companion + Unpin,
+    O: Observer + Unpin,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -62,10 +61,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        this.companion.asked(cx);
+        this.observer.on_poll(cx);
         let mut polled = Pin::new(&mut this.body).poll_frame(cx).map_err(Into::into);
         if let Poll::Ready(frame) = &mut polled {
-            this.companion.came(frame.as_mut());
+            this.observer.on_frame(frame.as_mut());
         }
         polled
     }
@@ -79,8 +78,8 @@ where
     }
 }
 
-impl<B: HttpBody, C: Companion> Drop for Accompanied<B, C> {
+impl<B: HttpBody, O: Observer> Drop for Observed<B, O> {
     fn drop(&mut self) {
-        self.companion.left(self.body.is_end_stream());
+        self.observer.on_drop(self.body.is_end_stream());
     }
 }

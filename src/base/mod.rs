@@ -7,6 +7,7 @@ pub mod body;
 pub mod clock;
 pub mod flow;
 pub mod id;
+pub mod label;
 pub mod link;
 pub mod scratch;
 pub mod side;

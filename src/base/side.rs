@@ -1,5 +1,6 @@
 //! The two sides of a session.
 
+use super::label::Label;
 use std::fmt;
 
 /// One side of a session; always named in this order.
@@ -22,9 +23,10 @@ impl Side {
             Side::Upstream => Side::Client,
         }
     }
+}
 
-    /// The side's word in logs and labels.
-    pub const fn word(self) -> &'static str {
+impl Label for Side {
+    fn label(&self) -> &'static str {
         match self {
             Side::Client => "client",
             Side::Upstream => "upstream",
@@ -34,6 +36,6 @@ impl Side {
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.label())
     }
 }

@@ -45,7 +45,7 @@ struct Worker {
 
 /// A job could not be queued: the worker's queue is full, or it has stopped.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refused;
+pub struct JobRefused;
 
 /// A cheap handle to every worker's queue; it does not keep the workers alive.
 #[derive(Clone)]
@@ -65,13 +65,13 @@ impl Queues {
     /// Queues `job` on worker `index`, to run inside its runtime, where it may spawn tasks.
     ///
     /// # Errors
-    /// [`Refused`] when [`JOBS_WAITING_MAX`] jobs wait already or the worker has stopped.
+    /// [`JobRefused`] when [`JOBS_WAITING_MAX`] jobs wait already or the worker has stopped.
     pub fn try_run_on(
         &self,
         index: usize,
         job: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Refused> {
-        self.0[index].try_send(Box::new(job)).map_err(|_| Refused)
+    ) -> Result<(), JobRefused> {
+        self.0[index].try_send(Box::new(job)).map_err(|_| JobRefused)
     }
 
     /// Runs `ask` on every worker and waits for the answers, in the workers' order. A worker that

@@ -13,7 +13,7 @@ use super::exit::Failure;
 use crate::config::plan::{Action, Address, Listener, Route};
 use crate::config::{self, Loaded};
 use crate::report::{Diagnostic, Report, Sources};
-use crate::router::{Outcome, Query, Router};
+use crate::router::{MatchOutcome, Query, Router};
 use crate::wire::{host, path};
 
 /// Prints the findings, or with `--explain` the answer, on standard output.
@@ -104,7 +104,7 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
         headers: &headers,
     };
     let outcomes = router.explain(&query);
-    let taken = outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Taken);
+    let taken = outcomes.iter().find(|(_, outcome)| *outcome == MatchOutcome::Taken);
     let taken = taken.map(|(index, _)| *index);
     if let Some(error) = ambiguity
         && !taken.is_some_and(|index| loaded.plan.routes[index].raw_path)
@@ -140,7 +140,7 @@ fn came_in_by<'a>(url: &Uri, listeners: &'a [Arc<Listener>]) -> Option<&'a str> 
 fn story(
     url: &Uri,
     taken: Option<usize>,
-    outcomes: &[(usize, Outcome)],
+    outcomes: &[(usize, MatchOutcome)],
     loaded: &Loaded,
 ) -> String {
     let routes = &loaded.plan.routes;
@@ -162,7 +162,7 @@ fn story(
 fn facts(
     url: &Uri,
     taken: Option<usize>,
-    outcomes: &[(usize, Outcome)],
+    outcomes: &[(usize, MatchOutcome)],
     loaded: &Loaded,
 ) -> serde_json::Value {
     let routes = &loaded.plan.routes;

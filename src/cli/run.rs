@@ -48,13 +48,13 @@ pub(super) fn serve(
     control::run(options, ready).map(drop).map_err(not_started)
 }
 
-fn log_options(log: &plan::Log) -> log::Options<'_> {
-    log::Options {
+fn log_options(log: &plan::Log) -> log::LogOptions<'_> {
+    log::LogOptions {
         filter: &log.filter,
         format: match log.format {
-            plan::LogFormat::Auto => log::Format::Auto,
-            plan::LogFormat::Text => log::Format::Text,
-            plan::LogFormat::Json => log::Format::Json,
+            plan::LogFormat::Auto => log::LineFormat::Auto,
+            plan::LogFormat::Text => log::LineFormat::Text,
+            plan::LogFormat::Json => log::LineFormat::Json,
         },
         access: log.access,
         queue_max: log.queue_max,

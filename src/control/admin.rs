@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use super::handle::{Handle, Phase};
 use super::http::{Answer, line, method_not_allowed, reads, text_as};
 use crate::base::body::Body;
-use crate::observe::metrics::CONTENT_TYPE;
+use crate::observe::metrics::Exposition;
 
 pub(super) fn answers(handle: Handle) -> Answer {
     Rc::new(move |request| Box::pin(ready(answer(&handle, &request))))
@@ -23,7 +23,9 @@ fn answer<B>(handle: &Handle, request: &Request<B>) -> Response<Body> {
         return method_not_allowed("GET, HEAD");
     }
     match (path, handle.phase()) {
-        ("/metrics", _) => text_as(StatusCode::OK, CONTENT_TYPE, handle.scrape()),
+        ("/metrics", _) => {
+            text_as(StatusCode::OK, Exposition::OpenMetrics.content_type(), handle.scrape())
+        }
         // Alive is who can answer this at all.
         ("/healthz", _) => line(StatusCode::OK, "ok"),
         (_, Phase::Running) => line(StatusCode::OK, "ready"),

@@ -34,7 +34,7 @@ pub(super) struct Core {
     pub(super) sockets: Sockets,
     pub(super) servers: Servers,
     pub(super) watch: Option<Watch>,
-    pub(super) log: Option<log::Handle>,
+    pub(super) log: Option<log::LogHandle>,
     /// Snapshots no longer in force that requests still use. They are freed here, where nobody
     /// waits: a big one takes long.
     pub(super) retired: Vec<Arc<Snapshot>>,

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::handle::{Handle, lock};
 use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
 use crate::base::task;
 use crate::config::plan;
 use crate::end::Reason;
@@ -209,13 +210,13 @@ impl Handle {
     }
 
     /// Sessions left by reason, every reason there is.
-    pub(super) fn drains_left(&self) -> Vec<(&'static str, u64)> {
+    pub(super) fn drains_left(&self) -> Vec<(String, u64)> {
         let drains = lock(&self.0.drains);
         let left = |why| {
             let of = drains.under_way.values().filter(|progress| progress.why == why);
             of.map(|progress| progress.tally.left as u64).sum()
         };
-        Reason::EVERY.map(|why| (why.word(), left(why))).into()
+        Reason::EVERY.map(|why| (why.label().to_owned(), left(why))).into()
     }
 
     fn follow(&self, order: &Order, drained: &Drained) {
@@ -231,7 +232,7 @@ impl Handle {
         };
         tracing::info!(
             drain = drained.number,
-            why = order.why.word(),
+            why = order.why.label(),
             who = progress.who,
             sessions = drained.sessions,
             live = drained.live,
@@ -269,7 +270,7 @@ impl Handle {
                 let left = tally.left;
                 tracing::info!(
                     drain = number,
-                    why = why.word(),
+                    why = why.label(),
                     sessions,
                     left,
                     "drain in progress"
@@ -279,7 +280,7 @@ impl Handle {
         lock(&self.0.drains).end(number, tally);
         self.0.queues.ask_all(move |_| registry::forget_drain(number)).await;
         let DrainCount { left, moved, stayed } = tally;
-        let (why, seconds) = (why.word(), clock::now().since(began).as_secs_f64());
+        let (why, seconds) = (why.label(), clock::now().since(began).as_secs_f64());
         tracing::info!(
             drain = number,
             why,

@@ -13,7 +13,7 @@ use crate::base::clock;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::Address;
 use crate::listen::Permits;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Exposition, Metrics, ProcessFacts, ScrapeFacts};
 use crate::registry;
 use crate::session::App;
 
@@ -148,17 +148,21 @@ impl Handle {
     /// Everything counted, as a scrape reads it.
     pub fn scrape(&self) -> String {
         let snapshot = self.0.app.live.now();
-        let metrics = &self.0.metrics;
         let now = clock::now();
-        let facts = snapshot.pools.values().flat_map(|pool| pool.facts(now));
-        metrics.set_backends(facts.collect());
-        metrics.set_drains(self.drains_left());
-        metrics.set_loads(self.0.permits.loads());
-        self.set_older(metrics);
-        metrics.process.generation.set(snapshot.generation);
-        metrics.process.hold_bytes.set(self.0.app.budget.used());
-        metrics.process.snapshots.set(snapshot.alive() as u64);
-        metrics.render()
+        let loads = self.0.permits.loads().into_iter().enumerate();
+        let (number, older, older_sessions) = self.older();
+        let process = ProcessFacts {
+            loads: loads.map(|(worker, open)| (worker.to_string(), open as u64)).collect(),
+            generation: snapshot.generation,
+            number,
+            older,
+            older_sessions,
+            snapshots: snapshot.alive() as u64,
+            hold_bytes: self.0.app.budget.used(),
+            drains: self.drains_left(),
+        };
+        let backends = snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect();
+        self.0.metrics.render(&ScrapeFacts { process, backends }, Exposition::OpenMetrics)
     }
 
     /// Takes the workers out, to stop them.

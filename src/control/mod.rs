@@ -42,13 +42,13 @@ use crate::config::plan;
 use crate::observe::log;
 
 /// What the plan asks of the process's log.
-pub fn log_options(plan: &plan::Log) -> log::Options<'_> {
-    log::Options {
+pub fn log_options(plan: &plan::Log) -> log::LogOptions<'_> {
+    log::LogOptions {
         filter: &plan.filter,
         format: match plan.format {
-            plan::LogFormat::Auto => log::Format::Auto,
-            plan::LogFormat::Text => log::Format::Text,
-            plan::LogFormat::Json => log::Format::Json,
+            plan::LogFormat::Auto => log::LineFormat::Auto,
+            plan::LogFormat::Text => log::LineFormat::Text,
+            plan::LogFormat::Json => log::LineFormat::Json,
         },
         access: plan.access,
         queue_max: plan.queue_max,

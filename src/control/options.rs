@@ -58,7 +58,7 @@ pub struct Options {
     /// What an upgrade starts; without it there is none.
     pub program: Option<Program>,
     /// The process's log, whose filter a reload changes.
-    pub log: Option<log::Handle>,
+    pub log: Option<log::LogHandle>,
     /// The count of lines the log drops.
     pub log_dropped: Option<log::Dropped>,
 }

@@ -7,6 +7,7 @@ use super::drains::{Order, Pace};
 use super::report::{Ask, Refused, Reloaded, Taken};
 use super::supervisor::with_hint;
 use crate::base::clock;
+use crate::base::label::Label;
 use crate::config::plan::Plan;
 use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
@@ -32,7 +33,7 @@ impl Core {
             Reloaded::Taken(taken) => {
                 self.last_refusal = None;
                 let Taken { generation, sessions, sessions_let_go, sessions_moved, .. } = taken;
-                let outcome = reloaded.word();
+                let outcome = reloaded.label();
                 tracing::info!(
                     outcome,
                     generation,
@@ -51,10 +52,10 @@ impl Core {
                     return;
                 }
                 self.last_refusal = refusal;
-                tracing::error!(outcome = reloaded.word(), "reload refused: {refused}");
+                tracing::error!(outcome = reloaded.label(), "reload refused: {refused}");
             }
         }
-        metrics.process.reloads.count(reloaded.word());
+        metrics.process.reloads.count(reloaded);
     }
 
     /// The steps of a reload. Up to the swap, whatever fails leaves all as it was.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::label::Label;
 use serde_json::{Value, json};
 
 /// What is asked of a reload.
@@ -75,19 +76,6 @@ pub enum Reloaded {
 }
 
 impl Reloaded {
-    /// The word for metrics, logs and JSON.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Reloaded::Taken(Taken { dry_run: true, .. }) => "dry_run",
-            Reloaded::Taken(_) => "taken",
-            Reloaded::Unchanged => "unchanged",
-            Reloaded::Refused(Refused::Config(_) | Refused::Build(_)) => "refused_config",
-            Reloaded::Refused(Refused::Listeners(_)) => "refused_listeners",
-            Reloaded::Refused(Refused::Drain { .. }) => "refused_drain",
-            Reloaded::Refused(Refused::Stopping) => "refused_stopping",
-        }
-    }
-
     /// For programs.
     pub fn json(&self) -> Value {
         let mut value = match self {
@@ -112,11 +100,25 @@ impl Reloaded {
             }
             Reloaded::Refused(_) => json!({}),
         };
-        value["outcome"] = self.word().into();
+        value["outcome"] = self.label().into();
         if let Reloaded::Refused(refused) = self {
             value["why"] = refused.to_string().into();
         }
         value
+    }
+}
+
+impl Label for Reloaded {
+    fn label(&self) -> &'static str {
+        match self {
+            Reloaded::Taken(Taken { dry_run: true, .. }) => "dry_run",
+            Reloaded::Taken(_) => "taken",
+            Reloaded::Unchanged => "unchanged",
+            Reloaded::Refused(Refused::Config(_) | Refused::Build(_)) => "refused_config",
+            Reloaded::Refused(Refused::Listeners(_)) => "refused_listeners",
+            Reloaded::Refused(Refused::Drain { .. }) => "refused_drain",
+            Reloaded::Refused(Refused::Stopping) => "refused_stopping",
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! word, metric label. **Never here:** tokio, sockets, clocks. It is the only place with close
 //! codes to send (RFC 6455 §7.4).
 
+use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::wire::frame::Violation;
 
@@ -74,8 +75,18 @@ impl Reason {
         Reason::Kick,
     ];
 
-    /// The reason's word: in logs, as a metric's label, and as the reason of the Close.
-    pub const fn word(self) -> &'static str {
+    /// The close code for the client, where nobody chose another.
+    pub const fn code(self) -> u16 {
+        match self {
+            // It is not asked to come back.
+            Reason::Kick => 1008,
+            _ => 1012,
+        }
+    }
+}
+
+impl Label for Reason {
+    fn label(&self) -> &'static str {
         match self {
             Reason::Stop => "stop",
             Reason::Removed => "removed",
@@ -84,15 +95,6 @@ impl Reason {
             Reason::Restart => "restart",
             Reason::Unhealthy => "unhealthy",
             Reason::Kick => "kicked",
-        }
-    }
-
-    /// The close code for the client, where nobody chose another.
-    pub const fn code(self) -> u16 {
-        match self {
-            // It is not asked to come back.
-            Reason::Kick => 1008,
-            _ => 1012,
         }
     }
 }
@@ -182,25 +184,6 @@ impl End {
         }
     }
 
-    /// The end's word: in the access log, as the metric's label, and as a key of `close_codes`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            End::Closed { by: Side::Client, .. } => "client_closed",
-            End::Closed { by: Side::Upstream, .. } => "upstream_closed",
-            End::Lost { side: Side::Client, .. } => "client_lost",
-            End::Lost { side: Side::Upstream, .. } => "upstream_lost",
-            End::Idle => "idle",
-            End::Silent { side: Side::Client } => "client_silent",
-            End::Silent { side: Side::Upstream } => "upstream_silent",
-            End::Lifetime => "lifetime",
-            End::Drained(why) | End::DrainedWith { why, .. } => why.word(),
-            End::Violation { .. } => "violation",
-            End::TooBig { .. } => "too_big",
-            End::NoRoom { .. } => "no_room",
-            End::Fault => "fault",
-        }
-    }
-
     /// The side that caused the end, where one did; `None` when tidegate or its operator did.
     pub const fn by(self) -> Option<Side> {
         match self {
@@ -237,6 +220,26 @@ impl End {
             ]);
         }
         every
+    }
+}
+
+impl Label for End {
+    fn label(&self) -> &'static str {
+        match self {
+            End::Closed { by: Side::Client, .. } => "client_closed",
+            End::Closed { by: Side::Upstream, .. } => "upstream_closed",
+            End::Lost { side: Side::Client, .. } => "client_lost",
+            End::Lost { side: Side::Upstream, .. } => "upstream_lost",
+            End::Idle => "idle",
+            End::Silent { side: Side::Client } => "client_silent",
+            End::Silent { side: Side::Upstream } => "upstream_silent",
+            End::Lifetime => "lifetime",
+            End::Drained(why) | End::DrainedWith { why, .. } => why.label(),
+            End::Violation { .. } => "violation",
+            End::TooBig { .. } => "too_big",
+            End::NoRoom { .. } => "no_room",
+            End::Fault => "fault",
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::label::Label;
 use Farewell::{Close, Cut, Echo, Gone, PassOn};
 
 /// The design's end table, written a second time by hand.
@@ -46,7 +47,7 @@ fn codes_that_are_only_seen_are_never_sent() {
 fn a_code_can_be_chosen_for_just_the_ends_that_send_one_to_the_client() {
     for end in End::every() {
         let sends = matches!(end.farewell(Side::Client), Close(_));
-        assert_eq!(CODE_WORDS.contains(&end.word()), sends, "{end:?}");
+        assert_eq!(CODE_WORDS.contains(&end.label()), sends, "{end:?}");
     }
 }
 

@@ -16,7 +16,7 @@ use super::exchange::{self, Answer};
 use super::request::WsRequest;
 use super::rewound::Rewound;
 use super::verify::Agreed;
-use crate::base::body::{Accompanied, Companion};
+use crate::base::body::{Observed, Observer};
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
 use crate::pool::{HandshakePermit, Lease, Pool, UpstreamError};
 use crate::rewrite::Outbound;
@@ -108,7 +108,7 @@ async fn passed_on(
     // The version is each hop's own (RFC 9110 §6.2).
     *answer.version_mut() = Version::HTTP_11;
     let driven = Driven { driver, _lease: lease };
-    Ok(Answered::Http(answer.map(|body| Accompanied::new(body, driven).boxed_unsync())))
+    Ok(Answered::Http(answer.map(|body| Observed::new(body, driven).boxed_unsync())))
 }
 
 fn why(error: hyper::Error) -> UpstreamError {
@@ -150,8 +150,8 @@ struct Driven {
     _lease: Lease,
 }
 
-impl Companion for Driven {
-    fn asked(&mut self, cx: &mut Context<'_>) {
+impl Observer for Driven {
+    fn on_poll(&mut self, cx: &mut Context<'_>) {
         self.driver.poll(cx);
     }
 }

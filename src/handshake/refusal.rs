@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::label::Label;
 use http::StatusCode;
 
 /// A handshake that tidegate itself refuses.
@@ -33,9 +34,10 @@ impl Refusal {
             Refusal::Origin => StatusCode::FORBIDDEN,
         }
     }
+}
 
-    /// The refusal's word in logs and metrics.
-    pub const fn word(self) -> &'static str {
+impl Label for Refusal {
+    fn label(&self) -> &'static str {
         match self {
             Refusal::Protocol => "protocol",
             Refusal::Method => "method",

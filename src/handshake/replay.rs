@@ -8,7 +8,7 @@ use super::request::WsRequest;
 use super::verify::Agreed;
 use crate::base::clock::Moment;
 use crate::rewrite::Outbound;
-use crate::wire::accept::new_key;
+use crate::wire::accept_key::new_key;
 use crate::wire::extension::{self, Extension};
 use crate::wire::resume::Token;
 

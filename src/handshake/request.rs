@@ -12,7 +12,7 @@ use h2::ext::Protocol;
 use super::hold::Holding;
 use super::refusal::Refusal;
 use crate::rewrite::Outbound;
-use crate::wire::accept::{is_key, new_key};
+use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
 use crate::wire::list::has_token;
 use crate::wire::upgrade::WEBSOCKET;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::request::{WsRequest, only};
 use crate::rewrite::HANDSHAKE;
-use crate::wire::accept::accept_key;
+use crate::wire::accept_key::accept_key;
 use crate::wire::extension::{self, Extension};
 use crate::wire::frame::Allowed;
 use crate::wire::list::{has_token, tokens};

@@ -62,7 +62,7 @@ async fn accept_all(queue: &AcceptQueue, socket: &Arc<ListenSocket>, context: &A
             AcceptOutcome::Take((fd, peer)) => arrive(fd, peer, socket, context),
             AcceptOutcome::Next => {}
             AcceptOutcome::Pause(error) => {
-                socket.listener.load_full().cells.backoffs.one();
+                socket.listener.load_full().cells.backoffs.inc();
                 if complaints.is_due(clock::now()) {
                     let address = tracing::field::display(socket.listening.bound());
                     tracing::error!(%error, address, "accepting pauses: out of resources");
@@ -133,16 +133,16 @@ fn arrive(
     let here = usize::from(worker::index().unwrap_or(0));
     let permit = match context.permits.enter(here, &cells) {
         Ok(permit) => permit,
-        Err(refusal) => return cells.refused.count(refusal.word()),
+        Err(refusal) => return cells.refused.count(refusal),
     };
-    cells.accepted.one();
+    cells.accepted.inc();
     let there = permit.worker();
     let (socket, context) = (Arc::clone(socket), Arc::clone(context));
     let arrival = Arrival { fd, peer, listener, permit, socket, context };
     if there == here {
         conn::start(arrival);
     } else if arrival.context.queues.clone().try_run_on(there, || conn::start(arrival)).is_err() {
-        cells.refused.count(Rejection::WorkerBusy.word());
+        cells.refused.count(Rejection::WorkerBusy);
     }
 }
 

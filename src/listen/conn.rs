@@ -15,6 +15,7 @@ use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::Address;
 use crate::live::LiveListener;
+use crate::observe::metrics::HttpVersion;
 use crate::session::Conn;
 use crate::tls::{AcceptError, Greeting, HTTP_2, Transport};
 
@@ -33,7 +34,7 @@ pub(super) fn start(arrival: Arrival) {
     task::spawn("conn", async move {
         let cells = Arc::clone(&arrival.listener.cells);
         if let Err(refusal) = serve(arrival).await {
-            cells.refused.count(refusal.word());
+            cells.refused.count(refusal);
         }
     });
 }
@@ -72,10 +73,10 @@ async fn serve(arrival: Arrival) -> Result<(), Rejection> {
     drop(socket);
     if speaks_http2(&transport, &conn).await {
         // On the heap: its size is not that of every connection's task.
-        let _speaks = cells.raised(|cells| &cells.http2);
+        let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http2]);
         Box::pin(http2::drive(transport, Rc::new(conn), &cells, &context, state)).await;
     } else {
-        let _speaks = cells.raised(|cells| &cells.http1);
+        let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http1]);
         http1::drive(transport, Rc::new(conn), &context, state).await;
     }
     Ok(())
@@ -98,21 +99,18 @@ async fn secure(
     let Some(acceptor) = &listener.acceptor else { return Some((Transport::Plain(socket), None)) };
     let wait = listener.plan.limits.tls_handshake_timeout;
     let cells = &listener.cells;
-    match timeout(wait, acceptor.accept(socket, &[])).await {
-        Ok(Ok((stream, greeting))) => {
-            cells.tls_handshakes.one();
+    let accepted = timeout(wait, acceptor.accept(socket, &[])).await;
+    match accepted.unwrap_or(Err(AcceptError::Timeout)) {
+        Ok((stream, greeting)) => {
+            cells.tls_handshakes.inc();
             Some((Transport::Tls(stream), Some(greeting)))
         }
-        Ok(Err(error)) => {
-            cells.tls_failures.count(error.word());
+        Err(error) => {
+            cells.tls_failures.count(&error);
             tracing::debug!(listener = &*listener.plan.name, %error, "TLS handshake failed");
             if let AcceptError::PlainHttp(socket) = error {
                 linger::say(Transport::Plain(socket), http1::PLAIN_ON_TLS).await;
             }
-            None
-        }
-        Err(_) => {
-            cells.tls_failures.count("timeout");
             None
         }
     }

@@ -27,9 +27,10 @@ use super::{ListenContext, ListenerState, http1};
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::{Http2, ListenerLimits};
-use crate::observe::metrics::ListenerCells;
+use crate::observe::metrics::ListenerMetrics;
 use crate::session::Conn;
 use crate::tls::Transport;
+use failure::Http2Failure;
 use meter::Meter;
 
 pub use resets::RESETS_WINDOW;
@@ -76,7 +77,7 @@ const PREFACE_LEN: usize = PREFACE.len();
 pub(super) async fn drive(
     transport: Transport,
     conn: Rc<Conn>,
-    cells: &Arc<ListenerCells>,
+    cells: &Arc<ListenerMetrics>,
     context: &Arc<ListenContext>,
     mut state: watch::Receiver<ListenerState>,
 ) {
@@ -109,15 +110,15 @@ pub(super) async fn drive(
                     let serving = stream::serve(Rc::clone(&streams), request, respond, open);
                     task::spawn("stream", serving);
                     if streams.resets.are_too_many() && !driver.is_leaving {
-                        cells.http2_failed.count(failure::RESETS);
+                        cells.http2_failed.count(Http2Failure::Resets);
                         driver.calm();
                     }
                 }
                 ConnectionEvent::Quiet if driver.is_leaving => return,
                 ConnectionEvent::Quiet => driver.leave(),
                 ConnectionEvent::Failed(error) => {
-                    if let Some(word) = failure::word(&error) {
-                        cells.http2_failed.count(word);
+                    if let Some(failure) = Http2Failure::from_error(&error) {
+                        cells.http2_failed.count(failure);
                     }
                     return;
                 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::sleep;
 
-use crate::base::body::{Accompanied, Body, BoxError, Companion};
+use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
 
 /// How long a client may leave a piece of an answer untaken (or `keep_alive_timeout`, when that is
@@ -54,22 +54,22 @@ pub(super) struct Paced(Rc<Progress>);
 
 impl Paced {
     /// The body, with its progress noted.
-    pub(super) fn body(body: Body, pace: Rc<Progress>) -> Accompanied<Body, Paced> {
-        Accompanied::new(body, Paced(pace))
+    pub(super) fn body(body: Body, pace: Rc<Progress>) -> Observed<Body, Paced> {
+        Observed::new(body, Paced(pace))
     }
 }
 
-impl Companion for Paced {
-    fn asked(&mut self, _cx: &mut Context<'_>) {
+impl Observer for Paced {
+    fn on_poll(&mut self, _cx: &mut Context<'_>) {
         // Who asks for more has taken what there was.
         self.0.untaken.set(None);
     }
 
-    fn came(&mut self, _frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
+    fn on_frame(&mut self, _frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
         self.0.untaken.set(Some(clock::now()));
     }
 
-    fn left(&mut self, _is_over: bool) {
+    fn on_drop(&mut self, _is_complete: bool) {
         // The connection has the last piece. Once it is taken the connection is idle, and that
         // ends earlier than patience does.
         self.0.untaken.set(Some(clock::now()));

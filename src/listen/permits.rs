@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::label::Label;
 use crate::config::plan::Limits;
-use crate::observe::metrics::ListenerCells;
+use crate::observe::metrics::ListenerMetrics;
 
 /// A worker hands a new connection to another that has so many connections fewer, and a share of
 /// its own besides: a hop costs a wake-up across threads, so it must be worth it.
@@ -35,9 +36,8 @@ pub enum Rejection {
     WorkerBusy,
 }
 
-impl Rejection {
-    /// The metric's label.
-    pub const fn word(self) -> &'static str {
+impl Label for Rejection {
+    fn label(&self) -> &'static str {
         match self {
             Rejection::Connections => "connections_max",
             Rejection::PerAddress => "connections_per_address_max",
@@ -99,7 +99,7 @@ impl Permits {
     pub fn enter(
         self: &Arc<Permits>,
         here: usize,
-        cells: &Arc<ListenerCells>,
+        cells: &Arc<ListenerMetrics>,
     ) -> Result<Permit, Rejection> {
         let max = self.max.load(Relaxed);
         let more = |open: usize| (open < max).then_some(open + 1);
@@ -107,7 +107,7 @@ impl Permits {
         self.open.try_update(Relaxed, Relaxed, more).map_err(|_| Rejection::Connections)?;
         let worker = self.place(here);
         self.workers[worker].fetch_add(1, Relaxed);
-        cells.open.shift(1);
+        cells.open.inc();
         Ok(Permit { permits: Arc::clone(self), cells: Arc::clone(cells), worker, address: None })
     }
 
@@ -146,7 +146,7 @@ impl Permits {
 #[derive(Debug)]
 pub struct Permit {
     permits: Arc<Permits>,
-    cells: Arc<ListenerCells>,
+    cells: Arc<ListenerMetrics>,
     worker: usize,
     /// Boxed: most listeners do not count by address, and every session keeps its permit.
     address: Option<Box<IpAddr>>,
@@ -161,7 +161,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.cells.open.shift(-1);
+        self.cells.open.dec();
         self.permits.workers[self.worker].fetch_sub(1, Relaxed);
         if let Some(address) = self.address.take() {
             let counts = self.permits.addresses.lock();

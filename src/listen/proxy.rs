@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::permits::Rejection;
 use crate::base::socket::Socket;
 use crate::config::plan::ProxyProtocol;
-use crate::wire::proxy::{self, Header, Parsed, V2_BYTES_MAX};
+use crate::wire::proxy::{self, Parsed, ProxyHeader, V2_BYTES_MAX};
 
 /// Reads the header.
 ///
@@ -19,7 +19,7 @@ pub(super) async fn receive(
     socket: &mut Socket,
     peer: Option<SocketAddr>,
     expected: &ProxyProtocol,
-) -> Result<Header, Rejection> {
+) -> Result<ProxyHeader, Rejection> {
     if !expected.trusted.contains(peer.map(|peer| peer.ip())) {
         return Err(Rejection::ProxyUntrusted);
     }
@@ -29,7 +29,7 @@ pub(super) async fn receive(
     }
 }
 
-async fn read(socket: &mut Socket) -> Result<Header, Rejection> {
+async fn read(socket: &mut Socket) -> Result<ProxyHeader, Rejection> {
     let mut held = Vec::new();
     loop {
         let more = match proxy::parse(&held) {

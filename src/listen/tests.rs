@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::base::body;
+use crate::base::label::Label;
 use crate::base::worker::Workers;
 use crate::config::plan::{
     Address, Certificate, Limits, Listener, ListenerLimits, Networks, ServerTls,
@@ -125,7 +126,7 @@ impl Stand {
     /// Waits until listener `a` has counted one connection refused for this reason.
     async fn refused(&self, reason: Rejection) {
         let cells = self.metrics.listener(&Arc::from("a"));
-        until(|| cells.refused.get(reason.word()) == 1).await;
+        until(|| cells.refused.get(reason.label()) == 1).await;
     }
 
     /// Waits until no connection is left and no task but the accept loops.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Alive, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED};
-use crate::action::Files;
+use super::{AliveCount, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED};
+use crate::action::FileServer;
 use crate::config::plan::{self, Action, Listener, ListenerIdentity, Plan, Route, Rules};
 use crate::observe::metrics::Metrics;
 use crate::pool::Pool;
@@ -89,7 +89,7 @@ pub fn build(
         known,
         pools,
         listeners,
-        _alive: Alive::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
+        _alive: AliveCount::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
         plan,
     })
 }
@@ -220,7 +220,7 @@ fn action(plan: &Route, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Result<LiveAct
         Action::Files(files) => {
             let strip_prefix = files.strip_prefix;
             let prefix = plan.path.prefix().filter(|_| strip_prefix);
-            LiveAction::Files { files: Files::new(files, prefix), strip_prefix }
+            LiveAction::Files { files: FileServer::new(files, prefix), strip_prefix }
         }
         Action::Redirect(redirect) => LiveAction::Redirect(redirect.clone()),
         Action::Respond(respond) => LiveAction::Respond(respond.clone()),

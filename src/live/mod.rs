@@ -18,9 +18,9 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync::Notify;
 
-use crate::action::Files;
+use crate::action::FileServer;
 use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
-use crate::observe::metrics::{ListenerCells, RouteCells};
+use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
 use crate::pool::Pool;
 use crate::router::Router;
 use crate::tls::Acceptor;
@@ -39,12 +39,12 @@ pub struct Snapshot {
     /// By name.
     pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
     /// The counts of requests that no route takes, under the name [`UNROUTED`].
-    pub unrouted: Arc<RouteCells>,
+    pub unrouted: Arc<RouteMetrics>,
     /// By identity, which is the address.
     pub listeners: BTreeMap<ListenerIdentity, Arc<LiveListener>>,
     /// By identity, for who comes back to a route: indexes into `routes`.
     known: HashMap<Arc<str>, usize>,
-    _alive: Alive,
+    _alive: AliveCount,
 }
 
 /// Stands for a route's identity where no route takes a request.
@@ -59,7 +59,7 @@ pub struct LiveRoute {
     /// What is done.
     pub action: LiveAction,
     /// The route's counts; they outlive a reload with its identity.
-    pub cells: Arc<RouteCells>,
+    pub cells: Arc<RouteMetrics>,
     /// Wakes those that wait for a backend when one has answered; it outlives a reload as well.
     pub returned: Arc<Notify>,
 }
@@ -78,7 +78,7 @@ pub enum LiveAction {
     /// Files from a directory.
     Files {
         /// The directory.
-        files: Files,
+        files: FileServer,
         /// Whether the route's prefix is cut from the path.
         strip_prefix: bool,
     },
@@ -95,20 +95,20 @@ pub struct LiveListener {
     /// TLS, when it speaks TLS; the same `Arc` as before where its TLS did not change.
     pub acceptor: Option<Arc<Acceptor>>,
     /// The listener's counts.
-    pub cells: Arc<ListenerCells>,
+    pub cells: Arc<ListenerMetrics>,
 }
 
 /// Counts a snapshot from its building to its drop.
-struct Alive(Arc<AtomicUsize>);
+struct AliveCount(Arc<AtomicUsize>);
 
-impl Alive {
-    fn new(count: Arc<AtomicUsize>) -> Alive {
+impl AliveCount {
+    fn new(count: Arc<AtomicUsize>) -> AliveCount {
         count.fetch_add(1, Ordering::Relaxed);
-        Alive(count)
+        AliveCount(count)
     }
 }
 
-impl Drop for Alive {
+impl Drop for AliveCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -18,7 +18,7 @@ pub const ACCESS: &str = "access";
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub enum LineFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
     /// For people.
@@ -29,11 +29,11 @@ pub enum Format {
 
 /// What is logged, and how.
 #[derive(Clone, Debug)]
-pub struct Options<'a> {
+pub struct LogOptions<'a> {
     /// A `tracing` filter, such as `info` or `info,tidegate::pool=debug`.
     pub filter: &'a str,
     /// How lines look; applies at the start only.
-    pub format: Format,
+    pub format: LineFormat,
     /// Whether lines about requests and sessions are written.
     pub access: bool,
     /// Lines that may wait to be written before more are dropped; applies at the start only.
@@ -42,35 +42,35 @@ pub struct Options<'a> {
 
 /// A log that could not be started.
 #[derive(Debug)]
-pub enum StartError {
+pub enum LogError {
     /// The filter is none.
     Filter(ParseError),
     /// The process has a log already.
     Second(TryInitError),
 }
 
-impl std::fmt::Display for StartError {
+impl std::fmt::Display for LogError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            StartError::Filter(error) => write!(f, "the log filter does not parse: {error}"),
-            StartError::Second(error) => write!(f, "the process has a log already: {error}"),
+            LogError::Filter(error) => write!(f, "the log filter does not parse: {error}"),
+            LogError::Second(error) => write!(f, "the process has a log already: {error}"),
         }
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for LogError {}
 
 /// Keeps the writing thread; its drop writes what still waits (for a second at most).
 #[derive(Debug)]
-pub struct Guard {
-    handle: Handle,
+pub struct LogGuard {
+    handle: LogHandle,
     dropped: Dropped,
     _writer: WorkerGuard,
 }
 
-impl Guard {
+impl LogGuard {
     /// Through which the filter changes while the log runs.
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> LogHandle {
         self.handle.clone()
     }
 
@@ -82,14 +82,14 @@ impl Guard {
 
 /// Changes what is logged.
 #[derive(Clone, Debug)]
-pub struct Handle(reload::Handle<EnvFilter, Registry>);
+pub struct LogHandle(reload::Handle<EnvFilter, Registry>);
 
-impl Handle {
+impl LogHandle {
     /// Takes a new filter; from the next event on it is the one that counts.
     ///
     /// # Errors
     /// When the filter does not parse: the old one stays.
-    pub fn apply(&self, options: &Options) -> Result<(), ParseError> {
+    pub fn apply(&self, options: &LogOptions) -> Result<(), ParseError> {
         let filter = filter(options)?;
         // An error says that the log has ended, and then there is nothing to filter.
         let _ = self.0.reload(filter);
@@ -112,10 +112,10 @@ impl Dropped {
 ///
 /// # Errors
 /// When the filter does not parse, or the process has a log already.
-pub fn start(options: &Options) -> Result<Guard, StartError> {
+pub fn start(options: &LogOptions) -> Result<LogGuard, LogError> {
     let terminal = io::stderr().is_terminal();
-    let (subscriber, guard) = build(options, terminal, io::stderr()).map_err(StartError::Filter)?;
-    subscriber.try_init().map_err(StartError::Second)?;
+    let (subscriber, guard) = build(options, terminal, io::stderr()).map_err(LogError::Filter)?;
+    subscriber.try_init().map_err(LogError::Second)?;
     Ok(guard)
 }
 
@@ -127,22 +127,25 @@ pub fn check(filter: &str) -> Result<(), String> {
     EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
 }
 
-type Built = (Box<dyn Subscriber + Send + Sync>, Guard);
+type Built = (Box<dyn Subscriber + Send + Sync>, LogGuard);
 
 fn build(
-    options: &Options,
+    options: &LogOptions,
     terminal: bool,
     out: impl Write + Send + 'static,
 ) -> Result<Built, ParseError> {
     let lossy = NonBlockingBuilder::default().lossy(true).thread_name("log");
     let (writer, thread) = lossy.buffered_lines_limit(options.queue_max.max(1)).finish(out);
     let (filter, handle) = reload::Layer::new(filter(options)?);
-    let guard =
-        Guard { handle: Handle(handle), dropped: Dropped(writer.error_counter()), _writer: thread };
+    let guard = LogGuard {
+        handle: LogHandle(handle),
+        dropped: Dropped(writer.error_counter()),
+        _writer: thread,
+    };
     let is_json = match options.format {
-        Format::Auto => !terminal,
-        Format::Text => false,
-        Format::Json => true,
+        LineFormat::Auto => !terminal,
+        LineFormat::Text => false,
+        LineFormat::Json => true,
     };
     let lines = fmt::layer().with_writer(writer).with_ansi(terminal);
     let lines = if is_json {
@@ -154,7 +157,7 @@ fn build(
 }
 
 /// `access` is decided by its own key; a directive for it in the filter is overruled.
-fn filter(options: &Options) -> Result<EnvFilter, ParseError> {
+fn filter(options: &LogOptions) -> Result<EnvFilter, ParseError> {
     let filter = EnvFilter::try_new(options.filter)?;
     let level = if options.access { "info" } else { "off" };
     Ok(filter.add_directive(format!("{ACCESS}={level}").parse()?))
@@ -167,8 +170,8 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: Options =
-        Options { filter: "info", format: Format::Auto, access: true, queue_max: 100 };
+    const OPTIONS: LogOptions =
+        LogOptions { filter: "info", format: LineFormat::Auto, access: true, queue_max: 100 };
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -184,7 +187,7 @@ mod tests {
         }
     }
 
-    fn logged(options: &Options, terminal: bool, log: impl FnOnce(&Guard)) -> String {
+    fn logged(options: &LogOptions, terminal: bool, log: impl FnOnce(&LogGuard)) -> String {
         let lines = Lines::default();
         let (subscriber, guard) = build(options, terminal, lines.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || log(&guard));
@@ -194,7 +197,7 @@ mod tests {
 
     #[test]
     fn lines_are_json_unless_a_person_reads_them() {
-        let log = |_: &Guard| tracing::info!(target: ACCESS, route = "chat", "open");
+        let log = |_: &LogGuard| tracing::info!(target: ACCESS, route = "chat", "open");
         let line = logged(&OPTIONS, false, log);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&value["route"], &value["message"]), (&"chat".into(), &"open".into()));
@@ -204,14 +207,14 @@ mod tests {
 
     #[test]
     fn access_lines_follow_their_own_key() {
-        let log = |_: &Guard| {
+        let log = |_: &LogGuard| {
             tracing::info!(target: ACCESS, "seen");
             tracing::info!("other");
         };
-        let quiet = Options { filter: "error", ..OPTIONS };
+        let quiet = LogOptions { filter: "error", ..OPTIONS };
         let lines = logged(&quiet, false, log);
         assert!(lines.contains("seen") && !lines.contains("other"), "{lines}");
-        let lines = logged(&Options { access: false, ..OPTIONS }, false, log);
+        let lines = logged(&LogOptions { access: false, ..OPTIONS }, false, log);
         assert!(lines.contains("other") && !lines.contains("seen"), "{lines}");
     }
 
@@ -219,9 +222,9 @@ mod tests {
     fn a_new_filter_counts_from_the_next_event_on() {
         let lines = logged(&OPTIONS, false, |guard| {
             tracing::debug!("before");
-            guard.handle().apply(&Options { filter: "debug", ..OPTIONS }).unwrap();
+            guard.handle().apply(&LogOptions { filter: "debug", ..OPTIONS }).unwrap();
             tracing::debug!("after");
-            guard.handle().apply(&Options { filter: "a=b=c", ..OPTIONS }).unwrap_err();
+            guard.handle().apply(&LogOptions { filter: "a=b=c", ..OPTIONS }).unwrap_err();
             tracing::debug!("still");
         });
         assert!(!lines.contains("before"), "{lines}");
@@ -242,7 +245,7 @@ mod tests {
             }
         }
         let (go_on, stuck) = mpsc::channel();
-        let options = Options { queue_max: 4, ..OPTIONS };
+        let options = LogOptions { queue_max: 4, ..OPTIONS };
         let (subscriber, guard) = build(&options, false, Stuck(stuck)).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             for _ in 0..20 {

@@ -7,6 +7,7 @@ use super::balance::{Balancer, Candidate, random_two};
 use super::health::{Standing, admitted};
 use super::{Ask, NoBackend, Pool, lock, rendezvous};
 use crate::base::clock::Moment;
+use crate::base::label::Label;
 use crate::config::plan::Balance;
 
 /// How one member stands at this moment.
@@ -18,6 +19,27 @@ pub(super) struct Member {
     pub(super) rank: Option<u8>,
     /// Its weight in thousandths, less while it starts slowly.
     pub(super) weight: u64,
+}
+
+/// Why a client did not get the backend of its cookie.
+#[derive(Clone, Copy, Debug)]
+enum StickyLost {
+    /// It is given no work now, or has just failed this request.
+    Out,
+    /// It has as many sessions as it may.
+    Full,
+    /// No backend of the pool made this cookie.
+    Unknown,
+}
+
+impl Label for StickyLost {
+    fn label(&self) -> &'static str {
+        match self {
+            StickyLost::Out => "out",
+            StickyLost::Full => "full",
+            StickyLost::Unknown => "unknown",
+        }
+    }
 }
 
 impl Pool {
@@ -80,11 +102,11 @@ impl Pool {
         let tag = ask.key.and_then(|key| key.tag)?;
         let found = self.sticky.as_ref()?.find(&tag);
         let lost = match found {
-            Some(index) if members[index].rank.is_none() => "out",
-            Some(index) if self.is_tried(index, ask) => "out",
-            Some(index) if self.is_full(index, ask) => "full",
+            Some(index) if members[index].rank.is_none() => StickyLost::Out,
+            Some(index) if self.is_tried(index, ask) => StickyLost::Out,
+            Some(index) if self.is_full(index, ask) => StickyLost::Full,
             Some(index) => return Some(index),
-            None => "unknown",
+            None => StickyLost::Unknown,
         };
         // Once per request: at its first choice, or when that backend has just failed it.
         let is_news = match ask.tried {
@@ -142,7 +164,7 @@ impl Pool {
         let wants = |index: &usize| members[*index].rank.is_some() && !self.is_tried(*index, ask);
         let is_full = (0..members.len()).any(|index| wants(&index));
         if is_full {
-            self.cells.full.one();
+            self.cells.full.inc();
         }
         NoBackend { retry_after: super::retry_after(members, ask.now), is_full }
     }

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::base::clock::{Moment, now};
 use crate::base::socket::Socket;
 use crate::config::plan::{self, BackendAddress};
-use crate::observe::metrics::PoolCells;
+use crate::observe::metrics::PoolMetrics;
 use crate::tls::{Connector, TlsError, Transport};
 
 use super::error::{DialError, Stage};
@@ -41,7 +41,7 @@ pub struct Dialler {
     source: AtomicUsize,
     tls: Option<(plan::UpstreamTls, Connector)>,
     lookups: Arc<Semaphore>,
-    cells: Arc<PoolCells>,
+    cells: Arc<PoolMetrics>,
 }
 
 impl Dialler {
@@ -50,7 +50,7 @@ impl Dialler {
     pub fn build(
         plan: &plan::Pool,
         old: Option<&Dialler>,
-        cells: &Arc<PoolCells>,
+        cells: &Arc<PoolMetrics>,
     ) -> Result<Dialler, TlsError> {
         let kept = old.and_then(|old| old.tls.as_ref());
         let tls = match (&plan.tls, kept) {
@@ -174,7 +174,7 @@ impl Dialler {
         if let Some(from) = source {
             choose_port_late(&socket).map_err(failed)?;
             socket.bind(SocketAddr::new(from, 0)).map_err(|source| {
-                self.cells.sources_exhausted.one();
+                self.cells.sources_exhausted.inc();
                 DialError::SourceAddress { from, source }
             })?;
         }
@@ -182,7 +182,7 @@ impl Dialler {
             if source.kind() != io::ErrorKind::AddrNotAvailable {
                 return failed(source);
             }
-            self.cells.sources_exhausted.one();
+            self.cells.sources_exhausted.inc();
             DialError::NoLocalPort { to }
         })
     }

@@ -1,5 +1,6 @@
 //! Why a backend could not be reached, whose fault it was, and whether another may be tried.
 
+use crate::base::label::Label;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -88,9 +89,10 @@ impl DialError {
             other => other.fault() == Fault::Backend,
         }
     }
+}
 
-    /// The error's word in logs and as a metric's label.
-    pub fn word(&self) -> &'static str {
+impl Label for DialError {
+    fn label(&self) -> &'static str {
         match self {
             DialError::Lookup { .. } => "lookup",
             DialError::Connect { source, .. } if is_ours(source) => "resources",

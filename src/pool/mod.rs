@@ -51,7 +51,7 @@ use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::config::plan;
-use crate::observe::metrics::{BackendFacts, Metrics, PoolCells};
+use crate::observe::metrics::{BackendFacts, Metrics, PoolMetrics};
 use crate::tls::{TlsError, Transport};
 use balance::Balancer;
 use budget::Budget;
@@ -75,7 +75,7 @@ pub struct Pool {
     /// Shared with the pool before a reload.
     budget: Arc<Mutex<Budget>>,
     dialler: Dialler,
-    cells: Arc<PoolCells>,
+    cells: Arc<PoolMetrics>,
 }
 
 /// What a backend is asked for.
@@ -197,7 +197,7 @@ impl Pool {
         let attempts_left = tried < rules.attempts_max as usize;
         let granted = attempts_left && lock(&self.budget).retry(now, rules);
         if granted {
-            self.cells.retries.one();
+            self.cells.retries.inc();
         }
         granted
     }
@@ -211,7 +211,7 @@ impl Pool {
     pub async fn dial(&self, backend: &Backend) -> Result<Transport, DialError> {
         let dialled = self.dialler.dial(backend.target()).await;
         if let Err(error) = &dialled {
-            self.cells.dial_failed(backend.address(), error.word());
+            self.cells.dial_failures.count(backend.address(), error);
         }
         dialled
     }
@@ -259,15 +259,16 @@ impl Pool {
             .collect()
     }
 
-    /// What a scrape says of the backends.
-    pub fn facts(&self, now: Moment) -> impl Iterator<Item = BackendFacts> {
-        self.health(now).into_iter().map(|BackendHealth { backend, up, .. }| BackendFacts {
-            pool: Arc::clone(backend.pool()),
-            backend: Arc::clone(backend.address()),
-            sessions: backend.sessions() as u64,
-            handshakes_waiting: backend.handshakes_waiting() as u64,
-            up,
-            disabled: backend.is_disabled(),
+    /// What a scrape says of the backends, each by its pool and its address.
+    pub fn facts(&self, now: Moment) -> impl Iterator<Item = ([Arc<str>; 2], BackendFacts)> {
+        self.health(now).into_iter().map(|BackendHealth { backend, up, .. }| {
+            let facts = BackendFacts {
+                sessions: backend.sessions() as u64,
+                handshakes_waiting: backend.handshakes_waiting() as u64,
+                up,
+                disabled: backend.is_disabled(),
+            };
+            ([Arc::clone(backend.pool()), Arc::clone(backend.address())], facts)
         })
     }
 }

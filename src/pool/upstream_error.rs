@@ -8,6 +8,7 @@ use super::NoBackend;
 use super::backend::Busy;
 use super::error::{DialError, Fault};
 use crate::base::body::BoxError;
+use crate::base::label::Label;
 use crate::wire::framing::FramingError;
 use crate::wire::upgrade::BadAnswer;
 
@@ -89,14 +90,15 @@ impl UpstreamError {
             _ => None,
         }
     }
+}
 
-    /// The error's word in logs and metrics.
-    pub fn word(&self) -> &'static str {
+impl Label for UpstreamError {
+    fn label(&self) -> &'static str {
         match self {
             UpstreamError::NoBackend { .. } => "no_backend",
             UpstreamError::Full { .. } => "full",
             UpstreamError::Busy(_) => "busy",
-            UpstreamError::Dial(error) => error.word(),
+            UpstreamError::Dial(error) => error.label(),
             UpstreamError::Closed(_) => "closed",
             UpstreamError::Garbled(_) => "garbled",
             UpstreamError::HeadTooLarge => "head_too_large",

@@ -9,7 +9,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
-use crate::observe::metrics::RouteCells;
+use crate::observe::metrics::RouteMetrics;
 use crate::registry::Seat;
 use crate::wire::frame::Allowed;
 
@@ -29,7 +29,7 @@ pub struct Terms {
     /// Its place among the worker's sessions.
     pub seat: Seat,
     /// Where its messages are counted.
-    pub cells: Arc<RouteCells>,
+    pub cells: Arc<RouteMetrics>,
     /// How it is held while its upstream is away; not at all when `None`.
     pub hold: Option<HoldTerms>,
 }
@@ -42,7 +42,7 @@ pub struct Relay {
     core: Core,
     /// The client's and the upstream's; none when it is closed.
     legs: [Option<Leg>; 2],
-    cells: Arc<RouteCells>,
+    cells: Arc<RouteMetrics>,
     seat: Seat,
     /// When the seat was asked to wake us.
     armed: Moment,
@@ -177,7 +177,7 @@ impl Relay {
             let passage = self.core.pass(from, &bytes[at..], now);
             let cells = self.cells.here();
             if passage.violations > 0 {
-                cells.violations[from as usize].add(u64::from(passage.violations));
+                cells.violations[from].add(u64::from(passage.violations));
             }
             if passage.forward > 0 {
                 cells.relayed(from, u64::from(passage.messages), passage.forward as u64);
@@ -229,12 +229,12 @@ impl Relay {
                     };
                     self.core.on_probed(side, sample, across, now);
                 }
-                Order::Answered(side, took) => self.cells.here().ping[side as usize].observe(took),
+                Order::Answered(side, took) => self.cells.here().ping[side].observe(took),
                 Order::Flush(flush) => self.flush(flush, cx, now),
                 Order::Stays => self.seat.stays(),
-                Order::HoldBegan(why) => self.cells.went_away(why.word()),
+                Order::HoldBegan(why) => self.cells.hold_began(why),
                 Order::HoldEnded { result, lasted, discarded } => {
-                    self.cells.came_back(result.word(), lasted, discarded);
+                    self.cells.hold_ended(result, lasted, discarded);
                 }
             }
         }

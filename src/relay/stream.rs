@@ -9,7 +9,7 @@ use h2::{Reason, RecvStream, SendStream};
 use tokio::io::ReadBuf;
 
 use crate::base::flow;
-use crate::observe::metrics::Raised;
+use crate::observe::metrics::GaugeGuard;
 
 /// Bytes written at once: one frame, which with its head of nine bytes fills one record of TLS
 /// (RFC 9113 §4.1, RFC 8446 §5.1). Larger copies would be made in memory that the allocator does
@@ -23,12 +23,12 @@ pub struct Stream {
     /// What is left of a frame that was longer than a read.
     unread: Bytes,
     /// It is counted as open until it is dropped.
-    _open: Raised,
+    _open: GaugeGuard,
 }
 
 impl Stream {
     /// A stream from its two halves, and its place among those open.
-    pub fn new(sending: SendStream<Bytes>, receiving: RecvStream, open: Raised) -> Stream {
+    pub fn new(sending: SendStream<Bytes>, receiving: RecvStream, open: GaugeGuard) -> Stream {
         Stream { sending, receiving, unread: Bytes::new(), _open: open }
     }
 

@@ -22,7 +22,7 @@ fn finding(found: &Diagnostic, sources: &Sources) -> Value {
         .map(|related| json!({ "place": place(related.span, sources), "label": related.label }))
         .collect();
     json!({
-        "severity": found.severity.word(),
+        "severity": found.severity.name(),
         "code": found.code,
         "message": found.message,
         "label": found.label,

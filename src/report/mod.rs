@@ -20,8 +20,8 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Its word, in text and JSON.
-    pub const fn word(self) -> &'static str {
+    /// Its name, in text and JSON.
+    pub const fn name(self) -> &'static str {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",

@@ -10,7 +10,7 @@ use super::Query;
 
 /// The first condition of a route that does not hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal<'a> {
+pub enum UnmetCondition<'a> {
     /// The request came in by another listener.
     Listener,
     /// The method is not one of the route's.
@@ -20,15 +20,15 @@ pub enum Refusal<'a> {
 }
 
 /// Why the route's conditions beyond host and path do not hold; `None` when they do.
-pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<Refusal<'a>> {
+pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<UnmetCondition<'a>> {
     if !takes_listener(&route.listeners, query.listener) {
-        return Some(Refusal::Listener);
+        return Some(UnmetCondition::Listener);
     }
     if !takes_method(&route.methods, query.method) {
-        return Some(Refusal::Method);
+        return Some(UnmetCondition::Method);
     }
     let failed = route.headers.iter().find(|wanted| !holds(wanted, query.headers))?;
-    Some(Refusal::Field(&failed.name))
+    Some(UnmetCondition::Field(&failed.name))
 }
 
 /// Whether a route has conditions beyond host and path.

@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use crate::config::plan::{HostPattern, PathPattern, Route};
 
-use super::conditions::{Refusal, refusal};
+use super::conditions::{UnmetCondition, refusal};
 use super::rank::Precedence;
 use super::table::ends_segment;
 use super::{Query, Router};
@@ -14,7 +14,7 @@ use super::{Query, Router};
 /// What became of one route when a request was routed; the first condition that does not hold is
 /// told.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum MatchOutcome {
     /// It takes the request.
     Taken,
     /// It is for another host.
@@ -36,44 +36,44 @@ pub enum Outcome {
     },
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for MatchOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Taken => f.write_str("taken"),
-            Outcome::Host => f.write_str("another host"),
-            Outcome::Path => f.write_str("another path"),
-            Outcome::Listener => f.write_str("another listener"),
-            Outcome::Method => f.write_str("another method"),
-            Outcome::Field(name) => write!(f, "header field `{name}` does not hold"),
-            Outcome::Outranked { why, .. } => write!(f, "the route taken comes first: {why}"),
+            MatchOutcome::Taken => f.write_str("taken"),
+            MatchOutcome::Host => f.write_str("another host"),
+            MatchOutcome::Path => f.write_str("another path"),
+            MatchOutcome::Listener => f.write_str("another listener"),
+            MatchOutcome::Method => f.write_str("another method"),
+            MatchOutcome::Field(name) => write!(f, "header field `{name}` does not hold"),
+            MatchOutcome::Outranked { why, .. } => write!(f, "the route taken comes first: {why}"),
         }
     }
 }
 
 impl Router {
     /// What becomes of each route, in file order, when this request is routed. Slow: for people.
-    pub fn explain(&self, query: &Query<'_>) -> Vec<(usize, Outcome)> {
+    pub fn explain(&self, query: &Query<'_>) -> Vec<(usize, MatchOutcome)> {
         let taken = self.find(query);
         (0..self.routes.len()).map(|index| (index, self.outcome(index, taken, query))).collect()
     }
 
-    fn outcome(&self, index: usize, taken: Option<usize>, query: &Query<'_>) -> Outcome {
+    fn outcome(&self, index: usize, taken: Option<usize>, query: &Query<'_>) -> MatchOutcome {
         let route = &self.routes[index];
         if !host_holds(&route.host, query.host) {
-            return Outcome::Host;
+            return MatchOutcome::Host;
         }
         if !path_holds(route, query.path) {
-            return Outcome::Path;
+            return MatchOutcome::Path;
         }
         match (refusal(route, query), taken) {
-            (Some(Refusal::Listener), _) => Outcome::Listener,
-            (Some(Refusal::Method), _) => Outcome::Method,
-            (Some(Refusal::Field(name)), _) => Outcome::Field(name.clone()),
+            (Some(UnmetCondition::Listener), _) => MatchOutcome::Listener,
+            (Some(UnmetCondition::Method), _) => MatchOutcome::Method,
+            (Some(UnmetCondition::Field(name)), _) => MatchOutcome::Field(name.clone()),
             (None, Some(by)) if by != index => {
                 let why = Precedence::between(&self.routes[by], route);
-                Outcome::Outranked { by, why }
+                MatchOutcome::Outranked { by, why }
             }
-            (None, _) => Outcome::Taken,
+            (None, _) => MatchOutcome::Taken,
         }
     }
 }

@@ -34,9 +34,9 @@ mod shadow;
 mod table;
 
 pub use case::CaseCounts;
-pub use explain::Outcome;
+pub use explain::MatchOutcome;
 pub use rank::Precedence;
-pub use shadow::{Unreachable, Why};
+pub use shadow::{Unreachable, UnreachableCause};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ use http::{HeaderMap, Method};
 
 use crate::config::plan::{HostPattern, Route};
 use affix::ByLength;
-use table::{Builder, Table};
+use table::{Builder, RouteTable};
 
 /// What a request is routed by.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ pub struct Query<'a> {
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Arc<Route>>,
-    tables: Vec<Table>,
+    tables: Vec<RouteTable>,
     /// Indices into `tables`, for each way a route can name its host.
     exact: HashMap<Box<str>, usize>,
     wildcard: ByLength<usize>,

@@ -19,12 +19,12 @@ pub struct Unreachable {
     /// The route that takes every request it would take; none when there is no such request.
     pub by: Option<usize>,
     /// How.
-    pub why: Why,
+    pub why: UnreachableCause,
 }
 
 /// How a route comes to be out of reach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
+pub enum UnreachableCause {
     /// An earlier route has the same host and path, and takes all that this one would.
     Same,
     /// A prefix that is final (`^~`) takes every path that this regex could match.
@@ -37,14 +37,18 @@ pub enum Why {
     NoSuchPath,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for UnreachableCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Why::Same => "an earlier route with the same host and path takes all its requests",
-            Why::FinalPrefix => "a final prefix (`^~`) takes every path its regex could match",
-            Why::CatchAllRegex => "a regex that matches every path comes before it",
-            Why::Root => "the prefix `/` comes before it",
-            Why::NoSuchPath => {
+            UnreachableCause::Same => {
+                "an earlier route with the same host and path takes all its requests"
+            }
+            UnreachableCause::FinalPrefix => {
+                "a final prefix (`^~`) takes every path its regex could match"
+            }
+            UnreachableCause::CatchAllRegex => "a regex that matches every path comes before it",
+            UnreachableCause::Root => "the prefix `/` comes before it",
+            UnreachableCause::NoSuchPath => {
                 "paths are compared after normalisation: none is without its first slash, or has \
                  an empty, `.` or `..` segment"
             }
@@ -62,7 +66,7 @@ impl Router {
         }
         let mut found: Vec<Unreachable> = by_host
             .into_values()
-            .flat_map(|routes| Host::new(self, routes).unreachable())
+            .flat_map(|routes| HostRoutes::new(self, routes).unreachable())
             .collect();
         found.sort_by_key(|unreachable| unreachable.route);
         found
@@ -70,7 +74,7 @@ impl Router {
 }
 
 /// The routes of one host, seen as a whole.
-struct Host<'a> {
+struct HostRoutes<'a> {
     router: &'a Router,
     routes: Vec<usize>,
     /// Those with the same path, by its text.
@@ -83,8 +87,8 @@ struct Host<'a> {
     open: Vec<usize>,
 }
 
-impl<'a> Host<'a> {
-    fn new(router: &'a Router, routes: Vec<usize>) -> Host<'a> {
+impl<'a> HostRoutes<'a> {
+    fn new(router: &'a Router, routes: Vec<usize>) -> HostRoutes<'a> {
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         let (mut catch_all, mut finals, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for &index in &routes {
@@ -98,7 +102,7 @@ impl<'a> Host<'a> {
                 _ => open.push(index),
             }
         }
-        Host { router, routes, places, catch_all, finals, open }
+        HostRoutes { router, routes, places, catch_all, finals, open }
     }
 
     fn unreachable(&self) -> Vec<Unreachable> {
@@ -109,29 +113,29 @@ impl<'a> Host<'a> {
         self.routes.iter().filter_map(why).collect()
     }
 
-    fn shadow(&self, index: usize) -> Option<(Option<usize>, Why)> {
+    fn shadow(&self, index: usize) -> Option<(Option<usize>, UnreachableCause)> {
         let route = self.route(index);
         if !is_possible(&route.path) {
-            return Some((None, Why::NoSuchPath));
+            return Some((None, UnreachableCause::NoSuchPath));
         }
-        let found = |by: usize, why: Why| Some((Some(by), why));
+        let found = |by: usize, why: UnreachableCause| Some((Some(by), why));
         if let Some(by) = self.same(index) {
-            return found(by, Why::Same);
+            return found(by, UnreachableCause::Same);
         }
         if let Some(by) = self.catch_all(index) {
-            return found(by, Why::CatchAllRegex);
+            return found(by, UnreachableCause::CatchAllRegex);
         }
         match &route.path {
             PathPattern::Regex(regex) => match affix(regex.as_str()) {
                 Affix::Prefix(literal) => {
-                    found(self.final_prefix(index, &literal)?, Why::FinalPrefix)
+                    found(self.final_prefix(index, &literal)?, UnreachableCause::FinalPrefix)
                 }
                 _ => None,
             },
             PathPattern::Textual { prefix, .. } if **prefix == *"/" => {
                 let roots = self.places.get("/")?;
                 let by = roots.iter().find(|&&root| implies(route, self.route(root)))?;
-                found(*by, Why::Root)
+                found(*by, UnreachableCause::Root)
             }
             _ => None,
         }

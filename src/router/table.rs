@@ -19,7 +19,7 @@ type Group = Vec<usize>;
 
 /// The routes of one host, found by path.
 #[derive(Debug, Default)]
-pub struct Table {
+pub struct RouteTable {
     cased: Literals,
     /// Those that ignore case, by their folded text.
     folded: Literals,
@@ -44,7 +44,7 @@ struct Regexes {
     unknown: Vec<usize>,
 }
 
-impl Table {
+impl RouteTable {
     /// The index of the route that takes the request, whose host is this table's.
     pub fn find(&self, routes: &[Arc<Route>], query: &Query<'_>) -> Option<usize> {
         let taker = |group: &Group| {
@@ -128,7 +128,7 @@ impl Regexes {
 /// A table in the making.
 #[derive(Debug, Default)]
 pub struct Builder {
-    table: Table,
+    table: RouteTable,
     by_source: HashMap<String, usize>,
 }
 
@@ -155,7 +155,7 @@ impl Builder {
     }
 
     /// The table, ready to be read.
-    pub fn finish(self, routes: &[Arc<Route>]) -> Table {
+    pub fn finish(self, routes: &[Arc<Route>]) -> RouteTable {
         let mut table = self.table;
         // The sort is stable: file order stays within both halves.
         let order =

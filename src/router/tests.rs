@@ -219,18 +219,18 @@ fn an_explanation_names_the_first_condition_that_fails_or_what_came_first() {
     let lines =
         ["h /", "h /a", "h ~ ^/a", "h = /a", "o /a", "h /b", "h /a POST", "h /a x=1", "* /"];
     let router = Router::build(&routes(&lines));
-    let outranked = |why| Outcome::Outranked { by: 3, why };
-    let told: Vec<Outcome> =
+    let outranked = |why| MatchOutcome::Outranked { by: 3, why };
+    let told: Vec<MatchOutcome> =
         ask("h /a", |query| router.explain(query)).into_iter().map(|(_, told)| told).collect();
     let wanted = [
         outranked(Precedence::ExactPath),
         outranked(Precedence::ExactPath),
         outranked(Precedence::ExactPath),
-        Outcome::Taken,
-        Outcome::Host,
-        Outcome::Path,
-        Outcome::Method,
-        Outcome::Field(HeaderName::from_static("x")),
+        MatchOutcome::Taken,
+        MatchOutcome::Host,
+        MatchOutcome::Path,
+        MatchOutcome::Method,
+        MatchOutcome::Field(HeaderName::from_static("x")),
         outranked(Precedence::Host),
     ];
     assert_eq!(told, wanted);
@@ -249,7 +249,7 @@ fn every_precedence_has_its_reason() {
 }
 
 /// Each unreachable line, the line in its way, and how.
-fn shadows(lines: &[&'static str]) -> Vec<(&'static str, &'static str, Why)> {
+fn shadows(lines: &[&'static str]) -> Vec<(&'static str, &'static str, UnreachableCause)> {
     let found = Router::build(&routes(lines)).unreachable();
     let line = |index: usize| lines[index];
     found.iter().map(|it| (line(it.route), it.by.map_or("-", line), it.why)).collect()
@@ -257,19 +257,19 @@ fn shadows(lines: &[&'static str]) -> Vec<(&'static str, &'static str, Why)> {
 
 #[test]
 fn a_route_that_repeats_or_narrows_an_earlier_one_is_out_of_reach() {
-    assert_eq!(shadows(&["h /a", "h /a"]), [("h /a", "h /a", Why::Same)]);
-    assert_eq!(shadows(&["h /a", "h ^~ /a"]), [("h ^~ /a", "h /a", Why::Same)]);
+    assert_eq!(shadows(&["h /a", "h /a"]), [("h /a", "h /a", UnreachableCause::Same)]);
+    assert_eq!(shadows(&["h /a", "h ^~ /a"]), [("h ^~ /a", "h /a", UnreachableCause::Same)]);
     assert_eq!(shadows(&["h /a", "h /a POST", "h /a*", "o /a"]), []);
     let narrower = ["h /a GET POST", "h /a POST x=1", "h /a PUT"];
-    assert_eq!(shadows(&narrower), [(narrower[1], narrower[0], Why::Same)]);
+    assert_eq!(shadows(&narrower), [(narrower[1], narrower[0], UnreachableCause::Same)]);
     let present = ["h ~ ^/a x=", "h ~ ^/a x=1", "h ~ ^/a x=!"];
-    assert_eq!(shadows(&present), [(present[1], present[0], Why::Same)]);
+    assert_eq!(shadows(&present), [(present[1], present[0], UnreachableCause::Same)]);
 }
 
 #[test]
 fn a_regex_below_a_final_prefix_is_out_of_reach_unless_a_longer_prefix_lets_it_in() {
     let hidden = ["h ^~ /static", "h ~ ^/static/.*png$", "h ~ ^/static", "h ~ png$"];
-    assert_eq!(shadows(&hidden), [(hidden[1], hidden[0], Why::FinalPrefix)]);
+    assert_eq!(shadows(&hidden), [(hidden[1], hidden[0], UnreachableCause::FinalPrefix)]);
     assert_eq!(shadows(&["h ^~ /static", "h /static/img", "h ~ ^/static/.*png$"]), []);
     assert_eq!(shadows(&["h ^~ /static GET", "h ~ ^/static/.*png$"]), []);
 }
@@ -277,19 +277,22 @@ fn a_regex_below_a_final_prefix_is_out_of_reach_unless_a_longer_prefix_lets_it_i
 #[test]
 fn what_comes_after_a_regex_for_every_path_is_out_of_reach() {
     let lines = ["h ~ ^/", "h /a", "h ^~ /b", "h = /c", "h ~ ^/d", "* /"];
-    let why = Why::CatchAllRegex;
+    let why = UnreachableCause::CatchAllRegex;
     assert_eq!(shadows(&lines), [(lines[1], lines[0], why), (lines[4], lines[0], why)]);
     assert_eq!(shadows(&["h ~ ^/d", "h ~ ^/"]), []);
 }
 
 #[test]
 fn a_path_that_is_never_normal_and_a_second_root_are_out_of_reach() {
-    assert_eq!(shadows(&["h /a i", "h /a i", "h /a"]), [("h /a i", "h /a i", Why::Same)]);
+    assert_eq!(
+        shadows(&["h /a i", "h /a i", "h /a"]),
+        [("h /a i", "h /a i", UnreachableCause::Same)]
+    );
     assert_eq!(shadows(&["h ^~ /static", "h /STATIC/img i", "h ~ ^/static/x"]), []);
     let never = ["h /a//b", "h = /a/..", "h = a", "h //*", "h /./a*"];
-    assert_eq!(shadows(&never), never.map(|line| (line, "-", Why::NoSuchPath)));
+    assert_eq!(shadows(&never), never.map(|line| (line, "-", UnreachableCause::NoSuchPath)));
     assert_eq!(shadows(&["h = /a/", "h /.*", "h /a/*", "h /..a", "h = /"]), []);
-    assert_eq!(shadows(&["h /*", "h /"]), [("h /*", "h /", Why::Root)]);
+    assert_eq!(shadows(&["h /*", "h /"]), [("h /*", "h /", UnreachableCause::Root)]);
 }
 
 fn any_route() -> impl Strategy<Value = String> {
@@ -358,7 +361,7 @@ proptest! {
             prop_assert_eq!(found, wanted, "{}", request);
             prop_assert!(unreachable.iter().all(|never| Some(never.route) != found));
             for (index, outcome) in told {
-                prop_assert_eq!(outcome == Outcome::Taken, found == Some(index));
+                prop_assert_eq!(outcome == MatchOutcome::Taken, found == Some(index));
             }
         }
     }

@@ -55,7 +55,7 @@ pub(super) fn wake(route: &LiveRoute) {
 
 /// Sessions and handshakes of a route that wait for a backend.
 pub(super) fn waiting(route: &LiveRoute) -> u64 {
-    let queued = u64::try_from(route.cells.queued.get()).unwrap_or(0);
+    let queued = u64::try_from(route.cells.totals.queued.get()).unwrap_or(0);
     route.cells.held().saturating_add(queued)
 }
 

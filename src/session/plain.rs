@@ -5,7 +5,7 @@ use http::Response;
 use super::grant::{Forwarding, Granted, ToPool};
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use crate::action::{self, Asked, Files};
+use crate::action::{self, FileServer, RedirectRequest};
 use crate::base::body::Body;
 use crate::config::plan;
 use crate::pool::Attempted;
@@ -31,7 +31,7 @@ pub(super) async fn forward(
 /// Serves a file.
 pub(super) async fn file(
     granted: Granted,
-    files: &Files,
+    files: &FileServer,
     strip_prefix: bool,
 ) -> Result<Response<Body>, Refusal> {
     let route = strip_prefix.then_some(&*granted.route.plan);
@@ -46,7 +46,7 @@ pub(super) fn redirect(
     granted: &Granted,
     redirect: &plan::Redirect,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked {
+    let asked = RedirectRequest {
         scheme: granted.conn.scheme(),
         host: granted.target.host.as_deref(),
         path: granted.target.sent_path(&granted.head),

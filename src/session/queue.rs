@@ -9,7 +9,7 @@ use crate::base::clock;
 use crate::config::plan::Queue;
 use crate::handshake::{self, Answered, Connected, WsRequest};
 use crate::live::{LiveAction, LiveRoute};
-use crate::observe::metrics::RouteCells;
+use crate::observe::metrics::RouteMetrics;
 use crate::pool::{Attempts, Key, Kind, Pool};
 use crate::rewrite::Outbound;
 
@@ -76,16 +76,16 @@ fn current(app: &App, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
 }
 
 /// A place in a route's queue; dropping it frees it.
-struct QueueSlot<'a>(&'a RouteCells);
+struct QueueSlot<'a>(&'a RouteMetrics);
 
 impl<'a> QueueSlot<'a> {
-    fn take(cells: &'a RouteCells, queue: Queue) -> Option<QueueSlot<'a>> {
-        cells.queued.raise(queue.handshakes_max).then(|| QueueSlot(cells))
+    fn take(cells: &'a RouteMetrics, queue: Queue) -> Option<QueueSlot<'a>> {
+        cells.totals.queued.inc_below(queue.handshakes_max).then(|| QueueSlot(cells))
     }
 }
 
 impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
-        self.0.queued.shift(-1);
+        self.0.totals.queued.dec();
     }
 }

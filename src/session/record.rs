@@ -12,11 +12,12 @@ use http_body_util::BodyExt;
 
 use super::conn::Conn;
 use super::refusal::Refusal;
-use crate::base::body::{Accompanied, Body, BoxError, Companion};
+use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
-use crate::observe::metrics::RouteCells;
+use crate::observe::metrics::RouteMetrics;
 use crate::wire::trailers;
 
 /// A request from its head to the last byte of its answer. Its line is written when it is dropped,
@@ -30,7 +31,7 @@ pub(super) struct RequestRecord {
     host: Option<Box<str>>,
     route: Option<Arc<str>>,
     /// Those of no route at first.
-    cells: Arc<RouteCells>,
+    cells: Arc<RouteMetrics>,
     pool: Option<Arc<str>>,
     backend: Option<Arc<str>>,
     why: Option<&'static str>,
@@ -107,10 +108,10 @@ impl RequestRecord {
 
     /// Notes why tidegate itself answers.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
-        self.why = Some(refusal.word());
+        self.why = Some(refusal.label());
         self.detail = refusal.detail();
         if self.is_handshake || refusal.is_of_handshake() {
-            self.cells.handshakes_failed.count(refusal.word());
+            self.cells.totals.handshakes_failed.count(refusal);
         }
     }
 
@@ -124,7 +125,7 @@ impl RequestRecord {
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
         self.cells.here().request(answer.status());
-        answer.map(|body| Accompanied::new(body, self).boxed_unsync())
+        answer.map(|body| Observed::new(body, self).boxed_unsync())
     }
 }
 
@@ -156,8 +157,8 @@ impl Drop for RequestRecord {
 }
 
 /// A request's record follows the body of its answer.
-impl Companion for RequestRecord {
-    fn came(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
+impl Observer for RequestRecord {
+    fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
         match frame {
             Some(Ok(frame)) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -168,9 +169,9 @@ impl Companion for RequestRecord {
         }
     }
 
-    fn left(&mut self, is_over: bool) {
+    fn on_drop(&mut self, is_complete: bool) {
         // A body that says that it has ended is not asked for its end.
-        self.is_whole |= is_over;
+        self.is_whole |= is_complete;
     }
 }
 

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::action;
 use crate::base::body::{self, Body};
+use crate::base::label::Label;
 use crate::handshake;
 use crate::pool::{DialError, UpstreamError};
 use crate::wire::framing::FramingError;
@@ -62,24 +63,6 @@ impl Refusal {
             Refusal::NotOpened => StatusCode::BAD_GATEWAY,
             Refusal::Upstream(error) => status(error),
             Refusal::Action(error) => error.status(),
-        }
-    }
-
-    /// The refusal's word in logs.
-    pub(super) fn word(&self) -> &'static str {
-        match self {
-            Refusal::Method => "method",
-            Refusal::Host => "host",
-            Refusal::Path(_) => "path",
-            Refusal::Misdirected => "misdirected",
-            Refusal::Framing(_) => "framing",
-            Refusal::NoRoute => "no_route",
-            Refusal::NoWebSocket => "no_websocket",
-            Refusal::OnlyWebSocket => "only_websocket",
-            Refusal::Handshake(refusal) => refusal.word(),
-            Refusal::NotOpened => "not_opened",
-            Refusal::Upstream(error) => error.word(),
-            Refusal::Action(error) => error.word(),
         }
     }
 
@@ -149,6 +132,25 @@ impl Refusal {
         match self {
             Refusal::Upstream(error) => error.retry_after(),
             _ => None,
+        }
+    }
+}
+
+impl Label for Refusal {
+    fn label(&self) -> &'static str {
+        match self {
+            Refusal::Method => "method",
+            Refusal::Host => "host",
+            Refusal::Path(_) => "path",
+            Refusal::Misdirected => "misdirected",
+            Refusal::Framing(_) => "framing",
+            Refusal::NoRoute => "no_route",
+            Refusal::NoWebSocket => "no_websocket",
+            Refusal::OnlyWebSocket => "only_websocket",
+            Refusal::Handshake(refusal) => refusal.label(),
+            Refusal::NotOpened => "not_opened",
+            Refusal::Upstream(error) => error.label(),
+            Refusal::Action(error) => error.label(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use super::redial::{Redial, Tried};
 use super::session_record::SessionRecord;
 use crate::base::clock;
+use crate::base::label::Label;
 use crate::handshake::Upstream;
 use crate::pool::Lease;
 use crate::registry::NOBODY;
@@ -86,7 +87,7 @@ impl Session {
     fn tell_what_ran_out(&self) {
         let told = self.redial.as_ref().is_none_or(|redial| redial.has_given_up());
         if let Some(result) = self.relay.ran_out().filter(|_| !told) {
-            self.record.not_resumed(&result.word());
+            self.record.not_resumed(&result.label());
         }
     }
 

@@ -7,17 +7,18 @@ use std::time::Duration;
 use super::record::{Shown, millis};
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
+use crate::base::label::Label;
 use crate::end::End;
 use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
-use crate::observe::metrics::RouteCells;
+use crate::observe::metrics::RouteMetrics;
 use crate::registry::{self, Facts};
 use crate::relay::{HoldCause, Rtt, SessionStats};
 
 /// A session that was opened. What is known of it stays in the registry, where it is already.
 pub(super) struct SessionRecord {
     id: SessionId,
-    cells: Arc<RouteCells>,
+    cells: Arc<RouteMetrics>,
     is_over: bool,
 }
 
@@ -27,7 +28,7 @@ impl SessionRecord {
         id: SessionId,
         facts: &Facts,
         agreed: &Agreed,
-        cells: Arc<RouteCells>,
+        cells: Arc<RouteMetrics>,
         now: Moment,
     ) -> SessionRecord {
         let took = now.since(facts.opened);
@@ -56,7 +57,7 @@ impl SessionRecord {
             session = %self.id,
             route = &**self.cells.name(),
             backend,
-            why = why.word(),
+            why = why.label(),
         );
     }
 
@@ -95,7 +96,7 @@ impl SessionRecord {
         let facts = registry::facts(self.id);
         let facts = facts.as_ref();
         let lasted = facts.map_or(Duration::ZERO, |facts| clock::now().since(facts.opened));
-        self.cells.session_ended(end.word(), lasted);
+        self.cells.session_ended(end, lasted);
         let rtt = |rtt: Rtt| rtt.last().map(millis);
         tracing::info!(
             target: ACCESS,
@@ -106,8 +107,8 @@ impl SessionRecord {
             route = &**self.cells.name(),
             pool = facts.map(|facts| &*facts.pool),
             backend = facts.map(|facts| &*facts.backend),
-            end = end.word(),
-            by = end.by().map_or("tidegate", |side| side.word()),
+            end = end.label(),
+            by = end.by().map_or("tidegate", |side| side.label()),
             code = end.code(),
             cut = stats.cut,
             ms = millis(lasted),

@@ -29,7 +29,7 @@ use crate::base::clock;
 use crate::base::task;
 use crate::config::plan::Rules;
 use crate::handshake::{Answered, Connected, Replay, Upstream, WsRequest};
-use crate::observe::metrics::RouteCells;
+use crate::observe::metrics::RouteMetrics;
 use crate::pool::Key;
 use crate::registry::{self, Facts, Full, Location};
 use crate::relay::{HoldTerms, Leg, Relay, Terms};
@@ -137,7 +137,7 @@ struct Pair {
 struct SessionParts {
     facts: Facts,
     rules: Arc<Rules>,
-    cells: Arc<RouteCells>,
+    cells: Arc<RouteMetrics>,
     permit: Rc<dyn Any>,
     hold: Option<HoldParts>,
 }

@@ -14,7 +14,7 @@ use crate::config::plan::{ServerTls, TlsVersion};
 use super::engine::{Engine, RECORD_BYTES_MAX};
 use super::error::{AcceptError, TlsError};
 use super::resolver::{self, Resolver};
-use super::stream::{Spoken, Stream, looks_like_http};
+use super::server_stream::{ServerStream, Spoken, looks_like_http};
 
 /// A protocol's name in ALPN (RFC 7301).
 pub type Alpn = &'static str;
@@ -89,7 +89,7 @@ impl Acceptor {
         &self,
         socket: Socket,
         early: &[u8],
-    ) -> Result<(Box<Stream>, Greeting), AcceptError> {
+    ) -> Result<(Box<ServerStream>, Greeting), AcceptError> {
         if looks_like_http(early) {
             return Err(AcceptError::PlainHttp(socket));
         }
@@ -98,7 +98,7 @@ impl Acceptor {
         }
         let mut engine = self.engine()?;
         engine.hold(early);
-        let mut stream = Box::new(Stream::new(socket, engine));
+        let mut stream = Box::new(ServerStream::new(socket, engine));
         let mut sni = None;
         let spoken = poll_fn(|cx| {
             let polled = stream.poll_handshake(cx);

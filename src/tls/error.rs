@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::AlertDescription;
 
+use crate::base::label::Label;
 use crate::base::socket::Socket;
 
 /// A part of the plan from which no TLS can be made.
@@ -60,17 +61,19 @@ pub enum AcceptError {
     Refused(rustls::Error),
     /// The transport failed.
     Io(io::Error),
+    /// The handshake took longer than the listener's `tls_handshake_timeout`.
+    Timeout,
 }
 
-impl AcceptError {
-    /// The word for logs and metrics.
-    pub const fn word(&self) -> &'static str {
+impl Label for AcceptError {
+    fn label(&self) -> &'static str {
         match self {
             AcceptError::PlainHttp(_) => "plain_http",
             AcceptError::Eof => "eof",
             AcceptError::Alert(_) => "alert",
             AcceptError::Refused(_) => "refused",
             AcceptError::Io(_) => "io",
+            AcceptError::Timeout => "timeout",
         }
     }
 }
@@ -84,6 +87,7 @@ impl fmt::Display for AcceptError {
                 write!(f, "the client refused the TLS handshake: {alert:?}")
             }
             AcceptError::Refused(error) => write!(f, "the TLS handshake was refused: {error}"),
+            AcceptError::Timeout => f.write_str("the TLS handshake took too long"),
             AcceptError::Io(error) => {
                 write!(f, "the connection failed during the TLS handshake: {error}")
             }

@@ -3,7 +3,7 @@
 //! **In:** the plan's certificates and trust, and connected sockets. **Out:** a [`Transport`],
 //! plain or TLS, read and written alike. **Never here:** HTTP, frames, timeouts, retries.
 //!
-//! Towards clients the room has its own [`Engine`] (rustls without I/O) and [`Stream`], since a
+//! Towards clients the room has its own [`Engine`] (rustls without I/O) and [`ServerStream`], since a
 //! client is idle most of its life and there may be half a million of them; towards backends
 //! tokio-rustls does. RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 §3 (SNI), RFC 7301 (ALPN).
 
@@ -12,14 +12,14 @@ mod connect;
 mod engine;
 mod error;
 mod resolver;
-mod stream;
+mod server_stream;
 mod transport;
 
 pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2};
 pub use connect::Connector;
 pub use engine::{Engine, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX, SEAL_OVERHEAD_MAX};
 pub use error::{AcceptError, TlsError};
-pub use stream::{READ_BYTES_MAX, SEAL_BYTES_MAX, Stream};
+pub use server_stream::{READ_BYTES_MAX, SEAL_BYTES_MAX, ServerStream};
 pub use transport::Transport;
 
 use std::sync::{Arc, OnceLock};

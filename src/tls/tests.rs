@@ -74,7 +74,7 @@ pub(super) async fn sockets() -> (Socket, TcpStream) {
 
 /// Both ends after the handshake.
 pub(super) struct Ends {
-    pub server: Box<Stream>,
+    pub server: Box<ServerStream>,
     pub greeting: Greeting,
     pub client: TlsStream<TcpStream>,
 }

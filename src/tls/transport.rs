@@ -9,14 +9,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::base::socket::Socket;
 
-use super::stream::Stream;
+use super::server_stream::ServerStream;
 
 /// A connection. What is written to a TLS one may be kept in part until `poll_flush` is done.
 pub enum Transport {
     /// No TLS.
     Plain(Socket),
     /// TLS from a client.
-    Tls(Box<Stream>),
+    Tls(Box<ServerStream>),
     /// TLS to a backend.
     Upstream(Box<TlsStream<Socket>>),
 }
@@ -82,8 +82,8 @@ impl From<Socket> for Transport {
     }
 }
 
-impl From<Box<Stream>> for Transport {
-    fn from(stream: Box<Stream>) -> Transport {
+impl From<Box<ServerStream>> for Transport {
+    fn from(stream: Box<ServerStream>) -> Transport {
         Transport::Tls(stream)
     }
 }

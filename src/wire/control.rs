@@ -111,7 +111,7 @@ pub const fn close_code_is_valid(code: u16) -> bool {
 mod tests {
     use super::*;
     use crate::base::side::Side;
-    use crate::wire::frame::{Allowed, Event, Tracker};
+    use crate::wire::frame::{Allowed, FrameEvent, Tracker};
     use proptest::prelude::*;
     use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -172,13 +172,13 @@ mod tests {
             let frame = ping(&payload, mask);
             let mut tracker = Tracker::new(from, Allowed::NOTHING);
             let step = tracker.step(&frame);
-            let Some(Event::Header { violation: None, .. }) = step.event else {
+            let Some(FrameEvent::Header { violation: None, .. }) = step.event else {
                 panic!("{step:?}");
             };
             let mut opened = frame[step.used..].to_vec();
             unmask(&mut opened, tracker.mask(), tracker.mask_offset());
             prop_assert_eq!(&opened[..], &payload[..payload.len().min(125)]);
-            prop_assert_eq!(tracker.step(&frame[step.used..]).event, Some(Event::End));
+            prop_assert_eq!(tracker.step(&frame[step.used..]).event, Some(FrameEvent::End));
         }
 
         #[test]

@@ -84,7 +84,7 @@ impl Allowed {
 
 /// A frame's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Header {
+pub struct FrameHeader {
     /// Whether it is the last frame of its message.
     pub fin: bool,
     /// The RSV bits set, at their place in the first byte.
@@ -102,11 +102,11 @@ pub struct Header {
 
 /// What the tracker came upon.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum FrameEvent {
     /// A header is complete.
     Header {
         /// The header.
-        header: Header,
+        header: FrameHeader,
         /// The first rule it breaks; each frame reports one at most.
         violation: Option<Violation>,
     },
@@ -120,7 +120,7 @@ pub struct Step {
     /// Bytes taken from the front of what was given.
     pub used: usize,
     /// What is at that place; `None` when all bytes are taken and nothing came to its end.
-    pub event: Option<Event>,
+    pub event: Option<FrameEvent>,
 }
 
 /// Follows one direction of a session through headers and payloads, on any split of its bytes.
@@ -208,7 +208,7 @@ impl Tracker {
         if !self.open {
             self.message = 0;
         }
-        Step { used, event: Some(Event::End) }
+        Step { used, event: Some(FrameEvent::End) }
     }
 
     /// A header that does not lie in one read whole.
@@ -232,7 +232,7 @@ impl Tracker {
 
     /// Takes a header that is whole. Left to the compiler it becomes a call, a third dearer.
     #[inline(always)]
-    fn begin(&mut self, bytes: &[u8]) -> Event {
+    fn begin(&mut self, bytes: &[u8]) -> FrameEvent {
         let (first, second) = (bytes[0], bytes[1]);
         let (length, at) = match second & !MASKED {
             126 => (u64::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
@@ -263,8 +263,8 @@ impl Tracker {
         self.phase = 0;
         self.inside = true;
         let (opcode, message_bytes) = (Opcode::from_bits(first), self.message);
-        let header = Header { fin, rsv: first & RSV, opcode, mask, length, message_bytes };
-        Event::Header { header, violation }
+        let header = FrameHeader { fin, rsv: first & RSV, opcode, mask, length, message_bytes };
+        FrameEvent::Header { header, violation }
     }
 
     /// The first rule a header breaks (§5.2, §5.4, §5.5).

@@ -7,7 +7,7 @@
 //! Serves RFC 6455 §4, §5, §9.1; RFC 9110 §5.6, §7.6.1; RFC 9112 §6; RFC 6265 §4.2; RFC 7239;
 //! RFC 3986 §3.2; the PROXY protocol's text, versions 1 and 2.
 
-pub mod accept;
+pub mod accept_key;
 pub mod answer;
 pub mod control;
 pub mod cookie;

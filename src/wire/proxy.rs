@@ -31,14 +31,14 @@ pub enum Parsed {
         more: usize,
     },
     /// The header is whole.
-    Header(Header),
+    Header(ProxyHeader),
     /// This is no header.
-    Invalid(Fault),
+    Invalid(ProxyError),
 }
 
 /// A whole header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Header {
+pub struct ProxyHeader {
     /// Its bytes; what follows them is the client's.
     pub consumed: usize,
     /// The client; `None` when the sender speaks for itself (LOCAL) or does not know (UNKNOWN):
@@ -50,7 +50,7 @@ pub struct Header {
 
 /// What is wrong with a header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
+pub enum ProxyError {
     /// The connection does not begin with a PROXY header.
     NotProxy,
     /// It is longer than [`V1_BYTES_MAX`] or [`V2_BYTES_MAX`].
@@ -59,17 +59,17 @@ pub enum Fault {
     Malformed,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Fault::NotProxy => "the connection does not begin with a PROXY header",
-            Fault::TooLong => "the PROXY header is too long",
-            Fault::Malformed => "the PROXY header is malformed",
+            ProxyError::NotProxy => "the connection does not begin with a PROXY header",
+            ProxyError::TooLong => "the PROXY header is too long",
+            ProxyError::Malformed => "the PROXY header is malformed",
         })
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ProxyError {}
 
 /// Reads the header at the front of `bytes`.
 pub fn parse(bytes: &[u8]) -> Parsed {
@@ -83,32 +83,32 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     } else if begins(V2_PREFIX) {
         binary(bytes)
     } else {
-        Err(Fault::NotProxy)
+        Err(ProxyError::NotProxy)
     };
     parsed.unwrap_or_else(Parsed::Invalid)
 }
 
-fn text(bytes: &[u8]) -> Result<Parsed, Fault> {
+fn text(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     let line = &bytes[..bytes.len().min(V1_BYTES_MAX)];
     let Some(end) = line.iter().position(|byte| *byte == b'\n') else {
         let more = text_needs(line);
         let fits = bytes.len() + more <= V1_BYTES_MAX;
-        return if fits { Ok(Parsed::Incomplete { more }) } else { Err(Fault::TooLong) };
+        return if fits { Ok(Parsed::Incomplete { more }) } else { Err(ProxyError::TooLong) };
     };
     let line = &line[..=end];
     if !line.ends_with(b"\r\n") {
-        return Err(Fault::Malformed);
+        return Err(ProxyError::Malformed);
     }
-    let header = v1::Header::try_from(line).map_err(|_| Fault::Malformed)?;
+    let header = v1::Header::try_from(line).map_err(|_| ProxyError::Malformed)?;
     if header.header.len() != line.len() {
-        return Err(Fault::Malformed);
+        return Err(ProxyError::Malformed);
     }
     let (source, destination) = match header.addresses {
         v1::Addresses::Unknown => (None, None),
         v1::Addresses::Tcp4(four) => ends_four(&four),
         v1::Addresses::Tcp6(six) => ends_six(&six),
     };
-    Ok(Parsed::Header(Header { consumed: line.len(), source, destination }))
+    Ok(Parsed::Header(ProxyHeader { consumed: line.len(), source, destination }))
 }
 
 /// Bytes a line without its end needs at least: two for each of its five spaces to come, and its
@@ -125,22 +125,22 @@ fn text_needs(line: &[u8]) -> usize {
     2 * 5_usize.saturating_sub(spaces) + end
 }
 
-fn binary(bytes: &[u8]) -> Result<Parsed, Fault> {
+fn binary(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     let Some(head) = bytes.get(..V2_BYTES_MIN) else {
         return Ok(Parsed::Incomplete { more: V2_BYTES_MIN - bytes.len() });
     };
     let consumed = V2_BYTES_MIN + usize::from(u16::from_be_bytes([head[14], head[15]]));
     if consumed > V2_BYTES_MAX {
-        return Err(Fault::TooLong);
+        return Err(ProxyError::TooLong);
     }
     let Some(whole) = bytes.get(..consumed) else {
         return Ok(Parsed::Incomplete { more: consumed - bytes.len() });
     };
     // LOCAL: whatever follows is to be ignored, its family too.
     if head[12] == 0x20 {
-        return Ok(Parsed::Header(Header { consumed, source: None, destination: None }));
+        return Ok(Parsed::Header(ProxyHeader { consumed, source: None, destination: None }));
     }
-    let header = v2::Header::try_from(whole).map_err(|_| Fault::Malformed)?;
+    let header = v2::Header::try_from(whole).map_err(|_| ProxyError::Malformed)?;
     let (source, destination) = match (header.protocol, header.addresses) {
         // A datagram did not make this connection.
         (v2::Protocol::Datagram, _) => (None, None),
@@ -148,7 +148,7 @@ fn binary(bytes: &[u8]) -> Result<Parsed, Fault> {
         (_, v2::Addresses::IPv6(six)) => ends_six(&six),
         (_, v2::Addresses::Unix(_) | v2::Addresses::Unspecified) => (None, None),
     };
-    Ok(Parsed::Header(Header { consumed, source, destination }))
+    Ok(Parsed::Header(ProxyHeader { consumed, source, destination }))
 }
 
 type Ends = (Option<SocketAddr>, Option<SocketAddr>);
@@ -262,7 +262,7 @@ mod tests {
         for bytes in
             [&b"GET / HTTP/1.1\r\n"[..], b"\x16\x03\x01", b"PROXX", b"\r\n\r\nX", b"proxy "]
         {
-            assert_eq!(invalid(bytes), Fault::NotProxy);
+            assert_eq!(invalid(bytes), ProxyError::NotProxy);
         }
         let malformed = [
             &b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\n"[..],
@@ -278,15 +278,18 @@ mod tests {
             b"PROXY \xff\xff\xff\xff\xff\xff\xff\xff\xff\r\n",
         ];
         for bytes in malformed {
-            assert_eq!(invalid(bytes), Fault::Malformed, "{}", bytes.escape_ascii());
+            assert_eq!(invalid(bytes), ProxyError::Malformed, "{}", bytes.escape_ascii());
         }
         for bytes in [second(0x31, 0x11, &[0; 12]), second(0x22, 0x11, &[0; 12])] {
-            assert_eq!(invalid(&bytes), Fault::Malformed);
+            assert_eq!(invalid(&bytes), ProxyError::Malformed);
         }
-        assert_eq!(invalid(&second(0x21, 0x41, &[0; 12])), Fault::Malformed);
-        assert_eq!(invalid(&second(0x21, 0x11, &[0; 11])), Fault::Malformed);
-        assert_eq!(invalid(&[b"PROXY ", &[b'x'; 200][..]].concat()), Fault::TooLong);
-        assert_eq!(invalid(&second(0x21, 0x00, &[0; V2_BYTES_MAX - 15])[..16]), Fault::TooLong);
+        assert_eq!(invalid(&second(0x21, 0x41, &[0; 12])), ProxyError::Malformed);
+        assert_eq!(invalid(&second(0x21, 0x11, &[0; 11])), ProxyError::Malformed);
+        assert_eq!(invalid(&[b"PROXY ", &[b'x'; 200][..]].concat()), ProxyError::TooLong);
+        assert_eq!(
+            invalid(&second(0x21, 0x00, &[0; V2_BYTES_MAX - 15])[..16]),
+            ProxyError::TooLong
+        );
     }
 
     proptest! {

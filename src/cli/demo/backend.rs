@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 use super::socket::{Message, Socket};
 use crate::base::body::{self, Body};
 use crate::base::task;
-use crate::wire::{accept, list};
+use crate::wire::{accept_key, list};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -129,7 +129,7 @@ fn accepted(asked: &HeaderMap, name: &'static str) -> Option<Response<Body>> {
     let fields = response.headers_mut();
     fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
     fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    fields.insert(SEC_WEBSOCKET_ACCEPT, accept::accept_key(key).parse().ok()?);
+    fields.insert(SEC_WEBSOCKET_ACCEPT, accept_key::accept_key(key).parse().ok()?);
     if list::has_token(asked, &SEC_WEBSOCKET_PROTOCOL, name) {
         fields.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
     }

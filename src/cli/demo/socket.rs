@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::base::side::Side;
 use crate::wire::control;
-use crate::wire::frame::{Allowed, Event, Header, Opcode, Tracker, unmask};
+use crate::wire::frame::{Allowed, FrameEvent, FrameHeader, Opcode, Tracker, unmask};
 
 /// Bytes of a message that are taken; who sends more is told 1009.
 const MESSAGE_BYTES_MAX: u64 = 1 << 20;
@@ -31,7 +31,7 @@ pub(super) struct Socket<I> {
     /// Read and not looked at.
     inbox: BytesMut,
     /// The frame in hand.
-    header: Option<Header>,
+    header: Option<FrameHeader>,
     /// Bytes of that frame's payload, unmasked.
     payload: BytesMut,
     /// The message in hand: whether it is text, and its fragments so far.
@@ -132,7 +132,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let (mask, offset) = (self.tracker.mask(), self.tracker.mask_offset());
         let step = self.tracker.step(&self.inbox);
         let mut bytes = self.inbox.split_to(step.used);
-        if let Some(Event::Header { header, violation }) = step.event {
+        if let Some(FrameEvent::Header { header, violation }) = step.event {
             self.header = Some(header);
             return match violation {
                 Some(_) => Taken::Fault(1002),
@@ -153,7 +153,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// A frame is whole.
-    fn frame(&mut self, header: Header, payload: BytesMut) -> Taken {
+    fn frame(&mut self, header: FrameHeader, payload: BytesMut) -> Taken {
         match header.opcode {
             Opcode::Ping if !self.closing => self.outbox.put_slice(&control::pong(&payload, None)),
             Opcode::Close => {

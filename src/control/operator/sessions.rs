@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Reply;
 use super::filters::{Filters, age};
 use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
 use crate::control::handle::Handle;
 use crate::registry::{self, Seen};
 
@@ -56,7 +57,7 @@ fn row(Seen { id, facts, leaving }: &Seen, now: Moment) -> Value {
         "pool": &*facts.pool,
         "backend": &*facts.backend,
         "age_seconds": now.since(facts.opened).as_secs_f64(),
-        "leaving": leaving.map(|why| why.word()),
+        "leaving": leaving.map(|why| why.label()),
     })
 }
 
@@ -73,7 +74,7 @@ fn table(listed: &[Seen], meant: usize, live: usize, now: Moment) -> String {
             facts.pool.to_string(),
             facts.backend.to_string(),
             age(now.since(facts.opened)),
-            leaving.map_or("-", |why| why.word()).to_owned(),
+            leaving.map_or("-", |why| why.label()).to_owned(),
         ]
     });
     let rows: Vec<[String; 8]> = std::iter::once(COLUMNS.map(str::to_owned)).chain(cells).collect();

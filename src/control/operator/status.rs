@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Reply;
 use super::filters::age;
 use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
 use crate::control::drains::Progress;
 use crate::control::handle::{Handle, Phase};
 use crate::pool::{BackendHealth, Standing};
@@ -39,7 +40,7 @@ pub(super) async fn status(handle: &Handle) -> Reply {
         let _ = write!(text, "\nbackend {address} of {pool}: {word}, {sessions} sessions");
     }
     for (number, Progress { why, who, sessions, tally, ends, cuts, .. }) in &drains {
-        let (why, left, rest) = (why.word(), tally.left, age(ends.since(now)));
+        let (why, left, rest) = (why.label(), tally.left, age(ends.since(now)));
         let then = if *cuts { "cut" } else { "over" };
         let _ = write!(
             text,
@@ -86,7 +87,7 @@ fn backend_row(one: &BackendHealth) -> Value {
 fn drain_row((number, progress): &(u64, Progress), now: Moment) -> Value {
     json!({
         "drain": number,
-        "why": progress.why.word(),
+        "why": progress.why.label(),
         "who": progress.who,
         "sessions": progress.sessions,
         "left": progress.tally.left,

@@ -29,7 +29,10 @@ async fn the_admin_listener_tells_metrics_and_health_and_changes_nothing() {
     let _session = process.session("/one").await;
     let admin = Client::to(process.admin_address().unwrap());
     let (head, metrics) = admin.clone().path("/metrics").request("GET", "").await;
-    assert_eq!(head.get("content-type"), crate::observe::metrics::CONTENT_TYPE);
+    assert_eq!(
+        head.get("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     let address = backend.address();
     for line in [
         r#"tidegate_sessions_live{route="/one"} 1"#.to_owned(),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::label::Label;
 use crate::live::tests::plan::rules;
 
 const FORCE: Ask = Ask { force: true, dry_run: false, if_changed: false };
@@ -121,7 +122,7 @@ async fn listeners_come_and_go_and_a_busy_port_refuses_the_whole_reload() {
         plan.routes.clear();
     });
     let refused = refused.await;
-    assert_eq!(refused.word(), "refused_listeners");
+    assert_eq!(refused.label(), "refused_listeners");
     assert!(refused.to_string().contains("the port is in use"), "{refused}");
     assert_eq!(Client::to(at).request("GET", "").await.1, "page");
 

@@ -33,9 +33,9 @@ use tokio::time::timeout;
 use super::core::Core;
 use super::handle::{Handle, Phase, lock};
 use super::manager;
+use crate::base::label::Label;
 use crate::config::plan::{self, Address};
 use crate::listen::Handover;
-use crate::observe::metrics::Metrics;
 use words::{New, Old};
 
 /// How long the switch itself may take: the old process ceases to accept, the new one begins.
@@ -80,8 +80,8 @@ impl Handle {
             Ok(answered) => answered.await.unwrap_or_else(|_| stopping()),
             Err(refused) => {
                 let refused = Upgraded::Refused(refused);
-                self.0.metrics.process.upgrades.count(refused.word());
-                tracing::warn!(outcome = refused.word(), "no upgrade: {refused}");
+                self.0.metrics.process.upgrades.count(&refused);
+                tracing::warn!(outcome = refused.label(), "no upgrade: {refused}");
                 refused
             }
         }
@@ -103,13 +103,12 @@ impl Handle {
         Ok(answered)
     }
 
-    /// Tells the metrics of the processes before this one.
-    pub(super) fn set_older(&self, metrics: &Metrics) {
+    /// This process's number in its row of upgrades, how many older ones there are, and how many
+    /// sessions these have.
+    pub(super) fn older(&self) -> (u64, u64, u64) {
         let state = &self.0.upgrade;
         let older = lock(&state.older);
-        metrics.process.number.set(state.number);
-        metrics.process.older.set(older.len() as u64);
-        metrics.process.older_sessions.set(older.values().sum::<usize>() as u64);
+        (state.number, older.len() as u64, older.values().sum::<usize>() as u64)
     }
 
     /// The process that serves in place of this one, once another has taken over.
@@ -127,8 +126,8 @@ impl Core {
     ) -> Result<Successor, Upgraded> {
         let outcome = self.try_upgrade(&mut stops).await;
         if let Err(not) = &outcome {
-            tracing::error!(outcome = not.word(), "no upgrade: {not}");
-            self.common.metrics.process.upgrades.count(not.word());
+            tracing::error!(outcome = not.label(), "no upgrade: {not}");
+            self.common.metrics.process.upgrades.count(not);
         }
         self.common.upgrade.under_way.store(false, Relaxed);
         outcome

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::label::Label;
 use serde_json::{Value, json};
 
 /// What came of an upgrade.
@@ -55,17 +56,6 @@ pub enum Failure {
 }
 
 impl Upgraded {
-    /// The word for metrics, logs and JSON.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Upgraded::Done { .. } => "done",
-            Upgraded::Refused(_) => "refused",
-            Upgraded::Failed(Failure::Config(_)) => "failed_config",
-            Upgraded::Failed(Failure::Slow(_)) => "failed_timeout",
-            Upgraded::Failed(_) => "failed",
-        }
-    }
-
     /// For programs.
     pub fn json(&self) -> Value {
         match self {
@@ -73,7 +63,19 @@ impl Upgraded {
                 let does = if *keep { "keep" } else { "drain" };
                 json!({ "outcome": "done", "pid": pid, "sessions": sessions, "older": does })
             }
-            _ => json!({ "outcome": self.word(), "why": self.to_string() }),
+            _ => json!({ "outcome": self.label(), "why": self.to_string() }),
+        }
+    }
+}
+
+impl Label for Upgraded {
+    fn label(&self) -> &'static str {
+        match self {
+            Upgraded::Done { .. } => "done",
+            Upgraded::Refused(_) => "refused",
+            Upgraded::Failed(Failure::Config(_)) => "failed_config",
+            Upgraded::Failed(Failure::Slow(_)) => "failed_timeout",
+            Upgraded::Failed(_) => "failed",
         }
     }
 }

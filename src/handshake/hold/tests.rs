@@ -6,7 +6,7 @@ use httparse::EMPTY_HEADER;
 use crate::handshake::{Agreed, Replay};
 use crate::rewrite::Outbound;
 use crate::rewrite::tests::outbound;
-use crate::wire::accept::accept_key;
+use crate::wire::accept_key::accept_key;
 
 const EXTENSIONS: &str = "sec-websocket-extensions";
 const PROTOCOL: &str = "sec-websocket-protocol";

@@ -1,13 +1,30 @@
 //! Why a connection ended that its client used wrongly.
 
-use super::meter;
+use h2::Reason;
 
-/// The word for a client that opens streams to reset them.
-pub(super) const RESETS: &str = "resets";
+use crate::base::label::Label;
 
-/// The word for an end that the crate decided on, which is its error code's; `None` when it was the
-/// client's or the network's. For each of its limits that code is `enhance_your_calm`.
-pub(super) fn word(error: &h2::Error) -> Option<&'static str> {
-    let code = error.reason().filter(|_| error.is_library() && error.is_go_away())?;
-    Some(meter::word(code))
+/// Why this side ended an HTTP/2 connection.
+pub(super) enum Http2Failure {
+    /// The client opens streams to reset them.
+    Resets,
+    /// The crate decided so, with this code; for each of its limits that is `ENHANCE_YOUR_CALM`.
+    Crate(Reason),
+}
+
+impl Http2Failure {
+    /// What the crate decided; `None` when the client or the network ended the connection.
+    pub(super) fn from_error(error: &h2::Error) -> Option<Http2Failure> {
+        let code = error.reason().filter(|_| error.is_library() && error.is_go_away())?;
+        Some(Http2Failure::Crate(code))
+    }
+}
+
+impl Label for Http2Failure {
+    fn label(&self) -> &'static str {
+        match self {
+            Http2Failure::Resets => "resets",
+            Http2Failure::Crate(code) => code.label(),
+        }
+    }
 }

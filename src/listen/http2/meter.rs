@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::observe::metrics::{ListenerCells, Words};
+use crate::base::label::Label;
+use crate::observe::metrics::{LabelledCounter, ListenerMetrics, ResetBy};
 use crate::tls::Transport;
 
 /// What comes before a client's first frame (RFC 9113 §3.4).
@@ -23,13 +24,13 @@ const RST_STREAM: u8 = 3;
 /// A connection's transport, its resets counted.
 pub(super) struct Meter {
     transport: Transport,
-    cells: Arc<ListenerCells>,
+    cells: Arc<ListenerMetrics>,
     received: Frames,
     sent: Frames,
 }
 
 impl Meter {
-    pub(super) fn new(transport: Transport, cells: Arc<ListenerCells>) -> Meter {
+    pub(super) fn new(transport: Transport, cells: Arc<ListenerMetrics>) -> Meter {
         let received = Frames { skip: PREFACE_BYTES, ..Frames::default() };
         Meter { transport, cells, received, sent: Frames::default() }
     }
@@ -45,7 +46,7 @@ struct Frames {
 }
 
 impl Frames {
-    fn pass(&mut self, mut bytes: &[u8], resets: &Words) {
+    fn pass(&mut self, mut bytes: &[u8], resets: &LabelledCounter) {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -60,7 +61,7 @@ impl Frames {
             bytes = &bytes[taken..];
             if self.filled == self.head.len() {
                 let code = self.head[HEAD_BYTES..].iter();
-                resets.count(word(code.fold(0, |code, byte| code << 8 | u32::from(*byte)).into()));
+                resets.count(Reason::from(code.fold(0, |code, byte| code << 8 | u32::from(*byte))));
                 self.filled = 0;
             } else if self.filled == HEAD_BYTES && !self.is_reset() {
                 self.skip = self.length();
@@ -79,24 +80,26 @@ impl Frames {
     }
 }
 
-/// An error code's word (RFC 9113 §7).
-pub(super) fn word(code: Reason) -> &'static str {
-    match code {
-        Reason::NO_ERROR => "no_error",
-        Reason::PROTOCOL_ERROR => "protocol_error",
-        Reason::INTERNAL_ERROR => "internal_error",
-        Reason::FLOW_CONTROL_ERROR => "flow_control_error",
-        Reason::SETTINGS_TIMEOUT => "settings_timeout",
-        Reason::STREAM_CLOSED => "stream_closed",
-        Reason::FRAME_SIZE_ERROR => "frame_size_error",
-        Reason::REFUSED_STREAM => "refused_stream",
-        Reason::CANCEL => "cancel",
-        Reason::COMPRESSION_ERROR => "compression_error",
-        Reason::CONNECT_ERROR => "connect_error",
-        Reason::ENHANCE_YOUR_CALM => "enhance_your_calm",
-        Reason::INADEQUATE_SECURITY => "inadequate_security",
-        Reason::HTTP_1_1_REQUIRED => "http_1_1_required",
-        _ => "unknown",
+/// An error code's name (RFC 9113 §7).
+impl Label for Reason {
+    fn label(&self) -> &'static str {
+        match *self {
+            Reason::NO_ERROR => "no_error",
+            Reason::PROTOCOL_ERROR => "protocol_error",
+            Reason::INTERNAL_ERROR => "internal_error",
+            Reason::FLOW_CONTROL_ERROR => "flow_control_error",
+            Reason::SETTINGS_TIMEOUT => "settings_timeout",
+            Reason::STREAM_CLOSED => "stream_closed",
+            Reason::FRAME_SIZE_ERROR => "frame_size_error",
+            Reason::REFUSED_STREAM => "refused_stream",
+            Reason::CANCEL => "cancel",
+            Reason::COMPRESSION_ERROR => "compression_error",
+            Reason::CONNECT_ERROR => "connect_error",
+            Reason::ENHANCE_YOUR_CALM => "enhance_your_calm",
+            Reason::INADEQUATE_SECURITY => "inadequate_security",
+            Reason::HTTP_1_1_REQUIRED => "http_1_1_required",
+            _ => "unknown",
+        }
     }
 }
 
@@ -109,7 +112,7 @@ impl AsyncRead for Meter {
         let this = self.get_mut();
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.transport).poll_read(cx, buf);
-        this.received.pass(&buf.filled()[before..], &this.cells.resets_received);
+        this.received.pass(&buf.filled()[before..], &this.cells.resets[ResetBy::Client]);
         polled
     }
 }
@@ -123,7 +126,7 @@ impl AsyncWrite for Meter {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.transport).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = polled {
-            this.sent.pass(&buf[..written], &this.cells.resets_sent);
+            this.sent.pass(&buf[..written], &this.cells.resets[ResetBy::Tidegate]);
         }
         polled
     }
@@ -138,7 +141,7 @@ impl AsyncWrite for Meter {
         if let Poll::Ready(Ok(mut written)) = polled {
             for buf in bufs {
                 let of = written.min(buf.len());
-                this.sent.pass(&buf[..of], &this.cells.resets_sent);
+                this.sent.pass(&buf[..of], &this.cells.resets[ResetBy::Tidegate]);
                 written -= of;
             }
         }
@@ -172,7 +175,7 @@ mod tests {
         let goaway = Frame::new(GOAWAY, 0, 0, &[0; 8]).bytes();
         let bytes = [reset(8), data, reset(7), empty, goaway, reset(8), reset(99)].concat();
         for split in 1..=bytes.len() {
-            let (mut frames, resets) = (Frames::default(), Words::default());
+            let (mut frames, resets) = (Frames::default(), LabelledCounter::default());
             for piece in bytes.chunks(split) {
                 frames.pass(piece, &resets);
             }

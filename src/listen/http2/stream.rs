@@ -20,7 +20,7 @@ use super::resets::Resets;
 use super::{answer, body};
 use crate::base::body::{self as base_body, Body};
 use crate::base::clock;
-use crate::observe::metrics::Raised;
+use crate::observe::metrics::GaugeGuard;
 use crate::relay::Stream;
 use crate::session::{Conn, OnStream};
 
@@ -47,7 +47,7 @@ pub(super) async fn serve(
     context: Rc<StreamContext>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    open: Raised,
+    open: GaugeGuard,
 ) {
     let (mut head, received) = request.into_parts();
     let is_head = head.method == Method::HEAD;

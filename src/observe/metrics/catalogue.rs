@@ -1,127 +1,193 @@
-//! Every metric there is, declared once: name, help, labels. What is counted where is in `cells`;
-//! how it is written is in `render`.
+//! Every metric there is: a field, its kind, its name, its own labels and its help, declared once.
+//! How it is kept follows from its kind, and how it is written from all of it.
 
-/// What a metric measures.
+use std::sync::OnceLock;
+
+use super::counter::{BackendCounter, Counter, LabelledCounter, LocalCounter};
+use super::exposition::Page;
+use super::gauge::{Gauge, LocalGauge, Version};
+use super::histogram::{Histogram, LatencyBounds, LifetimeBounds};
+use super::instrument::{By, Instrument, Labels, Metric, MetricGroup, Owner, groups};
+use super::route::StatusClass;
+use crate::base::label::Label;
+use crate::base::side::Side;
+use crate::observe::log::Dropped;
+
+groups! {
+    /// Metrics of the whole process.
+    #[derive(Debug, Default)]
+    pub struct ProcessMetrics [] {
+        version: Version = "build" ["version"] "The version that runs";
+        started: f64 = "start_time_seconds" []
+            "When the process started, in seconds since 1970";
+        workers: u64 = "workers" [] "Worker threads";
+        reloads: LabelledCounter = "reloads" ["outcome"] "Reloads asked for";
+        upgrades: LabelledCounter = "upgrades" ["outcome"]
+            "Upgrades asked for that did not come about";
+        log_dropped: OnceLock<Dropped> = "log_lines_dropped" []
+            "Log lines lost because the log was not read";
+    }
+
+    /// What a scrape is told of the process.
+    #[derive(Clone, Debug, Default)]
+    pub struct ProcessFacts [] {
+        loads: Vec<(String, u64)> = "worker_connections" ["worker"]
+            "Connections open on a worker, those that became a session included";
+        generation: u64 = "config_generation" [] "The configuration in force, counted from 1";
+        number: u64 = "process_number" []
+            "This process in its row of upgrades, counted from 1";
+        older: u64 = "older_processes" [] "Processes before this one that have not ended";
+        older_sessions: u64 = "older_sessions_live" []
+            "WebSocket sessions live in processes before this one";
+        snapshots: u64 = "snapshots_alive" []
+            "Configurations in memory, the one in force included";
+        hold_bytes: u64 = "hold_bytes" []
+            "Bytes of messages kept for sessions whose upstream is away";
+        drains: Vec<(String, u64)> = "drain_sessions_left" ["why"]
+            "Sessions that the drains under way still have to close";
+    }
+
+    /// A listener's metrics.
+    #[derive(Debug, Default)]
+    pub struct ListenerMetrics ["listener"] {
+        open: Gauge = "connections_open" [] "Client connections open";
+        http: By<HttpVersion, Gauge, 2> = "http_connections_open" ["protocol"]
+            "Client connections that speak HTTP, by version; over HTTP/1.1 a WebSocket ends that";
+        streams: Gauge = "http2_streams_open" []
+            "HTTP/2 streams open, those of WebSocket sessions included";
+        resets: By<ResetBy, LabelledCounter, 2> = "http2_streams_reset" ["by", "code"]
+            "HTTP/2 streams reset, by who did and the error code; refused_stream is one over a \
+             limit";
+        http2_failed: LabelledCounter = "http2_connection_failures" ["reason"]
+            "HTTP/2 connections ended because the client broke a rule or passed a limit";
+        accepted: Counter = "connections_accepted" [] "Client connections accepted";
+        refused: LabelledCounter = "connections_refused" ["reason"]
+            "Client connections closed at once because a limit was reached or the peer is not \
+             trusted";
+        backoffs: Counter = "accept_backoffs" []
+            "Pauses in accepting because the process or the system ran out of files or memory";
+        tls_handshakes: Counter = "tls_handshakes" [] "TLS handshakes completed by clients";
+        tls_failures: LabelledCounter = "tls_handshake_failures" ["reason"]
+            "TLS handshakes that failed";
+    }
+
+    /// A route's metrics on one worker. A cache line is shared with no other worker.
+    #[derive(Debug, Default)]
+    #[repr(align(128))]
+    pub struct RouteCells ["route"] {
+        messages: By<Side, LocalCounter, 2> = "messages" ["side"]
+            "Data messages, by the side that sent them";
+        bytes: By<Side, LocalCounter, 2> = "bytes" ["side"]
+            "Bytes relayed in sessions, frame headers included, by the side that sent them";
+        violations: By<Side, LocalCounter, 2> = "violations" ["side"]
+            "Frames that break RFC 6455, by the side that sent them";
+        ping: By<Side, Histogram<LatencyBounds>, 2> = "ping_seconds" ["side"]
+            "Time from our ping to the side's pong";
+        requests: By<StatusClass, LocalCounter, 5> = "requests" ["status"]
+            "Requests answered, by class of status";
+        handshake: Histogram<LatencyBounds> = "handshake_seconds" []
+            "Time from a WebSocket handshake's head to its answer";
+        live: LocalGauge = "sessions_live" [] "WebSocket sessions live";
+        opened: LocalCounter = "sessions_opened" [] "WebSocket sessions opened";
+        session: Histogram<LifetimeBounds> = "session_seconds" []
+            "How long WebSocket sessions lasted";
+        held: LocalGauge = "sessions_held" [] "Sessions held while their upstream is away";
+        hold: Histogram<LatencyBounds> = "hold_seconds" [] "How long upstreams were away";
+        cut: LocalCounter = "hold_messages_cut" []
+            "Messages of clients that were being sent to an upstream when it was lost";
+    }
+
+    /// A route's metrics that all workers write, each seldom.
+    #[derive(Debug, Default)]
+    pub struct RouteTotals ["route"] {
+        handshakes_failed: LabelledCounter = "handshake_failures" ["reason"]
+            "WebSocket handshakes that opened no session and passed no backend's answer on";
+        queued: Gauge = "handshakes_queued" []
+            "WebSocket handshakes that wait because no backend is up";
+        ended: LabelledCounter = "sessions_ended" ["end"] "WebSocket sessions ended";
+        holds: LabelledCounter = "holds" ["why"]
+            "Times a session was held, by why its upstream went";
+        holds_ended: LabelledCounter = "holds_ended" ["result"] "Holds that came to their end";
+    }
+
+    /// A pool's metrics.
+    #[derive(Debug, Default)]
+    pub struct PoolMetrics ["pool"] {
+        dial_failures: BackendCounter = "dial_failures" ["backend", "reason"]
+            "Connections to a backend that could not be made";
+        sources_exhausted: Counter = "source_addresses_exhausted" []
+            "Dials for which a source address had no free port";
+        retries: Counter = "retries" [] "Requests tried on another backend";
+        full: Counter = "pool_full" []
+            "Handshakes refused because every backend had as many sessions as it may";
+        sticky_lost: LabelledCounter = "sticky_lost" ["reason"]
+            "Clients that could not be sent to the backend of their cookie";
+        would_move: Gauge = "rebalance_would_move" []
+            "Sessions that would have to move for an uneven pool to be level, asked to or not";
+        asked_to_move: Counter = "rebalance_asked" []
+            "Sessions asked to move to another backend for a pool to be level";
+    }
+
+    /// What a scrape is told of one backend.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub struct BackendFacts ["pool", "backend"] {
+        sessions: u64 = "backend_sessions" [] "WebSocket sessions live";
+        handshakes_waiting: u64 = "backend_handshakes_waiting" []
+            "Handshakes that wait until they may begin";
+        up: bool = "backend_up" [] "1 when the backend is given work";
+        disabled: bool = "backend_disabled" []
+            "1 when an operator's command keeps work from the backend";
+    }
+}
+
+/// The version of HTTP that a client's connection speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Only grows; its sample's name ends in `_total`.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Sum, count and buckets.
-    Histogram,
-    /// Always 1, told by its labels; its sample's name ends in `_info`.
-    Info,
+pub enum HttpVersion {
+    /// HTTP/1.1 or HTTP/1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
-/// A metric's declaration.
-#[derive(Debug)]
-pub struct Metric {
-    /// Its name, without a counter's `_total`.
-    pub name: &'static str,
-    /// What it tells, without a final stop.
-    pub help: &'static str,
-    /// What it measures.
-    pub kind: Kind,
-    /// The names of its labels, in order.
-    pub labels: &'static [&'static str],
+impl Label for HttpVersion {
+    fn label(&self) -> &'static str {
+        match self {
+            HttpVersion::Http1 => "http/1.1",
+            HttpVersion::Http2 => "h2",
+        }
+    }
 }
 
-macro_rules! catalogue {
-    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
-        $(
-            #[doc = $help]
-            pub const $id: Metric = Metric {
-                name: concat!("tidegate_", $name),
-                help: $help,
-                kind: Kind::$kind,
-                labels: &[$($label),*],
-            };
-        )*
-        /// The whole catalogue, in the order it is written.
-        pub const ALL: &[Metric] = &[$($id),*];
-    };
+impl Labels<2> for HttpVersion {
+    const ALL: [HttpVersion; 2] = [HttpVersion::Http1, HttpVersion::Http2];
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
-catalogue! {
-    BUILD = Info "build" ["version"] "The version that runs";
-    START = Gauge "start_time_seconds" [] "When the process started, in seconds since 1970";
-    WORKERS = Gauge "workers" [] "Worker threads";
-    WORKER_CONNECTIONS = Gauge "worker_connections" ["worker"]
-        "Connections open on a worker, those that became a session included";
-    GENERATION = Gauge "config_generation" [] "The configuration in force, counted from 1";
-    RELOADS = Counter "reloads" ["outcome"] "Reloads asked for";
-    PROCESS = Gauge "process_number" [] "This process in its row of upgrades, counted from 1";
-    UPGRADES = Counter "upgrades" ["outcome"] "Upgrades asked for that did not come about";
-    OLDER = Gauge "older_processes" [] "Processes before this one that have not ended";
-    OLDER_SESSIONS = Gauge "older_sessions_live" []
-        "WebSocket sessions live in processes before this one";
-    SNAPSHOTS = Gauge "snapshots_alive" [] "Configurations in memory, the one in force included";
-    HOLD_BYTES = Gauge "hold_bytes" [] "Bytes of messages kept for sessions whose upstream is away";
-    DRAIN_LEFT = Gauge "drain_sessions_left" ["why"]
-        "Sessions that the drains under way still have to close";
-    LOG_DROPPED = Counter "log_lines_dropped" [] "Log lines lost because the log was not read";
+/// Who reset an HTTP/2 stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResetBy {
+    /// The client.
+    Client,
+    /// This side.
+    Tidegate,
+}
 
-    CONNECTIONS = Gauge "connections_open" ["listener"] "Client connections open";
-    HTTP = Gauge "http_connections_open" ["listener", "protocol"]
-        "Client connections that speak HTTP, by version; over HTTP/1.1 a WebSocket ends that";
-    STREAMS = Gauge "http2_streams_open" ["listener"]
-        "HTTP/2 streams open, those of WebSocket sessions included";
-    STREAMS_RESET = Counter "http2_streams_reset" ["listener", "by", "code"]
-        "HTTP/2 streams reset, by who did and the error code; refused_stream is one over a limit";
-    HTTP2_FAILURES = Counter "http2_connection_failures" ["listener", "reason"]
-        "HTTP/2 connections ended because the client broke a rule or passed a limit";
-    ACCEPTED = Counter "connections_accepted" ["listener"] "Client connections accepted";
-    REFUSED = Counter "connections_refused" ["listener", "reason"]
-        "Client connections closed at once because a limit was reached or the peer is not trusted";
-    BACKOFFS = Counter "accept_backoffs" ["listener"]
-        "Pauses in accepting because the process or the system ran out of files or memory";
-    TLS_HANDSHAKES = Counter "tls_handshakes" ["listener"] "TLS handshakes completed by clients";
-    TLS_FAILURES = Counter "tls_handshake_failures" ["listener", "reason"]
-        "TLS handshakes that failed";
+impl Label for ResetBy {
+    fn label(&self) -> &'static str {
+        match self {
+            ResetBy::Client => "client",
+            ResetBy::Tidegate => "tidegate",
+        }
+    }
+}
 
-    REQUESTS = Counter "requests" ["route", "status"] "Requests answered, by class of status";
-    HANDSHAKE_SECONDS = Histogram "handshake_seconds" ["route"]
-        "Time from a WebSocket handshake's head to its answer";
-    HANDSHAKES_FAILED = Counter "handshake_failures" ["route", "reason"]
-        "WebSocket handshakes that opened no session and passed no backend's answer on";
-    QUEUED = Gauge "handshakes_queued" ["route"]
-        "WebSocket handshakes that wait because no backend is up";
-    SESSIONS = Gauge "sessions_live" ["route"] "WebSocket sessions live";
-    OPENED = Counter "sessions_opened" ["route"] "WebSocket sessions opened";
-    ENDED = Counter "sessions_ended" ["route", "end"] "WebSocket sessions ended";
-    HELD = Gauge "sessions_held" ["route"] "Sessions held while their upstream is away";
-    HOLDS = Counter "holds" ["route", "why"] "Times a session was held, by why its upstream went";
-    HOLDS_ENDED = Counter "holds_ended" ["route", "result"] "Holds that came to their end";
-    HOLD_SECONDS = Histogram "hold_seconds" ["route"] "How long upstreams were away";
-    HOLD_CUT = Counter "hold_messages_cut" ["route"]
-        "Messages of clients that were being sent to an upstream when it was lost";
-    SESSION_SECONDS = Histogram "session_seconds" ["route"] "How long WebSocket sessions lasted";
-    MESSAGES = Counter "messages" ["route", "side"] "Data messages, by the side that sent them";
-    BYTES = Counter "bytes" ["route", "side"]
-        "Bytes relayed in sessions, frame headers included, by the side that sent them";
-    VIOLATIONS = Counter "violations" ["route", "side"]
-        "Frames that break RFC 6455, by the side that sent them";
-    PING_SECONDS = Histogram "ping_seconds" ["route", "side"]
-        "Time from our ping to the side's pong";
+impl Labels<2> for ResetBy {
+    const ALL: [ResetBy; 2] = [ResetBy::Client, ResetBy::Tidegate];
 
-    BACKEND_SESSIONS = Gauge "backend_sessions" ["pool", "backend"] "WebSocket sessions live";
-    HANDSHAKES_WAITING = Gauge "backend_handshakes_waiting" ["pool", "backend"]
-        "Handshakes that wait until they may begin";
-    BACKEND_UP = Gauge "backend_up" ["pool", "backend"] "1 when the backend is given work";
-    BACKEND_DISABLED = Gauge "backend_disabled" ["pool", "backend"]
-        "1 when an operator's command keeps work from the backend";
-    DIAL_FAILURES = Counter "dial_failures" ["pool", "backend", "reason"]
-        "Connections to a backend that could not be made";
-    SOURCES_EXHAUSTED = Counter "source_addresses_exhausted" ["pool"]
-        "Dials for which a source address had no free port";
-    RETRIES = Counter "retries" ["pool"] "Requests tried on another backend";
-    POOL_FULL = Counter "pool_full" ["pool"]
-        "Handshakes refused because every backend had as many sessions as it may";
-    STICKY_LOST = Counter "sticky_lost" ["pool", "reason"]
-        "Clients that could not be sent to the backend of their cookie";
-    WOULD_MOVE = Gauge "rebalance_would_move" ["pool"]
-        "Sessions that would have to move for an uneven pool to be level, asked to or not";
-    ASKED_TO_MOVE = Counter "rebalance_asked" ["pool"]
-        "Sessions asked to move to another backend for a pool to be level";
+    fn index(self) -> usize {
+        self as usize
+    }
 }

@@ -1,9 +1,19 @@
 use std::time::Duration;
 
-use super::catalogue::{ALL, Kind};
+use super::catalogue::ALL;
 use super::*;
+use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::base::worker::Workers;
+
+/// A label of the tests' own.
+struct Word(&'static str);
+
+impl Label for Word {
+    fn label(&self) -> &'static str {
+        self.0
+    }
+}
 
 fn name(text: &str) -> Arc<str> {
     Arc::from(text)
@@ -15,78 +25,84 @@ fn busy() -> Arc<Metrics> {
     let route = metrics.route(&name("chat"));
     route.session_opened(Duration::from_millis(3));
     route.session_opened(Duration::from_millis(3));
-    route.session_ended("idle", Duration::from_secs(20));
-    route.handshakes_failed.count("silent");
-    route.went_away("lost");
-    route.came_back("resumed", Duration::from_secs(2), 1);
+    route.session_ended(Word("idle"), Duration::from_secs(20));
+    route.totals.handshakes_failed.count(Word("silent"));
+    route.hold_began(Word("lost"));
+    route.hold_ended(Word("resumed"), Duration::from_secs(2), 1);
     route.here().relayed(Side::Client, 2, 70);
-    route.here().violations[Side::Upstream as usize].add(1);
+    route.here().violations[Side::Upstream].add(1);
     route.here().request(http::StatusCode::NOT_FOUND);
-    route.here().ping[Side::Client as usize].observe(Duration::from_millis(40));
+    route.here().ping[Side::Client].observe(Duration::from_millis(40));
     let listener = metrics.listener(&name("https"));
-    listener.accepted.one();
-    listener.open.shift(1);
-    listener.refused.count("connections_max");
-    listener.http2.shift(1);
-    listener.streams.shift(3);
-    listener.resets_received.count("cancel");
-    listener.resets_sent.count("refused_stream");
-    listener.http2_failed.count("resets");
-    listener.tls_failures.count("timeout");
+    listener.accepted.inc();
+    listener.open.inc();
+    listener.refused.count(Word("connections_max"));
+    listener.http[HttpVersion::Http2].inc();
+    listener.streams.set(3);
+    listener.resets[ResetBy::Client].count(Word("cancel"));
+    listener.resets[ResetBy::Tidegate].count(Word("refused_stream"));
+    listener.http2_failed.count(Word("resets"));
+    listener.tls_failures.count(Word("timeout"));
     let pool = metrics.pool(&name("websocket"));
-    pool.dial_failed("127.0.0.1:9", "refused");
-    pool.retries.one();
-    pool.full.one();
+    pool.dial_failures.count("127.0.0.1:9", Word("refused"));
+    pool.retries.inc();
+    pool.full.inc();
     pool.asked_to_move.add(2);
     pool.would_move.set(7);
-    pool.sticky_lost.count("out");
-    let facts = BackendFacts {
-        pool: name("websocket"),
-        backend: name("b"),
-        sessions: 4,
-        handshakes_waiting: 1,
-        up: true,
-        disabled: false,
-    };
-    metrics.set_loads(vec![0, 5]);
-    metrics.set_drains(vec![("stop", 2)]);
-    metrics.set_backends(vec![facts]);
-    metrics.process.reloads.count("taken");
-    metrics.process.upgrades.count("refused");
-    metrics.process.generation.set(3);
+    pool.sticky_lost.count(Word("out"));
+    metrics.process.reloads.count(Word("taken"));
+    metrics.process.upgrades.count(Word("refused"));
     metrics
+}
+
+/// What a scrape of them is told.
+fn facts() -> ScrapeFacts {
+    let backend = BackendFacts { sessions: 4, handshakes_waiting: 1, up: true, disabled: false };
+    ScrapeFacts {
+        process: ProcessFacts {
+            loads: vec![("0".to_owned(), 0), ("1".to_owned(), 5)],
+            generation: 3,
+            drains: vec![("stop".to_owned(), 2)],
+            ..ProcessFacts::default()
+        },
+        backends: vec![([name("websocket"), name("b")], backend)],
+    }
+}
+
+fn open_metrics(metrics: &Metrics) -> String {
+    metrics.render(&facts(), Exposition::OpenMetrics)
 }
 
 #[test]
 fn every_metric_is_written_once_as_it_was_declared() {
-    let text = busy().render();
+    let text = open_metrics(&busy());
     let lines_from = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
-    for metric in ALL {
+    for metric in ALL.iter().copied().flatten() {
         let kind = format!("{:?}", metric.kind).to_lowercase();
         assert_eq!(lines_from(&format!("# TYPE {} {kind}", metric.name)), 1, "{}", metric.name);
         let ending = match metric.kind {
-            Kind::Counter => "_total",
-            Kind::Gauge => "",
-            Kind::Histogram => "_count",
-            Kind::Info => "_info",
+            MetricKind::Counter => "_total",
+            MetricKind::Gauge => "",
+            MetricKind::Histogram => "_count",
+            MetricKind::Info => "_info",
         };
         let sample = format!("{}{ending}", metric.name);
         let is_sample =
             |line: &&str| line.split([' ', '{']).next().is_some_and(|found| found == sample);
         let line = text.lines().find(is_sample).unwrap_or_else(|| panic!("no {sample}"));
         let labels: Vec<&str> = line.split('"').step_by(2).collect();
-        for label in metric.labels {
+        for label in metric.all_labels() {
             assert!(labels.iter().any(|part| part.ends_with(&format!("{label}="))), "{line}");
         }
-        assert_eq!(labels.len() - 1, metric.labels.len(), "{line}");
+        assert_eq!(labels.len() - 1, metric.all_labels().count(), "{line}");
     }
-    assert_eq!(lines_from("# TYPE"), ALL.len());
+    assert_eq!(lines_from("# TYPE"), ALL.iter().map(|group| group.len()).sum::<usize>());
     assert!(text.ends_with("# EOF\n"));
 }
 
 #[test]
 fn counts_appear_with_their_labels() {
-    let text = busy().render();
+    let text = open_metrics(&busy());
     for line in [
         r#"tidegate_sessions_live{route="chat"} 1"#,
         r#"tidegate_sessions_ended_total{route="chat",end="idle"} 1"#,
@@ -117,7 +133,7 @@ fn a_label_with_quotes_and_backslashes_is_escaped() {
     let metrics = Metrics::new(1);
     let route = metrics.route(&name("~ ^/\\d+\"x"));
     route.here().request(http::StatusCode::OK);
-    let text = metrics.render();
+    let text = open_metrics(&metrics);
     assert!(text.contains(r#"route="~ ^/\\d+\"x""#), "{text}");
 }
 
@@ -129,7 +145,7 @@ async fn workers_write_their_own_cells_and_a_scrape_adds_them_up() {
     let cells = Arc::clone(&route);
     workers.queues().ask_all(move |_| cells.here().relayed(Side::Client, 1, 10)).await;
     assert_eq!(route.each().count(), 3);
-    assert_eq!(route.sum(|cells| &cells.bytes[0]), 30);
+    assert_eq!(route.sum(|cells| &cells.bytes[Side::Client]), 30);
 }
 
 #[test]
@@ -139,7 +155,7 @@ fn a_route_is_forgotten_when_nobody_holds_its_cells() {
     drop(metrics.route(&name("gone")));
     held.here().request(http::StatusCode::OK);
     metrics.forget_unused();
-    let text = metrics.render();
+    let text = open_metrics(&metrics);
     assert!(text.contains(r#"route="held""#) && !text.contains(r#"route="gone""#));
     assert!(Arc::ptr_eq(&held, &metrics.route(&name("held"))));
 }

@@ -8,8 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::*;
+use crate::base::label::Label;
 use crate::base::socket::Socket;
 use crate::config::plan::{Certificate, Roots, ServerTls, TlsVersion, UpstreamTls};
+use crate::observe::metrics::{Exposition, ScrapeFacts};
 use crate::tls::{Acceptor, HTTP_1_1};
 use crate::wire::pem;
 
@@ -65,10 +67,14 @@ async fn a_refused_dial_is_the_backends_fault_and_counted() {
     drop(listener);
     let (pool, metrics) = one(&address.to_string(), |_| {});
     let error = dial(&pool).await.err().unwrap();
-    assert_eq!((error.word(), error.fault(), error.retryable()), ("refused", Fault::Backend, true));
+    assert_eq!(
+        (error.label(), error.fault(), error.retryable()),
+        ("refused", Fault::Backend, true)
+    );
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     let counted = format!("backend=\"{address}\",reason=\"refused\"}} 1");
-    assert!(metrics.render().contains(&counted), "{}", metrics.render());
+    let page = metrics.render(&ScrapeFacts::default(), Exposition::OpenMetrics);
+    assert!(page.contains(&counted), "{page}");
 }
 
 #[tokio::test]
@@ -76,7 +82,7 @@ async fn a_name_that_no_one_has_is_told_as_such() {
     // An empty label: the system refuses it without asking anybody.
     let (pool, _) = one("nobody..invalid:1", |_| {});
     let error = dial(&pool).await.err().unwrap();
-    assert_eq!((error.word(), error.fault()), ("lookup", Fault::Backend));
+    assert_eq!((error.label(), error.fault()), ("lookup", Fault::Backend));
 }
 
 #[tokio::test]
@@ -120,7 +126,7 @@ async fn a_source_that_cannot_be_had_gives_way_to_the_next_and_is_counted() {
 
     let (pool, _) = one(&address.to_string(), |plan| plan.source_addresses = vec![foreign]);
     let error = dial(&pool).await.err().unwrap();
-    assert_eq!((error.word(), error.fault()), ("source_address", Fault::Ours));
+    assert_eq!((error.label(), error.fault()), ("source_address", Fault::Ours));
     assert!(error.retryable());
 }
 
@@ -133,7 +139,7 @@ async fn a_backend_that_takes_the_connection_and_says_nothing_in_tls_is_left_in_
     });
     let error = dial(&pool).await.err().unwrap();
     assert!(matches!(error, DialError::Timeout { stage: Stage::Tls, .. }), "{error}");
-    assert_eq!((error.word(), error.retryable()), ("timeout", true));
+    assert_eq!((error.label(), error.retryable()), ("timeout", true));
     drop(listener);
 }
 
@@ -142,7 +148,7 @@ async fn a_unix_socket_is_dialled_and_a_missing_one_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("backend.sock");
     let (pool, _) = one(&format!("unix:{}", path.display()), |_| {});
-    assert_eq!(dial(&pool).await.err().unwrap().word(), "not_found");
+    assert_eq!(dial(&pool).await.err().unwrap().label(), "not_found");
     let listener = UnixListener::bind(&path).unwrap();
     let (dialled, accepted) = tokio::join!(dial(&pool), listener.accept());
     accepted.unwrap().0.write_all(b"hello").await.unwrap();
@@ -240,7 +246,7 @@ async fn a_backend_that_is_not_who_it_should_be_is_not_used() {
     let made = certificate("chat.internal");
     let tls = trusting(&made, Some("other.internal"));
     let error = dial_tls(&made, tls).await.unwrap_err();
-    assert_eq!((error.word(), error.fault()), ("tls", Fault::Backend));
+    assert_eq!((error.label(), error.fault()), ("tls", Fault::Backend));
     let inside = error.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
     assert!(inside.get_ref().unwrap().is::<rustls::Error>(), "{inside}");
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::budget::HoldBudget;
 use crate::base::clock::Moment;
+use crate::base::label::Label;
 use crate::config::plan;
 
 /// How a session is held, and within which budget.
@@ -24,9 +25,8 @@ pub enum HoldCause {
     Moved,
 }
 
-impl HoldCause {
-    /// The word for it in log and metrics.
-    pub const fn word(self) -> &'static str {
+impl Label for HoldCause {
+    fn label(&self) -> &'static str {
         match self {
             HoldCause::Lost => "lost",
             HoldCause::Moved => "moved",
@@ -70,9 +70,8 @@ pub enum HoldEnd {
     Ended,
 }
 
-impl HoldEnd {
-    /// The word for it in log and metrics.
-    pub const fn word(self) -> &'static str {
+impl Label for HoldEnd {
+    fn label(&self) -> &'static str {
         match self {
             HoldEnd::Resumed => "resumed",
             HoldEnd::InVain => "in_vain",

@@ -2,6 +2,7 @@
 
 use super::order::Finish;
 use super::side_state::{CloseState, RecvState, SideState};
+use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Farewell};
@@ -73,9 +74,9 @@ pub(super) fn words(end: End, side: Side, rules: &Rules) -> (u16, &'static str) 
         (_, Farewell::Close(code)) => {
             // An operator's own word stands above the route's.
             let own = matches!(end, End::DrainedWith { .. });
-            let chosen = rules.close_codes.get(end.word());
+            let chosen = rules.close_codes.get(end.label());
             let chosen = chosen.filter(|_| side == Side::Client && !own);
-            (chosen.unwrap_or(code), end.word())
+            (chosen.unwrap_or(code), end.label())
         }
         _ => (NO_CODE, ""),
     }

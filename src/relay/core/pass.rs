@@ -5,7 +5,9 @@ use crate::base::side::Side;
 use crate::config::plan::Validation;
 use crate::end::{End, Loss, SizeLimit};
 use crate::wire::control::{close_code_is_valid, parse_close};
-use crate::wire::frame::{CONTROL_BYTES_MAX, Event, Header, Opcode, Tracker, Violation, unmask};
+use crate::wire::frame::{
+    CONTROL_BYTES_MAX, FrameEvent, FrameHeader, Opcode, Tracker, Violation, unmask,
+};
 
 use super::Core;
 use super::lane::Lane;
@@ -273,7 +275,9 @@ impl Scan<'_> {
     /// The frame that begins with `rest`.
     fn frame(&mut self, rest: &[u8]) -> Verdict {
         let step = self.core.side_mut(self.from).tracker.step(rest);
-        let Some(Event::Header { header, violation }) = step.event else { return Verdict::Wait };
+        let Some(FrameEvent::Header { header, violation }) = step.event else {
+            return Verdict::Wait;
+        };
         if let Some(what) = violation
             && let Some(end) = self.violated(what)
         {
@@ -291,7 +295,7 @@ impl Scan<'_> {
 
     /// A control frame, which is opened (§5.5). A longer one is there only where violations pass,
     /// and then as any frame.
-    fn control(&mut self, header: &Header, head: usize, behind: &[u8]) -> Verdict {
+    fn control(&mut self, header: &FrameHeader, head: usize, behind: &[u8]) -> Verdict {
         if header.length > CONTROL_BYTES_MAX as u64 {
             return Verdict::Pass(head);
         }
@@ -377,7 +381,7 @@ impl Scan<'_> {
         }
     }
 
-    fn too_big(&self, header: &Header) -> Option<SizeLimit> {
+    fn too_big(&self, header: &FrameHeader) -> Option<SizeLimit> {
         let over = |most: Option<u64>, bytes: u64| most.is_some_and(|most| bytes > most);
         let rules = &self.core.rules;
         if over(rules.frame_bytes_max, header.length) {

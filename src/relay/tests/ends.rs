@@ -220,7 +220,7 @@ fn a_clients_violation_ends_with_1002_and_goes_no_further() {
         let (end, stats) = scene.ended().await;
         assert_eq!(end, End::Violation { by: Side::Client, what: Violation::NotMasked });
         assert_eq!((stats.client.messages, stats.client.violations), (1, 1));
-        assert_eq!(cells.each().map(|cells| cells.violations[0].get()).sum::<u64>(), 1);
+        assert_eq!(cells.sum(|cells| &cells.violations[Side::Client]), 1);
     });
 }
 

@@ -96,7 +96,7 @@ fn a_client_stays_while_its_upstream_is_lost_and_another_comes() {
             scene.upstream.expect(&kept).await;
             talk(&mut scene).await;
             assert_eq!(budget.used(), 0);
-            assert_eq!((scene.cells.held(), scene.cells.holds_ended.get("resumed")), (0, 1));
+            assert_eq!((scene.cells.held(), scene.cells.totals.holds_ended.get("resumed")), (0, 1));
             goodbye(scene).await;
         });
     }
@@ -237,7 +237,7 @@ fn a_silent_upstream_is_a_lost_one() {
             () = answers(read, write) => {}
             away = tokio::time::timeout(PATIENCE, away) => drop(away.expect("in time").unwrap()),
         }
-        assert_eq!(scene.cells.holds.get("lost"), 1);
+        assert_eq!(scene.cells.totals.holds.get("lost"), 1);
     });
 }
 
@@ -318,7 +318,7 @@ fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
                 let asked = targets.wait_for(|want| *want == Some(Demand::Target));
                 drop(asked.await.unwrap());
                 orders.leave();
-                while cells.holds_ended.get("resumed") < moves {
+                while cells.totals.holds_ended.get("resumed") < moves {
                     tokio::task::yield_now().await;
                 }
             }
@@ -328,6 +328,6 @@ fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
         let ((), got, heard, ()) = tokio::time::timeout(PATIENCE, all).await.expect("in time");
         assert!(got.into_iter().eq(0..sent.get()));
         assert!(heard.into_iter().eq(0..sent.get()));
-        assert_eq!(scene.cells.holds.get("moved"), 3);
+        assert_eq!(scene.cells.totals.holds.get("moved"), 3);
     });
 }

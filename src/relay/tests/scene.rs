@@ -18,7 +18,7 @@ use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::Rules;
 use crate::end::End;
-use crate::observe::metrics::{Metrics, RouteCells};
+use crate::observe::metrics::{Metrics, RouteMetrics};
 use crate::registry::{self, Facts, Location};
 use crate::tls::Transport;
 use crate::wire::frame::{Allowed, unmask};
@@ -128,7 +128,7 @@ pub struct Scene {
     pub client: Far,
     pub upstream: Far,
     pub id: SessionId,
-    pub cells: Arc<RouteCells>,
+    pub cells: Arc<RouteMetrics>,
     pub outcome: oneshot::Receiver<(End, SessionStats)>,
     /// What the relay wants.
     pub wants: watch::Receiver<Option<Demand>>,

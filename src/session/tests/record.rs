@@ -131,7 +131,7 @@ async fn a_request_has_one_line_with_what_is_behind_a_failure() {
     assert_eq!((&handshake["status"], &handshake["why"]), (&502.into(), &"refused".into()));
     assert!(handshake["detail"].as_str().unwrap().contains("no connection to"), "{handshake}");
     let cells = Arc::clone(&proxy.app.live.now().routes[0].cells);
-    assert_eq!(cells.handshakes_failed.get("refused"), 1);
+    assert_eq!(cells.totals.handshakes_failed.get("refused"), 1);
 }
 
 fn pool_address(proxy: &Proxy) -> String {

@@ -27,7 +27,7 @@ async fn messages_and_close_codes_pass_both_ways() {
     proxy.is_quiet().await;
     let cells = std::sync::Arc::clone(&proxy.app.live.now().routes[0].cells);
     assert_eq!(cells.live(), 0);
-    assert_eq!(cells.ended.get("client_closed"), 1);
+    assert_eq!(cells.totals.ended.get("client_closed"), 1);
 }
 
 #[tokio::test]

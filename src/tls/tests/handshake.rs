@@ -5,6 +5,7 @@ use rustls::{AlertDescription, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::base::label::Label;
 
 /// The kind of handshake the client saw; then both write a little, so that tickets arrive.
 async fn greet(acceptor: &Acceptor, config: &Arc<ClientConfig>) -> (HandshakeKind, Greeting) {
@@ -112,7 +113,7 @@ async fn a_client_that_does_not_trust_the_certificate_is_an_alert() {
     let stranger = certificate(&["a.example"]);
     let (refused, _) = refusal(&acceptor(&made), client(&stranger, &VERSIONS)).await;
     assert!(matches!(refused, AcceptError::Alert(_)), "{refused}");
-    assert_eq!(refused.word(), "alert");
+    assert_eq!(refused.label(), "alert");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn connect(
     made: &Made,
     tls: &UpstreamTls,
     host: &str,
-) -> (std::io::Result<Transport>, Result<(Box<Stream>, Greeting), AcceptError>) {
+) -> (std::io::Result<Transport>, Result<(Box<ServerStream>, Greeting), AcceptError>) {
     let (socket, tcp) = sockets().await;
     let connector = Connector::build(tls).unwrap();
     let acceptor = acceptor(made);

@@ -1,7 +1,7 @@
 use std::io::Cursor;
 
 use proptest::prelude::*;
-use tungstenite::protocol::frame::{Frame, FrameHeader};
+use tungstenite::protocol::frame::{Frame, FrameHeader as OracleHeader};
 use tungstenite::protocol::{Role, WebSocketContext};
 use tungstenite::{Error, Message};
 
@@ -18,7 +18,7 @@ struct Sent {
 /// Events, and where in the stream each was; payload of control frames opened.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Seen {
-    events: Vec<(usize, Event)>,
+    events: Vec<(usize, FrameEvent)>,
     opened: Vec<Vec<u8>>,
     passed: Vec<u8>,
 }
@@ -43,7 +43,7 @@ fn track(tracker: &mut Tracker, bytes: &[u8], cuts: &[usize]) -> Seen {
             }
             rest = behind;
             let Some(event) = step.event else { break };
-            if event == Event::End && inside.is_some_and(Opcode::is_control) {
+            if event == FrameEvent::End && inside.is_some_and(Opcode::is_control) {
                 seen.opened.push(std::mem::take(&mut opening));
             }
             seen.events.push((to - rest.len(), event));
@@ -54,10 +54,10 @@ fn track(tracker: &mut Tracker, bytes: &[u8], cuts: &[usize]) -> Seen {
     seen
 }
 
-fn headers(seen: &Seen) -> Vec<(Header, Option<Violation>)> {
-    let event = |(_, event): &(usize, Event)| match event {
-        Event::Header { header, violation } => Some((*header, *violation)),
-        Event::End => None,
+fn headers(seen: &Seen) -> Vec<(FrameHeader, Option<Violation>)> {
+    let event = |(_, event): &(usize, FrameEvent)| match event {
+        FrameEvent::Header { header, violation } => Some((*header, *violation)),
+        FrameEvent::End => None,
     };
     seen.events.iter().filter_map(event).collect()
 }
@@ -179,11 +179,16 @@ fn boundaries_are_where_nothing_has_begun() {
     let mut at = |byte: u8| {
         let step = tracker.step(&[byte]);
         let mut ended = step.event;
-        if matches!(ended, Some(Event::Header { header: Header { length: 0, .. }, .. })) {
+        if matches!(ended, Some(FrameEvent::Header { header: FrameHeader { length: 0, .. }, .. })) {
             ended = tracker.step(&[]).event;
         }
         let begun = tracker.begun().len();
-        (begun, ended == Some(Event::End), tracker.at_frame_boundary(), tracker.message_bytes())
+        (
+            begun,
+            ended == Some(FrameEvent::End),
+            tracker.at_frame_boundary(),
+            tracker.message_bytes(),
+        )
     };
     assert_eq!(at(0x01), (1, false, false, 0));
     assert_eq!(at(0x81), (2, false, false, 0));
@@ -225,11 +230,11 @@ fn written(from: Side, sent: &[Sent]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (number, frame) in sent.iter().enumerate() {
         let mask = [number as u8, 2, 3, 0xf4];
-        let header = FrameHeader {
+        let header = OracleHeader {
             is_final: frame.fin,
             opcode: frame.opcode.into(),
             mask: (from == Side::Client).then_some(mask),
-            ..FrameHeader::default()
+            ..OracleHeader::default()
         };
         let frame = Frame::from_payload(header, frame.payload.clone().into());
         frame.format(&mut bytes).unwrap();
@@ -238,10 +243,10 @@ fn written(from: Side, sent: &[Sent]) -> Vec<u8> {
 }
 
 /// What tungstenite makes of the bytes: each header's end, itself, and its frame's end.
-fn oracle(bytes: &[u8]) -> Vec<(usize, FrameHeader, u64, usize)> {
+fn oracle(bytes: &[u8]) -> Vec<(usize, OracleHeader, u64, usize)> {
     let mut cursor = Cursor::new(bytes);
     let mut found = Vec::new();
-    while let Some((header, length)) = FrameHeader::parse(&mut cursor).unwrap() {
+    while let Some((header, length)) = OracleHeader::parse(&mut cursor).unwrap() {
         let at = cursor.position();
         cursor.set_position(at + length);
         found.push((at as usize, header, length, (at + length) as usize));
@@ -293,18 +298,18 @@ fn agree(from: Side, sent: &[Sent], bytes: &[u8], seen: &Seen) {
         expected.push((end, None));
     }
     let found = seen.events.iter().map(|(at, event)| match event {
-        Event::Header { header, violation } => {
+        FrameEvent::Header { header, violation } => {
             assert_eq!(*violation, None);
             let number = expected_bits(header.opcode);
             (*at, Some((header.fin, number, header.mask, header.length)))
         }
-        Event::End => (*at, None),
+        FrameEvent::End => (*at, None),
     });
     assert_eq!(found.collect::<Vec<_>>(), expected);
     let controls = sent.iter().filter(|frame| frame.opcode >= 8).map(|frame| &frame.payload);
     assert!(seen.opened.iter().eq(controls), "control payloads are opened");
     assert_eq!(seen.passed, bytes);
-    let whole = |(header, _): &(Header, _)| header.fin && !header.opcode.is_control();
+    let whole = |(header, _): &(FrameHeader, _)| header.fin && !header.opcode.is_control();
     let sizes = headers(seen).into_iter().filter(whole).map(|(header, _)| header.message_bytes);
     assert_eq!(sizes.collect::<Vec<_>>(), messages(from, bytes));
 }

@@ -1,5 +1,7 @@
 //! What a frame can do wrong (RFC 6455 §5).
 
+use crate::base::label::Label;
+
 /// What a frame did that RFC 6455 §5 forbids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Violation {
@@ -29,9 +31,8 @@ pub enum Violation {
     AfterClose,
 }
 
-impl Violation {
-    /// The violation's word in logs and labels.
-    pub const fn word(self) -> &'static str {
+impl Label for Violation {
+    fn label(&self) -> &'static str {
         match self {
             Violation::ReservedBit => "reserved_bit",
             Violation::ReservedOpcode => "reserved_opcode",

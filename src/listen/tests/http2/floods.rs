@@ -3,6 +3,7 @@ use crate::actors::frames::{
     CONTINUATION, DATA, END_STREAM, Fate, Frame, GET, GOAWAY, HEADERS, PING, RST_STREAM,
     WINDOW_UPDATE,
 };
+use crate::observe::metrics::{HttpVersion, ResetBy};
 
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
@@ -29,13 +30,20 @@ async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
     assert_eq!(raw.fate(third).await, Fate::Reset(REFUSED_STREAM));
     let cells = stand.metrics.listener(&Arc::from("a"));
     // It is counted when it was written, which its client may notice first.
-    until(|| cells.resets_sent.get("refused_stream") == 1).await;
-    assert_eq!((cells.http1.get(), cells.http2.get(), cells.streams.get()), (0, 1, 2));
+    until(|| cells.resets[ResetBy::Tidegate].get("refused_stream") == 1).await;
+    assert_eq!(
+        (
+            cells.http[HttpVersion::Http1].get(),
+            cells.http[HttpVersion::Http2].get(),
+            cells.streams.get()
+        ),
+        (0, 1, 2)
+    );
     stand.handler.let_go.add_permits(2);
     assert_eq!(raw.fate(first).await, Fate::Answer(200));
     drop(raw);
     stand.is_quiet().await;
-    assert_eq!((cells.http2.get(), cells.streams.get()), (0, 0));
+    assert_eq!((cells.http[HttpVersion::Http2].get(), cells.streams.get()), (0, 0));
 }
 
 #[tokio::test]
@@ -77,7 +85,7 @@ async fn streams_opened_to_be_reset_end_their_connection_and_no_other() {
     let cells = stand.metrics.listener(&Arc::from("a"));
     assert_eq!(cells.http2_failed.get("resets"), 1);
     assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
-    assert!(cells.resets_received.get("cancel") > 20);
+    assert!(cells.resets[ResetBy::Client].get("cancel") > 20);
 }
 
 /// As above, but the server is made to reset them (CVE-2025-8671).

@@ -1,7 +1,7 @@
 //! A client's first messages, recorded to be sent again to each new upstream.
 
 use crate::base::side::Side;
-use crate::wire::frame::{Allowed, Event, Tracker};
+use crate::wire::frame::{Allowed, FrameEvent, Tracker};
 
 /// A whole message of the record.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ impl ReplayLog {
             }
             if self.bytes.len() as u64 > self.bytes_max {
                 (self.bytes, self.whole, self.overflowed) = (Vec::new(), Vec::new(), true);
-            } else if step.event == Some(Event::End)
+            } else if step.event == Some(FrameEvent::End)
                 && self.tracker.at_message_boundary()
                 && !control
             {

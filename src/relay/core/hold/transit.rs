@@ -3,7 +3,7 @@
 
 use crate::base::clock::Moment;
 use crate::base::side::Side;
-use crate::wire::frame::{Allowed, Event, Opcode, Tracker};
+use crate::wire::frame::{Allowed, FrameEvent, Opcode, Tracker};
 
 /// What was handed to the upstream's transport, and where it stopped taking it.
 #[derive(Debug)]
@@ -178,8 +178,8 @@ fn find(mut tracker: Tracker, bytes: &[u8]) -> Found {
         at += step.used;
         match step.event {
             None => return found,
-            Some(Event::Header { .. }) => {}
-            Some(Event::End) => {
+            Some(FrameEvent::Header { .. }) => {}
+            Some(FrameEvent::End) => {
                 begun = false;
                 if !control && tracker.at_message_boundary() {
                     if !found.open {

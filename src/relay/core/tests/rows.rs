@@ -9,6 +9,7 @@ use super::super::{Core, Order, Sample};
 use super::peer::{frame, parse};
 use super::rules;
 use crate::base::clock::Moment;
+use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::config::plan::{Rules, Validation};
 use crate::end::{End, Farewell, Loss};
@@ -75,7 +76,7 @@ fn every_end_that_owes_a_close_sends_it_to_both_sides() {
             Farewell::Close(code) => {
                 let (_, first, _, payload) = parse(&client).expect("a frame");
                 assert_eq!((first, &payload[..2]), (0x88, &code.to_be_bytes()[..]), "{end:?}");
-                assert_eq!(&payload[2..], end.word().as_bytes());
+                assert_eq!(&payload[2..], end.label().as_bytes());
             }
             _ => assert!(client.is_empty(), "{end:?}"),
         }

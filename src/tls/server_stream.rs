@@ -45,14 +45,14 @@ thread_local! {
 ///   the socket did not take is kept, and nothing more is accepted until it is gone: so
 ///   `poll_flush` after the last write, as [`AsyncWrite`] demands.
 /// - **Shutdown** sends what is kept, a close_notify, and a FIN. Reading goes on.
-pub struct Stream {
+pub struct ServerStream {
     socket: Socket,
     engine: Engine,
 }
 
-impl Stream {
-    pub(super) fn new(socket: Socket, engine: Engine) -> Stream {
-        Stream { socket, engine }
+impl ServerStream {
+    pub(super) fn new(socket: Socket, engine: Engine) -> ServerStream {
+        ServerStream { socket, engine }
     }
 
     /// The socket below.
@@ -161,7 +161,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ServerStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -200,7 +200,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ServerStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

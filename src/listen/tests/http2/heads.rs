@@ -121,7 +121,7 @@ async fn websockets_are_announced_unless_they_are_off() {
         assert_eq!(of(8), websocket.then_some(1));
         assert_eq!(of(3), Some(100));
         assert_eq!(of(4), Some(64 * 1024));
-        assert_eq!(of(6), Some(16 * 1024));
+        assert_eq!(of(6), Some(64 * 1024));
     }
 }
 
@@ -154,7 +154,7 @@ async fn who_waits_to_be_told_to_go_on_is_told() {
 #[tokio::test]
 async fn a_head_over_its_limits_is_answered_431() {
     let mut narrow = clear();
-    narrow.limits.headers_max = 5;
+    (narrow.limits.headers_max, narrow.limits.head_bytes_max) = (5, 16 * 1024);
     let (stand, address) = Stand::with(narrow);
     let (mut asker, _connection) = client(address).await;
     let mut many = request(Method::GET, "/");

@@ -3,8 +3,8 @@
 //! **In:** the plan's certificates and trust, and connected sockets. **Out:** a [`Transport`],
 //! plain or TLS, read and written alike. **Never here:** HTTP, frames, timeouts, retries.
 //!
-//! Towards clients the module has its own [`Engine`] (rustls without I/O) and [`ServerStream`], since
-//! a client is idle most of its life and there may be half a million of them; towards backends
+//! Towards clients the module has its own [`Engine`] (rustls without I/O) and [`ServerStream`]: a
+//! client is idle most of its life, and there may be half a million of them. Towards backends
 //! tokio-rustls does. RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 §3 (SNI), RFC 7301 (ALPN).
 
 mod accept;

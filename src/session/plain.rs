@@ -35,8 +35,8 @@ pub(super) async fn file(
     strip_prefix: bool,
 ) -> Result<Response<Body>, Refusal> {
     let route = strip_prefix.then_some(&*granted.route.plan);
-    let path = granted.target.below(&granted.head, route)?;
-    let mut answer = files.serve(granted.head, path).await?;
+    let path = granted.target.below(route);
+    let mut answer = files.serve(&granted.head, &path).await?;
     rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
     Ok(answer)
 }

@@ -71,16 +71,12 @@ impl Target {
         join(&path::cut(self.sent_path(head), self.prefix(route)), head.uri.query())
     }
 
-    /// Path and query as they are matched, escaped anew, without the prefix that the route has cut
-    /// off: what stands below a directory.
-    pub(super) fn below(
-        &self,
-        head: &Parts,
-        route: Option<&Route>,
-    ) -> Result<PathAndQuery, Refusal> {
+    /// The path as it is matched, without the prefix that the route has cut off: what stands below
+    /// a directory.
+    pub(super) fn below(&self, route: Option<&Route>) -> String {
         let prefix = route.map_or(0, |route| self.prefix(route));
         let rest = self.path.get(prefix..).unwrap_or_default().trim_start_matches('/');
-        join(&path::escape(&["/", rest].concat(), false), head.uri.query())
+        ["/", rest].concat()
     }
 
     /// The path alone, as it is sent on.

@@ -23,6 +23,7 @@ mod witness;
 mod answers;
 mod cuts;
 mod fields;
+mod files;
 mod frames;
 mod limits;
 mod paths;

@@ -87,7 +87,9 @@ table! {
 }
 
 table! {
-    /// Files from a directory.
+    /// Files from a directory, with ranges and preconditions. Names that begin with a dot are
+    /// hidden, but for `.well-known`; links are followed inside the directory only; what is no
+    /// regular file is not opened. Text is served as UTF-8.
     FilesTable "Files", "a directory, or a table with `root`";
 
     /// The directory.

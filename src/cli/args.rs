@@ -76,9 +76,9 @@ pub(super) struct Check {
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// Say which route takes this URL, and why the others do not
+    /// Say which route takes this URL, and why the others do not; `/path` and `host/path` will do
     #[arg(long, value_name = "URL")]
-    pub(super) explain: Option<http::Uri>,
+    pub(super) explain: Option<String>,
     /// The method of the request explained
     #[arg(long, value_name = "METHOD", default_value = "GET", requires = "explain")]
     pub(super) method: http::Method,

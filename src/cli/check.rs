@@ -32,7 +32,10 @@ pub(super) fn check(asked: &Check) -> Result<(), Failure> {
         Err(refused) => (None, refused.report, refused.sources),
     };
     match (loaded, &asked.explain) {
-        (Some((loaded, router)), Some(url)) => explain(asked, url, &router, &loaded),
+        (Some((loaded, router)), Some(text)) => {
+            let url = url_of(text, &loaded.plan.listeners)?;
+            explain(asked, &url, &router, &loaded)
+        }
         (loaded, _) => {
             tell(asked.format, &findings, &sources);
             if loaded.is_none() {
@@ -82,6 +85,25 @@ fn add_case(router: &Router, loaded: &Loaded, findings: &mut Report) {
     }
 }
 
+/// The URL meant by `text`: without a scheme it is that of a listener.
+fn url_of(text: &str, listeners: &[Arc<Listener>]) -> Result<Uri, Failure> {
+    let secure = listeners.iter().any(|listener| listener.tls.is_some());
+    let whole = match text {
+        path if path.starts_with('/') => path.to_owned(),
+        whole if whole.contains("://") => whole.to_owned(),
+        rest => format!("{}://{rest}", if secure { "https" } else { "http" }),
+    };
+    let url: Uri = whole.parse().map_err(|error| {
+        Failure::Usage(format!("not a URL, {error}: {text}; begin with `https://` or `/`"))
+    })?;
+    match url.scheme_str() {
+        None | Some("http" | "https" | "ws" | "wss") => Ok(url),
+        Some(other) => Err(Failure::Usage(format!(
+            "no listener speaks `{other}`; begin with `https://`, `http://`, `wss://` or `ws://`"
+        ))),
+    }
+}
+
 /// Says which route takes `url`, and why each other does not.
 fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result<(), Failure> {
     let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("not a URL, {why}: {url}"));
@@ -97,7 +119,7 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
     };
     let headers: HeaderMap = asked.headers.iter().cloned().collect();
     let query = Query {
-        listener: came_in_by(url, &loaded.plan.listeners),
+        listener: came_in_by(url, &loaded.plan.listeners)?,
         host: host.as_ref().map(|host| &*host.name),
         path: &path,
         method: &asked.method,
@@ -123,8 +145,11 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
 }
 
 /// The listener a request for `url` would come in by: of those that speak its scheme, the one on
-/// its port, else the first.
-fn came_in_by<'a>(url: &Uri, listeners: &'a [Arc<Listener>]) -> Option<&'a str> {
+/// its port, else the first. A path alone comes in by any.
+fn came_in_by<'a>(url: &Uri, listeners: &'a [Arc<Listener>]) -> Result<Option<&'a str>, Failure> {
+    if url.scheme().is_none() {
+        return Ok(listeners.first().map(|listener| &*listener.name));
+    }
     let secure = matches!(url.scheme_str(), Some("https" | "wss"));
     let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let on_port = |listener: &&&Arc<Listener>| match listener.address {
@@ -133,8 +158,11 @@ fn came_in_by<'a>(url: &Uri, listeners: &'a [Arc<Listener>]) -> Option<&'a str> 
     };
     let speaking: Vec<_> =
         listeners.iter().filter(|listener| listener.tls.is_some() == secure).collect();
-    let found = speaking.iter().find(on_port).or(speaking.first())?;
-    Some(&found.name)
+    match speaking.iter().find(on_port).or(speaking.first()) {
+        Some(found) => Ok(Some(&found.name)),
+        None if secure => Err(Failure::No(format!("no listener speaks TLS: {url}"))),
+        None => Err(Failure::No(format!("no listener speaks plain HTTP: {url}"))),
+    }
 }
 
 fn story(

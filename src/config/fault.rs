@@ -6,7 +6,7 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::report::{Diagnostic, Span};
 
-use super::hint::{did_you_mean, listed};
+use super::hint::{did_you_mean, quoted};
 
 /// An error of serde, with a hint.
 #[derive(Debug)]
@@ -31,6 +31,13 @@ impl Fault {
     pub fn hint(mut self, hint: impl Into<Option<String>>) -> Fault {
         self.hint = hint.into();
         self
+    }
+
+    /// With what can be done, where nothing was said yet.
+    #[must_use]
+    pub fn or_hint(self, hint: impl FnOnce() -> Option<String>) -> Fault {
+        let hint = self.hint.clone().or_else(hint);
+        self.hint(hint)
     }
 
     /// Of another kind, and at a more precise place, than its value's.
@@ -77,14 +84,13 @@ impl de::Error for Fault {
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Fault {
-        let list = listed(known.iter().copied(), "or");
         let hint = did_you_mean(word, known.iter().copied());
-        Fault { hint, ..Fault::new(format!("must be {list}, not: `{word}`")) }
+        Fault { hint, ..Fault::new(format!("must be {}, not: `{word}`", quoted(known))) }
     }
 }
 
 /// A value by its kind, as TOML's readers call it.
-fn describe(found: Unexpected<'_>) -> String {
+pub fn describe(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Bool(value) => format!("a boolean: {value}"),
         Unexpected::Signed(value) => format!("a number: {value}"),

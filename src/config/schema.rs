@@ -124,7 +124,7 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// `pools.NAME.health.out`.
+    /// `pools.NAME.health.eject_time`.
     pub fn path(&self) -> String {
         if self.above.is_empty() {
             return self.name.to_owned();

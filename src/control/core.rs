@@ -183,13 +183,13 @@ impl Core {
     fn look(&mut self, plan: &Plan) {
         let files = || plan.files.iter().chain(self.source.path()).cloned();
         let rules = &plan.reload;
-        match self.watch.take().filter(|watch| rules.watch && watch.quiet() == rules.quiet) {
+        match self.watch.take().filter(|watch| rules.watch && watch.quiet() == rules.debounce) {
             Some(mut watch) => {
                 watch.look_at(files());
                 self.watch = Some(watch);
             }
             None if rules.watch => {
-                self.watch = Watch::start(self.handle(), rules.quiet, files())
+                self.watch = Watch::start(self.handle(), rules.debounce, files())
                     .inspect_err(|error| tracing::error!(%error, "files cannot be watched"))
                     .ok();
             }

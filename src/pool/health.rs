@@ -97,7 +97,7 @@ impl State {
     /// should it never be told, the next trial may begin after the first back-off time.
     pub fn begin_trial(&mut self, now: Moment, rules: &Rules) {
         if self.standing(now) == Standing::Trial {
-            self.out = Some(Ejection { until: now.after(rules.out), on_trial: true });
+            self.out = Some(Ejection { until: now.after(rules.eject_time), on_trial: true });
         }
     }
 
@@ -135,10 +135,10 @@ impl State {
     }
 }
 
-/// `out` the first time, then doubled up to `out_max`.
+/// `eject_time` first, then doubled up to `eject_time_max`.
 fn back_off(outs: u32, rules: &Rules) -> Duration {
     let doubled = 2_u32.saturating_pow(outs.saturating_sub(1));
-    rules.out.saturating_mul(doubled).min(rules.out_max)
+    rules.eject_time.saturating_mul(doubled).min(rules.eject_time_max)
 }
 
 /// Which members are given work: those that are not out, and of those that are so many that no more
@@ -165,8 +165,8 @@ mod tests {
 
     const RULES: Rules = Rules {
         failures_max: 3,
-        out: Duration::from_secs(10),
-        out_max: Duration::from_secs(60),
+        eject_time: Duration::from_secs(10),
+        eject_time_max: Duration::from_secs(60),
         sessions: OutSessions::Move,
         sessions_after: Duration::from_secs(25),
     };

@@ -24,7 +24,11 @@ fn plan(backends: &[(&str, u32)]) -> plan::Pool {
         |&(at, weight): &(&str, u32)| plan::Backend { weight, ..plan::Backend::new(address(at)) };
     plan::Pool {
         handshakes_in_flight_max: 2,
-        health: Health { failures_max: 2, out: Duration::from_secs(10), ..Health::default() },
+        health: Health {
+            failures_max: 2,
+            eject_time: Duration::from_secs(10),
+            ..Health::default()
+        },
         retry: Retry { budget_min_per_second: 1, ..Retry::default() },
         ..plan::Pool::new("chat", backends.iter().map(backend).collect())
     }

@@ -58,6 +58,30 @@ pub fn matches_all(source: &str) -> bool {
     })
 }
 
+/// What the regex `source` looks at beside the text it takes: its beginning, its end, a word's.
+pub fn looks(source: &str) -> Option<Vec<Look>> {
+    Some(parse(source)?.properties().look_set().iter().collect())
+}
+
+/// The literal that every text begins with which the regex `source` matches.
+pub fn start_literal(source: &str) -> Option<String> {
+    let hir = parse(source)?;
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    match &parts[..] {
+        [start, next, ..] if is_look(start, Look::Start) => literal(next),
+        _ => None,
+    }
+}
+
+/// Literals that stand in every text which the regex `source` matches.
+pub fn inner_literals(source: &str) -> Vec<String> {
+    let Some(hir) = parse(source) else { return Vec::new() };
+    match hir.kind() {
+        HirKind::Concat(parts) => parts.iter().filter_map(literal).collect(),
+        _ => literal(&hir).into_iter().collect(),
+    }
+}
+
 /// Parses a regex as the configuration compiles it.
 fn parse(source: &str) -> Option<Hir> {
     ParserBuilder::new().dot_matches_new_line(true).build().parse(source).ok()

@@ -27,6 +27,7 @@
 mod affix;
 mod case;
 mod conditions;
+mod cover;
 mod explain;
 mod literal;
 mod rank;

@@ -7,6 +7,7 @@ use crate::config::plan::{HostPattern, PathPattern, Route};
 
 use super::Router;
 use super::conditions::{self, implies};
+use super::cover::Cover;
 use super::literal::{Affix, affix, matches_all};
 use super::rank::same_place;
 use super::table::{is_final, prefix_of};
@@ -31,6 +32,8 @@ pub enum UnreachableCause {
     FinalPrefix,
     /// A regex that matches every path comes before this regex or prefix.
     CatchAllRegex,
+    /// A regex that comes before this one matches every path that this one could.
+    WiderRegex,
     /// A prefix for every path that ends at a segment (`/`) comes before the textual one (`/*`).
     Root,
     /// No normalised path is like this: it lacks its first slash, or has an empty or a dot segment.
@@ -47,6 +50,9 @@ impl fmt::Display for UnreachableCause {
                 "a final prefix (`^~`) takes every path its regex could match"
             }
             UnreachableCause::CatchAllRegex => "a regex that matches every path comes before it",
+            UnreachableCause::WiderRegex => {
+                "a regex before it matches every path that its own could"
+            }
             UnreachableCause::Root => "the prefix `/` comes before it",
             UnreachableCause::NoSuchPath => {
                 "paths are compared after normalisation: none is without its first slash, or has \
@@ -81,6 +87,8 @@ struct HostRoutes<'a> {
     places: HashMap<String, Vec<usize>>,
     /// Regexes that match every path.
     catch_all: Vec<usize>,
+    /// Which regexes match whatever another one matches.
+    cover: Cover,
     /// The final prefixes.
     finals: Vec<usize>,
     /// The other prefixes.
@@ -102,7 +110,15 @@ impl<'a> HostRoutes<'a> {
                 _ => open.push(index),
             }
         }
-        HostRoutes { router, routes, places, catch_all, finals, open }
+        let regexes: Vec<(usize, &str)> = routes
+            .iter()
+            .filter_map(|&index| match &router.routes[index].path {
+                PathPattern::Regex(regex) => Some((index, regex.as_str())),
+                _ => None,
+            })
+            .collect();
+        let cover = Cover::new(&regexes);
+        HostRoutes { router, routes, places, catch_all, cover, finals, open }
     }
 
     fn unreachable(&self) -> Vec<Unreachable> {
@@ -126,6 +142,9 @@ impl<'a> HostRoutes<'a> {
             return found(by, UnreachableCause::CatchAllRegex);
         }
         match &route.path {
+            PathPattern::Regex(regex) if let Some(by) = self.wider(index, regex.as_str()) => {
+                found(by, UnreachableCause::WiderRegex)
+            }
             PathPattern::Regex(regex) => match affix(regex.as_str()) {
                 Affix::Prefix(literal) => {
                     found(self.final_prefix(index, &literal)?, UnreachableCause::FinalPrefix)
@@ -167,6 +186,15 @@ impl<'a> HostRoutes<'a> {
         let takes_all =
             |&by: &usize| by != index && outranked(by) && implies(route, self.route(by));
         self.catch_all.iter().copied().find(takes_all)
+    }
+
+    /// A regex tried before that matches every path which `source`, that of this route, matches.
+    fn wider(&self, index: usize, source: &str) -> Option<usize> {
+        let route = self.route(index);
+        let before = |&by: &usize| {
+            self.place_of(by) < self.place_of(index) && implies(route, self.route(by))
+        };
+        self.cover.of(source).into_iter().find(before)
     }
 
     /// The position at which a regex is tried: that of the first in the file with its source.

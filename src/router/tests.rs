@@ -283,6 +283,21 @@ fn what_comes_after_a_regex_for_every_path_is_out_of_reach() {
 }
 
 #[test]
+fn a_regex_behind_a_wider_one_is_out_of_reach() {
+    let lines = ["h ~ ^/a", "h ~ ^/a/b", "h ~ ^/a/[0-9]+$", "h ~ ^/b", "h ~ /x/.*png$"];
+    let why = UnreachableCause::WiderRegex;
+    assert_eq!(shadows(&lines), [(lines[1], lines[0], why), (lines[2], lines[0], why)]);
+    // Where it looks behind what it takes, where it has conditions of its own, where it comes
+    // after, or where it may match elsewhere, nothing is certain.
+    for first in ["h ~ ^/a$", "h ~ ^/a\\b", "h ~ ^/a x=1", "h ~ ^/a/b/c", "o ~ ^/a"] {
+        assert_eq!(shadows(&[first, "h ~ ^/a/b"]), [], "{first}");
+    }
+    assert_eq!(shadows(&["h ~ ^/a/b", "h ~ ^/a"]), []);
+    assert_eq!(shadows(&["h ~ ^/a", "h ~ /a/b"]), []);
+    assert_eq!(shadows(&["h ~ /a", "h ~ x/a/b$"]), [("h ~ x/a/b$", "h ~ /a", why)]);
+}
+
+#[test]
 fn a_path_that_is_never_normal_and_a_second_root_are_out_of_reach() {
     assert_eq!(
         shadows(&["h /a i", "h /a i", "h /a"]),

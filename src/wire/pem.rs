@@ -101,6 +101,33 @@ pub fn certified(chain_pem: &[u8], key_pem: &[u8]) -> Result<Pem, PemError> {
     Ok(Pem { key, names })
 }
 
+/// What was probably confused where [`certified`] refused these texts.
+pub fn confused(chain_pem: &[u8], key_pem: &[u8], error: &PemError) -> Option<String> {
+    let holds_key = |pem| contains(pem, "PRIVATE KEY-----");
+    match error {
+        PemError::NoCertificate if holds_key(chain_pem) && certificates(key_pem).is_ok() => {
+            Some("it holds a key, and the key's file a certificate: are they swapped?".to_owned())
+        }
+        PemError::NoCertificate if holds_key(chain_pem) => Some("it holds a key".to_owned()),
+        PemError::NoKey if certificates(key_pem).is_ok() => {
+            Some("it holds a certificate".to_owned())
+        }
+        PemError::Mismatch => {
+            let chain = certificates(chain_pem).ok()?;
+            let fits = |certificate: &CertificateDer<'static>| {
+                let key = private_key(key_pem).ok();
+                let provider = default_provider();
+                let alone = vec![certificate.clone()];
+                key.is_some_and(|key| CertifiedKey::from_der(alone, key, &provider).is_ok())
+            };
+            let at = chain.iter().position(fits)?;
+            let number = at + 1;
+            Some(format!("the key fits certificate {number} of the chain: put that one first"))
+        }
+        _ => None,
+    }
+}
+
 /// Reads certificate authorities to trust: every certificate in the file, at least one.
 ///
 /// # Errors

@@ -87,6 +87,10 @@ fn check_explains_which_route_takes_a_url() {
     let (code, out) = explain(&["http://example.org/old", "--format", "json"]);
     assert_eq!((code, out.contains("\"taken\": null")), (4, true), "{out}");
     assert_eq!(explain(&["not a url"]).0, 2);
+    assert_eq!(explain(&["example.com/chat/7"]).0, 0);
+    let (code, out) = explain(&["/chat/7"]);
+    assert_eq!((code, out.lines().next()), (0, Some("/chat/7: to pool `chat`")));
+    assert_eq!(explain(&["ftp://example.com/"]).0, 2);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pool = "one"
 path = "/page"
 respond = {{ status = 200, body = "here" }}
 [upgrade]
-older_max = 20
+old_processes_max = 20
 {upgrade}
 "#,
         backend.address

@@ -123,7 +123,7 @@ async fn a_second_upgrade_is_refused_while_one_is_under_way_and_a_stop_ends_it()
 #[tokio::test]
 async fn more_older_processes_than_allowed_are_refused_until_one_has_left() {
     let backend = Backend::start();
-    let text = "[upgrade]\nolder_max = 0\n[drain]\ndelay = \"0s\"\nwindow = \"100ms\"\n";
+    let text = "[upgrade]\nold_processes_max = 0\n[drain]\ndelay = \"0s\"\nwindow = \"100ms\"\n";
     let proxy = Proxy::start(&configuration(&backend, text)).await;
     let mut crowd = Crowd::new();
     crowd.join(3, &proxy.plain, "/", KIND).await;

@@ -40,13 +40,18 @@ pub fn action(
 /// Exactly one action is written.
 fn one_of(cx: &mut Lower<'_>, raw: &tables::RouteTable, at: Option<Span>) {
     let written = [
-        ("pool", raw.pool.span()),
-        ("files", raw.files.span()),
-        ("redirect", raw.redirect.span()),
-        ("respond", raw.respond.span()),
+        ("pool", raw.pool.span(), raw.pool.is_faulty()),
+        ("files", raw.files.span(), raw.files.is_faulty()),
+        ("redirect", raw.redirect.span(), raw.redirect.is_faulty()),
+        ("respond", raw.respond.span(), raw.respond.is_faulty()),
     ];
-    let mut found = written.into_iter().filter_map(|(key, span)| Some((key, span?)));
+    let is_any_faulty = written.iter().any(|(.., is_faulty)| *is_faulty);
+    let sound = written.into_iter().filter(|(.., is_faulty)| !is_faulty);
+    let mut found = sound.filter_map(|(key, span, _)| Some((key, span?)));
     let Some((first, place)) = found.next() else {
+        if is_any_faulty {
+            return;
+        }
         let said = "a route says nothing about what is done";
         let hint = "write one of `pool`, `files`, `redirect` and `respond`".to_owned();
         cx.report(Diagnostic::error("missing", said).at(at).hint(hint));
@@ -61,6 +66,10 @@ fn one_of(cx: &mut Lower<'_>, raw: &tables::RouteTable, at: Option<Span>) {
 /// Keys that mean something with a pool only, written without one.
 fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     if raw.pool.is_written() {
+        return;
+    }
+    let is_unclear = [raw.files.is_faulty(), raw.redirect.is_faulty(), raw.respond.is_faulty()];
+    if is_unclear.contains(&true) {
         return;
     }
     let keys = [
@@ -91,9 +100,16 @@ fn to_pool(
     let (name, span) = raw.pool.written()?;
     let known = || entries(&file.pools).iter().filter_map(|(name, _)| name.get());
     if !known().any(|pool| pool == name) {
+        let address = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
+        let address = address.split('/').next().unwrap_or(address);
+        let in_a_pool = format!(
+            "write `[pools.app]` with `backends = [\"{address}\"]`, and here `pool = \"app\"`"
+        );
+        let in_a_pool = name.contains(':').then_some(in_a_pool);
         let names = || format!("the pools are {}", listed(known().map(String::as_str), "and"));
         let none = "write `[pools.NAME]` and its `backends`".to_owned();
-        let hint = did_you_mean(name, known().map(String::as_str))
+        let hint = in_a_pool
+            .or_else(|| did_you_mean(name, known().map(String::as_str)))
             .unwrap_or_else(|| if known().next().is_some() { names() } else { none });
         let said = format!("no pool has this name: `{name}`");
         cx.report(Diagnostic::error("undefined", said).at(span).hint(hint));

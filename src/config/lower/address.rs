@@ -20,7 +20,18 @@ pub fn listen(text: &str) -> Result<Address, Fault> {
     text.parse().map(Address::Inet).map_err(|_| Fault::new(said()).hint(listen_hint(text)))
 }
 
+/// What is said of a port that is none.
+fn port_hint(text: &str) -> Option<String> {
+    let (_, port) = text.rsplit_once(':')?;
+    let is_number = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+    let fits = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_number && !fits).then(|| "a port is 1 to 65535".to_owned())
+}
+
 fn listen_hint(text: &str) -> Option<String> {
+    if let Some(hint) = port_hint(text) {
+        return Some(hint);
+    }
     match text.rsplit_once(':') {
         Some(("", port)) => {
             Some(format!("write `\"0.0.0.0:{port}\"` for all of IPv4, `\"[::]:{port}\"` for IPv6"))
@@ -69,7 +80,10 @@ pub fn backend(text: &str) -> Result<BackendAddress, Fault> {
     let Some((host, port)) = text.rsplit_once(':') else {
         return wrong(Some(format!("write `\"{text}:80\"`, with the port it listens on")));
     };
-    let Some(port) = port.parse().ok().filter(|port| *port > 0) else { return wrong(None) };
+    let digits = port.chars().all(|c| c.is_ascii_digit());
+    let Some(port) = port.parse().ok().filter(|port| *port > 0 && digits) else {
+        return wrong(port_hint(text));
+    };
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let host = match literal {

@@ -52,10 +52,10 @@ fn in_vain(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::HoldTable
     never(cx, ("message_age_max", &raw.message_age_max), ("timeout", &raw.timeout));
     never(cx, ("full_timeout", &raw.full_timeout), ("message_age_max", &raw.message_age_max));
     let all = file.limits.get().and_then(|limits| limits.hold_bytes_max.get());
-    if let (Some((buffer, span)), Some(all)) = (raw.buffer.written(), all)
+    if let (Some((buffer, span)), Some(all)) = (raw.buffer_bytes_max.written(), all)
         && buffer.0 > all.0
     {
-        let said = format!("`buffer` is over `limits.hold_bytes_max`: `{buffer}`");
+        let said = format!("`buffer_bytes_max` is over `limits.hold_bytes_max`: `{buffer}`");
         let hint = format!("all sessions together keep at most `{all}`");
         cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
     }

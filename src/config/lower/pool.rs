@@ -7,7 +7,7 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool};
 use super::super::tables::words::BalanceWord;
-use super::super::tables::{self, BackendParts, Number, PoolParts, Spanned, if_any};
+use super::super::tables::{self, BackendParts, Number, OneOrMany, PoolParts, Spanned, if_any};
 use super::condition::field_name;
 use super::rebalance::rebalance;
 use super::sticky::{cookie_name, sticky};
@@ -102,7 +102,7 @@ fn is_query_name(name: &str) -> bool {
 }
 
 fn backends(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<Vec<Backend>> {
-    let list = raw.backends.get()?;
+    let OneOrMany(list) = raw.backends.get()?;
     if list.is_empty() {
         let finding = Diagnostic::error("missing", format!("{owner} has no backend"));
         let hint = "write at least one, as in `[\"127.0.0.1:8080\"]`".to_owned();
@@ -161,9 +161,10 @@ fn named(
 
 fn health(cx: &mut Lower<'_>, raw: &tables::HealthTable) -> Option<Health> {
     let health = raw.lower(cx.report)?;
-    // Without an `out_max` of its own, a long `out` is its own limit.
-    if health.out > health.out_max && raw.out_max.is_written() {
-        cx.fault("out_max", raw.out_max.span(), Fault::new("must be at least `out`"));
+    // Without an `eject_time_max` of its own, a long `eject_time` is its own limit.
+    if health.eject_time > health.eject_time_max && raw.eject_time_max.is_written() {
+        let fault = Fault::new("must be at least `eject_time`");
+        cx.fault("eject_time_max", raw.eject_time_max.span(), fault);
     }
-    Some(Health { out_max: health.out_max.max(health.out), ..health })
+    Some(Health { eject_time_max: health.eject_time_max.max(health.eject_time), ..health })
 }

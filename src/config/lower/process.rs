@@ -2,6 +2,8 @@
 
 use std::num::NonZero;
 
+use crate::report::Diagnostic;
+
 use super::super::fault::Fault;
 use super::super::plan::{Admin, Control, Drain};
 use super::super::tables::{self, Number, Spanned, Wait};
@@ -19,10 +21,22 @@ pub fn drain(cx: &mut Lower<'_>, raw: &tables::DrainTable) -> Option<Drain> {
     let least = drain.delay + drain.window;
     if least > drain.timeout {
         let (least, timeout) = (Wait(least), Wait(drain.timeout));
-        let said =
-            format!("must be at least `delay` and `window` together, {least}, not: `{timeout}`");
-        let place = raw.timeout.span().or(raw.window.span()).or(raw.delay.span());
-        cx.fault("timeout", place, Fault::new(said).hint(format!("write `\"{least}\"` or more")));
+        if let Some(span) = raw.timeout.span() {
+            let said = format!(
+                "must be at least `delay` and `window` together, {least}, not: `{timeout}`"
+            );
+            let fault = Fault::new(said).hint(format!("write `\"{least}\"` or more"));
+            cx.fault("timeout", Some(span), fault);
+        } else {
+            // What is written is right by itself; what is missing is to be written.
+            let said =
+                "`delay` and `window` together, {least}, are more than `timeout`: `{timeout}`"
+                    .replace("{least}", &least.to_string())
+                    .replace("{timeout}", &timeout.to_string());
+            let place = raw.window.span().or(raw.delay.span());
+            let finding = Diagnostic::error("value", said).at(place);
+            cx.report(finding.hint(format!("add `timeout = \"{least}\"` or more")));
+        }
     }
     Some(drain)
 }

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
@@ -182,6 +184,11 @@ fn origin(text: &str) -> Result<Arc<str>, Fault> {
     }
     let said =
         || Fault::new(format!("must be an origin, such as `https://example.com`, not: `{text}`"));
+    if text.parse::<IpNet>().is_ok() {
+        let hint =
+            "an origin is the address of a page; tidegate has no list of client addresses yet";
+        return Err(said().hint(hint.to_owned()));
+    }
     let lower = text.to_ascii_lowercase();
     let Some((scheme, rest)) = lower.split_once("://") else {
         return Err(said().hint(format!("write `\"https://{lower}\"`")));
@@ -232,7 +239,8 @@ fn unused_pools(
 ) {
     let used: HashSet<&String> =
         routes.iter().filter_map(|route| route.get()?.pool.get()).collect();
-    let all_read = !file.routes.is_faulty() && routes.iter().all(|route| !route.is_faulty());
+    let all_read = !file.routes.is_faulty()
+        && routes.iter().all(|route| route.get().is_some_and(|route| !route.pool.is_faulty()));
     for (name, _) in entries(&file.pools).iter().filter(|_| all_read) {
         if let Some((text, span)) = name.written().filter(|(text, _)| !used.contains(text)) {
             let said = format!("no route goes to this pool: `{text}`");

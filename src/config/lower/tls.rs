@@ -9,7 +9,7 @@ use crate::wire::pem::{self, Part, PemError};
 
 use super::super::fault::Fault;
 use super::super::plan;
-use super::super::tables::{self, ServerTlsParts, Spanned};
+use super::super::tables::{self, OneOrMany, ServerTlsParts, Spanned};
 use super::Lower;
 
 /// TLS towards clients.
@@ -22,7 +22,7 @@ pub fn server(
     let as_in = "[{ chain = \"site.pem\", key = \"site.key\" }]";
     let owner = format!("`tls` of {owner}");
     cx.need((&tls.certificates, "certificates"), &owner, written.span(), as_in);
-    let list = tls.certificates.get()?;
+    let OneOrMany(list) = tls.certificates.get()?;
     if list.is_empty() {
         let said = format!("`certificates` in {owner} is empty");
         cx.report(Diagnostic::error("missing", said).at(tls.certificates.span()));
@@ -58,7 +58,8 @@ fn certificate(
             };
             let said = format!("the file `{}` {error}", path.display());
             let other = if error == PemError::Mismatch { chain.span() } else { None };
-            let finding = Diagnostic::error("certificate", said).at(span);
+            let hint = pem::confused(&chain_bytes, &key_bytes, &error);
+            let finding = Diagnostic::error("certificate", said).at(span).hint(hint);
             cx.report(finding.also(other, "the certificate"));
             None
         }
@@ -74,15 +75,15 @@ pub fn upstream(cx: &mut Lower<'_>, tls: &tables::UpstreamTlsTable) -> Option<pl
             Err(_) => Err(Fault::new(said())),
         }
     });
-    let roots = match tls.roots.is_absent() {
+    let roots = match tls.ca.is_absent() {
         true => plan::Roots::System,
-        false => roots(cx, &tls.roots)?,
+        false => roots(cx, &tls.ca)?,
     };
     Some(plan::UpstreamTls { server_name: name, roots })
 }
 
 fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Roots> {
-    let (path, bytes, stamp) = cx.read("roots", written)?;
+    let (path, bytes, stamp) = cx.read("ca", written)?;
     match pem::roots(&bytes) {
         Ok(store) => Some(plan::Roots::File { path, stamp, loaded: Arc::new(store) }),
         Err(error) => {

@@ -61,13 +61,29 @@ pub struct Whole {
 /// # Errors
 /// The system's; and when it is too large, or not UTF-8.
 pub fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
         let said = format!("it is larger than {FILE_BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let said = not_text(error.as_bytes(), error.utf8_error().valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, said)
+    })
+}
+
+/// What bytes are that are not UTF-8; `valid` of them are.
+fn not_text(bytes: &[u8], valid: usize) -> String {
+    let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    if utf16 {
+        return "this is UTF-16 (byte 1), save it as UTF-8".to_owned();
+    }
+    if bytes.contains(&0) {
+        return "this is not text".to_owned();
+    }
+    let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("this is not UTF-8: byte {} in line {line}", valid + 1)
 }
 
 /// Reads `text`, the first file, and all it includes.
@@ -104,7 +120,10 @@ pub fn read(
 fn included(file: &FileTable, path: &Path, report: &mut Report) -> Vec<(PathBuf, Span)> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut found: Vec<(PathBuf, Span)> = Vec::new();
-    let mut known = HashSet::from([path.to_path_buf()]);
+    // One file may have several names: `x.toml`, `./x.toml`, a link.
+    let same = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let first = same(path);
+    let mut known = HashSet::from([first.clone()]);
     for pattern in file.include.get().into_iter().flat_map(|list| &list.0) {
         let Some((pattern, span)) = pattern.written() else { continue };
         match glob::files(directory, pattern) {
@@ -113,8 +132,15 @@ fn included(file: &FileTable, path: &Path, report: &mut Report) -> Vec<(PathBuf,
                 report.push(Diagnostic::warning("file", said).at(span));
             }
             Ok(files) => {
+                let named = files.len() == 1 && !pattern.contains('*');
                 for file in files {
-                    if known.insert(file.clone()) {
+                    let this = same(&file);
+                    if named && this == first {
+                        let said = format!("this file includes itself: `{pattern}`");
+                        let hint = "remove it: the file is read once".to_owned();
+                        report.push(Diagnostic::warning("file", said).at(span).hint(hint));
+                    }
+                    if known.insert(this) {
                         found.push((file, span));
                     }
                 }

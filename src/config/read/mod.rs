@@ -1,12 +1,17 @@
 //! Text to raw: TOML is parsed with all its errors, then read with all of them.
 
+mod access;
 mod files;
+mod foreign;
 mod glob;
 mod key;
 mod merge;
 mod node;
 mod syntax;
+mod twice;
+mod unknown;
 mod variables;
+mod wishes;
 
 pub use files::{Files, read, text};
 

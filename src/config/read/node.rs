@@ -4,47 +4,45 @@
 //! reported and reading goes on. Because a struct tells its keys when it asks to be read, all its
 //! unknown keys are reported too, each with the word that was probably meant.
 //!
-//! [`Spanned`]: crate::config::tables::Written
+//! [`Spanned`]: crate::config::tables::Spanned
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use serde::de::value::{BorrowedStrDeserializer, StringDeserializer, U32Deserializer};
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    Visitor,
-};
+use serde::de::value::StringDeserializer;
+use serde::de::{Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::hint::{did_you_mean, listed};
-use crate::config::schema::{Place, places, schema};
 use crate::config::tables::{ONE_OR_MANY, OR_STRING, SPANNED};
-use crate::report::Diagnostic;
 
-use super::key::Key;
+use super::access::{Elements, Entries, Entry, First, Placed};
+use super::unknown::unknown;
 use super::variables::{Broken, expand};
 use super::{Fault, Reader};
 
 /// A value and what it is called in messages.
 pub struct Node<'r, 'i> {
-    reader: &'r Reader<'r>,
-    value: Value<'r, 'i>,
-    span: Range<usize>,
-    subject: Subject<'r>,
+    pub(super) reader: &'r Reader<'r>,
+    pub(super) value: Value<'r, 'i>,
+    pub(super) span: Range<usize>,
+    pub(super) subject: Subject<'r>,
 }
 
-enum Value<'r, 'i> {
+/// What a node holds.
+pub enum Value<'r, 'i> {
     One(&'r DeValue<'i>),
     Table(&'r DeTable<'i>),
     /// A string that stands for a table's first key.
     OrString(&'r DeValue<'i>),
+    /// None: what stands for it was reported.
+    Faulty,
 }
 
+/// What a node is called in messages.
 #[derive(Clone, Copy)]
-enum Subject<'r> {
+pub enum Subject<'r> {
     File,
     Key(&'r str),
     /// An entry of a table of names, under its name.
@@ -53,7 +51,7 @@ enum Subject<'r> {
 }
 
 impl Subject<'_> {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Subject::File => "the file".to_owned(),
             Subject::Key(key) => format!("`{key}`"),
@@ -73,7 +71,11 @@ impl<'r, 'i> Node<'r, 'i> {
         Node { reader, value: Value::Table(table), span, subject: Subject::File }
     }
 
-    fn child(&self, value: &'r Spanned<DeValue<'i>>, subject: Subject<'r>) -> Node<'r, 'i> {
+    pub(super) fn child(
+        &self,
+        value: &'r Spanned<DeValue<'i>>,
+        subject: Subject<'r>,
+    ) -> Node<'r, 'i> {
         let (reader, span) = (self.reader, value.span());
         Node { reader, value: Value::One(value.get_ref()), span, subject }
     }
@@ -87,7 +89,7 @@ impl<'r, 'i> Node<'r, 'i> {
     }
 
     /// The name under which list elements are spoken of.
-    fn key(&self) -> &'r str {
+    pub(super) fn key(&self) -> &'r str {
         match self.subject {
             Subject::File => "the file",
             Subject::Key(key) | Subject::Named(_, key) | Subject::EntryOf(key) => key,
@@ -118,15 +120,62 @@ impl<'r, 'i> Node<'r, 'i> {
         })
     }
 
+    /// What to write where text is wanted, and something else stands.
+    fn text_hint(&self) -> Option<String> {
+        let Value::One(value) = &self.value else { return None };
+        let written = self.reader.text.get(self.span.clone())?;
+        match value {
+            DeValue::Integer(_) if self.key() == "address" && written.parse::<u16>().is_ok() => {
+                Some(format!("write `\"0.0.0.0:{written}\"`"))
+            }
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
+                Some(format!("write `\"{written}\"`"))
+            }
+            DeValue::Boolean(_) | DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                None
+            }
+        }
+    }
+
+    /// What to write where the table of this name is wanted, and something else stands.
+    fn table_hint(&self, name: &str) -> Option<String> {
+        let Value::One(value) = &self.value else { return None };
+        let (key, written) = (self.key(), self.reader.text.get(self.span.clone())?);
+        match (name, value) {
+            ("ServerTlsTable", _) => {
+                let one = "{ chain = \"site.pem\", key = \"site.key\" }";
+                Some(format!("write `tls.certificates = [{one}]`"))
+            }
+            ("BackendTable", DeValue::Integer(_)) => {
+                Some(format!("write `\"127.0.0.1:{written}\"`"))
+            }
+            (_, DeValue::Boolean(true)) => Some(format!("write `{key} = {{}}`")),
+            (_, DeValue::Boolean(false)) => Some("what is off is left out".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The entries of a table, in the order they were written. Those that are not `known` are
+    /// reported, and stand for the key that was probably in mind.
     fn entries(
         &self,
         table: &'r DeTable<'i>,
         known: Option<&'static [&'static str]>,
     ) -> Entries<'r, 'i> {
-        let mut entries: Vec<_> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        if let Some(known) = known {
-            entries.retain(|(key, _)| self.is_known(key, known));
+        let mut written: Vec<_> = table.iter().collect();
+        written.sort_by_key(|(key, _)| key.span().start);
+        let mut entries = Vec::with_capacity(written.len());
+        for (key, value) in written {
+            let name: &str = key.get_ref();
+            match known.filter(|known| !known.contains(&name)) {
+                None => entries.push(Entry { name, key: key.span(), value: Some(value) }),
+                Some(known) => {
+                    let instead = self.unknown(key, value, known);
+                    let instead = instead.filter(|instead| !table.contains_key(*instead));
+                    let entry = |name| Entry { name, key: key.span(), value: None };
+                    entries.extend(instead.map(entry));
+                }
+            }
         }
         let node = Node {
             reader: self.reader,
@@ -137,21 +186,21 @@ impl<'r, 'i> Node<'r, 'i> {
         Entries { node, entries: entries.into_iter(), value: None, named: known.is_none() }
     }
 
-    fn is_known(&self, key: &Spanned<Cow<'_, str>>, known: &'static [&'static str]) -> bool {
-        let name: &str = key.get_ref();
-        if known.contains(&name) {
-            return true;
-        }
-        let of = match self.subject {
+    /// Reports a key that the table does not have; the one that was probably in mind.
+    fn unknown(
+        &self,
+        key: &Spanned<Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+        known: &'static [&'static str],
+    ) -> Option<&'static str> {
+        let table = match self.subject {
             Subject::File => "a configuration".to_owned(),
             subject => subject.text(),
         };
-        let hint = did_you_mean(name, known.iter().copied())
-            .or_else(|| elsewhere(name))
-            .unwrap_or_else(|| format!("its keys are {}", listed(known.iter().copied(), "and")));
-        let finding = Diagnostic::error("unknown-key", format!("{of} has no such key: `{name}`"));
-        self.reader.report(finding.at(self.reader.span(key.span())).hint(hint));
-        false
+        let holds_table = matches!(value.get_ref(), DeValue::Table(_));
+        let found = unknown(key.get_ref(), &table, known, holds_table);
+        self.reader.report(found.finding.at(self.reader.span(key.span())));
+        found.instead
     }
 }
 
@@ -162,6 +211,7 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
         let value = match &self.value {
             Value::One(value) | Value::OrString(value) => *value,
             Value::Table(table) => return visitor.visit_map(self.entries(table, None)),
+            Value::Faulty => return Err(Fault::new("was reported")),
         };
         match value {
             DeValue::String(text) => visitor.visit_str(&self.expanded(text)?),
@@ -184,15 +234,28 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match (&self.value, self.table()) {
             (_, Some(table)) => visitor.visit_map(self.entries(table, Some(fields))),
             (Value::OrString(_), None) => visitor.visit_map(First { node: Some(self), fields }),
-            _ => self.deserialize_any(visitor),
+            _ => {
+                let hint = self.table_hint(name);
+                self.deserialize_any(visitor).map_err(|fault| fault.or_hint(|| hint))
+            }
         }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let hint = self.text_hint();
+        self.deserialize_any(visitor).map_err(|fault| fault.or_hint(|| hint))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let hint = self.table().map(|_| format!("write `[[{}]]`", self.key()));
+        self.deserialize_any(visitor).map_err(|fault| fault.or_hint(|| hint))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -241,136 +304,8 @@ impl<'de, 'r: 'de, 'i> Deserializer<'de> for Node<'r, 'i> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple map identifier ignored_any
-    }
-}
-
-/// Name and path of every key below the top. Made once: a file may have many unknown keys, and the
-/// schema they are sought in takes milliseconds to build.
-static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let root = schema().to_value();
-    let below = |place: &Place<'_>| !place.above.is_empty();
-    let found = places(&root).into_iter().filter(below);
-    found.map(|place| (place.name.to_owned(), place.path())).collect()
-});
-
-/// The tables that have a key of this name, for one that stands in the wrong one.
-fn elsewhere(name: &str) -> Option<String> {
-    let found = KEYS.iter().filter(|(key, _)| key == name);
-    let found: Vec<&str> = found.map(|(_, path)| path.as_str()).collect();
-    let paths = listed(found.iter().copied(), "and");
-    (!found.is_empty()).then(|| format!("there is {paths}"))
-}
-
-/// File, start, end and value of one node. A faulty value is reported and left out.
-struct Placed<'r, 'i> {
-    node: Option<Node<'r, 'i>>,
-    given: usize,
-}
-
-impl<'r, 'i> Placed<'r, 'i> {
-    fn new(node: Node<'r, 'i>) -> Placed<'r, 'i> {
-        Placed { node: Some(node), given: 0 }
-    }
-}
-
-impl<'de, 'r: 'de, 'i> SeqAccess<'de> for Placed<'r, 'i> {
-    type Error = Fault;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        let Some(node) = &self.node else { return Ok(None) };
-        let span = node.reader.span(node.span.clone());
-        let parts = [span.file.index(), span.start, span.end];
-        if let Some(part) = parts.get(self.given) {
-            self.given += 1;
-            return seed.deserialize(U32Deserializer::new(*part)).map(Some);
-        }
-        let Some(node) = self.node.take() else { return Ok(None) };
-        let (reader, subject) = (node.reader, node.subject);
-        match seed.deserialize(node) {
-            Ok(value) => Ok(Some(value)),
-            Err(fault) => {
-                reader.report(fault.finding("type", &subject.text(), Some(span)));
-                Ok(None)
-            }
-        }
-    }
-}
-
-struct Elements<'r, 'i>(std::vec::IntoIter<Node<'r, 'i>>);
-
-impl<'de, 'r: 'de, 'i> SeqAccess<'de> for Elements<'r, 'i> {
-    type Error = Fault;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        self.0.next().map(|node| seed.deserialize(node)).transpose()
-    }
-}
-
-type Entry<'r, 'i> = (&'r Spanned<Cow<'i, str>>, &'r Spanned<DeValue<'i>>);
-
-/// A table's keys and values, in the order they were written.
-struct Entries<'r, 'i> {
-    node: Node<'r, 'i>,
-    entries: std::vec::IntoIter<Entry<'r, 'i>>,
-    value: Option<Entry<'r, 'i>>,
-    /// Whether the keys are names of the writer's choice.
-    named: bool,
-}
-
-impl<'de, 'r: 'de, 'i> MapAccess<'de> for Entries<'r, 'i> {
-    type Error = Fault;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
-        self.value = self.entries.next();
-        let Some((key, _)) = self.value else { return Ok(None) };
-        let place = self.node.reader.span(key.span());
-        seed.deserialize(Key { name: key.get_ref(), place }).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let (key, value) = self.value.take().ok_or_else(|| Fault::new("has no value"))?;
-        let subject = match self.named {
-            true => Subject::Named(self.node.key(), key.get_ref()),
-            false => Subject::Key(key.get_ref()),
-        };
-        seed.deserialize(self.node.child(value, subject))
-    }
-}
-
-/// A string as a table with the first of `fields` in it.
-struct First<'r, 'i> {
-    node: Option<Node<'r, 'i>>,
-    fields: &'static [&'static str],
-}
-
-impl<'de, 'r: 'de, 'i> MapAccess<'de> for First<'r, 'i> {
-    type Error = Fault;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
-        let (Some(_), Some(first)) = (&self.node, self.fields.first()) else { return Ok(None) };
-        seed.deserialize(BorrowedStrDeserializer::new(first)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let mut node = self.node.take().ok_or_else(|| Fault::new("has no value"))?;
-        if let Value::OrString(value) = node.value {
-            node.value = Value::One(value);
-        }
-        seed.deserialize(node)
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf
+        unit unit_struct tuple map identifier ignored_any
     }
 }
 

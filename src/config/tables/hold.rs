@@ -17,7 +17,7 @@ table! {
     next timeout: Time as Duration = seconds(30), as in "2m";
     /// Bytes of a session's messages that are kept for the next upstream; when they are full, its
     /// client is read no further, and so its pings are not answered. 1KiB to 64MiB.
-    next buffer: Size as u64 => buffer_bytes_max = Size(256 << 10), by buffer, as in "1MiB";
+    next buffer_bytes_max: Size as u64 = Size(256 << 10), by buffer, as in "1MiB";
     /// How long a client may be left unread by a full buffer; then the session ends with 1013. So
     /// it does when a kept message is older than `message_age_max` meanwhile, which with the
     /// defaults comes first.

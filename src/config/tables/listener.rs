@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::fault::Fault;
 use super::super::plan::certificate::Certificate;
 use super::words::TlsVersion;
-use super::{Number, OneOrMany, Size, Spanned, Time, seconds};
+use super::{Number, OneOrMany, Size, Time, seconds};
 
 table! {
     /// An address that connections are accepted on.
@@ -34,14 +34,14 @@ table! {
 
 table! {
     /// TLS towards clients.
-    ServerTlsTable "ServerTls", "a table" => ServerTls, ServerTlsParts {
+    ServerTlsTable "ServerTls", "a table with `certificates`" => ServerTls, ServerTlsParts {
         /// Certificates, chosen by SNI among their names; the first is the default.
         certificates: Vec<Certificate>,
     };
 
     /// Certificates, chosen by the name the client asks for (SNI); the first is the default.
     /// They are read again at a reload, and live sessions do not notice.
-    next certificates [required]: Vec<Spanned<CertificateTable>>,
+    next certificates [required]: OneOrMany<CertificateTable>,
         as in [json!({ "chain": "site.pem", "key": "site.key" })];
     /// The lowest version spoken.
     next version_min: TlsVersion as TlsVersion = TlsVersion::V1_2, as in "1.3";

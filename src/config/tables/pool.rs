@@ -9,7 +9,7 @@ use super::super::plan::address::BackendAddress;
 use super::super::plan::balance::Balance;
 use super::super::plan::upstream::{Sticky, UpstreamTls};
 use super::words::{BalanceWord, First, OutSessions, SameSite};
-use super::{Number, OneOrMany, OrOff, OrString, Percent, Rate, Spanned, Time, seconds};
+use super::{Number, OneOrMany, OrOff, OrString, Percent, Rate, Time, seconds};
 use crate::report::Report;
 
 table! {
@@ -38,7 +38,7 @@ table! {
     };
 
     /// Its members. A string is an address; a table gives it a weight as well.
-    drains backends [required]: Vec<Spanned<OrString<BackendTable>>>,
+    drains backends [required]: OneOrMany<OrString<BackendTable>>,
         as in ["127.0.0.1:58588", "unix:/run/app.sock"];
     /// How a backend is chosen. `least_sessions`: the one with the fewest live WebSockets for
     /// its weight, because they stay where they were put; plain requests go in turn.
@@ -168,7 +168,7 @@ table! {
     /// The name asked for by SNI and verified; by default the backend's host.
     next server_name: String, as in "backend.example.com";
     /// PEM file of the authorities to trust; by default the system's.
-    next roots: String, as in "certs/ca.pem";
+    next ca: String, as in "certs/ca.pem";
 }
 
 table! {
@@ -178,9 +178,9 @@ table! {
     /// Failures in a row that take a backend out.
     next failures_max: Number<1> as u32 = Number(3), as in 5;
     /// How long it stays out the first time; doubled each time.
-    next out: Time as Duration = seconds(5), as in "10s";
+    next eject_time: Time as Duration = seconds(5), as in "10s";
     /// The longest it stays out.
-    next out_max: Time as Duration = seconds(60), as in "5m";
+    next eject_time_max: Time as Duration = seconds(60), as in "5m";
     /// What becomes of the live WebSockets of a backend that stays out. `move`: those of routes
     /// with `hold` move to other backends, and their clients do not notice; the others stay,
     /// because what makes new handshakes fail need not hurt them, and pings find those that are

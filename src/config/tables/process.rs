@@ -52,7 +52,7 @@ table! {
     /// Whether the files, certificates included, are watched. SIGHUP reloads in any case.
     now watch: bool as bool = false, as in true;
     /// How long the files must be quiet before a watch reloads.
-    now quiet: Time as Duration = Time(Duration::from_millis(500)), as in "2s";
+    now debounce: Time as Duration = Time(Duration::from_millis(500)), as in "2s";
     /// A reload that would end more than this share of the live sessions is refused unless it is
     /// forced: half a file, cut at a table's border, is valid TOML.
     now drain_max: Percent as u32 => drain_max_percent = Percent(10), as in "50%";
@@ -73,7 +73,7 @@ table! {
     now keep_timeout: Time as Duration = Time(Duration::from_secs(24 * 60 * 60)), as in "7d";
     /// Older processes that may still have sessions when another upgrade begins; it is refused
     /// when there are more. Each has its memory, and counts what `[limits]` allows for itself.
-    now older_max: Number<0> as usize = Number(3), as in 1;
+    now old_processes_max: Number<0> as usize = Number(3), as in 1;
 }
 
 table! {

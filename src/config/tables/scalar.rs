@@ -9,7 +9,7 @@ use serde::de::value::{BoolDeserializer, I64Deserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::super::hint::listed;
+use super::super::hint::quoted;
 
 /// A whole number, at least `MIN`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,11 +150,36 @@ pub fn word<'de, D: Deserializer<'de>>(
 ) -> Result<usize, D::Error> {
     struct Word(&'static [&'static str]);
 
+    impl Word {
+        /// What is said of a value without quotes, with the word that it would be with them.
+        fn no_string(&self, kind: &str, value: &dyn fmt::Display, same: Option<&str>) -> String {
+            let text = value.to_string();
+            let same = same.unwrap_or(&text);
+            let hint = self.0.contains(&same).then(|| format!("\nwrite `\"{same}\"`"));
+            let (known, hint) = (quoted(self.0), hint.unwrap_or_default());
+            format!("must be {known}, not {kind}: {text}{hint}")
+        }
+    }
+
     impl Visitor<'_> for Word {
         type Value = usize;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&listed(self.0.iter().copied(), "or"))
+            f.write_str(&quoted(self.0))
+        }
+
+        fn visit_bool<E: Error>(self, on: bool) -> Result<usize, E> {
+            // As `"off"` is written where other keys have `false`.
+            let off = (!on).then_some("off");
+            Err(E::custom(self.no_string("a boolean", &on, off)))
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<usize, E> {
+            Err(E::custom(self.no_string("a number", &number, None)))
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<usize, E> {
+            Err(E::custom(self.no_string("a number", &number, None)))
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<usize, E> {

@@ -102,6 +102,47 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_file_that_is_no_text_is_told_what_it_is() {
+    let dir = Dir::new(&[]);
+    let utf16: Vec<u8> = "\u{feff}a = 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, said) in [
+        (&utf16[..], "this is UTF-16 (byte 1), save it as UTF-8"),
+        (b"\x7fELF\x02\0\0\xff", "this is not text"),
+        (b"a = 1\nb = \"\xe9\"\n", "this is not UTF-8: byte 12 in line 2"),
+    ] {
+        fs::write(dir.path("main.toml"), bytes).unwrap();
+        let report = dir.load().unwrap_err();
+        assert!(report.contains(said), "{report}");
+    }
+}
+
+#[test]
+fn a_file_that_includes_itself_is_read_once_and_warned_of() {
+    let text = MAIN.replace("conf.d/*.toml", "./main.toml");
+    let loaded = Dir::new(&[("main.toml", &text)]).load_taken();
+    assert_eq!(loaded.plan.routes.len(), 1);
+    let warnings = loaded.warnings.text(&loaded.sources, Colour::Plain);
+    assert!(warnings.contains("this file includes itself: `./main.toml`"), "{warnings}");
+}
+
+#[test]
+fn a_swapped_key_and_a_leaf_behind_its_authority_are_told() {
+    let (leaf, key) = certificate("example.com");
+    let (other, _) = certificate("other.example");
+    let said = |chain: &str, key: &str| {
+        let files = [("main.toml", TLS), ("chain.pem", chain), ("key.pem", key)];
+        Dir::new(&files).load().unwrap_err()
+    };
+    let swapped = said(&key, &leaf);
+    assert!(swapped.contains("are they swapped?"), "{swapped}");
+    let order = said(&format!("{other}{leaf}"), &key);
+    assert!(
+        order.contains("the key fits certificate 2 of the chain: put that one first"),
+        "{order}"
+    );
+}
+
+#[test]
 fn certificates_are_read_with_their_names_and_known_by_their_content() {
     let (chain, key) = certificate("example.com");
     let dir = Dir::new(&[("main.toml", TLS), ("chain.pem", &chain), ("key.pem", &key)]);
@@ -139,7 +180,7 @@ fn a_certificate_that_cannot_be_used_is_told_with_its_reason() {
 fn roots_of_a_pool_are_read() {
     let (chain, _) = certificate("ca");
     let main = "listeners.http.address = \"0.0.0.0:80\"\n[[routes]]\npool = \"app\"\n\
-                [pools.app]\nbackends = [\"app:443\"]\ntls.roots = \"ca.pem\"\n";
+                [pools.app]\nbackends = [\"app:443\"]\ntls.ca = \"ca.pem\"\n";
     let dir = Dir::new(&[("main.toml", main), ("ca.pem", &chain)]);
     let plan = dir.load_taken().plan;
     let tls = plan.pools[0].tls.as_ref().unwrap();

@@ -309,7 +309,8 @@ async fn stays_out(
     let mut plan = halves(&sick, &well);
     let pool = Arc::make_mut(&mut plan.pools[0]);
     pool.health.failures_max = 1;
-    (pool.health.out, pool.health.out_max) = (Duration::from_millis(300), Duration::from_secs(1));
+    (pool.health.eject_time, pool.health.eject_time_max) =
+        (Duration::from_millis(300), Duration::from_secs(1));
     pool.health.sessions = rule;
     pool.health.sessions_after = Duration::from_millis(500);
     let process = Operated::start(plan);

@@ -171,7 +171,11 @@ impl Core {
             return Err(NoUpgrade::First);
         }
         let older: Vec<u32> = lock(&self.common.upgrade.older).keys().copied().collect();
-        if older.len() > rules.older_max { Err(NoUpgrade::Older(older)) } else { Ok(program) }
+        if older.len() > rules.old_processes_max {
+            Err(NoUpgrade::Older(older))
+        } else {
+            Ok(program)
+        }
     }
 
     /// Every listening socket.

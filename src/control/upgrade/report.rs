@@ -32,7 +32,7 @@ pub enum NoUpgrade {
     NotRun,
     /// One is under way.
     UnderWay,
-    /// These older processes have not ended, and no more may live: `upgrade.older_max`.
+    /// These older processes have not ended, and no more may live: `upgrade.old_processes_max`.
     Older(Vec<u32>),
     /// This process serves no more: that one does.
     Passed(u32),
@@ -111,7 +111,7 @@ impl fmt::Display for NoUpgrade {
                 let (count, pids) = (pids.len(), each.join(", "));
                 write!(
                     f,
-                    "{count} older processes still have sessions, more than `upgrade.older_max` \
+                    "{count} older processes still have sessions, more than `upgrade.old_processes_max` \
                      allows: {pids} (SIGTERM lets the sessions of one go)"
                 )
             }

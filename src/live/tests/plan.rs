@@ -60,7 +60,11 @@ pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
         handshake_timeout: soon,
         response_timeout: soon,
         handshakes_in_flight_max: 10,
-        health: Health { out: soon, out_max: Duration::from_secs(10), ..Health::default() },
+        health: Health {
+            eject_time: soon,
+            eject_time_max: Duration::from_secs(10),
+            ..Health::default()
+        },
         retry: Retry { budget_min_per_second: 10, ..Retry::default() },
         keep_alive_timeout: soon,
         ..Pool::new(name, ports.iter().map(address).map(Backend::new).collect())

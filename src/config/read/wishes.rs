@@ -1,0 +1,199 @@
+//! Words of nginx, HAProxy, Caddy and Traefik, each answered with what tidegate has for it.
+
+/// A thing that people look for, and where it is.
+pub struct Wish {
+    /// How others call it; `-`, `_` and capitals do not count.
+    words: &'static [&'static str],
+    /// A key of the table that it is looked for in; `None` for any table.
+    beside: Option<&'static str>,
+    /// The hint.
+    pub answer: &'static str,
+    /// The key that the hint speaks of, when the table has it.
+    pub instead: Option<&'static str>,
+}
+
+/// The wish that an unknown key names, in a table of the `known` keys.
+pub fn wish(name: &str, known: &[&str]) -> Option<&'static Wish> {
+    let plain = |word: &str| -> String {
+        word.chars().filter(|c| !"-_".contains(*c)).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let name = plain(name);
+    let named = |wish: &&Wish| wish.words.iter().any(|word| plain(word) == name);
+    let here = |wish: &&Wish| wish.beside.is_some_and(|key| known.contains(&key));
+    let anywhere = |wish: &&Wish| wish.beside.is_none();
+    let mut wishes = WISHES.iter().filter(named);
+    wishes.clone().find(here).or_else(|| wishes.find(anywhere))
+}
+
+macro_rules! wishes {
+    ($($($word:literal)|+ $(in $beside:literal)? => $answer:literal $(, $instead:literal)?;)*) => {
+        const WISHES: &[Wish] = &[$(Wish {
+            words: &[$($word),+],
+            beside: wishes!(@maybe $($beside)?),
+            answer: $answer,
+            instead: wishes!(@maybe $($instead)?),
+        }),*];
+    };
+    (@maybe) => { None };
+    (@maybe $word:literal) => { Some($word) };
+}
+
+wishes! {
+    // Where requests go.
+    "proxy_pass" | "reverse_proxy" | "upstream" | "use_backend" | "service" | "forward"
+        in "pool" =>
+        "write `[pools.app]` with `backends = [\"127.0.0.1:3000\"]`, and here `pool = \
+         \"app\"`", "pool";
+    "backend" | "backends" | "address" | "target" | "url" in "strip_prefix" =>
+        "write `[pools.app]` with `backends = [\"127.0.0.1:3000\"]`, and here `pool = \
+         \"app\"`", "pool";
+    "upstream" | "upstreams" | "backends" | "services" | "clusters" | "cluster" in "pools" =>
+        "a group of backends is `[pools.NAME]`, with `backends = [\"127.0.0.1:3000\"]`";
+    "location" | "locations" | "routers" | "router" | "route" | "rules" in "routes" =>
+        "a route is `[[routes]]`, with `host`, `path` and what is done";
+    "server" | "servers" | "frontend" | "frontends" | "bind" | "entrypoints" | "listen" | "listener"
+        | "virtualhost" in "listeners" =>
+        "an address is listened on by `[listeners.NAME]`; what a host or path gets is \
+         `[[routes]]`";
+    "servers" | "server" | "members" | "targets" | "upstreams" | "nodes" | "hosts"
+        in "backends" =>
+        "the members of a pool are `backends = [\"127.0.0.1:3000\"]`", "backends";
+    "listen" | "bind" | "port" | "addr" | "host" in "trusted_proxies" =>
+        "write `address = \"0.0.0.0:443\"`", "address";
+    "server_name" | "domain" | "domains" | "hosts" | "vhost" in "pool" =>
+        "the hosts of a route are `host = \"example.com\"`, or a list", "host";
+    "match" | "rule" | "matcher" | "prefix" | "path_prefix" | "paths" | "uri" | "location"
+        in "pool" =>
+        "a route's conditions are `host`, `path`, `methods`, `headers` and `listener`", "path";
+    "middlewares" | "middleware" | "filters" | "plugins" | "handlers" =>
+        "there are no chains of middleware: what is done to a request are keys of its route";
+    "lb_policy" | "policy" | "strategy" | "algorithm" | "load_balancing" | "loadbalancer" | "ip_hash"
+        | "least_conn" in "backends" =>
+        "how a backend is chosen is `balance`; one value to one backend is `balance = \"hash\"`";
+    "max_fails" | "fail_timeout" | "outlier_detection" in "backends" =>
+        "failures eject a backend: `health.failures_max` and `health.eject_time`";
+    "health_check" | "healthcheck" | "health_checks" | "health_uri" | "check" | "active_health" =>
+        "backends are judged by real requests (`health` of a pool); tidegate sends no probes yet";
+    "max_conns" | "maxconn" | "max_connections" in "backends" =>
+        "the live WebSockets of each backend are limited by `sessions_max`";
+    "keepalive" | "keep_alive" in "keep_alive_max" =>
+        "idle connections to backends are `keep_alive_max` and `keep_alive_timeout`";
+    "proxy_protocol" | "send_proxy" | "send_proxy_v2" in "backends" =>
+        "`listeners.NAME.proxy_protocol` receives it; tidegate does not send it to backends yet";
+    "proxy_connect_timeout" | "dial_timeout" =>
+        "time for a connection to a backend is `connect_timeout` of its pool";
+    "proxy_read_timeout" | "proxy_send_timeout" | "timeout_tunnel" | "read_timeout"
+        | "write_timeout" =>
+        "a quiet WebSocket stays open: `relay.idle_timeout` ends it, pings find dead ones; plain \
+         requests have `response_timeout` of the pool";
+    "proxy_http_version" | "proxy_set_header" | "header_up" | "custom_request_headers"
+        | "request_header" | "set_header" | "requestheaders" =>
+        "fields are changed by `request_headers.set` and `.remove` of a route; `Host`, \
+         `Upgrade`, `Connection` and the forwarding fields need nothing";
+    "add_header" | "header" | "header_down" | "custom_response_headers" | "response_header"
+        | "proxy_hide_header" | "more_set_headers" in "pool" =>
+        "fields of answers are changed by `response_headers.set` and `.remove`";
+    "cors" | "access_control_allow_origin" =>
+        "fields of answers are `response_headers.set`; who may open a WebSocket is \
+         `allowed_origins`";
+    // What may pass.
+    "allow" | "deny" | "allow_list" | "deny_list" | "ip_allow_list" | "ip_whitelist" | "whitelist"
+        | "blacklist" | "ip_filter" | "remote_ip" | "acl" | "allowed_ips" =>
+        "tidegate has no list of client addresses yet; `trusted_proxies` and `allowed_origins` \
+         are other things";
+    "auth_basic" | "auth_basic_user_file" | "basic_auth" | "basicauth" | "jwt" | "auth" | "auth_jwt"
+        | "auth_request" | "forward_auth" | "oauth" | "oidc" | "authenticate" | "authorization" =>
+        "tidegate does not authenticate clients yet: their fields and cookies reach the backend, \
+         which can";
+    "limit_req" | "limit_req_zone" | "limit_conn" | "limit_conn_zone" | "rate_limit" | "ratelimit"
+        | "rate_limits" | "throttle" | "burst" =>
+        "there is `limits.connections_per_address_max`, and `handshake_rate_max` and \
+         `sessions_max` of a pool; requests are not limited by rate yet";
+    "client_max_body_size" | "max_body_size" | "body_limit" | "request_body" =>
+        "bodies of requests pass without a limit, and are not buffered; messages of WebSockets \
+         are limited by `relay.message_bytes_max`";
+    "client_header_timeout" | "read_header_timeout" =>
+        "time for the head of a request is `limits.head_timeout` of a listener";
+    // What is done to them.
+    "gzip" | "gzip_types" | "brotli" | "zstd" | "compress" | "compression" | "encode" | "deflate" =>
+        "tidegate does not compress: what the backend compresses passes, permessage-deflate too";
+    "rewrite" | "rewrites" | "replace_path" | "replace_path_regex" | "add_prefix" | "url_rewrite"
+        | "path_rewrite" =>
+        "`strip_prefix = true` cuts the route's prefix off, and `redirect` sends the client \
+         elsewhere; paths are not rewritten otherwise";
+    "handle_path" | "strip_path" | "strip_path_prefix" | "uri_strip_prefix" =>
+        "the route's prefix is cut off by `strip_prefix = true`", "strip_prefix";
+    "try_files" | "root" | "alias" | "file_server" | "static" | "directory" | "webroot" | "index"
+        in "files" =>
+        "files are served by `files = \"/var/www\"`, or a table with `root`, `index` \
+         and `fallback`", "files";
+    "return" | "body" | "status" | "response" in "respond" =>
+        "a fixed answer is `respond = \"text\"`, or a table with `status` and `body`; \
+         a redirect is `redirect`", "respond";
+    "redir" | "redirects" | "redirect_scheme" | "https_redirect" | "force_https" =>
+        "a redirect is a route: `listener = \"http\"` and `redirect = \
+         \"https://{host}{path}{query}\"`", "redirect";
+    "error_page" | "error_pages" | "errors" | "handle_errors" | "errorfile" =>
+        "tidegate has no error pages of its own: those of the backend pass, and a route can \
+         `respond`";
+    "mirror" | "mirroring" | "shadow" =>
+        "tidegate does not send copies of requests to other backends";
+    "cache" | "proxy_cache" | "caching" | "proxy_cache_path" =>
+        "tidegate does not cache answers";
+    "websockets" | "upgrade_websocket" | "ws" in "websocket" =>
+        "nothing has to be switched on: a handshake is recognised; `websocket = \"only\"` \
+         refuses plain requests";
+    // TLS.
+    "acme" | "letsencrypt" | "lets_encrypt" | "certresolver" | "certificate_resolver"
+        | "certificates_resolvers" | "auto_https" | "on_demand_tls" =>
+        "tidegate does not order certificates: let an ACME client write the files of \
+         `tls.certificates`, and `reload.watch = true` take them";
+    "client_ca" | "client_auth" | "mtls" | "ssl_client_certificate" | "ssl_verify_client"
+        | "client_certificates" =>
+        "tidegate does not ask clients for certificates yet";
+    "ssl_certificate" | "ssl_certificate_key" | "certificate" | "cert" | "cert_file" | "key_file"
+        | "crt" | "certs" =>
+        "certificates stand in a listener: `tls.certificates = [{ chain = \"site.pem\", key = \
+         \"site.key\" }]`";
+    "certificate" | "cert" | "cert_file" | "crt" | "fullchain" | "file" in "chain" =>
+        "the certificate with those that signed it is `chain`", "chain";
+    "ssl" | "https" in "trusted_proxies" =>
+        "TLS is on where `tls.certificates` names a certificate";
+    "ssl_protocols" | "min_version" | "protocols" | "minversion" in "version_min" =>
+        "the lowest version of TLS is `version_min = \"1.2\"` or `\"1.3\"`", "version_min";
+    "ciphers" | "ssl_ciphers" | "cipher_suites" | "curves" =>
+        "tidegate speaks the safe suites of TLS 1.2 and 1.3; they cannot be chosen";
+    "hsts" | "strict_transport_security" =>
+        "write `response_headers.set.Strict-Transport-Security = \"max-age=63072000\"` in routes";
+    "proxy_ssl_verify" | "insecure_skip_verify" | "tls_insecure_skip_verify" | "verify" =>
+        "certificates of backends are always verified; `tls.ca` names whom to trust";
+    "proxy_ssl_trusted_certificate" | "ca_file" | "trusted_ca" | "cafile" | "root_ca" in "ca" =>
+        "whom to trust is `ca`", "ca";
+    "sni" | "proxy_ssl_name" in "ca" => "the name asked for is `server_name`", "server_name";
+    "http3" | "quic" | "h3" => "tidegate speaks HTTP/1.1 and HTTP/2, not HTTP/3 yet";
+    // The process.
+    "worker_processes" | "threads" | "nbthread" =>
+        "threads are `workers`, above the first `[table]`", "workers";
+    "worker_connections" | "worker_rlimit_nofile" =>
+        "connections are limited by `limits.connections_max`, and by the system's open files";
+    "events" | "http" | "stream" | "global" | "defaults" =>
+        "there are no blocks round the rest: write `[listeners.NAME]`, `[pools.NAME]` and \
+         `[[routes]]`";
+    "resolver" | "dns" | "resolvers" =>
+        "names of backends are resolved by the system, anew at each connection";
+    "user" | "group" | "daemon" | "pid" | "pidfile" =>
+        "the service manager decides that; see `config/tidegate.service`";
+    "tracing" | "otlp" | "opentelemetry" | "telemetry" | "trace" =>
+        "tidegate does not send traces; there are logs (`[log]`) and metrics (`[admin]`)";
+    "metrics" | "prometheus" | "statsd" | "stats" | "dashboard" =>
+        "metrics are at `/metrics` of the `[admin]` listener";
+    "access_log" | "error_log" | "logs" | "logging" in "listeners" =>
+        "logs are the table `[log]`";
+    "access_log" | "error_log" =>
+        "logs are the table `[log]`; each request has a line with `log.access`";
+    "file" | "output" | "path" | "target" in "filter" =>
+        "logs go to standard error, from where a service manager takes them";
+    "level" | "loglevel" in "filter" => "write `filter = \"info\"`", "filter";
+    "api" | "admin_api" | "api_key" =>
+        "the operator's commands go by `[control]`, health and metrics by `[admin]`";
+}

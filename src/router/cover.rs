@@ -9,24 +9,24 @@ use super::literal::{inner_literals, looks, start_literal};
 #[derive(Default)]
 pub struct Cover {
     /// Those that look at nothing beside what they match.
-    free: Group,
+    free: RegexGroup,
     /// Those that look at the text's beginning at most.
-    from_start: Group,
+    from_start: RegexGroup,
 }
 
 /// Regexes by the routes they stand in.
 #[derive(Default)]
-struct Group {
+struct RegexGroup {
     routes: Vec<usize>,
     /// None where they are too many for one automaton: then nothing is told.
     set: Option<RegexSet>,
 }
 
-impl Group {
-    fn new(found: &[(usize, &str)]) -> Group {
+impl RegexGroup {
+    fn new(found: &[(usize, &str)]) -> RegexGroup {
         let sources = found.iter().map(|(_, source)| source);
         let set = RegexSetBuilder::new(sources).dot_matches_new_line(true).build().ok();
-        Group { routes: found.iter().map(|(route, _)| *route).collect(), set }
+        RegexGroup { routes: found.iter().map(|(route, _)| *route).collect(), set }
     }
 
     fn matching(&self, text: &str) -> impl Iterator<Item = usize> + use<'_> {
@@ -42,7 +42,7 @@ impl Cover {
             let fits = |source: &str| looks(source).is_some_and(|looks| wanted(&looks));
             let found: Vec<_> =
                 regexes.iter().copied().filter(|(_, source)| fits(source)).collect();
-            Group::new(&found)
+            RegexGroup::new(&found)
         };
         Cover {
             free: of(&|looks| looks.is_empty()),

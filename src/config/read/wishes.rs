@@ -67,8 +67,8 @@ wishes! {
         "a route's conditions are `host`, `path`, `methods`, `headers` and `listener`", "path";
     "middlewares" | "middleware" | "filters" | "plugins" | "handlers" =>
         "there are no chains of middleware: what is done to a request are keys of its route";
-    "lb_policy" | "policy" | "strategy" | "algorithm" | "load_balancing" | "loadbalancer" | "ip_hash"
-        | "least_conn" in "backends" =>
+    "lb_policy" | "policy" | "strategy" | "algorithm" | "load_balancing" | "loadbalancer"
+        | "ip_hash" | "least_conn" in "backends" =>
         "how a backend is chosen is `balance`; one value to one backend is `balance = \"hash\"`";
     "max_fails" | "fail_timeout" | "outlier_detection" in "backends" =>
         "failures eject a backend: `health.failures_max` and `health.eject_time`";

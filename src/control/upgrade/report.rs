@@ -111,8 +111,8 @@ impl fmt::Display for NoUpgrade {
                 let (count, pids) = (pids.len(), each.join(", "));
                 write!(
                     f,
-                    "{count} older processes still have sessions, more than `upgrade.old_processes_max` \
-                     allows: {pids} (SIGTERM lets the sessions of one go)"
+                    "{count} older processes still have sessions, more than \
+                     `upgrade.old_processes_max` allows: {pids} (SIGTERM lets the sessions of one go)"
                 )
             }
             NoUpgrade::Passed(pid) => write!(f, "process {pid} has taken over: upgrade that one"),

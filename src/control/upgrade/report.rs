@@ -112,7 +112,8 @@ impl fmt::Display for NoUpgrade {
                 write!(
                     f,
                     "{count} older processes still have sessions, more than \
-                     `upgrade.old_processes_max` allows: {pids} (SIGTERM lets the sessions of one go)"
+                     `upgrade.old_processes_max` allows: {pids} (SIGTERM lets the sessions of one \
+                     go)"
                 )
             }
             NoUpgrade::Passed(pid) => write!(f, "process {pid} has taken over: upgrade that one"),

@@ -3,6 +3,7 @@
 mod ends;
 mod flow;
 mod holding;
+mod late;
 mod reads;
 mod scene;
 

@@ -43,7 +43,10 @@ table! {
     /// that came together do not go together.
     now max_lifetime_jitter: Percent as u32 => max_lifetime_jitter_percent = Percent(10),
         as in "25%";
-    /// Time for the answer to a Close before the connection is closed without it.
+    /// Time for the answer to a Close before the connection is closed without it. It runs from when
+    /// the peer has acknowledged the Close, and not while tidegate does not read the peer; a peer
+    /// that acknowledges nothing for as long, or for `pong_timeout` if that is longer, is closed
+    /// too. The deadline of a drain goes before.
     now close_timeout: Time as Duration = seconds(5), as in "2s";
     /// Close codes for the client other than tidegate's own, by the reason's word, because some
     /// libraries never reconnect after one: `upstream_lost`, `upstream_silent`, `idle`,

@@ -252,8 +252,13 @@ impl Core {
         now: Moment,
     ) {
         let patience = self.side(side).patience(&self.rules);
-        let Some(wait) = &mut self.side_mut(side).wait else { return };
-        if !wait.on_probed(sample, across, patience, now) {
+        // In a session that lives the side across is pinged, which is what bounds it.
+        let held_up = self.end.is_none() && !sample.reading;
+        let over = self.side_mut(side).wait.as_mut().is_some_and(|wait| match held_up {
+            true => wait.on_held_up(patience, now),
+            false => wait.on_probed(sample, across, patience, now),
+        });
+        if !over {
             return;
         }
         match self.end {
@@ -313,10 +318,8 @@ impl Core {
     /// held: not where something it said may be `unread`.
     pub(super) fn lose(&mut self, end: End, unread: bool, now: Moment) {
         let upstream = end.by() == Some(Side::Upstream);
-        if !upstream || unread || !self.can_be_held() {
-            return self.begin_end(end, now);
-        }
         match end {
+            _ if !upstream || unread || !self.can_be_held() => self.begin_end(end, now),
             End::Lost { how, .. } => self.depart(false, Some(how), now),
             _ => self.depart(true, None, now),
         }
@@ -353,7 +356,7 @@ impl Core {
         upstream.close = CloseState::Dropping { reset };
         upstream.wait = None;
         if let Some(hold) = &mut self.hold {
-            hold.on_lost(how);
+            hold.on_lost(how, now);
         }
     }
 

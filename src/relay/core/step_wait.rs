@@ -83,6 +83,14 @@ impl StepWait {
         std::mem::take(&mut self.wants_look)
     }
 
+    /// The side is not read for the sake of a side across that is looked at by itself: the time
+    /// stands. Whether the wait is over all the same.
+    pub(super) fn on_held_up(&mut self, patience: Patience, now: Moment) -> bool {
+        self.since = now;
+        self.timeout = now.after(patience.pause()).min(self.by);
+        now >= self.by
+    }
+
     /// What a look found; whether the wait is over.
     pub(super) fn on_probed(
         &mut self,

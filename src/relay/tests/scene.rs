@@ -255,10 +255,14 @@ impl Scene {
         Scene::with(rules, Allowed::NOTHING, [Some(4096); 2], Some(hold)).await
     }
 
+    /// A connection that leads nowhere, to stand in the place of one that is gone.
+    pub async fn nowhere() -> Far {
+        Far(pair(None).await.0)
+    }
+
     /// The upstream is gone.
     pub async fn lose_upstream(&mut self) {
-        // In its place stands a connection that leads nowhere.
-        self.upstream = Far(pair(None).await.0);
+        self.upstream = Scene::nowhere().await;
     }
 
     /// Gives the relay another upstream.

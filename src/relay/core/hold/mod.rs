@@ -259,7 +259,11 @@ impl Hold {
     }
 
     /// The upstream is lost; how, where that was seen.
-    pub(super) fn on_lost(&mut self, how: Option<Loss>) {
+    pub(super) fn on_lost(&mut self, how: Option<Loss>, now: Moment) {
+        if self.said_move && matches!(self.stage, Stage::Parting { .. }) {
+            // Until now it was there, for as long as its client took to read it.
+            self.since = now;
+        }
         self.stage = Stage::Away;
         self.how = how.unwrap_or(self.how);
     }

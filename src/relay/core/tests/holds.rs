@@ -6,6 +6,7 @@ use super::super::hold::Hold as State;
 use super::super::{HoldCause, HoldState, Order};
 use super::peer::frame;
 use super::story::{START, Story, after, code, hold};
+use crate::base::clock::Moment;
 use crate::base::side::Side::{Client, Upstream};
 use crate::config::plan::Hold;
 use crate::end::{End, Loss, Reason};
@@ -336,4 +337,64 @@ fn of_an_echo_that_was_sent_in_part_nothing_is_kept() {
     let next = story.say(Client, "whole", after(8.0));
     story.attach(after(9.0));
     assert_eq!(story.got(Upstream), next);
+}
+
+#[test]
+fn an_echo_that_fails_leaves_nothing_behind_for_the_next_upstream() {
+    let mut story = Story::new(hold());
+    // It says that it goes, and is gone before it can be answered.
+    let goes = story.frame(Upstream, 0x88, &1012_u16.to_be_bytes());
+    assert!(story.core.pass(Upstream, &goes, START).again);
+    while let Some(order) = story.core.poll_order(START) {
+        match order {
+            Order::Send { to: Upstream, .. } => {
+                story.core.on_write_failed(Upstream, START);
+                story.core.on_unsent(&[], &[], START);
+            }
+            Order::Drop { .. } => story.core.on_unsent(&[], &[], START),
+            _ => {}
+        }
+    }
+    story.attach(after(1.0));
+    assert_eq!(story.core.timeout(), Moment::NEVER, "it has nothing to do with the one before");
+    story.tick(after(100.0));
+    assert_eq!((story.core.end, story.away()), (None, None));
+}
+
+#[test]
+fn a_budget_that_is_used_up_by_others_stops_a_client_until_its_upstream_comes() {
+    let mut story = Story::with(hold(), Allowed::NOTHING, 0);
+    story.lose(START);
+    let message = story.frame(Client, 0x82, &[1; 100]);
+    assert_eq!(story.core.pass(Client, &message, after(1.0)).used, 0);
+    assert!(!story.core.wants(Client));
+    story.attach(after(2.0));
+    assert!(story.core.wants(Client));
+    story.send(Client, &message, after(2.0));
+    assert_eq!(story.got(Upstream), message);
+    story.tick(after(60.0));
+    assert_eq!(story.core.end, None);
+}
+
+#[test]
+fn a_message_that_was_taken_back_is_counted_once() {
+    let mut story = Story::new(hold());
+    let message = story.frame(Client, 0x82, &[1; 50]);
+    assert_eq!(story.core.pass(Client, &message, START).forward, message.len());
+    story.core.on_spilled(&[], START);
+    story.core.on_write_failed(Upstream, START);
+    story.core.on_unsent(&[], &message, START);
+    assert_eq!(story.core.stats().client.messages, 0);
+    story.lose(after(1.0));
+    let mut fresh = None;
+    assert!(story.core.attach(after(2.0)));
+    while let Some(order) = story.core.poll_order(after(2.0)) {
+        if let Order::Flush(flush) = order {
+            fresh = flush.fresh;
+        }
+    }
+    // Not again where it was counted as it came.
+    assert_eq!(fresh, Some((0, 0)));
+    let client = story.core.stats().client;
+    assert_eq!((client.messages, client.bytes), (1, message.len() as u64));
 }

@@ -217,3 +217,55 @@ fn what_an_order_to_move_finds_unfinished_is_moved_after_that() {
     story.tick(after(3.0));
     assert_eq!(story.core.demand(), Some(Demand::Target));
 }
+
+#[test]
+fn a_client_that_closes_while_it_is_moved_hears_its_own_code() {
+    for answer in [1001_u16, 1000, 4000] {
+        let mut story = Story::new(hold());
+        story.note(asked(START), START);
+        story.core.leave(START);
+        story.obey(START);
+        assert_eq!(story.frames(Upstream).last().map(code), Some((0x88, 1001)));
+        let bye = story.frame(Client, 0x88, &4321_u16.to_be_bytes());
+        story.send(Client, &bye, after(1.0));
+        let last = story.say(Upstream, "last", after(2.0));
+        let close = story.frame(Upstream, 0x88, &answer.to_be_bytes());
+        story.send(Upstream, &close, after(2.0));
+        story.obey(after(2.0));
+        assert_eq!(story.core.end, Some(End::Closed { by: Client, code: 4321 }));
+        let got = story.got(Client);
+        assert_eq!(got[..last.len()], last);
+        assert_eq!(got[last.len()..], [0x88, 2, 0x10, 0xe1]);
+    }
+}
+
+#[test]
+fn an_upstream_that_is_left_has_time_while_it_is_not_read() {
+    let mut story = Story::new(hold());
+    story.reading = false;
+    story.note(asked(START), START);
+    story.core.leave(START);
+    story.obey(START);
+    story.tick(after(60.0));
+    assert!(story.core.is_leaving() && story.core.end.is_none(), "its client reads nothing");
+    // From when it is read again it has its time to answer.
+    story.reading = true;
+    for second in 61..70 {
+        story.tick(after(f64::from(second)));
+    }
+    assert_eq!(story.away().map(|away| away.why), Some(HoldCause::Moved));
+}
+
+#[test]
+fn an_upstream_that_is_cut_while_it_is_not_read_ends_the_session() {
+    let mut story = Story::new(hold());
+    story.reading = false;
+    story.note(asked_or_to_go(START, after(9.0)), START);
+    story.core.leave(START);
+    story.obey(START);
+    story.tick(after(8.9));
+    assert_eq!(story.core.end, None);
+    // What it said is lost with it, so no other can go on where it stopped.
+    story.tick(after(9.0));
+    assert_eq!(story.core.end.map(|end| end.by()), Some(Some(Upstream)));
+}

@@ -239,6 +239,36 @@ fn our_pongs_stay_here_and_foreign_ones_pass_at_any_split() {
 }
 
 #[test]
+fn a_ping_is_answered_for_where_only_our_later_one_is() {
+    let mut rng = Rng::with_seed(2);
+    for asker in Side::BOTH {
+        for (both, answers_both) in [(true, false), (true, true), (false, false)] {
+            let asked = asker.other();
+            let mut core = core(pinged());
+            let due = START.after(Duration::from_secs(30));
+            let older = frame(&mut rng, asker, 0x89, b"older");
+            if both {
+                assert_eq!(core.pass(asker, &older, START).forward, older.len());
+            }
+            core.on_timeout(due);
+            let pings = obey(&mut core, due, quiet);
+            let (_, _, _, payload) = parse(&pings[asked as usize]).expect("a ping of ours");
+            if answers_both {
+                let pong = frame(&mut rng, asked, 0x8a, b"older");
+                assert_eq!(core.pass(asked, &pong, due).forward, pong.len());
+            }
+            // RFC 6455 §5.5.3: it may answer the latest alone.
+            let pong = frame(&mut rng, asked, 0x8a, &payload);
+            assert_eq!(core.pass(asked, &pong, due).forward, 0);
+            let sent = obey(&mut core, due, quiet);
+            let told = parse(&sent[asker as usize]).map(|(_, first, _, payload)| (first, payload));
+            let owed = both && !answers_both;
+            assert_eq!(told, owed.then(|| (0x8a, b"older".to_vec())), "{asker}");
+        }
+    }
+}
+
+#[test]
 fn a_close_is_judged_whole_and_nothing_follows_it() {
     let mut rng = Rng::with_seed(3);
     let wrong: [&[u8]; 4] = [b"\x03", b"\x03\xed", b"\x00\x00", b"\x03\xe8"];

@@ -43,6 +43,8 @@ pub struct Story {
     pub budget: Arc<HoldBudget>,
     to: [Vec<u8>; 2],
     pub dropped: [bool; 2],
+    /// Whether the relay reads both sides.
+    pub reading: bool,
 }
 
 impl Story {
@@ -55,7 +57,14 @@ impl Story {
         let terms = HoldTerms { hold: Arc::new(hold), budget: Arc::clone(&budget) };
         let rules = Rules { close_timeout: Duration::from_secs(5), ..rules() };
         let core = Core::new(Arc::new(rules), allowed, Some(terms), 7, START);
-        Story { core, rng: Rng::with_seed(1), budget, to: Default::default(), dropped: [false; 2] }
+        Story {
+            core,
+            rng: Rng::with_seed(1),
+            budget,
+            to: Default::default(),
+            dropped: [false; 2],
+            reading: true,
+        }
     }
 
     pub fn frame(&mut self, from: Side, first: u8, payload: &[u8]) -> Vec<u8> {
@@ -96,7 +105,7 @@ impl Story {
                     self.core.on_unsent(&[], &[], now);
                 }
                 Order::Probe(side) => {
-                    let sample = Sample { reading: true, ..Sample::default() };
+                    let sample = Sample { reading: self.reading, ..Sample::default() };
                     self.core.on_probed(side, sample, Sample::default(), now);
                 }
                 Order::Finish(side, how) => {

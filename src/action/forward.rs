@@ -14,33 +14,31 @@ use super::clients::{self, Client};
 use super::shared_body::SharedBody;
 use crate::base::body::{Body, Observed, Observer};
 use crate::base::clock;
-use crate::pool::{
-    Attempt, Attempted, Attempts, Evidence, Key, Kind, Lease, Pool, Repeat, UpstreamError,
-};
+use crate::pool::{Attempt, Attempted, Attempts, Evidence, Lease, Pool, Repeat, UpstreamError};
 use crate::rewrite::Outbound;
 use crate::wire::framing::settle_answer;
 
-/// Sends a request; by `key` it finds the backend that its like go to. The answer streams.
+/// Sends a request. The answer streams.
 ///
 /// Another backend is tried while nothing was sent: a failed dial always, a connection that breaks
 /// before the answer only for a method that may be repeated (RFC 9110 §9.2.2); a body only while
 /// it was not begun to be read; all within the pool's retry budget.
 pub async fn forward(
-    pool: &Arc<Pool>,
+    attempts: Attempts<'_>,
     outbound: &Outbound,
     body: Body,
-    key: Option<Key>,
 ) -> Attempted<Response<Body>> {
     let mut headers = outbound.headers();
     // hyper would think of a GET without a length that it has no body.
     if !body.is_end_stream() && !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
+    let pool = attempts.pool();
     let client = clients::client(pool);
     let body = SharedBody::new(body, clock::now());
     let forward = Forward { pool, client, body, outbound, headers };
     let attempt = async |lease| forward.attempt(lease).await;
-    Attempts::new(pool, Kind::Request, key).run(attempt).await
+    attempts.run(attempt).await
 }
 
 /// A request, as each backend is sent it.
@@ -112,8 +110,7 @@ fn evidence(outcome: &Result<Response<Body>, UpstreamError>) -> Evidence {
         // It, or what stands behind it, is not there; or not for this one path only.
         Ok(answer) if matches!(answer.status().as_u16(), 502..=504) => Evidence::Unknown,
         Ok(_) => Evidence::Healthy,
-        Err(error) if error.is_backends_fault() => Evidence::Unhealthy,
-        Err(_) => Evidence::Unknown,
+        Err(error) => error.evidence(),
     }
 }
 

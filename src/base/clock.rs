@@ -1,5 +1,6 @@
 //! The one clock. Everywhere else time is an argument.
 
+use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -45,9 +46,24 @@ impl Moment {
 /// The present moment.
 #[allow(clippy::disallowed_methods)]
 pub fn now() -> Moment {
+    let since = start().elapsed();
+    Moment(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
+}
+
+/// When the clock was first asked.
+#[allow(clippy::disallowed_methods)]
+fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
-    let start = START.get_or_init(Instant::now);
-    Moment(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    *START.get_or_init(Instant::now)
+}
+
+/// Does some work until a moment; `None` when it was not done by then. Unlike a time to wait, a
+/// moment that is known need not be asked for once more.
+pub async fn by<T>(deadline: Moment, work: impl Future<Output = T>) -> Option<T> {
+    match start().checked_add(Duration::from_millis(deadline.0)) {
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.ok(),
+        None => Some(work.await),
+    }
 }
 
 /// The wall clock, for log lines, `Date` fields and certificates only: it may jump.

@@ -48,6 +48,15 @@ where
     drop(tokio::task::spawn_local(Task { future, _counted: Counted::new(worker::task_count()) }));
 }
 
+/// Starts a large task: its future is made on the heap and stays there. One that is spawned as it
+/// is would be copied on its way into its task, and twice more when the task has ended.
+pub fn spawn_boxed<F>(name: &'static str, future: F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    spawn(name, Box::pin(future));
+}
+
 /// A future and its count. An `async` block around the future would hold its room twice: once as
 /// captured, once as awaited.
 struct Task<F> {

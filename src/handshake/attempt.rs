@@ -5,11 +5,10 @@ use std::pin::{Pin, pin};
 use std::task::Context;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Version};
+use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
 
 use super::connect::Answered;
 use super::exchange::{self, Answer};
@@ -17,10 +16,12 @@ use super::request::WsRequest;
 use super::rewound::Rewound;
 use super::verify::Agreed;
 use crate::base::body::{Observed, Observer};
+use crate::base::clock;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
 use crate::pool::{HandshakePermit, Lease, Pool, UpstreamError};
 use crate::rewrite::Outbound;
 use crate::tls::Transport;
+use crate::wire::answer::Fields;
 use crate::wire::framing::settle_answer;
 
 /// A backend that was reached, and one of whose `handshakes_in_flight_max` is ours.
@@ -37,7 +38,7 @@ pub struct Upstream {
     /// What came in one breath with the answer's head; not lost.
     pub early: Vec<u8>,
     /// The backend's fields, as they came.
-    pub headers: HeaderMap,
+    pub fields: Fields,
     /// What was agreed on; the client's 101 is made from it.
     pub agreed: Agreed,
     /// The backend's place in our count of its sessions.
@@ -55,10 +56,8 @@ pub(super) async fn run(
     let transport = pool.dial(lease.backend()).await?;
     let reached = Reached { lease, permit, transport };
     let answered = reached.answered(request, outbound);
-    match timeout(pool.plan().handshake_timeout, answered).await {
-        Ok(answered) => answered,
-        Err(_) => Err(UpstreamError::Timeout),
-    }
+    let deadline = clock::now().after(pool.plan().handshake_timeout);
+    clock::by(deadline, answered).await.unwrap_or(Err(UpstreamError::Timeout))
 }
 
 impl Reached {
@@ -69,12 +68,11 @@ impl Reached {
     ) -> Result<Answered, UpstreamError> {
         let Reached { lease, permit, mut transport } = self;
         let text = request.write(outbound);
-        let answer = exchange::run(&mut transport, &text).await?;
-        let Answer { head, rest } = answer;
-        let answered = match head {
-            Some(headers) => {
-                let agreed = Agreed::verify(request, &headers).map_err(UpstreamError::Handshake)?;
-                let upstream = Upstream { transport, early: rest, headers, agreed, lease };
+        let Answer { switching, rest } = exchange::run(&mut transport, &text).await?;
+        let answered = match switching {
+            Some(fields) => {
+                let agreed = Agreed::verify(request, &fields).map_err(UpstreamError::Handshake)?;
+                let upstream = Upstream { transport, early: rest, fields, agreed, lease };
                 Answered::Upstream(Box::new(upstream))
             }
             // On the heap: nearly every answer is a 101.

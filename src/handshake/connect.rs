@@ -39,10 +39,9 @@ pub async fn connect(
 
 fn evidence(outcome: &Result<Answered, UpstreamError>) -> Evidence {
     match outcome {
-        Ok(Answered::Http(answer)) if is_gateway_error(answer.status()) => Evidence::Unhealthy,
+        Ok(Answered::Http(answer)) if is_gateway_error(answer.status()) => Evidence::Suspect,
         Ok(_) => Evidence::Healthy,
-        Err(error) if error.is_backends_fault() => Evidence::Unhealthy,
-        Err(_) => Evidence::Unknown,
+        Err(error) => error.evidence(),
     }
 }
 

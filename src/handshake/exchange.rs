@@ -5,19 +5,18 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::scratch;
 use crate::config::plan::ANSWER_HEAD_BYTES_MAX;
 use crate::pool::UpstreamError;
 use crate::tls::Transport;
-use crate::wire::answer;
+use crate::wire::answer::{self, Fields};
 
 /// A backend's answer, as far as it was read.
 pub(super) struct Answer {
     /// The fields of a 101.
-    pub(super) head: Option<HeaderMap>,
+    pub(super) switching: Option<Fields>,
     /// What was read behind the head of a 101; else all that was read, informational answers aside.
     pub(super) rest: Vec<u8>,
 }
@@ -99,12 +98,12 @@ impl Head {
                     self.passed += length;
                     bytes = &bytes[length..];
                 }
-                answer::Answer::Switching { headers, length } => {
+                answer::Answer::Switching { fields, length } => {
                     let rest = bytes[length..].to_vec();
-                    return Some(Ok(Answer { head: Some(headers), rest }));
+                    return Some(Ok(Answer { switching: Some(fields), rest }));
                 }
                 answer::Answer::Other => {
-                    return Some(Ok(Answer { head: None, rest: bytes.to_vec() }));
+                    return Some(Ok(Answer { switching: None, rest: bytes.to_vec() }));
                 }
             }
         }

@@ -4,14 +4,14 @@
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::request::{WsRequest, only};
+use super::request::WsRequest;
 use crate::rewrite::HANDSHAKE;
 use crate::wire::accept_key::accept_key;
 use crate::wire::extension::{self, Extension};
 use crate::wire::frame::Allowed;
-use crate::wire::list::{has_token, tokens};
+use crate::wire::list::{tokens, tokens_of};
 use crate::wire::upgrade::{self, BadAnswer};
 
 /// What both sides have agreed on: the answer to the client can only be made from this.
@@ -31,28 +31,30 @@ impl Agreed {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn verify(asked: &WsRequest, answer: &HeaderMap) -> Result<Agreed, BadAnswer> {
-        if !only(answer, &UPGRADE).is_some_and(|to| is(to, "websocket")) {
+    pub fn verify(asked: &WsRequest, answer: &[Field]) -> Result<Agreed, BadAnswer> {
+        if !only_of(answer, &UPGRADE).is_some_and(|to| is(to, "websocket")) {
             return Err(BadAnswer::Upgrade);
         }
-        if !has_token(answer, CONNECTION, "upgrade") {
+        let mut connection = tokens_of(lines(answer, &CONNECTION));
+        if !connection.any(|token| token.eq_ignore_ascii_case("upgrade")) {
             return Err(BadAnswer::Connection);
         }
         let expected = accept_key(&asked.key);
-        let accept = only(answer, &SEC_WEBSOCKET_ACCEPT).filter(|accept| *accept == &*expected);
-        let accept = accept.ok_or(BadAnswer::Accept)?;
+        let accept = only_of(answer, &SEC_WEBSOCKET_ACCEPT);
+        let accept = accept.filter(|accept| *accept == &*expected).ok_or(BadAnswer::Accept)?;
+        let chosen = extension::parse_lines(lines(answer, &SEC_WEBSOCKET_EXTENSIONS));
+        let mut chosen = chosen.map_err(|_| BadAnswer::Extension)?;
         let mut agreed = Agreed {
             accept: (!asked.is_on_stream).then(|| accept.clone()),
             protocol: protocol(asked, answer)?,
-            allowed: extensions(asked, answer)?,
-            extensions: answer.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().cloned().collect(),
+            allowed: allowed(asked, &chosen)?,
+            extensions: lines(answer, &SEC_WEBSOCKET_EXTENSIONS).cloned().collect(),
             can_be_held: false,
         };
         if let Some(holding) = &asked.holding {
-            let mut settled = extension::parse(answer).map_err(|_| BadAnswer::Extension)?;
-            agreed.can_be_held = holding.settle(&mut settled);
+            agreed.can_be_held = holding.settle(&mut chosen);
             let text = |one: Extension| HeaderValue::try_from(one.to_string());
-            let lines = settled.into_iter().map(text).collect::<Result<_, _>>();
+            let lines = chosen.into_iter().map(text).collect::<Result<_, _>>();
             agreed.extensions = lines.map_err(|_| BadAnswer::Extension)?;
         }
         Ok(agreed)
@@ -103,27 +105,46 @@ impl Agreed {
 }
 
 /// A subprotocol is one of those offered, compared by case, or none.
-fn protocol(asked: &WsRequest, answer: &HeaderMap) -> Result<Option<HeaderValue>, BadAnswer> {
-    if !answer.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+fn protocol(asked: &WsRequest, answer: &[Field]) -> Result<Option<HeaderValue>, BadAnswer> {
+    if lines(answer, &SEC_WEBSOCKET_PROTOCOL).next().is_none() {
         return Ok(None);
     }
-    let chosen = only(answer, &SEC_WEBSOCKET_PROTOCOL).ok_or(BadAnswer::Protocol)?;
+    let chosen = only_of(answer, &SEC_WEBSOCKET_PROTOCOL).ok_or(BadAnswer::Protocol)?;
     let mut offered = tokens(&asked.offer, SEC_WEBSOCKET_PROTOCOL);
     let fits = offered.any(|one| one.as_bytes() == chosen.as_bytes());
     fits.then(|| Some(chosen.clone())).ok_or(BadAnswer::Protocol)
 }
 
-/// Extensions are among those offered, by name: their parameters are the two ends' business.
-fn extensions(asked: &WsRequest, answer: &HeaderMap) -> Result<Allowed, BadAnswer> {
-    let chosen = extension::parse(answer).map_err(|_| BadAnswer::Extension)?;
+/// What the extensions chosen allow. They are among those offered, by name: their parameters are
+/// the two ends' business.
+fn allowed(asked: &WsRequest, chosen: &[Extension]) -> Result<Allowed, BadAnswer> {
     if chosen.is_empty() {
         return Ok(Allowed::NOTHING);
     }
     let offered = extension::parse(&asked.offer).map_err(|_| BadAnswer::Extension)?;
-    match extension::unoffered(&chosen, &offered) {
+    match extension::unoffered(chosen, &offered) {
         Some(_) => Err(BadAnswer::Extension),
-        None => Ok(extension::allowed(&chosen)),
+        None => Ok(extension::allowed(chosen)),
     }
+}
+
+/// A field of the answer.
+type Field = (HeaderName, HeaderValue);
+
+/// The lines of a field. An answer has few: they are looked through faster than a map is made.
+fn lines<'a>(
+    answer: &'a [Field],
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
+    let name = name.clone();
+    answer.iter().filter(move |(one, _)| *one == name).map(|(_, value)| value)
+}
+
+/// The field's value when there is exactly one line of it.
+fn only_of<'a>(answer: &'a [Field], name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = lines(answer, name);
+    let first = lines.next()?;
+    lines.next().is_none().then_some(first)
 }
 
 fn is(value: &HeaderValue, word: &str) -> bool {
@@ -147,13 +168,13 @@ mod tests {
         WsRequest::check(&request.body(()).unwrap().into_parts().0).unwrap()
     }
 
-    fn answer(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn answer(fields: &[(&'static str, &str)]) -> Vec<Field> {
         let right = [("upgrade", "WebSocket"), ("connection", "keep-alive, Upgrade")];
-        for (name, value) in right.iter().chain(&[("sec-websocket-accept", ACCEPT)]).chain(fields) {
-            headers.append(*name, value.parse().unwrap());
-        }
-        headers
+        let all = right.iter().chain(&[("sec-websocket-accept", ACCEPT)]).chain(fields);
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        all.map(field).collect()
     }
 
     const PROTOCOL: &str = "sec-websocket-protocol";
@@ -169,12 +190,12 @@ mod tests {
     #[test]
     fn each_fault_of_an_answer_is_found() {
         let wrong = |name: &'static str, value: Option<&str>| {
-            let mut headers = answer(&[]);
-            headers.remove(name);
+            let mut fields = answer(&[]);
+            fields.retain(|(one, _)| *one != name);
             if let Some(value) = value {
-                headers.insert(name, value.parse().unwrap());
+                fields.push((HeaderName::from_static(name), value.parse().unwrap()));
             }
-            Agreed::verify(&asked(&[]), &headers).err()
+            Agreed::verify(&asked(&[]), &fields).err()
         };
         assert_eq!(wrong("upgrade", None), Some(BadAnswer::Upgrade));
         assert_eq!(wrong("upgrade", Some("h2c")), Some(BadAnswer::Upgrade));

@@ -31,7 +31,7 @@ pub(super) struct Arrival {
 
 /// Starts the connection's task on this worker.
 pub(super) fn start(arrival: Arrival) {
-    task::spawn("conn", async move {
+    task::spawn_boxed("conn", async move {
         let cells = Arc::clone(&arrival.listener.cells);
         if let Err(refusal) = serve(arrival).await {
             cells.refused.count(refusal);

@@ -1,11 +1,13 @@
 //! One request's attempts: one backend after another while nothing was promised to the client.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::backend::{Backend, Kind, Lease};
-use super::key::Key;
+use super::backend::{Kind, Lease};
+use super::health::Evidence;
+use super::key::{Key, network};
 use super::upstream_error::UpstreamError;
-use super::{Ask, Pool};
+use super::{Ask, NoBackend, Pool};
 use crate::base::clock;
 
 /// The attempts of one request or handshake.
@@ -14,6 +16,8 @@ pub struct Attempts<'a> {
     pool: &'a Arc<Pool>,
     kind: Kind,
     key: Option<Key>,
+    /// The number of the client it is for.
+    client: Option<u64>,
     /// Addresses of backends that are not worth asking.
     tried: Vec<Arc<str>>,
     /// A place that was taken before, which is asked first.
@@ -29,17 +33,6 @@ pub struct Attempt<T> {
     pub evidence: Evidence,
     /// Whether another may follow.
     pub repeat: Repeat,
-}
-
-/// What an attempt tells of its backend's health.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Evidence {
-    /// It answered for itself.
-    Healthy,
-    /// It did not.
-    Unhealthy,
-    /// Nothing.
-    Unknown,
 }
 
 /// Whether an attempt may be followed by another.
@@ -64,8 +57,16 @@ pub struct Attempted<T> {
 
 impl<'a> Attempts<'a> {
     /// Attempts on any backend of the pool; by `key` it finds the backend that its like go to.
-    pub fn new(pool: &'a Arc<Pool>, kind: Kind, key: Option<Key>) -> Attempts<'a> {
-        Attempts { pool, kind, key, tried: Vec::new(), reserved: None }
+    /// `client` is who they are made for: what one client's attempts come to is not all that is
+    /// booked on a backend.
+    pub fn new(
+        pool: &'a Arc<Pool>,
+        kind: Kind,
+        key: Option<Key>,
+        client: Option<IpAddr>,
+    ) -> Attempts<'a> {
+        let client = client.map(network);
+        Attempts { pool, kind, key, client, tried: Vec::new(), reserved: None }
     }
 
     /// The pool.
@@ -98,16 +99,13 @@ impl<'a> Attempts<'a> {
         loop {
             let lease = match self.next() {
                 Ok(lease) => lease,
-                Err(none) => {
-                    let (backend, outcome) = last.unwrap_or((None, Err(none)));
-                    return Attempted { backend, outcome };
-                }
+                Err(none) => return left(last, none),
             };
             let backend = Arc::clone(lease.backend());
             let Attempt { outcome, evidence, repeat } = attempt(lease).await;
             made += 1;
             let now = clock::now();
-            tell(&backend, evidence);
+            backend.record(evidence, self.client, now);
             let address = Arc::clone(backend.address());
             if repeat == Repeat::Never || !self.pool.may_retry(now, made) {
                 return Attempted { backend: Some(address), outcome };
@@ -115,23 +113,28 @@ impl<'a> Attempts<'a> {
             if repeat == Repeat::Elsewhere {
                 self.tried.push(Arc::clone(&address));
             }
-            last = Some((Some(address), outcome));
+            last = Some(Attempted { backend: Some(address), outcome });
         }
     }
 
-    fn next(&mut self) -> Result<Lease, UpstreamError> {
+    fn next(&mut self) -> Result<Lease, NoBackend> {
         if let Some(lease) = self.reserved.take() {
             return Ok(lease);
         }
         let ask = Ask { now: clock::now(), kind: self.kind, tried: &self.tried, key: self.key };
-        self.pool.lease(&ask).map_err(UpstreamError::from)
+        self.pool.lease(&ask)
     }
 }
 
-fn tell(backend: &Backend, evidence: Evidence) {
-    match evidence {
-        Evidence::Healthy => backend.succeeded(clock::now()),
-        Evidence::Unhealthy => backend.failed(clock::now()),
-        Evidence::Unknown => {}
-    }
+/// What came of it when no backend is left: the last one's answer; or, where that could not be
+/// reached, that none can.
+fn left<T>(last: Option<Attempted<T>>, none: NoBackend) -> Attempted<T> {
+    let Some(Attempted { backend, outcome }) = last else {
+        return Attempted { backend: None, outcome: Err(UpstreamError::none(none, None)) };
+    };
+    let outcome = match outcome {
+        Err(UpstreamError::Dial(last)) => Err(UpstreamError::none(none, Some(last))),
+        other => other,
+    };
+    Attempted { backend, outcome }
 }

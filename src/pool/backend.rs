@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::base::clock::{self, Moment};
 use crate::config::plan;
 
-use super::health::{Change, Standing, State};
+use super::health::{Change, Evidence, PassiveHealth, Standing};
 use super::lock;
 use super::pace::Pace;
 
@@ -55,7 +55,7 @@ struct BackendState {
     sessions: AtomicUsize,
     requests: AtomicUsize,
     handshakes_waiting: AtomicUsize,
-    health: Mutex<State>,
+    health: Mutex<PassiveHealth>,
     pace: Mutex<Pace>,
 }
 
@@ -165,15 +165,15 @@ impl Backend {
         lock(&self.state.health).standing(now)
     }
 
-    /// Since when it has been out, trials that failed included; `None` when it is not.
+    /// Since when it has been ejected, trials that failed included; `None` when it is not.
     pub fn out_since(&self) -> Option<Moment> {
-        lock(&self.state.health).out_since()
+        lock(&self.state.health).ejected_since()
     }
 
-    /// Since when it has been out, if that is so long that its sessions are to leave.
+    /// Since when it has been unreachable, if that is so long that its sessions are to leave.
     pub(super) fn stays_out(&self, now: Moment) -> Option<Moment> {
         let after = self.settings.health.sessions_after;
-        lock(&self.state.health).stays_out(now, after)
+        lock(&self.state.health).stays_unreachable(now, after)
     }
 
     /// Keeps work from it until [`Backend::enable`], whatever the others do; what it has stays.
@@ -203,25 +203,23 @@ impl Backend {
         (health.standing(now), health.share(now, slow_start))
     }
 
-    /// It answered: a 101 or, to a plain request, anything but 502, 503 and 504.
-    pub fn succeeded(&self, now: Moment) {
-        if let Some(Change::Recovered) = lock(&self.state.health).succeeded(now) {
-            tracing::info!(pool = %self.pool(), backend = %self.address(), "backend recovered");
-        }
-    }
-
-    /// It could not be reached or did not answer as it should. Faults of our own (see
-    /// [`DialError::fault`](super::DialError::fault)) are not told here.
-    pub fn failed(&self, now: Moment) {
-        let change = lock(&self.state.health).failed(now, &self.settings.health);
-        if let Some(Change::Ejected { failures, wait }) = change {
-            tracing::warn!(
+    /// Records what an attempt told of its health; `client` is the number of who made it. Faults of
+    /// our own (see [`DialError::fault`](super::DialError::fault)) tell nothing.
+    pub fn record(&self, evidence: Evidence, client: Option<u64>, now: Moment) {
+        let rules = &self.settings.health;
+        match lock(&self.state.health).record(evidence, client, now, rules) {
+            None => {}
+            Some(Change::Recovered) => {
+                tracing::info!(pool = %self.pool(), backend = %self.address(), "backend recovered");
+            }
+            Some(Change::Ejected { failures, wait }) => tracing::warn!(
                 pool = %self.pool(),
                 backend = %self.address(),
                 failures,
+                reachable = evidence == Evidence::Suspect,
                 seconds = wait.as_secs_f64(),
-                "backend ejected after failures in a row"
-            );
+                "backend ejected"
+            ),
         }
     }
 
@@ -237,12 +235,12 @@ impl Backend {
     /// [`Busy`] when [`HANDSHAKES_WAITING_MAX`] wait already, after `connect_timeout`, or at once
     /// when its turn would come later than that.
     pub async fn handshake_permit(&self) -> Result<HandshakePermit, Busy> {
-        let started = clock::now();
+        let started = self.settings.handshake_rate_max.map(|_| clock::now());
         let permit = match Arc::clone(&self.handshakes).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => self.awaited_permit().await?,
         };
-        if let Some(rate) = self.settings.handshake_rate_max {
+        if let (Some(rate), Some(started)) = (self.settings.handshake_rate_max, started) {
             let now = clock::now();
             let left = started.after(self.settings.connect_timeout).since(now);
             let turn = lock(&self.state.pace).turn(now, rate, left);

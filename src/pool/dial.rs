@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::base::clock::{Moment, now};
+use crate::base::clock::{self, Moment, now};
 use crate::base::socket::Socket;
 use crate::config::plan::{self, BackendAddress};
 use crate::observe::metrics::PoolMetrics;
@@ -130,9 +130,14 @@ impl Dialler {
     ) -> Result<TcpStream, DialError> {
         let mut last = DialError::Lookup { host: Arc::clone(host), source: None };
         for (tried, &to) in addresses.iter().enumerate() {
-            let present = now();
-            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            let share = present.after(deadline.since(present) / left);
+            let share = match u32::try_from(addresses.len() - tried) {
+                Ok(left @ 2..) => {
+                    let present = now();
+                    present.after(deadline.since(present) / left)
+                }
+                // The last, and mostly the only one.
+                _ => deadline,
+            };
             let outcome = self.within(share, Stage::Connect, self.connect(to)).await;
             match outcome.and_then(|connected| connected) {
                 Ok(stream) => return Ok(stream),
@@ -193,8 +198,8 @@ impl Dialler {
         stage: Stage,
         work: impl Future<Output = T>,
     ) -> Result<T, DialError> {
-        let over = |_| DialError::Timeout { stage, after: self.connect_timeout };
-        timeout(deadline.since(now()), work).await.map_err(over)
+        let late = DialError::Timeout { stage, after: self.connect_timeout };
+        clock::by(deadline, work).await.ok_or(late)
     }
 }
 

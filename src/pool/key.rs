@@ -1,5 +1,7 @@
 //! By what a request finds its backend again.
 
+use std::net::IpAddr;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::sticky::Tag;
@@ -13,6 +15,15 @@ pub struct Key {
     pub(super) hash: Option<u64>,
     /// Of the backend the client was sent to before, as its cookie says.
     pub(super) tag: Option<Tag>,
+}
+
+/// A client's number: its address, of IPv6 the first half. The second is the device's own, which
+/// changes it to be less known (RFC 8981).
+pub fn network(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
+    }
 }
 
 /// A hash that every proxy, and every version of this one, takes of the same bytes: the first

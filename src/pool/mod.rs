@@ -15,9 +15,10 @@
 //! request carries, or by the client's cookie (`sticky`). `attempts` is the loop over backends.
 //! Handshakes wait for a permit and for their turn (`pace`).
 //!
-//! Failures in a row take a backend out for a while that doubles; then one request is its trial.
-//! Never more than half of the pool is out, and never the last: of too many that have failed, those
-//! that would return first are used, for a bad backend is better than none.
+//! Failures to reach a backend, in a row, eject it for a while that doubles; then one request is
+//! its trial. What else goes wrong ejects it only when several clients meet it and none is
+//! answered. Never more than half of the pool is ejected, and never the last: of too many that have
+//! failed, those that would return first are used, for a bad backend is better than none.
 
 mod attempts;
 mod backend;
@@ -35,12 +36,12 @@ mod rendezvous;
 mod sticky;
 mod upstream_error;
 
-pub use attempts::{Attempt, Attempted, Attempts, Evidence, Repeat};
+pub use attempts::{Attempt, Attempted, Attempts, Repeat};
 pub use backend::{Backend, Busy, HANDSHAKES_WAITING_MAX, HandshakePermit, Kind, Lease};
 pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{DialError, Fault, Stage};
-pub use health::Standing;
-pub use key::Key;
+pub use health::{Evidence, Standing};
+pub use key::{Key, network};
 pub use rebalance::{Leave, Rebalance};
 pub use rendezvous::HASH_BOUND_FROM;
 pub use upstream_error::UpstreamError;

@@ -48,8 +48,8 @@ fn lease(pool: &Pool, kind: Kind, seconds: u64) -> Lease {
     pool.lease(&Ask { now: at(seconds), kind, tried: &[], key: None }).unwrap()
 }
 
-fn disable(backend: &Backend, seconds: u64) {
-    (0..2).for_each(|_| backend.failed(at(seconds)));
+fn eject(backend: &Backend, seconds: u64) {
+    (0..2).for_each(|_| backend.record(Evidence::Unreachable, None, at(seconds)));
 }
 
 #[test]
@@ -102,14 +102,14 @@ fn plain_requests_go_in_turn_whatever_sessions_there_are() {
 fn a_backend_that_failed_is_passed_over_until_its_trial() {
     let pool = pool(plan(&[("a:1", 1), ("b:1", 1)]));
     let a = &pool.backends()[0];
-    disable(a, 0);
+    eject(a, 0);
     let leases: Vec<Lease> = (0..5).map(|_| lease(&pool, Kind::Session, 9)).collect();
     assert!(leases.iter().all(|lease| &**lease.backend().address() == "b:1"));
     // Due: it has the fewest, so the next is its trial; there is no other until that is decided.
     let trial = lease(&pool, Kind::Session, 10);
     assert_eq!(trial.backend().address(), a.address());
     assert_eq!(&**lease(&pool, Kind::Session, 10).backend().address(), "b:1");
-    a.succeeded(at(11));
+    a.record(Evidence::Healthy, None, at(11));
     assert_eq!(lease(&pool, Kind::Session, 11).backend().address(), a.address());
 }
 
@@ -117,7 +117,7 @@ fn a_backend_that_failed_is_passed_over_until_its_trial() {
 fn at_least_half_of_the_pool_is_always_given_work() {
     let pool = pool(plan(&[("a:1", 1), ("b:1", 1), ("c:1", 1), ("d:1", 1)]));
     for (seconds, backend) in pool.backends().iter().enumerate() {
-        disable(backend, seconds as u64);
+        eject(backend, seconds as u64);
     }
     let up: Vec<bool> = pool.health(at(4)).iter().map(|seen| seen.up).collect();
     assert_eq!(up, [true, true, false, false]);
@@ -141,7 +141,7 @@ fn a_request_is_refused_when_all_that_are_in_were_tried_and_told_when_to_return(
     let again =
         |now| pool.lease(&Ask { now, kind: Kind::Session, tried: &tried, key: None }).unwrap_err();
     assert_eq!(again(at(0)).retry_after, Duration::from_secs(1));
-    disable(&pool.backends()[0], 0);
+    eject(&pool.backends()[0], 0);
     assert_eq!(again(Moment::from_millis(2500)).retry_after, Duration::from_secs(8));
 }
 
@@ -171,7 +171,7 @@ fn counts_and_health_live_on_over_a_reload_by_the_backends_address() {
     let metrics = Metrics::new(1);
     let old = Pool::build(&Arc::new(plan(&THREE)), None, &metrics).unwrap();
     let leases: Vec<Lease> = (0..6).map(|_| lease(&old, Kind::Session, 0)).collect();
-    disable(&old.backends()[1], 0);
+    eject(&old.backends()[1], 0);
     // `a` stays as it is, `b` gets another weight, `c` goes, `d` comes.
     let changed = plan(&[("d:1", 1), ("b:1", 7), ("a:1", 1)]);
     let new = Pool::build(&Arc::new(changed), Some(&old), &metrics).unwrap();

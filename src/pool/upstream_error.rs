@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::NoBackend;
 use super::backend::Busy;
 use super::error::{DialError, Fault};
+use super::health::Evidence;
 use crate::base::body::BoxError;
 use crate::base::label::Label;
 use crate::wire::framing::FramingError;
@@ -19,6 +20,8 @@ pub enum UpstreamError {
     NoBackend {
         /// When one may be back.
         retry_after: Duration,
+        /// Why the one tried last could not be reached.
+        last: Option<Arc<DialError>>,
     },
     /// Every backend has as many sessions as `sessions_max` allows.
     Full {
@@ -67,26 +70,42 @@ impl UpstreamError {
         matches!(self, UpstreamError::NoBackend { .. }) || self.is_retryable()
     }
 
-    /// Whether the backend is to blame, for its health.
-    pub fn is_backends_fault(&self) -> bool {
+    /// What it tells of its backend's health.
+    pub fn evidence(&self) -> Evidence {
         match self {
-            UpstreamError::Dial(error) => error.fault() == Fault::Backend,
-            UpstreamError::NoBackend { .. }
+            UpstreamError::Dial(error) if error.fault() == Fault::Backend => Evidence::Unreachable,
+            UpstreamError::Closed(_)
+            | UpstreamError::Garbled(_)
+            | UpstreamError::HeadTooLarge
+            | UpstreamError::Framing(_)
+            | UpstreamError::Timeout
+            | UpstreamError::Handshake(_)
+            | UpstreamError::Unasked => Evidence::Suspect,
+            UpstreamError::Dial(_)
+            | UpstreamError::NoBackend { .. }
             | UpstreamError::Full { .. }
             | UpstreamError::Busy(_)
             | UpstreamError::BodyStalled
-            | UpstreamError::BodyBroken => false,
-            _ => true,
+            | UpstreamError::BodyBroken => Evidence::Unknown,
+        }
+    }
+
+    /// That no backend is left, where the last one tried could not be reached.
+    pub(super) fn none(none: NoBackend, last: Option<Arc<DialError>>) -> UpstreamError {
+        let NoBackend { is_full, retry_after } = none;
+        match is_full {
+            true => UpstreamError::Full { retry_after },
+            false => UpstreamError::NoBackend { retry_after, last },
         }
     }
 
     /// When it may be worth trying again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            UpstreamError::NoBackend { retry_after } | UpstreamError::Full { retry_after } => {
+            UpstreamError::NoBackend { retry_after, .. } | UpstreamError::Full { retry_after } => {
                 Some(*retry_after)
             }
-            UpstreamError::Busy(_) => Some(Duration::from_secs(1)),
+            UpstreamError::Busy(_) | UpstreamError::Dial(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -95,6 +114,7 @@ impl UpstreamError {
 impl Label for UpstreamError {
     fn label(&self) -> &'static str {
         match self {
+            UpstreamError::NoBackend { last: Some(error), .. } => error.label(),
             UpstreamError::NoBackend { .. } => "no_backend",
             UpstreamError::Full { .. } => "full",
             UpstreamError::Busy(_) => "busy",
@@ -108,16 +128,6 @@ impl Label for UpstreamError {
             UpstreamError::Unasked => "unasked",
             UpstreamError::BodyStalled => "stalled",
             UpstreamError::BodyBroken => "spoilt",
-        }
-    }
-}
-
-impl From<NoBackend> for UpstreamError {
-    fn from(none: NoBackend) -> UpstreamError {
-        let NoBackend { is_full, retry_after } = none;
-        match is_full {
-            true => UpstreamError::Full { retry_after },
-            false => UpstreamError::NoBackend { retry_after },
         }
     }
 }
@@ -154,7 +164,9 @@ impl fmt::Display for UpstreamError {
 impl std::error::Error for UpstreamError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            UpstreamError::Dial(error) => Some(&**error),
+            UpstreamError::Dial(error) | UpstreamError::NoBackend { last: Some(error), .. } => {
+                Some(&**error)
+            }
             UpstreamError::Busy(error) => Some(error),
             UpstreamError::Framing(error) => Some(error),
             UpstreamError::Closed(error) | UpstreamError::Garbled(error) => Some(&**error),

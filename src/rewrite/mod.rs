@@ -7,7 +7,7 @@
 mod answer;
 mod outbound;
 
-pub use answer::{apply, to_client};
+pub use answer::{apply, switching, to_client};
 pub use outbound::{HANDSHAKE, Outbound, Passage};
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use crate::live::{LiveRoute, Snapshot};
 use crate::router::Query;
 use crate::wire::framing;
 
-/// A request with a host, a path and a method we serve.
-pub(super) struct Admitted {
+/// What is known of a request. It stays where it was put when it came in, and each step hands it to
+/// the next by its place.
+pub(super) struct Asked {
     pub(super) conn: Rc<Conn>,
     pub(super) head: Parts,
     pub(super) target: Target,
@@ -28,13 +29,12 @@ pub(super) struct Admitted {
     pub(super) at: Moment,
 }
 
+/// A request with a host, a path and a method we serve.
+pub(super) struct Admitted(Box<Asked>);
+
 /// A request whose route is known.
 pub(super) struct Routed {
-    pub(super) conn: Rc<Conn>,
-    pub(super) head: Parts,
-    pub(super) target: Target,
-    pub(super) client_addr: Option<SocketAddr>,
-    pub(super) at: Moment,
+    pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
 }
 
@@ -53,7 +53,7 @@ impl Admitted {
             return Err(Refusal::Misdirected);
         }
         let (client_addr, at) = (record.client_addr(), record.started());
-        Ok(Admitted { conn, head, target, client_addr, at })
+        Ok(Admitted(Box::new(Asked { conn, head, target, client_addr, at })))
     }
 
     /// Finds the route. The snapshot is not kept.
@@ -62,20 +62,20 @@ impl Admitted {
         snapshot: &Snapshot,
         record: &mut RequestRecord,
     ) -> Result<Routed, Refusal> {
-        let Admitted { conn, head, target, client_addr, at } = self;
+        let Admitted(asked) = self;
         let query = Query {
-            listener: Some(&conn.listener.name),
-            host: target.host.as_deref(),
-            path: &target.path,
-            method: &head.method,
-            headers: &head.headers,
+            listener: Some(&asked.conn.listener.name),
+            host: asked.target.host.as_deref(),
+            path: &asked.target.path,
+            method: &asked.head.method,
+            headers: &asked.head.headers,
         };
         let found = snapshot.router.find(&query);
-        target.check(found.map(|index| &*snapshot.routes[index].plan))?;
+        asked.target.check(found.map(|index| &*snapshot.routes[index].plan))?;
         let index = found.ok_or(Refusal::NoRoute)?;
         let route = Arc::clone(&snapshot.routes[index]);
         record.route(&route);
-        Ok(Routed { conn, head, target, client_addr, at, route })
+        Ok(Routed { asked, route })
     }
 }
 

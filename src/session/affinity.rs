@@ -1,14 +1,12 @@
 //! By what a request finds its backend again: what its pool hashes, and the cookie it gave.
 
-use std::net::IpAddr;
-
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::grant::Granted;
 use crate::base::body::Body;
 use crate::config::plan::{Balance, HashBy, SameSite};
-use crate::pool::{Key, Pool};
+use crate::pool::{Key, Pool, network};
 use crate::wire::cookie;
 use crate::wire::list::has_token;
 
@@ -23,12 +21,13 @@ pub(super) struct Affinity {
 impl Affinity {
     /// Reads a request as it came from the client, and takes the pool's cookie out of it.
     pub(super) fn from_request(granted: &mut Granted, pool: &Pool) -> Affinity {
-        let is_secure = granted.conn.is_secure(&granted.head.headers);
+        let is_secure = granted.asked.conn.is_secure(&granted.asked.head.headers);
         let sticky = pool.plan().sticky.as_ref();
-        let value = sticky.and_then(|sticky| cookie::value(&granted.head.headers, &sticky.cookie));
+        let value =
+            sticky.and_then(|sticky| cookie::value(&granted.asked.head.headers, &sticky.cookie));
         let key = key(granted, pool, value);
         if let Some(sticky) = sticky {
-            cookie::remove(&mut granted.head.headers, &sticky.cookie);
+            cookie::remove(&mut granted.asked.head.headers, &sticky.cookie);
         }
         Affinity { key, is_secure }
     }
@@ -74,19 +73,15 @@ fn keep_private(answer: &mut Response<Body>) {
 
 fn key(granted: &Granted, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
     let Balance::Hash { by, .. } = &pool.plan().balance else { return pool.key(None, cookie) };
-    let head = &granted.head;
-    let network = granted.client_addr.map(|client_addr| match client_addr.ip().to_canonical() {
-        IpAddr::V4(ip) => u64::from(ip.to_bits()),
-        // The second half is the device's own, which changes it to be less known (RFC 8981).
-        IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
-    });
+    let head = &granted.asked.head;
+    let network = granted.asked.client_addr.map(|client| network(client.ip()));
     let network = network.map(u64::to_be_bytes);
     let hashed = match by {
         HashBy::Client => network.as_ref().map(<[u8; 8]>::as_slice),
         HashBy::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
         HashBy::Cookie(name) => cookie::value(&head.headers, name),
         HashBy::Query(name) => parameter(head.uri.query(), name),
-        HashBy::Path => Some(granted.target.path.as_bytes()),
+        HashBy::Path => Some(granted.asked.target.path.as_bytes()),
     };
     pool.key(hashed, cookie)
 }

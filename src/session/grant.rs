@@ -5,13 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::request::Parts;
 
-use super::admit::Routed;
+use super::admit::{Asked, Routed};
 use super::affinity::Affinity;
 use super::conn::Conn;
 use super::refusal::Refusal;
-use super::target::Target;
 use crate::base::clock::Moment;
 use crate::config::plan::WebSocketMode;
 use crate::handshake;
@@ -22,11 +20,7 @@ use crate::wire::forwarded::Hop;
 
 /// A request that its route lets pass. Every action begins with one.
 pub(super) struct Granted {
-    pub(super) conn: Rc<Conn>,
-    pub(super) head: Parts,
-    pub(super) target: Target,
-    pub(super) client_addr: Option<SocketAddr>,
-    pub(super) at: Moment,
+    pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
     /// Whether the client asks for a WebSocket.
     pub(super) asks_websocket: bool,
@@ -54,18 +48,18 @@ pub(super) struct Forwarding {
 impl Routed {
     /// Asks the route whether the request may pass.
     pub(super) fn granted(self) -> Result<Granted, Refusal> {
-        let Routed { conn, head, target, client_addr, at, route } = self;
-        let asks_websocket = handshake::is_asked(&head);
+        let Routed { asked, route } = self;
+        let asks_websocket = handshake::is_asked(&asked.head);
         match (route.plan.websocket, asks_websocket) {
             (WebSocketMode::Refused, true) => return Err(Refusal::NoWebSocket),
             (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
             _ => {}
         }
         let origins = route.plan.allowed_origins.as_deref();
-        if asks_websocket && !handshake::is_origin_allowed(&head.headers, origins) {
+        if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins) {
             return Err(handshake::Refusal::Origin.into());
         }
-        Ok(Granted { conn, head, target, client_addr, at, route, asks_websocket })
+        Ok(Granted { asked, route, asks_websocket })
     }
 }
 
@@ -75,20 +69,21 @@ impl Granted {
     pub(super) fn outbound(mut self, to: ToPool<'_>) -> Result<(Outbound, Forwarding), Refusal> {
         let affinity = Affinity::from_request(&mut self, to.pool);
         let path = match to.strip_prefix {
-            true => self.target.cut(&self.head, &self.route.plan)?,
-            false => self.target.sent(&self.head)?,
+            true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
+            false => self.asked.target.sent(&self.asked.head)?,
         };
-        let Granted { conn, head, target, client_addr, at, route, asks_websocket } = self;
-        let asked = target.authority.as_ref();
+        let Granted { asked, route, asks_websocket } = self;
+        let Asked { conn, head, target, client_addr, at } = *asked;
+        let authority = target.authority.as_ref();
         let passage = Passage {
             hop: Hop {
                 client: conn.peer_addr,
                 proto: conn.scheme(),
-                host: asked.and_then(|asked| asked.to_str().ok()),
+                host: authority.and_then(|authority| authority.to_str().ok()),
                 port: conn.port,
             },
             is_trusted: conn.is_trusted(),
-            host: to.host.or(asked),
+            host: to.host.or(authority),
             is_handshake: asks_websocket,
             changes: &route.plan.request_headers,
         };

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use crate::action::{self, FileServer, RedirectRequest};
 use crate::base::body::Body;
 use crate::config::plan;
-use crate::pool::Attempted;
+use crate::pool::{Attempted, Attempts, Kind};
 use crate::rewrite;
 
 /// Sends the request to a pool.
@@ -18,9 +18,10 @@ pub(super) async fn forward(
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let (outbound, Forwarding { route, affinity, .. }) = granted.outbound(to)?;
-    let Attempted { backend, outcome } =
-        action::forward(to.pool, &outbound, body, affinity.key).await;
+    let (outbound, Forwarding { route, affinity, client_addr, .. }) = granted.outbound(to)?;
+    let client = client_addr.map(|client| client.ip());
+    let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client);
+    let Attempted { backend, outcome } = action::forward(attempts, &outbound, body).await;
     record.asked(&to.pool.plan().name, backend.clone());
     let mut answer = outcome?;
     rewrite::to_client(answer.headers_mut(), &route.plan.response_headers);
@@ -35,8 +36,8 @@ pub(super) async fn file(
     strip_prefix: bool,
 ) -> Result<Response<Body>, Refusal> {
     let route = strip_prefix.then_some(&*granted.route.plan);
-    let path = granted.target.below(route);
-    let mut answer = files.serve(&granted.head, &path).await?;
+    let path = granted.asked.target.below(route);
+    let mut answer = files.serve(&granted.asked.head, &path).await?;
     rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
     Ok(answer)
 }
@@ -47,10 +48,10 @@ pub(super) fn redirect(
     redirect: &plan::Redirect,
 ) -> Result<Response<Body>, Refusal> {
     let asked = RedirectRequest {
-        scheme: granted.conn.scheme(),
-        host: granted.target.host.as_deref(),
-        path: granted.target.sent_path(&granted.head),
-        query: granted.head.uri.query(),
+        scheme: granted.asked.conn.scheme(),
+        host: granted.asked.target.host.as_deref(),
+        path: granted.asked.target.sent_path(&granted.asked.head),
+        query: granted.asked.head.uri.query(),
     };
     let mut answer = action::redirect(redirect, &asked)?;
     rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);

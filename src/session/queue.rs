@@ -5,25 +5,27 @@ use std::sync::Arc;
 
 use super::backoff::{self, Backoff};
 use super::conn::App;
+use super::grant::Forwarding;
 use crate::base::clock;
 use crate::config::plan::Queue;
 use crate::handshake::{self, Answered, Connected, WsRequest};
 use crate::live::{LiveAction, LiveRoute};
 use crate::observe::metrics::RouteMetrics;
-use crate::pool::{Attempts, Key, Kind, Pool};
+use crate::pool::{Attempts, Kind, Pool};
 use crate::rewrite::Outbound;
 
 /// Connects a handshake; waits for a backend where the route says so, there is room, and none is
 /// up. Dropping it, as a client does that leaves, frees its place.
 pub(super) async fn connect(
     app: &App,
-    route: &LiveRoute,
+    forwarding: &Forwarding,
     pool: &Arc<Pool>,
     request: &mut WsRequest,
     outbound: &Outbound,
-    key: Option<Key>,
 ) -> Connected {
-    let attempts = Attempts::new(pool, Kind::Session, key);
+    let Forwarding { route, affinity, client_addr, .. } = forwarding;
+    let client = client_addr.map(|client| client.ip());
+    let attempts = Attempts::new(pool, Kind::Session, affinity.key, client);
     let mut connected = handshake::connect(attempts, request, outbound).await;
     if let Some(queue) = route.plan.queue
         && nobody_is_up(&connected)
@@ -41,7 +43,7 @@ pub(super) async fn connect(
             backoff::pause(wait, &route.returned).await;
             // A reload may have given the pool other backends.
             let current = current(app, route, pool);
-            let attempts = Attempts::new(&current, Kind::Session, key);
+            let attempts = Attempts::new(&current, Kind::Session, affinity.key, client);
             connected = handshake::connect(attempts, request, outbound).await;
             if !nobody_is_up(&connected) {
                 break;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::relay::{HoldCause, HoldState};
 pub(super) struct Redial {
     app: Arc<App>,
     route: Arc<str>,
+    client: Option<IpAddr>,
     replay: Rc<Replay>,
     key: Option<Key>,
     /// While its upstream is away.
@@ -78,10 +80,17 @@ impl fmt::Display for NoUpstream {
 }
 
 impl Redial {
-    pub(super) fn new(app: Arc<App>, route: Arc<str>, replay: Replay, key: Option<Key>) -> Redial {
+    pub(super) fn new(
+        app: Arc<App>,
+        route: Arc<str>,
+        client: Option<IpAddr>,
+        replay: Replay,
+        key: Option<Key>,
+    ) -> Redial {
         Redial {
             app,
             route,
+            client,
             replay: Rc::new(replay),
             key,
             round: None,
@@ -166,6 +175,7 @@ impl Redial {
         let attempt = Attempt {
             app: Arc::clone(&self.app),
             route: Arc::clone(&self.route),
+            client: self.client,
             replay: Rc::clone(&self.replay),
             key: self.key,
             away,
@@ -180,6 +190,7 @@ impl Redial {
 struct Attempt {
     app: Arc<App>,
     route: Arc<str>,
+    client: Option<IpAddr>,
     replay: Rc<Replay>,
     key: Option<Key>,
     away: HoldState,
@@ -202,8 +213,9 @@ impl Attempt {
         let shunned = self.shunned.filter(|_| several);
         let before = self.away.attempt.saturating_sub(1);
         let mut attempt = before;
-        let attempts =
-            Attempts::new(&pool, Kind::Session, self.key).without(shunned).starting_at(self.target);
+        let attempts = Attempts::new(&pool, Kind::Session, self.key, self.client)
+            .without(shunned)
+            .starting_at(self.target);
         let answer = handshake::resume(attempts, &self.replay, &mut attempt, self.away.since).await;
         if answer.is_ok()
             && let Some(route) = self.app.live.now().route(&self.route)

@@ -199,9 +199,10 @@ fn status(error: &UpstreamError) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         UpstreamError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamError::Dial(error) if matches!(**error, DialError::Timeout { .. }) => {
-            StatusCode::GATEWAY_TIMEOUT
-        }
+        UpstreamError::Dial(error) => match **error {
+            DialError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        },
         UpstreamError::BodyStalled => StatusCode::REQUEST_TIMEOUT,
         UpstreamError::BodyBroken => StatusCode::BAD_REQUEST,
         _ => StatusCode::BAD_GATEWAY,
@@ -220,7 +221,7 @@ mod tests {
     #[test]
     fn who_finds_no_backend_is_told_when_to_come_again() {
         let retry_after = Duration::from_millis(1500);
-        let answer = answer(UpstreamError::NoBackend { retry_after });
+        let answer = answer(UpstreamError::NoBackend { retry_after, last: None });
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[RETRY_AFTER], "2");
     }

@@ -6,12 +6,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::redial::{Redial, Tried};
 use super::session_record::SessionRecord;
 use crate::base::clock;
 use crate::base::label::Label;
+use crate::base::task::LocalBox;
 use crate::handshake::Upstream;
 use crate::pool::Lease;
 use crate::registry::NOBODY;
@@ -122,6 +123,40 @@ impl Session {
     }
 }
 
+/// A session's task, from the client's 101 to its end: what waits until HTTP has given the client
+/// up is freed before the session begins, and the session has its place in the same task.
+pub(super) struct SessionTask(Stage);
+
+// Its size is the task's, on purpose.
+#[allow(clippy::large_enum_variant)]
+enum Stage {
+    Pending(LocalBox<Option<Session>>),
+    Live(Session),
+}
+
+impl SessionTask {
+    /// Waits for a session, which may not come.
+    pub(super) fn new(pending: impl Future<Output = Option<Session>> + 'static) -> SessionTask {
+        SessionTask(Stage::Pending(Box::pin(pending)))
+    }
+}
+
+impl Future for SessionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.0 {
+                Stage::Pending(pending) => match ready!(pending.as_mut().poll(cx)) {
+                    Some(session) => self.0 = Stage::Live(session),
+                    None => return Poll::Ready(()),
+                },
+                Stage::Live(session) => return Pin::new(session).poll(cx),
+            }
+        }
+    }
+}
+
 impl Future for Session {
     type Output = ();
 
@@ -148,5 +183,6 @@ mod tests {
         // A lease, a permit, an id, the counts: what a session costs is its relay. Holding one
         // costs the others a pointer.
         assert!(size_of::<Session>() <= size_of::<Relay>() + 72);
+        assert!(size_of::<SessionTask>() <= size_of::<Session>() + 8);
     }
 }

@@ -52,7 +52,7 @@ async fn answer(
     drop(snapshot);
     let granted = routed.granted()?;
     let route = Arc::clone(&granted.route);
-    let is_on_stream = handshake::is_on_stream(&granted.head);
+    let is_on_stream = handshake::is_on_stream(&granted.asked.head);
     let answer = act(app, granted, body, record).await?;
     match (is_on_stream && answer.status().is_success(), &route.action) {
         (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
@@ -61,7 +61,8 @@ async fn answer(
     }
 }
 
-/// Does what the route is for.
+/// Does what the route is for. Each kind of action is made on the heap when it is asked for, so
+/// that no request costs as much room as the largest.
 async fn act(
     app: &Arc<App>,
     granted: Granted,
@@ -73,12 +74,12 @@ async fn act(
         LiveAction::Pool { pool, strip_prefix, host } => {
             let to = ToPool { pool, strip_prefix: *strip_prefix, host: host.as_ref() };
             match granted.asks_websocket {
-                true => websocket::open(app, granted, to, record).await,
-                false => plain::forward(granted, to, body, record).await,
+                true => Box::pin(websocket::open(app, granted, to, record)).await,
+                false => Box::pin(plain::forward(granted, to, body, record)).await,
             }
         }
         LiveAction::Files { files, strip_prefix } => {
-            plain::file(granted, files, *strip_prefix).await
+            Box::pin(plain::file(granted, files, *strip_prefix)).await
         }
         LiveAction::Redirect(redirect) => plain::redirect(&granted, redirect),
         LiveAction::Respond(respond) => Ok(plain::respond(&granted, respond)),

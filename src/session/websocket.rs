@@ -22,7 +22,7 @@ use super::queue;
 use super::record::RequestRecord;
 use super::redial::Redial;
 use super::refusal::Refusal;
-use super::running::Session;
+use super::running::{Session, SessionTask};
 use super::session_record::{self, SessionRecord};
 use crate::base::body::{self, Body};
 use crate::base::clock;
@@ -49,15 +49,15 @@ pub(super) async fn open(
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
     record.handshake();
-    let mut request = WsRequest::check(&granted.head)?;
+    let mut request = WsRequest::check(&granted.asked.head)?;
     if let Some(hold) = &granted.route.plan.hold {
         request.hold(hold.swallow_first > 0);
     }
-    let client = PendingUpgrade::take(&mut granted.head.extensions).ok_or(Refusal::NoWebSocket)?;
+    let client =
+        PendingUpgrade::take(&mut granted.asked.head.extensions).ok_or(Refusal::NoWebSocket)?;
     let (outbound, forwarding) = granted.outbound(to)?;
     let (pool, affinity) = (to.pool, &forwarding.affinity);
-    let connected =
-        queue::connect(app, &forwarding.route, pool, &mut request, &outbound, affinity.key);
+    let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
     let Connected { backend, outcome } = connected.await;
     record.asked(&pool.plan().name, backend.clone());
     match outcome? {
@@ -77,7 +77,7 @@ pub(super) async fn open(
             let (mut answer, pair) = Pair::answer(&forwarding, client, upstream, hold);
             affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
-            task::spawn("handover", pair.hand_over());
+            task::spawn("session", SessionTask::new(pair.hand_over()));
             Ok(answer)
         }
     }
@@ -158,7 +158,9 @@ impl HoldParts {
         let plan = &forwarding.route.plan;
         let hold = Arc::clone(plan.hold.as_ref()?);
         let terms = HoldTerms { hold, budget: Arc::clone(&app.budget) };
-        let redial = Redial::new(Arc::clone(app), Arc::clone(&plan.identity), replay?, key);
+        let client = forwarding.client_addr.map(|client| client.ip());
+        let route = Arc::clone(&plan.identity);
+        let redial = Redial::new(Arc::clone(app), route, client, replay?, key);
         Some(HoldParts { terms, redial: Box::new(redial) })
     }
 }
@@ -173,8 +175,8 @@ impl Pair {
     ) -> (Response<Body>, Pair) {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *answer.headers_mut() = std::mem::take(&mut upstream.headers);
-        rewrite::to_client(answer.headers_mut(), &forwarding.route.plan.response_headers);
+        let fields = std::mem::take(&mut upstream.fields);
+        *answer.headers_mut() = rewrite::switching(fields, &forwarding.route.plan.response_headers);
         // After the route's changes: what was agreed on is not theirs to change.
         upstream.agreed.write(answer.headers_mut());
         let backend = upstream.lease.backend();
@@ -202,17 +204,18 @@ impl Pair {
     }
 
     /// Waits until HTTP has written the 101 and lets go of the client, then begins the session.
-    async fn hand_over(self) {
+    async fn hand_over(self) -> Option<Session> {
         let facts = self.kept.facts.clone();
-        let joined = match timeout(HANDOVER_TIMEOUT, self.join()).await {
-            Ok(Ok(joined)) => joined,
-            Ok(Err(gone)) => return session_record::not_begun(&facts, gone),
-            Err(late) => return session_record::not_begun(&facts, late),
+        let why: Box<dyn fmt::Display> = match timeout(HANDOVER_TIMEOUT, self.join()).await {
+            Ok(Ok(joined)) => match joined.enter() {
+                Ok(session) => return Some(session),
+                Err(full) => Box::new(full),
+            },
+            Ok(Err(gone)) => Box::new(gone),
+            Err(late) => Box::new(late),
         };
-        match joined.enter() {
-            Ok(session) => task::spawn("session", session),
-            Err(full) => session_record::not_begun(&facts, full),
-        }
+        session_record::not_begun(&facts, why);
+        None
     }
 
     async fn join(self) -> Result<Established, UpgradeError> {

@@ -4,11 +4,14 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use httparse::{Header, ParserConfig, Response, Status};
 
 /// Fields in one head at most.
 pub const FIELDS_MAX: usize = 128;
+
+/// A head's fields, in order.
+pub type Fields = Vec<(HeaderName, HeaderValue)>;
 
 /// What bytes from a backend begin with.
 #[derive(Debug)]
@@ -19,8 +22,8 @@ pub enum Answer {
     Informational(usize),
     /// A 101.
     Switching {
-        /// Its fields.
-        headers: HeaderMap,
+        /// Its fields, in order.
+        fields: Fields,
         /// Bytes of its head.
         length: usize,
     },
@@ -38,8 +41,8 @@ pub fn read(bytes: &[u8]) -> Answer {
     let parsed = parser.parse_response_with_uninit_headers(&mut head, bytes, &mut fields);
     match (parsed, head.code) {
         (Ok(Status::Partial), _) => Answer::Partial,
-        (Ok(Status::Complete(length)), Some(101)) => match map(&bytes[..length], head.headers) {
-            Some(headers) => Answer::Switching { headers, length },
+        (Ok(Status::Complete(length)), Some(101)) => match list(&bytes[..length], head.headers) {
+            Some(fields) => Answer::Switching { fields, length },
             None => Answer::Other,
         },
         (Ok(Status::Complete(length)), Some(100..=199)) => Answer::Informational(length),
@@ -47,17 +50,16 @@ pub fn read(bytes: &[u8]) -> Answer {
     }
 }
 
-/// The fields as a map: the values are pieces of one copy of the head.
-fn map(head: &[u8], fields: &[Header<'_>]) -> Option<HeaderMap> {
+/// The fields as a list: the values are pieces of one copy of the head.
+fn list(head: &[u8], fields: &[Header<'_>]) -> Option<Fields> {
     let copy = Bytes::copy_from_slice(head);
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
+    let field = |field: &Header<'_>| {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         let start = field.value.as_ptr().addr() - head.as_ptr().addr();
         let value = copy.slice(start..start + field.value.len());
-        headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
-    }
-    Some(headers)
+        Some((name, HeaderValue::from_maybe_shared(value).ok()?))
+    };
+    fields.iter().map(field).collect()
 }
 
 #[cfg(test)]
@@ -71,11 +73,15 @@ mod tests {
     #[test]
     fn a_101_is_read_with_its_fields_and_no_byte_behind_it() {
         let bytes = [SWITCHING.as_bytes(), b"\x81\x01x"].concat();
-        let Answer::Switching { headers, length } = read(&bytes) else { panic!("no 101") };
+        let Answer::Switching { fields, length } = read(&bytes) else { panic!("no 101") };
         assert_eq!(length, SWITCHING.len());
-        assert_eq!(headers["connection"], "Upgrade");
-        assert_eq!(headers["x-empty"], "");
-        assert_eq!(headers.get_all("x-two").iter().collect::<Vec<_>>(), ["1", "2"]);
+        let text = |(name, value): (HeaderName, HeaderValue)| {
+            format!("{name}:{}", value.to_str().unwrap())
+        };
+        let fields: Vec<_> = fields.into_iter().map(text).collect();
+        let expected =
+            ["upgrade:websocket", "connection:Upgrade", "x-empty:", "x-two:1", "x-two:2"];
+        assert_eq!(fields, expected);
         for end in 0..length {
             assert!(matches!(read(&bytes[..end]), Answer::Partial), "{end}");
         }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
+use http::{HeaderMap, HeaderValue};
 
 use super::frame::Allowed;
 use super::list::{is_token, split_quoted, unquote};
@@ -93,8 +93,18 @@ impl fmt::Display for Extension {
 /// # Errors
 /// A field that is malformed.
 pub fn parse(headers: &HeaderMap) -> Result<Vec<Extension>, Malformed> {
+    parse_lines(headers.get_all(SEC_WEBSOCKET_EXTENSIONS))
+}
+
+/// The same of the field's lines.
+///
+/// # Errors
+/// A line that is malformed.
+pub fn parse_lines<'a>(
+    lines: impl IntoIterator<Item = &'a HeaderValue>,
+) -> Result<Vec<Extension>, Malformed> {
     let mut found = Vec::new();
-    for line in headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
+    for line in lines {
         let line = line.to_str().map_err(|_| Malformed)?;
         let elements = split_quoted(line, b',').ok_or(Malformed)?;
         for element in elements.into_iter().filter(|element| !element.is_empty()) {

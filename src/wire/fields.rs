@@ -1,10 +1,10 @@
 //! Header fields that end here: hop-by-hop ones (RFC 9110 §7.6.1), and those in tidegate's own
 //! name.
 
-use http::HeaderMap;
 use http::header::{CONNECTION, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
-use super::list::tokens;
+use super::list::tokens_of;
 
 /// How far a field goes, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +62,13 @@ pub(super) fn tells_of_hops(name: &str) -> bool {
 
 /// The fields that `Connection` keeps from going further, beside those that never do.
 pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    named_by(headers.get_all(CONNECTION))
+}
+
+/// The same of its lines.
+pub fn named_by<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>) -> Vec<HeaderName> {
     // A name that is not there, or goes nowhere anyway, need not be looked for.
-    let named = tokens(headers, CONNECTION).filter(|token| !is_usual(token));
+    let named = tokens_of(lines).filter(|token| !is_usual(token));
     let named = named.filter_map(|token| token.parse::<HeaderName>().ok());
     named.filter(|name| scope(name) == Scope::Unnamed).collect()
 }
@@ -107,7 +112,6 @@ pub(super) fn starts_with_spelt(name: &str, prefix: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {

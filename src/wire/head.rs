@@ -3,14 +3,6 @@
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
-/// Names whose spelling in RFCs is not that of words with a capital each. Names count in any case
-/// (RFC 9110 §5.1), but not every small peer knows.
-const SPELLINGS: [&str; 6] =
-    ["DNT", "ETag", "TE", "WWW-Authenticate", "X-Request-ID", "X-XSS-Protection"];
-
-/// What the names of RFC 6455 begin with, as they are spelt there (§11.3).
-const SEC_WEBSOCKET: &str = "Sec-WebSocket-";
-
 /// Writes the first line, in origin form.
 pub fn write_request_line(method: &Method, target: &PathAndQuery, text: &mut Vec<u8>) {
     text.extend_from_slice(method.as_str().as_bytes());
@@ -19,11 +11,14 @@ pub fn write_request_line(method: &Method, target: &PathAndQuery, text: &mut Vec
     text.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-/// Writes a field's line, its name in the spelling of RFCs.
+/// Writes a field's line, its name in the spelling of RFCs: names count in any case (RFC 9110
+/// §5.1), but not every small peer knows.
 pub fn write_field(name: &HeaderName, value: &HeaderValue, text: &mut Vec<u8>) {
-    write_name(name.as_str(), text);
+    let (name, value) = (name.as_str(), value.as_bytes());
+    text.reserve(name.len() + value.len() + 4);
+    write_name(name, text);
     text.extend_from_slice(b": ");
-    text.extend_from_slice(value.as_bytes());
+    text.extend_from_slice(value);
     text.extend_from_slice(b"\r\n");
 }
 
@@ -32,27 +27,45 @@ pub fn end(text: &mut Vec<u8>) {
     text.extend_from_slice(b"\r\n");
 }
 
+/// What the names of RFC 6455 begin with, as they are spelt there (§11.3), and as they come.
+const SEC_WEBSOCKET: [&str; 2] = ["Sec-WebSocket-", "sec-websocket-"];
+
 /// Writes a name, which is in lower case.
 fn write_name(name: &str, text: &mut Vec<u8>) {
-    let spelt = SPELLINGS.iter().find(|spelt| spelt.eq_ignore_ascii_case(name));
     let start = text.len();
-    text.extend_from_slice(spelt.map_or(name, |spelt| spelt).as_bytes());
-    if spelt.is_some() {
+    let [spelt, lower] = SEC_WEBSOCKET;
+    let rest = match name.strip_prefix(lower) {
+        Some(rest) => {
+            text.extend_from_slice(spelt.as_bytes());
+            rest
+        }
+        None => other_spelling(name).unwrap_or(name),
+    };
+    let rest_start = text.len();
+    text.extend_from_slice(rest.as_bytes());
+    if rest_start == start && rest.as_bytes().first().is_some_and(u8::is_ascii_uppercase) {
         return;
     }
     let mut begins = true;
-    for byte in &mut text[start..] {
+    for byte in &mut text[rest_start..] {
         if begins {
             byte.make_ascii_uppercase();
         }
         begins = *byte == b'-';
     }
-    let written = &mut text[start..];
-    if let Some(begin) = written.get_mut(..SEC_WEBSOCKET.len())
-        && begin.eq_ignore_ascii_case(SEC_WEBSOCKET.as_bytes())
-    {
-        begin.copy_from_slice(SEC_WEBSOCKET.as_bytes());
-    }
+}
+
+/// The spelling in RFCs of names that are not words with a capital each.
+fn other_spelling(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "te" => "TE",
+        "dnt" => "DNT",
+        "etag" => "ETag",
+        "x-request-id" => "X-Request-ID",
+        "www-authenticate" => "WWW-Authenticate",
+        "x-xss-protection" => "X-XSS-Protection",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

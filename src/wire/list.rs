@@ -3,15 +3,22 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderValue};
 
 /// The elements of a field whose list holds tokens only (`Connection`, `Upgrade`,
 /// `Sec-WebSocket-Protocol`), in order, over all its lines; empty elements and those that are not
 /// text are passed over.
 pub fn tokens(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter();
-    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).filter_map(|element| {
+    tokens_of(headers.get_all(name))
+}
+
+/// The same of a field's lines.
+pub fn tokens_of<'a>(
+    lines: impl IntoIterator<Item = &'a HeaderValue>,
+) -> impl Iterator<Item = &'a str> {
+    let elements = lines.into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    elements.filter_map(|element| {
         let element = std::str::from_utf8(element).ok()?.trim_matches(OWS);
         (!element.is_empty()).then_some(element)
     })
@@ -89,7 +96,6 @@ pub(super) fn quote(value: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use http::header::{CONNECTION, UPGRADE};
     use proptest::prelude::*;
 

@@ -175,7 +175,10 @@ table! {
     /// Passive health: what a backend does to real requests.
     HealthTable "Health", "a table" => Health;
 
-    /// Failures in a row that take a backend out.
+    /// Failures in a row to reach a backend (refused, unreachable, no TLS, `connect_timeout`) that
+    /// take it out. What else goes wrong, a handshake closed without an answer or a 502 on one
+    /// path, a client may cause: that takes it out when so many attempts, most of all, of three
+    /// clients or more meet it within a minute, and none is answered.
     next failures_max: Number<1> as u32 = Number(3), as in 5;
     /// How long it stays out the first time; doubled each time.
     next eject_time: Time as Duration = seconds(5), as in "10s";

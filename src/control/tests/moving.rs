@@ -7,12 +7,10 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 
 use super::operating::{Operated, addresses, pair};
 use super::*;
-use crate::actors::granted;
 use crate::config::plan::OutSessions;
 use crate::live::tests::plan::hold;
 
@@ -282,30 +280,13 @@ async fn a_removed_pools_sessions_follow_their_route_and_a_removed_listeners_do_
     process.is_quiet().await;
 }
 
-/// An echo that no new connection gets an answer from while it is sick.
-async fn sickly(is_sick: &Arc<AtomicBool>) -> Backend {
-    let is_sick = Arc::clone(is_sick);
-    Backend::script(move |head, mut wire| {
-        let is_sick = is_sick.load(Relaxed);
-        async move {
-            if is_sick || wire.write_all(granted(&head).as_bytes()).await.is_err() {
-                return;
-            }
-            let mut session = Session::server(wire).await;
-            while session.forward().await.is_ok() {}
-        }
-    })
-    .await
-}
-
-/// A process with two sessions of each kind, one of each on a backend that is sick from now on;
+/// A process with two sessions of each kind, one of each on a backend that refuses from now on;
 /// those that come are its trials, until so many sessions are left there.
 async fn stays_out(
     rule: OutSessions,
     left: u64,
 ) -> (Operated, [Session; 2], [Session; 2], [Backend; 2]) {
-    let is_sick = Arc::new(AtomicBool::new(false));
-    let (sick, well) = (sickly(&is_sick).await, Backend::echo("well").await);
+    let (sick, well) = (Backend::echo("sick").await, Backend::echo("well").await);
     let mut plan = halves(&sick, &well);
     let pool = Arc::make_mut(&mut plan.pools[0]);
     pool.health.failures_max = 1;
@@ -318,7 +299,7 @@ async fn stays_out(
     let others = [process.session("/two").await, process.session("/two").await];
     let address = addresses(&[&sick]).remove(0);
     assert_eq!(on(&process, &address).await, 2);
-    is_sick.store(true, Relaxed);
+    sick.refuse().await;
     within("sessions to leave", async {
         while on(&process, &address).await != left {
             process.session("/two").await.close(1000, "").await;

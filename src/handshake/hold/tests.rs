@@ -42,13 +42,13 @@ fn written(asked: &mut WsRequest, head: &Outbound) -> HeaderMap {
 /// What a backend's 101 to it with these fields agrees on.
 fn agreed(asked: &mut WsRequest, head: &Outbound, fields: &[(&'static str, &str)]) -> Agreed {
     let accept = accept_key(&written(asked, head)["sec-websocket-key"]);
-    let mut headers = HeaderMap::new();
     let right =
         [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", &accept)];
-    for (name, value) in right.iter().chain(fields) {
-        headers.append(*name, value.parse().unwrap());
-    }
-    Agreed::verify(asked, &headers).unwrap()
+    let field = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), value.parse().unwrap())
+    };
+    let answer: Vec<_> = right.iter().chain(fields).map(field).collect();
+    Agreed::verify(asked, &answer).unwrap()
 }
 
 fn told(agreed: &Agreed) -> String {

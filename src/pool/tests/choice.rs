@@ -23,7 +23,7 @@ fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
     let keys: Vec<_> = (0..200_u32).map(|key| old.key(Some(&key.to_le_bytes()), None)).collect();
     let homes: Vec<_> = keys.iter().map(|key| home(&old, *key)).collect();
     // `a` is out: only its keys move.
-    disable(&old.backends()[0], 0);
+    eject(&old.backends()[0], 0);
     let without: Vec<_> = keys.iter().map(|key| home(&old, *key)).collect();
     assert!(without.iter().all(|home| &**home != "a:1"));
     let moved = homes.iter().zip(&without).filter(|(one, other)| one != other);
@@ -124,10 +124,10 @@ fn a_cookie_that_was_tampered_with_or_whose_backend_is_lost_is_for_nobody() {
     let request = Ask { now: at(0), kind: Kind::Request, tried: &[], key };
     assert_eq!(&**pool.lease(&request).unwrap().backend().address(), "b:1");
     drop(held);
-    disable(&pool.backends()[1], 0);
+    eject(&pool.backends()[1], 0);
     assert_ne!(&*home(&pool, key), "b:1");
     assert_eq!(lost("out"), 1);
-    pool.backends()[1].succeeded(at(1));
+    pool.backends()[1].record(Evidence::Healthy, None, at(1));
     assert_eq!(&*home(&pool, key), "b:1");
 }
 
@@ -163,18 +163,18 @@ fn a_backup_is_used_only_when_no_other_is_up_or_can_be_had() {
     assert_eq!((backup.sessions(), backup.requests()), (0, 0));
     assert!(pool.health(at(0)).iter().all(|seen| seen.up));
 
-    disable(&pool.backends()[1], 1);
+    eject(&pool.backends()[1], 1);
     assert_eq!(&*home_at(&pool, 1), "a:1");
     // Both are out: better the backup than one that has failed.
-    disable(&pool.backends()[0], 1);
+    eject(&pool.backends()[0], 1);
     assert_eq!(&*home_at(&pool, 1), "backup:1");
     let up: Vec<bool> = pool.health(at(1)).iter().map(|seen| seen.up).collect();
     assert_eq!(up, [false, false, true]);
     // All are: then one of the others rather than nobody, but the backup again while it is tried.
-    disable(backup, 1);
+    eject(backup, 1);
     assert_ne!(&*home_at(&pool, 1), "backup:1");
-    pool.backends()[0].succeeded(at(2));
-    backup.succeeded(at(2));
+    pool.backends()[0].record(Evidence::Healthy, None, at(2));
+    backup.record(Evidence::Healthy, None, at(2));
     assert_eq!(&*home_at(&pool, 2), "a:1");
     let tried = [Arc::clone(pool.backends()[0].address())];
     let again = Ask { now: at(2), kind: Kind::Session, tried: &tried, key: None };
@@ -193,9 +193,9 @@ fn a_backend_that_returned_comes_to_its_share_of_the_new_sessions_in_time() {
     // Long ago all three began, and `c` was lost with its sessions.
     let mut leases: Vec<Lease> = (0..300).map(|_| lease(&pool, Kind::Session, 0)).collect();
     let c = &pool.backends()[2];
-    disable(c, 1000);
+    eject(c, 1000);
     leases.retain(|lease| &**lease.backend().address() != "c:1");
-    c.succeeded(at(1010));
+    c.record(Evidence::Healthy, None, at(1010));
     let mut grown = Vec::new();
     for seconds in [1010, 1035, 1060, 1110] {
         leases.extend((0..30).map(|_| lease(&pool, Kind::Session, seconds)));
@@ -216,8 +216,8 @@ fn a_slow_start_weighs_on_every_balance_and_on_plain_requests() {
         let pool = pool(slow);
         let _first = lease(&pool, Kind::Request, 0);
         let b = &pool.backends()[1];
-        disable(b, 500);
-        b.succeeded(at(600));
+        eject(b, 500);
+        b.record(Evidence::Healthy, None, at(600));
         let ask = |number: u32, seconds| {
             let key = pool.key(Some(&number.to_le_bytes()), None);
             let ask = Ask { now: at(seconds), kind: Kind::Request, tried: &[], key };

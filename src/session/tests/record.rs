@@ -128,7 +128,7 @@ async fn a_request_has_one_line_with_what_is_behind_a_failure() {
     assert_eq!((&request["method"], &request["uri"]), (&"POST".into(), &"/x?y".into()));
     assert_eq!((&request["status"], &request["whole"]), (&200.into(), &true.into()));
     assert_eq!((&request["host"], &request["why"]), (&"localhost".into(), &Value::Null));
-    assert_eq!((&handshake["status"], &handshake["why"]), (&502.into(), &"refused".into()));
+    assert_eq!((&handshake["status"], &handshake["why"]), (&503.into(), &"refused".into()));
     assert!(handshake["detail"].as_str().unwrap().contains("no connection to"), "{handshake}");
     let cells = Arc::clone(&proxy.app.live.now().routes[0].cells);
     assert_eq!(cells.totals.handshakes_failed.get("refused"), 1);

@@ -6,9 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::actors::backend::granted;
 use super::actors::client::read_body;
-use super::actors::{Ending, frame, within};
+use super::actors::{Ending, Head, Session, Wire, frame, within};
 use super::*;
 use crate::config::plan::WebSocketMode;
+use crate::pool::Standing;
 
 #[tokio::test]
 async fn messages_and_close_codes_pass_both_ways() {
@@ -180,7 +181,40 @@ async fn the_last_refusal_of_all_backends_is_what_the_client_gets() {
     })
     .await;
     let (head, _wire) = dead.client().handshake().await;
-    assert_eq!(head.status(), 502);
+    assert_eq!((head.status(), head.get("retry-after")), (503, "1"));
+}
+
+#[tokio::test]
+async fn what_a_client_causes_is_not_booked_on_a_backend() {
+    let answer = |path: &str| match path {
+        "/odd" => "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+        "/wrong" => "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        _ => "",
+    };
+    let script = move |head: Head, mut wire: Wire| async move {
+        let path = head.first.split(' ').nth(1).unwrap().to_owned();
+        if path != "/chat" {
+            // As node's `ws` does with a path it does not know, where there is no answer.
+            return drop(wire.write_all(answer(&path).as_bytes()).await);
+        }
+        wire.write_all(granted(&head).as_bytes()).await.unwrap();
+        let mut session = Session::server(wire).await;
+        while session.forward().await.is_ok() {}
+    };
+    let backends = [Backend::script(script).await, Backend::script(script).await];
+    let proxy = Proxy::before(&[&backends[0], &backends[1]], |_| {}).await;
+    let mut session = proxy.client().path("/chat").open().await;
+    for path in ["/odd", "/wrong", "/unknown"].repeat(20) {
+        assert_eq!(proxy.client().path(path).handshake().await.0.status(), 502);
+    }
+    let pools = proxy.app.live.now().pools.clone();
+    for seen in pools["pool"].health(clock::now()) {
+        assert_eq!(seen.standing, Standing::Up);
+    }
+    session.echo("still here").await;
+    proxy.client().path("/chat").open().await.echo("as before").await;
+    drop((session, pools));
+    proxy.is_quiet().await;
 }
 
 #[tokio::test]

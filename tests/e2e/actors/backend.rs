@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use rustls::ServerConfig;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tungstenite::Message;
@@ -32,6 +33,8 @@ struct Log {
 pub struct Backend {
     address: SocketAddr,
     log: Arc<Mutex<Log>>,
+    #[allow(dead_code)]
+    closing: Arc<Notify>,
     serving: JoinHandle<()>,
 }
 
@@ -132,8 +135,9 @@ impl Backend {
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Log::default()));
         let script = script(Arc::clone(&log));
-        let serving = tokio::spawn(serve(listener, tls, script, Arc::clone(&log)));
-        Backend { address, log, serving }
+        let closing = Arc::new(Notify::new());
+        let serving = serve(listener, tls, script, Arc::clone(&log), Arc::clone(&closing));
+        Backend { address, log, closing, serving: tokio::spawn(serving) }
     }
 
     /// Where it listens.
@@ -168,6 +172,14 @@ impl Backend {
         self.log.lock().unwrap().connections
     }
 
+    /// Closes its listening socket: who comes is refused from now on, who is there stays.
+    // For the tests beside the code.
+    #[allow(dead_code)]
+    pub async fn refuse(&self) {
+        self.closing.notify_one();
+        super::until("a closed port", || std::net::TcpStream::connect(self.address).is_err()).await;
+    }
+
     /// Dies as a process does: every socket is closed by the system, no word is said. Its address
     /// is free for another.
     pub async fn kill(mut self) -> SocketAddr {
@@ -188,11 +200,15 @@ async fn serve(
     tls: Option<Arc<ServerConfig>>,
     script: Script,
     log: Arc<Mutex<Log>>,
+    closing: Arc<Notify>,
 ) {
     // The set is dropped with this task, and takes every connection with it.
     let mut connections = JoinSet::new();
     loop {
-        let (tcp, _) = listener.accept().await.unwrap();
+        let tcp = tokio::select! {
+            accepted = listener.accept() => accepted.unwrap().0,
+            () = closing.notified() => break,
+        };
         log.lock().unwrap().connections += 1;
         let (tls, script, log) = (tls.clone(), Arc::clone(&script), Arc::clone(&log));
         connections.spawn(async move {
@@ -203,6 +219,8 @@ async fn serve(
             script(head, wire).await;
         });
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 async fn accept(tcp: TcpStream, tls: Option<Arc<ServerConfig>>) -> Option<Box<dyn Io>> {

@@ -137,7 +137,7 @@ async fn a_dead_backend_is_told_by_status() {
     let front = Front::clear(&backend, "");
     let mut client = front.client().await;
     backend.kill().await;
-    assert_eq!(client.status(Streams::handshake("/")).await.0, 502);
+    assert_eq!(client.status(Streams::handshake("/")).await.0, 503);
     drop(client);
     front.stop().await;
 }

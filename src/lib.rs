@@ -1,49 +1,55 @@
 //! tidegate: a WebSocket-aware, TLS-terminating reverse proxy.
 //!
-//! The house has floors; a room uses lower floors only and peers do not see each other. The table
+//! A module uses lower layers only, and neighbours do not see each other. The table
 //! is kept by `tests/tidy.rs`, the tour is in `src/README.md`.
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
-// Floor 0: clock, workers, tracked tasks, ids, sockets and bodies.
+// Layer 1: clock, workers, tracked tasks, ids, sockets and bodies; diagnostics.
 pub mod base;
-
-// Floor 1: formats, diagnostics, metrics and logs.
-pub mod observe;
 pub mod report;
+
+// Layer 2: formats; metrics and logs.
+pub mod observe;
 pub mod wire;
 
-// Floor 2: text to raw to checked plan; every reason a session can end.
-pub mod config;
+// Layer 3: every reason a session can end.
 pub mod end;
 
-// Floor 3: the TLS engine, certificates, and a connection's transport.
-pub mod tls;
+// Layer 4: text to raw to checked plan.
+pub mod config;
 
-// Floor 4: machines built from the configuration, one job each.
-pub mod pool;
+// Layer 5: which route; live sessions; the TLS engine, certificates, a connection's transport.
 pub mod registry;
 pub mod rewrite;
 pub mod router;
+pub mod tls;
 
-// Floor 5: one connection, bytes move.
-pub mod action;
-pub mod handshake;
+// Layer 6: backends and leases; frames both ways.
+pub mod pool;
 pub mod relay;
 
-// Floor 6: the snapshot in force.
+// Layer 7: what a route does with a request; a WebSocket handshake; the drain engine.
+pub mod action;
+pub mod drain;
+pub mod handshake;
+
+// Layer 8: the snapshot in force.
 pub mod live;
 
-// Floor 7: the story of one request, told once.
+// Layer 9: the story of one request, told once.
 pub mod session;
 
-// Floor 8: sockets, permits, PROXY header, TLS accept, HTTP drivers.
+// Layer 10: sockets, permits, PROXY header, TLS accept, HTTP drivers.
 pub mod listen;
 
-// Floor 9: the process: supervisor, reload, file watch, drain, admin.
+// Layer 11: probes, metrics and the operator's commands.
+pub mod admin;
+
+// Layer 12: the process: supervisor, reload, file watch, stop, upgrade.
 pub mod control;
 
-// Floor 10: a person's words become one call downstairs.
+// Layer 13: a person's words become one call.
 pub mod cli;
 
 // Backends and clients for tests of whole ways; their tasks are nobody's to count.

@@ -7,7 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) mod operator;
 
-use operator::{Drain, Enable, Kick, Move, Reload, Sessions, Status, Upgrade};
+use operator::ToProxy;
+
+use crate::admin::{
+    DrainRequest, EnableRequest, KickRequest, MoveRequest, ReloadRequest, SessionsRequest,
+    StatusRequest, UpgradeRequest,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -40,21 +45,21 @@ pub(super) enum Command {
     /// Say all that is wrong with a configuration, or which route takes a URL
     Check(Check),
     /// Have the running proxy take its configuration anew
-    Reload(Reload),
+    Reload(ToProxy<ReloadRequest>),
     /// Say what lives in the running proxy, how its backends stand and how far its drains are
-    Status(Status),
+    Status(ToProxy<StatusRequest>),
     /// List the running proxy's sessions
-    Sessions(Sessions),
-    /// Let the sessions of a route, pool, backend or listener go, spread over time
-    Drain(Drain),
+    Sessions(ToProxy<SessionsRequest>),
+    /// Close the sessions of a route, pool, backend or listener, spread over time
+    Drain(ToProxy<DrainRequest>),
     /// Move a backend's sessions to others, on routes with `hold`; their clients do not notice
-    Move(Move),
+    Move(ToProxy<MoveRequest>),
     /// Give a backend new sessions again that was drained, or whose sessions were moved
-    Enable(Enable),
+    Enable(ToProxy<EnableRequest>),
     /// End single sessions at once (1008, which asks nobody to come back)
-    Kick(Kick),
+    Kick(ToProxy<KickRequest>),
     /// Have the program's file, as it is now, take over from the running proxy
-    Upgrade(Upgrade),
+    Upgrade(ToProxy<UpgradeRequest>),
     /// Show tidegate at work: one process, no file, a page with a WebSocket
     Demo(Demo),
     /// Print the reference of the configuration

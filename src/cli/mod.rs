@@ -40,14 +40,14 @@ fn execute(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Check(asked) => check::check(&asked),
-        Command::Reload(asked) => operator::reload(&asked),
-        Command::Status(asked) => operator::status(&asked),
-        Command::Sessions(asked) => operator::sessions(&asked),
-        Command::Drain(asked) => operator::drain(&asked),
-        Command::Move(asked) => operator::move_away(&asked),
-        Command::Enable(asked) => operator::enable(&asked),
-        Command::Kick(asked) => operator::kick(&asked),
-        Command::Upgrade(asked) => operator::upgrade(&asked),
+        Command::Reload(asked) => operator::ask(&asked),
+        Command::Status(asked) => operator::ask(&asked),
+        Command::Sessions(asked) => operator::ask(&asked),
+        Command::Drain(asked) => operator::ask(&asked),
+        Command::Move(asked) => operator::ask(&asked),
+        Command::Enable(asked) => operator::ask(&asked),
+        Command::Kick(asked) => operator::ask(&asked),
+        Command::Upgrade(asked) => operator::ask(&asked),
         Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),
     }

@@ -6,61 +6,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::drains::Drains;
-use super::report::{Ask, Refused, Reloaded};
-use super::upgrade;
+use super::upgrade::State;
+use crate::admin::{
+    Counts, NoUpgrade, Phase, Process, ReloadRefused, ReloadRequest, Reloaded, Stopped, Upgraded,
+};
 use crate::base::clock;
+use crate::base::label::Label;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::Address;
+use crate::drain::Drains;
 use crate::listen::Permits;
+use crate::live::Snapshot;
 use crate::observe::metrics::{Exposition, Metrics, ProcessFacts, ScrapeFacts};
-use crate::registry;
+use crate::registry::LiveSessions;
 use crate::session::App;
 
 /// Reloads that may wait for the supervisor; who asks for more waits for room.
 pub const COMMANDS_WAITING_MAX: usize = 64;
 
-/// Where the process stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Phase {
-    /// It serves.
-    Running,
-    /// It serves and says that it soon will not; then it lets go of what is open.
-    Draining,
-    /// It is over.
-    Stopped(Stopped),
-}
-
-/// How a process ended.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Stopped {
-    /// Whether everything had ended by itself before the hard stop.
-    pub drained: bool,
-    /// What was left when the workers were stopped.
-    pub left: Counts,
-}
-
-/// What lives in the process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// Tasks on the workers; each accept loop is one.
-    pub tasks: usize,
-    /// WebSocket sessions.
-    pub sessions: usize,
-    /// Clients' connections, those of sessions included.
-    pub connections: usize,
-    /// Leases on backends of the configuration in force.
-    pub leases: usize,
-}
-
-pub(super) struct Reload {
-    pub(super) ask: Ask,
+/// A reload that was asked for.
+pub(super) struct ReloadAsked {
+    pub(super) request: ReloadRequest,
     pub(super) answer: oneshot::Sender<Reloaded>,
 }
 
 /// What the supervisor's thread shares with everybody.
 pub(super) struct Common {
-    pub(super) reloads: mpsc::Sender<Reload>,
+    pub(super) reloads: mpsc::Sender<ReloadAsked>,
     /// How often a stop was asked for: once is with patience, twice at once.
     pub(super) stops: watch::Sender<u32>,
     pub(super) phase: watch::Sender<Phase>,
@@ -69,11 +41,12 @@ pub(super) struct Common {
     pub(super) permits: Arc<Permits>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) queues: Queues,
-    /// Gone once the process is over.
+    /// Gone once the process has stopped.
     pub(super) workers: Mutex<Option<Workers>>,
     pub(super) app: Arc<App>,
-    pub(super) drains: Mutex<Drains>,
-    pub(super) upgrade: upgrade::State,
+    pub(super) sessions: LiveSessions,
+    pub(super) drains: Drains,
+    pub(super) upgrade: State,
 }
 
 /// A cheap handle to a supervisor; it does not keep the process up.
@@ -82,13 +55,42 @@ pub struct Handle(pub(super) Arc<Common>);
 
 impl Handle {
     /// Reloads the configuration. Reloads are taken one after the other, each on its own.
-    pub async fn reload(&self, ask: Ask) -> Reloaded {
+    pub async fn reload(&self, request: ReloadRequest) -> Reloaded {
         let (answer, answered) = oneshot::channel();
-        let stopping = Reloaded::Refused(Refused::Stopping);
-        match self.0.reloads.send(Reload { ask, answer }).await {
+        let stopping = Reloaded::Refused(ReloadRefused::Stopping);
+        match self.0.reloads.send(ReloadAsked { request, answer }).await {
             Ok(()) => answered.await.unwrap_or(stopping),
             Err(_) => stopping,
         }
+    }
+
+    /// Has another process take over. One upgrade at a time: a second one is refused.
+    pub async fn upgrade(&self) -> Upgraded {
+        let stopping = || Upgraded::Refused(NoUpgrade::Stopping);
+        let asked = match self.phase() {
+            Phase::Running => self.0.upgrade.ask(),
+            // It stops, or it was upgraded already.
+            _ => Err(self.passed_to().map_or(NoUpgrade::Stopping, NoUpgrade::Passed)),
+        };
+        match asked {
+            Ok(answered) => answered.await.unwrap_or_else(|_| stopping()),
+            Err(refused) => {
+                let refused = Upgraded::Refused(refused);
+                self.0.metrics.process.upgrades.count(&refused);
+                tracing::warn!(outcome = refused.label(), "no upgrade: {refused}");
+                refused
+            }
+        }
+    }
+
+    /// The process that serves in place of this one, once another has taken over.
+    pub fn passed_to(&self) -> Option<u32> {
+        self.0.upgrade.passed_to()
+    }
+
+    /// What is known of upgrades.
+    pub(super) fn upgrades(&self) -> &State {
+        &self.0.upgrade
     }
 
     /// Stops the process: with patience the first time, at once the second.
@@ -96,11 +98,11 @@ impl Handle {
         self.0.stops.send_modify(|asked| *asked = asked.saturating_add(1));
     }
 
-    /// Waits until the process is over.
+    /// Waits until the process has stopped.
     pub async fn stopped(&self) -> Stopped {
         let mut phases = self.0.phase.subscribe();
-        let over = phases.wait_for(|phase| matches!(phase, Phase::Stopped(_))).await;
-        match over.as_deref() {
+        let stopped = phases.wait_for(|phase| matches!(phase, Phase::Stopped(_))).await;
+        match stopped.as_deref() {
             Ok(Phase::Stopped(stopped)) => stopped.clone(),
             // The sender lives in `self`; a supervisor that died stopped without draining.
             _ => Stopped::default(),
@@ -129,12 +131,12 @@ impl Handle {
 
     /// What lives in the process at this moment.
     pub async fn counts(&self) -> Counts {
-        let sessions = self.0.queues.ask_all(|_| registry::live()).await;
+        let sessions = self.0.sessions.live().await;
         let snapshot = self.0.app.live.now();
         let backends = snapshot.pools.values().flat_map(|pool| pool.backends());
         Counts {
             tasks: lock(&self.0.workers).as_ref().map_or(0, Workers::tasks),
-            sessions: sessions.into_iter().sum(),
+            sessions,
             connections: self.0.permits.open(),
             leases: backends.map(|backend| backend.sessions() + backend.requests()).sum(),
         }
@@ -150,16 +152,17 @@ impl Handle {
         let snapshot = self.0.app.live.now();
         let now = clock::now();
         let loads = self.0.permits.loads().into_iter().enumerate();
-        let (number, older, older_sessions) = self.older();
+        let left = self.0.drains.left().into_iter();
+        let older = self.0.upgrade.older().clone();
         let process = ProcessFacts {
             loads: loads.map(|(worker, open)| (worker.to_string(), open as u64)).collect(),
             generation: snapshot.generation,
-            number,
-            older,
-            older_sessions,
+            number: self.0.upgrade.number(),
+            older: older.len() as u64,
+            older_sessions: older.values().sum::<usize>() as u64,
             snapshots: snapshot.alive() as u64,
             hold_bytes: self.0.app.budget.used(),
-            drains: self.drains_left(),
+            drains: left.map(|(reason, left)| (reason.label().to_owned(), left as u64)).collect(),
         };
         let backends = snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect();
         self.0.metrics.render(&ScrapeFacts { process, backends }, Exposition::OpenMetrics)
@@ -168,6 +171,40 @@ impl Handle {
     /// Takes the workers out, to stop them.
     pub(super) fn take_workers(&self) -> Option<Workers> {
         lock(&self.0.workers).take()
+    }
+}
+
+impl Process for Handle {
+    fn phase(&self) -> Phase {
+        self.phase()
+    }
+
+    async fn counts(&self) -> Counts {
+        self.counts().await
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.app.live.now()
+    }
+
+    fn sessions(&self) -> &LiveSessions {
+        &self.0.sessions
+    }
+
+    fn drains(&self) -> &Drains {
+        &self.0.drains
+    }
+
+    fn scrape(&self) -> String {
+        self.scrape()
+    }
+
+    async fn reload(&self, request: ReloadRequest) -> Reloaded {
+        self.reload(request).await
+    }
+
+    async fn upgrade(&self) -> Upgraded {
+        self.upgrade().await
     }
 }
 

@@ -1,42 +1,35 @@
-//! The process: supervisor, reload, file watch, drain, upgrade, admin.
+//! The process: supervisor, reload, file watch, stop, upgrade.
 //!
-//! **In:** signals, commands, files that changed. **Out:** snapshots put in force, sessions let go,
-//! the process that takes over.
-//! **Never here:** a byte of a session; global state (signals and the service manager apart), so
-//! that one test process runs many supervisors.
+//! **In:** signals, commands, files that changed. **Out:** snapshots put in force, orders to the
+//! drain engine, the process that takes over. **Never here:** HTTP; a byte of a session; global
+//! state (signals and the service manager apart), so that one test process runs many supervisors.
 //!
 //! A supervisor has a thread of its own. Whatever changes the process, be it a signal, a request
 //! to the operator's socket or a file, becomes a command that this thread takes one at a time.
 
 mod activation;
-mod admin;
 mod core;
-mod drains;
 mod handle;
 mod handler;
-mod http;
 mod manager;
-mod operator;
 mod options;
 mod process;
-mod rebalance;
 mod reload;
-mod report;
-mod servers;
-mod sick;
+mod run;
+mod start;
+mod start_error;
 mod stop;
 mod supervisor;
 mod upgrade;
 mod watch;
 
 pub use activation::inherited;
-pub use handle::{COMMANDS_WAITING_MAX, Counts, Handle, Phase, Stopped};
-pub use http::{CONNECTION_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT};
+pub use handle::{COMMANDS_WAITING_MAX, Handle};
 pub use options::{Options, Source};
 pub use process::run;
-pub use report::{Ask, Refused, Reloaded, Taken};
-pub use supervisor::{StartError, Supervisor};
-pub use upgrade::{Failure, Herald, NoUpgrade, Predecessor, Program, Upgraded};
+pub use start_error::StartError;
+pub use supervisor::Supervisor;
+pub use upgrade::{Herald, Predecessor, Program};
 
 use crate::config::plan;
 use crate::observe::log;

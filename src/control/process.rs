@@ -4,11 +4,12 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::handle::{Handle, Stopped};
+use super::handle::Handle;
 use super::manager;
 use super::options::Options;
-use super::report::Ask;
-use super::supervisor::{StartError, Supervisor};
+use super::start_error::StartError;
+use super::supervisor::Supervisor;
+use crate::admin::{ReloadRequest, Stopped};
 use crate::base::task;
 
 /// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once,
@@ -32,7 +33,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
             manager::tell("READY=1");
         }
         ready(&supervisor);
-        signals.obey(&supervisor).await;
+        signals.execute(&supervisor).await;
         Ok(supervisor.wait())
     })
 }
@@ -54,15 +55,15 @@ impl Signals {
         })
     }
 
-    /// Returns when the process is over.
-    async fn obey(&mut self, handle: &Handle) {
+    /// Returns when the process has stopped.
+    async fn execute(&mut self, handle: &Handle) {
         let mut stopping = false;
         loop {
             tokio::select! {
                 _ = handle.stopped() => return,
                 _ = self.hang_up.recv(), if !stopping => {
                     tokio::select! {
-                        _ = handle.reload(Ask::default()) => {}
+                        _ = handle.reload(ReloadRequest::default()) => {}
                         // A reload that takes long does not hold up a stop.
                         _ = self.terminate.recv() => stopping = stop(handle),
                         _ = self.interrupt.recv() => stopping = stop(handle),

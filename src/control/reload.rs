@@ -3,157 +3,151 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::drains::{Order, Pace};
-use super::report::{Ask, Refused, Reloaded, Taken};
-use super::supervisor::with_hint;
+use super::start_error::with_hint;
+use crate::admin::{ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
 use crate::base::label::Label;
 use crate::config::plan::Plan;
+use crate::drain::{Order, Pace};
 use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
 use crate::registry::{self, Disposition};
 
-impl Core {
-    /// Reloads, and says in log and metrics what came of it.
-    pub(super) async fn reload(&mut self, ask: Ask) -> Reloaded {
-        let reloaded = match self.attempt(ask).await {
-            Ok(reloaded) => reloaded,
-            Err(refused) => Reloaded::Refused(refused),
-        };
-        self.retire();
-        self.tell(ask, &reloaded);
-        reloaded
-    }
+/// Reloads, and says in log and metrics what came of it.
+pub(super) async fn reload(core: &mut Core, request: ReloadRequest) -> Reloaded {
+    let reloaded = match attempt(core, request).await {
+        Ok(reloaded) => reloaded,
+        Err(refused) => Reloaded::Refused(refused),
+    };
+    core.retire();
+    tell(core, request, &reloaded);
+    reloaded
+}
 
-    fn tell(&mut self, ask: Ask, reloaded: &Reloaded) {
-        let metrics = &self.common.metrics;
-        match reloaded {
-            // A watch wakes for much that is no change, and a report need not be told twice.
-            Reloaded::Unchanged => return,
-            Reloaded::Taken(taken) => {
-                self.last_refusal = None;
-                let Taken { generation, sessions, sessions_let_go, sessions_moved, .. } = taken;
-                let outcome = reloaded.label();
-                tracing::info!(
-                    outcome,
-                    generation,
-                    sessions,
-                    sessions_let_go,
-                    sessions_moved,
-                    "reload"
-                );
-                if !taken.warnings.is_empty() {
-                    tracing::warn!("{}", taken.warnings.trim_end());
-                }
-            }
-            Reloaded::Refused(refused) => {
-                let refusal = Some(refused.to_string());
-                if ask.if_changed && refusal == self.last_refusal {
-                    return;
-                }
-                self.last_refusal = refusal;
-                tracing::error!(outcome = reloaded.label(), "reload refused: {refused}");
+fn tell(core: &mut Core, request: ReloadRequest, reloaded: &Reloaded) {
+    let metrics = &core.common.metrics;
+    match reloaded {
+        // A watch wakes for much that is no change, and a report need not be told twice.
+        Reloaded::Unchanged => return,
+        Reloaded::Taken(taken) => {
+            core.last_refusal = None;
+            let Taken { generation, sessions, sessions_let_go, sessions_moved, .. } = taken;
+            let outcome = reloaded.label();
+            tracing::info!(
+                outcome,
+                generation,
+                sessions,
+                sessions_let_go,
+                sessions_moved,
+                "reload"
+            );
+            if !taken.warnings.is_empty() {
+                tracing::warn!("{}", taken.warnings.trim_end());
             }
         }
-        metrics.process.reloads.count(reloaded);
-    }
-
-    /// The steps of a reload. Up to the swap, whatever fails leaves all as it was.
-    async fn attempt(&mut self, ask: Ask) -> Result<Reloaded, Refused> {
-        let (plan, warnings) = self.source.load().map_err(Refused::Config)?;
-        let old = self.common.app.live.now();
-        if ask.if_changed && *plan == *old.plan {
-            // Nothing changed in what the files mean, but they may be elsewhere now.
-            self.publish(&plan);
-            return Ok(Reloaded::Unchanged);
-        }
-        let new = live::build(Arc::clone(&plan), Some(&old), &self.common.metrics)
-            .map_err(|error| Refused::Build(error.to_string()))?;
-        let changes = live::diff(&old, &new);
-        let leaving = order(&changes, &plan);
-        let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
-        taken.sessions = self.handle().count(None).await.0;
-        if let Some(order) = &leaving {
-            let would = self.handle().would_let_go(order).await;
-            taken.sessions = would.live;
-            taken.sessions_moved = would.moved;
-            taken.sessions_let_go = would.sessions - would.moved;
-        }
-        let percent = plan.reload.drain_max_percent;
-        if !ask.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
-            return Err(Refused::Drain {
-                sessions_let_go: taken.sessions_let_go,
-                sessions: taken.sessions,
-                drain_max_percent: percent,
-            });
-        }
-        if ask.dry_run {
-            return Ok(Reloaded::Taken(Taken {
-                dry_run: true,
-                generation: old.generation,
-                ..taken
-            }));
-        }
-        let opened = self
-            .sockets
-            .open(&plan.listeners, &mut self.inherited)
-            .map_err(|errors| Refused::Listeners(errors.iter().map(with_hint).collect()))?;
-        let servers = self.servers.open(&plan, &mut self.inherited);
-        let servers = match servers {
-            Ok(servers) => servers,
-            Err(error) => {
-                opened.give_back(&mut self.inherited);
-                return Err(Refused::Listeners(vec![with_hint(&error)]));
+        Reloaded::Refused(refused) => {
+            let refusal = Some(refused.to_string());
+            if request.if_changed && refusal == core.last_refusal {
+                return;
             }
-        };
-
-        // In force.
-        drop(old);
-        self.retired.push(self.common.app.live.swap(Arc::new(new)));
-        self.common.permits.set_limits(&plan.limits);
-        self.common.app.budget.set_most(plan.limits.hold_bytes_max);
-        self.sockets.take(opened, self.common.app.live.now().listeners.values().cloned());
-        self.servers.take(servers, &plan, &self.handle());
-        self.servers.settle().await;
-        self.publish(&plan);
-        self.apply_log(&plan);
-        self.tell_sessions(changes, leaving).await;
-        Ok(Reloaded::Taken(taken))
-    }
-
-    /// Tells live sessions what concerns them. A session that is still shaking hands hears it as
-    /// it enters.
-    async fn tell_sessions(&self, changes: Changes, leaving: Option<Order>) {
-        let now = clock::now();
-        if !changes.rules.is_empty() {
-            let rules = Arc::new(changes.rules);
-            let tell = move |_| registry::update_rules(&rules, now);
-            self.common.queues.ask_all(tell).await;
-        }
-        if let Some(order) = leaving {
-            self.handle().let_go(&order).await;
-        }
-        // Afterwards: who was let go by a listener's name was so by its old one.
-        if !changes.listeners_renamed.is_empty() {
-            let names = Arc::new(changes.listeners_renamed);
-            let rename = move |_| registry::rename_listeners(&names, now);
-            self.common.queues.ask_all(rename).await;
+            core.last_refusal = refusal;
+            tracing::error!(outcome = reloaded.label(), "reload refused: {refused}");
         }
     }
+    metrics.process.reloads.count(reloaded);
+}
 
-    fn apply_log(&self, plan: &Plan) {
-        let Some(log) = &self.log else { return };
-        if let Err(error) = log.apply(&super::log_options(&plan.log)) {
-            tracing::error!(%error, "the log filter does not parse");
+/// The steps of a reload. Up to the swap, whatever fails leaves all as it was.
+async fn attempt(core: &mut Core, request: ReloadRequest) -> Result<Reloaded, ReloadRefused> {
+    let (plan, warnings) = core.source.load().map_err(ReloadRefused::Config)?;
+    let old = core.common.app.live.now();
+    if request.if_changed && *plan == *old.plan {
+        // Nothing changed in what the files mean, but they may be elsewhere now.
+        core.publish(&plan);
+        return Ok(Reloaded::Unchanged);
+    }
+    let new = live::build(Arc::clone(&plan), Some(&old), &core.common.metrics)
+        .map_err(|error| ReloadRefused::Build(error.to_string()))?;
+    let changes = live::diff(&old, &new);
+    let leaving = order(&changes, &plan);
+    let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
+    taken.sessions = core.common.sessions.live().await;
+    if let Some(order) = &leaving {
+        let would = core.common.drains.preview(order).await;
+        taken.sessions = would.live;
+        taken.sessions_moved = would.moved;
+        taken.sessions_let_go = would.sessions - would.moved;
+    }
+    let percent = plan.reload.drain_max_percent;
+    if !request.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
+        return Err(ReloadRefused::Drain {
+            sessions_let_go: taken.sessions_let_go,
+            sessions: taken.sessions,
+            drain_max_percent: percent,
+        });
+    }
+    if request.dry_run {
+        return Ok(Reloaded::Taken(Taken { dry_run: true, generation: old.generation, ..taken }));
+    }
+    let opened = core
+        .sockets
+        .open(&plan.listeners, &mut core.inherited)
+        .map_err(|errors| ReloadRefused::Listeners(errors.iter().map(with_hint).collect()))?;
+    let servers = core.servers.open(&plan, &mut core.inherited);
+    let servers = match servers {
+        Ok(servers) => servers,
+        Err(error) => {
+            opened.give_back(&mut core.inherited);
+            return Err(ReloadRefused::Listeners(vec![with_hint(&error)]));
         }
+    };
+
+    // In force.
+    drop(old);
+    core.retired.push(core.common.app.live.swap(Arc::new(new)));
+    core.common.permits.set_limits(&plan.limits);
+    core.common.app.budget.set_most(plan.limits.hold_bytes_max);
+    core.sockets.take(opened, core.common.app.live.now().listeners.values().cloned());
+    core.servers.take(servers, &plan, &core.handle());
+    core.servers.settle().await;
+    core.publish(&plan);
+    apply_log(core, &plan);
+    tell_sessions(core, changes, leaving).await;
+    Ok(Reloaded::Taken(taken))
+}
+
+/// Tells live sessions what concerns them. A session that is still shaking hands hears it as
+/// it enters.
+async fn tell_sessions(core: &Core, changes: Changes, leaving: Option<Order>) {
+    let now = clock::now();
+    if !changes.rules.is_empty() {
+        let rules = Arc::new(changes.rules);
+        let tell = move |_| registry::update_rules(&rules, now);
+        core.common.queues.ask_all(tell).await;
+    }
+    if let Some(order) = leaving {
+        core.common.drains.begin(&order).await;
+    }
+    // Afterwards: the order names a listener by its old name.
+    if !changes.listeners_renamed.is_empty() {
+        let names = Arc::new(changes.listeners_renamed);
+        let rename = move |_| registry::rename_listeners(&names, now);
+        core.common.queues.ask_all(rename).await;
     }
 }
 
-/// Whom a reload lets go, and what becomes of them.
+fn apply_log(core: &Core, plan: &Plan) {
+    let Some(log) = &core.log else { return };
+    if let Err(error) = log.apply(&super::log_options(&plan.log)) {
+        tracing::error!(%error, "the log filter does not parse");
+    }
+}
+
+/// Which sessions a reload drains, and what becomes of them.
 fn order(changes: &Changes, plan: &Plan) -> Option<Order> {
     let disposition = Disposition::MoveOrClose(changes.movable());
-    let (why, pace) = (Reason::Removed, Pace::of(&plan.drain));
-    changes.drained().map(|who| Order { who, disposition, why, code: None, pace })
+    let close = |gone| Order::close(gone, Reason::Removed, Pace::of(&plan.drain));
+    changes.drained().map(|gone| Order { disposition, ..close(gone) })
 }
 
 /// What a reload changes, but for sessions.

@@ -1,59 +1,18 @@
 //! A supervisor: the process in one value, with a thread of its own.
 
-use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
-use super::core::Core;
-use super::handle::{Handle, Stopped};
+use super::handle::Handle;
 use super::options::Options;
+use super::run::run;
+use super::start::start;
+use super::start_error::StartError;
+use crate::admin::{Phase, Stopped};
 use crate::config::plan::Plan;
-use crate::listen::OpenError;
-
-/// A process that could not be started.
-#[derive(Debug)]
-pub enum StartError {
-    /// The configuration is wrong; this is its report.
-    Config(String),
-    /// Nothing can be built from the configuration.
-    Build(String),
-    /// These addresses cannot be listened on.
-    Listeners(Vec<OpenError>),
-    /// The process that served before does not go on with the upgrade.
-    Predecessor(io::Error),
-    /// The system gave no thread.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Config(report) => f.write_str(report.trim_end()),
-            StartError::Build(why) => write!(f, "the configuration cannot be put to work: {why}"),
-            StartError::Listeners(errors) => {
-                let lines: Vec<String> = errors.iter().map(with_hint).collect();
-                f.write_str(&lines.join("\n"))
-            }
-            StartError::Predecessor(error) => {
-                write!(f, "the process that serves does not go on with the upgrade: {error}")
-            }
-            StartError::System(error) => write!(f, "the system gave no thread: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-/// An error and what can be done about it, on two lines.
-pub(super) fn with_hint(error: &OpenError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}\nhint: {hint}"),
-        None => error.to_string(),
-    }
-}
 
 /// The process. Its drop stops it at once; [`Supervisor::wait`] waits for its end.
 pub struct Supervisor {
@@ -90,7 +49,7 @@ impl Supervisor {
     pub fn wait(mut self) -> Stopped {
         self.join();
         match self.handle.phase() {
-            super::Phase::Stopped(stopped) => stopped,
+            Phase::Stopped(stopped) => stopped,
             // It panicked, and has said so.
             _ => Stopped::default(),
         }
@@ -131,10 +90,10 @@ fn supervise(options: Options, plan: Arc<Plan>, ready: &Ready) {
         Err(error) => return drop(ready.send(Err(StartError::System(error)))),
     };
     runtime.block_on(async {
-        match Core::start(options, &plan) {
+        match start(options, &plan) {
             Ok((core, reloads)) => {
                 drop(ready.send(Ok(core.handle())));
-                core.run(reloads).await;
+                run(core, reloads).await;
             }
             Err(error) => drop(ready.send(Err(error))),
         }

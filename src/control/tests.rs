@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::actors;
+use crate::admin::{Counts, Phase, ReloadRefused, ReloadRequest, Reloaded, Stopped, Taken};
 use crate::config::plan::{Address, Plan, Route};
 use crate::live::tests::plan::{listener, plan, pool, respond, route, to_pool};
 
@@ -51,10 +52,10 @@ impl Process {
 
     /// Changes the next configuration and reloads.
     async fn change(&self, change: impl FnOnce(&mut Plan)) -> Reloaded {
-        self.change_and(Ask::default(), change).await
+        self.change_and(ReloadRequest::default(), change).await
     }
 
-    async fn change_and(&self, ask: Ask, change: impl FnOnce(&mut Plan)) -> Reloaded {
+    async fn change_and(&self, ask: ReloadRequest, change: impl FnOnce(&mut Plan)) -> Reloaded {
         change(self.next.lock().unwrap().as_mut().unwrap());
         self.reload(ask).await
     }

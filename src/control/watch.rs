@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::handle::Handle;
-use super::report::Ask;
+use crate::admin::ReloadRequest;
 use crate::base::task;
 
 /// The longest that quiet is waited for: a directory that is never quiet is read all the same.
@@ -88,7 +88,7 @@ async fn reload_when_quiet(handle: &Handle, changed: &Notify, quiet: Duration) {
         let quiet_again = async { while timeout(quiet, changed.notified()).await.is_ok() {} };
         // Never quiet: read it as it is.
         let _ = timeout(QUIET_WAIT_MAX, quiet_again).await;
-        handle.reload(Ask { if_changed: true, ..Ask::default() }).await;
+        handle.reload(ReloadRequest { if_changed: true, ..ReloadRequest::default() }).await;
     }
 }
 

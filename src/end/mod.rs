@@ -44,7 +44,7 @@ pub enum SizeLimit {
     Message,
 }
 
-/// Why sessions are let go.
+/// Why sessions are drained.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reason {
     /// The process stops.
@@ -53,7 +53,7 @@ pub enum Reason {
     Removed,
     /// An operator asked for it.
     Command,
-    /// Sessions are spread anew over their pool.
+    /// Sessions are spread anew over their pool: they move, and none is closed for it.
     Rebalance,
     /// A new process takes over.
     Restart,
@@ -74,6 +74,11 @@ impl Reason {
         Reason::Unhealthy,
         Reason::Kick,
     ];
+
+    /// Whether a session can be closed for it.
+    pub const fn closes(self) -> bool {
+        !matches!(self, Reason::Rebalance)
+    }
 
     /// The close code for the client, where nobody chose another.
     pub const fn code(self) -> u16 {
@@ -130,7 +135,7 @@ pub enum End {
     /// Let go with an operator's own code for the client.
     DrainedWith {
         /// Why.
-        why: Reason,
+        reason: Reason,
         /// The code.
         code: u16,
     },
@@ -207,8 +212,9 @@ impl End {
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
         let mut every = vec![End::Idle, End::Lifetime, End::Fault];
-        every.extend(Reason::EVERY.map(End::Drained));
-        every.extend(Reason::EVERY.map(|why| End::DrainedWith { why, code: 4000 }));
+        let closing = Reason::EVERY.into_iter().filter(|reason| reason.closes());
+        every.extend(closing.clone().map(End::Drained));
+        every.extend(closing.map(|reason| End::DrainedWith { reason, code: 4000 }));
         for side in Side::BOTH {
             every.extend([
                 End::Closed { by: side, code: 1000 },
@@ -234,7 +240,7 @@ impl Label for End {
             End::Silent { side: Side::Client } => "client_silent",
             End::Silent { side: Side::Upstream } => "upstream_silent",
             End::Lifetime => "lifetime",
-            End::Drained(why) | End::DrainedWith { why, .. } => why.label(),
+            End::Drained(reason) | End::DrainedWith { reason, .. } => reason.label(),
             End::Violation { .. } => "violation",
             End::TooBig { .. } => "too_big",
             End::NoRoom { .. } => "no_room",

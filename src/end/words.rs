@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// The ends whose code for the client may be chosen, by their words.
-pub const CODE_WORDS: [&str; 15] = [
+pub const CODE_WORDS: [&str; 14] = [
     "upstream_lost",
     "upstream_silent",
     "idle",
@@ -11,7 +11,6 @@ pub const CODE_WORDS: [&str; 15] = [
     "stop",
     "removed",
     "drain",
-    "rebalance",
     "restart",
     "unhealthy",
     "violation",

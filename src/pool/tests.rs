@@ -19,7 +19,7 @@ fn address(written: &str) -> BackendAddress {
     BackendAddress::Inet { host: host.into(), port: port.parse().unwrap() }
 }
 
-fn plan(backends: &[(&str, u32)]) -> plan::Pool {
+pub(crate) fn plan(backends: &[(&str, u32)]) -> plan::Pool {
     let backend =
         |&(at, weight): &(&str, u32)| plan::Backend { weight, ..plan::Backend::new(address(at)) };
     plan::Pool {

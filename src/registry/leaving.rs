@@ -12,7 +12,7 @@ pub(super) struct Leaving {
     /// The drain's number.
     pub(super) drain: u64,
     /// Why.
-    pub(super) why: Reason,
+    pub(super) reason: Reason,
     /// When it is due.
     pub(super) at: Moment,
     /// Whether it has gone once it is on another backend.
@@ -146,7 +146,7 @@ mod tests {
     fn an_end_goes_before_a_move() {
         let leaving = |at, moves| {
             let at = Moment::from_millis(at);
-            Leaving { drain: 1, why: Reason::Command, at, moves }
+            Leaving { drain: 1, reason: Reason::Command, at, moves }
         };
         assert!(leaving(1, true).goes_before(&leaving(2, true)));
         assert!(!leaving(2, false).goes_before(&leaving(1, false)));

@@ -10,8 +10,7 @@ use super::drain::{Drain, Share, moments};
 use super::facts::{Facts, Location, NOBODY, Seen, Selector};
 use super::leaving::{DrainCount, Leaving, Left};
 use super::locations::Locations;
-use super::moving::Moving;
-use super::note::{Changes, Mail, MoveOrder, Names, Note};
+use super::note::{Changes, Mail, Names, Note};
 use super::sweeps::{Sweep, Sweeps, Told};
 use super::wheel::{TICK, Wheel};
 
@@ -113,7 +112,7 @@ impl Local {
     }
 
     /// Tells a newcomer what it missed since `since`, while it shook hands; one that was here
-    /// `before` was told what it was meant by then.
+    /// `before` was told what it matched by then.
     fn catch_up(&mut self, id: SessionId, since: Moment, before: Option<&Facts>) {
         let Some(session) = session(&mut self.slots, id) else { return };
         let mut facts = session.facts.clone();
@@ -126,12 +125,12 @@ impl Local {
         let sweeps = std::mem::take(&mut self.sweeps);
         for Sweep { given, what } in sweeps.since(since) {
             match what {
-                Told::Drain { drain, window } if drain.matches(id, &facts) && !did_match(drain) => {
-                    let at = given.after(window.mul_f64(self.rng.f64()));
+                Told::Drain(drain) if drain.matches(id, &facts) && !did_match(drain) => {
+                    let at = given.after(drain.schedule.at(self.rng.f64()));
                     let note = drain.note(id, &facts, at, *given);
                     self.send_away(id.slot(), drain, note, at);
                 }
-                Told::Drain { .. } => {}
+                Told::Drain(_) => {}
                 Told::Renamed(_) if before.is_some() => {}
                 Told::Renamed(names) => {
                     facts.location = self.locations.renamed(&facts.location, names);
@@ -215,29 +214,33 @@ impl Local {
         None
     }
 
-    pub(super) fn let_go(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
-        let mut meant = self.slots_matched(drain);
-        meant.retain(|slot| !self.was_told(*slot, drain));
+    pub(super) fn drain(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
         let mut rng = self.rng.fork();
-        for (slot, at) in meant.iter().zip(moments(drain, share, meant.len(), now, &mut rng)) {
+        let matched = self.sessions().filter(|(id, facts)| drain.matches(*id, facts));
+        let matched = matched.map(|(id, facts)| (id.slot(), facts));
+        let matched = matched.filter(|(slot, _)| !self.follows(*slot, drain.number));
+        let told: Vec<u32> = match &drain.subset {
+            Some(subset) => subset.choose(matched, share.subset, now, &mut rng),
+            None => matched.map(|(slot, _)| slot).collect(),
+        };
+        let moments = moments(&drain.schedule, share, told.len(), now, &mut rng);
+        for (slot, at) in told.iter().zip(moments) {
             let Some(Slot::Taken(session)) = self.slots.get(*slot as usize) else { continue };
             let id = SessionId::new(self.worker, *slot, session.generation);
             let note = drain.note(id, &session.facts, at, now);
             self.send_away(*slot, drain, note, at);
         }
-        let window = drain.window_for(share.total.max(meant.len()));
-        if drain.who.can_match_newcomers() {
-            let what = Told::Drain { drain: drain.clone(), window };
-            self.sweeps.keep(Sweep { given: now, what });
+        if drain.can_match_newcomers() {
+            self.sweeps.keep(Sweep { given: now, what: Told::Drain(drain.clone()) });
         }
-        meant.len()
+        told.len()
     }
 
     /// Gives a session the order to go, and counts it with the drain it then follows.
     fn send_away(&mut self, slot: u32, drain: &Drain, note: Note, at: Moment) {
         let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };
         let moves = matches!(note, Note::Move(_));
-        let leaving = Leaving { drain: drain.number, why: drain.why, at, moves };
+        let leaving = Leaving { drain: drain.number, reason: drain.reason, at, moves };
         if session.leaving.as_ref().is_none_or(|old| leaving.goes_before(old)) {
             self.left.add(leaving.drain);
             if let Some(old) = session.leaving.replace(Box::new(leaving)) {
@@ -247,9 +250,9 @@ impl Local {
         self.put(slot, note, at);
     }
 
-    fn was_told(&self, slot: u32, drain: &Drain) -> bool {
+    fn follows(&self, slot: u32, drain: u64) -> bool {
         let Some(Slot::Taken(session)) = self.slots.get(slot as usize) else { return true };
-        session.leaving.as_ref().is_some_and(|leaving| leaving.drain == drain.number)
+        session.leaving.as_ref().is_some_and(|leaving| leaving.drain == drain)
     }
 
     /// What became of the sessions that this drain told.
@@ -273,17 +276,6 @@ impl Local {
         }
         self.sweeps.keep_rules(changes, now);
         told
-    }
-
-    pub(super) fn move_away(&mut self, moving: &Moving, now: Moment) -> usize {
-        let mut rng = self.rng.fork();
-        let meant = self.sessions().filter(|(id, facts)| moving.who.matches(*id, facts));
-        let slots = meant.map(|(id, facts)| (id.slot(), facts));
-        let chosen = moving.choose(slots, now, &mut rng);
-        for (slot, at) in chosen.iter().zip(moving.moments(chosen.len(), now, &mut rng)) {
-            self.put(*slot, Note::Move(MoveOrder { at, otherwise: None }), at);
-        }
-        chosen.len()
     }
 
     /// Its upstream is away.
@@ -343,17 +335,17 @@ impl Local {
         self.live
     }
 
-    pub(super) fn count(&self, who: &Selector) -> usize {
-        self.sessions().filter(|(id, facts)| who.matches(*id, facts)).count()
+    pub(super) fn count(&self, selector: &Selector) -> usize {
+        self.sessions().filter(|(id, facts)| selector.matches(*id, facts)).count()
     }
 
-    pub(super) fn list(&self, who: &Selector, most: usize) -> Vec<Seen> {
-        let meant = self.sessions().filter(|(id, facts)| who.matches(*id, facts));
-        let seen = meant.take(most).map(|(id, facts)| Seen {
+    pub(super) fn list(&self, selector: &Selector, most: usize) -> Vec<Seen> {
+        let matched = self.sessions().filter(|(id, facts)| selector.matches(*id, facts));
+        let seen = matched.take(most).map(|(id, facts)| Seen {
             id,
             facts: facts.clone(),
             leaving: match &self.slots[id.slot() as usize] {
-                Slot::Taken(session) => session.leaving.as_ref().map(|leaving| leaving.why),
+                Slot::Taken(session) => session.leaving.as_ref().map(|leaving| leaving.reason),
                 Slot::Vacant(_) => None,
             },
         });
@@ -367,11 +359,6 @@ impl Local {
         if at < self.wheel.at(slot) {
             self.wheel.arm(slot, at);
         }
-    }
-
-    fn slots_matched(&self, drain: &Drain) -> Vec<u32> {
-        let meant = self.sessions().filter(|(id, facts)| drain.matches(*id, facts));
-        meant.map(|(id, _)| id.slot()).collect()
     }
 
     fn sessions(&self) -> impl Iterator<Item = (SessionId, &Facts)> {

@@ -8,27 +8,31 @@
 //! sweep the slab once and leave notes. Deadlines are kept by one coarse wheel per worker.
 
 mod drain;
+mod everywhere;
 mod facts;
 mod leaving;
 mod local;
 mod locations;
-mod moving;
 mod note;
+mod schedule;
 mod seat;
+mod subset;
 mod sweeps;
 mod wheel;
 
-pub use drain::{Disposition, Drain, Share, spread};
+pub use drain::{Disposition, Drain, Share};
+pub use everywhere::{Count, LiveSessions};
 pub use facts::{Facts, Location, NOBODY, Seen, Selector};
 pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
-pub use moving::{First, Moving};
 pub use note::{Changes, EndOrder, MoveOrder, Names, Note};
+pub use schedule::{Schedule, Stretch};
 pub use seat::{
-    Seat, count, drained, enter, facts, forget_drain, let_go, list, live, move_away,
-    rename_listeners, update_rules,
+    Seat, count, drain, drained, enter, facts, forget_drain, list, live, rename_listeners,
+    update_rules,
 };
+pub use subset::{First, Subset};
 pub use wheel::TICK;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

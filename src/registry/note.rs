@@ -49,7 +49,7 @@ impl MoveOrder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EndOrder {
     /// Why.
-    pub why: Reason,
+    pub reason: Reason,
     /// When the Close is due.
     pub at: Moment,
     /// When both transports are closed, whatever was said by then.
@@ -62,8 +62,8 @@ impl EndOrder {
     /// How a session that follows this order has ended.
     pub fn end(&self) -> End {
         match self.code {
-            Some(code) => End::DrainedWith { why: self.why, code },
-            None => End::Drained(self.why),
+            Some(code) => End::DrainedWith { reason: self.reason, code },
+            None => End::Drained(self.reason),
         }
     }
 

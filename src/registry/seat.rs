@@ -1,4 +1,4 @@
-//! A session's place in its worker's slab, and the doors for those who want something of sessions.
+//! A session's place in its worker's slab, and what may be asked of all sessions there.
 //!
 //! Every function here is about the worker it is called on.
 
@@ -15,7 +15,6 @@ use super::drain::{Drain, Share};
 use super::facts::{Facts, Seen, Selector};
 use super::leaving::DrainCount;
 use super::local::{Full, Local};
-use super::moving::Moving;
 use super::note::{Changes, Names, Note};
 use super::wheel::TICK;
 
@@ -46,14 +45,14 @@ impl Seat {
         with(|local| local.poll_note(self.id, cx))
     }
 
-    /// The session's upstream is away: nobody who lets go of its backend means it any more, and an
-    /// order to leave that backend is obeyed.
+    /// The session's upstream is away: an order for its backend's sessions matches it no more, and
+    /// one to leave that backend is carried out.
     pub fn went_away(&self, now: Moment) {
         with(|local| local.went_away(self.id, now));
     }
 
-    /// The session is on this backend of this pool now, which was chosen at `chosen`. Those on it
-    /// that were let go since then are told, and this one with them.
+    /// The session is on this backend of this pool now, which was chosen at `chosen`. An
+    /// order that was given since then for its sessions is given to this one too.
     pub fn settled(&self, pool: Arc<str>, backend: Arc<str>, chosen: Moment) {
         with(|local| local.settled(self.id, pool, backend, chosen));
     }
@@ -93,10 +92,10 @@ pub fn enter(facts: Facts) -> Result<Seat, Full> {
     Ok(Seat { id, here: PhantomData })
 }
 
-/// Lets sessions go, spread over the drain's window; answers how many were told. Those that enter
-/// later but were admitted before are told as they enter.
-pub fn let_go(drain: &Drain, now: Moment, share: Share) -> usize {
-    with(|local| local.let_go(drain, now, share))
+/// Gives sessions the order, each for its moment of the schedule; answers how many were told.
+/// Those that enter later but were admitted before are told as they enter.
+pub fn drain(drain: &Drain, now: Moment, share: Share) -> usize {
+    with(|local| local.drain(drain, now, share))
 }
 
 /// Gives the sessions of these routes their new rules; answers how many were told. Those that
@@ -110,14 +109,9 @@ pub fn rename_listeners(names: &Arc<Names>, now: Moment) {
     with(|local| local.rename_listeners(names, now));
 }
 
-/// Asks sessions that can be held to move to other backends; answers how many were asked.
-pub fn move_away(moving: &Moving, now: Moment) -> usize {
-    with(|local| local.move_away(moving, now))
-}
-
-/// How many sessions are meant.
-pub fn count(who: &Selector) -> usize {
-    with(|local| local.count(who))
+/// How many sessions are matched.
+pub fn count(selector: &Selector) -> usize {
+    with(|local| local.count(selector))
 }
 
 /// What became of the sessions that this drain told, by its number.
@@ -125,14 +119,14 @@ pub fn drained(drain: u64) -> DrainCount {
     with(|local| local.drained(drain))
 }
 
-/// Forgets a drain that is over.
+/// Forgets a drain that has finished.
 pub fn forget_drain(drain: u64) {
     with(|local| local.forget_drain(drain));
 }
 
-/// At most `most` of the sessions meant.
-pub fn list(who: &Selector, most: usize) -> Vec<Seen> {
-    with(|local| local.list(who, most))
+/// At most `most` of the sessions matched.
+pub fn list(selector: &Selector, most: usize) -> Vec<Seen> {
+    with(|local| local.list(selector, most))
 }
 
 /// What is known of one session; `None` when it has left.

@@ -23,7 +23,7 @@ pub(super) struct Sweep {
 }
 
 pub(super) enum Told {
-    Drain { drain: Drain, window: Duration },
+    Drain(Drain),
     Renamed(Arc<Names>),
 }
 

@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -31,15 +32,41 @@ pub(super) fn rules(close_timeout: u64) -> Arc<Rules> {
     Arc::new(Rules { close_timeout: Duration::from_secs(close_timeout), ..Rules::default() })
 }
 
-fn drain(who: Selector) -> Drain {
-    let (window, deadline) = (Duration::from_secs(10), Duration::from_secs(25));
-    let (disposition, why) = (Disposition::Close, Reason::Removed);
-    Drain { number: 1, who, disposition, why, code: None, window, rate_max: None, deadline }
+/// The share of the only worker there is.
+pub(crate) const ALONE: Share = Share { worker: 0, workers: 1, subset: usize::MAX };
+
+/// This session.
+pub(crate) fn only(id: crate::base::id::SessionId) -> Selector {
+    Selector::Sessions([id].into())
 }
 
-fn moving(who: Selector) -> Moving {
-    let (age_min, window) = (Duration::ZERO, Duration::ZERO);
-    Moving { who, most: usize::MAX, age_min, first: First::Oldest, window }
+/// An order to close these sessions at once, with half a minute for what is in flight.
+pub(crate) fn at_once(selector: Selector, reason: Reason) -> Drain {
+    Drain {
+        number: 0,
+        selector,
+        subset: None,
+        disposition: Disposition::Close,
+        reason,
+        code: None,
+        schedule: Schedule::at_once(),
+        deadline: Duration::from_secs(30),
+    }
+}
+
+/// A new order to move these sessions at once, where they can be held.
+pub(crate) fn moving(selector: Selector) -> Drain {
+    static GIVEN: AtomicU64 = AtomicU64::new(1_000);
+    let number = GIVEN.fetch_add(1, Relaxed);
+    let subset = Some(Subset { age_min: Duration::ZERO, first: First::Oldest });
+    let disposition = Disposition::MoveOrStay;
+    Drain { number, subset, disposition, ..at_once(selector, Reason::Rebalance) }
+}
+
+fn drain(selector: Selector) -> Drain {
+    let schedule = Schedule::even(Duration::from_secs(10));
+    let deadline = Duration::from_secs(25);
+    Drain { number: 1, schedule, deadline, ..at_once(selector, Reason::Removed) }
 }
 
 fn notes(local: &mut Local, id: crate::base::id::SessionId) -> Vec<Note> {
@@ -67,8 +94,8 @@ fn an_id_never_names_a_later_session() {
     assert_ne!(first, second);
     local.leave(first);
     assert_eq!(local.live(), 1);
-    assert_eq!(local.count(&Selector::Session(first)), 0);
-    assert_eq!(local.count(&Selector::Session(second)), 1);
+    assert_eq!(local.count(&only(first)), 0);
+    assert_eq!(local.count(&only(second)), 1);
 }
 
 #[test]
@@ -79,9 +106,9 @@ fn who_is_meant_is_told_and_nobody_else() {
     let three = local.enter(facts("/quotes", "10.0.0.1:80", 0)).unwrap();
     let backend = Selector::Backend { pool: "chat".into(), backend: "10.0.0.1:80".into() };
     assert_eq!(local.count(&backend), 2);
-    let who = Selector::AnyOf([Selector::Session(two), Selector::Route("/quotes".into())].into());
+    let who = Selector::AnyOf([only(two), Selector::Route("/quotes".into())].into());
     let now = Moment::from_millis(5_000);
-    assert_eq!(local.let_go(&drain(who), now, Share::ALONE), 2);
+    assert_eq!(local.drain(&drain(who), now, ALONE), 2);
     assert!(notes(&mut local, one).is_empty());
     for id in [two, three] {
         let told = notes(&mut local, id);
@@ -98,7 +125,7 @@ fn who_was_shaking_hands_hears_what_was_told_meanwhile() {
     let now = Moment::from_millis(1_000);
     let changes = Arc::new(Changes::from([("/chat".into(), rules(7))]));
     local.update_rules(&changes, now);
-    local.let_go(&drain(Selector::Route("/chat".into())), now, Share::ALONE);
+    local.drain(&drain(Selector::Route("/chat".into())), now, ALONE);
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
     let new = local.enter(facts("/chat", "b", 1_001)).unwrap();
     let other = local.enter(facts("/quotes", "b", 900)).unwrap();
@@ -114,16 +141,16 @@ fn a_drain_counts_those_who_have_not_left_and_tells_nobody_twice() {
     let at = Moment::from_millis;
     let ids = [0, 1, 2].map(|_| local.enter(facts("/chat", "b", 0)).unwrap());
     let slow = drain(Selector::Route("/chat".into()));
-    assert_eq!(local.let_go(&slow, at(1_000), Share::ALONE), 3);
-    assert_eq!(local.let_go(&slow, at(1_500), Share::ALONE), 0);
+    assert_eq!(local.drain(&slow, at(1_000), ALONE), 3);
+    assert_eq!(local.drain(&slow, at(1_500), ALONE), 0);
     // Whoever was on its way in when it began belongs to it.
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
     assert_eq!((local.drained(1).left, local.drained(2).left), (4, 0));
-    let kick = Drain { number: 2, window: Duration::ZERO, ..drain(Selector::Session(ids[1])) };
-    let kick = Drain { why: Reason::Kick, ..kick };
-    local.let_go(&kick, at(500), Share::ALONE);
+    let kick = Drain { number: 2, schedule: Schedule::at_once(), ..drain(only(ids[1])) };
+    let kick = Drain { reason: Reason::Kick, ..kick };
+    local.drain(&kick, at(500), ALONE);
     assert_eq!((local.drained(1).left, local.drained(2).left), (3, 1));
-    let leaving = |local: &Local| local.list(&Selector::Session(ids[1]), 9)[0].leaving;
+    let leaving = |local: &Local| local.list(&only(ids[1]), 9)[0].leaving;
     assert_eq!(leaving(&local), Some(Reason::Kick));
     [ids[0], ids[1], late].into_iter().for_each(|id| local.leave(id));
     assert_eq!((local.drained(1).left, local.drained(2).left), (1, 0));
@@ -169,10 +196,10 @@ fn listeners_that_swap_names_keep_their_own_sessions() {
 fn many_kicks_do_not_push_a_drain_out_of_memory() {
     let mut local = Local::new(0);
     let now = Moment::from_millis(1_000);
-    local.let_go(&drain(Selector::Route("/chat".into())), now, Share::ALONE);
+    local.drain(&drain(Selector::Route("/chat".into())), now, ALONE);
     let one = local.enter(facts("/quotes", "b", 0)).unwrap();
     for _ in 0..1_000 {
-        local.let_go(&drain(Selector::AnyOf([Selector::Session(one)].into())), now, Share::ALONE);
+        local.drain(&drain(Selector::AnyOf([only(one)].into())), now, ALONE);
     }
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
     assert_eq!(notes(&mut local, late).len(), 1);
@@ -186,7 +213,7 @@ fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
     let at = |second: u64| Moment::from_millis(second * 1_000);
     let mut let_go = |number, who, second| {
         let told = Drain { number, ..drain(who) };
-        local.let_go(&told, at(second), Share::ALONE);
+        local.drain(&told, at(second), ALONE);
     };
     let_go(1, on("new"), 1);
     let_go(2, on("new"), 3);
@@ -204,7 +231,7 @@ fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
     assert_eq!((local.count(&on("old")), local.count(&on("new"))), (0, 1));
     // What it was told before it is not told again.
     let all = local.enter(facts("/chat", "old", 0)).unwrap();
-    local.let_go(&Drain { number: 4, ..drain(Selector::All) }, at(5), Share::ALONE);
+    local.drain(&Drain { number: 4, ..drain(Selector::All) }, at(5), ALONE);
     assert_eq!(notes(&mut local, all).len(), 1);
     local.settled(all, "chat".into(), "new".into(), at(4));
     assert!(notes(&mut local, all).is_empty());
@@ -218,8 +245,8 @@ fn a_session_that_was_to_move_has_gone_when_it_is_elsewhere() {
     let not = local.enter(Facts { holds: false, ..facts("/chat", "old", 0) }).unwrap();
     let who = Selector::Backend { pool: "chat".into(), backend: "old".into() };
     let disposition = Disposition::MoveOrClose(Selector::All);
-    let moved = Drain { disposition, window: Duration::ZERO, ..drain(who.clone()) };
-    assert_eq!(local.let_go(&moved, at(1), Share::ALONE), 2);
+    let moved = Drain { disposition, schedule: Schedule::at_once(), ..drain(who.clone()) };
+    assert_eq!(local.drain(&moved, at(1), ALONE), 2);
     let told = notes(&mut local, holds);
     let [Note::Move(MoveOrder { at: due, otherwise: Some(let_go) })] = told.as_slice() else {
         panic!("{told:?}")
@@ -238,7 +265,7 @@ fn a_session_that_was_to_move_has_gone_when_it_is_elsewhere() {
     let holds = local.enter(facts("/chat", "old", 3_000)).unwrap();
     let not = local.enter(Facts { holds: false, ..facts("/chat", "old", 3_000) }).unwrap();
     let only = Drain { number: 2, disposition: Disposition::MoveOrStay, ..drain(who) };
-    assert_eq!(local.let_go(&only, at(4), Share::ALONE), 1);
+    assert_eq!(local.drain(&only, at(4), ALONE), 1);
     let told = notes(&mut local, holds);
     assert!(matches!(told.as_slice(), [Note::Move(MoveOrder { otherwise: None, .. })]), "{told:?}");
     assert!(notes(&mut local, not).is_empty());
@@ -253,7 +280,7 @@ fn an_order_to_leave_a_backend_is_void_once_that_is_lost() {
     let id = local.enter(facts("/chat", "old", 0)).unwrap();
     let who = Selector::Backend { pool: "chat".into(), backend: "old".into() };
     let moved = Drain { disposition: Disposition::MoveOrClose(Selector::All), ..drain(who) };
-    local.let_go(&moved, at(1), Share::ALONE);
+    local.drain(&moved, at(1), ALONE);
     // It was lost before it read its mail.
     local.went_away(id, at(1));
     assert!(notes(&mut local, id).is_empty());
@@ -270,8 +297,8 @@ fn a_mailbox_keeps_one_note_of_each_kind() {
         let now = Moment::from_millis(second * 1_000);
         let changes = Arc::new(Changes::from([("/chat".into(), rules(second))]));
         local.update_rules(&changes, now);
-        local.let_go(&Drain { number: second, ..drain(Selector::All) }, now, Share::ALONE);
-        local.move_away(&moving(Selector::All), now);
+        local.drain(&Drain { number: second, ..drain(Selector::All) }, now, ALONE);
+        local.drain(&moving(Selector::All), now, ALONE);
     }
     let told = notes(&mut local, id);
     let [Note::Rules(rules), Note::End(let_go), Note::Move(_)] = told.as_slice() else {
@@ -301,7 +328,7 @@ fn a_note_wakes_without_losing_the_deadline() {
     let at = Moment::from_millis;
     assert!(notes(&mut local, id).is_empty());
     local.wake_at(id, at(5_000));
-    local.move_away(&moving(Selector::All), at(1_000));
+    local.drain(&moving(Selector::All), at(1_000), ALONE);
     assert!(local.due(at(1_000)).is_some());
     assert_eq!(notes(&mut local, id).len(), 1);
     assert!(local.due(at(4_000)).is_none());
@@ -331,8 +358,8 @@ async fn a_seat_is_woken_by_its_deadline_and_by_a_note() {
     };
     workers.queues().try_run_on(0, start).unwrap();
     assert_eq!(heard.recv().await.unwrap(), "woken, 1 live");
-    let kick = Drain::at_once(Selector::All, Reason::Command);
-    let told = workers.queues().ask_all(move |_| let_go(&kick, clock::now(), Share::ALONE)).await;
+    let kick = at_once(Selector::All, Reason::Command);
+    let told = workers.queues().ask_all(move |_| super::drain(&kick, clock::now(), ALONE)).await;
     assert_eq!(told, [1]);
     assert_eq!(heard.recv().await.unwrap(), "let go, 0 live");
     // With the last session the wheel stops turning: nothing is left.

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
+use tidegate::admin::{Counts, ReloadRequest, Reloaded};
 use tidegate::config::plan::{Address, Plan};
-use tidegate::control::{Ask, Counts, Options, Reloaded, Source, Supervisor};
+use tidegate::control::{Options, Source, Supervisor};
 
 use crate::actors::{Client, within};
 use crate::site::Site;
@@ -80,7 +81,7 @@ impl Proxy {
     /// With the report, when it is refused.
     pub async fn reload(&self, site: &Site) -> Result<(), String> {
         fs::write(&self.file, site.toml()).unwrap();
-        self.ask(Ask::default()).await
+        self.ask(ReloadRequest::default()).await
     }
 
     /// Reloads with another site, however many sessions that ends.
@@ -97,7 +98,7 @@ impl Proxy {
     /// As [`Proxy::reload`].
     pub async fn force_toml(&self, toml: &str) -> Result<(), String> {
         fs::write(&self.file, toml).unwrap();
-        self.ask(Ask { force: true, ..Ask::default() }).await
+        self.ask(ReloadRequest { force: true, ..ReloadRequest::default() }).await
     }
 
     /// Reloads the files as they are.
@@ -105,10 +106,10 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::reload`].
     pub async fn reload_files(&self) -> Result<(), String> {
-        self.ask(Ask::default()).await
+        self.ask(ReloadRequest::default()).await
     }
 
-    async fn ask(&self, ask: Ask) -> Result<(), String> {
+    async fn ask(&self, ask: ReloadRequest) -> Result<(), String> {
         match within("a reload", self.supervisor.reload(ask)).await {
             Reloaded::Refused(refused) => Err(refused.to_string()),
             Reloaded::Taken(_) | Reloaded::Unchanged => Ok(()),

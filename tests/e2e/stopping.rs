@@ -111,7 +111,7 @@ async fn a_close_is_never_written_inside_a_frame() {
     });
     until("a session", || backend.heads().len() == 1).await;
     proxy.begin_stop();
-    let told = || proxy.scrape().contains("tidegate_drain_sessions_left{why=\"stop\"} 1\n");
+    let told = || proxy.scrape().contains("tidegate_drain_sessions_left{reason=\"stop\"} 1\n");
     until("the session to be told", told).await;
     half.send(true).unwrap();
     let (message, ending) = reading.await.unwrap();

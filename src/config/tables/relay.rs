@@ -50,7 +50,7 @@ table! {
     now close_timeout: Time as Duration = seconds(5), as in "2s";
     /// Close codes for the client other than tidegate's own, by the reason's word, because some
     /// libraries never reconnect after one: `upstream_lost`, `upstream_silent`, `idle`,
-    /// `lifetime`, `stop`, `removed`, `drain`, `rebalance`, `restart`, `unhealthy`, `violation`,
+    /// `lifetime`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
     /// `too_big`, `kicked`, `no_room`, `fault`. A route adds to those of `[relay]`.
     now close_codes: Named<Number<0>>, as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }

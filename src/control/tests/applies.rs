@@ -14,7 +14,7 @@ mod rows;
 use rows::ROWS;
 
 const BASE: &str = include_str!("applies/base.toml");
-const FORCE: Ask = Ask { force: true, dry_run: false, if_changed: false };
+const FORCE: ReloadRequest = ReloadRequest { force: true, dry_run: false, if_changed: false };
 
 /// A process whose configuration is text, and the files that it names.
 struct Written {

@@ -58,7 +58,7 @@ impl Talk {
 /// Sessions on a backend, as the operator sees them.
 async fn on(process: &Operated, backend: &str) -> u64 {
     let who = json!({ "who": { "pool": "one", "backend": backend } });
-    process.order("/sessions", who).await.1["meant"].as_u64().unwrap()
+    process.order("/sessions", who).await.1["matched"].as_u64().unwrap()
 }
 
 async fn until_on(process: &Operated, backend: &str, count: u64) {
@@ -75,7 +75,7 @@ async fn over(process: &Operated, drain: &Value) -> Value {
     within("the end of a drain", async {
         loop {
             let status = process.status().await;
-            let rows = status["drains_over"].as_array().unwrap();
+            let rows = status["drains_finished"].as_array().unwrap();
             if let Some(row) = rows.iter().find(|row| row["drain"] == *drain) {
                 return row.clone();
             }
@@ -233,9 +233,10 @@ async fn a_reload_that_removes_a_backend_moves_its_sessions_and_counts_only_thos
     let without = |plan: &mut Plan| {
         Arc::make_mut(&mut plan.pools[0]).backends.remove(0);
     };
-    let refused = Refused::Drain { sessions_let_go: 4, sessions: 16, drain_max_percent: 10 };
+    let refused = ReloadRefused::Drain { sessions_let_go: 4, sessions: 16, drain_max_percent: 10 };
     assert_eq!(process.change(without).await, Reloaded::Refused(refused));
-    let taken = taken(process.reload(Ask { force: true, ..Ask::default() }).await);
+    let taken =
+        taken(process.reload(ReloadRequest { force: true, ..ReloadRequest::default() }).await);
     assert_eq!((taken.sessions_let_go, taken.sessions_moved, taken.sessions), (4, 4, 16));
     let to = addresses(&[&two]).remove(0);
     until_on(&process, &to, 12).await;
@@ -269,7 +270,7 @@ async fn a_removed_pools_sessions_follow_their_route_and_a_removed_listeners_do_
     until("the handshake elsewhere", || two.heads().len() == 2).await;
     follows.echo("elsewhere").await;
     let listed = process.order("/sessions", json!({ "who": { "pool": "two" } })).await.1;
-    assert_eq!(listed["meant"], 2, "{listed}");
+    assert_eq!(listed["matched"], 2, "{listed}");
     // Where they came in is gone: there is nothing to go on with.
     let elsewhere = listener("other", 0);
     let taken_now = taken(process.change(|plan| plan.listeners = vec![Arc::new(elsewhere)]).await);

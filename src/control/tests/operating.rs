@@ -85,7 +85,7 @@ async fn sessions_are_listed_and_narrowed_down() {
     let process = Operated::start(site(&[("one", &one), ("two", &two)]));
     let sessions = [process.session("/one").await, process.session("/two").await];
     let (status, all) = process.order("/sessions", json!({})).await;
-    assert_eq!((status, &all["live"], &all["meant"]), (200, &json!(2), &json!(2)));
+    assert_eq!((status, &all["live"], &all["matched"]), (200, &json!(2), &json!(2)));
     let first = &all["sessions"][0];
     assert_eq!((&first["route"], &first["pool"]), (&json!("/one"), &json!("one")));
     assert_eq!(first["backend"], addresses(&[&one])[0]);
@@ -100,12 +100,15 @@ async fn sessions_are_listed_and_narrowed_down() {
         (json!({ "ids": [first["id"]] }), 1),
     ] {
         let (status, told) = process.order("/sessions", json!({ "who": who })).await;
-        assert_eq!((status, &told["meant"]), (200, &json!(meant)), "{who}");
+        assert_eq!((status, &told["matched"]), (200, &json!(meant)), "{who}");
     }
     let (_, few) = process.order("/sessions", json!({ "limit": 1 })).await;
-    assert_eq!((few["sessions"].as_array().unwrap().len(), &few["meant"]), (1, &json!(2)));
+    assert_eq!((few["sessions"].as_array().unwrap().len(), &few["matched"]), (1, &json!(2)));
     let text = process.said("/sessions", json!({})).await;
-    assert!(text.starts_with("ID  ") && text.ends_with("listed: 2 of 2 meant, 2 live\n"), "{text}");
+    assert!(
+        text.starts_with("ID  ") && text.ends_with("listed: 2 of 2 matched, 2 live\n"),
+        "{text}"
+    );
     drop(sessions);
     process.is_quiet().await;
 }
@@ -157,7 +160,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     let mut stays = process.session("/one").await;
     let on = async |backend: &str| {
         let who = json!({ "who": { "backend": backend } });
-        process.order("/sessions", who).await.1["meant"].as_u64().unwrap()
+        process.order("/sessions", who).await.1["matched"].as_u64().unwrap()
     };
     let drain = |backend: &str, more: Value| {
         let mut body = json!({ "who": { "backend": backend, "pool": "one" } });
@@ -239,9 +242,12 @@ async fn a_drain_shows_how_far_it_is() {
     assert_eq!(told["deadline_seconds"], json!(86_430.0));
     let status = process.status().await;
     let row = &status["drains"][0];
-    assert_eq!((&row["left"], &row["why"], &row["drain"]), (&json!(1), &json!("drain"), &json!(1)));
-    assert_eq!(row["who"], "route `/one`");
-    let gauge = |left| format!("tidegate_drain_sessions_left{{why=\"drain\"}} {left}\n");
+    assert_eq!(
+        (&row["left"], &row["reason"], &row["drain"]),
+        (&json!(1), &json!("drain"), &json!(1))
+    );
+    assert_eq!(row["of"], "route `/one`");
+    let gauge = |left| format!("tidegate_drain_sessions_left{{reason=\"drain\"}} {left}\n");
     assert!(process.scrape().contains(&gauge(1)));
     let listed = process.order("/sessions", json!({})).await.1;
     assert_eq!(listed["sessions"][0]["leaving"], "drain");

@@ -2,7 +2,7 @@ use super::*;
 use crate::base::label::Label;
 use crate::live::tests::plan::rules;
 
-const FORCE: Ask = Ask { force: true, dry_run: false, if_changed: false };
+const FORCE: ReloadRequest = ReloadRequest { force: true, dry_run: false, if_changed: false };
 
 #[tokio::test]
 async fn a_configuration_that_is_refused_leaves_everything_as_it_was() {
@@ -10,8 +10,8 @@ async fn a_configuration_that_is_refused_leaves_everything_as_it_was() {
     let process = Process::start(site(&[("one", &backend)]));
     let mut session = process.session("/one").await;
     *process.next.lock().unwrap() = Err("error: nonsense".into());
-    let refused = process.reload(Ask::default()).await;
-    assert_eq!(refused, Reloaded::Refused(Refused::Config("error: nonsense".into())));
+    let refused = process.reload(ReloadRequest::default()).await;
+    assert_eq!(refused, Reloaded::Refused(ReloadRefused::Config("error: nonsense".into())));
     session.echo("still here").await;
     assert_eq!(process.generation(), 1);
     assert_eq!(process.client("/").request("GET", "").await.1, "page");
@@ -33,7 +33,7 @@ async fn removing_a_pool_is_refused_with_the_count_then_forced_and_only_its_sess
         plan.drain.window = Duration::ZERO;
     };
     let refused = process.change(without_one).await;
-    let expected = Refused::Drain { sessions_let_go: 1, sessions: 2, drain_max_percent: 10 };
+    let expected = ReloadRefused::Drain { sessions_let_go: 1, sessions: 2, drain_max_percent: 10 };
     assert_eq!(refused, Reloaded::Refused(expected));
     assert_eq!(process.generation(), 1);
     let taken = taken(process.reload(FORCE).await);
@@ -47,7 +47,7 @@ async fn removing_a_pool_is_refused_with_the_count_then_forced_and_only_its_sess
 #[tokio::test]
 async fn a_dry_run_tells_and_changes_nothing() {
     let process = Process::start(site(&[]));
-    let ask = Ask { dry_run: true, ..Ask::default() };
+    let ask = ReloadRequest { dry_run: true, ..ReloadRequest::default() };
     let reloaded = process.change_and(ask, |plan| {
         plan.routes.clear();
         plan.workers = 2;
@@ -66,7 +66,10 @@ async fn every_reload_asked_for_is_a_generation_and_old_ones_are_freed() {
         let close_timeout = Duration::from_secs(round);
         let rules = Arc::new(crate::config::plan::Rules { close_timeout, ..rules() });
         route_of(process.next.lock().unwrap().as_mut().unwrap(), "/one").rules = rules;
-        let both = tokio::join!(process.reload(Ask::default()), process.reload(Ask::default()));
+        let both = tokio::join!(
+            process.reload(ReloadRequest::default()),
+            process.reload(ReloadRequest::default())
+        );
         let generations = [taken(both.0).generation, taken(both.1).generation];
         assert_eq!(generations, [2 * round, 2 * round + 1]);
     }
@@ -82,10 +85,10 @@ async fn every_reload_asked_for_is_a_generation_and_old_ones_are_freed() {
 #[tokio::test]
 async fn an_unchanged_file_is_no_reload_for_a_watch() {
     let process = Process::start(site(&[]));
-    let ask = Ask { if_changed: true, ..Ask::default() };
+    let ask = ReloadRequest { if_changed: true, ..ReloadRequest::default() };
     assert_eq!(process.reload(ask).await, Reloaded::Unchanged);
     assert_eq!(process.generation(), 1);
-    let taken = taken(process.reload(Ask::default()).await);
+    let taken = taken(process.reload(ReloadRequest::default()).await);
     assert_eq!(taken.generation, 2);
 }
 
@@ -146,11 +149,11 @@ async fn a_file_with_errors_is_reported_with_its_place_and_leaves_the_old_one() 
     };
     assert_eq!(Client::to(at).request("GET", "").await.1, "old");
     std::fs::write(&file, good.replace("respond", "respnd")).unwrap();
-    let refused = supervisor.reload(Ask::default()).await;
+    let refused = supervisor.reload(ReloadRequest::default()).await;
     assert!(refused.to_string().contains("respnd"), "{refused}");
     assert_eq!(Client::to(at).request("GET", "").await.1, "old");
     std::fs::write(&file, good.replace("old", "new")).unwrap();
-    assert_eq!(taken(supervisor.reload(Ask::default()).await).generation, 2);
+    assert_eq!(taken(supervisor.reload(ReloadRequest::default()).await).generation, 2);
     assert_eq!(Client::to(at).request("GET", "").await.1, "new");
 }
 

@@ -1,18 +1,15 @@
 //! The processes before this one that have not ended: what they still have, and a word to them.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use tokio::sync::oneshot;
 
 use super::predecessor::Predecessor;
+use super::state::Known;
 use super::words::{self, New, Old, OlderProcess};
 use crate::base::link::{AsyncLink, Link};
 use crate::base::task;
-use crate::control::handle::{Handle, lock};
-
-/// Sessions of each older process, by its id.
-pub(super) type Known = BTreeMap<u32, usize>;
+use crate::control::handle::Handle;
 
 /// The links to them. Its drop leaves them to another process.
 #[derive(Default)]
@@ -33,7 +30,7 @@ impl Older {
             // Without a copy there is nothing to say it by; it ends all the same.
             let Ok(copy) = link.try_clone() else { continue };
             let Ok(listening) = link.into_async() else { continue };
-            lock(&handle.0.upgrade.older).insert(pid, sessions);
+            handle.upgrades().older().insert(pid, sessions);
             let (ended, ends) = oneshot::channel();
             let handle = handle.clone();
             task::spawn("older", async move {
@@ -67,12 +64,11 @@ impl Older {
 
 /// Keeps what is known of a process until it ends.
 async fn follow(handle: &Handle, pid: u32, mut link: AsyncLink) {
-    let known = &handle.0.upgrade.older;
     while let Ok(Some(line)) = link.receive().await {
         if let Ok(Old::Left { sessions }) = serde_json::from_str(&line) {
-            lock(known).insert(pid, sessions);
+            handle.upgrades().older().insert(pid, sessions);
         }
     }
-    lock(known).remove(&pid);
+    handle.upgrades().older().remove(&pid);
     tracing::info!(pid, "an older process has ended");
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::program::Program;
-use super::report::Failure;
 use super::words::{self, New, Old, OlderProcess, VARIABLE, VERSION};
+use crate::admin::UpgradeFailure;
 use crate::base::link::{AsyncLink, FDS_PER_LINE_MAX, Link};
 use crate::listen::Handover;
 
@@ -84,12 +84,12 @@ impl Successor {
     }
 
     /// What it says next before it serves; its failure is an error.
-    pub(super) async fn hear(&mut self) -> Result<New, Failure> {
+    pub(super) async fn hear(&mut self) -> Result<New, UpgradeFailure> {
         match self.next().await {
-            Some(New::Failed { config: true, why }) => Err(Failure::Config(why)),
-            Some(New::Failed { config: false, why }) => Err(Failure::New(why)),
+            Some(New::Failed { config: true, why }) => Err(UpgradeFailure::Config(why)),
+            Some(New::Failed { config: false, why }) => Err(UpgradeFailure::New(why)),
             Some(word) => Ok(word),
-            None => Err(Failure::New(self.how_it_ended().await)),
+            None => Err(UpgradeFailure::New(self.how_it_ended().await)),
         }
     }
 

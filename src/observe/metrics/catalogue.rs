@@ -43,7 +43,7 @@ groups! {
             "Configurations in memory, the one in force included";
         hold_bytes: u64 = "hold_bytes" []
             "Bytes of messages kept for sessions whose upstream is away";
-        drains: Vec<(String, u64)> = "drain_sessions_left" ["why"]
+        drains: Vec<(String, u64)> = "drain_sessions_left" ["reason"]
             "Sessions that the drains under way still have to close";
     }
 

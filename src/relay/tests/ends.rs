@@ -8,7 +8,8 @@ use crate::base::clock;
 use crate::base::side::Side;
 use crate::config::plan::{Rules, Validation};
 use crate::end::{CloseCodes, End, Loss, Reason, SizeLimit};
-use crate::registry::{self, Changes, Drain, Selector, Share};
+use crate::registry::tests::{ALONE, at_once, only};
+use crate::registry::{self, Changes, Drain, Selector};
 use crate::wire::frame::Violation;
 
 const SOON: Duration = Duration::from_millis(200);
@@ -165,8 +166,8 @@ fn who_is_let_go_is_told_why_with_the_routes_own_code() {
     run(async || {
         let close_codes = CloseCodes::new([("stop", 4999)]).unwrap();
         let scene = Scene::new(Rules { close_codes, ..rules() }).await;
-        let drain = Drain::at_once(Selector::Session(scene.id), Reason::Stop);
-        assert_eq!(registry::let_go(&drain, clock::now(), Share::ALONE), 1);
+        let drain = at_once(only(scene.id), Reason::Stop);
+        assert_eq!(registry::drain(&drain, clock::now(), ALONE), 1);
         assert_eq!(closed_by_us(scene, 4999, 1001).await, End::Drained(Reason::Stop));
     });
 }
@@ -175,12 +176,12 @@ fn who_is_let_go_is_told_why_with_the_routes_own_code() {
 fn a_kick_has_its_own_code() {
     run(async || {
         let scene = Scene::new(rules()).await;
-        let drain = Drain::at_once(Selector::Route("/chat".into()), Reason::Command);
+        let drain = at_once(Selector::Route("/chat".into()), Reason::Command);
         let kick = Drain { code: Some(4100), ..drain };
-        registry::let_go(&kick, clock::now(), Share::ALONE);
+        registry::drain(&kick, clock::now(), ALONE);
         assert_eq!(
             closed_by_us(scene, 4100, 1001).await,
-            End::DrainedWith { why: Reason::Command, code: 4100 }
+            End::DrainedWith { reason: Reason::Command, code: 4100 }
         );
     });
 }
@@ -308,9 +309,9 @@ fn a_client_that_never_reads_is_gone_by_the_deadline() {
             () = flood => panic!("the upstream was cut off"),
             () = tokio::time::sleep(SOON) => {}
         }
-        let drain = Drain::at_once(Selector::All, Reason::Stop);
+        let drain = at_once(Selector::All, Reason::Stop);
         let drain = Drain { deadline: 2 * SOON, ..drain };
-        registry::let_go(&drain, clock::now(), Share::ALONE);
+        registry::drain(&drain, clock::now(), ALONE);
         let (end, _) = scene.ended().await;
         assert_eq!(end, End::Drained(Reason::Stop));
     });

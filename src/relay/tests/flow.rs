@@ -9,7 +9,8 @@ use crate::base::clock;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Reason};
-use crate::registry::{self, Drain, Selector, Share};
+use crate::registry::tests::{ALONE, at_once};
+use crate::registry::{self, Selector};
 
 /// Payload of a frame that fills a small kernel buffer many times.
 const BIG: usize = 60_000;
@@ -145,8 +146,8 @@ fn a_drain_under_load_loses_nothing_the_client_said_before_its_close() {
             while sent.get() < 100 {
                 tokio::task::yield_now().await;
             }
-            let drain = Drain::at_once(Selector::All, Reason::Command);
-            assert_eq!(registry::let_go(&drain, clock::now(), Share::ALONE), 1);
+            let drain = at_once(Selector::All, Reason::Command);
+            assert_eq!(registry::drain(&drain, clock::now(), ALONE), 1);
         };
         let ((), (), (), (), stream) = tokio::join!(talk, listen, flood, drain, count);
         let messages = (0..sent.get()).flat_map(|n| frame(Side::Client, 0x82, &n.to_be_bytes()));

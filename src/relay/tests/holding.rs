@@ -13,7 +13,8 @@ use crate::base::clock;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Rules};
 use crate::end::{End, Loss};
-use crate::registry::{self, First, Moving, Selector};
+use crate::registry::tests::{ALONE, moving};
+use crate::registry::{self, Selector};
 use crate::wire::frame::unmask;
 
 /// How tests hold, within a budget of so many bytes.
@@ -102,11 +103,6 @@ fn a_client_stays_while_its_upstream_is_lost_and_another_comes() {
     }
 }
 
-fn moving() -> Moving {
-    let (age_min, window) = (Duration::ZERO, Duration::ZERO);
-    Moving { who: Selector::All, most: usize::MAX, age_min, first: First::Oldest, window }
-}
-
 #[test]
 fn a_session_moves_between_two_messages_and_nobody_loses_any() {
     run(async || {
@@ -115,7 +111,7 @@ fn a_session_moves_between_two_messages_and_nobody_loses_any() {
         let first = frame(Side::Client, 0x01, b"first half, ");
         scene.client.send(&first).await;
         scene.upstream.expect(&first).await;
-        assert_eq!(registry::move_away(&moving(), clock::now()), 1);
+        assert_eq!(registry::drain(&moving(Selector::All), clock::now(), ALONE), 1);
         scene.wanted(|want| *want == Some(Demand::Target)).await;
         scene.orders.leave();
         // The message is finished there; what follows waits for the next.
@@ -314,7 +310,7 @@ fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
                 while sent.get() < before + 50 {
                     tokio::task::yield_now().await;
                 }
-                assert_eq!(registry::move_away(&moving(), clock::now()), 1);
+                assert_eq!(registry::drain(&moving(Selector::All), clock::now(), ALONE), 1);
                 let asked = targets.wait_for(|want| *want == Some(Demand::Target));
                 drop(asked.await.unwrap());
                 orders.leave();

@@ -13,7 +13,8 @@ use crate::base::side::Side;
 use crate::base::task;
 use crate::config::plan::{Hold, Rules};
 use crate::end::End;
-use crate::registry::{self, First, Moving, Selector};
+use crate::registry::tests::{ALONE, moving};
+use crate::registry::{self, Selector};
 
 const MESSAGES: u32 = 200;
 const MESSAGE_BYTES: usize = 16_000;
@@ -166,10 +167,7 @@ fn a_session_that_moves_takes_along_what_its_slow_client_has_not_read() {
             // It is still there when the last of it is read.
             let _ = upstream.read(&mut heard).await;
         });
-        let (age_min, window) = (Duration::ZERO, Duration::ZERO);
-        let most = usize::MAX;
-        let moving = Moving { who: Selector::All, most, age_min, first: First::Oldest, window };
-        assert_eq!(registry::move_away(&moving, clock::now()), 1);
+        assert_eq!(registry::drain(&moving(Selector::All), clock::now(), ALONE), 1);
         scene.wanted(|demand| *demand == Some(Demand::Target)).await;
         scene.orders.leave();
         // For several times `close_timeout` it reads nothing at all.

@@ -1,20 +1,13 @@
 //! Sessions that are moved from one backend to another on purpose.
 
-use std::time::Duration;
-
 use super::actors::{Ending, Session, within};
 use super::*;
 use crate::live::tests::plan::hold;
-use crate::registry::{First, Moving};
+use crate::registry::tests::{ALONE, moving};
 
 /// Asks every session that can be held to move; says how many were asked.
 async fn move_all(proxy: &Proxy) -> usize {
-    let ask = |_| {
-        let (age_min, window) = (Duration::ZERO, Duration::ZERO);
-        let moving =
-            Moving { who: Selector::All, most: 100, age_min, first: First::Oldest, window };
-        registry::move_away(&moving, clock::now())
-    };
+    let ask = |_| registry::drain(&moving(Selector::All), clock::now(), ALONE);
     proxy.workers.queues().ask_all(ask).await.iter().sum()
 }
 

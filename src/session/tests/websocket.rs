@@ -10,6 +10,7 @@ use super::actors::{Ending, Head, Session, Wire, frame, within};
 use super::*;
 use crate::config::plan::WebSocketMode;
 use crate::pool::Standing;
+use crate::registry::tests::{ALONE, at_once};
 
 #[tokio::test]
 async fn messages_and_close_codes_pass_both_ways() {
@@ -307,11 +308,9 @@ async fn a_stop_tells_client_and_backend() {
     let proxy = Proxy::before(&[&backend], |_| {}).await;
     let mut session = proxy.client().open().await;
     session.echo("before").await;
-    let drain = registry::Drain::at_once(Selector::All, crate::end::Reason::Stop);
-    let told = proxy
-        .workers
-        .queues()
-        .ask_all(move |_| registry::let_go(&drain, clock::now(), registry::Share::ALONE));
+    let drain = at_once(Selector::All, crate::end::Reason::Stop);
+    let told =
+        proxy.workers.queues().ask_all(move |_| registry::drain(&drain, clock::now(), ALONE));
     assert_eq!(told.await, [1]);
     assert_eq!(code(&session.ending().await), Some(1012));
     until("the backend's end", || !backend.endings().is_empty()).await;

@@ -222,7 +222,7 @@ fn a_session_that_ends_while_its_upstream_is_away_ends_as_any() {
     let mut story = Story::new(hold());
     story.lose(START);
     let (at, deadline) = (after(1.0), after(9.0));
-    story.note(Note::End(EndOrder { why: Reason::Stop, at, deadline, code: None }), START);
+    story.note(Note::End(EndOrder { reason: Reason::Stop, at, deadline, code: None }), START);
     story.tick(after(1.0));
     assert_eq!(story.core.end, Some(End::Drained(Reason::Stop)));
     assert_eq!(story.frames(Client).first().map(code), Some((0x88, 1012)));

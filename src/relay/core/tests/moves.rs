@@ -162,7 +162,7 @@ fn an_end_goes_before_a_move() {
     let mut story = Story::new(hold());
     story.note(asked(START), START);
     let (at, deadline) = (START, after(9.0));
-    story.note(Note::End(EndOrder { why: Reason::Command, at, deadline, code: None }), START);
+    story.note(Note::End(EndOrder { reason: Reason::Command, at, deadline, code: None }), START);
     story.tick(START);
     assert_eq!((story.core.end, story.core.demand()), (Some(End::Drained(Reason::Command)), None));
     story.core.leave(START);
@@ -171,7 +171,7 @@ fn an_end_goes_before_a_move() {
 }
 
 fn asked_or_to_go(at: Moment, deadline: Moment) -> Note {
-    let let_go = EndOrder { why: Reason::Command, at, deadline, code: None };
+    let let_go = EndOrder { reason: Reason::Command, at, deadline, code: None };
     Note::Move(MoveOrder { at, otherwise: Some(let_go) })
 }
 

@@ -115,7 +115,7 @@ impl World {
             0 => {
                 let at = self.now.after(Duration::from_secs(self.rng.u64(..20)));
                 let deadline = at.after(Duration::from_secs(self.rng.u64(..30)));
-                Note::End(EndOrder { why: Reason::Stop, at, deadline, code: None })
+                Note::End(EndOrder { reason: Reason::Stop, at, deadline, code: None })
             }
             1..4 => Note::Move(MoveOrder { at: self.now, otherwise: None }),
             _ => {

@@ -5,16 +5,16 @@ use std::rc::Rc;
 
 use http::{Request, Response, StatusCode};
 
-use super::handle::{Handle, Phase};
 use super::http::{Answer, line, method_not_allowed, reads, text_as};
+use super::process::{Phase, Process};
 use crate::base::body::Body;
 use crate::observe::metrics::Exposition;
 
-pub(super) fn answers(handle: Handle) -> Answer {
-    Rc::new(move |request| Box::pin(ready(answer(&handle, &request))))
+pub(super) fn answers(process: impl Process) -> Answer {
+    Rc::new(move |request| Box::pin(ready(answer(&process, &request))))
 }
 
-fn answer<B>(handle: &Handle, request: &Request<B>) -> Response<Body> {
+fn answer<B>(process: &impl Process, request: &Request<B>) -> Response<Body> {
     let path = request.uri().path();
     if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
         return line(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz");
@@ -22,9 +22,9 @@ fn answer<B>(handle: &Handle, request: &Request<B>) -> Response<Body> {
     if !reads(request.method()) {
         return method_not_allowed("GET, HEAD");
     }
-    match (path, handle.phase()) {
+    match (path, process.phase()) {
         ("/metrics", _) => {
-            text_as(StatusCode::OK, Exposition::OpenMetrics.content_type(), handle.scrape())
+            text_as(StatusCode::OK, Exposition::OpenMetrics.content_type(), process.scrape())
         }
         // Alive is who can answer this at all.
         ("/healthz", _) => line(StatusCode::OK, "ok"),

@@ -20,7 +20,7 @@ pub enum Upgraded {
     /// It was not tried.
     Refused(NoUpgrade),
     /// It was tried; this process serves on.
-    Failed(Failure),
+    Failed(UpgradeFailure),
 }
 
 /// Why an upgrade is not tried.
@@ -42,7 +42,7 @@ pub enum NoUpgrade {
 
 /// Why an upgrade failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Failure {
+pub enum UpgradeFailure {
     /// The new process could not be started.
     Start(String),
     /// It refused its configuration; this is its report.
@@ -73,8 +73,8 @@ impl Label for Upgraded {
         match self {
             Upgraded::Done { .. } => "done",
             Upgraded::Refused(_) => "refused",
-            Upgraded::Failed(Failure::Config(_)) => "failed_config",
-            Upgraded::Failed(Failure::Slow(_)) => "failed_timeout",
+            Upgraded::Failed(UpgradeFailure::Config(_)) => "failed_config",
+            Upgraded::Failed(UpgradeFailure::Slow(_)) => "failed_timeout",
             Upgraded::Failed(_) => "failed",
         }
     }
@@ -91,7 +91,7 @@ impl fmt::Display for Upgraded {
             }
             Upgraded::Refused(refused) => refused.fmt(f),
             // A report brings its own words.
-            Upgraded::Failed(Failure::Config(report)) => f.write_str(report.trim_end()),
+            Upgraded::Failed(UpgradeFailure::Config(report)) => f.write_str(report.trim_end()),
             Upgraded::Failed(failure) => write!(f, "{failure}; this process serves on"),
         }
     }
@@ -122,18 +122,22 @@ impl fmt::Display for NoUpgrade {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for UpgradeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Start(error) => write!(f, "the new process could not be started: {error}"),
-            Failure::Config(report) => f.write_str(report.trim_end()),
-            Failure::New(why) => write!(f, "the new process failed: {why}"),
-            Failure::Slow(timeout) => write!(
+            UpgradeFailure::Start(error) => {
+                write!(f, "the new process could not be started: {error}")
+            }
+            UpgradeFailure::Config(report) => f.write_str(report.trim_end()),
+            UpgradeFailure::New(why) => write!(f, "the new process failed: {why}"),
+            UpgradeFailure::Slow(timeout) => write!(
                 f,
                 "the new process was not ready within `upgrade.timeout`, {} s, and was ended",
                 timeout.as_secs_f64()
             ),
-            Failure::Stopped => f.write_str("the new process was ended, because this one stops"),
+            UpgradeFailure::Stopped => {
+                f.write_str("the new process was ended, because this one stops")
+            }
         }
     }
 }
@@ -150,7 +154,7 @@ mod tests {
         let refused = Upgraded::Refused(NoUpgrade::Older(vec![7, 8]));
         assert!(refused.to_string().contains(": 7, 8 ("), "{refused}");
         assert_eq!(refused.json()["outcome"], "refused");
-        let failed = Upgraded::Failed(Failure::New("exit status: 1".into()));
+        let failed = Upgraded::Failed(UpgradeFailure::New("exit status: 1".into()));
         assert!(failed.to_string().ends_with("exit status: 1; this process serves on"), "{failed}");
     }
 }

@@ -81,7 +81,7 @@ impl Server {
         self.close()
     }
 
-    /// Serves no more, and its address is free when this is over.
+    /// Serves no more, and its address is free when this returns.
     pub(super) async fn end(self) {
         let Server { listening, closing, ended, .. } = self;
         drop(closing);

@@ -2,31 +2,43 @@
 
 use std::fmt::Write as _;
 
+use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Reply;
-use super::filters::age;
+use super::reply::Reply;
+use super::request::OperatorRequest;
+use super::selectors::age;
+use crate::admin::process::{Phase, Process};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
-use crate::control::drains::Progress;
-use crate::control::handle::{Handle, Phase};
+use crate::drain::Progress;
 use crate::pool::{BackendHealth, Standing};
 
+/// Says what lives in the process.
+#[derive(Args, Serialize, Debug)]
+pub struct StatusRequest {}
+
+impl OperatorRequest for StatusRequest {
+    const METHOD: &'static str = "GET";
+    const PATH: &'static str = "/status";
+}
+
 /// Tells what lives, how every backend stands, and how far every drain is.
-pub(super) async fn status(handle: &Handle) -> Reply {
-    let phase = match handle.phase() {
+pub(super) async fn status(process: &impl Process) -> Reply {
+    let phase = match process.phase() {
         Phase::Running => "running",
         Phase::Draining => "draining",
         Phase::Stopped(_) => "stopped",
     };
-    let counts = handle.counts().await;
-    let generation = handle.generation();
+    let counts = process.counts().await;
     let now = clock::now();
-    let snapshot = handle.0.app.live.now();
+    let snapshot = process.snapshot();
+    let generation = snapshot.generation;
     let health: Vec<BackendHealth> =
         snapshot.pools.values().flat_map(|pool| pool.health(now)).collect();
     let held: u64 = snapshot.routes.iter().map(|route| route.cells.held()).sum();
-    let drains = handle.drains();
+    let drains = process.drains().under_way();
     let mut text = format!(
         "phase: {phase}\ngeneration: {generation}\nsessions: {}\nheld: {held}\nconnections: {}\n\
          leases: {}\ntasks: {}",
@@ -39,12 +51,12 @@ pub(super) async fn status(handle: &Handle) -> Reply {
         let (word, sessions) = (standing(one), backend.sessions());
         let _ = write!(text, "\nbackend {address} of {pool}: {word}, {sessions} sessions");
     }
-    for (number, Progress { why, who, sessions, tally, ends, cuts, .. }) in &drains {
-        let (why, left, rest) = (why.label(), tally.left, age(ends.since(now)));
-        let then = if *cuts { "cut" } else { "over" };
+    for (number, Progress { reason, name, sessions, count, ends, cuts, .. }) in &drains {
+        let (reason, left, rest) = (reason.label(), count.left, age(ends.since(now)));
+        let then = if *cuts { "cut" } else { "given up" };
         let _ = write!(
             text,
-            "\ndrain {number} ({why}) of {who}: {left} of {sessions} left, {then} in {rest}"
+            "\ndrain {number} ({reason}) of {name}: {left} of {sessions} left, {then} in {rest}"
         );
     }
     let json = json!({
@@ -57,8 +69,8 @@ pub(super) async fn status(handle: &Handle) -> Reply {
         "tasks": counts.tasks,
         "backends": health.iter().map(backend_row).collect::<Vec<_>>(),
         "drains": drains.iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
-        "drains_over":
-            handle.drains_over().iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
+        "drains_finished":
+            process.drains().finished().iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
     });
     Reply::yes(text, json)
 }
@@ -87,12 +99,12 @@ fn backend_row(one: &BackendHealth) -> Value {
 fn drain_row((number, progress): &(u64, Progress), now: Moment) -> Value {
     json!({
         "drain": number,
-        "why": progress.why.label(),
-        "who": progress.who,
+        "reason": progress.reason.label(),
+        "of": progress.name,
         "sessions": progress.sessions,
-        "left": progress.tally.left,
-        "moved": progress.tally.moved,
-        "stayed": progress.tally.stayed,
+        "left": progress.count.left,
+        "moved": progress.count.moved,
+        "stayed": progress.count.stayed,
         "age_seconds": now.since(progress.began).as_secs_f64(),
         "cut_in_seconds": progress.ends.since(now).as_secs_f64(),
     })

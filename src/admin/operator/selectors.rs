@@ -1,18 +1,20 @@
-//! Which sessions an operator means: by the names of the configuration, each of which is checked.
+//! Which sessions a command is for: by the names of the configuration, each of which is checked.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use http::StatusCode;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::Reply;
+use super::reply::Reply;
+use super::request::{shown, value};
+use crate::admin::process::Process;
 use crate::base::clock;
 use crate::base::id::SessionId;
 use crate::config::{Wait, did_you_mean};
-use crate::control::handle::Handle;
 use crate::live::Snapshot;
 use crate::pool::Backend;
 use crate::registry::Selector;
@@ -24,21 +26,35 @@ const IDS_MAX: usize = 1000;
 const NAMES_LISTED_MAX: usize = 8;
 
 /// What narrows sessions down; all that is given must be true of a session.
-#[derive(Deserialize, Default, Debug)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Filters {
-    /// All sessions: to be said, where nothing else is.
-    pub(super) all: bool,
-    pub(super) route: Option<String>,
-    pub(super) pool: Option<String>,
-    /// A backend's address, of one pool or of any.
-    pub(super) backend: Option<String>,
-    pub(super) listener: Option<String>,
-    /// A client's IP address, or a network.
-    pub(super) client: Option<String>,
-    /// The least age.
-    pub(super) older_than: Option<Wait>,
+#[derive(Args, Serialize, Deserialize, Default, Debug)]
+#[command(next_help_heading = "Which sessions")]
+#[serde(default)]
+pub struct Filters {
+    /// Sessions by their ids, as `tidegate sessions` and the log show them
+    #[arg(value_name = "ID")]
     pub(super) ids: Vec<String>,
+    /// Every session
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Those of a route, by its name, or by its path, or as `tidegate sessions` shows it
+    #[arg(long, value_name = "ROUTE")]
+    pub(super) route: Option<String>,
+    /// Those of a pool
+    #[arg(long, value_name = "POOL")]
+    pub(super) pool: Option<String>,
+    /// Those on a backend, by its address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) backend: Option<String>,
+    /// Those that came in by a listener
+    #[arg(long, value_name = "LISTENER")]
+    pub(super) listener: Option<String>,
+    /// Those of a client's IP address, or of a network such as `10.0.0.0/8`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) client: Option<String>,
+    /// Those that are older, such as `1h`
+    #[arg(long, value_name = "AGE", value_parser = value::<Wait>)]
+    #[serde(serialize_with = "shown")]
+    pub(super) older_than: Option<Wait>,
 }
 
 impl Filters {
@@ -49,23 +65,23 @@ impl Filters {
         !all && names.iter().all(|name| name.is_none()) && older_than.is_none() && ids.is_empty()
     }
 
-    /// The sessions meant.
-    pub(super) async fn who(&self, handle: &Handle) -> Result<Selector, Reply> {
-        let snapshot = handle.0.app.live.now();
+    /// The sessions that match.
+    pub(super) async fn selector(&self, process: &impl Process) -> Result<Selector, Reply> {
+        let snapshot = process.snapshot();
         let mut parts = Vec::new();
         if let Some(route) = &self.route {
-            parts.push(named_route(handle, &snapshot, route).await?);
+            parts.push(named_route(process, &snapshot, route).await?);
         }
         if let Some(listener) = &self.listener {
             let known = || snapshot.listeners.values().map(|one| &*one.plan.name).collect();
-            let who = Selector::Listener(listener.as_str().into());
-            parts.push(known_or_live(handle, who, known).await?);
+            let selector = Selector::Listener(listener.as_str().into());
+            parts.push(known_or_live(process, selector, known).await?);
         }
         if let Some(backend) = &self.backend {
-            parts.push(self.backend(handle, &snapshot, backend).await?);
+            parts.push(self.backend(process, &snapshot, backend).await?);
         } else if let Some(pool) = &self.pool {
             let known = || snapshot.pools.keys().map(|name| &**name).collect();
-            parts.push(known_or_live(handle, Selector::Pool(pool.as_str().into()), known).await?);
+            parts.push(known_or_live(process, Selector::Pool(pool.as_str().into()), known).await?);
         }
         if let Some(client) = &self.client {
             parts.push(Selector::Client(network(client)?));
@@ -85,7 +101,7 @@ impl Filters {
 
     async fn backend(
         &self,
-        handle: &Handle,
+        process: &impl Process,
         snapshot: &Snapshot,
         address: &str,
     ) -> Result<Selector, Reply> {
@@ -103,14 +119,14 @@ impl Filters {
         }
         // One that a reload removed may still have sessions; then its pool must be named too.
         let pool = self.pool.as_deref().unwrap_or_default().into();
-        let who = Selector::Backend { pool, backend: address.into() };
-        known_or_live(handle, who, || addresses(snapshot, self.pool.as_deref())).await
+        let selector = Selector::Backend { pool, backend: address.into() };
+        known_or_live(process, selector, || addresses(snapshot, self.pool.as_deref())).await
     }
 }
 
 /// A route by its identity; by its name, where it is one route per host; or by its path alone.
 async fn named_route(
-    handle: &Handle,
+    process: &impl Process,
     snapshot: &Snapshot,
     written: &str,
 ) -> Result<Selector, Reply> {
@@ -128,7 +144,7 @@ async fn named_route(
         Some(found) => Ok(Selector::AnyOf(found)),
         None => {
             let known = || identities().map(|identity| &**identity).collect();
-            known_or_live(handle, Selector::Route(written.into()), known).await
+            known_or_live(process, Selector::Route(written.into()), known).await
         }
     }
 }
@@ -156,20 +172,22 @@ fn addresses<'a>(snapshot: &'a Snapshot, pool: Option<&str>) -> Vec<&'a str> {
 
 /// What was named must be in force; or there must be sessions of it, which outlive it.
 async fn known_or_live<'a>(
-    handle: &Handle,
-    who: Selector,
+    process: &impl Process,
+    selector: Selector,
     known: impl Fn() -> Vec<&'a str>,
 ) -> Result<Selector, Reply> {
-    let (what, name) = match &who {
+    let (what, name) = match &selector {
         Selector::Route(name) => ("route", name),
         Selector::Listener(name) => ("listener", name),
         Selector::Pool(name) => ("pool", name),
         Selector::Backend { backend, .. } => ("backend", backend),
-        _ => return Ok(who),
+        _ => return Ok(selector),
     };
-    let is_backend = matches!(who, Selector::Backend { .. });
-    if (!is_backend && known().contains(&&**name)) || handle.count(Some(&who)).await.1 > 0 {
-        return Ok(who);
+    let is_backend = matches!(selector, Selector::Backend { .. });
+    if (!is_backend && known().contains(&&**name))
+        || process.sessions().count(&selector).await.matched > 0
+    {
+        return Ok(selector);
     }
     Err(missing(what, name, known()))
 }

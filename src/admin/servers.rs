@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::handle::Handle;
 use super::http::{InFlight, Server};
-use super::{admin, operator};
+use super::process::Process;
+use super::{operator, probes};
 use crate::config::plan::{Address, Admin, Control, Plan};
 use crate::listen::{Handover, InheritedSockets, Listening, OpenError, Opened};
 
@@ -17,8 +17,9 @@ const OPERATOR_MODE: u32 = 0o600;
 /// How long requests may take that were in flight when another process took over.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The servers of a process.
 #[derive(Default)]
-pub(super) struct Servers {
+pub struct Servers {
     admin: Option<(Admin, Server)>,
     operator: Option<(Control, Server)>,
     /// Servers the configuration does not have any more.
@@ -28,14 +29,14 @@ pub(super) struct Servers {
 }
 
 /// Sockets opened for a plan that is not in force yet.
-pub(super) struct OpenedServers {
+pub struct OpenedServers {
     admin: Option<Opened>,
     operator: Option<Opened>,
 }
 
 impl OpenedServers {
     /// The addresses opened, of this plan.
-    pub(super) fn addresses(&self, plan: &Plan) -> impl Iterator<Item = Address> {
+    pub fn addresses(&self, plan: &Plan) -> impl Iterator<Item = Address> {
         let admin = self.admin.as_ref().and(plan.admin.as_ref()).map(admin_at);
         let operator = self.operator.as_ref().and(plan.control.as_ref()).map(operator_at);
         admin.into_iter().chain(operator)
@@ -44,7 +45,7 @@ impl OpenedServers {
 
 impl Servers {
     /// Opens what the plan has and is not open yet.
-    pub(super) fn open(
+    pub fn open(
         &self,
         plan: &Plan,
         inherited: &mut InheritedSockets,
@@ -70,15 +71,15 @@ impl Servers {
     }
 
     /// Puts the plan in force; servers it does not have any more end.
-    pub(super) fn take(&mut self, opened: OpenedServers, plan: &Plan, handle: &Handle) {
+    pub fn take(&mut self, opened: OpenedServers, plan: &Plan, process: &impl Process) {
         if plan.admin != self.admin.as_ref().map(|(plan, _)| plan.clone()) {
-            let answers = || admin::answers(handle.clone());
+            let answers = || probes::answers(process.clone());
             let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
             let new = plan.admin.clone().zip(opened.admin.and_then(start));
             self.replaced.extend(std::mem::replace(&mut self.admin, new).map(|(_, old)| old));
         }
         if plan.control != self.operator.as_ref().map(|(plan, _)| plan.clone()) {
-            let answers = || operator::answers(handle.clone());
+            let answers = || operator::answers(process.clone());
             let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
             let new = plan.control.clone().zip(opened.operator.and_then(start));
             self.replaced.extend(std::mem::replace(&mut self.operator, new).map(|(_, old)| old));
@@ -87,14 +88,14 @@ impl Servers {
 
     /// Waits until the sockets of replaced servers are closed: the next configuration may want
     /// their addresses again.
-    pub(super) async fn settle(&mut self) {
+    pub async fn settle(&mut self) {
         for server in self.replaced.drain(..) {
             server.end().await;
         }
     }
 
     /// What the next process needs to serve in our place.
-    pub(super) fn handovers(&self) -> impl Iterator<Item = Handover<'_>> {
+    pub fn handovers(&self) -> impl Iterator<Item = Handover<'_>> {
         let admin = self.admin.as_ref().map(|(plan, server)| server.handover(&admin_at(plan)));
         let operator =
             self.operator.as_ref().map(|(plan, server)| server.handover(&operator_at(plan)));
@@ -102,7 +103,7 @@ impl Servers {
     }
 
     /// Another process serves at `taken` now; the rest is closed.
-    pub(super) fn hand_over(&mut self, taken: &[Address]) {
+    pub fn hand_over(&mut self, taken: &[Address]) {
         let admin = self.admin.take().map(|(plan, server)| (admin_at(&plan), server));
         let operator = self.operator.take().map(|(plan, server)| (operator_at(&plan), server));
         for (address, server) in admin.into_iter().chain(operator) {
@@ -113,7 +114,7 @@ impl Servers {
 
     /// After [`Servers::hand_over`]: lets requests in flight finish. Who asked for the upgrade is
     /// one of them.
-    pub(super) async fn finish(&self) {
+    pub async fn finish(&self) {
         for in_flight in &self.passed {
             // Whoever takes longer does not read.
             let _ = timeout(FINISH_TIMEOUT, in_flight.finish()).await;
@@ -121,7 +122,7 @@ impl Servers {
     }
 
     /// Where the admin listener is bound.
-    pub(super) fn admin_address(&self) -> Option<SocketAddr> {
+    pub fn admin_address(&self) -> Option<SocketAddr> {
         match self.admin.as_ref()?.1.bound() {
             Address::Inet(address) => Some(*address),
             Address::Unix(_) => None,

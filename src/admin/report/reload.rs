@@ -1,19 +1,24 @@
-//! What came of a reload, as a value, as text and as JSON.
+//! What is asked of a reload, and what came of it.
 
 use std::fmt;
 
-use crate::base::label::Label;
+use clap::Args;
 use serde_json::{Value, json};
 
+use crate::base::label::Label;
+
 /// What is asked of a reload.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ask {
-    /// Even if it ends more sessions than `reload.drain_max`.
+#[derive(Args, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReloadRequest {
+    /// Take it even when more than `reload.drain_max` of the sessions would end
+    #[arg(long)]
     pub force: bool,
-    /// Only say what it would do. New addresses are not tried.
+    /// Say what would happen, and change nothing; new addresses are not tried
+    #[arg(long)]
     pub dry_run: bool,
-    /// Nothing is done when the configuration means what the one in force does: for a file watch,
-    /// which wakes for much that is no change.
+    /// Do nothing when the configuration means what the one in force does: for a file watch, which
+    /// wakes for much that is no change.
+    #[arg(skip)]
     pub if_changed: bool,
 }
 
@@ -44,7 +49,7 @@ pub struct Taken {
 
 /// Why a reload was refused. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refused {
+pub enum ReloadRefused {
     /// The configuration is wrong; this is its report.
     Config(String),
     /// Nothing can be built from the configuration.
@@ -72,7 +77,7 @@ pub enum Reloaded {
     /// The configuration means what the one in force does.
     Unchanged,
     /// It was refused.
-    Refused(Refused),
+    Refused(ReloadRefused),
 }
 
 impl Reloaded {
@@ -91,7 +96,11 @@ impl Reloaded {
                 "warnings": taken.warnings,
             }),
             Reloaded::Unchanged => json!({}),
-            Reloaded::Refused(Refused::Drain { sessions_let_go, sessions, drain_max_percent }) => {
+            Reloaded::Refused(ReloadRefused::Drain {
+                sessions_let_go,
+                sessions,
+                drain_max_percent,
+            }) => {
                 json!({
                     "sessions": sessions,
                     "sessions_let_go": sessions_let_go,
@@ -114,10 +123,12 @@ impl Label for Reloaded {
             Reloaded::Taken(Taken { dry_run: true, .. }) => "dry_run",
             Reloaded::Taken(_) => "taken",
             Reloaded::Unchanged => "unchanged",
-            Reloaded::Refused(Refused::Config(_) | Refused::Build(_)) => "refused_config",
-            Reloaded::Refused(Refused::Listeners(_)) => "refused_listeners",
-            Reloaded::Refused(Refused::Drain { .. }) => "refused_drain",
-            Reloaded::Refused(Refused::Stopping) => "refused_stopping",
+            Reloaded::Refused(ReloadRefused::Config(_) | ReloadRefused::Build(_)) => {
+                "refused_config"
+            }
+            Reloaded::Refused(ReloadRefused::Listeners(_)) => "refused_listeners",
+            Reloaded::Refused(ReloadRefused::Drain { .. }) => "refused_drain",
+            Reloaded::Refused(ReloadRefused::Stopping) => "refused_stopping",
         }
     }
 }
@@ -161,18 +172,20 @@ impl fmt::Display for Taken {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ReloadRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Config(report) => write!(f, "{}", report.trim_end()),
-            Refused::Build(why) => write!(f, "the configuration cannot be put to work: {why}"),
-            Refused::Listeners(errors) => write!(f, "{}", errors.join("\n")),
-            Refused::Drain { sessions_let_go, sessions, drain_max_percent } => write!(
+            ReloadRefused::Config(report) => write!(f, "{}", report.trim_end()),
+            ReloadRefused::Build(why) => {
+                write!(f, "the configuration cannot be put to work: {why}")
+            }
+            ReloadRefused::Listeners(errors) => write!(f, "{}", errors.join("\n")),
+            ReloadRefused::Drain { sessions_let_go, sessions, drain_max_percent } => write!(
                 f,
                 "the reload would end {sessions_let_go} of {sessions} sessions, more than \
                  `reload.drain_max` allows: {drain_max_percent} % (force it if that is meant)"
             ),
-            Refused::Stopping => f.write_str("the process stops"),
+            ReloadRefused::Stopping => f.write_str("the process stops"),
         }
     }
 }
@@ -202,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_refused_reload_says_the_count() {
-        let refused = Reloaded::Refused(Refused::Drain {
+        let refused = Reloaded::Refused(ReloadRefused::Drain {
             sessions_let_go: 3,
             sessions: 9,
             drain_max_percent: 10,

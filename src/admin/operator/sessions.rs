@@ -2,50 +2,61 @@
 
 use std::fmt::Write as _;
 
+use clap::Args;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Reply;
-use super::filters::{Filters, age};
+use super::reply::Reply;
+use super::request::OperatorRequest;
+use super::selectors::{Filters, age};
+use crate::admin::process::Process;
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
-use crate::control::handle::Handle;
-use crate::registry::{self, Seen};
-
-/// Sessions listed where no other limit was asked for.
-const LISTED: usize = 1_000;
+use crate::registry::{Count, Seen};
 
 /// Sessions listed at most.
 const LISTED_MAX: usize = 10_000;
 
-#[derive(Deserialize, Default, Debug)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Ask {
+/// Lists sessions.
+#[derive(Args, Serialize, Deserialize, Debug)]
+#[serde(default)]
+pub struct SessionsRequest {
+    #[command(flatten)]
     who: Filters,
-    limit: Option<usize>,
+    /// List at most so many
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    limit: usize,
 }
 
-/// Lists sessions, the oldest first. Where more are meant than the limit, which are listed is not
-/// said.
-pub(super) async fn list(handle: &Handle, ask: Ask) -> Result<Reply, Reply> {
-    let limit = ask.limit.unwrap_or(LISTED);
-    if limit > LISTED_MAX {
-        let said = format!("`limit` must be at most {LISTED_MAX}, not: {limit}");
-        return Err(Reply::no(StatusCode::BAD_REQUEST, said));
+impl Default for SessionsRequest {
+    fn default() -> SessionsRequest {
+        SessionsRequest { who: Filters::default(), limit: 1000 }
     }
-    let who = ask.who.who(handle).await?;
-    let (live, meant) = handle.count(Some(&who)).await;
-    let listed = handle.0.queues.ask_all(move |_| registry::list(&who, limit)).await;
-    let mut listed: Vec<Seen> = listed.into_iter().flatten().collect();
+}
+
+impl OperatorRequest for SessionsRequest {
+    const PATH: &'static str = "/sessions";
+}
+
+/// Lists sessions, the oldest first. Where more match than the limit, which of them are listed is
+/// not said.
+pub(super) async fn list(process: &impl Process, request: SessionsRequest) -> Result<Reply, Reply> {
+    let SessionsRequest { who, limit } = request;
+    if limit > LISTED_MAX {
+        let text = format!("`limit` must be at most {LISTED_MAX}, not: {limit}");
+        return Err(Reply::no(StatusCode::BAD_REQUEST, text));
+    }
+    let selector = who.selector(process).await?;
+    let count = process.sessions().count(&selector).await;
+    let mut listed = process.sessions().list(&selector, limit).await;
     listed.sort_by_key(|seen| (seen.facts.opened, seen.id));
     listed.truncate(limit);
     let now = clock::now();
     let sessions: Vec<Value> = listed.iter().map(|seen| row(seen, now)).collect();
-    Ok(Reply::yes(
-        table(&listed, meant, live, now),
-        json!({ "live": live, "meant": meant, "sessions": sessions }),
-    ))
+    let Count { live, matched } = count;
+    let json = json!({ "live": live, "matched": matched, "sessions": sessions });
+    Ok(Reply::yes(table(&listed, count, now), json))
 }
 
 fn row(Seen { id, facts, leaving }: &Seen, now: Moment) -> Value {
@@ -57,14 +68,14 @@ fn row(Seen { id, facts, leaving }: &Seen, now: Moment) -> Value {
         "pool": &*facts.pool,
         "backend": &*facts.backend,
         "age_seconds": now.since(facts.opened).as_secs_f64(),
-        "leaving": leaving.map(|why| why.label()),
+        "leaving": leaving.map(|reason| reason.label()),
     })
 }
 
 const COLUMNS: [&str; 8] =
     ["ID", "CLIENT", "LISTENER", "ROUTE", "POOL", "BACKEND", "AGE", "LEAVING"];
 
-fn table(listed: &[Seen], meant: usize, live: usize, now: Moment) -> String {
+fn table(listed: &[Seen], count: Count, now: Moment) -> String {
     let cells = listed.iter().map(|Seen { id, facts, leaving }| {
         [
             id.to_string(),
@@ -74,7 +85,7 @@ fn table(listed: &[Seen], meant: usize, live: usize, now: Moment) -> String {
             facts.pool.to_string(),
             facts.backend.to_string(),
             age(now.since(facts.opened)),
-            leaving.map_or("-", |why| why.label()).to_owned(),
+            leaving.map_or("-", |reason| reason.label()).to_owned(),
         ]
     });
     let rows: Vec<[String; 8]> = std::iter::once(COLUMNS.map(str::to_owned)).chain(cells).collect();
@@ -89,6 +100,7 @@ fn table(listed: &[Seen], meant: usize, live: usize, now: Moment) -> String {
         }
     }
     // Writing to a string cannot fail.
-    let _ = write!(text, "listed: {} of {meant} meant, {live} live", listed.len());
+    let Count { live, matched } = count;
+    let _ = write!(text, "listed: {} of {matched} matched, {live} live", listed.len());
     text
 }

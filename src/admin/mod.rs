@@ -1,0 +1,26 @@
+//! Probes, metrics and the operator's commands, over small HTTP servers of their own.
+//!
+//! **In:** requests on the admin listener and on the operator's socket; a [`Process`], which is all
+//! that is known here of the process. **Out:** answers; orders to the drain engine and the process.
+//! **Never here:** what a reload, an upgrade or a stop does; a byte of a session.
+
+mod http;
+mod operator;
+mod probes;
+mod process;
+mod report;
+mod servers;
+
+pub use http::{CONNECTION_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT};
+pub use operator::{
+    BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest,
+    SessionsRequest, StatusRequest, UpgradeRequest,
+};
+pub use process::{Counts, Phase, Process, Stopped};
+pub use report::{
+    NoUpgrade, ReloadRefused, ReloadRequest, Reloaded, Taken, UpgradeFailure, Upgraded,
+};
+pub use servers::{OpenedServers, Servers};
+
+#[cfg(test)]
+mod tests;

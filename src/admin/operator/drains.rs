@@ -1,0 +1,135 @@
+//! `POST /drain`: the sessions of one thing close, or move.
+
+use std::sync::Arc;
+
+use clap::{ArgGroup, Args};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::orders::{self, CloseFields, PaceFields, carry_out, closed};
+use super::reply::Reply;
+use super::request::OperatorRequest;
+use super::selectors::{Filters, backends};
+use crate::admin::process::Process;
+use crate::base::clock;
+use crate::end::Reason;
+use crate::live::Snapshot;
+use crate::pool::Backend;
+use crate::registry::{Disposition, Selector};
+
+/// Drains the sessions of one thing. A backend gets no new ones until it is enabled.
+#[derive(Args, Serialize, Deserialize, Default, Debug)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true)
+    .args(["route", "pool", "backend", "listener", "all"]))]
+#[serde(default)]
+pub struct DrainRequest {
+    #[command(flatten)]
+    who: DrainTarget,
+    /// Disable even the last backend of a pool
+    #[arg(long, requires = "backend")]
+    force: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    closing: CloseFields,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pace: PaceFields,
+}
+
+/// The one thing whose sessions are drained.
+#[derive(Args, Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct DrainTarget {
+    /// The sessions of a route; new ones may come
+    #[arg(long, value_name = "ROUTE", conflicts_with_all = ["pool", "backend", "listener", "all"])]
+    route: Option<String>,
+    /// The sessions of a pool; new ones may come. With `--backend`: of this pool only
+    #[arg(long, value_name = "POOL", conflicts_with_all = ["listener", "all"])]
+    pool: Option<String>,
+    /// The sessions of a backend, by its address; it gets no new ones until it is enabled. On
+    /// routes with `hold` they go on with another backend, where there is one
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["listener", "all"])]
+    backend: Option<String>,
+    /// The sessions that came in by a listener; new ones may come
+    #[arg(long, value_name = "LISTENER", conflicts_with = "all")]
+    listener: Option<String>,
+    /// Every session; new ones may come
+    #[arg(long)]
+    all: bool,
+}
+
+impl OperatorRequest for DrainRequest {
+    const PATH: &'static str = "/drain";
+
+    fn waits(&self) -> bool {
+        self.pace.wait
+    }
+}
+
+pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Result<Reply, Reply> {
+    let DrainRequest { who, force, closing, pace } = &request;
+    let DrainTarget { all, route, pool, backend, listener } = who;
+    let things = [*all, route.is_some(), listener.is_some(), backend.is_some() || pool.is_some()];
+    if things.iter().filter(|given| **given).count() != 1 {
+        let text = "a drain is of one thing: `route`, `pool`, `backend` (of a `pool`), `listener` \
+                    or `all` (`tidegate kick` takes single sessions)";
+        return Err(Reply::no(StatusCode::BAD_REQUEST, text));
+    }
+    let selector = Filters::from(who).selector(process).await?;
+    let mut order = orders::order(process, selector, Reason::Command, pace, closing)?;
+    let snapshot = process.snapshot();
+    let leaving: Vec<&Arc<Backend>> = match backend {
+        Some(address) => backends(&snapshot, pool.as_deref(), address).collect(),
+        None => Vec::new(),
+    };
+    if !force {
+        leave_one(&snapshot, &leaving)?;
+    }
+    if !pace.dry_run {
+        // Before its sessions hear of it: they come back at once.
+        leaving.iter().for_each(|backend| backend.disable());
+    }
+    if backend.is_some() && (leaving.is_empty() || room_beside(&snapshot, &leaving) > 0) {
+        order.disposition = Disposition::MoveOrClose(Selector::All);
+    }
+    let begun = carry_out(process, &order, pace.dry_run).await;
+    Ok(closed(&begun, &leaving, pace.dry_run, "drained"))
+}
+
+/// The last backend that works is not disabled by mistake.
+fn leave_one(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> Result<(), Reply> {
+    for backend in leaving {
+        let Some(pool) = snapshot.pools.get(backend.pool()) else { continue };
+        let mut others = pool.backends().iter().filter(|one| !Arc::ptr_eq(one, backend));
+        if others.all(|one| one.is_disabled()) {
+            let text = format!(
+                "backend `{}` is the last of pool `{}` that gets sessions: its clients would read \
+                 503 when they come back (force it if that is wanted)",
+                backend.address(),
+                backend.pool()
+            );
+            return Err(Reply::no(StatusCode::CONFLICT, text));
+        }
+    }
+    Ok(())
+}
+
+/// Sessions that there is room for elsewhere when these backends are left; in each pool for its
+/// own.
+pub(super) fn room_beside(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> usize {
+    let room = leaving.iter().filter_map(|one| snapshot.pools.get(one.pool()));
+    room.map(|pool| pool.room_beside(leaving, clock::now())).fold(0, usize::saturating_add)
+}
+
+impl From<&DrainTarget> for Filters {
+    fn from(target: &DrainTarget) -> Filters {
+        let DrainTarget { route, pool, backend, listener, .. } = target;
+        Filters {
+            route: route.clone(),
+            pool: pool.clone(),
+            backend: backend.clone(),
+            listener: listener.clone(),
+            ..Filters::default()
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `POST /kick`: single sessions end at once.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::orders::{self, CloseFields, PaceFields, carry_out, closed};
+use super::reply::Reply;
+use super::request::OperatorRequest;
+use super::selectors::Filters;
+use crate::admin::process::Process;
+use crate::end::Reason;
+
+/// Ends single sessions at once.
+#[derive(Args, Serialize, Deserialize, Default, Debug)]
+#[command(group = ArgGroup::new("whom").required(true).multiple(true)
+    .args(["ids", "all", "route", "pool", "backend", "listener", "client", "older_than"]))]
+#[serde(default)]
+pub struct KickRequest {
+    #[command(flatten)]
+    who: Filters,
+    #[command(flatten)]
+    #[serde(flatten)]
+    closing: CloseFields,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pace: PaceFields,
+}
+
+impl OperatorRequest for KickRequest {
+    const PATH: &'static str = "/kick";
+
+    fn waits(&self) -> bool {
+        self.pace.wait
+    }
+}
+
+pub(super) async fn kick(process: &impl Process, request: KickRequest) -> Result<Reply, Reply> {
+    let KickRequest { who, closing, pace } = &request;
+    if who.is_empty() {
+        let text = "say whom to kick: ids, `route`, `client` …, or `all`";
+        return Err(Reply::no(StatusCode::BAD_REQUEST, text));
+    }
+    let selector = who.selector(process).await?;
+    let mut order = orders::order(process, selector, Reason::Kick, pace, closing)?;
+    if !pace.has_window() {
+        order.pace.window = Duration::ZERO;
+    }
+    let begun = carry_out(process, &order, pace.dry_run).await;
+    if begun.sessions == 0 {
+        return Err(Reply::no(StatusCode::NOT_FOUND, "no live session matches"));
+    }
+    Ok(closed(&begun, &[], pace.dry_run, "kicked"))
+}

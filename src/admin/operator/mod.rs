@@ -1,0 +1,104 @@
+//! The operator's unix socket: what may change the process, for those who may open the file.
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `POST /reload[?force=true][&dry_run=true]` | answers when the reload is done |
+//! | `POST /upgrade` | answers when another process serves, or does not |
+//! | `GET /status` | what lives, which backends are up, which drains are under way |
+//! | `POST /sessions` | lists sessions |
+//! | `POST /drain` | drains sessions; a backend is disabled as well |
+//! | `POST /move` | has a backend's sessions go on with others; it is disabled as well |
+//! | `POST /kick` | ends single sessions at once |
+//! | `POST /enable` | gives a backend work again that a command disabled |
+//!
+//! What a request asks for is a JSON object in its body, of at most [`BODY_BYTES_MAX`]: the fields
+//! of its struct, whose other derive is the command line. Answers are text, or JSON to who accepts
+//! it: 200; 400 when the request is wrong; 404 when it names what is not there; 409 when the answer
+//! is no; 422 when a configuration or an address is refused; 502 when a new process failed; 503
+//! when the process stops.
+
+mod drains;
+mod enable;
+mod kick;
+mod moves;
+mod orders;
+mod process;
+mod reply;
+mod request;
+mod selectors;
+mod sessions;
+mod status;
+
+pub use drains::DrainRequest;
+pub use enable::EnableRequest;
+pub use kick::KickRequest;
+pub use moves::MoveRequest;
+pub use process::UpgradeRequest;
+pub use request::{BODY_BYTES_MAX, OperatorRequest};
+pub use sessions::SessionsRequest;
+pub use status::StatusRequest;
+
+use std::rc::Rc;
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body as HttpBody;
+
+use super::http::{Answer, line, method_not_allowed, reads};
+use super::process::Process;
+use crate::base::body::Body;
+use reply::Reply;
+use request::read;
+
+const PLACES: &str =
+    "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /enable, GET /status";
+
+pub(super) fn answers(process: impl Process) -> Answer {
+    Rc::new(move |request| {
+        let process = process.clone();
+        Box::pin(async move { answer(&process, request).await })
+    })
+}
+
+async fn answer<B: HttpBody>(process: &impl Process, request: Request<B>) -> Response<Body>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let as_json = wants_json(&request);
+    let (head, body) = request.into_parts();
+    match head.uri.path() {
+        "/status" if reads(&head.method) => {}
+        "/status" => return method_not_allowed("GET, HEAD"),
+        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/move" | "/kick" | "/enable" => {
+            if head.method != Method::POST {
+                return method_not_allowed("POST");
+            }
+        }
+        _ => return line(StatusCode::NOT_FOUND, PLACES),
+    }
+    let reply = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => execute(process, &head, &body.to_bytes()).await,
+        Err(error) => Err(Reply::no(StatusCode::BAD_REQUEST, format!("the body: {error}"))),
+    };
+    reply.unwrap_or_else(|refusal| refusal).response(as_json)
+}
+
+/// Does what is asked; an error is an answer too.
+async fn execute(process: &impl Process, head: &Parts, body: &[u8]) -> Result<Reply, Reply> {
+    match head.uri.path() {
+        "/reload" => process::reload(process, head.uri.query()).await,
+        "/upgrade" => Ok(process::upgrade(process).await),
+        "/sessions" => sessions::list(process, read(body)?).await,
+        "/drain" => drains::drain(process, read(body)?).await,
+        "/move" => moves::move_away(process, read(body)?).await,
+        "/kick" => kick::kick(process, read(body)?).await,
+        "/enable" => enable::enable(process, &read(body)?),
+        _ => Ok(status::status(process).await),
+    }
+}
+
+fn wants_json<B>(request: &Request<B>) -> bool {
+    let accept = request.headers().get(header::ACCEPT);
+    accept.is_some_and(|accept| accept.as_bytes().windows(4).any(|word| word == b"json"))
+}

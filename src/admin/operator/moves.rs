@@ -1,0 +1,154 @@
+//! `POST /move`: the sessions of a backend go on with others.
+
+use std::sync::Arc;
+
+use clap::Args;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::drains::room_beside;
+use super::orders::{self, CloseFields, PaceFields, aftermath, carry_out, names, whole};
+use super::reply::Reply;
+use super::request::OperatorRequest;
+use super::selectors::{Filters, backends};
+use crate::admin::process::Process;
+use crate::config::Wait;
+use crate::drain::Begun;
+use crate::end::Reason;
+use crate::pool::Backend;
+use crate::registry::{Disposition, Selector};
+
+const AFTER_HELP: &str = "\
+Sessions of routes without `hold`, and those that no other backend has room for, are counted and
+stay as they are; `tidegate drain --backend` closes them as well. The backend gets no new sessions
+until `tidegate enable`: it would have the fewest, and fill again at once.";
+
+/// Moves the sessions of one backend. It gets no new ones until it is enabled: they would fill it
+/// again at once, for it would have the fewest. Those that cannot be moved stay.
+#[derive(Args, Serialize, Deserialize, Default, Debug)]
+#[command(after_help = AFTER_HELP)]
+#[serde(default)]
+pub struct MoveRequest {
+    #[command(flatten)]
+    who: MoveTarget,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pace: PaceFields,
+}
+
+/// The backend whose sessions move.
+#[derive(Args, Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct MoveTarget {
+    /// The backend to leave, by its address; it gets no new sessions until it is enabled
+    #[arg(long = "from", value_name = "ADDRESS", required = true)]
+    backend: Option<String>,
+    /// Its pool, where it is in several
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+    /// Only the sessions of a route
+    #[arg(long, value_name = "ROUTE")]
+    route: Option<String>,
+}
+
+impl OperatorRequest for MoveRequest {
+    const PATH: &'static str = "/move";
+
+    fn waits(&self) -> bool {
+        self.pace.wait
+    }
+}
+
+pub(super) async fn move_away(
+    process: &impl Process,
+    request: MoveRequest,
+) -> Result<Reply, Reply> {
+    let MoveRequest { who: MoveTarget { backend, pool, route }, pace } = request;
+    let Some(address) = backend else {
+        let text = "a move is from one `backend` (of a `pool`); what else is given narrows its \
+                    sessions down";
+        return Err(Reply::no(StatusCode::BAD_REQUEST, text));
+    };
+    let (backend, on) = (Some(address.clone()), pool.clone());
+    let selector = Filters { backend, pool, route, ..Filters::default() };
+    let selector = selector.selector(process).await?;
+    let closing = CloseFields::default();
+    let mut order = orders::order(process, selector, Reason::Command, &pace, &closing)?;
+    let snapshot = process.snapshot();
+    let leaving: Vec<&Arc<Backend>> = backends(&snapshot, on.as_deref(), &address).collect();
+    // One that a reload removed has sessions still, and no pool that we could ask.
+    let room = if leaving.is_empty() { usize::MAX } else { room_beside(&snapshot, &leaving) };
+    if room == 0 {
+        let text = format!("no other backend can take the sessions of `{address}`");
+        return Err(Reply::no(StatusCode::CONFLICT, text));
+    }
+    let there = process.sessions().count(&order.selector).await.matched;
+    let handshaking = handshaking(process, &leaving).await;
+    order.selector = Selector::AllOf([order.selector, Selector::Holding].into());
+    order.disposition = Disposition::MoveOrStay;
+    if !pace.dry_run {
+        leaving.iter().for_each(|backend| backend.disable());
+    }
+    let begun = carry_out(process, &order, pace.dry_run).await;
+    let stay = Stay {
+        without_hold: there.saturating_sub(begun.sessions),
+        without_room: begun.sessions.saturating_sub(room),
+        handshaking,
+    };
+    Ok(moved(&begun, &stay, &leaving, pace.dry_run))
+}
+
+/// Why sessions are not moved, and how many.
+struct Stay {
+    /// They cannot be held.
+    without_hold: usize,
+    /// The others have as many as they may.
+    without_room: usize,
+    /// They are none yet.
+    handshaking: usize,
+}
+
+/// Handshakes under way with these backends: they count there, and have no seat yet.
+async fn handshaking(process: &impl Process, leaving: &[&Arc<Backend>]) -> usize {
+    let on = leaving.iter().map(|one| Selector::Backend {
+        pool: Arc::clone(one.pool()),
+        backend: Arc::clone(one.address()),
+    });
+    let seated = process.sessions().count(&Selector::AnyOf(on.collect())).await.matched;
+    leaving.iter().map(|one| one.sessions()).sum::<usize>().saturating_sub(seated)
+}
+
+fn moved(begun: &Begun, stay: &Stay, disabled: &[&Arc<Backend>], dry_run: bool) -> Reply {
+    let Begun { number, sessions, live, .. } = begun;
+    let Stay { without_hold, without_room, handshaking } = stay;
+    let moved = sessions - without_room;
+    let window = Wait(whole(begun.window()));
+    let is = if dry_run { "would be moved" } else { "moved" };
+    let mut text = format!("{is}: {moved} of {live} sessions, over {window}");
+    for (count, why) in [
+        (without_hold, "that cannot be held (their route has no `hold`)"),
+        (without_room, "for which the other backends have no room"),
+    ] {
+        if *count > 0 {
+            text += &format!("\nstay: {count} {why}");
+        }
+    }
+    if *handshaking > 0 {
+        text += &format!("\nin mid handshake: {handshaking}; moved when they are sessions");
+    }
+    text += &aftermath(begun, disabled, dry_run);
+    let json = json!({
+        "outcome": if dry_run { "dry_run" } else { "moved" },
+        "drain": number,
+        "sessions": moved,
+        "without_hold": without_hold,
+        "without_room": without_room,
+        "handshaking": handshaking,
+        "live": live,
+        "window_seconds": begun.window().as_secs_f64(),
+        "disabled": names(disabled),
+        "text": text,
+    });
+    Reply::yes(text, json)
+}

@@ -1,0 +1,69 @@
+//! What the servers here know of the process they belong to.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::report::{ReloadRequest, Reloaded, Upgraded};
+use crate::drain::Drains;
+use crate::live::Snapshot;
+use crate::registry::LiveSessions;
+
+/// A process, as its operator and its probes see it; cheap to clone.
+pub trait Process: Clone + 'static {
+    /// Where it stands.
+    fn phase(&self) -> Phase;
+
+    /// What lives in it.
+    fn counts(&self) -> impl Future<Output = Counts>;
+
+    /// The snapshot in force.
+    fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// The sessions of all its workers.
+    fn sessions(&self) -> &LiveSessions;
+
+    /// Its drain engine.
+    fn drains(&self) -> &Drains;
+
+    /// Everything it counts, as OpenMetrics text.
+    fn scrape(&self) -> String;
+
+    /// Reloads its configuration.
+    fn reload(&self, request: ReloadRequest) -> impl Future<Output = Reloaded>;
+
+    /// Has another process take over.
+    fn upgrade(&self) -> impl Future<Output = Upgraded>;
+}
+
+/// Where a process stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// It serves.
+    Running,
+    /// It serves and says that it soon will not; then it drains what is open.
+    Draining,
+    /// It has ended.
+    Stopped(Stopped),
+}
+
+/// How a process ended.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stopped {
+    /// Whether everything had ended by itself before the hard stop.
+    pub drained: bool,
+    /// What was left when the workers were stopped.
+    pub left: Counts,
+}
+
+/// What lives in a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Tasks on the workers; each accept loop is one.
+    pub tasks: usize,
+    /// WebSocket sessions.
+    pub sessions: usize,
+    /// Clients' connections, those of sessions included.
+    pub connections: usize,
+    /// Leases on backends of the configuration in force.
+    pub leases: usize,
+}

@@ -1,0 +1,7 @@
+//! What came of a reload or of an upgrade: as a value, as text and as JSON.
+
+mod reload;
+mod upgrade;
+
+pub use reload::{ReloadRefused, ReloadRequest, Reloaded, Taken};
+pub use upgrade::{NoUpgrade, UpgradeFailure, Upgraded};

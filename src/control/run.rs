@@ -1,0 +1,64 @@
+//! The supervisor's loop: one command at a time.
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::core::Core;
+use super::handle::ReloadAsked;
+use super::reload::reload;
+use super::stop::stop;
+use super::upgrade::{leave, upgrade};
+use crate::base::clock;
+use crate::drain::{LOOK_INTERVAL, Pace};
+
+/// Takes commands until a stop was asked for and is done, or another process has taken over and
+/// this one has left.
+pub(super) async fn run(mut core: Core, mut reloads: mpsc::Receiver<ReloadAsked>) {
+    let stops = core.common.stops.subscribe();
+    let mut asked = stops.clone();
+    let mut looks = interval(LOOK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            // The sender lives in `core`.
+            _ = asked.wait_for(|asked| *asked > 0) => break,
+            Some(ReloadAsked { request, answer }) = reloads.recv() => {
+                let reloaded = reload(&mut core, request).await;
+                // Who asked may be gone; the log has it all the same.
+                let _ = answer.send(reloaded);
+            }
+            Some(answer) = core.upgrades.recv() => match upgrade(&mut core, stops.clone()).await {
+                Ok(successor) => {
+                    drop(reloads);
+                    return leave(core, successor, answer, stops).await;
+                }
+                Err(not) => drop(answer.send(not)),
+            },
+            _ = looks.tick() => {
+                core.retire();
+                look_at_pools(&mut core).await;
+            }
+        }
+    }
+    // Those who wait hear that the process stops.
+    drop(reloads);
+    stop(core, stops).await;
+}
+
+/// Gives the orders that follow from how the pools are: sessions leave backends that stay out, and
+/// move where a pool is uneven.
+async fn look_at_pools(core: &mut Core) {
+    let snapshot = core.common.app.live.now();
+    let (now, pace) = (clock::now(), Pace::of(&snapshot.plan.drain));
+    let mut orders = core.unhealthy.look(snapshot.pools.values(), pace, now);
+    let rebalanced = core.rebalances.look(snapshot.pools.values(), pace, now);
+    // It is not kept while sessions are told.
+    drop(snapshot);
+    let drains = &core.common.drains;
+    rebalanced.levelled.iter().for_each(|group| drains.close(group));
+    orders.extend(rebalanced.orders);
+    for order in orders {
+        drains.begin(&order).await;
+    }
+}

@@ -1,0 +1,133 @@
+//! A start, in three steps: inherit, open, publish.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, watch};
+
+use super::core::Core;
+use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
+use super::handler::SessionHandler;
+use super::options::Options;
+use super::start_error::StartError;
+use super::upgrade::{Older, Predecessor, State};
+use crate::admin::{OpenedServers, Phase, Servers};
+use crate::base::worker::Workers;
+use crate::config::plan::Plan;
+use crate::drain::{Drains, Rebalances, Unhealthy};
+use crate::listen::{InheritedSockets, OpenedSockets, Permits, Sockets};
+use crate::live::{self, Live};
+use crate::observe::metrics::Metrics;
+use crate::registry::LiveSessions;
+use crate::relay::HoldBudget;
+use crate::session::App;
+
+/// Builds the first snapshot, opens its listeners and begins to accept.
+pub(super) fn start(
+    mut options: Options,
+    plan: &Arc<Plan>,
+) -> Result<(Core, mpsc::Receiver<ReloadAsked>), StartError> {
+    let (inherited, mut predecessor) = inherit(&mut options);
+    let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
+    let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
+    // From here on nothing fails: the process before this one has stopped accepting.
+    publish(&mut core, plan, sockets, servers);
+    if let Some(before) = predecessor {
+        before.serving();
+        core.older = Older::listen(&core.handle(), before);
+    }
+    Ok((core, reloads))
+}
+
+/// Takes what a service manager and the process before this one hand over.
+fn inherit(options: &mut Options) -> (InheritedSockets, Option<Predecessor>) {
+    let mut predecessor = options.predecessor.take();
+    let before = predecessor.iter_mut().flat_map(|before| before.sockets.drain(..));
+    let inherited = options.inherited.drain(..).chain(before).collect();
+    (InheritedSockets::new(inherited), predecessor)
+}
+
+/// Makes the process: its workers, what it counts, its first snapshot. Nothing listens yet.
+fn build(
+    options: Options,
+    plan: &Arc<Plan>,
+    inherited: InheritedSockets,
+    predecessor: Option<&Predecessor>,
+) -> Result<(Core, mpsc::Receiver<ReloadAsked>), StartError> {
+    let workers = Workers::start(plan.workers).map_err(StartError::System)?;
+    let queues = workers.queues().clone();
+    let metrics = Metrics::new(queues.len());
+    if let Some(dropped) = options.log_dropped {
+        metrics.watch_log(dropped);
+    }
+    let first = live::build(Arc::clone(plan), None, &metrics)
+        .map_err(|error| StartError::Build(error.to_string()))?;
+    let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
+    let live = Live::new(Arc::new(first));
+    let app = Arc::new(App { live, metrics: Arc::clone(&metrics), budget });
+    let permits = Permits::new(&plan.limits, queues.len());
+    let handler = Arc::new(SessionHandler(Arc::clone(&app)));
+    let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
+    let (upgrade, upgrades) = State::new(predecessor.map_or(1, |before| before.number));
+    let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
+    let sessions = LiveSessions::new(queues.clone());
+    let common = Arc::new(Common {
+        reloads,
+        stops: watch::Sender::new(0),
+        phase: watch::Sender::new(Phase::Running),
+        bound: Mutex::default(),
+        admin: Mutex::default(),
+        permits,
+        metrics,
+        queues,
+        workers: Mutex::new(Some(workers)),
+        app,
+        drains: Drains::new(sessions.clone()),
+        sessions,
+        upgrade,
+    });
+    let core = Core {
+        common,
+        source: options.source,
+        sockets,
+        servers: Servers::default(),
+        watch: None,
+        log: options.log,
+        retired: Vec::new(),
+        rebalances: Rebalances::default(),
+        unhealthy: Unhealthy::default(),
+        last_refusal: None,
+        program: options.program,
+        inherited,
+        older: Older::default(),
+        upgrades,
+    };
+    Ok((core, received))
+}
+
+/// Opens every socket; where a process serves already, waits until it accepts no more.
+fn open(
+    core: &mut Core,
+    plan: &Plan,
+    predecessor: Option<&mut Predecessor>,
+) -> Result<(OpenedSockets, OpenedServers), StartError> {
+    let opened = core.sockets.open(&plan.listeners, &mut core.inherited);
+    let opened = opened.map_err(StartError::Listeners)?;
+    let servers = core.servers.open(plan, &mut core.inherited);
+    let servers = servers.map_err(|error| StartError::Listeners(vec![error]))?;
+    core.inherited.close_unused();
+    if let Some(before) = predecessor {
+        let also: Vec<_> = servers.addresses(plan).collect();
+        let kept = core.inherited.unused().iter().map(|unused| &unused.address);
+        let taken = opened.addresses().chain(&also).chain(kept);
+        before.ready(taken).map_err(StartError::Predecessor)?;
+    }
+    Ok((opened, servers))
+}
+
+/// Accepts, and tells the rest of the process what is in force.
+fn publish(core: &mut Core, plan: &Plan, sockets: OpenedSockets, servers: OpenedServers) {
+    let snapshot = core.common.app.live.now();
+    core.sockets.take(sockets, snapshot.listeners.values().cloned());
+    core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));
+    core.publish(plan);
+}

@@ -1,0 +1,135 @@
+//! The switch: a new process gets ready, then it serves in place of this one.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::older::Older;
+use super::program::Program;
+use super::successor::Successor;
+use super::words::{New, Old};
+use crate::admin::{NoUpgrade, UpgradeFailure, Upgraded};
+use crate::base::label::Label;
+use crate::config::plan::{self, Address};
+use crate::control::core::Core;
+use crate::control::manager;
+use crate::listen::Handover;
+
+/// How long the switch itself may take: the old process ceases to accept, the new one begins.
+const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Tries to have another process take over, and says in log and metrics what came of it. After
+/// that, either it serves and this one shall leave, or nothing has changed.
+pub(in crate::control) async fn upgrade(
+    core: &mut Core,
+    mut stops: watch::Receiver<u32>,
+) -> Result<Successor, Upgraded> {
+    let outcome = try_upgrade(core, &mut stops).await;
+    if let Err(not) = &outcome {
+        tracing::error!(outcome = not.label(), "no upgrade: {not}");
+        core.common.metrics.process.upgrades.count(not);
+    }
+    core.common.upgrade.done();
+    outcome
+}
+
+async fn try_upgrade(
+    core: &mut Core,
+    stops: &mut watch::Receiver<u32>,
+) -> Result<Successor, Upgraded> {
+    let rules = core.common.app.live.now().plan.upgrade.clone();
+    let program = may_upgrade(core, &rules).map_err(Upgraded::Refused)?.clone();
+    let path = program.path.display();
+    let mut successor = Successor::start(&program)
+        .map_err(|error| Upgraded::Failed(UpgradeFailure::Start(format!("{error}: `{path}`"))))?;
+    let pid = successor.pid();
+    tracing::info!(pid, program = %path, "upgrade: a new process starts");
+    let ready = tokio::select! {
+        ready = get_ready(core, &mut successor, &rules) => ready,
+        // The sender lives in `core.common`.
+        _ = stops.wait_for(|asked| *asked > 0) => Err(UpgradeFailure::Stopped),
+    };
+    let switched = match ready {
+        Ok(taken) => switch(core, &mut successor, taken).await,
+        Err(failure) => Err(failure),
+    };
+    match switched {
+        Ok(()) => Ok(successor),
+        Err(failure) => {
+            // Before this one accepts again: what it had accepted would be lost with it.
+            successor.end();
+            core.sockets.resume();
+            Err(Upgraded::Failed(failure))
+        }
+    }
+}
+
+/// What is to be started, when there may be an upgrade.
+fn may_upgrade<'c>(core: &'c Core, rules: &plan::Upgrade) -> Result<&'c Program, NoUpgrade> {
+    let program = core.program.as_ref().ok_or(NoUpgrade::NotRun)?;
+    if std::process::id() == 1 {
+        return Err(NoUpgrade::First);
+    }
+    let older: Vec<u32> = core.common.upgrade.older().keys().copied().collect();
+    if older.len() > rules.old_processes_max {
+        return Err(NoUpgrade::Older(older));
+    }
+    Ok(program)
+}
+
+/// Every listening socket.
+fn handovers(core: &Core) -> impl Iterator<Item = Handover<'_>> {
+    let unused = core.inherited.unused().iter().map(Handover::unused);
+    core.sockets.handovers().chain(core.servers.handovers()).chain(unused)
+}
+
+/// Hands everything over and waits until the new process could serve; gives what it takes.
+async fn get_ready(
+    core: &Core,
+    successor: &mut Successor,
+    rules: &plan::Upgrade,
+) -> Result<Vec<Address>, UpgradeFailure> {
+    let number = core.common.upgrade.number() + 1;
+    let known = core.common.upgrade.older().clone();
+    let older = core.older.links(&known);
+    let sockets: Vec<_> = handovers(core).collect();
+    let ready = async {
+        // One that is gone is heard to be: it says why, or how it ended.
+        let _ = successor.greet(number, &sockets, &older).await;
+        match successor.hear().await? {
+            New::Ready { taken } => Ok(taken.into_iter().map(Into::into).collect()),
+            word => Err(UpgradeFailure::New(format!("it says {word:?} before it is ready"))),
+        }
+    };
+    timeout(rules.timeout, ready).await.unwrap_or(Err(UpgradeFailure::Slow(rules.timeout)))
+}
+
+/// The switch: from its end on the new process serves.
+async fn switch(
+    core: &mut Core,
+    successor: &mut Successor,
+    taken: Vec<Address>,
+) -> Result<(), UpgradeFailure> {
+    let switch = async {
+        core.sockets.pause().await;
+        // As above.
+        let _ = successor.say(&Old::Go).await;
+        match successor.hear().await? {
+            New::Serving => Ok(()),
+            word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),
+        }
+    };
+    let late = || UpgradeFailure::New(format!("it does not accept within {SWITCH_TIMEOUT:?}"));
+    timeout(SWITCH_TIMEOUT, switch).await.unwrap_or_else(|_| Err(late()))?;
+    let pid = successor.pid();
+    // While it still listens to this process (`NotifyAccess=main`).
+    manager::tell(&format!("MAINPID={pid}"));
+    core.common.upgrade.pass_to(pid);
+    core.sockets.hand_over(&taken);
+    core.servers.hand_over(&taken);
+    core.inherited = Default::default();
+    core.older = Older::default();
+    core.watch = None;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Sessions that move until a pool's backends are level. Pure: the moment is an argument.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::LOOK_INTERVAL;
+use super::order::Order;
+use super::spread::Pace;
+use crate::base::clock::Moment;
+use crate::config::plan;
+use crate::end::Reason;
+use crate::pool::{Leave, Pool, Rebalance};
+use crate::registry::{Disposition, First, Selector, Subset};
+
+/// What is remembered of pools, by their names.
+#[derive(Default)]
+pub struct Rebalances(BTreeMap<Arc<str>, Rebalance>);
+
+/// What a look at all pools has found.
+#[derive(Default)]
+pub struct Rebalanced {
+    /// Orders for sessions that move now, those of one pool in one group.
+    pub orders: Vec<Order>,
+    /// The groups of pools that are level.
+    pub levelled: Vec<Selector>,
+}
+
+impl Rebalances {
+    /// What is to be done for these pools, which are all there are; to be asked every
+    /// [`LOOK_INTERVAL`].
+    pub fn look<'a>(
+        &mut self,
+        pools: impl Iterator<Item = &'a Arc<Pool>> + Clone,
+        pace: Pace,
+        now: Moment,
+    ) -> Rebalanced {
+        let mut found = Rebalanced::default();
+        let several = pools.filter(|pool| pool.backends().len() > 1);
+        self.0.retain(|name, state| {
+            let stays = several.clone().any(|pool| pool.plan().name == *name);
+            if !stays && state.is_levelling() {
+                found.levelled.push(Selector::Pool(Arc::clone(name)));
+            }
+            stays
+        });
+        for pool in several {
+            let name = &pool.plan().name;
+            let state = self.0.entry(Arc::clone(name)).or_default();
+            let before = state.is_levelling();
+            let leave = pool.rebalance(state, now);
+            if before && !state.is_levelling() {
+                found.levelled.push(Selector::Pool(Arc::clone(name)));
+            }
+            let Some(rules) = &pool.plan().rebalance else { continue };
+            found.orders.extend(leave.into_iter().map(|leave| order(name, leave, rules, pace)));
+        }
+        found
+    }
+}
+
+/// The order for so many sessions to leave a backend. They are spread until the next look.
+fn order(pool: &Arc<str>, leave: Leave, rules: &plan::Rebalance, pace: Pace) -> Order {
+    let first = match rules.first {
+        plan::First::Oldest => First::Oldest,
+        plan::First::Random => First::Random,
+    };
+    let on = Selector::Backend { pool: Arc::clone(pool), backend: leave.backend };
+    let selector = Selector::AllOf([on, Selector::Holding].into());
+    Order {
+        subset: Some((leave.sessions, Subset { age_min: rules.age_min, first })),
+        disposition: Disposition::MoveOrStay,
+        group: Some(Selector::Pool(Arc::clone(pool))),
+        ..Order::close(selector, Reason::Rebalance, Pace { window: LOOK_INTERVAL, ..pace })
+    }
+}

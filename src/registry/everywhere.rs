@@ -1,0 +1,125 @@
+//! The sessions of all workers, seen from outside.
+
+use crate::base::clock::Moment;
+use crate::base::worker::Queues;
+
+use super::drain::{Drain, Share};
+use super::facts::{Seen, Selector};
+use super::leaving::DrainCount;
+use super::seat;
+
+/// The sessions of all workers. Each question and each order is one job on every worker.
+#[derive(Clone)]
+pub struct LiveSessions(Queues);
+
+/// How many sessions there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// Live.
+    pub live: usize,
+    /// Those among them that a selector matches.
+    pub matched: usize,
+}
+
+impl LiveSessions {
+    /// Those of the workers with these queues.
+    pub fn new(queues: Queues) -> LiveSessions {
+        LiveSessions(queues)
+    }
+
+    /// How many live.
+    pub async fn live(&self) -> usize {
+        self.0.ask_all(|_| seat::live()).await.into_iter().sum()
+    }
+
+    /// How many live, and how many of them are matched.
+    pub async fn count(&self, selector: &Selector) -> Count {
+        let selector = selector.clone();
+        let count = move |_| (seat::live(), seat::count(&selector));
+        let counts = self.0.ask_all(count).await;
+        counts.into_iter().fold(Count::default(), |sum, (live, matched)| Count {
+            live: sum.live + live,
+            matched: sum.matched + matched,
+        })
+    }
+
+    /// At most `most` of each worker's sessions that are matched.
+    pub async fn list(&self, selector: &Selector, most: usize) -> Vec<Seen> {
+        let selector = selector.clone();
+        let listed = self.0.ask_all(move |_| seat::list(&selector, most)).await;
+        listed.into_iter().flatten().collect()
+    }
+
+    /// Gives an order to the sessions it matches; where it is for a subset, to so many of them.
+    /// Answers how many were told.
+    pub async fn drain(&self, drain: Drain, subset: usize, now: Moment) -> usize {
+        let workers = self.0.len();
+        let subsets = match drain.subset {
+            None => vec![0; workers],
+            Some(_) => {
+                let selector = drain.selector.clone();
+                let counts = self.0.ask_all(move |_| seat::count(&selector)).await;
+                shared_out(subset, &counts)
+            }
+        };
+        let tell = move |worker| {
+            let subset = subsets.get(worker).copied().unwrap_or_default();
+            seat::drain(&drain, now, Share { worker, workers, subset })
+        };
+        self.0.ask_all(tell).await.into_iter().sum()
+    }
+
+    /// What became of the sessions that followed each of these drains, in their order.
+    pub async fn drained(&self, drains: &[u64]) -> Vec<DrainCount> {
+        let asked: Vec<u64> = drains.into();
+        let ask = move |_| asked.iter().map(|drain| seat::drained(*drain)).collect::<Vec<_>>();
+        let mut sums = vec![DrainCount::default(); drains.len()];
+        for counts in self.0.ask_all(ask).await {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.plus(count));
+        }
+        sums
+    }
+
+    /// Forgets a drain that has finished.
+    pub async fn forget_drain(&self, drain: u64) {
+        self.0.ask_all(move |_| seat::forget_drain(drain)).await;
+    }
+}
+
+/// Shares out `total` by chance, each worker by how many it has, so that one session at a time does
+/// not always come from the same worker.
+fn shared_out(total: usize, counts: &[usize]) -> Vec<usize> {
+    let mut shares = vec![0; counts.len()];
+    let mut left: usize = counts.iter().sum();
+    for _ in 0..total.min(left) {
+        let mut drawn = fastrand::usize(..left);
+        for (share, count) in shares.iter_mut().zip(counts) {
+            let rest = count - *share;
+            if drawn < rest {
+                *share += 1;
+                break;
+            }
+            drawn -= rest;
+        }
+        left -= 1;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_worker_is_asked_for_more_than_it_has_and_all_are_asked_in_time() {
+        assert_eq!(shared_out(5, &[2, 0, 3]), [2, 0, 3]);
+        assert_eq!(shared_out(9, &[2, 0, 3]), [2, 0, 3]);
+        assert_eq!(shared_out(3, &[]), [0; 0]);
+        let mut sum = [0; 2];
+        for _ in 0..200 {
+            let one = shared_out(1, &[10, 10]);
+            sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one);
+        }
+        assert!(sum[0] + sum[1] == 200 && sum.iter().all(|sum| *sum > 0), "{sum:?}");
+    }
+}

@@ -1,5 +1,10 @@
 //! The project's rules that a compiler does not keep. A rule that no test keeps is only a wish.
 
+#[path = "tidy/graph.rs"]
+mod graph;
+#[path = "tidy/impls.rs"]
+mod impls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -67,6 +72,15 @@ const FILES_THRICE: &[(&str, &str)] = &[("answer.rs", LATER), ("error.rs", LATER
 
 /// The reason of those that have none: they wait to be renamed.
 const LATER: &str = "not renamed yet";
+
+/// Modules in which files still use each other in a circle.
+const CIRCLES: &[&str] = &["config", "handshake", "observe", "pool", "router", "session"];
+
+/// Types whose `impl` blocks still stand in more than [`IMPL_FILES_MAX`] files.
+const SPREAD: &[(&str, &str)] = &[("router", "Router")];
+
+/// Files in which one type may be implemented.
+const IMPL_FILES_MAX: usize = 3;
 
 const FILE_LINES_MAX: usize = 400;
 const COLUMNS_MAX: usize = 100;
@@ -153,6 +167,46 @@ fn modules_use_lower_layers_only() {
             if line.contains("use crate::{") {
                 writeln!(faults, "{name}:{}: write one `use` per module", number + 1).unwrap();
             }
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let files = rust_files(&root().join("src"));
+    let files = files.iter().filter(|(name, _)| !is_test(name));
+    let files: Vec<(&str, &str)> = files.map(|(name, text)| (&**name, code(text))).collect();
+    let graph = graph::Graph::read(files.into_iter());
+    let mut faults = String::new();
+    for circle in graph::circles(&graph.edges()) {
+        let module = circle[0].split('/').nth(1).unwrap();
+        if !CIRCLES.contains(&module) {
+            writeln!(faults, "a circle: {}", circle.join(", ")).unwrap();
+        }
+    }
+    settle(faults);
+}
+
+#[test]
+fn a_type_is_implemented_in_three_files_at_most() {
+    let files = rust_files(&root().join("src"));
+    let files: Vec<_> = files.iter().filter(|(name, _)| !is_test(name)).collect();
+    let mut own = BTreeSet::new();
+    let mut implemented: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for (name, text) in &files {
+        let module = name.split('/').nth(1).unwrap();
+        own.extend(code(text).lines().filter_map(declared).map(|of| (module, of)));
+        for line in code(text).lines().filter(|line| line.starts_with("impl")) {
+            if let Some(of) = impls::implementer(line) {
+                implemented.entry((module, of)).or_default().insert(name);
+            }
+        }
+    }
+    let mut faults = String::new();
+    for (of, files) in implemented.iter().filter(|(of, _)| own.contains(*of)) {
+        if files.len() > IMPL_FILES_MAX && !SPREAD.contains(of) {
+            writeln!(faults, "{} is implemented in {files:?}", of.1).unwrap();
         }
     }
     settle(faults);

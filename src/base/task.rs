@@ -1,12 +1,11 @@
 //! Tasks on a worker: every one is named and counted, so that "nothing is left" can be asked.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-
-use super::worker;
 
 /// How many tasks are alive on a worker; written by that worker only, read by anyone.
 #[derive(Debug, Default)]
@@ -16,6 +15,22 @@ impl TaskCount {
     /// The number of live tasks.
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+thread_local! {
+    static HERE: RefCell<Arc<TaskCount>> = RefCell::default();
+}
+
+impl TaskCount {
+    /// Has tasks that are started on this thread counted here; until then they are counted where
+    /// nothing reads it.
+    pub(super) fn count_here(self: &Arc<TaskCount>) {
+        HERE.set(Arc::clone(self));
+    }
+
+    fn here() -> Arc<TaskCount> {
+        HERE.with_borrow(Arc::clone)
     }
 }
 
@@ -45,7 +60,7 @@ where
 {
     tracing::trace!(task = name, "task starts");
     // The handle is dropped: a task ends by itself or with its worker.
-    drop(tokio::task::spawn_local(Task { future, _counted: Counted::new(worker::task_count()) }));
+    drop(tokio::task::spawn_local(Task { future, _counted: Counted::new(TaskCount::here()) }));
 }
 
 /// Starts a large task: its future is made on the heap and stays there. One that is spawned as it

@@ -1,7 +1,7 @@
 //! Workers: one thread and one single-threaded runtime per core. What is made on a worker stays
 //! there; the only way in from outside is a bounded queue of jobs.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,25 +15,13 @@ pub const JOBS_WAITING_MAX: usize = 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-struct Identity {
-    index: u8,
-    tasks: Arc<TaskCount>,
-}
-
 thread_local! {
-    static IDENTITY: RefCell<Option<Identity>> = const { RefCell::new(None) };
+    static INDEX: Cell<Option<u8>> = const { Cell::new(None) };
 }
 
 /// The index of the worker this thread is, or `None` on any other thread.
 pub fn index() -> Option<u8> {
-    IDENTITY.with_borrow(|identity| identity.as_ref().map(|found| found.index))
-}
-
-/// The count that tasks started here are added to; off a worker, a count nobody reads.
-pub(super) fn task_count() -> Arc<TaskCount> {
-    IDENTITY.with_borrow(|identity| {
-        identity.as_ref().map(|found| Arc::clone(&found.tasks)).unwrap_or_default()
-    })
+    INDEX.get()
 }
 
 struct Worker {
@@ -135,9 +123,10 @@ impl Worker {
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let tasks = Arc::new(TaskCount::default());
-        let identity = Identity { index, tasks: Arc::clone(&tasks) };
+        let counted = Arc::clone(&tasks);
         let run = move || {
-            IDENTITY.set(Some(identity));
+            INDEX.set(Some(index));
+            counted.count_here();
             // A LocalRuntime cannot leave its thread, so it is built here and the outcome reported.
             let built = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

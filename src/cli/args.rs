@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod file;
 pub(super) mod operator;
+
+pub(super) use file::ConfigFile;
 
 use operator::ToProxy;
 
@@ -25,10 +28,6 @@ Exit codes:
      a route, backend or session that is not there, an upgrade that is not tried
 
 Data goes to standard output, messages to standard error.";
-
-const CONFIG_SEARCH: &str = "\
-The configuration; the first of `./tidegate.toml`, `./config/tidegate.toml` and
-`/etc/tidegate/tidegate.toml` that exists when not given";
 
 /// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
 #[derive(Parser, Debug)]
@@ -66,12 +65,6 @@ pub(super) enum Command {
     Reference(Reference),
     /// Ask a running proxy whether it is healthy (for containers' health checks)
     Health(Health),
-}
-
-#[derive(Args, Debug)]
-pub(super) struct ConfigFile {
-    #[arg(long, short, value_name = "FILE", env = "TIDEGATE_CONFIG", help = CONFIG_SEARCH)]
-    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ConfigFile;
+use super::file::ConfigFile;
 
 /// Where the running proxy is reached, and how its answer is printed.
 #[derive(Args, Debug)]

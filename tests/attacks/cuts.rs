@@ -311,7 +311,7 @@ async fn dying(family: &str, certificates: Option<&Certificates>) {
             let once = "retry = { attempts_max = 1 }";
             let trust = certificates.map_or_else(String::new, |certificates| {
                 let roots = certificates.ca().display().to_string();
-                format!("tls = {{ server_name = \"localhost\", roots = \"{roots}\" }}")
+                format!("tls = {{ server_name = \"localhost\", ca = \"{roots}\" }}")
             });
             let proxy = Proxy::start(&site(&[&backend]).route(quick).pool(once).pool(&trust)).await;
             let is_answered = !wanted.starts_with("502");

@@ -218,7 +218,7 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
 
     let (code, out, err) = tidegate(dir.path(), &["sessions", "--route", "/chat"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert!(out.ends_with("listed: 1 of 1 meant, 2 live\n"), "{out}");
+    assert!(out.ends_with("listed: 1 of 1 matched, 2 live\n"), "{out}");
     let id = out.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let (code, _, err) = tidegate(dir.path(), &["sessions", "--route", "/chta"]);
     assert_eq!((code, err.contains("did you mean `*/chat`?")), (4, true), "{err}");
@@ -292,9 +292,9 @@ async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notic
     });
     // The backends answer on this thread.
     let (code, out, err) = moved.await.unwrap();
-    assert_eq!((code, out.contains("moved: 2 of 3 sessions, over ")), (0, true), "{out}{err}");
+    assert_eq!((code, out.contains("moved: 2 of 3 sessions")), (0, true), "{out}{err}");
     assert!(out.contains("until `tidegate enable`"), "{out}");
-    assert!(out.ends_with("over: 2 moved, 0 ended\n"), "{out}");
+    assert!(out.ends_with("finished: 2 moved, 0 ended\n"), "{out}");
     for session in &mut sessions {
         session.echo("still here").await;
     }

@@ -23,7 +23,7 @@ async fn page_socket_and_requests_live_on_one_site() {
 
     let (head, body) = client.clone().request("GET", "").await;
     assert_eq!((head.status(), body.as_str()), (200, "<h1>page</h1>"));
-    assert_eq!(head.get("content-type"), "text/html");
+    assert_eq!(head.get("content-type"), "text/html; charset=utf-8");
     let (head, _) = client.clone().path("/none").request("GET", "").await;
     assert_eq!(head.status(), 404);
     let (head, _) = client.clone().path("/old?a=1").request("GET", "").await;

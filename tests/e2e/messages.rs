@@ -43,7 +43,7 @@ async fn messages_of_every_size_are_echoed_by_a_backend_that_speaks_tls() {
     let certificates = Certificates::new(&["localhost"]);
     let backend = Backend::echo_tls("a", &certificates).await;
     let tls = format!(
-        "tls = {{ server_name = \"localhost\", roots = \"{}\" }}",
+        "tls = {{ server_name = \"localhost\", ca = \"{}\" }}",
         certificates.ca().display()
     );
     let proxy = Proxy::start(&site(&[&backend]).pool(&tls)).await;

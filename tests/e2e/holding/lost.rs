@@ -159,7 +159,7 @@ async fn when_nobody_comes_in_time_the_client_is_told_with_1012() {
 #[tokio::test]
 async fn a_full_buffer_ends_the_session_with_1013_and_not_the_others() {
     let backend = Backend::echo("a").await;
-    let keys = "buffer = \"64KiB\", full_timeout = \"200ms\", message_age_max = \"20s\"";
+    let keys = "buffer_bytes_max = \"64KiB\", full_timeout = \"200ms\", message_age_max = \"20s\"";
     let proxy = Proxy::start(&holding(&[&backend], keys)).await;
     let mut much = proxy.client().open().await;
     let mut little = proxy.client().open().await;

@@ -78,9 +78,9 @@ fn check_explains_which_route_takes_a_url() {
         let (code, out, _) = tidegate(dir.path(), &all);
         (code, out)
     };
-    let (code, out) = explain(&["https://example.com/chat/7?x=1"]);
+    let (code, out) = explain(&["http://example.com/chat/7?x=1"]);
     assert_eq!(code, 0);
-    assert!(out.starts_with("https://example.com/chat/7?x=1: to pool `chat`\n"), "{out}");
+    assert!(out.starts_with("http://example.com/chat/7?x=1: to pool `chat`\n"), "{out}");
     assert!(out.contains("tidegate.toml:7:1") && out.contains("another path"), "{out}");
     let (code, out) = explain(&["http://EXAMPLE.com./a/../old"]);
     assert_eq!((code, out.contains("307 to `/new`")), (0, true), "{out}");
@@ -299,7 +299,7 @@ async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notic
         session.echo("still here").await;
     }
     let (_, out, _) = tidegate(dir.path(), &["sessions", "--backend", &to]);
-    assert!(out.ends_with("listed: 2 of 2 meant, 3 live\n"), "{out}");
+    assert!(out.ends_with("listed: 2 of 2 matched, 3 live\n"), "{out}");
     let (code, out, _) = tidegate(dir.path(), &["move", "--from", &to, "--json"]);
     assert_eq!((code, out.contains("no other backend can take")), (4, true), "{out}");
     let (code, out, _) = tidegate(dir.path(), &["enable", "--backend", &from]);

@@ -1,9 +1,9 @@
 //! tidegate: a WebSocket-aware, TLS-terminating reverse proxy.
 //!
-//! A module uses lower layers only, and neighbours do not see each other. The table
-//! is kept by `tests/tidy.rs`, the tour is in `src/README.md`.
-#![deny(unsafe_op_in_unsafe_fn)]
-#![warn(missing_docs)]
+//! The library is for the binary, its tests and its benches; it promises no stable interface. A
+//! module uses lower layers only, and neighbours do not see each other: `tests/tidy.rs` keeps the
+//! table, `src/README.md` is the tour. Modules that nothing outside of the crate needs are private,
+//! so that the compiler finds what is no longer used.
 
 // Layer 1: clock, workers, tracked tasks, ids, sockets and bodies; diagnostics.
 pub mod base;
@@ -14,14 +14,14 @@ pub mod observe;
 pub mod wire;
 
 // Layer 3: every reason a session can end.
-pub mod end;
+mod end;
 
 // Layer 4: text to raw to checked plan.
 pub mod config;
 
 // Layer 5: which route; live sessions; the TLS engine, certificates, a connection's transport.
 pub mod registry;
-pub mod rewrite;
+mod rewrite;
 pub mod router;
 pub mod tls;
 
@@ -30,15 +30,15 @@ pub mod pool;
 pub mod relay;
 
 // Layer 7: what a route does with a request; a WebSocket handshake; the drain engine.
-pub mod action;
-pub mod drain;
-pub mod handshake;
+mod action;
+mod drain;
+mod handshake;
 
 // Layer 8: the snapshot in force.
-pub mod live;
+mod live;
 
 // Layer 9: the story of one request, told once.
-pub mod session;
+mod session;
 
 // Layer 10: sockets, permits, PROXY header, TLS accept, HTTP drivers.
 pub mod listen;
@@ -52,7 +52,7 @@ pub mod control;
 // Layer 13: a person's words become one call.
 pub mod cli;
 
-// Backends and clients for tests of whole ways; their tasks are nobody's to count.
+// Backends and clients for the unit tests of whole journeys; nothing counts their tasks.
 #[cfg(test)]
 #[allow(dead_code, unused_imports, clippy::disallowed_methods)]
 #[path = "../tests/e2e/actors/mod.rs"]

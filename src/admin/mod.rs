@@ -11,10 +11,9 @@ mod process;
 mod report;
 mod servers;
 
-pub use http::{CONNECTION_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT};
 pub use operator::{
-    BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest,
-    SessionsRequest, StatusRequest, UpgradeRequest,
+    DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest, SessionsRequest,
+    StatusRequest, UpgradeRequest,
 };
 pub use process::{Counts, Phase, Process, Stopped};
 pub use report::{

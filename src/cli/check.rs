@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use serde_json::json;
 
@@ -107,7 +108,7 @@ fn url_of(text: &str, listeners: &[Arc<Listener>]) -> Result<Uri, Failure> {
 /// Says which route takes `url`, and why each other does not.
 fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result<(), Failure> {
     let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("not a URL, {why}: {url}"));
-    let authority = url.authority().map(|authority| authority.as_str());
+    let authority = url.authority().map(Authority::as_str);
     let host = authority.map(host::canonical).transpose().map_err(|error| wrong(&error))?;
     let (path, ambiguity) = match path::read(url.path()) {
         Ok(reading) => (reading.matched, None),

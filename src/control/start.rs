@@ -63,7 +63,7 @@ fn build(
         .map_err(|error| StartError::Build(error.to_string()))?;
     let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
     let live = Live::new(Arc::new(first));
-    let app = Arc::new(App { live, metrics: Arc::clone(&metrics), budget });
+    let app = Arc::new(App { live, budget });
     let permits = Permits::new(&plan.limits, queues.len());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());

@@ -22,7 +22,7 @@ pub use engine::Drains;
 pub use order::{Begun, Order};
 pub use progress::Progress;
 pub use rebalance::Rebalances;
-pub use spread::{PATIENCE, Pace};
+pub use spread::Pace;
 pub use unhealthy::Unhealthy;
 
 /// How often backends that stay out and pools that are uneven are looked for.

@@ -7,7 +7,7 @@
 mod build;
 mod diff;
 
-pub use build::{BuildError, build};
+pub use build::build;
 pub use diff::{Changes, diff};
 
 use std::collections::{BTreeMap, HashMap};

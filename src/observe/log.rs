@@ -89,7 +89,7 @@ impl LogHandle {
     ///
     /// # Errors
     /// When the filter does not parse: the old one stays.
-    pub fn apply(&self, options: &LogOptions) -> Result<(), ParseError> {
+    pub fn apply(&self, options: &LogOptions<'_>) -> Result<(), ParseError> {
         let filter = filter(options)?;
         // An error says that the log has ended, and then there is nothing to filter.
         let _ = self.0.reload(filter);
@@ -112,7 +112,7 @@ impl Dropped {
 ///
 /// # Errors
 /// When the filter does not parse, or the process has a log already.
-pub fn start(options: &LogOptions) -> Result<LogGuard, LogError> {
+pub fn start(options: &LogOptions<'_>) -> Result<LogGuard, LogError> {
     let terminal = io::stderr().is_terminal();
     let (subscriber, guard) = build(options, terminal, io::stderr()).map_err(LogError::Filter)?;
     subscriber.try_init().map_err(LogError::Second)?;
@@ -130,7 +130,7 @@ pub fn check(filter: &str) -> Result<(), String> {
 type Built = (Box<dyn Subscriber + Send + Sync>, LogGuard);
 
 fn build(
-    options: &LogOptions,
+    options: &LogOptions<'_>,
     terminal: bool,
     out: impl Write + Send + 'static,
 ) -> Result<Built, ParseError> {
@@ -157,7 +157,7 @@ fn build(
 }
 
 /// `access` is decided by its own key; a directive for it in the filter is overruled.
-fn filter(options: &LogOptions) -> Result<EnvFilter, ParseError> {
+fn filter(options: &LogOptions<'_>) -> Result<EnvFilter, ParseError> {
     let filter = EnvFilter::try_new(options.filter)?;
     let level = if options.access { "info" } else { "off" };
     Ok(filter.add_directive(format!("{ACCESS}={level}").parse()?))
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: LogOptions =
+    const OPTIONS: LogOptions<'_> =
         LogOptions { filter: "info", format: LineFormat::Auto, access: true, queue_max: 100 };
 
     #[derive(Clone, Default)]
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    fn logged(options: &LogOptions, terminal: bool, log: impl FnOnce(&LogGuard)) -> String {
+    fn logged(options: &LogOptions<'_>, terminal: bool, log: impl FnOnce(&LogGuard)) -> String {
         let lines = Lines::default();
         let (subscriber, guard) = build(options, terminal, lines.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || log(&guard));

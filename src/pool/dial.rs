@@ -159,7 +159,7 @@ impl Dialler {
         for &source in after.iter().chain(before).filter(fits) {
             match self.connect_from(Some(source), to).await {
                 Err(error @ (DialError::NoLocalPort { .. } | DialError::SourceAddress { .. })) => {
-                    last = error
+                    last = error;
                 }
                 outcome => return outcome,
             }

@@ -64,6 +64,32 @@ pub struct Query<'a> {
 }
 
 /// Finds the route for a request. Built once, then only read.
+///
+/// ```
+/// use http::{HeaderMap, Method};
+/// use tidegate::config;
+/// use tidegate::router::{Query, Router};
+///
+/// let text = r#"
+///     listeners.web = { address = "127.0.0.1:8080" }
+///     routes = [
+///         { path = "/", respond = { status = 404 } },
+///         { path = "/chat", respond = { body = "hello" } },
+///     ]
+/// "#;
+/// let loaded = config::load_text("site.toml".as_ref(), text, &|_| None).unwrap();
+/// let router = Router::build(&loaded.plan.routes);
+/// let query = |path| Query {
+///     listener: Some("web"),
+///     host: Some("example.com"),
+///     path,
+///     method: &Method::GET,
+///     headers: &HeaderMap::new(),
+/// };
+/// // A prefix ends at a segment, and the longest wins.
+/// assert_eq!(router.find(&query("/chat/room")), Some(1));
+/// assert_eq!(router.find(&query("/chatter")), Some(0));
+/// ```
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Arc<Route>>,

@@ -12,7 +12,6 @@ use http::HeaderMap;
 use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
-use crate::observe::metrics::Metrics;
 use crate::relay::{HoldBudget, Stream};
 use crate::tls::Greeting;
 use crate::wire::forwarded;
@@ -21,8 +20,6 @@ use crate::wire::forwarded;
 pub struct App {
     /// The snapshot in force.
     pub live: Live,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
     /// What sessions may keep together while their upstreams are away.
     pub budget: Arc<HoldBudget>,
 }

@@ -21,7 +21,6 @@ mod websocket;
 
 pub use conn::{App, Conn, OnStream};
 pub use serve::serve;
-pub use websocket::HANDOVER_TIMEOUT;
 
 #[cfg(test)]
 mod tests;

@@ -129,6 +129,19 @@ pub struct Step {
 /// masks are believed as written; reserved opcodes 3 to 7 are data and 11 to 15 control; a control
 /// frame never opens or ends a message; a continuation of nothing, and a new message inside an open
 /// one, begin a message. Close payloads and what follows a Close are for the caller to judge.
+///
+/// ```
+/// use tidegate::base::side::Side;
+/// use tidegate::wire::frame::{Allowed, FrameEvent, Opcode, Tracker};
+///
+/// let mut tracker = Tracker::new(Side::Upstream, Allowed::NOTHING);
+/// // The text "hi", in one frame; its payload comes in two reads.
+/// let step = tracker.step(b"\x81\x02h");
+/// let Some(FrameEvent::Header { header, violation: None }) = step.event else { panic!() };
+/// assert_eq!((step.used, header.opcode, header.length), (2, Opcode::Text, 2));
+/// assert_eq!(tracker.step(b"h").event, None);
+/// assert_eq!(tracker.step(b"i").event, Some(FrameEvent::End));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tracker {
     /// Payload to come in this frame.

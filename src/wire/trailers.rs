@@ -53,7 +53,7 @@ mod tests {
         let mut frame = Frame::<Bytes>::trailers(trailers);
         tidy(&mut frame);
         let tidied = frame.into_trailers().unwrap();
-        assert_eq!(tidied.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-sum"]);
+        assert_eq!(tidied.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
         let mut frame = Frame::data(Bytes::from_static(b"x"));
         tidy(&mut frame);
         assert_eq!(frame.into_data().unwrap(), "x");

@@ -120,7 +120,7 @@ fn gather_value(value: &DeValue<'_>, path: &str, found: &mut Vec<String>) {
     match value {
         DeValue::Table(table) => gather(table, path, found),
         DeValue::Array(list) => {
-            list.iter().for_each(|one| gather_value(one.get_ref(), path, found))
+            list.iter().for_each(|one| gather_value(one.get_ref(), path, found));
         }
         _ => {}
     }

@@ -227,7 +227,7 @@ impl Scan<'_> {
                     self.core.side_mut(self.from).recv = RecvState::Faulted;
                     self.core.begin_end(end, self.now);
                     self.core.refresh();
-                    self.settle(at, bytes.len(), false)
+                    self.settle(at, bytes.len(), false);
                 }
             };
         };

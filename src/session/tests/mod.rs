@@ -36,6 +36,7 @@ use actors::{Backend, Client, until, within};
 struct Proxy {
     address: SocketAddr,
     app: Arc<App>,
+    metrics: Arc<Metrics>,
     workers: Workers,
 }
 
@@ -45,7 +46,7 @@ impl Proxy {
         let metrics = Metrics::new(1);
         let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
         let budget = Arc::new(HoldBudget::new(1 << 20));
-        let app = Arc::new(App { live: Live::new(Arc::new(snapshot)), metrics, budget });
+        let app = Arc::new(App { live: Live::new(Arc::new(snapshot)), budget });
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listening.set_nonblocking(true).unwrap();
         let address = listening.local_addr().unwrap();
@@ -53,7 +54,7 @@ impl Proxy {
         let for_worker = Arc::clone(&app);
         let job = move || task::spawn("accept", accept(listening, for_worker));
         workers.queues().try_run_on(0, job).unwrap();
-        Proxy { address, app, workers }
+        Proxy { address, app, metrics, workers }
     }
 
     /// Sends everything below `/` to a pool of these backends; `change` has the plan's last word.
@@ -69,7 +70,7 @@ impl Proxy {
         let old = self.app.live.now();
         let mut changed = (*old.plan).clone();
         change(&mut changed);
-        let next = live::build(Arc::new(changed), Some(&old), &self.app.metrics).unwrap();
+        let next = live::build(Arc::new(changed), Some(&old), &self.metrics).unwrap();
         self.app.live.swap(Arc::new(next));
     }
 

@@ -64,12 +64,12 @@ async fn scripts_say_what_they_like() {
     wire.read_exact(&mut body).await.unwrap();
     assert_eq!(&body, b"no");
 
-    let backend = Backend::script(|_head, wire| async move { wire::reset(wire) }).await;
+    let backend = Backend::script(|_head, wire| async move { reset(wire) }).await;
     let (head, _) = Client::to(backend.address()).say(b"GET / HTTP/1.1\r\n\r\n").await;
     assert_eq!(head, None);
     let backend = Backend::silent().await;
     let mut wire = Client::to(backend.address()).connect().await.unwrap();
     wire.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     wire.shutdown().await.unwrap();
-    assert!(wire::drain(&mut wire).await.is_empty());
+    assert!(drain(&mut wire).await.is_empty());
 }

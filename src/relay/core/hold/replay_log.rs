@@ -1,7 +1,7 @@
 //! A client's first messages, recorded to be sent again to each new upstream.
 
 use crate::base::side::Side;
-use crate::wire::frame::{Allowed, FrameEvent, Tracker};
+use crate::wire::frame::{Allowed, FrameEvent, Opcode, Tracker};
 
 /// A whole message of the record.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ impl ReplayLog {
         while !self.is_done() {
             let before = self.tracker.frame();
             let step = self.tracker.step(bytes);
-            let control = before.or(self.tracker.frame()).is_none_or(|frame| frame.is_control());
+            let control = before.or(self.tracker.frame()).is_none_or(Opcode::is_control);
             if !control {
                 if !self.is_partial() {
                     self.seen = seen;

@@ -11,7 +11,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Unprefixed, so that aws-lc's C code, which calls `malloc`, is on the same heap.
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
 // SAFETY: jemalloc declares a weak `const char *malloc_conf`; a reference to a static string that
-// ends with NUL is represented so, and nobody writes it.
+// ends with NUL is represented so, and nothing writes it.
 #[unsafe(export_name = "malloc_conf")]
 pub static MALLOC_CONF: &[u8; 60] =
     b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";

@@ -56,7 +56,7 @@ fn build(pool: &Arc<Pool>) -> Client {
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_max_headers(ANSWER_HEADERS_MAX)
         .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
-        // The client's Host goes on, or the route's.
+        // The client's Host passes, or the route's.
         .set_host(false)
         .build(Dial { pool: Arc::downgrade(pool) })
 }

@@ -1,7 +1,7 @@
 //! What a route does with a plain request: forward it, serve a file, redirect, respond.
 //!
 //! **In:** a request, and the plan's action. **Out:** a response whose body streams, or why there
-//! is none. **Never here:** routes, the fields that go on or come back, WebSockets.
+//! is none. **Never here:** routes, the fields that pass to either side, WebSockets.
 
 mod clients;
 mod error;

@@ -1,4 +1,4 @@
-//! The one HTTP body type that rooms hand to each other, and what may go along with one.
+//! The one HTTP body type that modules hand to each other, and observers of a body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

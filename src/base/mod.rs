@@ -1,4 +1,4 @@
-//! What every room stands on: the clock, workers, tracked tasks, ids, sockets and bodies.
+//! What every module stands on: the clock, workers, tracked tasks, ids, sockets and bodies.
 //!
 //! **In:** nothing of tidegate's. **Out:** small types without policy.
 //! **Never here:** anything that knows configuration, HTTP routes or frames.

@@ -72,7 +72,7 @@ where
     spawn(name, Box::pin(future));
 }
 
-/// A future and its count. An `async` block around the future would hold its room twice: once as
+/// A future and its count. An `async` block around the future would take its memory twice: once as
 /// captured, once as awaited.
 struct Task<F> {
     future: F,

@@ -1,4 +1,4 @@
-//! Every reason a session can end, and what each side is told.
+//! Every reason a session can end, and what each side reads of it.
 //!
 //! **In:** nothing. **Out:** [`End`], a value made once, and its row in the table: close codes, log
 //! word, metric label. **Never here:** tokio, sockets, clocks. It is the only place with close
@@ -11,7 +11,7 @@ use crate::wire::frame::Violation;
 mod words;
 pub use words::{CODE_WORDS, CloseCodes};
 
-/// What a side is told when its session ends.
+/// What a side reads when its session ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Farewell {
     /// A Close frame with this code, at a frame boundary.
@@ -20,7 +20,7 @@ pub enum Farewell {
     PassOn,
     /// It closed first: it is owed the answer of the side across, ours after `close_timeout`.
     Echo,
-    /// No Close frame: the transport is closed, so that nobody is told what did not happen.
+    /// No Close frame: the transport is closed, so that no side reads of what did not happen.
     Cut,
     /// Nothing: it is gone.
     Gone,
@@ -80,7 +80,7 @@ impl Reason {
         !matches!(self, Reason::Rebalance)
     }
 
-    /// The close code for the client, where nobody chose another.
+    /// The close code for the client, unless the route or the operator chose another.
     pub const fn code(self) -> u16 {
         match self {
             // It is not asked to come back.
@@ -109,53 +109,53 @@ impl Label for Reason {
 pub enum End {
     /// A side sent a Close; `code` is 1005 when the frame carried none (RFC 6455 §7.1.5).
     Closed {
-        /// Who sent it.
+        /// The side that sent it.
         by: Side,
         /// The code seen.
         code: u16,
     },
     /// A side's transport ended without a Close.
     Lost {
-        /// Whose.
+        /// The side that was lost.
         side: Side,
-        /// How.
+        /// How its transport ended.
         how: Loss,
     },
     /// No data message passed for `idle_timeout`.
     Idle,
     /// No byte came from the side for `pong_timeout` after our ping.
     Silent {
-        /// Which.
+        /// The side that is silent.
         side: Side,
     },
     /// `max_lifetime` was reached.
     Lifetime,
-    /// Let go.
+    /// Drained.
     Drained(Reason),
-    /// Let go with an operator's own code for the client.
+    /// Drained with an operator's own code for the client.
     DrainedWith {
-        /// Why.
+        /// Why it was drained.
         reason: Reason,
         /// The code.
         code: u16,
     },
     /// A side broke the protocol.
     Violation {
-        /// Who.
+        /// The side that broke it.
         by: Side,
         /// What it did.
         what: Violation,
     },
     /// A side's message or frame was over its limit.
     TooBig {
-        /// Whose.
+        /// The side that sent it.
         by: Side,
-        /// Which limit.
+        /// The limit that was passed.
         limit: SizeLimit,
     },
     /// A side does not read and there is no room to keep more for it.
     NoRoom {
-        /// Which.
+        /// The side that does not read.
         side: Side,
     },
     /// tidegate's own fault.
@@ -163,7 +163,7 @@ pub enum End {
 }
 
 impl End {
-    /// What `side` is told; the end table of the design, row by row.
+    /// What `side` reads: the table of ends, row by row.
     pub const fn farewell(self, side: Side) -> Farewell {
         let client = matches!(side, Side::Client);
         match self {

@@ -22,21 +22,21 @@ fn alpn(listener: &Listener) -> &'static [Alpn] {
 pub enum BuildError {
     /// A pool's TLS cannot be made.
     Pool {
-        /// Which.
+        /// The pool.
         name: Arc<str>,
-        /// Why.
+        /// What is wrong with its TLS.
         error: TlsError,
     },
     /// A listener's TLS cannot be made.
     Tls {
-        /// Which.
+        /// The listener.
         listener: Arc<str>,
-        /// Why.
+        /// What is wrong with its TLS.
         error: TlsError,
     },
     /// A route names a pool the plan does not have.
     NoPool {
-        /// Which.
+        /// The route.
         route: Arc<str>,
         /// The name.
         pool: Arc<str>,
@@ -123,7 +123,7 @@ fn listeners(
         }
         let acceptor = match (&listener.tls, before.map(|before| (&before.plan.tls, before))) {
             (None, _) => None,
-            // Renewed files are told by their stamps, so an equal plan is the same certificate.
+            // Renewed files have other stamps, so an equal plan is the same certificate.
             (tls, Some((tls_before, before)))
                 if tls == tls_before && alpn(listener) == alpn(&before.plan) =>
             {

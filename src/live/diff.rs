@@ -54,7 +54,7 @@ fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
 }
 
 impl Changes {
-    /// The sessions that must be let go; `None` where nobody must.
+    /// The sessions that must be drained; `None` when there are none.
     pub fn drained(&self) -> Option<Selector> {
         let routes = self.routes_removed.iter().cloned().map(Selector::Route);
         let pools = self.pools_removed.iter().cloned().map(Selector::Pool);
@@ -69,7 +69,7 @@ impl Changes {
         (!any.is_empty()).then_some(Selector::AnyOf(any))
     }
 
-    /// Those among them that may go on with another backend: what a reload removed is where they
+    /// Those among them that may continue with another backend: what a reload removed is where they
     /// were, not where they came in.
     pub fn movable(&self) -> Selector {
         let routes = self.routes_removed.iter().chain(&self.routes_without_backend);

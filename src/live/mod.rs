@@ -25,7 +25,7 @@ use crate::pool::Pool;
 use crate::router::Router;
 use crate::tls::Acceptor;
 
-/// Everything a request is served by. Nobody keeps one longer than a request: sessions keep their
+/// Everything a request is served by. Nothing keeps one longer than a request: sessions keep their
 /// rules and their lease, so that a reload can neither hold memory hostage nor cut a wire.
 pub struct Snapshot {
     /// Counted from 1; each snapshot built on another is one more.
@@ -141,7 +141,7 @@ impl Live {
     }
 
     /// Puts another in force and gives back the one before, to be compared and dropped where
-    /// nobody waits for it.
+    /// nothing waits for it.
     pub fn swap(&self, next: Arc<Snapshot>) -> Arc<Snapshot> {
         self.0.swap(next)
     }

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_log_nobody_reads_drops_lines_and_counts_them() {
-        /// A disk that is stuck until it is told to go on.
+        /// A disk that is stuck until the sender is dropped.
         struct Stuck(mpsc::Receiver<()>);
         impl Write for Stuck {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

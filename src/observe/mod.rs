@@ -1,7 +1,7 @@
 //! Metrics and logs.
 //!
-//! **In:** counts and lines. **Out:** Prometheus text and log output; neither ever blocks who
-//! counts or logs. **Never here:** decisions.
+//! **In:** counts and lines. **Out:** metrics as text, and log output; counting and logging
+//! never block the caller. **Never here:** decisions.
 
 pub mod log;
 pub mod metrics;

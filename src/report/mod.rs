@@ -15,7 +15,7 @@ pub use text::Colour;
 pub enum Severity {
     /// What was found cannot be taken.
     Error,
-    /// It can be taken, but is hardly what was meant.
+    /// It can be taken, but is hardly what its author wants.
     Warning,
 }
 
@@ -32,7 +32,7 @@ impl Severity {
 /// A place that helps to understand a finding.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Related {
-    /// Where.
+    /// The place in its source.
     pub span: Span,
     /// What is to be seen there.
     pub label: String,

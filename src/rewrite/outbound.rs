@@ -11,7 +11,7 @@ use crate::wire::list::has_token;
 
 /// The head of a request that goes upstream. It is made from a client's head and consumes it, so
 /// that no head can go upstream as it came: what is for one hop has ended, what only tidegate may
-/// say is tidegate's, those before us are told of, and the route's changes are made.
+/// say is tidegate's, the hops before us are named, and the route's changes are made.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     method: Method,
@@ -147,12 +147,12 @@ impl Outbound {
 }
 
 impl Passage<'_> {
-    /// Whether a client's field of this name goes on.
+    /// Whether a client's field of this name passes.
     fn lets(&self, name: &HeaderName, named: &[HeaderName]) -> bool {
         match scope(name) {
             // The route's, or the one that counts. A handshake has no body, and so no length.
             Scope::EndToEnd => *name != HOST && !self.is_handshake,
-            // The client is told to go on when a backend is there to read its body.
+            // The client gets its 100 when a backend is there to read its body.
             Scope::Unnamed if *name == EXPECT => false,
             Scope::Unnamed if self.is_handshake && HANDSHAKE.contains(name) => false,
             Scope::Unnamed => !named.contains(name),

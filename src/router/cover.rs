@@ -18,7 +18,7 @@ pub struct Cover {
 #[derive(Default)]
 struct RegexGroup {
     routes: Vec<usize>,
-    /// None where they are too many for one automaton: then nothing is told.
+    /// None where they are too many for one automaton: then nothing is reported.
     set: Option<RegexSet>,
 }
 

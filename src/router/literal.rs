@@ -10,13 +10,14 @@ pub enum Affix {
     Prefix(String),
     /// It ends so (`\.php$`).
     Suffix(String),
-    /// Nothing that can be told.
+    /// Nothing that can be derived.
     Unknown,
 }
 
 /// Reads what every match of the regex `source` has in common; the longer of the two ends.
 pub fn affix(source: &str) -> Affix {
-    // A regex that was compiled can be parsed, unless its limits were raised: then nothing is told.
+    // A regex that was compiled can be parsed, unless its limits were raised: then nothing is
+    // derived.
     let Some(hir) = parse(source) else { return Affix::Unknown };
     let HirKind::Concat(parts) = hir.kind() else { return Affix::Unknown };
     let prefix = match &parts[..] {

@@ -14,7 +14,7 @@
 //!    order, then routes without.
 //!
 //! Where nginx first decides for a host and then answers 404 when none of its paths fits, tidegate
-//! goes on to the next less exact host: a route for any host is a fallback for all. Likewise a
+//! continues with the next less exact host: a route for any host is a fallback for all. Likewise a
 //! route whose listener, method or field conditions do not hold is passed over as though it were
 //! not there.
 //!

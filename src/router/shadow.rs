@@ -19,7 +19,7 @@ pub struct Unreachable {
     pub route: usize,
     /// The route that takes every request it would take; none when there is no such request.
     pub by: Option<usize>,
-    /// How.
+    /// How it comes to be out of reach.
     pub why: UnreachableCause,
 }
 

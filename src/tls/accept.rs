@@ -84,7 +84,7 @@ impl Acceptor {
     /// already. The caller sets the time.
     ///
     /// # Errors
-    /// See [`AcceptError`]; the client was told by an alert where there was anything to tell.
+    /// See [`AcceptError`]; the client was sent an alert where there is one for it.
     pub async fn accept(
         &self,
         socket: Socket,

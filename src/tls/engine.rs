@@ -1,7 +1,7 @@
 //! TLS towards a client as a machine without I/O: ciphertext in, plaintext out, and back.
 //!
 //! Between two messages it owns no buffer: ciphertext is opened in the caller's scratch, plaintext
-//! goes into the caller's room, and only what is left over is kept on the heap, while it is:
+//! goes into the caller's buffer, and only what is left over is kept on the heap, while it is:
 //!
 //! ```text
 //! wire → [held: part of a record] → open → [plain: what the caller had no room for] → caller
@@ -165,7 +165,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets rustls go on until it wants more bytes; returns how many of `bytes` it is done with.
+    /// Lets rustls work until it wants more bytes; returns how many of `bytes` it is done with.
     fn process(&mut self, bytes: &mut [u8], out: &mut impl BufMut) -> Result<usize, Error> {
         let mut done = 0;
         loop {
@@ -229,7 +229,7 @@ impl Engine {
     }
 
     /// Says that nothing more is sent (close_notify, RFC 8446 §6.1), by way of [`Engine::unsent`].
-    /// Where there is nobody to say it to, or it was said, nothing happens.
+    /// Does nothing where the peer cannot read it, or has read it already.
     pub fn close(&mut self) {
         if self.closed || self.failure.is_some() || self.conn.is_handshaking() {
             return;
@@ -267,7 +267,7 @@ impl Engine {
         }
     }
 
-    /// Gives plaintext kept from a record that was larger than the caller's room; returns how much.
+    /// Gives plaintext kept from a record larger than the caller's buffer; returns how much.
     pub fn take_plain(&mut self, out: &mut impl BufMut) -> usize {
         let left = &self.plain[self.taken..];
         let given = left.len().min(out.remaining_mut());

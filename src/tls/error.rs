@@ -57,7 +57,7 @@ pub enum AcceptError {
     Eof,
     /// The client refused us: it does not trust the certificate, say.
     Alert(AlertDescription),
-    /// We refused the client, and told it by an alert: garbage, no common version or protocol.
+    /// We refused the client, and sent it an alert: garbage, no common version or protocol.
     Refused(rustls::Error),
     /// The transport failed.
     Io(io::Error),

@@ -44,7 +44,7 @@ thread_local! {
 /// - **Writing** accepts up to [`SEAL_BYTES_MAX`] bytes, seals them and sends them at once. What
 ///   the socket did not take is kept, and nothing more is accepted until it is gone: so
 ///   `poll_flush` after the last write, as [`AsyncWrite`] demands.
-/// - **Shutdown** sends what is kept, a close_notify, and a FIN. Reading goes on.
+/// - **Shutdown** sends what is kept, a close_notify, and a FIN. Reading continues.
 pub struct ServerStream {
     socket: Socket,
     engine: Engine,
@@ -168,7 +168,7 @@ impl AsyncRead for ServerStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Answers of TLS itself go out even where nobody writes; a failure shows when one does.
+        // Answers of TLS itself go out without a write of the session; a failure shows at its next.
         let _ = this.poll_send(cx);
         loop {
             if buf.remaining() == 0

@@ -1,4 +1,4 @@
-//! Certificates, and both ends of a connection on real sockets, for the tests of this room.
+//! Certificates, and both ends of a connection on real sockets, for the tests of this module.
 
 mod engine;
 mod handshake;

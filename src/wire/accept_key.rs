@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 
 use super::random;
 
-/// What §1.3 joins to a key, so that nobody answers it by accident.
+/// What §1.3 joins to a key, so that no server answers it by accident.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Bytes of a key before base64.

@@ -73,7 +73,7 @@ pub fn pong(payload: &[u8], mask: Option<[u8; 4]>) -> ControlFrame {
     ControlFrame::new(PONG, [payload, &[]], mask)
 }
 
-/// A mask nobody can foresee (§5.3, §10.3).
+/// A mask that cannot be predicted (§5.3, §10.3).
 pub fn new_mask() -> [u8; 4] {
     random()
 }

@@ -53,8 +53,8 @@ pub fn told(headers: &HeaderMap, hop: &Hop<'_>, trusted: bool) -> [(HeaderName, 
 /// A field's value, where there is one.
 pub type Told = Option<HeaderValue>;
 
-/// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never goes on:
-/// of a trusted sender the others do.
+/// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never passes:
+/// those of a trusted sender pass otherwise.
 pub fn is_told_anew(name: &HeaderName) -> bool {
     [X_FOR, X_PROTO, X_HOST, X_PORT, FORWARDED].contains(name) || name.as_str().contains('_')
 }
@@ -123,7 +123,7 @@ struct Before {
 }
 
 impl Before {
-    /// Takes it from what is left of the fields. Where only one of the two chains is told, the
+    /// Takes it from what is left of the fields. Where only one of the two chains is there, the
     /// other is made from it, so that a backend reads the same in both (RFC 7239 §7.4).
     fn take(headers: &HeaderMap) -> Before {
         let proto = joined(headers, &X_PROTO).and_then(|proto| plain_proto(&proto));

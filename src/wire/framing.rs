@@ -1,5 +1,5 @@
 //! How long a body is, by its message's fields (RFC 9112 §6): what a reader of HTTP may take in
-//! two ways is refused before it goes on.
+//! two ways is refused before it is passed on.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl fmt::Display for FramingError {
 impl std::error::Error for FramingError {}
 
 /// Whether `Transfer-Encoding` says `chunked` and nothing else, or is not there. The coding ends
-/// here, and a body goes on without it: any other would be lost with it.
+/// here, and a body is passed on without it: any other would be lost with it.
 ///
 /// # Errors
 /// [`FramingError::Coding`], [`FramingError::Chunked`].

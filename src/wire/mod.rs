@@ -28,7 +28,7 @@ pub mod resume;
 pub mod trailers;
 pub mod upgrade;
 
-/// Random bytes from the system, which nobody can foresee (RFC 6455 §5.3, §10.3).
+/// Random bytes from the system, which cannot be predicted (RFC 6455 §5.3, §10.3).
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // cannot fail: the system's source is there once a process runs; TLS stands on it too.

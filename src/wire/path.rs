@@ -67,7 +67,7 @@ pub struct Reading<'a> {
 /// tree a path leads:
 ///
 /// - Plain `.` and `..` segments are resolved, in what is sent as well (RFC 3986 §5.2.4; `..` also
-///   removes empty segments before it, as in nginx), so that nobody else resolves them.
+///   removes empty segments before it, as in nginx), so that no later reader resolves them.
 /// - A path is refused where a dot segment is there for some readers only: behind an escaped dot or
 ///   slash, or in front of parameters (`/%2e%2e/`, `/..%2fx`, `/x%2f..`, `/..;/`); and where `..`
 ///   removes a segment with an escaped slash, which is one segment or two.

@@ -15,7 +15,7 @@ pub struct Pem {
     /// The chain, the leaf first, and the key that fits the leaf.
     pub key: CertifiedKey,
     /// The DNS names the leaf is valid for, lower case, wildcards as `*.example.com`. Addresses
-    /// are left out: nobody asks for one by SNI (RFC 6066 §3).
+    /// are left out: no client asks for one by SNI (RFC 6066 §3).
     pub names: Vec<Arc<str>>,
 }
 
@@ -42,7 +42,7 @@ pub enum PemError {
     BadCertificate(String),
     /// Blocks, but no private key among them.
     NoKey,
-    /// The key is under a passphrase, which nobody is there to type.
+    /// The key is under a passphrase, and a server cannot ask for it.
     EncryptedKey,
     /// Not an RSA, ECDSA or Ed25519 key in PKCS#8, PKCS#1 or SEC1.
     UnsupportedKey,

@@ -25,7 +25,7 @@ const V2_PREFIX: &[u8] = v2::PROTOCOL_PREFIX;
 /// What was found at the front of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Parsed {
-    /// The header goes on.
+    /// The header is not complete.
     Incomplete {
         /// It has this many bytes more, or more; at least 1.
         more: usize,

@@ -1,5 +1,5 @@
-//! `Tidegate-Session` and `Tidegate-Resume`: how a backend is told whose session a handshake
-//! opens, or takes up again. Nobody but tidegate sends them
+//! `Tidegate-Session` and `Tidegate-Resume`: they tell a backend which session a handshake
+//! opens or resumes. Only tidegate sends them
 //! ([`remove_reserved`](super::fields::remove_reserved)).
 
 use std::fmt;
@@ -20,7 +20,7 @@ pub const RESUME: HeaderName = HeaderName::from_static("tidegate-resume");
 pub struct Token([u8; 16]);
 
 impl Token {
-    /// A new one, which nobody can guess.
+    /// A new one, which cannot be guessed.
     pub fn new() -> Token {
         Token(random())
     }

@@ -114,7 +114,7 @@ fn what_is_removed_is_drained_and_nothing_else() {
     assert_eq!(changes.routes_removed, [name("/two")]);
     assert_eq!(changes.pools_removed, [name("two")]);
     assert_eq!(changes.backends_removed, [(name("one"), name("127.0.0.1:1002"))]);
-    let Some(Selector::AnyOf(who)) = changes.drained() else { panic!("nobody is drained") };
+    let Some(Selector::AnyOf(who)) = changes.drained() else { panic!("no session is drained") };
     assert_eq!(who.len(), 3);
     assert!(Arc::ptr_eq(&old.routes[0], &new.routes[0]));
 }
@@ -128,7 +128,7 @@ fn a_backend_that_stays_is_the_same_in_a_changed_pool() {
     let (one, other) = (&old.pools["one"], &new.pools["one"]);
     assert!(!Arc::ptr_eq(one, other));
     assert!(Arc::ptr_eq(&one.backends()[0], &other.backends()[0]));
-    // Its route is not the same, for it must find the new pool, but no session is let go.
+    // Its route is not the same, for it must find the new pool, but no session is drained.
     assert!(!Arc::ptr_eq(&old.routes[1], &new.routes[1]));
     assert!(diff(&old, &new).drained().is_none());
 }

@@ -28,7 +28,7 @@ groups! {
             "Log lines lost because the log was not read";
     }
 
-    /// What a scrape is told of the process.
+    /// Facts of the process that each scrape is given.
     #[derive(Clone, Debug, Default)]
     pub struct ProcessFacts [] {
         loads: Vec<(String, u64)> = "worker_connections" ["worker"]
@@ -128,7 +128,7 @@ groups! {
             "Sessions asked to move to another backend for a pool to be level";
     }
 
-    /// What a scrape is told of one backend.
+    /// Facts of one backend that each scrape is given.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct BackendFacts ["pool", "backend"] {
         sessions: u64 = "backend_sessions" [] "WebSocket sessions live";

@@ -44,7 +44,7 @@ pub struct Metrics {
     pub process: ProcessMetrics,
 }
 
-/// What a scrape is told of things that count for themselves.
+/// Facts that a scrape is given, of things that count for themselves.
 #[derive(Clone, Debug, Default)]
 pub struct ScrapeFacts {
     /// Of the process.

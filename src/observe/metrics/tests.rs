@@ -55,7 +55,7 @@ fn busy() -> Arc<Metrics> {
     metrics
 }
 
-/// What a scrape of them is told.
+/// The facts for a scrape of them.
 fn facts() -> ScrapeFacts {
     let backend = BackendFacts { sessions: 4, handshakes_waiting: 1, up: true, disabled: false };
     ScrapeFacts {

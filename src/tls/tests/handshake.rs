@@ -201,7 +201,7 @@ async fn what_comes_right_behind_the_handshake_is_not_lost() {
             connected.write_all(b"at once").await.unwrap();
             connected
         };
-        // One task: the server goes on only when the client has finished and written.
+        // One task: the server continues only when the client has finished and written.
         let (connected, accepted) = tokio::join!(client, acceptor.accept(socket, &[]));
         let mut read = [0; 7];
         accepted.unwrap().0.read_exact(&mut read).await.unwrap();

@@ -14,7 +14,7 @@ fn rewritten(fields: &[(&str, &str)], hop: &Hop<'_>, trusted: bool) -> HeaderMap
     rewrite(headers, hop, trusted)
 }
 
-/// What goes on of these fields, and what is told.
+/// Which of these fields pass, and what is added.
 fn rewrite(headers: HeaderMap, hop: &Hop<'_>, trusted: bool) -> HeaderMap {
     let told = told(&headers, hop, trusted);
     let mut rewritten = headers;

@@ -7,7 +7,7 @@ use super::*;
 fn page(body: &str) -> String {
     format!(
         "[listeners.http]\naddress = \"127.0.0.1:0\"\n\n\
-         [reload]\nwatch = true\nquiet = \"50ms\"\n\n\
+         [reload]\nwatch = true\ndebounce = \"50ms\"\n\n\
          [[routes]]\nrespond = {{ body = \"{body}\" }}\n"
     )
 }

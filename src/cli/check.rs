@@ -25,6 +25,7 @@ pub(super) fn check(asked: &Check) -> Result<(), Failure> {
             let router = Router::build(&loaded.plan.routes);
             let mut findings = loaded.warnings.clone();
             add_unreachable(&router, &loaded, &mut findings);
+            loaded.redact(&mut findings);
             add_case(&router, &loaded, &mut findings);
             findings.sort();
             let sources = loaded.sources.clone();

@@ -8,6 +8,7 @@ mod hint;
 mod lower;
 pub mod plan;
 mod read;
+mod redact;
 mod reference;
 mod schema;
 mod tables;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use crate::report::{Diagnostic, Report, Sources, Span};
 use plan::Plan;
+use redact::Redactions;
 
 /// A configuration that can be taken.
 #[derive(Clone, Debug)]
@@ -34,6 +36,14 @@ pub struct Loaded {
     pub warnings: Report,
     /// The files that were read.
     pub sources: Sources,
+    redactions: Redactions,
+}
+
+impl Loaded {
+    /// Takes the values of variables out of findings about this configuration.
+    pub fn redact(&self, report: &mut Report) {
+        self.redactions.apply(report);
+    }
 }
 
 /// A configuration that cannot be taken.
@@ -70,6 +80,8 @@ pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Resul
     let (mut sources, mut report) = (Sources::default(), Report::default());
     let raw = read::read(path, text, environment, &mut sources, &mut report);
     let lowered = raw.whole.then(|| lower::lower(&raw.file, &sources, &mut report)).flatten();
+    let redactions = Redactions::new(raw.expanded, &sources);
+    redactions.apply(&mut report);
     report.sort();
     match lowered {
         Some(lowered) if report.errors() == 0 => Ok(Loaded {
@@ -77,6 +89,7 @@ pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Resul
             route_spans: lowered.route_spans,
             warnings: report,
             sources,
+            redactions,
         }),
         _ => Err(Refused { report, sources }),
     }

@@ -1,22 +1,43 @@
 //! Which pages may open a WebSocket: `allowed_origins` (RFC 6455 §10.2).
 
-use std::sync::Arc;
-
-use http::HeaderMap;
 use http::header::ORIGIN;
+use http::{HeaderMap, HeaderValue};
 
-/// Whether the handshake's origin is among those allowed; a handshake without `Origin` does not
-/// come from a page and passes, one with several never does.
-pub fn is_allowed(headers: &HeaderMap, allowed: Option<&[Arc<str>]>) -> bool {
+use crate::config::plan::Origins;
+use crate::wire::host::canonical;
+
+/// Whether the handshake's origin is among those allowed, on a request for `host` as the client
+/// wrote it; a handshake without `Origin` does not come from a page and passes, one with several
+/// never does.
+pub fn is_allowed(
+    headers: &HeaderMap,
+    allowed: Option<&Origins>,
+    host: Option<&HeaderValue>,
+) -> bool {
     let Some(allowed) = allowed else { return true };
     let mut lines = headers.get_all(ORIGIN).iter();
     match (lines.next(), lines.next()) {
         (None, _) => true,
-        (Some(origin), None) => {
-            origin.to_str().is_ok_and(|origin| allowed.iter().any(|one| matches(origin, one)))
-        }
+        (Some(origin), None) => origin.to_str().is_ok_and(|origin| {
+            let host = host.filter(|_| allowed.same).and_then(|host| host.to_str().ok());
+            host.is_some_and(|host| is_same(origin, host))
+                || allowed.listed.iter().any(|one| matches(origin, one))
+        }),
         _ => false,
     }
+}
+
+/// Whether `origin` is a page of `host`: the same name and port. A port that is not written is the
+/// origin's scheme's; by which scheme the request came only the proxies before us know.
+fn is_same(origin: &str, host: &str) -> bool {
+    let Some((scheme, page)) = origin.split_once("://") else { return false };
+    let default = match scheme.to_ascii_lowercase().as_str() {
+        "https" => 443,
+        "http" => 80,
+        _ => return false,
+    };
+    let (Ok(page), Ok(host)) = (canonical(page), canonical(host)) else { return false };
+    page.name == host.name && page.port.unwrap_or(default) == host.port.unwrap_or(default)
 }
 
 /// Whether `origin` is `pattern`, or below its wildcard: `https://*.example.com` takes
@@ -45,14 +66,46 @@ fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn allowed(origins: &[&str], patterns: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for origin in origins {
             headers.append(ORIGIN, origin.parse().unwrap());
         }
-        let patterns: Vec<Arc<str>> = patterns.iter().map(|one| Arc::from(*one)).collect();
-        is_allowed(&headers, Some(&patterns))
+        let listed = patterns.iter().map(|one| Arc::from(*one)).collect();
+        is_allowed(&headers, Some(&Origins { same: false, listed }), None)
+    }
+
+    #[test]
+    fn the_same_host_is_the_same_name_and_port() {
+        let same = |origin: &str, host: &str| {
+            let headers = [(ORIGIN, origin.parse().unwrap())].into_iter().collect();
+            let origins = Origins { same: true, listed: Vec::new() };
+            is_allowed(&headers, Some(&origins), Some(&host.parse().unwrap()))
+        };
+        for (origin, host) in [
+            ("https://example.com", "example.com"),
+            ("https://Example.com", "example.COM:443"),
+            ("http://example.com:80", "example.com"),
+            ("https://example.com:8443", "example.com:8443"),
+            ("http://[::1]:8080", "[0:0::1]:8080"),
+        ] {
+            assert!(same(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("https://evil.example", "example.com"),
+            ("https://example.com.evil.org", "example.com"),
+            ("https://example.com:8443", "example.com"),
+            ("https://example.com", "example.com:8443"),
+            ("https://a.example.com", "example.com"),
+            ("https://example.com/x", "example.com"),
+            ("https://user@example.com", "example.com"),
+            ("null", "null"),
+            ("", ""),
+        ] {
+            assert!(!same(origin, host), "{origin} {host}");
+        }
     }
 
     #[test]
@@ -92,6 +145,6 @@ mod tests {
             &["https://example.com", "https://example.com"],
             &["https://example.com"]
         ));
-        assert!(is_allowed(&HeaderMap::new(), None));
+        assert!(is_allowed(&HeaderMap::new(), None, None));
     }
 }

@@ -55,8 +55,8 @@ impl Routed {
             (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
             _ => {}
         }
-        let origins = route.plan.allowed_origins.as_deref();
-        if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins) {
+        let (origins, host) = (route.plan.allowed_origins.as_ref(), asked.target.authority.as_ref());
+        if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins, host) {
             return Err(handshake::Refusal::Origin.into());
         }
         Ok(Granted { asked, route, asks_websocket })

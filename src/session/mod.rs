@@ -8,6 +8,7 @@ mod affinity;
 mod backoff;
 mod conn;
 mod grant;
+mod logged;
 mod plain;
 mod queue;
 mod record;

@@ -11,6 +11,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::conn::Conn;
+use super::logged::LoggedTarget;
 use super::refusal::Refusal;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
@@ -27,7 +28,7 @@ pub(super) struct RequestRecord {
     listener: Arc<str>,
     client_addr: Option<SocketAddr>,
     method: http::Method,
-    uri: http::Uri,
+    target: LoggedTarget,
     host: Option<Box<str>>,
     route: Option<Arc<str>>,
     /// Those of no route at first.
@@ -58,7 +59,7 @@ impl RequestRecord {
             listener: Arc::clone(&conn.listener.name),
             client_addr: conn.client_addr(&head.headers),
             method: head.method.clone(),
-            uri: head.uri.clone(),
+            target: LoggedTarget::new(&head.uri, &snapshot.plan.log.query),
             host: None,
             route: None,
             cells: Arc::clone(&snapshot.unrouted),
@@ -141,7 +142,7 @@ impl Drop for RequestRecord {
             client = %Shown(self.client_addr),
             method = self.method.as_str(),
             host = self.host.as_deref(),
-            uri = %self.uri,
+            uri = %self.target,
             route = self.route.as_deref(),
             pool = self.pool.as_deref(),
             backend = self.backend.as_deref(),

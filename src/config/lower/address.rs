@@ -86,10 +86,17 @@ pub fn backend(text: &str) -> Result<BackendAddress, Fault> {
     };
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let canonical;
     let host = match literal {
-        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
+        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => {
+            // One address has one spelling.
+            canonical = inner.parse::<Ipv6Addr>().map_or(String::new(), |ip| ip.to_string());
+            &canonical
+        }
         None if host.contains(':') => return wrong(Some(format!("write `\"[{host}]:{port}\"`"))),
-        None if !host.is_empty() && host.chars().all(is_name) => host,
+        None if !host.is_empty() && host.chars().all(is_name) => {
+            host.strip_suffix('.').unwrap_or(host)
+        }
         _ => return wrong(None),
     };
     Ok(BackendAddress::Inet { host: host.to_ascii_lowercase().into(), port })

@@ -155,8 +155,10 @@ pub fn field_name(text: &str) -> Result<HeaderName, Fault> {
 
 /// A header field's value.
 pub fn field_value(text: &str) -> Result<HeaderValue, Fault> {
-    HeaderValue::try_from(text)
-        .map_err(|_| Fault::new(format!("must be the value of a header field, not: `{text:?}`")))
+    HeaderValue::try_from(text).map_err(|_| {
+        let text = text.escape_debug();
+        Fault::new(format!("must be the value of a header field, not: `{text}`"))
+    })
 }
 
 /// What a header field must be.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::report::{Diagnostic, Span};
+use crate::report::Diagnostic;
 
 use super::super::fault::Fault;
 use super::super::plan::{Address, Http2, Listener, ProxyProtocol};
 use super::super::tables::{self, Spanned};
-use super::{Lower, address, entries, opt, time, tls};
+use super::{Lower, address, entries, named, opt, time, tls};
 
 /// One frame of HTTP/2 at its usual size.
 const STREAM_WINDOW_MIN: u32 = 16 << 10;
@@ -21,7 +21,6 @@ pub fn listeners(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc
         cx.report(finding.at(file.listeners.span()).hint(hint.to_owned()));
     }
     let lowered: Vec<_> = written.iter().map(|(name, one)| lower(cx, name, one)).collect();
-    duplicates(cx, written);
     lowered.into_iter().collect()
 }
 
@@ -30,7 +29,8 @@ fn lower(
     name: &Spanned<String>,
     written: &Spanned<tables::ListenerTable>,
 ) -> Option<Arc<Listener>> {
-    let (name, place) = (name.get()?, name.span());
+    let place = name.span();
+    let name = cx.take("listeners", name, |name| named(name))?;
     let raw = written.get()?;
     let owner = format!("listener `{name}`");
     cx.need((&raw.address, "address"), &owner, place, "\"0.0.0.0:443\"");
@@ -43,7 +43,7 @@ fn lower(
         cx.take_each("trusted_proxies", &raw.trusted_proxies, |one| address::network(one));
     let limits = raw.limits.get().and_then(|raw| raw.lower(cx.report));
     Some(Arc::new(Listener {
-        name: name.as_str().into(),
+        name,
         address: match address? {
             Address::Unix(path) => Address::Unix(cx.path(path, raw.address.span())),
             inet => inet,
@@ -95,24 +95,4 @@ fn proxy_protocol(
         cx.fault("trusted", raw.trusted.span(), fault);
     }
     Some(ProxyProtocol { trusted: address::networks(trusted), timeout: time(&raw.timeout)? })
-}
-
-/// An address belongs to one listener. Port 0 is a new port for each.
-fn duplicates(cx: &mut Lower<'_>, written: &[(Spanned<String>, Spanned<tables::ListenerTable>)]) {
-    let mut seen: Vec<(Address, Span)> = Vec::new();
-    for (_, listener) in written {
-        let address = listener.get().and_then(|raw| raw.address.written());
-        let Some((text, span)) = address else { continue };
-        let Ok(address) = address::listen(text) else { continue };
-        if matches!(address, Address::Inet(inet) if inet.port() == 0) {
-            continue;
-        }
-        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == address) {
-            let said = format!("two listeners have the same address: `{address}`");
-            let finding = Diagnostic::error("duplicate", said).at(span).label("again");
-            cx.report(finding.also(*first, "first here"));
-        } else {
-            seen.push((address, span));
-        }
-    }
 }

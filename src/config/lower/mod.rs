@@ -9,6 +9,8 @@ mod condition;
 mod fields;
 mod hold;
 mod listener;
+mod origins;
+mod overlap;
 mod pool;
 mod process;
 mod rebalance;
@@ -17,7 +19,8 @@ mod route;
 mod sticky;
 mod tls;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::report::{Diagnostic, Report, Sources, Span};
@@ -50,6 +53,10 @@ pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -
     let admin = file.admin.get().map(|admin| process::admin(&mut cx, admin));
     let control = file.control.get().map(|control| process::control(&cx, control));
     let log = file.log.get().map(|log| log.lower(cx.report));
+    let (admin, control) = (opt(admin), opt(control));
+    if let (Some(listeners), Some(admin), Some(control)) = (&listeners, &admin, &control) {
+        overlap::addresses(&mut cx, file, listeners, admin.as_ref(), control.as_ref());
+    }
     let plan = plan::Plan {
         workers: process::workers(&file.workers),
         listeners: listeners?,
@@ -59,8 +66,8 @@ pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -
         drain: drain??,
         reload: reload??,
         upgrade: upgrade??,
-        admin: opt(admin)?,
-        control: opt(control)?,
+        admin: admin?,
+        control: control?,
         log: log??,
         files: files.into_read(),
     };
@@ -133,7 +140,10 @@ impl Lower<'_> {
     /// A path as it was meant: relative to the file it was written in.
     fn path(&self, text: impl AsRef<Path>, span: Option<Span>) -> PathBuf {
         let written_in = span.map_or(Path::new(""), |span| self.sources.path(span.file));
-        written_in.parent().unwrap_or(Path::new("")).join(text)
+        let path = written_in.parent().unwrap_or(Path::new("")).join(text);
+        // `./a` is `a`: one file has one name.
+        let named: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        if named.as_os_str().is_empty() { path } else { named }
     }
 
     /// A file's bytes and their hash.
@@ -153,6 +163,20 @@ impl Lower<'_> {
     }
 }
 
+/// A name for logs, metrics and commands, which have words of their own in parentheses.
+fn named(name: &str) -> Result<Arc<str>, Fault> {
+    let fits = |c: char| !c.is_control() && !c.is_whitespace();
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(Fault::new(format!("must be a word without spaces, not: `{name}`")));
+    }
+    if name.starts_with('(') {
+        let said = format!("must not begin with a parenthesis: `{name}`");
+        let hint = "logs and metrics have words of their own in parentheses, as `(none)`";
+        return Err(Fault::new(said).hint(hint.to_owned()));
+    }
+    Ok(name.into())
+}
+
 /// An optional part: absent is fine, wrong is not.
 fn opt<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     match part {
@@ -166,11 +190,11 @@ fn time(written: &Spanned<Time>) -> Option<Duration> {
     written.get().map(|time| time.0)
 }
 
-fn number<const MIN: u32>(written: &Spanned<Number<MIN>>) -> Option<u32> {
+fn number<const MIN: u32, const MAX: u32>(written: &Spanned<Number<MIN, MAX>>) -> Option<u32> {
     written.get().map(|number| number.0)
 }
 
-fn count<const MIN: u32>(written: &Spanned<Number<MIN>>) -> Option<usize> {
+fn count<const MIN: u32, const MAX: u32>(written: &Spanned<Number<MIN, MAX>>) -> Option<usize> {
     number(written).and_then(|number| usize::try_from(number).ok())
 }
 

@@ -11,7 +11,7 @@ use super::super::tables::{self, BackendParts, Number, OneOrMany, PoolParts, Spa
 use super::condition::field_name;
 use super::rebalance::rebalance;
 use super::sticky::{cookie_name, sticky};
-use super::{Lower, address, entries, opt, tls};
+use super::{Lower, address, entries, named, opt, tls};
 
 /// All pools.
 pub fn pools(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<Pool>>> {
@@ -25,14 +25,15 @@ fn lower(
     name: &Spanned<String>,
     written: &Spanned<tables::PoolTable>,
 ) -> Option<Arc<Pool>> {
-    let (name, place) = (name.get()?, name.span());
+    let place = name.span();
+    let name = &cx.take("pools", name, |name| named(name))?;
     let raw = written.get()?;
     let owner = format!("pool `{name}`");
     cx.need((&raw.backends, "backends"), &owner, place, "[\"127.0.0.1:8080\"]");
     let backends = backends(cx, raw, &owner);
     let tls = raw.tls.get().map(|tls| tls::upstream(cx, tls));
     if let (Some(tls), Some(backends)) = (raw.tls.get(), &backends) {
-        named(cx, tls, backends, raw.tls.span());
+        has_names(cx, tls, backends, raw.tls.span());
     }
     let sources = cx.take_each("source_addresses", &raw.source_addresses, |ip| address::ip(ip));
     let balance = balance(cx, raw, &owner);
@@ -44,7 +45,7 @@ fn lower(
     let health = raw.health.get().and_then(|raw| health(cx, raw));
     let retry = raw.retry.get().and_then(|raw| raw.lower(cx.report));
     let parts = PoolParts {
-        name: Some(name.as_str().into()),
+        name: Some(name.clone()),
         backends,
         balance,
         sticky: opt(sticky),
@@ -146,7 +147,7 @@ fn backend(
 }
 
 /// A certificate is verified against a name, and a unix socket has none.
-fn named(
+fn has_names(
     cx: &mut Lower<'_>,
     tls: &tables::UpstreamTlsTable,
     backends: &[Backend],

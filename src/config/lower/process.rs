@@ -10,7 +10,7 @@ use super::super::tables::{self, Number, Spanned, Wait};
 use super::{Lower, address, count};
 
 /// As many workers as were asked for, else as there are cores.
-pub fn workers(written: &Spanned<Number<1>>) -> usize {
+pub fn workers<const MAX: u32>(written: &Spanned<Number<1, MAX>>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     count(written).unwrap_or_else(cores)
 }

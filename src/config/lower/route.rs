@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
-use super::{Lower, action, condition, entries, fields, hold, opt, rebalance, relay};
+use super::{
+    Lower, action, condition, entries, fields, hold, named, opt, origins, rebalance, relay,
+};
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
 /// several hosts is several routes.
@@ -50,6 +50,7 @@ fn lower(
     all: &RelayTable,
     at: Span,
 ) -> Option<Vec<Route>> {
+    no_empty_list(cx, raw);
     let name = cx.take("name", &raw.name, |name| named(name));
     let listeners = listeners(cx, file, raw);
     let hosts = cx.take_each("host", &raw.host, |host| condition::host(host));
@@ -58,7 +59,7 @@ fn lower(
     let methods = cx.take_each("methods", &raw.methods, |text| condition::method(text));
     let headers = headers(cx, raw);
     let action = action::action(cx, file, raw, Some(at));
-    let origins = cx.take_each("allowed_origins", &raw.allowed_origins, |text| origin(text));
+    let origins = origins::origins(cx, raw);
     let own = raw.relay.get()?;
     relay::check(cx, own);
     let rules = relay::rules(cx, own, all);
@@ -71,9 +72,6 @@ fn lower(
     let raw_path = raw_path(cx, raw)?;
     let several = raw.host.get().is_some_and(|_| hosts.len() != 1 || is_list(cx, raw));
     let hosts = if raw.host.is_absent() { vec![HostPattern::Any] } else { hosts };
-    if hosts.is_empty() {
-        cx.fault("host", raw.host.span(), Fault::new("is an empty list: no host is taken"));
-    }
     let (hold, queue) = hold?.unzip();
     let route = Route {
         identity: Arc::from(""),
@@ -90,7 +88,7 @@ fn lower(
             TakesWebSockets::Only => WebSocketMode::Only,
             TakesWebSockets::No => WebSocketMode::Refused,
         },
-        allowed_origins: origins.filter(|_| raw.allowed_origins.is_written()),
+        allowed_origins: origins?,
         rules: Arc::new(rules?),
         request_headers: request_headers?,
         response_headers: response_headers?,
@@ -107,6 +105,17 @@ fn lower(
         ..route.clone()
     };
     Some(hosts.into_iter().map(for_host).collect())
+}
+
+/// Reports a list that takes no request: an empty one is no list that takes any.
+fn no_empty_list(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
+    for (key, list) in [("listener", &raw.listener), ("methods", &raw.methods), ("host", &raw.host)]
+    {
+        if list.get().is_some_and(|list| list.0.is_empty()) {
+            let hint = format!("leave `{key}` out to take any");
+            cx.fault(key, list.span(), Fault::new("is an empty list: nothing is taken").hint(hint));
+        }
+    }
 }
 
 fn listeners(
@@ -131,14 +140,6 @@ fn listeners(
 /// Whether hosts were written as a list: then each may come and go without renaming the others.
 fn is_list(cx: &Lower<'_>, raw: &tables::RouteTable) -> bool {
     raw.host.span().is_some_and(|span| cx.sources.slice(span).starts_with('['))
-}
-
-fn named(name: &str) -> Result<Arc<str>, Fault> {
-    let fits = |c: char| !c.is_control() && !c.is_whitespace();
-    if name.is_empty() || !name.chars().all(fits) {
-        return Err(Fault::new(format!("must be a word without spaces, not: `{name}`")));
-    }
-    Ok(name.into())
 }
 
 fn headers(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<Vec<FieldCondition>> {
@@ -174,49 +175,6 @@ fn raw_path(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<bool> {
         cx.report(finding.also(raw.strip_prefix.span(), "the other"));
     }
     Some(is_raw)
-}
-
-/// An origin as browsers send it (RFC 6454 §6.2): scheme, host, and a port that is not the
-/// scheme's own.
-fn origin(text: &str) -> Result<Arc<str>, Fault> {
-    if text == "null" {
-        return Ok(text.into());
-    }
-    let said =
-        || Fault::new(format!("must be an origin, such as `https://example.com`, not: `{text}`"));
-    if text.parse::<IpNet>().is_ok() {
-        let hint =
-            "an origin is the address of a page; tidegate has no list of client addresses yet";
-        return Err(said().hint(hint.to_owned()));
-    }
-    let lower = text.to_ascii_lowercase();
-    let Some((scheme, rest)) = lower.split_once("://") else {
-        return Err(said().hint(format!("write `\"https://{lower}\"`")));
-    };
-    let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
-    if path.is_some() {
-        let hint = format!("an origin has no path: write `\"{scheme}://{authority}\"`");
-        return Err(said().hint(hint));
-    }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let port = match port.map(str::parse::<u16>) {
-        Some(Err(_)) => return Err(said()),
-        Some(Ok(port)) => Some(port),
-        None => None,
-    };
-    let host = match condition::host(host) {
-        Ok(HostPattern::Any) | Err(_) => return Err(said()),
-        Ok(host) => host,
-    };
-    let own = matches!((scheme, port), ("https" | "wss", Some(443)) | ("http" | "ws", Some(80)));
-    Ok(match port.filter(|_| !own) {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
-    }
-    .into())
 }
 
 /// An identity belongs to one route.

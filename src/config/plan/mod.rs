@@ -16,8 +16,8 @@ pub use super::tables::words::{
     First, LogFormat, OutSessions, SameSite, TlsVersion, UpgradeSessions, Validation,
 };
 pub use super::tables::{
-    Backend, Drain, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, Rebalance, Reload,
-    Retry, Rules, ServerTls, Upgrade,
+    Backend, Drain, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog, Rebalance,
+    Reload, Retry, Rules, ServerTls, Upgrade,
 };
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::{Balance, HashBy};
@@ -25,8 +25,8 @@ pub use certificate::Certificate;
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use process::{Admin, Control};
 pub use route::{
-    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, PathPattern, Queue,
-    Redirect, Respond, Route, WebSocketMode,
+    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, Origins, PathPattern,
+    Queue, Redirect, Respond, Route, WebSocketMode,
 };
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 

@@ -161,9 +161,9 @@ pub struct Route {
     pub action: Action,
     /// Whether WebSockets are taken.
     pub websocket: WebSocketMode,
-    /// Origins that may open a WebSocket (`https://example.com`, `https://*.example.com`, or
-    /// `null`); any when `None`. A handshake without `Origin` is not from a browser and passes.
-    pub allowed_origins: Option<Vec<Arc<str>>>,
+    /// Origins that may open a WebSocket; any when `None`. A handshake without `Origin` is not from
+    /// a browser and passes.
+    pub allowed_origins: Option<Origins>,
     /// What the relay holds sessions to. Sessions share it.
     pub rules: Arc<Rules>,
     /// Fields of the request set or removed before it goes upstream.
@@ -186,6 +186,15 @@ impl Route {
             false => path.starts_with(text).then_some(text.len()),
         }
     }
+}
+
+/// Pages that may open a WebSocket, by their origin (RFC 6454).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origins {
+    /// Whether those of the request's own host and port may.
+    pub same: bool,
+    /// Others: `https://example.com`, `https://*.example.com`, or `null`.
+    pub listed: Vec<Arc<str>>,
 }
 
 /// Fields set and removed.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::report::{Diagnostic, Report, Sources, Span};
 
+use super::super::redact::Expanded;
 use super::super::tables::FileTable;
 use super::merge::merge;
 use super::{Environment, glob, parse};
@@ -54,6 +55,8 @@ pub struct Whole {
     pub file: FileTable,
     /// Whether all were TOML; if not, whole tables may be missing.
     pub whole: bool,
+    /// The strings in which variables were put in their places.
+    pub expanded: Vec<Expanded>,
 }
 
 /// A configuration file's text.
@@ -97,7 +100,7 @@ pub fn read(
     let first = sources.add(path, text);
     let outcome = parse(first, text, environment);
     report.findings.extend(outcome.faults);
-    let mut whole = Whole { file: outcome.file, whole: outcome.whole };
+    let mut whole = Whole { file: outcome.file, whole: outcome.whole, expanded: outcome.expanded };
     for (included, span) in included(&whole.file, path, report) {
         let text = match self::text(&included) {
             Ok(text) => text,
@@ -111,6 +114,7 @@ pub fn read(
         let outcome = parse(file, &text, environment);
         report.findings.extend(outcome.faults);
         whole.whole &= outcome.whole;
+        whole.expanded.extend(outcome.expanded);
         merge(&mut whole.file, outcome.file, report);
     }
     whole

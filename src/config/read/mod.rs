@@ -23,6 +23,7 @@ use toml::de::DeTable;
 use crate::report::{Diagnostic, FileId, Span};
 
 use super::fault::Fault;
+use super::redact::Expanded;
 use super::tables::FileTable;
 use node::Node;
 
@@ -35,6 +36,7 @@ struct Reader<'a> {
     text: &'a str,
     environment: Environment<'a>,
     faults: RefCell<Vec<Diagnostic>>,
+    expanded: RefCell<Vec<Expanded>>,
 }
 
 /// A file, as far as it could be read.
@@ -45,12 +47,20 @@ pub struct Outcome {
     pub whole: bool,
     /// All that is wrong.
     pub faults: Vec<Diagnostic>,
+    /// The strings in which variables were put in their places.
+    pub expanded: Vec<Expanded>,
 }
 
 /// Reads one file's text.
 pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome {
     let (table, broken) = DeTable::parse_recoverable(text);
-    let reader = Reader { file, text, environment, faults: RefCell::default() };
+    let reader = Reader {
+        file,
+        text,
+        environment,
+        faults: RefCell::default(),
+        expanded: RefCell::default(),
+    };
     // A table always reads as one; what is wrong inside it went to the faults.
     let read = FileTable::deserialize(Node::root(&reader, table.get_ref(), table.span()));
     let whole = broken.is_empty();
@@ -66,7 +76,7 @@ pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome 
         faults.push(fault.finding("type", "the file", None));
         FileTable::default()
     });
-    Outcome { file, whole, faults }
+    Outcome { file, whole, faults, expanded: reader.expanded.take() }
 }
 
 impl Reader<'_> {

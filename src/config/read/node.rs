@@ -15,6 +15,7 @@ use serde::forward_to_deserialize_any;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::config::redact::Expanded;
 use crate::config::tables::{ONE_OR_MANY, OR_STRING, SPANNED};
 
 use super::access::{Elements, Entries, Entry, First, Placed};
@@ -98,7 +99,13 @@ impl<'r, 'i> Node<'r, 'i> {
 
     /// A string with its variables in place.
     fn expanded(&self, text: &'r str) -> Result<Cow<'r, str>, Fault> {
-        expand(text, self.reader.environment).map_err(|broken| {
+        let mut variables = Vec::new();
+        let expanded = expand(text, self.reader.environment, &mut variables);
+        if let (Ok(whole), false) = (&expanded, variables.is_empty()) {
+            let (span, whole) = (self.reader.span(self.span.clone()), whole.clone().into_owned());
+            self.reader.expanded.borrow_mut().push(Expanded { span, whole, variables });
+        }
+        expanded.map_err(|broken| {
             let (said, part) = match broken {
                 Broken::Undefined(name, part) => {
                     (format!("needs an environment variable that is not set: `{name}`"), part)

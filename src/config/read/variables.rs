@@ -12,10 +12,12 @@ pub enum Broken {
     Form(Range<usize>),
 }
 
-/// Puts variables in their places; `$${` stays as `${`. Values are not looked into again.
+/// Puts variables in their places, and notes them with what they stand for; `$${` stays as `${`.
+/// Values are not looked into again.
 pub fn expand<'a>(
     text: &'a str,
     environment: &dyn Fn(&str) -> Option<String>,
+    found: &mut Vec<(String, String)>,
 ) -> Result<Cow<'a, str>, Broken> {
     if !text.contains("${") {
         return Ok(Cow::Borrowed(text));
@@ -38,7 +40,10 @@ pub fn expand<'a>(
             return Err(Broken::Form(dollar..end));
         }
         match environment(name) {
-            Some(value) => expanded.push_str(&value),
+            Some(value) => {
+                expanded.push_str(&value);
+                found.push((name.to_owned(), value));
+            }
             None => return Err(Broken::Undefined(name.to_owned(), dollar..end)),
         }
         at = end;
@@ -59,7 +64,7 @@ mod tests {
     #[test]
     fn variables_are_put_in_their_places_and_a_doubled_dollar_escapes() {
         let environment = |name: &str| (name == "HOST").then(|| "a${b".to_owned());
-        let expand = |text| expand(text, &environment);
+        let expand = |text| expand(text, &environment, &mut Vec::new());
         assert_eq!(expand("${HOST}:${HOST}").unwrap(), "a${b:a${b");
         assert_eq!(expand("cost: $5, $${HOST}, $").unwrap(), "cost: $5, ${HOST}, $");
         assert_eq!(expand("^/room$").unwrap(), "^/room$");

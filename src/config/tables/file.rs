@@ -1,5 +1,6 @@
 //! A whole file: the tables at its top.
 
+use super::process::WORKERS_MAX;
 use super::{
     AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable, LogTable, Named, Number,
     OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, Spanned, UpgradeTable,
@@ -12,7 +13,7 @@ table! {
 
     /// Threads that carry connections, each with its own event loop. By default as many as the
     /// process has processor cores.
-    restart workers: Number<1>, as in 4;
+    restart workers: Number<1, WORKERS_MAX>, as in 4;
     /// Files read as part of this one, by name or with `*` in the file's name, in the order of
     /// their names; relative to this file's directory. Only the first file may include others,
     /// and a table such as `[limits]` stands in one of them.

@@ -28,7 +28,7 @@ table! {
     next message_age_max: Time as Duration = seconds(5), as in "20s";
     /// Close codes by which an upstream says that it goes away, and its sessions are to be held.
     /// An upstream that is gone without a Close, or silent, is lost in any case.
-    next lost_codes: OneOrMany<Number<0>> = codes([1001, 1012, 1013]),
+    next lost_codes: OneOrMany<Number<1000, 4999>> = codes([1001, 1012, 1013]),
         as in [1001, 1012, 1013, 4000];
     /// So many of the client's first messages are kept for the session's life and sent again to
     /// each new upstream: a login, a subscription. Only for openings that may be repeated. One that
@@ -48,7 +48,7 @@ table! {
     next queue_timeout: Time = seconds(10), as in "30s";
 }
 
-fn codes(codes: [u32; 3]) -> OneOrMany<Number<0>> {
+fn codes(codes: [u32; 3]) -> OneOrMany<Number<1000, 4999>> {
     OneOrMany(codes.map(|code| Spanned::by_default(Number(code))).into())
 }
 

@@ -36,7 +36,7 @@ pub use process::{
 };
 pub use relay::{RelayParts, RelayTable, Rules};
 pub use route::{FieldChangesTable, FilesTable, RedirectTable, RespondTable, RouteTable};
-pub use scalar::{FieldTest, Number, OrOff, TakesWebSockets};
+pub use scalar::{FieldTest, Number, OrOff, QueryLog, TakesWebSockets};
 pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};
 pub use table::{checked, if_any};
 pub use units::{Percent, Rate, Size, Time, Wait, seconds};

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::super::fault::Fault;
 use super::words::{LogFormat, UpgradeSessions};
-use super::{Number, Percent, Rate, Size, Time, Wait, seconds};
+use super::{Number, Percent, QueryLog, Rate, Size, Time, Wait, seconds};
 
 table! {
     /// Limits of the whole process.
@@ -102,10 +102,17 @@ table! {
     restart format: LogFormat as LogFormat = LogFormat::Auto, as in "json";
     /// Whether each request has a line, and each session one at its open and one at its end.
     now access: bool as bool = true, as in false;
+    /// What the log shows of the query of a request's target. `names`: the names of its
+    /// parameters, and `…` for their values, because tokens are passed in queries; `drop`: nothing;
+    /// `keep`: all of it; a list: the values of these parameters, and `…` for the others.
+    now query: QueryLog as QueryLog = QueryLog::Names, as in ["room"];
     /// Lines that may wait to be written; more are dropped and counted, because no session waits
     /// for a log.
     restart queue_max: Number<1> as usize = Number(16_384), as in 1024;
 }
+
+/// Workers at most: as many as are started.
+pub(super) const WORKERS_MAX: u32 = crate::base::worker::Workers::COUNT_MAX as u32;
 
 /// The longest `upgrade.timeout`: who asked waits on the operator's socket for as long.
 const UPGRADE_TIMEOUT_MAX: Time = seconds(100);

@@ -50,10 +50,12 @@ table! {
     /// Whether WebSockets are taken: `true`, `false` (a handshake is answered 403) or `"only"`
     /// (a plain request is answered 426). With `pool`.
     next websocket: TakesWebSockets = TakesWebSockets::Yes, as in "only";
-    /// Origins that may open a WebSocket: `https://example.com`, `https://*.example.com`, or
-    /// `null`; any by default. It keeps other people's pages from using a visitor's cookies; a
-    /// handshake without `Origin` is not a browser's and passes. With `pool`.
-    next allowed_origins: OneOrMany<String>, as in ["https://example.com"];
+    /// Which pages may open a WebSocket, by their `Origin`: `same` (pages of the host and port that
+    /// the request is for), `https://example.com`, `https://*.example.com`, `null`; or `any`. A
+    /// browser sends a visitor's cookies with a WebSocket that any site's page opens, so a backend
+    /// that knows its users by cookies needs this. Without the key any page may, and `check` warns.
+    /// A handshake without `Origin` does not come from a page and passes. With `pool`.
+    next allowed_origins: OneOrMany<String>, as in "same";
     /// Whether the path's prefix is cut off before the request goes on: below `/api`, `/api/x`
     /// becomes `/x`. With `pool` or `files`.
     next strip_prefix: bool = false, as in true;
@@ -111,7 +113,7 @@ table! {
     next to [required]: String, as in "https://{host}{path}{query}";
     /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method; a permanent one
     /// (308) stays in browsers even when it was a mistake.
-    next status: Number<0> = Number(307), as in 308;
+    next status: Number<301, 308> = Number(307), as in 308;
 }
 
 table! {
@@ -121,7 +123,7 @@ table! {
     /// Its body.
     next body: String = String::new(), as in "closed for today\n";
     /// Its status, 200 to 599.
-    next status: Number<0> = Number(200), as in 503;
+    next status: Number<200, 599> = Number(200), as in 503;
     /// Its `Content-Type`.
     next content_type: String = "text/plain; charset=utf-8".to_owned(), as in "application/json";
 }

@@ -3,41 +3,43 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{BoolDeserializer, I64Deserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::super::hint::quoted;
 
-/// A whole number, at least `MIN`.
+/// A whole number, at least `MIN` and at most `MAX`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Number<const MIN: u32>(pub u32);
+pub struct Number<const MIN: u32, const MAX: u32 = { u32::MAX }>(pub u32);
 
-impl<'de, const MIN: u32> Deserialize<'de> for Number<MIN> {
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Whole<const MIN: u32>;
+        struct Whole<const MIN: u32, const MAX: u32>;
 
-        impl<const MIN: u32> Visitor<'_> for Whole<MIN> {
-            type Value = Number<MIN>;
+        impl<const MIN: u32, const MAX: u32> Visitor<'_> for Whole<MIN, MAX> {
+            type Value = Number<MIN, MAX>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a whole number")
             }
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Number<MIN>, E> {
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Number<MIN, MAX>, E> {
                 match u32::try_from(number) {
-                    Ok(fits) if fits >= MIN => Ok(Number(fits)),
-                    Ok(_) => Err(E::custom(format!("must be at least {MIN}, not: {number}"))),
-                    Err(_) => Err(E::custom(format!(
-                        "must be a whole number from {MIN} to {}, not: {number}",
-                        u32::MAX
+                    Ok(fits) if (MIN..=MAX).contains(&fits) => Ok(Number(fits)),
+                    Ok(_) if MAX == u32::MAX => {
+                        Err(E::custom(format!("must be at least {MIN}, not: {number}")))
+                    }
+                    _ => Err(E::custom(format!(
+                        "must be a whole number from {MIN} to {MAX}, not: {number}"
                     ))),
                 }
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Number<MIN>, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Number<MIN, MAX>, E> {
                 let hint = match text.trim().parse::<u32>() {
                     Ok(number) => format!("\nwrite it without quotes: `{number}`"),
                     Err(_) => String::new(),
@@ -49,23 +51,23 @@ impl<'de, const MIN: u32> Deserialize<'de> for Number<MIN> {
     }
 }
 
-impl<const MIN: u32> Serialize for Number<MIN> {
+impl<const MIN: u32, const MAX: u32> Serialize for Number<MIN, MAX> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<const MIN: u32> JsonSchema for Number<MIN> {
+impl<const MIN: u32, const MAX: u32> JsonSchema for Number<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        format!("number_{MIN}").into()
+        format!("number_{MIN}_{MAX}").into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": MIN, "maximum": u32::MAX })
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
     }
 }
 
@@ -305,5 +307,80 @@ impl JsonSchema for FieldTest {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["boolean", "string"] })
+    }
+}
+
+/// What the log shows of a query.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum QueryLog {
+    /// The names of parameters, without their values.
+    Names,
+    /// Nothing.
+    Drop,
+    /// All of it.
+    Keep,
+    /// The values of these parameters, and the names of all.
+    Only(Arc<[String]>),
+}
+
+impl QueryLog {
+    const WORDS: &'static [&'static str] = &["names", "drop", "keep"];
+}
+
+impl<'de> Deserialize<'de> for QueryLog {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Shown;
+
+        impl<'de> Visitor<'de> for Shown {
+            type Value = QueryLog;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} or a list of parameters' names", quoted(QueryLog::WORDS))
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<QueryLog, E> {
+                match word {
+                    "names" => Ok(QueryLog::Names),
+                    "drop" => Ok(QueryLog::Drop),
+                    "keep" => Ok(QueryLog::Keep),
+                    other => Err(E::unknown_variant(other, QueryLog::WORDS)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<QueryLog, A::Error> {
+                let mut found = Vec::new();
+                while let Some(name) = names.next_element::<String>()? {
+                    found.push(name);
+                }
+                Ok(QueryLog::Only(found.into()))
+            }
+        }
+        deserializer.deserialize_any(Shown)
+    }
+}
+
+impl Serialize for QueryLog {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            QueryLog::Names => "names".serialize(serializer),
+            QueryLog::Drop => "drop".serialize(serializer),
+            QueryLog::Keep => "keep".serialize(serializer),
+            QueryLog::Only(names) => names.as_ref().serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for QueryLog {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "query_log".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let list = json_schema!({ "type": "array", "items": { "type": "string" } });
+        json_schema!({ "anyOf": [{ "type": "string", "enum": QueryLog::WORDS }, list] })
     }
 }

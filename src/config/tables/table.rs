@@ -258,13 +258,13 @@ to_plan! {
     Size => u32: |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
 }
 
-impl<const MIN: u32> ToPlan<u32> for super::Number<MIN> {
+impl<const MIN: u32, const MAX: u32> ToPlan<u32> for super::Number<MIN, MAX> {
     fn to_plan(&self) -> u32 {
         self.0
     }
 }
 
-impl<const MIN: u32> ToPlan<usize> for super::Number<MIN> {
+impl<const MIN: u32, const MAX: u32> ToPlan<usize> for super::Number<MIN, MAX> {
     fn to_plan(&self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }

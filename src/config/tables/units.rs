@@ -116,7 +116,7 @@ impl fmt::Display for Time {
 impl Quantity for Size {
     const IS: &'static str = "a size with its unit, such as `64KiB`";
     const NAME: &'static str = "size";
-    const PATTERN: &'static str = r"^[0-9]+(B|KiB|MiB|GiB|KB|MB|GB)$|\$\{";
+    const PATTERN: &'static str = r"^([0-9]+(B|KiB|MiB|GiB|KB|MB|GB))+$|\$\{";
 
     fn parse(text: &str) -> Result<Size, String> {
         match sum(text, &SIZES).map_err(|fault| fault.say::<Self>(text))? {
@@ -142,7 +142,7 @@ impl Quantity for Rate {
     const PATTERN: &'static str = r"^[0-9]+/s$|\$\{";
 
     fn parse(text: &str) -> Result<Rate, String> {
-        let number = text.strip_suffix("/s").and_then(|number| number.trim().parse().ok());
+        let number = text.strip_suffix("/s").and_then(digits);
         match number {
             Some(0) => Err(format!("must be more than zero, not: `{text}`")),
             Some(number) => Ok(Rate(number)),
@@ -167,7 +167,7 @@ impl Quantity for Percent {
     const PATTERN: &'static str = r"^([0-9]{1,2}|100)%$|\$\{";
 
     fn parse(text: &str) -> Result<Percent, String> {
-        let number = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
+        let number = text.strip_suffix('%').and_then(digits);
         match number {
             Some(number @ 0..=100) => Ok(Percent(number)),
             Some(_) => Err(format!("must be from `0%` to `100%`, not: `{text}`")),
@@ -192,6 +192,8 @@ enum Broken {
     NoUnit(u64),
     /// A unit that there is not.
     Unit(String, &'static str),
+    /// Spaces; this is it without them.
+    Spaces(String),
     /// Something else.
     Form,
 }
@@ -209,6 +211,9 @@ impl Broken {
             Broken::Unit(unit, units) => {
                 format!("has no such unit: `{unit}`\nthe units are {units}")
             }
+            Broken::Spaces(meant) => {
+                format!("must have no spaces, not: `{text}`\nwrite `\"{meant}\"`")
+            }
             Broken::Form => format!("must be {}, not: `{text}`", Q::IS),
         }
     }
@@ -219,9 +224,14 @@ fn bare<Q: Quantity>(written: &dyn fmt::Display, number: u64) -> String {
     format!("must be {}, not: {written}\nwrite `\"{}\"`", Q::IS, Q::meant(number))
 }
 
+/// A number of digits alone: `parse` takes a sign, too.
+fn digits(text: &str) -> Option<u32> {
+    text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 /// Adds up `1h30m`.
 fn sum(text: &str, units: &[(&'static str, u64)]) -> Result<u64, Broken> {
-    let mut rest = text.trim();
+    let mut rest = text;
     let mut total: u64 = 0;
     if rest.is_empty() {
         return Err(Broken::Form);
@@ -230,7 +240,13 @@ fn sum(text: &str, units: &[(&'static str, u64)]) -> Result<u64, Broken> {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
         let number: u64 = number.parse().map_err(|_| Broken::Form)?;
-        let tail = tail.trim_start();
+        let tail = match tail.trim_start() {
+            // The unit is told first where it is wrong, too.
+            unit if unit.len() < tail.len() && is_unit(unit, units) => {
+                return Err(Broken::Spaces(text.split_whitespace().collect()));
+            }
+            unit => unit,
+        };
         let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         if unit.is_empty() {
@@ -242,9 +258,18 @@ fn sum(text: &str, units: &[(&'static str, u64)]) -> Result<u64, Broken> {
         let (_, worth) = known.ok_or_else(|| Broken::Unit(unit.to_owned(), names))?;
         let part = number.checked_mul(*worth).ok_or(Broken::Form)?;
         total = total.checked_add(part).ok_or(Broken::Form)?;
-        rest = tail.trim_start();
+        rest = tail;
+        if rest.starts_with(char::is_whitespace) {
+            return Err(Broken::Spaces(text.split_whitespace().collect()));
+        }
     }
     Ok(total)
+}
+
+/// Whether `text` begins with a unit.
+fn is_unit(text: &str, units: &[(&str, u64)]) -> bool {
+    let word = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    units.iter().any(|(name, _)| *name == &text[..word])
 }
 
 /// Writes a number in the largest unit that divides it.

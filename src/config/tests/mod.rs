@@ -61,3 +61,4 @@ fn the_committed_reference_and_schema_are_those_that_are_printed() {
 mod files;
 mod meaning;
 mod samples;
+mod secrets;

@@ -23,7 +23,7 @@ impl Samples {
         }
         samples.write(
             "config/conf.d/more.toml",
-            "[[routes]]\npath = \"/more\"\npool = \"websocket\"\n",
+            "[[routes]]\npath = \"/more\"\npool = \"websocket\"\nallowed_origins = \"any\"\n",
         );
         samples
     }

@@ -8,7 +8,7 @@ use super::actors::backend::granted;
 use super::actors::client::read_body;
 use super::actors::{Ending, Head, Session, Wire, frame, within};
 use super::*;
-use crate::config::plan::WebSocketMode;
+use crate::config::plan::{Origins, WebSocketMode};
 use crate::pool::Standing;
 use crate::registry::tests::{ALONE, at_once};
 
@@ -266,7 +266,8 @@ async fn a_route_says_whether_it_takes_websockets() {
 async fn a_handshake_that_is_wrong_reaches_no_backend() {
     let backend = Backend::echo("one").await;
     let proxy = Proxy::before(&[&backend], |plan| {
-        route_of(plan).allowed_origins = Some(vec!["https://example.com".into()]);
+        route_of(plan).allowed_origins =
+            Some(Origins { same: false, listed: vec!["https://example.com".into()] });
     })
     .await;
     let ask = |more: &'static [(&str, &str)]| {

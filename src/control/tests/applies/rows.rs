@@ -158,6 +158,7 @@ pub(super) const ROWS: &[Row] = &[
     ("log.filter", "#log", "filter = \"error\""),
     ("log.format", "#log", "format = \"json\""),
     ("log.access", "#log", "access = false"),
+    ("log.query", "#log", "query = \"keep\""),
     ("log.queue_max", "#log", "queue_max = 7"),
 ];
 

@@ -1,0 +1,75 @@
+//! Addresses that cannot all be listened on: the process would not start.
+
+use std::net::SocketAddr;
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::plan::{Address, Admin, Control, Listener};
+use super::super::tables::FileTable;
+use super::{Lower, entries};
+
+/// What listens, and where that was written.
+struct Bound<'a> {
+    what: String,
+    address: &'a Address,
+    span: Option<Span>,
+}
+
+/// Reports every address that another one takes: the same, or the same port of all addresses.
+pub fn addresses(
+    cx: &mut Lower<'_>,
+    file: &FileTable,
+    listeners: &[std::sync::Arc<Listener>],
+    admin: Option<&Admin>,
+    control: Option<&Control>,
+) {
+    let admin = admin.map(|admin| Address::Inet(admin.address));
+    let control = control.map(|control| Address::Unix(control.socket.clone()));
+    let mut bound: Vec<Bound<'_>> = Vec::new();
+    for listener in listeners {
+        let mut named = entries(&file.listeners).iter();
+        let table = named.find(|(name, _)| name.get().is_some_and(|name| **name == *listener.name));
+        let span = table.and_then(|(_, raw)| raw.get()?.address.span());
+        let what = format!("listener `{}`", listener.name);
+        bound.push(Bound { what, address: &listener.address, span });
+    }
+    if let Some(address) = &admin {
+        let table = file.admin.get();
+        let span = table.and_then(|table| table.address.span()).or(file.admin.span());
+        bound.push(Bound { what: "`[admin]`".to_owned(), address, span });
+    }
+    if let Some(address) = &control {
+        let table = file.control.get();
+        let span = table.and_then(|table| table.socket.span()).or(file.control.span());
+        bound.push(Bound { what: "`[control]`".to_owned(), address, span });
+    }
+    for (at, second) in bound.iter().enumerate() {
+        let Some(first) = bound[..at].iter().find(|first| clash(first.address, second.address))
+        else {
+            continue;
+        };
+        let said = match first.address == second.address {
+            true => format!(
+                "{} and {} have the same address: `{}`",
+                first.what, second.what, second.address
+            ),
+            false => format!(
+                "the address of {} takes that of {}: `{}`, `{}`",
+                first.what, second.what, first.address, second.address
+            ),
+        };
+        let finding = Diagnostic::error("duplicate", said).at(second.span).label("again");
+        cx.report(finding.also(first.span, "first here"));
+    }
+}
+
+/// Whether the system refuses the second of the two. Port 0 is a new port for each.
+fn clash(one: &Address, other: &Address) -> bool {
+    let (Address::Inet(one), Address::Inet(other)) = (one, other) else { return one == other };
+    let canonical = |address: &SocketAddr| address.ip().to_canonical();
+    let (ip, other_ip) = (canonical(one), canonical(other));
+    let overlap = ip == other_ip
+        || (ip.is_ipv4() == other_ip.is_ipv4()
+            && (ip.is_unspecified() || other_ip.is_unspecified()));
+    one.port() != 0 && one.port() == other.port() && overlap
+}

@@ -55,7 +55,8 @@ impl Routed {
             (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
             _ => {}
         }
-        let (origins, host) = (route.plan.allowed_origins.as_ref(), asked.target.authority.as_ref());
+        let (origins, host) =
+            (route.plan.allowed_origins.as_ref(), asked.target.authority.as_ref());
         if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins, host) {
             return Err(handshake::Refusal::Origin.into());
         }

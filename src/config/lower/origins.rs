@@ -13,7 +13,7 @@ use super::super::tables::{self, TakesWebSockets};
 use super::{Lower, condition};
 
 /// One entry of the key.
-enum Entry {
+enum OriginRule {
     /// `"any"`.
     Any,
     /// `"same"`.
@@ -39,14 +39,14 @@ pub fn origins(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<Option<Or
     let number = entries.len();
     for entry in entries {
         match entry {
-            Entry::Any if number == 1 => return Some(None),
-            Entry::Any => {
+            OriginRule::Any if number == 1 => return Some(None),
+            OriginRule::Any => {
                 let fault = Fault::new("says `\"any\"`, and names others beside it");
                 cx.fault("allowed_origins", span, fault);
                 return None;
             }
-            Entry::Same => origins.same = true,
-            Entry::Listed(origin) => origins.listed.push(origin),
+            OriginRule::Same => origins.same = true,
+            OriginRule::Listed(origin) => origins.listed.push(origin),
         }
     }
     Some(Some(origins))
@@ -59,7 +59,8 @@ fn unsaid(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     if let Some((_, span)) = raw.pool.written().filter(|_| takes) {
         let route = raw.name.get().or(raw.path.get()).map_or("/", String::as_str);
         let said = format!(
-            "route `{route}` lets pages of any site open WebSockets, with the cookies of their visitors"
+            "route `{route}` lets pages of any site open WebSockets, with the cookies of their \
+             visitors"
         );
         let hint = "write `allowed_origins = \"same\"` for pages of the same host, a list of \
                     origins, or `\"any\"` where that is right";
@@ -67,11 +68,11 @@ fn unsaid(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     }
 }
 
-fn entry(text: &str) -> Result<Entry, Fault> {
+fn entry(text: &str) -> Result<OriginRule, Fault> {
     match text {
-        "any" => Ok(Entry::Any),
-        "same" => Ok(Entry::Same),
-        origin => self::origin(origin).map(Entry::Listed),
+        "any" => Ok(OriginRule::Any),
+        "same" => Ok(OriginRule::Same),
+        origin => self::origin(origin).map(OriginRule::Listed),
     }
 }
 

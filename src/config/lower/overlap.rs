@@ -9,7 +9,7 @@ use super::super::tables::FileTable;
 use super::{Lower, entries};
 
 /// What listens, and where that was written.
-struct Bound<'a> {
+struct ListenedOn<'a> {
     what: String,
     address: &'a Address,
     span: Option<Span>,
@@ -25,23 +25,23 @@ pub fn addresses(
 ) {
     let admin = admin.map(|admin| Address::Inet(admin.address));
     let control = control.map(|control| Address::Unix(control.socket.clone()));
-    let mut bound: Vec<Bound<'_>> = Vec::new();
+    let mut bound: Vec<ListenedOn<'_>> = Vec::new();
     for listener in listeners {
         let mut named = entries(&file.listeners).iter();
         let table = named.find(|(name, _)| name.get().is_some_and(|name| **name == *listener.name));
         let span = table.and_then(|(_, raw)| raw.get()?.address.span());
         let what = format!("listener `{}`", listener.name);
-        bound.push(Bound { what, address: &listener.address, span });
+        bound.push(ListenedOn { what, address: &listener.address, span });
     }
     if let Some(address) = &admin {
         let table = file.admin.get();
         let span = table.and_then(|table| table.address.span()).or(file.admin.span());
-        bound.push(Bound { what: "`[admin]`".to_owned(), address, span });
+        bound.push(ListenedOn { what: "`[admin]`".to_owned(), address, span });
     }
     if let Some(address) = &control {
         let table = file.control.get();
         let span = table.and_then(|table| table.socket.span()).or(file.control.span());
-        bound.push(Bound { what: "`[control]`".to_owned(), address, span });
+        bound.push(ListenedOn { what: "`[control]`".to_owned(), address, span });
     }
     for (at, second) in bound.iter().enumerate() {
         let Some(first) = bound[..at].iter().find(|first| clash(first.address, second.address))

@@ -52,7 +52,8 @@ table! {
     /// libraries never reconnect after one: `upstream_lost`, `upstream_silent`, `idle`,
     /// `lifetime`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
     /// `too_big`, `kicked`, `no_room`, `fault`. A route adds to those of `[relay]`.
-    now close_codes: Named<Number<1000, 4999>>, as in json!({ "upstream_lost": 1001, "stop": 4000 });
+    now close_codes: Named<Number<1000, 4999>>,
+        as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }
 
 impl Default for Rules {

@@ -329,9 +329,9 @@ impl QueryLog {
 
 impl<'de> Deserialize<'de> for QueryLog {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Shown;
+        struct QueryWords;
 
-        impl<'de> Visitor<'de> for Shown {
+        impl<'de> Visitor<'de> for QueryWords {
             type Value = QueryLog;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -355,7 +355,7 @@ impl<'de> Deserialize<'de> for QueryLog {
                 Ok(QueryLog::Only(found.into()))
             }
         }
-        deserializer.deserialize_any(Shown)
+        deserializer.deserialize_any(QueryWords)
     }
 }
 

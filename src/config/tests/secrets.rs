@@ -36,7 +36,8 @@ fn findings_quote_what_was_written_wherever_a_variable_stands() {
         "[pools.b]\nbackends = [\"127.0.0.1:1\"]\nsource_addresses = \"${SECRET}\"\n",
         "[pools.b]\nbackends = [\"127.0.0.1:1\"]\ntls = { ca = \"${SECRET}\" }\n",
         "[pools.b]\nbackends = [\"127.0.0.1:1\"]\ntls = { server_name = \"${SECRET} x\" }\n",
-        "[pools.b]\nbackends = [\"127.0.0.1:1\"]\nsticky = { secrets = \"x\", cookie = \"${SECRET}\" }\n",
+        "[pools.b]\nbackends = [\"127.0.0.1:1\"]\nsticky = { secrets = \"${SECRET}\" }\n",
+        "[pools.b]\nbackends = [\"127.0.0.1:1\"]\nsticky = { cookie = \"${SECRET}\" }\n",
         "[[routes]]\npool = \"${SECRET}\"\n",
         "[[routes]]\npool = \"app\"\nhost = \"${SECRET}\"\n",
         "[[routes]]\npool = \"app\"\nhost = \"*.${SECRET}\"\n",
@@ -58,7 +59,8 @@ fn findings_quote_what_was_written_wherever_a_variable_stands() {
         "[[routes]]\nredirect = \" ${SECRET}\"\n",
         "[[routes]]\nrespond = { body = \"x\", content_type = \"\\u0001${SECRET}\" }\n",
         "[[routes]]\nrespond = \"x\"\nmethods = \"GET\"\nhost = \"a.example\"\n[[routes]]\n\
-         respond = \"x\"\nname = \"${SECRET}\"\n[[routes]]\nrespond = \"x\"\nname = \"${SECRET}\"\n",
+         respond = \"x\"\nname = \"${SECRET}\"\n[[routes]]\nrespond = \"x\"\n\
+         name = \"${SECRET}\"\n",
         "[log]\nfilter = \"x=${SECRET}\"\n",
         "[log]\nquery = \"${SECRET}\"\n",
         "[admin]\naddress = \"${SECRET}\"\n",

@@ -16,6 +16,19 @@ pub enum Carrier {
     Connection(Transport),
     /// A stream of HTTP/2; on the heap, since most sessions have none.
     Stream(Box<Stream>),
+    /// A socket of the simulation's.
+    #[cfg(test)]
+    Simulated(Box<dyn Simulated>),
+}
+
+/// What the simulation's sockets do.
+#[cfg(test)]
+pub trait Simulated {
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+    fn finish(&mut self) -> io::Result<()>;
+    fn unacknowledged(&self) -> u32;
+    fn close(self: Box<Self>, reset: bool);
 }
 
 impl From<Transport> for Carrier {
@@ -39,6 +52,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => Pin::new(transport).poll_read(cx, room),
             Carrier::Stream(stream) => stream.poll_read(cx, room),
+            #[cfg(test)]
+            Carrier::Simulated(socket) => socket.poll_read(cx, room),
         }
     }
 
@@ -50,6 +65,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => Pin::new(transport).poll_write(cx, bytes),
             Carrier::Stream(stream) => stream.poll_write(cx, bytes),
+            #[cfg(test)]
+            Carrier::Simulated(socket) => socket.poll_write(cx, bytes),
         }
     }
 
@@ -62,6 +79,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => transport.poll_write_last(cx, bytes),
             Carrier::Stream(stream) => stream.poll_write(cx, bytes),
+            #[cfg(test)]
+            Carrier::Simulated(socket) => socket.poll_write(cx, bytes),
         }
     }
 
@@ -69,6 +88,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => Pin::new(transport).poll_flush(cx),
             Carrier::Stream(_) => Poll::Ready(Ok(())),
+            #[cfg(test)]
+            Carrier::Simulated(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -77,6 +98,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => Pin::new(transport).poll_shutdown(cx),
             Carrier::Stream(stream) => Poll::Ready(stream.finish()),
+            #[cfg(test)]
+            Carrier::Simulated(socket) => Poll::Ready(socket.finish()),
         }
     }
 
@@ -85,6 +108,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => transport.is_flushed(),
             Carrier::Stream(_) => true,
+            #[cfg(test)]
+            Carrier::Simulated(_) => true,
         }
     }
 
@@ -95,6 +120,8 @@ impl Carrier {
             // A socket that cannot be asked is gone, which its reader will find.
             Carrier::Connection(transport) => transport.socket().unacknowledged().unwrap_or(0),
             Carrier::Stream(_) => 0,
+            #[cfg(test)]
+            Carrier::Simulated(socket) => socket.unacknowledged(),
         }
     }
 
@@ -104,6 +131,8 @@ impl Carrier {
         match self {
             Carrier::Connection(transport) => transport.socket().in_flight().unwrap_or(0),
             Carrier::Stream(_) => 0,
+            #[cfg(test)]
+            Carrier::Simulated(_) => 0,
         }
     }
 
@@ -113,6 +142,8 @@ impl Carrier {
             Carrier::Connection(transport) if reset => transport.reset_on_drop(),
             Carrier::Connection(mut transport) => transport.say_close(cx),
             Carrier::Stream(stream) => stream.close(reset),
+            #[cfg(test)]
+            Carrier::Simulated(socket) => socket.close(reset),
         }
     }
 }

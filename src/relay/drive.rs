@@ -18,7 +18,7 @@ use super::core::{Core, Demand, Finish, Flush, HoldEnd, HoldTerms, Order, Sample
 use super::leg::{Leg, Read};
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
-const READS_PER_POLL_MAX: u32 = 16;
+const READS_PER_POLL_MAX: u8 = 16;
 
 /// What a session is held to.
 pub struct Terms {
@@ -48,6 +48,8 @@ pub struct Relay {
     armed: Moment,
     /// This turn changed something that a side may have waited for.
     moved: bool,
+    /// Reads of each side that are left to this poll.
+    reads: [u8; 2],
 }
 
 impl Relay {
@@ -56,7 +58,7 @@ impl Relay {
         let Terms { rules, allowed, seat, cells, hold } = terms;
         let core = Core::new(rules, allowed, hold, fastrand::u64(..), now);
         let legs = [Some(client), Some(upstream)];
-        Relay { core, legs, cells, seat, armed: Moment::NEVER, moved: false }
+        Relay { core, legs, cells, seat, armed: Moment::NEVER, moved: false, reads: [0; 2] }
     }
 
     /// Its place among the worker's sessions.
@@ -113,18 +115,18 @@ impl Relay {
     /// waited for; then whether the turn was cut short.
     fn turn(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
         buffer::lend(|buffer| {
-            let mut reads = [READS_PER_POLL_MAX; 2];
+            self.reads = [READS_PER_POLL_MAX; 2];
             loop {
                 self.moved = false;
                 for from in Side::BOTH {
-                    self.flow(from, &mut reads[from as usize], cx, buffer, now);
+                    self.flow(from, cx, buffer, now);
                 }
                 if self.core.timeout() <= now {
                     self.core.on_timeout(now);
                     self.moved = true;
                 }
                 self.obey(cx, now);
-                if reads.contains(&0) {
+                if self.reads.contains(&0) {
                     return true;
                 }
                 if !self.moved {
@@ -135,15 +137,8 @@ impl Relay {
     }
 
     /// Brings what `from` sends across, as far as it goes.
-    fn flow(
-        &mut self,
-        from: Side,
-        reads: &mut u32,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        now: Moment,
-    ) {
-        while *reads > 0 {
+    fn flow(&mut self, from: Side, cx: &mut Context<'_>, buffer: &mut [u8], now: Moment) {
+        while self.reads[from as usize] > 0 {
             self.drain(from.other(), cx, now);
             if !self.may_read(from) {
                 return;
@@ -154,7 +149,7 @@ impl Relay {
                 continue;
             }
             let Poll::Ready(read) = leg.poll_read(cx, buffer) else { return };
-            *reads -= 1;
+            self.reads[from as usize] -= 1;
             match read {
                 Read::Bytes(bytes) => {
                     self.core.on_heard(from);
@@ -301,7 +296,7 @@ impl Relay {
 
     /// Whether bytes are wanted from a side, and there is room for them across; or for the answers
     /// we give it in the place of the other side.
-    fn may_read(&self, from: Side) -> bool {
+    pub(super) fn may_read(&self, from: Side) -> bool {
         let clear = |side| self.legs[side as usize].as_ref().is_none_or(Leg::is_clear);
         self.core.wants(from)
             && (!self.core.crosses(from) || clear(from.other()))
@@ -310,7 +305,9 @@ impl Relay {
 
     fn sample(&self, side: Side, now: Moment) -> Sample {
         let Some(leg) = &self.legs[side as usize] else { return Sample::default() };
-        let (waiting, reading) = (!leg.is_clear(), self.may_read(side));
+        // Not where more of it may be there than was read by now.
+        let reading = self.may_read(side) && self.reads[side as usize] > 0;
+        let waiting = !leg.is_clear();
         let stuck_since = match leg.stuck_since() {
             // What waits inside TLS has no time of its own.
             Moment::NEVER if waiting => now,
@@ -339,6 +336,29 @@ impl Relay {
         }
     }
 
+    /// One poll, at this moment.
+    pub(super) fn poll_at(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Moment,
+    ) -> Poll<(End, SessionStats)> {
+        while let Poll::Ready(note) = self.seat.poll_note(cx) {
+            self.core.on_note(note, now);
+        }
+        if self.core.keeps() {
+            // What was kept goes before what is read now.
+            self.obey(cx, now);
+        }
+        if self.turn(cx, now) {
+            cx.waker().wake_by_ref();
+        }
+        if let Some(end) = self.core.end() {
+            return Poll::Ready(self.ended(end));
+        }
+        self.arm(now);
+        Poll::Pending
+    }
+
     fn ended(&self, end: End) -> (End, SessionStats) {
         let stats = self.core.stats();
         for (side, of) in [(Side::Client, &stats.client), (Side::Upstream, &stats.upstream)] {
@@ -356,22 +376,17 @@ impl Future for Relay {
     type Output = (End, SessionStats);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, SessionStats)> {
-        let this = self.get_mut();
-        let now = clock::now();
-        while let Poll::Ready(note) = this.seat.poll_note(cx) {
-            this.core.on_note(note, now);
-        }
-        if this.core.keeps() {
-            // What was kept goes before what is read now.
-            this.obey(cx, now);
-        }
-        if this.turn(cx, now) {
-            cx.waker().wake_by_ref();
-        }
-        if let Some(end) = this.core.end() {
-            return Poll::Ready(this.ended(end));
-        }
-        this.arm(now);
-        Poll::Pending
+        self.get_mut().poll_at(cx, clock::now())
+    }
+}
+
+#[cfg(test)]
+impl Relay {
+    pub(super) fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    pub(super) fn leg(&self, side: Side) -> Option<&Leg> {
+        self.legs[side as usize].as_ref()
     }
 }

@@ -6,6 +6,7 @@ mod holding;
 mod late;
 mod reads;
 mod scene;
+mod simulation;
 
 use super::*;
 

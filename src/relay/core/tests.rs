@@ -3,7 +3,7 @@
 mod holds;
 mod lives;
 mod moves;
-mod peer;
+pub mod peer;
 mod rows;
 mod simulation;
 mod story;
@@ -21,4 +21,22 @@ pub fn rules() -> Rules {
         close_timeout: Duration::from_secs(10),
         ..Rules::default()
     }
+}
+
+/// What holds whenever nothing moves.
+pub fn check(core: &super::Core, taken_back_max: u64) {
+    if let Some(hold) = &core.hold {
+        hold.check(core.end.is_some(), taken_back_max);
+    }
+}
+
+/// An upstream that was just attached has nothing of the one before.
+pub fn assert_fresh(core: &super::Core) {
+    use super::side_state::{CloseState, RecvState};
+    let upstream = &core.sides[crate::base::side::Side::Upstream as usize];
+    assert_eq!((upstream.recv, upstream.close), (RecvState::Open, CloseState::Open));
+    assert!(!upstream.ended && !upstream.write_failed && !upstream.owes_close);
+    assert!(upstream.wait.is_none(), "a wait of the upstream before");
+    assert_eq!(upstream.outbox.next(true), None, "said to the upstream before");
+    assert!(upstream.tracker.at_message_boundary(), "heard of the upstream before");
 }

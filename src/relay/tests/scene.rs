@@ -19,7 +19,7 @@ use crate::base::task;
 use crate::config::plan::Rules;
 use crate::end::End;
 use crate::observe::metrics::{Metrics, RouteMetrics};
-use crate::registry::{self, Facts, Location};
+use crate::registry::{self, Facts, Location, Seat};
 use crate::tls::Transport;
 use crate::wire::frame::{Allowed, unmask};
 
@@ -209,20 +209,7 @@ impl Scene {
         let (upstream, near_upstream) = pair(buffers[1]).await;
         let metrics = Metrics::new(1);
         let cells = metrics.route(&"/chat".into());
-        let location = Location {
-            listener: "http".into(),
-            route: "/chat".into(),
-            pool: "chat".into(),
-            backend: "b".into(),
-        };
-        let seat = registry::enter(Facts {
-            location: Arc::new(location),
-            client: None,
-            opened: clock::now(),
-            settled: clock::now(),
-            holds: hold.is_some(),
-        });
-        let seat = seat.unwrap();
+        let seat = seat(hold.is_some());
         let id = seat.id();
         let rules = Arc::new(rules);
         let terms = Terms { rules, allowed, seat, cells: Arc::clone(&cells), hold };
@@ -274,6 +261,24 @@ impl Scene {
         let outcome = std::mem::replace(&mut self.outcome, oneshot::channel().1);
         ended(outcome).await
     }
+}
+
+/// A place among the worker's sessions.
+pub fn seat(holds: bool) -> Seat {
+    let location = Location {
+        listener: "http".into(),
+        route: "/chat".into(),
+        pool: "chat".into(),
+        backend: "b".into(),
+    };
+    let seat = registry::enter(Facts {
+        location: Arc::new(location),
+        client: None,
+        opened: clock::now(),
+        settled: clock::now(),
+        holds,
+    });
+    seat.unwrap()
 }
 
 fn leg(near: TcpStream) -> Leg {

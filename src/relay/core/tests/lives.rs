@@ -105,9 +105,7 @@ impl World {
 
     /// What holds whenever nothing moves.
     pub fn check_hold(&self) {
-        if let Some(hold) = &self.core.hold {
-            hold.check(self.core.end.is_some());
-        }
+        super::check(&self.core, 20_000);
     }
 
     fn attach(&mut self) {

@@ -1,0 +1,160 @@
+//! A client or a backend with its own pace: what it says, and what it heard.
+
+use fastrand::Rng;
+
+use super::wire::End;
+use crate::base::clock::Moment;
+use crate::base::side::Side;
+use crate::relay::core::tests::peer::{frame, parse};
+
+/// One end of a session.
+pub struct Actor {
+    pub side: Side,
+    pub wire: End,
+    /// The data messages it said, each as it was on the wire.
+    pub said: Vec<Vec<u8>>,
+    /// What it heard, and how much of that it has looked at.
+    pub heard: Vec<u8>,
+    looked_at: usize,
+    /// Bytes it reads at once; it reads nothing before the moment.
+    pub appetite: usize,
+    pub paused_until: Moment,
+    pub has_paused: bool,
+    /// It ends its stream as soon as it has sent its Close.
+    pub hasty: bool,
+    pub close_sent: Option<u16>,
+    pub close_heard: Option<u16>,
+    /// It closed of its own accord.
+    pub closed_first: bool,
+    /// It reset its connection.
+    pub hung_up: bool,
+}
+
+impl Actor {
+    pub fn new(side: Side, wire: End, rng: &mut Rng) -> Actor {
+        Actor {
+            side,
+            wire,
+            said: Vec::new(),
+            heard: Vec::new(),
+            looked_at: 0,
+            appetite: rng.choice([200, 3_000, usize::MAX]).unwrap_or(200),
+            paused_until: Moment::default(),
+            has_paused: false,
+            hasty: rng.bool(),
+            close_sent: None,
+            close_heard: None,
+            closed_first: false,
+            hung_up: false,
+        }
+    }
+
+    pub fn may_speak(&self) -> bool {
+        let wire = self.wire.0.borrow();
+        self.close_sent.is_none() && !wire.peer_closed && !wire.relay_reset && !wire.peer_reset
+    }
+
+    /// Says a message, in some frames, that carries its number.
+    pub fn say(&mut self, rng: &mut Rng, number: u32) {
+        let mut rest = vec![rng.u8(..); rng.choice([4, 60, 1_000, 9_000]).unwrap_or(4)];
+        rest[..4].copy_from_slice(&number.to_be_bytes());
+        let (mut message, mut opcode) = (Vec::new(), 2);
+        while rest.len() > 10 && rng.u8(..3) == 0 {
+            let piece: Vec<u8> = rest.drain(..rng.usize(1..rest.len())).collect();
+            message.extend(frame(rng, self.side, opcode, &piece));
+            opcode = 0;
+        }
+        message.extend(frame(rng, self.side, 0x80 | opcode, &rest));
+        self.wire.0.borrow_mut().peer_write(&message);
+        self.said.push(message);
+    }
+
+    pub fn ping(&mut self, rng: &mut Rng) {
+        let ping = frame(rng, self.side, 0x89, b"are you there");
+        self.wire.0.borrow_mut().peer_write(&ping);
+    }
+
+    pub fn close_first(&mut self, rng: &mut Rng, code: u16) {
+        self.closed_first = true;
+        self.close(rng, code);
+    }
+
+    /// It is gone from one moment to the next.
+    pub fn hang_up(&mut self) {
+        self.hung_up = true;
+        self.wire.0.borrow_mut().peer_close(true);
+    }
+
+    fn close(&mut self, rng: &mut Rng, code: u16) {
+        let close = frame(rng, self.side, 0x88, &code.to_be_bytes());
+        let mut wire = self.wire.0.borrow_mut();
+        wire.peer_write(&close);
+        self.close_sent = Some(code);
+        if self.hasty {
+            wire.peer_shutdown();
+        }
+    }
+
+    /// Reads as it does, and answers; whether it did anything.
+    pub fn act(&mut self, rng: &mut Rng, now: Moment) -> bool {
+        if now < self.paused_until || self.wire.0.borrow().peer_closed {
+            return false;
+        }
+        let read = self.wire.0.borrow_mut().peer_read(self.appetite);
+        self.heard.extend(&read);
+        while let Some((length, first, masked, payload)) = parse(&self.heard[self.looked_at..]) {
+            assert!(self.close_heard.is_none(), "a frame behind a Close to the {}", self.side);
+            assert_eq!(masked, self.side == Side::Upstream, "a mask where it must be");
+            self.looked_at += length;
+            match first {
+                0x89 if self.may_speak() => {
+                    let pong = frame(rng, self.side, 0x8a, &payload);
+                    self.wire.0.borrow_mut().peer_write(&pong);
+                }
+                0x88 => {
+                    let code = payload
+                        .get(..2)
+                        .map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
+                    self.close_heard = Some(code);
+                    if self.may_speak() {
+                        self.close(rng, code);
+                    }
+                    if self.side == Side::Upstream {
+                        // A server ends the connection when both Closes went (RFC 6455 §7.1.1).
+                        self.wire.0.borrow_mut().peer_close(false);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let ended = self.wire.0.borrow().peer_sees_end();
+        if ended {
+            self.wire.0.borrow_mut().peer_close(false);
+        }
+        !read.is_empty() || ended
+    }
+
+    /// The data messages it heard whole, as they were on the wire.
+    pub fn messages(&self) -> Vec<Vec<u8>> {
+        messages(&self.heard).0
+    }
+}
+
+/// The data messages in a stream of frames, each as its raw data frames; and what there is of one
+/// more.
+pub fn messages(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let (mut at, mut whole, mut open) = (0, Vec::new(), Vec::new());
+    while let Some((length, first, _, _)) = parse(&bytes[at..]) {
+        if first & 0x08 == 0 {
+            open.extend(&bytes[at..at + length]);
+            if first & 0x80 != 0 {
+                whole.push(std::mem::take(&mut open));
+            }
+        }
+        at += length;
+    }
+    if bytes.get(at).is_some_and(|first| first & 0x08 == 0) {
+        open.extend(&bytes[at..]);
+    }
+    (whole, open)
+}

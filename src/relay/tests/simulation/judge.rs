@@ -1,0 +1,105 @@
+//! The reference model of a session: what each side must have got, and by which rule it may lack
+//! something.
+
+use super::Play;
+use super::actor::{Actor, messages};
+use crate::base::side::Side::{Client, Upstream};
+use crate::end::{End, Farewell};
+
+/// Judges a session that came to its end.
+pub fn judge(play: &Play) {
+    upstreams_got_each_message_once_and_in_order(play);
+    the_client_got_all_that_its_upstreams_said(play);
+    the_client_was_told_truly(play);
+}
+
+/// Each message of the client's came to one upstream, whole and in order. Lost are only those of
+/// which something was written to an upstream that was lost, and, with the session, those behind.
+fn upstreams_got_each_message_once_and_in_order(play: &Play) {
+    let [client, last] = &play.actors;
+    let (mut next, mut may_lack) = (0, Vec::new());
+    for (life, upstream) in play.lives.iter().chain([last]).enumerate() {
+        for message in upstream.messages() {
+            let one = client.said.iter().position(|said| *said == message);
+            let one = one.expect("what the client said, as it was on the wire");
+            assert!(one >= next, "message {one} came twice, or behind {next}: life {life}");
+            for lacking in next..one {
+                assert!(may_lack.contains(&lacking), "message {lacking} is lost: life {life}");
+            }
+            next = one + 1;
+        }
+        may_lack.extend(written(client, upstream, next));
+    }
+    // What was said before a Close that passed was passed before it; 1001 may be the move's.
+    if let Some((End::Closed { by: Client, code }, _)) = play.outcome
+        && last.close_heard == Some(code)
+        && client.closed_first
+        && code != 1001
+    {
+        let lacking = (next..client.said.len()).find(|one| !may_lack.contains(one));
+        assert_eq!(lacking, None, "a message before the client's Close {code} is lost");
+    }
+}
+
+/// The client's messages of which something was written to an upstream that heard all before
+/// `next`.
+fn written(client: &Actor, upstream: &Actor, next: usize) -> Vec<usize> {
+    let wire = upstream.wire.0.borrow();
+    let (whole, cut) = messages(&wire.out.accepted);
+    let known = |message: &Vec<u8>| client.said.iter().position(|said| said == message);
+    let mut written: Vec<usize> = whole.iter().filter_map(known).collect();
+    let begun = |said: &Vec<u8>| !cut.is_empty() && said.starts_with(&cut);
+    written.extend((next..client.said.len()).find(|one| begun(&client.said[*one])));
+    // Behind those that were written whole, too.
+    let behind = written.iter().max().map_or(next, |last| last + 1);
+    written.extend((behind..client.said.len()).find(|one| begun(&client.said[*one])));
+    written
+}
+
+/// What an upstream said came to the client, whole and in order: all that had arrived here of one
+/// that the session outlived, or that closed it. A client that read to the end of it, that is.
+fn the_client_got_all_that_its_upstreams_said(play: &Play) {
+    let [client, last] = &play.actors;
+    let mut got = client.messages().into_iter().peekable();
+    let closed = matches!(play.outcome, Some((End::Closed { by: Upstream, .. }, _)));
+    for (life, upstream) in play.lives.iter().chain([last]).enumerate() {
+        let arrived = messages(&upstream.wire.0.borrow().back.arrived).0;
+        let mut passed = 0;
+        while got.peek().is_some_and(|one| arrived.get(passed) == Some(one)) {
+            got.next();
+            passed += 1;
+        }
+        let outlived = life < play.lives.len();
+        if client.close_heard.is_some() && (outlived || closed && upstream.closed_first) {
+            assert_eq!(passed, arrived.len(), "lost of life {life}: {:?}", play.outcome);
+        }
+    }
+    assert_eq!(got.next(), None, "what no upstream said, or not in this order");
+}
+
+/// A client that reads hears a Close wherever the table owes it one, with the right code.
+fn the_client_was_told_truly(play: &Play) {
+    let (end, stats) = play.outcome.expect("an end");
+    let client = &play.actors[0];
+    let wire = client.wire.0.borrow();
+    let listens = !client.has_paused && !client.hung_up && !stats.cut;
+    let owed = !matches!(end.farewell(Client), Farewell::Gone | Farewell::Cut);
+    let hurried = matches!(end, End::Drained(_));
+    if listens && owed && !hurried {
+        assert!(client.close_heard.is_some(), "the client was not told of {end:?}");
+        assert!(!wire.peer_reset, "a client that has heard its Close was reset");
+    }
+    if let Some(heard) = client.close_heard {
+        let right = match end {
+            End::Closed { code, .. } => {
+                let own = play.actors[1].close_sent.filter(|_| play.actors[1].closed_first);
+                heard == code || Some(heard) == own
+            }
+            _ => match end.farewell(Client) {
+                Farewell::Close(code) => heard == code,
+                _ => false,
+            },
+        };
+        assert!(right, "the client heard {heard} of {end:?}");
+    }
+}

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
 use crate::base::clock::Moment;
+use crate::base::scratch;
 use crate::end::Loss;
 
 use super::buffer::{READ_BYTES, READ_BYTES_BY_HEAT};
@@ -233,14 +234,15 @@ impl Leg {
     /// Reads what is there: the system resets a connection that is closed over unread bytes, and
     /// takes from the peer what that has not read yet.
     fn read_away(&mut self, cx: &mut Context<'_>) {
-        let mut bytes = [0; 4096];
-        for _ in 0..CLOSING_READS_MAX {
-            let mut room = ReadBuf::new(&mut bytes);
-            match self.carrier.poll_read(cx, &mut room) {
-                Poll::Ready(Ok(())) if !room.filled().is_empty() => {}
-                _ => return,
+        scratch::lend(|buffer| {
+            for _ in 0..CLOSING_READS_MAX {
+                let mut room = ReadBuf::new(buffer);
+                match self.carrier.poll_read(cx, &mut room) {
+                    Poll::Ready(Ok(())) if !room.filled().is_empty() => {}
+                    _ => return,
+                }
             }
-        }
+        });
     }
 
     /// How what is sent has ended; `None` before it has.

@@ -1,9 +1,9 @@
 //! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
 
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use sha1::{Digest, Sha1};
 
 use super::random;
 
@@ -21,10 +21,10 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The answer to a key (§4.2.2, item 5.4).
 pub fn accept_key(key: impl AsRef<[u8]>) -> String {
-    let mut hash = Sha1::new();
+    let mut hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     hash.update(key.as_ref());
     hash.update(GUID);
-    STANDARD.encode(hash.finalize())
+    STANDARD.encode(hash.finish())
 }
 
 /// Whether a value is the base64 of exactly 16 bytes (§4.2.1, item 5).

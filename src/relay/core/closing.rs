@@ -99,7 +99,6 @@ impl Core {
 
     /// What is slipped in at this boundary.
     fn outbox_order(&mut self, to: Side, now: Moment) -> Option<Order> {
-        let mask = (to == Side::Upstream).then(control::new_mask);
         let item = match self.side(to).close {
             // It closed first, at a boundary, and was not told.
             CloseState::Dropping { .. } => self.side(to).outbox.next(true)?,
@@ -111,6 +110,8 @@ impl Core {
         {
             hold.on_sending(&self.sides[Side::Client as usize].tracker);
         }
+        // Drawn for a frame that is written, not for each look at what may be due.
+        let mask = (to == Side::Upstream).then(control::new_mask);
         let mut last = false;
         let frame = match item {
             Item::Ping => {

@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
         extension::allowed(&extensions);
     }
     let mut settled = headers.clone();
-    if framing::settle_answer(&mut settled).is_ok() {
+    if framing::settle_answer(http::StatusCode::OK, &mut settled).is_ok() {
         assert!(settled.get_all(CONTENT_LENGTH).iter().count() <= 1);
         assert!(!(settled.contains_key(CONTENT_LENGTH) && settled.contains_key(TRANSFER_ENCODING)));
     }
@@ -53,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
             client: Some((peer, 1).into()),
             proto: "http",
             host: Some("a"),
-            port: Some(80),
+            port: 80,
         };
         let told = forwarded::told(&headers, &hop, trusted);
         let told = told.iter().find(|(name, _)| name == "x-forwarded-for").unwrap();

@@ -54,6 +54,8 @@ fn build(pool: &Arc<Pool>) -> Client {
         .pool_timer(TokioTimer::new())
         // A proxy removes them (RFC 9112 §5.1).
         .http1_allow_spaces_after_header_name_in_responses(true)
+        // Names count in any case (RFC 9110 §5.1), but not every small peer knows.
+        .http1_title_case_headers(true)
         .http1_max_headers(ANSWER_HEADERS_MAX)
         .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
         // The client's Host passes, or the route's.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -34,6 +34,11 @@ pub async fn forward(
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     let pool = attempts.pool();
+    // A method that gives a body a meaning says when there is none (RFC 9110 §8.6).
+    let has_meaning = matches!(*outbound.method(), Method::POST | Method::PUT | Method::PATCH);
+    if body.is_end_stream() && has_meaning && !headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     let client = clients::client(pool);
     let body = SharedBody::new(body, clock::now());
     let forward = Forward { pool, client, body, outbound, headers };
@@ -115,7 +120,7 @@ fn evidence(outcome: &Result<Response<Body>, UpstreamError>) -> Evidence {
 }
 
 fn accept(mut answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>, UpstreamError> {
-    settle_answer(answer.headers_mut()).map_err(UpstreamError::Framing)?;
+    settle_answer(answer.status(), answer.headers_mut()).map_err(UpstreamError::Framing)?;
     // The version is each hop's own (RFC 9110 §6.2): an old backend makes no client an old one.
     *answer.version_mut() = Version::HTTP_11;
     if answer.status().as_u16() == 101 {

@@ -20,6 +20,7 @@ use crate::observe::metrics::Metrics;
 use crate::registry::LiveSessions;
 use crate::relay::HoldBudget;
 use crate::session::App;
+use crate::wire::via::Via;
 
 /// Builds the first snapshot, opens its listeners and begins to accept.
 pub(super) fn start(
@@ -63,7 +64,7 @@ fn build(
         .map_err(|error| StartError::Build(error.to_string()))?;
     let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
     let live = Live::new(Arc::new(first));
-    let app = Arc::new(App { live, budget });
+    let app = Arc::new(App { live, budget, via: Via::new() });
     let permits = Permits::new(&plan.limits, queues.len());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());

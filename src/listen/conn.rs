@@ -13,7 +13,6 @@ use super::{ListenContext, ListenSocket, http1, http2, linger, proxy};
 use crate::base::clock;
 use crate::base::socket::Socket;
 use crate::base::task;
-use crate::config::plan::Address;
 use crate::live::LiveListener;
 use crate::observe::metrics::HttpVersion;
 use crate::session::Conn;
@@ -48,16 +47,10 @@ async fn serve(arrival: Arrival) -> Result<(), Rejection> {
     let slot = socket.handshakes.enter(limits.handshakes_in_flight_max);
     let slot = slot.ok_or(Rejection::Handshakes)?;
     let mut client = peer;
-    // An accepted socket has its listener's port: no need to ask the system.
-    let mut port = match socket.listening.bound() {
-        Address::Inet(bound) => Some(bound.port()),
-        Address::Unix(_) => None,
-    };
     if let Some(proxy) = &listener.plan.proxy_protocol {
         let header = proxy::receive(&mut stream, peer, proxy).await?;
         if header.source.is_some() {
             client = header.source;
-            port = header.destination.map(|destination| destination.port());
         }
     }
     if let Some(client) = client {
@@ -67,8 +60,7 @@ async fn serve(arrival: Arrival) -> Result<(), Rejection> {
     let (plan, cells) = (Arc::clone(&listener.plan), Arc::clone(&listener.cells));
     // From here on nothing of the connection keeps the acceptor.
     drop(listener);
-    let conn =
-        Conn { listener: plan, peer_addr: client, port, tls, opened, permit: Rc::new(permit) };
+    let conn = Conn { listener: plan, peer_addr: client, tls, opened, permit: Rc::new(permit) };
     let state = socket.state.subscribe();
     drop(socket);
     if speaks_http2(&transport, &conn).await {

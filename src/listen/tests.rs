@@ -46,8 +46,7 @@ impl Handler for Echo {
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
         let sni = conn.tls.as_ref().and_then(|tls| tls.sni.clone());
         let worker = crate::base::worker::index();
-        let told =
-            format!("client {:?}, port {:?}, {sni:?}, {worker:?}", conn.peer_addr, conn.port);
+        let told = format!("client {:?}, {sni:?}, {worker:?}", conn.peer_addr);
         if request.uri().path() == "/echo" {
             return Box::pin(async { Response::new(request.into_body()) });
         }

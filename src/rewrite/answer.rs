@@ -1,6 +1,6 @@
 //! The fields of an answer on its way to the client.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TRAILER, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, VIA};
 
 use super::outbound::HANDSHAKE;
 use crate::config::plan::FieldChanges;
@@ -8,24 +8,32 @@ use crate::wire::fields::{Scope, named_by, named_by_connection, scope};
 
 /// Makes a backend's fields those that go to the client: what is for one hop ends, and so does what
 /// only tidegate may say; then the route's changes.
-pub fn to_client(headers: &mut HeaderMap, changes: &FieldChanges) {
+pub fn to_client(headers: &mut HeaderMap, via: &HeaderValue, changes: &FieldChanges) {
     let named = named_by_connection(headers);
     let ends = headers.keys().filter(|name| !goes_on(name, &named));
     for name in ends.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
+    headers.append(VIA, via.clone());
     apply(headers, changes);
 }
 
 /// Makes the fields of a backend's 101 those that go to the client, but for what was agreed on,
 /// which is not the route's to change.
-pub fn switching(fields: Vec<(HeaderName, HeaderValue)>, changes: &FieldChanges) -> HeaderMap {
+pub fn switching(
+    fields: Vec<(HeaderName, HeaderValue)>,
+    via: &HeaderValue,
+    changes: &FieldChanges,
+) -> HeaderMap {
     let connection = fields.iter().filter(|(name, _)| *name == CONNECTION);
     let named = named_by(connection.map(|(_, value)| value));
     let stays = |(name, _): &(HeaderName, HeaderValue)| {
-        *name != UPGRADE && !HANDSHAKE.contains(name) && goes_on(name, &named)
+        // It has no body, whatever it says of a length (RFC 9110 §8.6).
+        let is_own = *name == CONTENT_LENGTH || HANDSHAKE.contains(name);
+        !is_own && goes_on(name, &named)
     };
-    let mut headers = fields.into_iter().filter(stays).collect();
+    let mut headers: HeaderMap = fields.into_iter().filter(stays).collect();
+    headers.append(VIA, via.clone());
     apply(&mut headers, changes);
     headers
 }

@@ -1,7 +1,9 @@
 //! The head that goes upstream, made in one pass over the client's.
 
 use http::Method;
-use http::header::{self, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::header::{
+    self, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, VIA,
+};
 use http::uri::PathAndQuery;
 
 use crate::config::plan::FieldChanges;
@@ -29,6 +31,8 @@ pub struct Passage<'a> {
     pub is_trusted: bool,
     /// `Host` towards the backend.
     pub host: Option<&'a HeaderValue>,
+    /// What this proxy adds to `Via`.
+    pub via: &'a HeaderValue,
     /// Whether it is a WebSocket handshake, whose own fields are made anew for each backend.
     pub is_handshake: bool,
     /// The route's changes, which have the last word.
@@ -44,9 +48,9 @@ pub const HANDSHAKE: [HeaderName; 5] = [
     header::SEC_WEBSOCKET_VERSION,
 ];
 
-/// Fields that are added to those of a client: `Host`, `TE`, those of `forwarded`, and the
-/// handshake's own.
-const ADDED: usize = 12;
+/// Fields that are added to those of a client: `Host`, `TE`, `Connection`, `Via`, and those of
+/// `forwarded`.
+const ADDED: usize = 9;
 
 impl Outbound {
     /// Makes the head.
@@ -80,9 +84,12 @@ impl Outbound {
                 add(name.clone(), value);
             }
         }
-        if reads_trailers {
+        // For the next hop only, and so named (RFC 9110 §10.1.4); a handshake has no trailers.
+        if reads_trailers && !passage.is_handshake {
             add(TE, HeaderValue::from_static("trailers"));
+            add(CONNECTION, HeaderValue::from_static("TE"));
         }
+        add(VIA, passage.via.clone());
         for (name, value) in told {
             if let Some(value) = value {
                 add(name, value);

@@ -8,8 +8,9 @@ use http::uri::PathAndQuery;
 use crate::config::plan::FieldChanges;
 use crate::wire::forwarded::Hop;
 
-const HOP: Hop<'static> =
-    Hop { client: None, proto: "http", host: Some("example.com"), port: Some(80) };
+static VIA: HeaderValue = HeaderValue::from_static("1.1 us");
+
+const HOP: Hop<'static> = Hop { client: None, proto: "http", host: Some("example.com"), port: 80 };
 
 /// A handshake's head on its way upstream, by a route that changes nothing.
 pub(crate) fn outbound(head: Parts) -> Outbound {
@@ -18,12 +19,13 @@ pub(crate) fn outbound(head: Parts) -> Outbound {
     // The fields of hops are not what these tests are about.
     let changes = &unchanged();
     let host = host.as_ref();
-    let passage = Passage { hop: HOP, is_trusted: false, host, is_handshake: true, changes };
+    let via = &VIA;
+    let passage = Passage { hop: HOP, is_trusted: false, host, via, is_handshake: true, changes };
     Outbound::new(head.method, target, head.headers, &passage)
 }
 
 fn told() -> Vec<HeaderName> {
-    ["forwarded", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"]
+    ["forwarded", "via", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"]
         .map(HeaderName::from_static)
         .into()
 }
@@ -34,7 +36,14 @@ fn passed(fields: &[(&str, &str)], is_handshake: bool, changes: &FieldChanges) -
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
     };
     let host = HeaderValue::from_static("backend.example");
-    let passage = Passage { hop: HOP, is_trusted: false, host: Some(&host), is_handshake, changes };
+    let passage = Passage {
+        hop: HOP,
+        is_trusted: false,
+        host: Some(&host),
+        via: &VIA,
+        is_handshake,
+        changes,
+    };
     let target = PathAndQuery::from_static("/");
     let headers = fields.iter().map(field).collect();
     let outbound = Outbound::new(Method::GET, target, headers, &passage);
@@ -75,6 +84,7 @@ fn what_is_for_one_hop_ends_and_the_rest_goes_on_in_order_behind_host() {
         "cookie: a",
         "sec-websocket-key: x",
         "te: trailers",
+        "connection: TE",
     ];
     assert_eq!(passed, expected);
 }

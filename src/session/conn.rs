@@ -15,6 +15,7 @@ use crate::live::Live;
 use crate::relay::{HoldBudget, Stream};
 use crate::tls::Greeting;
 use crate::wire::forwarded;
+use crate::wire::via::Via;
 
 /// What all requests of a process share.
 pub struct App {
@@ -22,6 +23,8 @@ pub struct App {
     pub live: Live,
     /// What sessions may keep together while their upstreams are away.
     pub budget: Arc<HoldBudget>,
+    /// What this process is called in `Via`.
+    pub via: Via,
 }
 
 /// A stream of HTTP/2 that becomes a WebSocket once its answer is sent: put into a request's
@@ -50,8 +53,6 @@ pub struct Conn {
     pub listener: Arc<Listener>,
     /// Who connected, after a PROXY header; `None` is the peer of a unix socket.
     pub peer_addr: Option<SocketAddr>,
-    /// The port it connected to, after a PROXY header; `None` on a unix socket.
-    pub port: Option<u16>,
     /// What its TLS handshake agreed on; `None` without TLS.
     pub tls: Option<Greeting>,
     /// When it was accepted.
@@ -65,6 +66,11 @@ impl Conn {
     /// `http` or `https`, as the client speaks to us.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The port that a URL of this scheme means when it names none (RFC 9110 §4.2).
+    pub fn default_port(&self) -> u16 {
+        if self.tls.is_some() { 443 } else { 80 }
     }
 
     /// Whether what the client says of those before it is believed.

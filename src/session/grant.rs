@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use super::admit::{Asked, Routed};
 use super::affinity::Affinity;
-use super::conn::Conn;
+use super::conn::{App, Conn};
 use super::refusal::Refusal;
 use crate::base::clock::Moment;
 use crate::config::plan::WebSocketMode;
@@ -67,7 +67,17 @@ impl Routed {
 impl Granted {
     /// Makes the head the one that goes upstream. By what the request finds its backend again is
     /// read from it before; the pool's cookie is for tidegate and goes no further.
-    pub(super) fn outbound(mut self, to: ToPool<'_>) -> Result<(Outbound, Forwarding), Refusal> {
+    ///
+    /// # Errors
+    /// The path cannot be sent on, or the request has been here before.
+    pub(super) fn outbound(
+        mut self,
+        app: &App,
+        to: ToPool<'_>,
+    ) -> Result<(Outbound, Forwarding), Refusal> {
+        if app.via.is_loop(&self.asked.head.headers) {
+            return Err(Refusal::Loop);
+        }
         let affinity = Affinity::from_request(&mut self, to.pool);
         let path = match to.strip_prefix {
             true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
@@ -81,8 +91,9 @@ impl Granted {
                 client: conn.peer_addr,
                 proto: conn.scheme(),
                 host: authority.and_then(|authority| authority.to_str().ok()),
-                port: conn.port,
+                port: target.port.unwrap_or(conn.default_port()),
             },
+            via: app.via.value(head.version),
             is_trusted: conn.is_trusted(),
             host: to.host.or(authority),
             is_handshake: asks_websocket,

@@ -1,32 +1,65 @@
 //! A plain request: its route's action, and the fields of the answer.
 
-use http::Response;
+use http::header::{ALLOW, CONNECTION, HeaderValue, MAX_FORWARDS, UPGRADE};
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Version};
 
+use super::conn::App;
 use super::grant::{Forwarding, Granted, ToPool};
 use super::record::RequestRecord;
-use super::refusal::Refusal;
+use super::refusal::{METHODS, Refusal};
 use crate::action::{self, FileServer, RedirectRequest};
-use crate::base::body::Body;
+use crate::base::body::{self, Body};
 use crate::config::plan;
 use crate::pool::{Attempted, Attempts, Kind};
 use crate::rewrite;
 
 /// Sends the request to a pool.
 pub(super) async fn forward(
-    granted: Granted,
+    app: &App,
+    mut granted: Granted,
     to: ToPool<'_>,
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let (outbound, Forwarding { route, affinity, client_addr, .. }) = granted.outbound(to)?;
+    if take_forward(&mut granted.asked.head) == Some(0) {
+        return Ok(options());
+    }
+    let (outbound, Forwarding { route, affinity, client_addr, .. }) = granted.outbound(app, to)?;
     let client = client_addr.map(|client| client.ip());
     let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client);
     let Attempted { backend, outcome } = action::forward(attempts, &outbound, body).await;
     record.asked(&to.pool.plan().name, backend.clone());
     let mut answer = outcome?;
-    rewrite::to_client(answer.headers_mut(), &route.plan.response_headers);
+    let upgrades: Vec<HeaderValue> = match answer.status() {
+        // It ends with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
+        StatusCode::UPGRADE_REQUIRED => answer.headers().get_all(UPGRADE).iter().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let via = app.via.value(Version::HTTP_11);
+    rewrite::to_client(answer.headers_mut(), via, &route.plan.response_headers);
+    for protocols in upgrades {
+        answer.headers_mut().append(UPGRADE, protocols);
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
     affinity.set_cookie(to.pool, backend.as_deref(), &mut answer);
     Ok(answer)
+}
+
+/// Takes one from `Max-Forwards`, which counts for OPTIONS (RFC 9110 §7.6.2; TRACE is not served);
+/// how many there were.
+fn take_forward(head: &mut Parts) -> Option<u64> {
+    let left = head.headers.get(MAX_FORWARDS).filter(|_| head.method == Method::OPTIONS)?;
+    let left = left.to_str().ok()?.parse::<u64>().ok()?;
+    head.headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
+    Some(left)
+}
+
+/// The answer to OPTIONS that is to go no further.
+fn options() -> Response<Body> {
+    let mut answer = Response::new(body::empty());
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+    answer
 }
 
 /// Serves a file.

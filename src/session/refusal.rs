@@ -18,6 +18,9 @@ use crate::wire::framing::FramingError;
 use crate::wire::path::PathError;
 use crate::wire::upgrade;
 
+/// The methods that are sent on; any other but CONNECT and TRACE is, too.
+pub(super) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// Why a request is not done as it asks.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -31,6 +34,8 @@ pub(super) enum Refusal {
     Misdirected,
     /// The body's transfer coding is not `chunked`, once (RFC 9112 §6.1).
     Framing(FramingError),
+    /// The request has been here before: a pool leads back to this process.
+    Loop,
     /// No route takes the request.
     NoRoute,
     /// The route takes no WebSockets.
@@ -56,6 +61,7 @@ impl Refusal {
             Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Refusal::Framing(FramingError::Coding) => StatusCode::NOT_IMPLEMENTED,
             Refusal::Framing(_) => StatusCode::BAD_REQUEST,
+            Refusal::Loop => StatusCode::LOOP_DETECTED,
             Refusal::NoRoute => StatusCode::NOT_FOUND,
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
@@ -115,7 +121,7 @@ impl Refusal {
             let allowed = match self {
                 Refusal::Handshake(_) => "GET",
                 Refusal::Action(_) => "GET, HEAD",
-                _ => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+                _ => METHODS,
             };
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
@@ -144,6 +150,7 @@ impl Label for Refusal {
             Refusal::Path(_) => "path",
             Refusal::Misdirected => "misdirected",
             Refusal::Framing(_) => "framing",
+            Refusal::Loop => "loop",
             Refusal::NoRoute => "no_route",
             Refusal::NoWebSocket => "no_websocket",
             Refusal::OnlyWebSocket => "only_websocket",
@@ -163,6 +170,7 @@ impl fmt::Display for Refusal {
             Refusal::Path(error) => return error.fmt(f),
             Refusal::Misdirected => "this connection is not for that host",
             Refusal::Framing(_) => "the request's body must be `chunked` once, or have a length",
+            Refusal::Loop => "the request came round again: a backend leads back to the proxy",
             Refusal::NoRoute => "nothing is served at this address",
             Refusal::NoWebSocket => "WebSockets are not served here",
             Refusal::OnlyWebSocket => "only WebSockets are served here",

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body as _;
 
 use super::admit::Admitted;
 use super::conn::{App, Conn};
@@ -53,12 +55,24 @@ async fn answer(
     let granted = routed.granted()?;
     let route = Arc::clone(&granted.route);
     let is_on_stream = handshake::is_on_stream(&granted.asked.head);
-    let answer = act(app, granted, body, record).await?;
+    let is_old = granted.asked.head.version == Version::HTTP_10;
+    let mut answer = act(app, granted, body, record).await?;
+    if is_old && !has_length(&answer) {
+        // Its end is the connection's (RFC 9112 §9.3), whatever the client would keep; hyper keeps
+        // none whose answer is an old one.
+        *answer.version_mut() = Version::HTTP_10;
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     match (is_on_stream && answer.status().is_success(), &route.action) {
         (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
         (true, _) => Err(Refusal::NoWebSocket),
         (false, _) => Ok(answer),
     }
+}
+
+/// Whether an answer's head tells where its body ends.
+fn has_length(answer: &Response<Body>) -> bool {
+    answer.headers().contains_key(CONTENT_LENGTH) || answer.body().size_hint().exact().is_some()
 }
 
 /// Does what the route is for. Each kind of action is made on the heap when it is asked for, so
@@ -75,7 +89,7 @@ async fn act(
             let to = ToPool { pool, strip_prefix: *strip_prefix, host: host.as_ref() };
             match granted.asks_websocket {
                 true => Box::pin(websocket::open(app, granted, to, record)).await,
-                false => Box::pin(plain::forward(granted, to, body, record)).await,
+                false => Box::pin(plain::forward(app, granted, to, body, record)).await,
             }
         }
         LiveAction::Files { files, strip_prefix } => {

@@ -16,6 +16,8 @@ pub(super) struct Target {
     /// Lower case, without port or final dot, an IPv6 address in brackets; `None` in an HTTP/1.0
     /// request without one.
     pub(super) host: Option<String>,
+    /// The port asked for, where one was written.
+    pub(super) port: Option<u16>,
     /// Host and port as the client wrote them.
     pub(super) authority: Option<HeaderValue>,
     /// What routes are matched with: see [`path::Reading`].
@@ -35,6 +37,7 @@ impl Target {
         }
         let authority = authority(head)?;
         let host = host::of(&head.uri, &head.headers).map_err(|_| Refusal::Host)?;
+        let port = host.as_ref().and_then(|host| host.port);
         let host = host.map(|host| host.name.into_owned());
         let raw = head.uri.path();
         let (path, resolved, ambiguity) = match path::read(raw) {
@@ -47,7 +50,7 @@ impl Target {
             }
             Err(error) => return Err(Refusal::Path(error)),
         };
-        Ok(Target { host, authority, path, resolved, ambiguity })
+        Ok(Target { host, port, authority, path, resolved, ambiguity })
     }
 
     /// Refuses a path that readers do not agree on, unless the route takes it as it came.

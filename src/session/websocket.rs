@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, Response, StatusCode};
+use http::{Extensions, HeaderValue, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -55,14 +55,16 @@ pub(super) async fn open(
     }
     let client =
         PendingUpgrade::take(&mut granted.asked.head.extensions).ok_or(Refusal::NoWebSocket)?;
-    let (outbound, forwarding) = granted.outbound(to)?;
+    let (outbound, forwarding) = granted.outbound(app, to)?;
     let (pool, affinity) = (to.pool, &forwarding.affinity);
     let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
     let Connected { backend, outcome } = connected.await;
     record.asked(&pool.plan().name, backend.clone());
     match outcome? {
         Answered::Http(mut answer) => {
-            rewrite::to_client(answer.headers_mut(), &forwarding.route.plan.response_headers);
+            let via = app.via.value(Version::HTTP_11);
+            let changes = &forwarding.route.plan.response_headers;
+            rewrite::to_client(answer.headers_mut(), via, changes);
             if answer.status() == StatusCode::UPGRADE_REQUIRED {
                 // It ended with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
                 upgrade::insert(answer.headers_mut());
@@ -74,7 +76,8 @@ pub(super) async fn open(
             let key = pool.pinned(affinity.key, upstream.lease.backend().address());
             let replay = Replay::keep(&request, &outbound, &upstream.agreed);
             let hold = HoldParts::keep(app, &forwarding, replay, key);
-            let (mut answer, pair) = Pair::answer(&forwarding, client, upstream, hold);
+            let via = app.via.value(Version::HTTP_11);
+            let (mut answer, pair) = Pair::answer(&forwarding, via, client, upstream, hold);
             affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("session", SessionTask::new(pair.hand_over()));
@@ -169,6 +172,7 @@ impl Pair {
     /// Makes the client's 101 from what was agreed on.
     fn answer(
         forwarding: &Forwarding,
+        via: &HeaderValue,
         client: PendingUpgrade,
         mut upstream: Box<Upstream>,
         hold: Option<HoldParts>,
@@ -176,7 +180,8 @@ impl Pair {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let fields = std::mem::take(&mut upstream.fields);
-        *answer.headers_mut() = rewrite::switching(fields, &forwarding.route.plan.response_headers);
+        let changes = &forwarding.route.plan.response_headers;
+        *answer.headers_mut() = rewrite::switching(fields, via, changes);
         // After the route's changes: what was agreed on is not theirs to change.
         upstream.agreed.write(answer.headers_mut());
         let backend = upstream.lease.backend();

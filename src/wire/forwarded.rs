@@ -27,8 +27,9 @@ pub struct Hop<'a> {
     pub proto: &'static str,
     /// The host asked for, as it was written.
     pub host: Option<&'a str>,
-    /// The port connected to.
-    pub port: Option<u16>,
+    /// The port asked for: the one in `Host`, else the scheme's. Never one of our own, which says
+    /// nothing of the URL that the client has.
+    pub port: u16,
 }
 
 /// The fields that tell of this hop, and of those before it that a trusted sender told of; a field
@@ -40,12 +41,13 @@ pub fn told(headers: &HeaderMap, hop: &Hop<'_>, trusted: bool) -> [(HeaderName, 
     let node = client.map(written);
     let addresses = behind(before.addresses, node.as_deref());
     let here = element(client, node.as_deref(), hop);
-    let port = || hop.port.map(|port| port.to_string());
+    // A sender that is trusted and tells no port may stand before us on any.
+    let port = if trusted { before.port } else { Some(hop.port.to_string()) };
     [
         (X_FOR, addresses.and_then(value)),
         (X_PROTO, before.proto.map_or(Some(HeaderValue::from_static(hop.proto)), value)),
         (X_HOST, before.host.or_else(|| hop.host.map(str::to_owned)).and_then(value)),
-        (X_PORT, before.port.or_else(port).and_then(value)),
+        (X_PORT, port.and_then(value)),
         (FORWARDED, behind(before.elements, Some(&here)).and_then(value)),
     ]
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::list::tokens;
 
@@ -55,12 +55,15 @@ pub fn check_coding(headers: &HeaderMap) -> Result<(), FramingError> {
 }
 
 /// Checks all that a backend's answer says of its length, and makes equal lengths one line, as a
-/// proxy must (RFC 9110 §8.6, RFC 9112 §6.3).
+/// proxy must (RFC 9110 §8.6, RFC 9112 §6.3). An answer that never has a body keeps no length.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn settle_answer(headers: &mut HeaderMap) -> Result<(), FramingError> {
+pub fn settle_answer(status: StatusCode, headers: &mut HeaderMap) -> Result<(), FramingError> {
     check_coding(headers)?;
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    }
     let Some(length) = one_length(headers)? else { return Ok(()) };
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err(FramingError::Both);
@@ -126,27 +129,34 @@ mod tests {
     fn lengths_that_agree_become_one_and_others_are_refused() {
         for fine in ["5", "5, 5", "05,5"] {
             let mut headers = map(&[(LENGTH, fine), (LENGTH, "5")]);
-            assert_eq!(settle_answer(&mut headers), Ok(()));
+            assert_eq!(settle_answer(StatusCode::OK, &mut headers), Ok(()));
             assert_eq!(headers.get_all(LENGTH).iter().collect::<Vec<_>>(), ["5"]);
         }
         for wrong in ["", "+5", "-5", "0x5", "5 5", "5,", "5, 6", "18446744073709551616", "é"] {
             let mut headers = map(&[(LENGTH, wrong)]);
-            assert_eq!(settle_answer(&mut headers), Err(FramingError::Length), "{wrong}");
+            assert_eq!(
+                settle_answer(StatusCode::OK, &mut headers),
+                Err(FramingError::Length),
+                "{wrong}"
+            );
         }
         let mut both = map(&[(LENGTH, "5"), (CODING, "chunked")]);
-        assert_eq!(settle_answer(&mut both), Err(FramingError::Both));
+        assert_eq!(settle_answer(StatusCode::OK, &mut both), Err(FramingError::Both));
         let mut none = map(&[("x", "y")]);
-        assert_eq!(settle_answer(&mut none), Ok(()));
+        assert_eq!(settle_answer(StatusCode::OK, &mut none), Ok(()));
         assert_eq!(none.len(), 1);
+        let mut empty = map(&[(LENGTH, "5")]);
+        assert_eq!(settle_answer(StatusCode::NO_CONTENT, &mut empty), Ok(()));
+        assert!(empty.is_empty(), "204 has no length");
     }
 
     proptest! {
         #[test]
         fn any_fields_are_judged(length in "[0-9+ ,x]{0,12}", coding in "[a-e,; hunk]{0,16}") {
             let mut headers = map(&[(LENGTH, &length), (CODING, &coding)]);
-            prop_assert!(settle_answer(&mut headers).is_err());
+            prop_assert!(settle_answer(StatusCode::OK, &mut headers).is_err());
             headers.remove(CODING);
-            if settle_answer(&mut headers).is_ok() {
+            if settle_answer(StatusCode::OK, &mut headers).is_ok() {
                 prop_assert!(headers[LENGTH].to_str().unwrap().parse::<u64>().is_ok());
             }
         }

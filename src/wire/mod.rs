@@ -27,6 +27,7 @@ pub mod range;
 pub mod resume;
 pub mod trailers;
 pub mod upgrade;
+pub mod via;
 
 /// Random bytes from the system, which cannot be predicted (RFC 6455 §5.3, §10.3).
 fn random<const N: usize>() -> [u8; N] {

@@ -24,7 +24,9 @@ use crate::observe::metrics::Metrics;
 use crate::registry::{self, Selector};
 use crate::relay::HoldBudget;
 use crate::tls::Transport;
+use crate::wire::via::Via;
 
+mod hops;
 mod moving;
 mod plain;
 mod record;
@@ -46,7 +48,7 @@ impl Proxy {
         let metrics = Metrics::new(1);
         let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
         let budget = Arc::new(HoldBudget::new(1 << 20));
-        let app = Arc::new(App { live: Live::new(Arc::new(snapshot)), budget });
+        let app = Arc::new(App { live: Live::new(Arc::new(snapshot)), budget, via: Via::new() });
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listening.set_nonblocking(true).unwrap();
         let address = listening.local_addr().unwrap();
@@ -104,7 +106,6 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
         let conn = Rc::new(Conn {
             listener: Arc::new(listener("http", 80)),
             peer_addr: Some(client),
-            port: tcp.local_addr().ok().map(|local| local.port()),
             tls: None,
             opened: clock::now(),
             permit: Rc::new(RefCell::new(())),

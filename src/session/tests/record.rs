@@ -143,7 +143,6 @@ fn who_asks_is_told_by_trusted_proxies_only() {
     let mut conn = Conn {
         listener: Arc::new(listener("http", 80)),
         peer_addr: Some(SocketAddr::from(([10, 0, 0, 1], 5000))),
-        port: None,
         tls: None,
         opened: clock::now(),
         permit: Rc::new(()),

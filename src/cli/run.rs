@@ -57,7 +57,7 @@ fn log_options(log: &plan::Log) -> log::LogOptions<'_> {
             plan::LogFormat::Json => log::LineFormat::Json,
         },
         access: log.access,
-        queue_max: log.queue_max,
+        queue_bytes_max: log.queue_bytes_max,
     }
 }
 

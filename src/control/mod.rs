@@ -44,7 +44,7 @@ pub fn log_options(plan: &plan::Log) -> log::LogOptions<'_> {
             plan::LogFormat::Json => log::LineFormat::Json,
         },
         access: plan.access,
-        queue_max: plan.queue_max,
+        queue_bytes_max: plan.queue_bytes_max,
     }
 }
 

@@ -159,7 +159,7 @@ fn facts(old: &Snapshot, new: &Snapshot, changes: &Changes) -> Taken {
     let mut fixed = |key, is_equal: bool| at_next_start.extend((!is_equal).then_some(key));
     fixed("workers", old.plan.workers == new.plan.workers);
     fixed("log.format", old.plan.log.format == new.plan.log.format);
-    fixed("log.queue_max", old.plan.log.queue_max == new.plan.log.queue_max);
+    fixed("log.queue_bytes_max", old.plan.log.queue_bytes_max == new.plan.log.queue_bytes_max);
     Taken {
         generation: new.generation,
         routes_with_new_rules: changes.rules.len(),

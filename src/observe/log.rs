@@ -3,15 +3,22 @@
 //!
 //! Lines about requests and sessions are events of the target [`ACCESS`].
 
+mod fields;
+mod queue;
+
 use std::io::{self, IsTerminal, Write};
 
 use tracing::Subscriber;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt, reload};
+
+use fields::TextFields;
+use queue::LogQueue;
+
+pub use queue::Dropped;
 
 /// The target of events that tell of a request or a session.
 pub const ACCESS: &str = "access";
@@ -36,8 +43,9 @@ pub struct LogOptions<'a> {
     pub format: LineFormat,
     /// Whether lines about requests and sessions are written.
     pub access: bool,
-    /// Lines that may wait to be written before more are dropped; applies at the start only.
-    pub queue_max: usize,
+    /// Bytes of lines that may wait to be written before more are dropped; applies at the start
+    /// only.
+    pub queue_bytes_max: usize,
 }
 
 /// A log that could not be started.
@@ -47,6 +55,8 @@ pub enum LogError {
     Filter(ParseError),
     /// The process has a log already.
     Second(TryInitError),
+    /// The system gives no thread to write it.
+    Thread(io::Error),
 }
 
 impl std::fmt::Display for LogError {
@@ -54,6 +64,7 @@ impl std::fmt::Display for LogError {
         match self {
             LogError::Filter(error) => write!(f, "the log filter does not parse: {error}"),
             LogError::Second(error) => write!(f, "the process has a log already: {error}"),
+            LogError::Thread(error) => write!(f, "the log has no thread to write it: {error}"),
         }
     }
 }
@@ -64,8 +75,7 @@ impl std::error::Error for LogError {}
 #[derive(Debug)]
 pub struct LogGuard {
     handle: LogHandle,
-    dropped: Dropped,
-    _writer: WorkerGuard,
+    queue: LogQueue,
 }
 
 impl LogGuard {
@@ -76,7 +86,13 @@ impl LogGuard {
 
     /// The count of lines dropped.
     pub fn dropped(&self) -> Dropped {
-        self.dropped.clone()
+        self.queue.dropped()
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.queue.flush();
     }
 }
 
@@ -97,24 +113,13 @@ impl LogHandle {
     }
 }
 
-/// How many lines were dropped because the queue was full.
-#[derive(Clone, Debug)]
-pub struct Dropped(ErrorCounter);
-
-impl Dropped {
-    /// The lines dropped since the start.
-    pub fn lines(&self) -> u64 {
-        self.0.dropped_lines() as u64
-    }
-}
-
 /// Starts the process's log, on standard error.
 ///
 /// # Errors
 /// When the filter does not parse, or the process has a log already.
 pub fn start(options: &LogOptions<'_>) -> Result<LogGuard, LogError> {
     let terminal = io::stderr().is_terminal();
-    let (subscriber, guard) = build(options, terminal, io::stderr()).map_err(LogError::Filter)?;
+    let (subscriber, guard) = build(options, terminal, io::stderr())?;
     subscriber.try_init().map_err(LogError::Second)?;
     Ok(guard)
 }
@@ -133,25 +138,20 @@ fn build(
     options: &LogOptions<'_>,
     terminal: bool,
     out: impl Write + Send + 'static,
-) -> Result<Built, ParseError> {
-    let lossy = NonBlockingBuilder::default().lossy(true).thread_name("log");
-    let (writer, thread) = lossy.buffered_lines_limit(options.queue_max.max(1)).finish(out);
-    let (filter, handle) = reload::Layer::new(filter(options)?);
-    let guard = LogGuard {
-        handle: LogHandle(handle),
-        dropped: Dropped(writer.error_counter()),
-        _writer: thread,
-    };
+) -> Result<Built, LogError> {
+    let queue = LogQueue::start(options.queue_bytes_max, out).map_err(LogError::Thread)?;
+    let (filter, handle) = reload::Layer::new(filter(options).map_err(LogError::Filter)?);
+    let guard = LogGuard { handle: LogHandle(handle), queue: queue.clone() };
     let is_json = match options.format {
         LineFormat::Auto => !terminal,
         LineFormat::Text => false,
         LineFormat::Json => true,
     };
-    let lines = fmt::layer().with_writer(writer).with_ansi(terminal);
+    let lines = fmt::layer().with_writer(queue).with_ansi(terminal);
     let lines = if is_json {
         lines.json().flatten_event(true).with_current_span(false).boxed()
     } else {
-        lines.boxed()
+        lines.fmt_fields(TextFields).boxed()
     };
     Ok((Box::new(tracing_subscriber::registry().with(filter).with(lines)), guard))
 }
@@ -170,8 +170,12 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: LogOptions<'_> =
-        LogOptions { filter: "info", format: LineFormat::Auto, access: true, queue_max: 100 };
+    const OPTIONS: LogOptions<'_> = LogOptions {
+        filter: "info",
+        format: LineFormat::Auto,
+        access: true,
+        queue_bytes_max: 1 << 20,
+    };
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -232,7 +236,20 @@ mod tests {
     }
 
     #[test]
-    fn a_log_nobody_reads_drops_lines_and_counts_them() {
+    fn what_a_client_sends_stays_inside_its_field() {
+        let target = "/a\" status=200\u{1b}[2J\u{202e}x\r\nnext";
+        let log = |_: &LogGuard| {
+            tracing::info!(target: ACCESS, uri = %target, host = target, "a \"quoted\" word");
+        };
+        let lines = logged(&LogOptions { format: LineFormat::Text, ..OPTIONS }, false, log);
+        let escaped = r#"/a\" status=200\u{1b}[2J\u{202e}x\r\nnext"#;
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert!(lines.contains(&format!("uri={escaped} host=\"{escaped}\"")), "{lines}");
+        assert!(lines.contains("a \"quoted\" word"), "{lines}");
+    }
+
+    #[test]
+    fn a_log_that_is_not_read_drops_lines_by_their_bytes_and_counts_them() {
         /// A disk that is stuck until the sender is dropped.
         struct Stuck(mpsc::Receiver<()>);
         impl Write for Stuck {
@@ -244,16 +261,17 @@ mod tests {
                 Ok(())
             }
         }
-        let (go_on, stuck) = mpsc::channel();
-        let options = LogOptions { queue_max: 4, ..OPTIONS };
+        let (release, stuck) = mpsc::channel::<()>();
+        let options = LogOptions { queue_bytes_max: 16 << 10, ..OPTIONS };
         let (subscriber, guard) = build(&options, false, Stuck(stuck)).unwrap();
+        let long = "x".repeat(5 << 10);
         tracing::subscriber::with_default(subscriber, || {
             for _ in 0..20 {
-                tracing::info!("line");
+                tracing::info!(long, "line");
             }
         });
-        // One line may be in the writer's hands, four wait, the others are lost.
-        assert!((15..=16).contains(&guard.dropped().lines()), "{}", guard.dropped().lines());
-        drop(go_on);
+        // Three lines of more than 5 KiB fit, the one in the writer's hands included.
+        assert_eq!(guard.dropped().lines(), 17);
+        drop(release);
     }
 }

@@ -14,6 +14,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("older_max", "old_processes_max"),
     ("out", "eject_time"),
     ("out_max", "eject_time_max"),
+    ("queue_max", "queue_bytes_max"),
     ("quiet", "debounce"),
     ("roots", "ca"),
 ];

@@ -106,9 +106,19 @@ table! {
     /// parameters, and `…` for their values, because tokens are passed in queries; `drop`: nothing;
     /// `keep`: all of it; a list: the values of these parameters, and `…` for the others.
     now query: QueryLog as QueryLog = QueryLog::Names, as in ["room"];
-    /// Lines that may wait to be written; more are dropped and counted, because no session waits
-    /// for a log.
-    restart queue_max: Number<1> as usize = Number(16_384), as in 1024;
+    /// Bytes of lines that may wait to be written; more lines are dropped and counted, because no
+    /// session waits for a log. At least 64KiB.
+    restart queue_bytes_max: Size as usize = Size(8 << 20), by log_queue, as in "1MiB";
+}
+
+/// The smallest `log.queue_bytes_max`: a burst of some hundred lines fits.
+const LOG_QUEUE_BYTES_MIN: u64 = 64 << 10;
+
+fn log_queue(size: &Size) -> Result<usize, Fault> {
+    if size.0 < LOG_QUEUE_BYTES_MIN {
+        return Err(Fault::new(format!("must be at least `64KiB`, not: `{size}`")));
+    }
+    Ok(usize::try_from(size.0).unwrap_or(usize::MAX))
 }
 
 /// Workers at most: as many as are started.

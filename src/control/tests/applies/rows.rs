@@ -159,7 +159,7 @@ pub(super) const ROWS: &[Row] = &[
     ("log.format", "#log", "format = \"json\""),
     ("log.access", "#log", "access = false"),
     ("log.query", "#log", "query = \"keep\""),
-    ("log.queue_max", "#log", "queue_max = 7"),
+    ("log.queue_bytes_max", "#log", "queue_bytes_max = \"7MiB\""),
 ];
 
 const TLS: &str = "tls.certificates = [{ chain = \"one.pem\", key = \"one.key\" }]";

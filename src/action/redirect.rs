@@ -3,7 +3,7 @@
 use http::header::LOCATION;
 use http::{HeaderValue, Response};
 
-use super::error::ActionError;
+use super::action_error::ActionError;
 use crate::base::body::{self, Body};
 use crate::config::plan::Redirect;
 use crate::wire::path;

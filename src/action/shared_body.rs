@@ -14,9 +14,9 @@ use crate::wire::trailers;
 /// The body. The client of `hyper_util` wants to own a `Send` body and does not give it
 /// back when a dial fails; all copies stand for the same body, which one worker reads.
 #[derive(Clone)]
-pub(super) struct SharedBody(Arc<Mutex<State>>);
+pub(super) struct SharedBody(Arc<Mutex<BodyState>>);
 
-struct State {
+struct BodyState {
     body: Body,
     is_begun: bool,
     has_failed: bool,
@@ -26,7 +26,7 @@ struct State {
 
 impl SharedBody {
     pub(super) fn new(body: Body, now: Moment) -> SharedBody {
-        let state = State {
+        let state = BodyState {
             body,
             is_begun: false,
             has_failed: false,
@@ -56,7 +56,7 @@ impl SharedBody {
         self.state().moved
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BodyState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

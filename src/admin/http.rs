@@ -29,7 +29,7 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Who answers.
-pub(super) type Answer = Rc<dyn Fn(Request<Incoming>) -> LocalBox<Response<Body>>>;
+pub(super) type Responder = Rc<dyn Fn(Request<Incoming>) -> LocalBox<Response<Body>>>;
 
 /// A server; its drop ends accepting and lets requests in flight finish.
 pub(super) struct Server {
@@ -45,7 +45,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Serves on this thread.
-    pub(super) fn start(taken: Opened, answer: Answer) -> io::Result<Server> {
+    pub(super) fn start(taken: Opened, answer: Responder) -> io::Result<Server> {
         taken.own();
         let Opened { listening, origin } = taken;
         let listening = Arc::new(listening);
@@ -110,7 +110,7 @@ impl InFlight {
 async fn accept(
     accepting: &AcceptQueue,
     bound: &Address,
-    answer: &Answer,
+    answer: &Responder,
     places: &Arc<Semaphore>,
 ) {
     loop {

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use http::{Request, Response, StatusCode};
 
-use super::http::{Answer, line, method_not_allowed, reads, text_as};
+use super::http::{Responder, line, method_not_allowed, reads, text_as};
 use super::process::{Phase, Process};
 use crate::base::body::Body;
 use crate::observe::metrics::Exposition;
 
-pub(super) fn answers(process: impl Process) -> Answer {
+pub(super) fn answers(process: impl Process) -> Responder {
     Rc::new(move |request| Box::pin(ready(answer(&process, &request))))
 }
 

@@ -6,7 +6,7 @@ use super::args::ConfigFile;
 use super::config_file;
 use super::exit::Failure;
 use crate::config::plan;
-use crate::control::{self, Handle, Herald, Options, Program, Source, StartError};
+use crate::control::{self, ConfigSource, Handle, Herald, Options, Program, StartError};
 use crate::observe::log;
 
 /// Runs the configuration meant.
@@ -31,7 +31,7 @@ fn begin(asked: &ConfigFile, herald: &Herald) -> Result<(), Failure> {
         inherited,
         predecessor,
         program: Some(program),
-        ..Options::new(Source::File(file))
+        ..Options::new(ConfigSource::File(file))
     };
     serve(options, &loaded.plan.log, |_| {})
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::schema::{Key, Place, Shape, definition, keys, places, referred, schema};
+use super::schema::{Place, SchemaKey, Shape, definition, keys, places, referred, schema};
 
 /// What no declaration says: units, includes, precedence, identity.
 const INTRODUCTION: &str = include_str!("reference.md");
@@ -84,7 +84,7 @@ fn header(above: &str, key: &str, shape: Shape) -> String {
     }
 }
 
-fn describe(root: &Value, key: &Key<'_>, table: Option<&String>, text: &mut String) {
+fn describe(root: &Value, key: &SchemaKey<'_>, table: Option<&String>, text: &mut String) {
     let mut facts = vec![kind(root, key.schema)];
     if key.required {
         facts.push("required".to_owned());

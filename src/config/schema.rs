@@ -48,7 +48,7 @@ fn tidy(schema: &mut Schema) {
 }
 
 /// A key of a table, as the schema has it.
-pub struct Key<'a> {
+pub struct SchemaKey<'a> {
     /// Its name.
     pub name: &'a str,
     /// What the schema says of it.
@@ -71,13 +71,13 @@ pub enum Shape {
 }
 
 /// The keys of a table, in the order they are declared.
-pub fn keys<'a>(root: &'a Value, table: &'a Value) -> Vec<Key<'a>> {
+pub fn keys<'a>(root: &'a Value, table: &'a Value) -> Vec<SchemaKey<'a>> {
     let required = |name: &str| {
         let list = table.get("required").and_then(Value::as_array);
         list.is_some_and(|list| list.iter().any(|one| one == name))
     };
     let properties = table.get("properties").and_then(Value::as_object);
-    let key = |(name, schema): (&'a String, &'a Value)| Key {
+    let key = |(name, schema): (&'a String, &'a Value)| SchemaKey {
         name,
         schema,
         required: required(name),
@@ -148,7 +148,7 @@ fn collect<'a>(
     found: &mut Vec<Place<'a>>,
 ) {
     let mut below = Vec::new();
-    for Key { name, schema, table, .. } in keys(root, table) {
+    for SchemaKey { name, schema, table, .. } in keys(root, table) {
         let is_table = table.is_some();
         let place = Place { above: above.clone(), name, schema, is_table };
         if let Some((definition, shape)) = table {

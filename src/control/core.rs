@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::handle::{Common, Handle, lock};
-use super::options::Source;
+use super::options::ConfigSource;
 use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
@@ -17,9 +17,9 @@ use crate::observe::log;
 
 /// What the supervisor's thread holds. What is done with it is in files of their own: `start`,
 /// `run`, `reload`, `stop` and `upgrade`.
-pub(super) struct Core {
+pub(super) struct ProcessCore {
     pub(super) common: Arc<Common>,
-    pub(super) source: Source,
+    pub(super) source: ConfigSource,
     pub(super) sockets: Sockets,
     pub(super) servers: Servers,
     pub(super) watch: Option<Watch>,
@@ -40,7 +40,7 @@ pub(super) struct Core {
     pub(super) upgrades: mpsc::Receiver<UpgradeAsked>,
 }
 
-impl Core {
+impl ProcessCore {
     pub(super) fn handle(&self) -> Handle {
         Handle(Arc::clone(&self.common))
     }

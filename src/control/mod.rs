@@ -25,7 +25,7 @@ mod watch;
 
 pub use activation::inherited;
 pub use handle::{COMMANDS_WAITING_MAX, Handle};
-pub use options::{Options, Source};
+pub use options::{ConfigSource, Options};
 pub use process::run;
 pub use start_error::StartError;
 pub use supervisor::Supervisor;

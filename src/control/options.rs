@@ -11,25 +11,25 @@ use crate::observe::log;
 use crate::report::Colour;
 
 /// Where configurations come from.
-pub enum Source {
+pub enum ConfigSource {
     /// A file, and all it names; read anew by each reload.
     File(PathBuf),
     /// A function, asked anew by each reload; its error is the report.
     Made(Box<dyn FnMut() -> Result<Arc<Plan>, String> + Send>),
 }
 
-impl Source {
+impl ConfigSource {
     /// Always the same plan.
-    pub fn plan(plan: Plan) -> Source {
+    pub fn plan(plan: Plan) -> ConfigSource {
         let plan = Arc::new(plan);
-        Source::Made(Box::new(move || Ok(Arc::clone(&plan))))
+        ConfigSource::Made(Box::new(move || Ok(Arc::clone(&plan))))
     }
 
     /// Reads the configuration: the plan and its warnings as text, or the report as text.
     pub(super) fn load(&mut self) -> Result<(Arc<Plan>, String), String> {
         match self {
-            Source::Made(make) => Ok((make()?, String::new())),
-            Source::File(path) => match config::load(path, &config::process_environment) {
+            ConfigSource::Made(make) => Ok((make()?, String::new())),
+            ConfigSource::File(path) => match config::load(path, &config::process_environment) {
                 Ok(loaded) => {
                     Ok((loaded.plan, loaded.warnings.text(&loaded.sources, Colour::Plain)))
                 }
@@ -41,8 +41,8 @@ impl Source {
     /// The file itself, which is watched even when no plan could be made of it.
     pub(super) fn path(&self) -> Option<&PathBuf> {
         match self {
-            Source::File(path) => Some(path),
-            Source::Made(_) => None,
+            ConfigSource::File(path) => Some(path),
+            ConfigSource::Made(_) => None,
         }
     }
 }
@@ -50,7 +50,7 @@ impl Source {
 /// What a supervisor is started with.
 pub struct Options {
     /// Where configurations come from.
-    pub source: Source,
+    pub source: ConfigSource,
     /// Listening sockets that a service manager opened.
     pub inherited: Vec<Inherited>,
     /// The process that serves until this one is ready.
@@ -65,7 +65,7 @@ pub struct Options {
 
 impl Options {
     /// A supervisor for this source, with nothing inherited and no log of its own.
-    pub fn new(source: Source) -> Options {
+    pub fn new(source: ConfigSource) -> Options {
         Options {
             source,
             inherited: Vec::new(),

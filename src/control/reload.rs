@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
+use super::core::ProcessCore;
 use super::start_error::with_hint;
 use crate::admin::{ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
 use crate::base::label::Label;
 use crate::config::plan::Plan;
-use crate::drain::{Order, Pace};
+use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
 use crate::registry::{self, Disposition};
 
 /// Reloads, and says in log and metrics what came of it.
-pub(super) async fn reload(core: &mut Core, request: ReloadRequest) -> Reloaded {
+pub(super) async fn reload(core: &mut ProcessCore, request: ReloadRequest) -> Reloaded {
     let reloaded = match attempt(core, request).await {
         Ok(reloaded) => reloaded,
         Err(refused) => Reloaded::Refused(refused),
@@ -24,7 +24,7 @@ pub(super) async fn reload(core: &mut Core, request: ReloadRequest) -> Reloaded 
     reloaded
 }
 
-fn tell(core: &mut Core, request: ReloadRequest, reloaded: &Reloaded) {
+fn tell(core: &mut ProcessCore, request: ReloadRequest, reloaded: &Reloaded) {
     let metrics = &core.common.metrics;
     match reloaded {
         // A watch wakes for much that is no change, and a report need not be told twice.
@@ -58,7 +58,10 @@ fn tell(core: &mut Core, request: ReloadRequest, reloaded: &Reloaded) {
 }
 
 /// The steps of a reload. Up to the swap, whatever fails leaves all as it was.
-async fn attempt(core: &mut Core, request: ReloadRequest) -> Result<Reloaded, ReloadRefused> {
+async fn attempt(
+    core: &mut ProcessCore,
+    request: ReloadRequest,
+) -> Result<Reloaded, ReloadRefused> {
     let (plan, warnings) = core.source.load().map_err(ReloadRefused::Config)?;
     let old = core.common.app.live.now();
     if request.if_changed && *plan == *old.plan {
@@ -118,7 +121,7 @@ async fn attempt(core: &mut Core, request: ReloadRequest) -> Result<Reloaded, Re
 
 /// Tells live sessions what concerns them. A session that is still shaking hands hears it as
 /// it enters.
-async fn tell_sessions(core: &Core, changes: Changes, leaving: Option<Order>) {
+async fn tell_sessions(core: &ProcessCore, changes: Changes, leaving: Option<DrainOrder>) {
     let now = clock::now();
     if !changes.rules.is_empty() {
         let rules = Arc::new(changes.rules);
@@ -136,7 +139,7 @@ async fn tell_sessions(core: &Core, changes: Changes, leaving: Option<Order>) {
     }
 }
 
-fn apply_log(core: &Core, plan: &Plan) {
+fn apply_log(core: &ProcessCore, plan: &Plan) {
     let Some(log) = &core.log else { return };
     if let Err(error) = log.apply(&super::log_options(&plan.log)) {
         tracing::error!(%error, "the log filter does not parse");
@@ -144,10 +147,10 @@ fn apply_log(core: &Core, plan: &Plan) {
 }
 
 /// Which sessions a reload drains, and what becomes of them.
-fn order(changes: &Changes, plan: &Plan) -> Option<Order> {
+fn order(changes: &Changes, plan: &Plan) -> Option<DrainOrder> {
     let disposition = Disposition::MoveOrClose(changes.movable());
-    let close = |gone| Order::close(gone, Reason::Removed, Pace::of(&plan.drain));
-    changes.drained().map(|gone| Order { disposition, ..close(gone) })
+    let close = |gone| DrainOrder::close(gone, Reason::Removed, Pace::of(&plan.drain));
+    changes.drained().map(|gone| DrainOrder { disposition, ..close(gone) })
 }
 
 /// What a reload changes, but for sessions.

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::core::Core;
+use super::core::ProcessCore;
 use super::handle::ReloadAsked;
 use super::reload::reload;
 use super::stop::stop;
@@ -13,7 +13,7 @@ use crate::drain::{LOOK_INTERVAL, Pace};
 
 /// Takes commands until a stop was asked for and is done, or another process has taken over and
 /// this one has left.
-pub(super) async fn run(mut core: Core, mut reloads: mpsc::Receiver<ReloadAsked>) {
+pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<ReloadAsked>) {
     let stops = core.common.stops.subscribe();
     let mut asked = stops.clone();
     let mut looks = interval(LOOK_INTERVAL);
@@ -48,7 +48,7 @@ pub(super) async fn run(mut core: Core, mut reloads: mpsc::Receiver<ReloadAsked>
 
 /// Gives the orders that follow from how the pools are: sessions leave backends that stay out, and
 /// move where a pool is uneven.
-async fn look_at_pools(core: &mut Core) {
+async fn look_at_pools(core: &mut ProcessCore) {
     let snapshot = core.common.app.live.now();
     let (now, pace) = (clock::now(), Pace::of(&snapshot.plan.drain));
     let mut orders = core.unhealthy.look(snapshot.pools.values(), pace, now);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
 
-use super::core::Core;
+use super::core::ProcessCore;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
 use super::options::Options;
@@ -26,7 +26,7 @@ use crate::wire::via::Via;
 pub(super) fn start(
     mut options: Options,
     plan: &Arc<Plan>,
-) -> Result<(Core, mpsc::Receiver<ReloadAsked>), StartError> {
+) -> Result<(ProcessCore, mpsc::Receiver<ReloadAsked>), StartError> {
     let (inherited, mut predecessor) = inherit(&mut options);
     let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
@@ -53,7 +53,7 @@ fn build(
     plan: &Arc<Plan>,
     inherited: InheritedSockets,
     predecessor: Option<&Predecessor>,
-) -> Result<(Core, mpsc::Receiver<ReloadAsked>), StartError> {
+) -> Result<(ProcessCore, mpsc::Receiver<ReloadAsked>), StartError> {
     let workers = Workers::start(plan.workers).map_err(StartError::System)?;
     let queues = workers.queues().clone();
     let metrics = Metrics::new(queues.len());
@@ -86,7 +86,7 @@ fn build(
         sessions,
         upgrade,
     });
-    let core = Core {
+    let core = ProcessCore {
         common,
         source: options.source,
         sockets,
@@ -107,7 +107,7 @@ fn build(
 
 /// Opens every socket; where a process serves already, waits until it accepts no more.
 fn open(
-    core: &mut Core,
+    core: &mut ProcessCore,
     plan: &Plan,
     predecessor: Option<&mut Predecessor>,
 ) -> Result<(OpenedSockets, OpenedServers), StartError> {
@@ -126,7 +126,7 @@ fn open(
 }
 
 /// Accepts, and tells the rest of the process what is in force.
-fn publish(core: &mut Core, plan: &Plan, sockets: OpenedSockets, servers: OpenedServers) {
+fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers: OpenedServers) {
     let snapshot = core.common.app.live.now();
     core.sockets.take(sockets, snapshot.listeners.values().cloned());
     core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::core::Core;
+use super::core::ProcessCore;
 use crate::action;
 use crate::admin::{Phase, Stopped};
-use crate::drain::{Order, Pace};
+use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
 use crate::registry::Selector;
 
@@ -23,7 +23,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const TIDY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Stops with patience; at once when asked a second time.
-pub(super) async fn stop(mut core: Core, mut stops: watch::Receiver<u32>) {
+pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<u32>) {
     let patience = core.common.app.live.now().plan.drain.timeout;
     tracing::info!(?patience, "stopping");
     core.common.phase.send_replace(Phase::Draining);
@@ -44,7 +44,7 @@ pub(super) async fn stop(mut core: Core, mut stops: watch::Receiver<u32>) {
 }
 
 /// The end of the process; `drained` when everything had ended by itcore.
-pub(super) async fn end(mut core: Core, drained: bool) {
+pub(super) async fn end(mut core: ProcessCore, drained: bool) {
     core.sockets.close_all();
     let handle = core.handle();
     let left = handle.counts().await;
@@ -55,7 +55,7 @@ pub(super) async fn end(mut core: Core, drained: bool) {
 }
 
 /// Ends when nothing is open any more, or the deadline has passed: then it is false.
-async fn drain(core: &mut Core) -> bool {
+async fn drain(core: &mut ProcessCore) -> bool {
     let plan = core.common.app.live.now().plan.clone();
     // The load balancer must hear of it first; until then it sends clients here.
     sleep(plan.drain.delay).await;
@@ -68,8 +68,8 @@ async fn drain(core: &mut Core) -> bool {
 
 /// Drains everything that is open; true when nothing is any more, false when the deadline has
 /// passed.
-pub(super) async fn drain_all(core: &mut Core, reason: Reason, pace: Pace) -> bool {
-    let order = Order::close(Selector::All, reason, pace);
+pub(super) async fn drain_all(core: &mut ProcessCore, reason: Reason, pace: Pace) -> bool {
+    let order = DrainOrder::close(Selector::All, reason, pace);
     let begun = core.common.drains.begin(&order).await;
     let empty = async {
         let mut pause = begun.window().max(SWEEP_INTERVAL);
@@ -85,7 +85,7 @@ pub(super) async fn drain_all(core: &mut Core, reason: Reason, pace: Pace) -> bo
 }
 
 /// Waits until it is so; looks as often as this.
-pub(super) async fn nothing_is_open(core: &Core, interval: Duration) {
+pub(super) async fn nothing_is_open(core: &ProcessCore, interval: Duration) {
     let handle = core.handle();
     loop {
         let counts = handle.counts().await;
@@ -97,7 +97,7 @@ pub(super) async fn nothing_is_open(core: &Core, interval: Duration) {
 }
 
 /// Ends what nobody uses any more, so that what is left is a fault to be seen.
-pub(super) async fn tidy_up(core: &Core) {
+pub(super) async fn tidy_up(core: &ProcessCore) {
     let handle = core.handle();
     let ended = async {
         while handle.counts().await.tasks > 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::order::{Begun, Order};
+use super::order::{Begun, DrainOrder};
 use super::progress::{List, Progress};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
@@ -41,7 +41,7 @@ impl Drains {
     }
 
     /// What an order would come to; no session is told.
-    pub async fn preview(&self, order: &Order) -> Begun {
+    pub async fn preview(&self, order: &DrainOrder) -> Begun {
         let counted = self.0.sessions.count(&order.selector).await;
         let most = order.subset.map_or(usize::MAX, |(most, _)| most);
         let sessions = counted.matched.min(most);
@@ -55,7 +55,7 @@ impl Drains {
 
     /// Begins to carry an order out. To be called on a thread that runs tasks: there it is
     /// followed.
-    pub async fn begin(&self, order: &Order) -> Begun {
+    pub async fn begin(&self, order: &DrainOrder) -> Begun {
         let would = self.preview(order).await;
         let number = {
             let mut list = self.list();
@@ -72,7 +72,7 @@ impl Drains {
     }
 
     /// Gives an order again, at once, for sessions that came since it was begun.
-    pub async fn again(&self, order: &Order, begun: &Begun) {
+    pub async fn again(&self, order: &DrainOrder, begun: &Begun) {
         self.tell(order, begun.number, Schedule::at_once(), begun.deadline).await;
     }
 
@@ -99,7 +99,7 @@ impl Drains {
     /// Gives an order to the sessions; how many were told.
     async fn tell(
         &self,
-        order: &Order,
+        order: &DrainOrder,
         number: u64,
         schedule: Schedule,
         deadline: Duration,
@@ -119,7 +119,7 @@ impl Drains {
     }
 
     /// Whether it is followed.
-    fn follow(&self, order: &Order, begun: &Begun) -> bool {
+    fn follow(&self, order: &DrainOrder, begun: &Begun) -> bool {
         let now = clock::now();
         let is_new = !self.list().under_way().any(|(number, _)| number == begun.number);
         let followed = self.list().follow(order, begun, now);

@@ -5,7 +5,7 @@
 //! all workers, and how far each has come. **Never here:** HTTP, a snapshot, the decision to reload
 //! or to stop.
 //!
-//! Whoever gives an [`Order`], it is carried out in the same way: its sessions are spread over a
+//! Whoever gives an [`DrainOrder`], it is carried out in the same way: its sessions are spread over a
 //! window and under a rate, it is followed until none is left, and it is seen, as log lines when it
 //! begins, while it is in progress and when it has finished, as a gauge by reason, and as a row of
 //! the status. What gives orders by the clock ([`Unhealthy`], [`Rebalances`]) is a value that is
@@ -19,7 +19,7 @@ mod spread;
 mod unhealthy;
 
 pub use engine::Drains;
-pub use order::{Begun, Order};
+pub use order::{Begun, DrainOrder};
 pub use progress::Progress;
 pub use rebalance::Rebalances;
 pub use spread::Pace;

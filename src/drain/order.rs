@@ -8,7 +8,7 @@ use crate::registry::{Disposition, Schedule, Selector, Subset};
 
 /// An order to drain sessions.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct DrainOrder {
     /// Which sessions.
     pub selector: Selector,
     /// At most so many of them, chosen like this; all where it is `None`.
@@ -26,11 +26,11 @@ pub struct Order {
     pub group: Option<Selector>,
 }
 
-impl Order {
+impl DrainOrder {
     /// Closes these sessions.
-    pub fn close(selector: Selector, reason: Reason, pace: Pace) -> Order {
+    pub fn close(selector: Selector, reason: Reason, pace: Pace) -> DrainOrder {
         let (subset, code, group) = (None, None, None);
-        Order { selector, subset, disposition: Disposition::Close, reason, code, pace, group }
+        DrainOrder { selector, subset, disposition: Disposition::Close, reason, code, pace, group }
     }
 
     /// Those among its sessions that move where they can, rather than close.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::order::{Begun, Order};
+use super::order::{Begun, DrainOrder};
 use crate::base::clock::Moment;
 use crate::end::Reason;
 use crate::registry::{Disposition, DrainCount, Selector};
@@ -63,7 +63,7 @@ impl List {
     }
 
     /// Follows a drain, or one more order of it; whether there is room for it.
-    pub(super) fn follow(&mut self, order: &Order, begun: &Begun, now: Moment) -> bool {
+    pub(super) fn follow(&mut self, order: &DrainOrder, begun: &Begun, now: Moment) -> bool {
         let (number, ends) = (begun.number, now.after(begun.deadline));
         if let Some(progress) = self.under_way.get_mut(&number) {
             progress.sessions += begun.sessions;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::LOOK_INTERVAL;
-use super::order::Order;
+use super::order::DrainOrder;
 use super::spread::Pace;
 use crate::base::clock::Moment;
 use crate::config::plan;
 use crate::end::Reason;
 use crate::pool::{Leave, Pool, Rebalance};
-use crate::registry::{Disposition, First, Selector, Subset};
+use crate::registry::{Disposition, Selector, Subset, SubsetOrder};
 
 /// What is remembered of pools, by their names.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub struct Rebalances(BTreeMap<Arc<str>, Rebalance>);
 #[derive(Default)]
 pub struct Rebalanced {
     /// Orders for sessions that move now, those of one pool in one group.
-    pub orders: Vec<Order>,
+    pub orders: Vec<DrainOrder>,
     /// The groups of pools that are level.
     pub levelled: Vec<Selector>,
 }
@@ -59,17 +59,17 @@ impl Rebalances {
 }
 
 /// The order for so many sessions to leave a backend. They are spread until the next look.
-fn order(pool: &Arc<str>, leave: Leave, rules: &plan::Rebalance, pace: Pace) -> Order {
+fn order(pool: &Arc<str>, leave: Leave, rules: &plan::Rebalance, pace: Pace) -> DrainOrder {
     let first = match rules.first {
-        plan::First::Oldest => First::Oldest,
-        plan::First::Random => First::Random,
+        plan::First::Oldest => SubsetOrder::Oldest,
+        plan::First::Random => SubsetOrder::Random,
     };
     let on = Selector::Backend { pool: Arc::clone(pool), backend: leave.backend };
     let selector = Selector::AllOf([on, Selector::Holding].into());
-    Order {
+    DrainOrder {
         subset: Some((leave.sessions, Subset { age_min: rules.age_min, first })),
         disposition: Disposition::MoveOrStay,
         group: Some(Selector::Pool(Arc::clone(pool))),
-        ..Order::close(selector, Reason::Rebalance, Pace { window: LOOK_INTERVAL, ..pace })
+        ..DrainOrder::close(selector, Reason::Rebalance, Pace { window: LOOK_INTERVAL, ..pace })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::order::Order;
+use super::order::DrainOrder;
 use super::spread::Pace;
 use crate::base::clock::Moment;
 use crate::config::plan::OutSessions;
@@ -23,7 +23,7 @@ impl Unhealthy {
         pools: impl Iterator<Item = &'a Arc<Pool>> + Clone,
         pace: Pace,
         now: Moment,
-    ) -> Vec<Order> {
+    ) -> Vec<DrainOrder> {
         let has = |backend: &Backend| pools.clone().any(|pool| pool.plan().name == *backend.pool());
         // A backend that a reload changed has the same record under another `Arc`.
         self.0.retain(|(backend, since)| backend.out_since() == Some(*since) && has(backend));
@@ -42,20 +42,20 @@ impl Unhealthy {
 }
 
 /// The order for the sessions of a backend that stays out, where they do not stay.
-fn order(backend: &Backend, rule: OutSessions, pace: Pace) -> Option<Order> {
+fn order(backend: &Backend, rule: OutSessions, pace: Pace) -> Option<DrainOrder> {
     let selector = Selector::Backend {
         pool: Arc::clone(backend.pool()),
         backend: Arc::clone(backend.address()),
     };
-    let order = Order::close(selector, Reason::Unhealthy, pace);
+    let order = DrainOrder::close(selector, Reason::Unhealthy, pace);
     match rule {
         OutSessions::Keep => None,
         OutSessions::Move => {
             let selector = Selector::AllOf([order.selector.clone(), Selector::Holding].into());
-            Some(Order { selector, disposition: Disposition::MoveOrStay, ..order })
+            Some(DrainOrder { selector, disposition: Disposition::MoveOrStay, ..order })
         }
         OutSessions::Drain => {
-            Some(Order { disposition: Disposition::MoveOrClose(Selector::All), ..order })
+            Some(DrainOrder { disposition: Disposition::MoveOrClose(Selector::All), ..order })
         }
     }
 }

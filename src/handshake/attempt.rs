@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::connect::Answered;
-use super::exchange::{self, Answer};
+use super::exchange::{self, ReadAnswer};
 use super::request::WsRequest;
 use super::rewound::Rewound;
 use super::verify::Agreed;
@@ -68,7 +68,7 @@ impl Reached {
     ) -> Result<Answered, UpstreamError> {
         let Reached { lease, permit, mut transport } = self;
         let text = request.write(outbound);
-        let Answer { switching, rest } = exchange::run(&mut transport, &text).await?;
+        let ReadAnswer { switching, rest } = exchange::run(&mut transport, &text).await?;
         let answered = match switching {
             Some(fields) => {
                 let agreed = Agreed::verify(request, &fields).map_err(UpstreamError::Handshake)?;

@@ -14,7 +14,7 @@ use crate::tls::Transport;
 use crate::wire::answer::{self, Fields};
 
 /// A backend's answer, as far as it was read.
-pub(super) struct Answer {
+pub(super) struct ReadAnswer {
     /// The fields of a 101.
     pub(super) switching: Option<Fields>,
     /// What was read behind the head of a 101; else all that was read, informational answers aside.
@@ -22,7 +22,10 @@ pub(super) struct Answer {
 }
 
 /// Sends the text and reads the answer's head.
-pub(super) async fn run(transport: &mut Transport, text: &[u8]) -> Result<Answer, UpstreamError> {
+pub(super) async fn run(
+    transport: &mut Transport,
+    text: &[u8],
+) -> Result<ReadAnswer, UpstreamError> {
     write(transport, text).await.map_err(closed)?;
     let mut head = Head::default();
     poll_fn(|cx| head.poll(transport, cx)).await
@@ -55,7 +58,7 @@ impl Head {
         &mut self,
         transport: &mut Transport,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Answer, UpstreamError>> {
+    ) -> Poll<Result<ReadAnswer, UpstreamError>> {
         loop {
             let read = scratch::lend(|buffer| {
                 let mut buffer = ReadBuf::new(buffer);
@@ -74,7 +77,7 @@ impl Head {
     }
 
     /// Takes bytes; the answer when it is known.
-    fn take(&mut self, bytes: &[u8]) -> Option<Result<Answer, UpstreamError>> {
+    fn take(&mut self, bytes: &[u8]) -> Option<Result<ReadAnswer, UpstreamError>> {
         if self.kept.is_empty() {
             self.judge(bytes)
         } else {
@@ -84,7 +87,7 @@ impl Head {
         }
     }
 
-    fn judge(&mut self, mut bytes: &[u8]) -> Option<Result<Answer, UpstreamError>> {
+    fn judge(&mut self, mut bytes: &[u8]) -> Option<Result<ReadAnswer, UpstreamError>> {
         loop {
             match answer::read(bytes) {
                 answer::Answer::Partial if self.passed + bytes.len() >= ANSWER_HEAD_BYTES_MAX => {
@@ -100,10 +103,10 @@ impl Head {
                 }
                 answer::Answer::Switching { fields, length } => {
                     let rest = bytes[length..].to_vec();
-                    return Some(Ok(Answer { switching: Some(fields), rest }));
+                    return Some(Ok(ReadAnswer { switching: Some(fields), rest }));
                 }
                 answer::Answer::Other => {
-                    return Some(Ok(Answer { switching: None, rest: bytes.to_vec() }));
+                    return Some(Ok(ReadAnswer { switching: None, rest: bytes.to_vec() }));
                 }
             }
         }

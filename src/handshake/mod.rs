@@ -23,7 +23,7 @@ mod verify;
 pub use attempt::Upstream;
 pub use connect::{Answered, Connected, connect};
 pub use origin::is_allowed as is_origin_allowed;
-pub use refusal::Refusal;
+pub use refusal::HandshakeRefusal;
 pub use replay::Replay;
 pub use request::{WsRequest, is_asked, is_on_stream, unify};
 pub use resume::{NotResumed, resume};

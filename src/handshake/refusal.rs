@@ -7,7 +7,7 @@ use http::StatusCode;
 
 /// A handshake that tidegate itself refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Refusal {
+pub enum HandshakeRefusal {
     /// An extended CONNECT for another protocol than WebSocket (RFC 8441 §4).
     Protocol,
     /// The method is not GET (RFC 6455 §4.2.1).
@@ -22,44 +22,46 @@ pub enum Refusal {
     Origin,
 }
 
-impl Refusal {
+impl HandshakeRefusal {
     /// The answer's status.
     pub const fn status(self) -> StatusCode {
         match self {
             // As RFC 9220 §3 says it for HTTP/3.
-            Refusal::Protocol => StatusCode::NOT_IMPLEMENTED,
-            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::Body | Refusal::Key => StatusCode::BAD_REQUEST,
-            Refusal::Version => StatusCode::UPGRADE_REQUIRED,
-            Refusal::Origin => StatusCode::FORBIDDEN,
+            HandshakeRefusal::Protocol => StatusCode::NOT_IMPLEMENTED,
+            HandshakeRefusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            HandshakeRefusal::Body | HandshakeRefusal::Key => StatusCode::BAD_REQUEST,
+            HandshakeRefusal::Version => StatusCode::UPGRADE_REQUIRED,
+            HandshakeRefusal::Origin => StatusCode::FORBIDDEN,
         }
     }
 }
 
-impl Label for Refusal {
+impl Label for HandshakeRefusal {
     fn label(&self) -> &'static str {
         match self {
-            Refusal::Protocol => "protocol",
-            Refusal::Method => "method",
-            Refusal::Body => "body",
-            Refusal::Version => "version",
-            Refusal::Key => "key",
-            Refusal::Origin => "origin",
+            HandshakeRefusal::Protocol => "protocol",
+            HandshakeRefusal::Method => "method",
+            HandshakeRefusal::Body => "body",
+            HandshakeRefusal::Version => "version",
+            HandshakeRefusal::Key => "key",
+            HandshakeRefusal::Origin => "origin",
         }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for HandshakeRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refusal::Protocol => "only `websocket` is spoken inside CONNECT here",
-            Refusal::Method => "a WebSocket is opened with GET",
-            Refusal::Body => "a WebSocket handshake has no body",
-            Refusal::Version => "the WebSocket version spoken here is 13",
-            Refusal::Key => "the handshake needs exactly one `Sec-WebSocket-Key` of 16 bytes",
-            Refusal::Origin => "this origin may not open a WebSocket here",
+            HandshakeRefusal::Protocol => "only `websocket` is spoken inside CONNECT here",
+            HandshakeRefusal::Method => "a WebSocket is opened with GET",
+            HandshakeRefusal::Body => "a WebSocket handshake has no body",
+            HandshakeRefusal::Version => "the WebSocket version spoken here is 13",
+            HandshakeRefusal::Key => {
+                "the handshake needs exactly one `Sec-WebSocket-Key` of 16 bytes"
+            }
+            HandshakeRefusal::Origin => "this origin may not open a WebSocket here",
         })
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for HandshakeRefusal {}

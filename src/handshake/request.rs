@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use h2::ext::Protocol;
 
 use super::hold::Holding;
-use super::refusal::Refusal;
+use super::refusal::HandshakeRefusal;
 use crate::rewrite::Outbound;
 use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
@@ -20,11 +20,11 @@ use crate::wire::upgrade::WEBSOCKET;
 /// Makes an extended CONNECT the GET it is over HTTP/1.1, as routes know it (RFC 8441 §5).
 ///
 /// # Errors
-/// [`Refusal::Protocol`] when it is not for a WebSocket.
-pub fn unify(head: &mut Parts) -> Result<(), Refusal> {
+/// [`HandshakeRefusal::Protocol`] when it is not for a WebSocket.
+pub fn unify(head: &mut Parts) -> Result<(), HandshakeRefusal> {
     let Some(protocol) = head.extensions.get::<Protocol>() else { return Ok(()) };
     if !protocol.as_str().eq_ignore_ascii_case("websocket") {
-        return Err(Refusal::Protocol);
+        return Err(HandshakeRefusal::Protocol);
     }
     head.method = Method::GET;
     Ok(())
@@ -68,23 +68,23 @@ impl WsRequest {
     ///
     /// # Errors
     /// The first rule of RFC 6455 §4.2.1 that it breaks.
-    pub fn check(head: &Parts) -> Result<WsRequest, Refusal> {
+    pub fn check(head: &Parts) -> Result<WsRequest, HandshakeRefusal> {
         let headers = &head.headers;
         if head.method != Method::GET {
-            return Err(Refusal::Method);
+            return Err(HandshakeRefusal::Method);
         }
         if has_body(headers) {
-            return Err(Refusal::Body);
+            return Err(HandshakeRefusal::Body);
         }
         if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Refusal::Version);
+            return Err(HandshakeRefusal::Version);
         }
         let is_on_stream = is_on_stream(head);
         let key = match is_on_stream {
             true => HeaderValue::try_from(new_key()).ok(),
             false => only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned(),
         };
-        let key = key.ok_or(Refusal::Key)?;
+        let key = key.ok_or(HandshakeRefusal::Key)?;
         Ok(WsRequest { key, is_on_stream, offer: offer(headers), holding: None })
     }
 
@@ -185,18 +185,21 @@ mod tests {
         let check = |method, fields: &[_]| WsRequest::check(&head(method, fields)).err();
         assert_eq!(check("GET", &[KEY, VERSION]), None);
         assert_eq!(check("GET", &[KEY, VERSION, ("Content-Length", "0")]), None);
-        assert_eq!(check("POST", &[KEY, VERSION]), Some(Refusal::Method));
-        assert_eq!(check("GET", &[KEY, VERSION, ("Content-Length", "5")]), Some(Refusal::Body));
+        assert_eq!(check("POST", &[KEY, VERSION]), Some(HandshakeRefusal::Method));
+        assert_eq!(
+            check("GET", &[KEY, VERSION, ("Content-Length", "5")]),
+            Some(HandshakeRefusal::Body)
+        );
         let chunked = ("Transfer-Encoding", "chunked");
-        assert_eq!(check("GET", &[KEY, VERSION, chunked]), Some(Refusal::Body));
-        assert_eq!(check("GET", &[KEY]), Some(Refusal::Version));
-        assert_eq!(check("GET", &[KEY, VERSION, VERSION]), Some(Refusal::Version));
+        assert_eq!(check("GET", &[KEY, VERSION, chunked]), Some(HandshakeRefusal::Body));
+        assert_eq!(check("GET", &[KEY]), Some(HandshakeRefusal::Version));
+        assert_eq!(check("GET", &[KEY, VERSION, VERSION]), Some(HandshakeRefusal::Version));
         let old = ("Sec-WebSocket-Version", "8");
-        assert_eq!(check("GET", &[KEY, old]), Some(Refusal::Version));
-        assert_eq!(check("GET", &[VERSION]), Some(Refusal::Key));
-        assert_eq!(check("GET", &[KEY, KEY, VERSION]), Some(Refusal::Key));
+        assert_eq!(check("GET", &[KEY, old]), Some(HandshakeRefusal::Version));
+        assert_eq!(check("GET", &[VERSION]), Some(HandshakeRefusal::Key));
+        assert_eq!(check("GET", &[KEY, KEY, VERSION]), Some(HandshakeRefusal::Key));
         let short = ("Sec-WebSocket-Key", "c2hvcnQ=");
-        assert_eq!(check("GET", &[short, VERSION]), Some(Refusal::Key));
+        assert_eq!(check("GET", &[short, VERSION]), Some(HandshakeRefusal::Key));
     }
 
     #[test]

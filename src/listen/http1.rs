@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::pace::{Paced, Progress};
+use super::pace::{Paced, TakeProgress};
 use super::{ListenContext, ListenerState, linger};
 use crate::config::plan::ListenerLimits;
 use crate::session::Conn;
@@ -63,7 +63,7 @@ pub(super) async fn drive(
     let handler = Arc::clone(&context.handler);
     let was_asked = Rc::new(Cell::new(false));
     let asked = Rc::clone(&was_asked);
-    let pace = Progress::new(conn.listener.limits.keep_alive_timeout);
+    let pace = TakeProgress::new(conn.listener.limits.keep_alive_timeout);
     let paced = Rc::clone(&pace);
     let handover = state.clone();
     let service = service_fn(move |request: Request<Incoming>| {

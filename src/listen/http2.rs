@@ -1,11 +1,11 @@
 //! The HTTP/2 driver: one task for a connection and one for each stream until it is answered.
 
-mod answer;
 mod body;
 mod failure;
 mod head;
 mod meter;
 mod resets;
+mod response;
 mod stream;
 
 use std::cell::Cell;

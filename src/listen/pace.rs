@@ -19,15 +19,15 @@ pub const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Since when the connection has had a piece and not asked for the next.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct TakeProgress {
     untaken: Cell<Option<Moment>>,
     patience: Duration,
 }
 
-impl Progress {
+impl TakeProgress {
     /// The pace of a connection that may be idle so long.
-    pub(super) fn new(keep_alive: Duration) -> Rc<Progress> {
-        Rc::new(Progress { untaken: Cell::new(None), patience: keep_alive.max(TAKE_TIMEOUT) })
+    pub(super) fn new(keep_alive: Duration) -> Rc<TakeProgress> {
+        Rc::new(TakeProgress { untaken: Cell::new(None), patience: keep_alive.max(TAKE_TIMEOUT) })
     }
 
     /// A request has come: its client has taken the answer before.
@@ -50,11 +50,11 @@ impl Progress {
 }
 
 /// Goes along with an answer's body, and tells its pace.
-pub(super) struct Paced(Rc<Progress>);
+pub(super) struct Paced(Rc<TakeProgress>);
 
 impl Paced {
     /// The body, with its progress noted.
-    pub(super) fn body(body: Body, pace: Rc<Progress>) -> Observed<Body, Paced> {
+    pub(super) fn body(body: Body, pace: Rc<TakeProgress>) -> Observed<Body, Paced> {
         Observed::new(body, Paced(pace))
     }
 }
@@ -84,9 +84,9 @@ mod tests {
     use super::*;
     use crate::base::body;
 
-    fn pace(millis: u64) -> Rc<Progress> {
+    fn pace(millis: u64) -> Rc<TakeProgress> {
         let patience = Duration::from_millis(millis);
-        Rc::new(Progress { untaken: Cell::new(None), patience })
+        Rc::new(TakeProgress { untaken: Cell::new(None), patience })
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ pub struct Changes {
     /// Names of listeners that stay at their address, and their new names.
     pub listeners_renamed: registry::Names,
     /// Routes that stay and hold their sessions to other rules from now on.
-    pub rules: registry::Changes,
+    pub rules: registry::RuleChanges,
 }
 
 /// Compares two snapshots.

@@ -13,7 +13,7 @@ use crate::config::plan;
 
 use super::health::{Change, Evidence, PassiveHealth, Standing};
 use super::lock;
-use super::pace::Pace;
+use super::pace::HandshakePace;
 
 /// Handshakes that may wait for a permit of one backend; more are refused at once.
 pub const HANDSHAKES_WAITING_MAX: usize = 16_384;
@@ -56,7 +56,7 @@ struct BackendState {
     requests: AtomicUsize,
     handshakes_waiting: AtomicUsize,
     health: Mutex<PassiveHealth>,
-    pace: Mutex<Pace>,
+    pace: Mutex<HandshakePace>,
 }
 
 impl Backend {
@@ -246,7 +246,7 @@ impl Backend {
             let turn = lock(&self.state.pace).turn(now, rate, left);
             let wait = turn.ok_or(Busy::Paced { rate })?;
             if !wait.is_zero() {
-                let _place = Place::take(&self.state)?;
+                let _place = WaitingSlot::take(&self.state)?;
                 sleep(wait).await;
             }
         }
@@ -254,7 +254,7 @@ impl Backend {
     }
 
     async fn awaited_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        let _place = Place::take(&self.state)?;
+        let _place = WaitingSlot::take(&self.state)?;
         let after = self.settings.connect_timeout;
         match timeout(after, Arc::clone(&self.handshakes).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -328,20 +328,20 @@ impl fmt::Display for Busy {
 impl std::error::Error for Busy {}
 
 /// A place in the queue for a permit.
-struct Place<'a>(&'a AtomicUsize);
+struct WaitingSlot<'a>(&'a AtomicUsize);
 
-impl Place<'_> {
-    fn take(state: &BackendState) -> Result<Place<'_>, Busy> {
+impl WaitingSlot<'_> {
+    fn take(state: &BackendState) -> Result<WaitingSlot<'_>, Busy> {
         let waiting = &state.handshakes_waiting;
         if waiting.fetch_add(1, Relaxed) >= HANDSHAKES_WAITING_MAX {
             waiting.fetch_sub(1, Relaxed);
             return Err(Busy::Queue);
         }
-        Ok(Place(waiting))
+        Ok(WaitingSlot(waiting))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }

@@ -20,7 +20,7 @@ use crate::config::plan::{self, BackendAddress};
 use crate::observe::metrics::PoolMetrics;
 use crate::tls::{Connector, TlsError, Transport};
 
-use super::error::{DialError, Stage};
+use super::error::{DialError, DialStage};
 
 /// Look-ups of names under way for one pool: each holds a thread until the system gives up, which
 /// may be long after `connect_timeout`. More wait within their own `connect_timeout`.
@@ -81,13 +81,13 @@ impl Dialler {
             }
             BackendAddress::Unix(path) => {
                 let connect = connect_unix(path);
-                let socket = self.within(deadline, Stage::Connect, connect).await??;
+                let socket = self.within(deadline, DialStage::Connect, connect).await??;
                 // A path is no name; where no `server_name` is given, this machine's is expected.
                 (Socket::Unix(socket), "localhost")
             }
         };
         let Some((_, connector)) = &self.tls else { return Ok(Transport::Plain(socket)) };
-        let shaken = self.within(deadline, Stage::Tls, connector.connect(socket, host)).await?;
+        let shaken = self.within(deadline, DialStage::Tls, connector.connect(socket, host)).await?;
         shaken.map_err(|source| DialError::Tls { source })
     }
 
@@ -113,7 +113,7 @@ impl Dialler {
             blocking.await?
         };
         let error = |source| DialError::Lookup { host: Arc::clone(host), source };
-        match self.within(deadline, Stage::Lookup, resolve).await? {
+        match self.within(deadline, DialStage::Lookup, resolve).await? {
             Ok(addresses) if addresses.is_empty() => Err(error(None)),
             Ok(addresses) => Ok(addresses),
             Err(source) => Err(error(Some(source))),
@@ -138,7 +138,7 @@ impl Dialler {
                 // The last, and mostly the only one.
                 _ => deadline,
             };
-            let outcome = self.within(share, Stage::Connect, self.connect(to)).await;
+            let outcome = self.within(share, DialStage::Connect, self.connect(to)).await;
             match outcome.and_then(|connected| connected) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,
@@ -195,7 +195,7 @@ impl Dialler {
     async fn within<T>(
         &self,
         deadline: Moment,
-        stage: Stage,
+        stage: DialStage,
         work: impl Future<Output = T>,
     ) -> Result<T, DialError> {
         let late = DialError::Timeout { stage, after: self.connect_timeout };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a dial was at when its time was over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
+pub enum DialStage {
     /// Looking up the backend's name.
     Lookup,
     /// Connecting.
@@ -20,7 +20,7 @@ pub enum Stage {
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
+pub enum Blame {
     /// The backend's, or the way's to it: it counts against its health.
     Backend,
     /// Our own, such as too few files or ports: it says nothing about the backend.
@@ -64,7 +64,7 @@ pub enum DialError {
     /// It took longer than `connect_timeout`.
     Timeout {
         /// At what.
-        stage: Stage,
+        stage: DialStage,
         /// The whole time that was given.
         after: Duration,
     },
@@ -72,11 +72,11 @@ pub enum DialError {
 
 impl DialError {
     /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Blame {
         match self {
-            DialError::NoLocalPort { .. } | DialError::SourceAddress { .. } => Fault::Ours,
-            DialError::Connect { source, .. } if is_ours(source) => Fault::Ours,
-            _ => Fault::Backend,
+            DialError::NoLocalPort { .. } | DialError::SourceAddress { .. } => Blame::Ours,
+            DialError::Connect { source, .. } if is_ours(source) => Blame::Ours,
+            _ => Blame::Backend,
         }
     }
 
@@ -86,7 +86,7 @@ impl DialError {
     pub fn retryable(&self) -> bool {
         match self {
             DialError::NoLocalPort { .. } | DialError::SourceAddress { .. } => true,
-            other => other.fault() == Fault::Backend,
+            other => other.fault() == Blame::Backend,
         }
     }
 }
@@ -137,9 +137,9 @@ impl fmt::Display for DialError {
             DialError::Tls { source } => write!(f, "TLS with the backend failed: {source}"),
             DialError::Timeout { stage, after } => {
                 let doing = match stage {
-                    Stage::Lookup => "looking up its name",
-                    Stage::Connect => "connecting",
-                    Stage::Tls => "TLS",
+                    DialStage::Lookup => "looking up its name",
+                    DialStage::Connect => "connecting",
+                    DialStage::Tls => "TLS",
                 };
                 write!(f, "`connect_timeout` was over while {doing}: {after:?}")
             }

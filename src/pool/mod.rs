@@ -39,7 +39,7 @@ mod upstream_error;
 pub use attempts::{Attempt, Attempted, Attempts, Repeat};
 pub use backend::{Backend, Busy, HANDSHAKES_WAITING_MAX, HandshakePermit, Kind, Lease};
 pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
-pub use error::{DialError, Fault, Stage};
+pub use error::{Blame, DialError, DialStage};
 pub use health::{Evidence, Standing};
 pub use key::{Key, network};
 pub use rebalance::{Leave, Rebalance};
@@ -59,7 +59,7 @@ use budget::Budget;
 use choice::Member;
 use dial::Dialler;
 use rebalance::Level;
-use sticky::Sticky;
+use sticky::StickyCookies;
 
 /// The least and the most that a client is asked to wait when no backend is left.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
@@ -71,7 +71,7 @@ pub struct Pool {
     backends: Box<[Arc<Backend>]>,
     /// The hashes of the backends' addresses.
     seeds: Box<[u64]>,
-    sticky: Option<Sticky>,
+    sticky: Option<StickyCookies>,
     balancer: Mutex<Balancer>,
     /// Shared with the pool before a reload.
     budget: Arc<Mutex<Budget>>,
@@ -147,7 +147,7 @@ impl Pool {
         let balancer = Mutex::new(Balancer::new(backends.len(), start));
         let seeds =
             backends.iter().map(|backend| key::hash(backend.address().as_bytes())).collect();
-        let sticky = plan.sticky.as_ref().map(|sticky| Sticky::new(sticky, &backends));
+        let sticky = plan.sticky.as_ref().map(|sticky| StickyCookies::new(sticky, &backends));
         let plan = Arc::clone(plan);
         Ok(Arc::new(Pool { plan, backends, seeds, sticky, balancer, budget, dialler, cells }))
     }

@@ -7,12 +7,12 @@ use crate::base::clock::Moment;
 
 /// The turns of one backend's handshakes: evenly spaced, so that no second has more than the rate.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct HandshakePace {
     /// When the next may begin, in microseconds since the clock's start.
     next: u64,
 }
 
-impl Pace {
+impl HandshakePace {
     /// Takes the next turn at `rate` handshakes per second; gives how long it is until then. `None`
     /// when that is more than `most`: then no turn was taken.
     pub(super) fn turn(&mut self, now: Moment, rate: u32, most: Duration) -> Option<Duration> {
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_handshake_that_would_wait_too_long_takes_no_turn() {
-        let mut pace = Pace::default();
+        let mut pace = HandshakePace::default();
         let now = Moment::from_millis(5000);
         let mut turn = |now| pace.turn(now, 10, Duration::from_millis(250));
         assert_eq!(turn(now), Some(Duration::ZERO));
@@ -51,7 +51,7 @@ mod tests {
         fn no_second_has_more_than_the_rate_however_handshakes_come(
             rate in 1..2000_u32, arrivals in prop::collection::vec(0..40_u64, 1..400),
         ) {
-            let (mut pace, mut now, mut begun) = (Pace::default(), 0, Vec::new());
+            let (mut pace, mut now, mut begun) = (HandshakePace::default(), 0, Vec::new());
             for gap in arrivals {
                 now += gap;
                 let wait = pace.turn(Moment::from_millis(now), rate, Duration::MAX).unwrap();

@@ -61,12 +61,12 @@ pub struct Rebalance {
     looked: Moment,
     /// Sessions that may be asked by now.
     allowance: f64,
-    asked: Vec<Asked>,
+    asked: Vec<PendingMoves>,
 }
 
 /// What a backend will have once those that were asked have moved.
 #[derive(Debug)]
-struct Asked {
+struct PendingMoves {
     backend: Arc<str>,
     sessions: usize,
     until: Moment,
@@ -164,7 +164,8 @@ impl Rebalance {
             self.allowance -= sessions as f64;
             self.asked.retain(|asked| asked.backend != backend);
             let until = now.after(SETTLE_TIMEOUT);
-            let asked = Asked { backend: Arc::clone(&backend), sessions: expected[index], until };
+            let asked =
+                PendingMoves { backend: Arc::clone(&backend), sessions: expected[index], until };
             self.asked.push(asked);
             leave.push(Leave { backend, sessions });
         }

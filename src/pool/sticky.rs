@@ -23,18 +23,18 @@ const PURPOSE: &[u8] = b"tidegate sticky backend\0";
 
 /// The tags of a pool's backends.
 #[derive(Debug)]
-pub(super) struct Sticky {
+pub(super) struct StickyCookies {
     /// For each secret, in order, the tag of each backend.
     tags: Box<[Box<[Tag]>]>,
 }
 
-impl Sticky {
-    pub(super) fn new(plan: &plan::Sticky, backends: &[Arc<Backend>]) -> Sticky {
+impl StickyCookies {
+    pub(super) fn new(plan: &plan::Sticky, backends: &[Arc<Backend>]) -> StickyCookies {
         let of_secret = |secret: &plan::Secret| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
             backends.iter().map(|backend| tag(&key, backend.address())).collect()
         };
-        Sticky { tags: plan.secrets.iter().map(of_secret).collect() }
+        StickyCookies { tags: plan.secrets.iter().map(of_secret).collect() }
     }
 
     /// The backend with this tag under any of the secrets. How long it takes tells nothing of how

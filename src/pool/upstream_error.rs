@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::NoBackend;
 use super::backend::Busy;
-use super::error::{DialError, Fault};
+use super::error::{Blame, DialError};
 use super::health::Evidence;
 use crate::base::body::BoxError;
 use crate::base::label::Label;
@@ -73,7 +73,7 @@ impl UpstreamError {
     /// What it tells of its backend's health.
     pub fn evidence(&self) -> Evidence {
         match self {
-            UpstreamError::Dial(error) if error.fault() == Fault::Backend => Evidence::Unreachable,
+            UpstreamError::Dial(error) if error.fault() == Blame::Backend => Evidence::Unreachable,
             UpstreamError::Closed(_)
             | UpstreamError::Garbled(_)
             | UpstreamError::HeadTooLarge

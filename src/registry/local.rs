@@ -10,8 +10,8 @@ use super::drain::{Drain, Share, moments};
 use super::facts::{Facts, Location, NOBODY, Seen, Selector};
 use super::leaving::{DrainCount, Leaving, Left};
 use super::locations::Locations;
-use super::note::{Changes, Mail, Names, Note};
-use super::sweeps::{Sweep, Sweeps, Told};
+use super::note::{Mail, Names, Note, RuleChanges};
+use super::sweeps::{Sweep, SweepNote, Sweeps};
 use super::wheel::{TICK, Wheel};
 
 /// Sessions one worker can hold: what a session id has room for.
@@ -37,10 +37,10 @@ impl std::error::Error for Full {}
 enum Slot {
     /// The next vacant slot.
     Vacant(u32),
-    Taken(Session),
+    Taken(SessionEntry),
 }
 
-struct Session {
+struct SessionEntry {
     generation: u32,
     facts: Facts,
     waker: Option<Waker>,
@@ -94,7 +94,7 @@ impl Local {
         let facts = Facts { location: self.locations.shared(facts.location), ..facts };
         let deadline = Moment::NEVER;
         let (waker, mail, leaving) = (None, None, None);
-        let session = Session { generation, facts, waker, mail, leaving, deadline };
+        let session = SessionEntry { generation, facts, waker, mail, leaving, deadline };
         let slot = self.vacant;
         let slot = if let Some(Slot::Vacant(next)) = self.slots.get(slot as usize) {
             self.vacant = *next;
@@ -125,14 +125,14 @@ impl Local {
         let sweeps = std::mem::take(&mut self.sweeps);
         for Sweep { given, what } in sweeps.since(since) {
             match what {
-                Told::Drain(drain) if drain.matches(id, &facts) && !did_match(drain) => {
+                SweepNote::Drain(drain) if drain.matches(id, &facts) && !did_match(drain) => {
                     let at = given.after(drain.schedule.at(self.rng.f64()));
                     let note = drain.note(id, &facts, at, *given);
                     self.send_away(id.slot(), drain, note, at);
                 }
-                Told::Drain(_) => {}
-                Told::Renamed(_) if before.is_some() => {}
-                Told::Renamed(names) => {
+                SweepNote::Drain(_) => {}
+                SweepNote::Renamed(_) if before.is_some() => {}
+                SweepNote::Renamed(names) => {
                     facts.location = self.locations.renamed(&facts.location, names);
                 }
             }
@@ -149,7 +149,7 @@ impl Local {
                 session.facts.location = self.locations.renamed(&session.facts.location, names);
             }
         }
-        self.sweeps.keep(Sweep { given: now, what: Told::Renamed(Arc::clone(names)) });
+        self.sweeps.keep(Sweep { given: now, what: SweepNote::Renamed(Arc::clone(names)) });
     }
 
     pub(super) fn leave(&mut self, id: SessionId) {
@@ -231,7 +231,7 @@ impl Local {
             self.send_away(*slot, drain, note, at);
         }
         if drain.can_match_newcomers() {
-            self.sweeps.keep(Sweep { given: now, what: Told::Drain(drain.clone()) });
+            self.sweeps.keep(Sweep { given: now, what: SweepNote::Drain(drain.clone()) });
         }
         told.len()
     }
@@ -264,7 +264,7 @@ impl Local {
         self.left.forget(drain);
     }
 
-    pub(super) fn update_rules(&mut self, changes: &Arc<Changes>, now: Moment) -> usize {
+    pub(super) fn update_rules(&mut self, changes: &Arc<RuleChanges>, now: Moment) -> usize {
         let mut told = 0;
         for slot in 0..self.slots.len() {
             let Slot::Taken(session) = &self.slots[slot] else { continue };
@@ -373,7 +373,7 @@ impl Local {
 }
 
 /// The session an id names, if it still lives.
-fn session(slots: &mut [Slot], id: SessionId) -> Option<&mut Session> {
+fn session(slots: &mut [Slot], id: SessionId) -> Option<&mut SessionEntry> {
     match slots.get_mut(id.slot() as usize) {
         Some(Slot::Taken(session)) if session.generation == id.generation() => Some(session),
         _ => None,

@@ -25,13 +25,13 @@ pub use everywhere::{Count, LiveSessions};
 pub use facts::{Facts, Location, NOBODY, Seen, Selector};
 pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
-pub use note::{Changes, EndOrder, MoveOrder, Names, Note};
+pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
     Seat, count, drain, drained, enter, facts, forget_drain, list, live, rename_listeners,
     update_rules,
 };
-pub use subset::{First, Subset};
+pub use subset::{Subset, SubsetOrder};
 pub use wheel::TICK;
 
 #[cfg(test)]

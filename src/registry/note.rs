@@ -8,7 +8,7 @@ use crate::config::plan::Rules;
 use crate::end::{End, Reason};
 
 /// New rules by route identity, for every route whose rules changed in one reload.
-pub type Changes = HashMap<Arc<str>, Arc<Rules>>;
+pub type RuleChanges = HashMap<Arc<str>, Arc<Rules>>;
 
 /// Old names and the new ones in their place.
 pub type Names = HashMap<Arc<str>, Arc<str>>;

@@ -15,7 +15,7 @@ use super::drain::{Drain, Share};
 use super::facts::{Facts, Seen, Selector};
 use super::leaving::DrainCount;
 use super::local::{Full, Local};
-use super::note::{Changes, Names, Note};
+use super::note::{Names, Note, RuleChanges};
 use super::wheel::TICK;
 
 thread_local! {
@@ -100,7 +100,7 @@ pub fn drain(drain: &Drain, now: Moment, share: Share) -> usize {
 
 /// Gives the sessions of these routes their new rules; answers how many were told. Those that
 /// enter later but were admitted before are told as they enter.
-pub fn update_rules(changes: &Arc<Changes>, now: Moment) -> usize {
+pub fn update_rules(changes: &Arc<RuleChanges>, now: Moment) -> usize {
     with(|local| local.update_rules(changes, now))
 }
 

@@ -12,12 +12,12 @@ pub struct Subset {
     /// Only those that have been where they are for so long.
     pub age_min: Duration,
     /// Which of them first.
-    pub first: First,
+    pub first: SubsetOrder,
 }
 
 /// Which sessions are told when not all are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum First {
+pub enum SubsetOrder {
     /// Those that have been longest where they are.
     Oldest,
     /// Any.
@@ -37,8 +37,8 @@ impl Subset {
         let old = sessions.filter(|(_, facts)| settled(facts));
         let mut old: Vec<_> = old.map(|(slot, facts)| (facts.settled, slot)).collect();
         match self.first {
-            First::Oldest => old.sort_unstable(),
-            First::Random => rng.shuffle(&mut old),
+            SubsetOrder::Oldest => old.sort_unstable(),
+            SubsetOrder::Random => rng.shuffle(&mut old),
         }
         old.truncate(most);
         old.into_iter().map(|(_, slot)| slot).collect()
@@ -69,11 +69,11 @@ mod tests {
         let age_min = Duration::from_secs(60);
         let mut choose =
             |most, first| Subset { age_min, first }.choose(slots(), most, now, &mut rng);
-        assert_eq!(choose(9, First::Oldest), [1, 2, 0]);
-        assert_eq!(choose(2, First::Oldest), [1, 2]);
+        assert_eq!(choose(9, SubsetOrder::Oldest), [1, 2, 0]);
+        assert_eq!(choose(2, SubsetOrder::Oldest), [1, 2]);
         let mut seen = [false; 4];
         for _ in 0..100 {
-            choose(1, First::Random).iter().for_each(|slot| seen[*slot as usize] = true);
+            choose(1, SubsetOrder::Random).iter().for_each(|slot| seen[*slot as usize] = true);
         }
         assert_eq!(seen, [true, true, true, false]);
     }

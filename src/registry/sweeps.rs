@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 
 use super::drain::Drain;
-use super::note::{Changes, Names};
+use super::note::{Names, RuleChanges};
 use crate::config::plan::Rules;
 
 /// Sweeps remembered for those who were still shaking hands; the oldest is forgotten first.
@@ -19,10 +19,10 @@ const SWEEPS_KEPT_FOR: Duration = Duration::from_secs(300);
 /// What was told to all.
 pub(super) struct Sweep {
     pub(super) given: Moment,
-    pub(super) what: Told,
+    pub(super) what: SweepNote,
 }
 
-pub(super) enum Told {
+pub(super) enum SweepNote {
     Drain(Drain),
     Renamed(Arc<Names>),
 }
@@ -46,7 +46,7 @@ impl Sweeps {
     }
 
     /// New rules, given at this moment.
-    pub(super) fn keep_rules(&mut self, changes: &Changes, now: Moment) {
+    pub(super) fn keep_rules(&mut self, changes: &RuleChanges, now: Moment) {
         // Keys as well: the old ones are those of a plan that is gone.
         self.rules.retain(|route, (given, _)| {
             now.since(*given) <= SWEEPS_KEPT_FOR && !changes.contains_key(route)
@@ -77,15 +77,15 @@ mod tests {
         let mut sweeps = Sweeps::default();
         let at = |second: u64| Moment::from_millis(second * 1_000);
         let first: Arc<str> = "/chat".into();
-        sweeps.keep_rules(&Changes::from([(Arc::clone(&first), rules(1))]), at(1));
+        sweeps.keep_rules(&RuleChanges::from([(Arc::clone(&first), rules(1))]), at(1));
         for second in 2..200 {
-            sweeps.keep_rules(&Changes::from([("/chat".into(), rules(second))]), at(second));
+            sweeps.keep_rules(&RuleChanges::from([("/chat".into(), rules(second))]), at(second));
         }
         assert_eq!(Arc::strong_count(&first), 1);
         let close_timeout = |since| Some(sweeps.rules_since("/chat", at(since))?.close_timeout);
         assert_eq!(close_timeout(3), Some(Duration::from_secs(199)));
         assert_eq!((close_timeout(200), sweeps.rules.len()), (None, 1));
-        sweeps.keep_rules(&Changes::from([("/other".into(), rules(1))]), at(600));
+        sweeps.keep_rules(&RuleChanges::from([("/other".into(), rules(1))]), at(600));
         assert_eq!(sweeps.rules.len(), 1);
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn at_once(selector: Selector, reason: Reason) -> Drain {
 pub(crate) fn moving(selector: Selector) -> Drain {
     static GIVEN: AtomicU64 = AtomicU64::new(1_000);
     let number = GIVEN.fetch_add(1, Relaxed);
-    let subset = Some(Subset { age_min: Duration::ZERO, first: First::Oldest });
+    let subset = Some(Subset { age_min: Duration::ZERO, first: SubsetOrder::Oldest });
     let disposition = Disposition::MoveOrStay;
     Drain { number, subset, disposition, ..at_once(selector, Reason::Rebalance) }
 }
@@ -123,7 +123,7 @@ fn who_is_meant_is_told_and_nobody_else() {
 fn who_was_shaking_hands_hears_what_was_told_meanwhile() {
     let mut local = Local::new(0);
     let now = Moment::from_millis(1_000);
-    let changes = Arc::new(Changes::from([("/chat".into(), rules(7))]));
+    let changes = Arc::new(RuleChanges::from([("/chat".into(), rules(7))]));
     local.update_rules(&changes, now);
     local.drain(&drain(Selector::Route("/chat".into())), now, ALONE);
     let late = local.enter(facts("/chat", "b", 900)).unwrap();
@@ -295,7 +295,7 @@ fn a_mailbox_keeps_one_note_of_each_kind() {
     let id = local.enter(facts("/chat", "b", 0)).unwrap();
     for second in 1..100 {
         let now = Moment::from_millis(second * 1_000);
-        let changes = Arc::new(Changes::from([("/chat".into(), rules(second))]));
+        let changes = Arc::new(RuleChanges::from([("/chat".into(), rules(second))]));
         local.update_rules(&changes, now);
         local.drain(&Drain { number: second, ..drain(Selector::All) }, now, ALONE);
         local.drain(&moving(Selector::All), now, ALONE);

@@ -17,7 +17,7 @@ const BUCKETS: usize = 512;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
-struct Link {
+struct WheelLink {
     /// When it is due; `NEVER` when the key is not armed.
     at: Moment,
     bucket: u32,
@@ -25,13 +25,13 @@ struct Link {
     after: u32,
 }
 
-const UNARMED: Link = Link { at: Moment::NEVER, bucket: NONE, before: NONE, after: NONE };
+const UNARMED: WheelLink = WheelLink { at: Moment::NEVER, bucket: NONE, before: NONE, after: NONE };
 
 /// The wheel; keys are small numbers, used as indices.
 pub(super) struct Wheel {
     /// The first entry of each bucket.
     heads: Box<[u32]>,
-    links: Vec<Link>,
+    links: Vec<WheelLink>,
     /// The tick to be swept next.
     next: u64,
     armed: usize,
@@ -46,7 +46,7 @@ impl Default for Wheel {
 impl Wheel {
     /// What a key costs.
     #[cfg(test)]
-    pub(super) const BYTES_PER_KEY: usize = size_of::<Link>();
+    pub(super) const BYTES_PER_KEY: usize = size_of::<WheelLink>();
 
     /// Makes `key` due at `at`, in place of when it was due before.
     pub(super) fn arm(&mut self, key: u32, at: Moment) {
@@ -112,7 +112,7 @@ impl Wheel {
         if after != NONE {
             self.links[after as usize].before = key;
         }
-        self.links[key as usize] = Link { at, bucket: bucket as u32, before: NONE, after };
+        self.links[key as usize] = WheelLink { at, bucket: bucket as u32, before: NONE, after };
     }
 
     fn unlink(&mut self, key: u32) {

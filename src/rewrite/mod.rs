@@ -4,11 +4,11 @@
 //! head that goes upstream; the fields of an answer that go to the client. **Never here:** sockets,
 //! backends, who may pass.
 
-mod answer;
 mod outbound;
+mod response;
 
-pub use answer::{apply, switching, to_client};
-pub use outbound::{HANDSHAKE, Outbound, Passage};
+pub use outbound::{FieldFilter, HANDSHAKE, Outbound};
+pub use response::{apply, switching, to_client};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -24,7 +24,7 @@ pub struct Outbound {
 
 /// What decides about the fields of a head on its way.
 #[derive(Clone, Copy, Debug)]
-pub struct Passage<'a> {
+pub struct FieldFilter<'a> {
     /// What this hop saw of the request.
     pub hop: Hop<'a>,
     /// Whether what the client says of those before it is believed.
@@ -58,9 +58,9 @@ impl Outbound {
         method: Method,
         target: PathAndQuery,
         headers: HeaderMap,
-        passage: &Passage<'_>,
+        passage: &FieldFilter<'_>,
     ) -> Outbound {
-        let Passage { hop, is_trusted, host, changes, .. } = passage;
+        let FieldFilter { hop, is_trusted, host, changes, .. } = passage;
         let named = named_by_connection(&headers);
         let reads_trailers = has_token(&headers, TE, "trailers");
         let told = forwarded::told(&headers, hop, *is_trusted);
@@ -153,7 +153,7 @@ impl Outbound {
     }
 }
 
-impl Passage<'_> {
+impl FieldFilter<'_> {
     /// Whether a client's field of this name passes.
     fn lets(&self, name: &HeaderName, named: &[HeaderName]) -> bool {
         match scope(name) {

@@ -20,7 +20,8 @@ pub(crate) fn outbound(head: Parts) -> Outbound {
     let changes = &unchanged();
     let host = host.as_ref();
     let via = &VIA;
-    let passage = Passage { hop: HOP, is_trusted: false, host, via, is_handshake: true, changes };
+    let passage =
+        FieldFilter { hop: HOP, is_trusted: false, host, via, is_handshake: true, changes };
     Outbound::new(head.method, target, head.headers, &passage)
 }
 
@@ -36,7 +37,7 @@ fn passed(fields: &[(&str, &str)], is_handshake: bool, changes: &FieldChanges) -
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
     };
     let host = HeaderValue::from_static("backend.example");
-    let passage = Passage {
+    let passage = FieldFilter {
         hop: HOP,
         is_trusted: false,
         host: Some(&host),

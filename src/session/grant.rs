@@ -15,7 +15,7 @@ use crate::config::plan::WebSocketMode;
 use crate::handshake;
 use crate::live::LiveRoute;
 use crate::pool::Pool;
-use crate::rewrite::{Outbound, Passage};
+use crate::rewrite::{FieldFilter, Outbound};
 use crate::wire::forwarded::Hop;
 
 /// A request that its route lets pass. Every action begins with one.
@@ -58,7 +58,7 @@ impl Routed {
         let (origins, host) =
             (route.plan.allowed_origins.as_ref(), asked.target.authority.as_ref());
         if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins, host) {
-            return Err(handshake::Refusal::Origin.into());
+            return Err(handshake::HandshakeRefusal::Origin.into());
         }
         Ok(Granted { asked, route, asks_websocket })
     }
@@ -86,7 +86,7 @@ impl Granted {
         let Granted { asked, route, asks_websocket } = self;
         let Asked { conn, head, target, client_addr, at } = *asked;
         let authority = target.authority.as_ref();
-        let passage = Passage {
+        let passage = FieldFilter {
             hop: Hop {
                 client: conn.peer_addr,
                 proto: conn.scheme(),

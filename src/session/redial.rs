@@ -172,7 +172,7 @@ impl Redial {
     ) -> Pin<Box<dyn Future<Output = Tried>>> {
         // At first one does not go back to where one was thrown out, unless it belongs there.
         let first = away.attempt == 1 && (self.key.is_none() || away.why == HoldCause::Moved);
-        let attempt = Attempt {
+        let attempt = RedialAttempt {
             app: Arc::clone(&self.app),
             route: Arc::clone(&self.route),
             client: self.client,
@@ -187,7 +187,7 @@ impl Redial {
 }
 
 /// One attempt, with all it needs: the session it is for may end meanwhile.
-struct Attempt {
+struct RedialAttempt {
     app: Arc<App>,
     route: Arc<str>,
     client: Option<IpAddr>,
@@ -198,7 +198,7 @@ struct Attempt {
     target: Option<Lease>,
 }
 
-impl Attempt {
+impl RedialAttempt {
     async fn run(self, wait: Duration) -> Tried {
         let returned = self.app.live.now().route(&self.route).map(|one| one.returned.clone());
         if let (Some(returned), false) = (&returned, wait.is_zero()) {

@@ -43,7 +43,7 @@ pub(super) enum Refusal {
     /// The route takes WebSockets only.
     OnlyWebSocket,
     /// The handshake is wrong.
-    Handshake(handshake::Refusal),
+    Handshake(handshake::HandshakeRefusal),
     /// A backend answered a handshake on a stream with a success that is no WebSocket.
     NotOpened,
     /// No backend gave an answer that can be passed on.
@@ -182,8 +182,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl From<handshake::Refusal> for Refusal {
-    fn from(refusal: handshake::Refusal) -> Refusal {
+impl From<handshake::HandshakeRefusal> for Refusal {
+    fn from(refusal: handshake::HandshakeRefusal) -> Refusal {
         Refusal::Handshake(refusal)
     }
 }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_wrong_version_is_told_the_right_one() {
-        let answer = answer(handshake::Refusal::Version);
+        let answer = answer(handshake::HandshakeRefusal::Version);
         assert_eq!(answer.status(), StatusCode::UPGRADE_REQUIRED);
         assert_eq!(answer.headers()[SEC_WEBSOCKET_VERSION], "13");
         assert_eq!(answer.headers()[UPGRADE], "websocket");
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_method_that_is_not_served_is_told_which_are() {
-        assert_eq!(answer(handshake::Refusal::Method).headers()[ALLOW], "GET");
+        assert_eq!(answer(handshake::HandshakeRefusal::Method).headers()[ALLOW], "GET");
         assert_eq!(answer(action::ActionError::Method).headers()[ALLOW], "GET, HEAD");
         assert!(answer(Refusal::Method).headers().contains_key(ALLOW));
     }

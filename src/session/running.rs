@@ -125,11 +125,11 @@ impl Session {
 
 /// A session's task, from the client's 101 to its end: what waits until HTTP has given the client
 /// up is freed before the session begins, and the session has its place in the same task.
-pub(super) struct SessionTask(Stage);
+pub(super) struct SessionTask(TaskStage);
 
 // Its size is the task's, on purpose.
 #[allow(clippy::large_enum_variant)]
-enum Stage {
+enum TaskStage {
     Pending(LocalBox<Option<Session>>),
     Live(Session),
 }
@@ -137,7 +137,7 @@ enum Stage {
 impl SessionTask {
     /// Waits for a session, which may not come.
     pub(super) fn new(pending: impl Future<Output = Option<Session>> + 'static) -> SessionTask {
-        SessionTask(Stage::Pending(Box::pin(pending)))
+        SessionTask(TaskStage::Pending(Box::pin(pending)))
     }
 }
 
@@ -147,11 +147,11 @@ impl Future for SessionTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.0 {
-                Stage::Pending(pending) => match ready!(pending.as_mut().poll(cx)) {
-                    Some(session) => self.0 = Stage::Live(session),
+                TaskStage::Pending(pending) => match ready!(pending.as_mut().poll(cx)) {
+                    Some(session) => self.0 = TaskStage::Live(session),
                     None => return Poll::Ready(()),
                 },
-                Stage::Live(session) => return Pin::new(session).poll(cx),
+                TaskStage::Live(session) => return Pin::new(session).poll(cx),
             }
         }
     }

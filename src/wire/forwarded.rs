@@ -34,7 +34,11 @@ pub struct Hop<'a> {
 
 /// The fields that tell of this hop, and of those before it that a trusted sender told of; a field
 /// without a value is not sent. What an untrusted sender told is of no account.
-pub fn told(headers: &HeaderMap, hop: &Hop<'_>, trusted: bool) -> [(HeaderName, Told); 5] {
+pub fn told(
+    headers: &HeaderMap,
+    hop: &Hop<'_>,
+    trusted: bool,
+) -> [(HeaderName, ForwardedValue); 5] {
     let before = if trusted { Before::take(headers) } else { Before::default() };
     let client = hop.client.map(|client| client.ip().to_canonical());
     // Written once: it is the larger part of what this costs.
@@ -53,7 +57,7 @@ pub fn told(headers: &HeaderMap, hop: &Hop<'_>, trusted: bool) -> [(HeaderName, 
 }
 
 /// A field's value, where there is one.
-pub type Told = Option<HeaderValue>;
+pub type ForwardedValue = Option<HeaderValue>;
 
 /// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never passes:
 /// those of a trusted sender pass otherwise.
@@ -81,7 +85,7 @@ fn written(ip: IpAddr) -> String {
     text
 }
 
-fn value(text: String) -> Told {
+fn value(text: String) -> ForwardedValue {
     HeaderValue::try_from(text).ok()
 }
 

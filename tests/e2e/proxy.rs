@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tidegate::admin::{Counts, ReloadRequest, Reloaded};
 use tidegate::config::plan::{Address, Plan};
-use tidegate::control::{Options, Source, Supervisor};
+use tidegate::control::{ConfigSource, Options, Supervisor};
 
 use crate::actors::{Client, within};
 use crate::site::Site;
@@ -30,7 +30,7 @@ impl Proxy {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tidegate.toml");
         fs::write(&file, toml).unwrap();
-        let supervisor = Supervisor::start(Options::new(Source::File(file.clone())));
+        let supervisor = Supervisor::start(Options::new(ConfigSource::File(file.clone())));
         let supervisor = supervisor.unwrap_or_else(|error| panic!("{error}\n{toml}"));
         Proxy { supervisor, file, _dir: dir }
     }
@@ -38,7 +38,7 @@ impl Proxy {
     /// Starts it with a configuration that is in no file.
     pub fn start_plan(plan: Plan) -> Proxy {
         let dir = tempfile::tempdir().unwrap();
-        let supervisor = Supervisor::start(Options::new(Source::plan(plan))).unwrap();
+        let supervisor = Supervisor::start(Options::new(ConfigSource::plan(plan))).unwrap();
         Proxy { supervisor, file: dir.path().join("none"), _dir: dir }
     }
 

@@ -1,8 +1,8 @@
 //! Files from a directory, with an index and a single-page fallback.
 
-mod answer;
 mod content;
 mod open;
+mod reply;
 
 use std::ffi::OsString;
 use std::io;
@@ -15,7 +15,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use self::open::DirEntry;
-use super::error::ActionError;
+use super::action_error::ActionError;
 use crate::base::body::{self, Body};
 use crate::base::clock;
 use crate::config::plan;
@@ -64,11 +64,11 @@ impl FileServer {
             name.push_str(&self.index);
         }
         match (self.open(&name).await?, &self.fallback) {
-            (Some(DirEntry::File(file)), _) => Ok(answer::answer(head, file, &name, clock::wall())),
+            (Some(DirEntry::File(file)), _) => Ok(reply::answer(head, file, &name, clock::wall())),
             (Some(DirEntry::Directory), _) => self.to_slash(path, head.uri.query()),
             (None, Some(fallback)) => match self.open(fallback).await? {
                 Some(DirEntry::File(file)) => {
-                    Ok(answer::answer(head, file, fallback, clock::wall()))
+                    Ok(reply::answer(head, file, fallback, clock::wall()))
                 }
                 _ => Err(ActionError::NoFile),
             },

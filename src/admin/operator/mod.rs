@@ -45,7 +45,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
 
-use super::http::{Answer, line, method_not_allowed, reads};
+use super::http::{Responder, line, method_not_allowed, reads};
 use super::process::Process;
 use crate::base::body::Body;
 use reply::Reply;
@@ -54,7 +54,7 @@ use request::read;
 const PLACES: &str =
     "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /enable, GET /status";
 
-pub(super) fn answers(process: impl Process) -> Answer {
+pub(super) fn answers(process: impl Process) -> Responder {
     Rc::new(move |request| {
         let process = process.clone();
         Box::pin(async move { answer(&process, request).await })

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::request::{shown, value};
 use crate::admin::process::{Phase, Process};
 use crate::config::{Rate, Wait};
-use crate::drain::{self, Begun, Order};
+use crate::drain::{self, Begun, DrainOrder};
 use crate::end::Reason;
 use crate::pool::Backend;
 use crate::registry::Selector;
@@ -68,7 +68,7 @@ pub(super) fn order(
     reason: Reason,
     pace: &PaceFields,
     closing: &CloseFields,
-) -> Result<Order, Reply> {
+) -> Result<DrainOrder, Reply> {
     // A process that stops drains everything already.
     if process.phase() != Phase::Running {
         return Err(Reply::no(StatusCode::SERVICE_UNAVAILABLE, "the process stops"));
@@ -83,11 +83,11 @@ pub(super) fn order(
         rate_max: pace.rate.map_or(plan.rate_max, |rate| rate.0),
         deadline: closing.deadline.map(|deadline| deadline.0),
     };
-    Ok(Order { code: closing.code, ..Order::close(selector, reason, pace) })
+    Ok(DrainOrder { code: closing.code, ..DrainOrder::close(selector, reason, pace) })
 }
 
 /// Carries an order out, or only says what it would come to.
-pub(super) async fn carry_out(process: &impl Process, order: &Order, dry_run: bool) -> Begun {
+pub(super) async fn carry_out(process: &impl Process, order: &DrainOrder, dry_run: bool) -> Begun {
     match dry_run {
         true => process.drains().preview(order).await,
         false => process.drains().begin(order).await,

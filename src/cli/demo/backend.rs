@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 
-use super::socket::{Message, Socket};
+use super::socket::{DemoSocket, Message};
 use crate::base::body::{self, Body};
 use crate::base::task;
 use crate::wire::{accept_key, list};
@@ -139,7 +139,7 @@ fn accepted(asked: &HeaderMap, name: &'static str) -> Option<Response<Body>> {
 /// One visitor's session, from the answer to its end.
 async fn visit(mut request: Request<Incoming>, backend: &'static str, hall: Hall) {
     let Ok(upgraded) = hyper::upgrade::on(&mut request).await else { return };
-    let mut socket = Socket::new(TokioIo::new(upgraded));
+    let mut socket = DemoSocket::new(TokioIo::new(upgraded));
     let visitor = fastrand::u64(..);
     let mut heard = hall.subscribe();
     loop {

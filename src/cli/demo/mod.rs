@@ -17,7 +17,7 @@ use super::run;
 use crate::base::worker::Workers;
 use crate::config;
 use crate::config::plan::Address;
-use crate::control::{Options, Source};
+use crate::control::{ConfigSource, Options};
 
 /// The backends' names: the subprotocols they take, and what the page shows.
 const BACKENDS: [&str; 2] = ["one", "two"];
@@ -37,7 +37,7 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
     let loaded = config::load_text(Path::new(site::FILE), &toml, &config::process_environment)
         .map_err(config_file::refused)?;
     eprintln!("{}\n", site::about_trust(&files));
-    let source = Source::Made(Box::new({
+    let source = ConfigSource::Made(Box::new({
         let plan = Arc::clone(&loaded.plan);
         move || Ok(Arc::clone(&plan))
     }));

@@ -25,7 +25,7 @@ pub(super) enum Message {
 }
 
 /// A WebSocket whose handshake is done.
-pub(super) struct Socket<I> {
+pub(super) struct DemoSocket<I> {
     io: I,
     tracker: Tracker,
     /// Read and not looked at.
@@ -42,9 +42,9 @@ pub(super) struct Socket<I> {
     closing: bool,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
-    pub(super) fn new(io: I) -> Socket<I> {
-        Socket {
+impl<I: AsyncRead + AsyncWrite + Unpin> DemoSocket<I> {
+    pub(super) fn new(io: I) -> DemoSocket<I> {
+        DemoSocket {
             io,
             tracker: Tracker::new(Side::Client, Allowed::NOTHING),
             inbox: BytesMut::new(),
@@ -64,11 +64,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     pub(super) async fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
             match self.advance() {
-                Taken::Part => continue,
-                Taken::All => {}
-                Taken::Message(message) => return Ok(Some(message)),
-                Taken::Close => return self.flush().await.map(|()| None),
-                Taken::Fault(code) => {
+                Advance::Part => continue,
+                Advance::All => {}
+                Advance::Message(message) => return Ok(Some(message)),
+                Advance::Close => return self.flush().await.map(|()| None),
+                Advance::Fault(code) => {
                     self.close(code, "").await?;
                     return Err(io::ErrorKind::InvalidData.into());
                 }
@@ -81,7 +81,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         }
     }
 
-    /// Queues a message; [`Socket::next`] sends it before it waits. After a Close it is dropped.
+    /// Queues a message; [`DemoSocket::next`] sends it before it waits. After a Close it is dropped.
     pub(super) fn say(&mut self, message: &Message) {
         if self.closing {
             return;
@@ -128,24 +128,24 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Takes the bytes up to the next thing that happens.
-    fn advance(&mut self) -> Taken {
+    fn advance(&mut self) -> Advance {
         let (mask, offset) = (self.tracker.mask(), self.tracker.mask_offset());
         let step = self.tracker.step(&self.inbox);
         let mut bytes = self.inbox.split_to(step.used);
         if let Some(FrameEvent::Header { header, violation }) = step.event {
             self.header = Some(header);
             return match violation {
-                Some(_) => Taken::Fault(1002),
-                None if header.message_bytes > MESSAGE_BYTES_MAX => Taken::Fault(1009),
-                None => Taken::Part,
+                Some(_) => Advance::Fault(1002),
+                None if header.message_bytes > MESSAGE_BYTES_MAX => Advance::Fault(1009),
+                None => Advance::Part,
             };
         }
         // Without a frame in hand these bytes are the beginning of a header.
-        let Some(header) = self.header else { return Taken::All };
+        let Some(header) = self.header else { return Advance::All };
         unmask(&mut bytes, mask, offset);
         self.payload.extend_from_slice(&bytes);
         if step.event.is_none() {
-            return Taken::All;
+            return Advance::All;
         }
         self.header = None;
         let payload = self.payload.split();
@@ -153,30 +153,30 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// A frame is whole.
-    fn frame(&mut self, header: FrameHeader, payload: BytesMut) -> Taken {
+    fn frame(&mut self, header: FrameHeader, payload: BytesMut) -> Advance {
         match header.opcode {
             Opcode::Ping if !self.closing => self.outbox.put_slice(&control::pong(&payload, None)),
             Opcode::Close => {
                 let (code, _) = control::parse_close(&payload);
                 self.queue_close(code, "");
-                return Taken::Close;
+                return Advance::Close;
             }
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                 let is_text = header.opcode == Opcode::Text;
                 let (_, fragments) = self.message.get_or_insert((is_text, BytesMut::new()));
                 fragments.extend_from_slice(&payload);
                 if header.fin {
-                    return self.message.take().map_or(Taken::Part, whole);
+                    return self.message.take().map_or(Advance::Part, whole);
                 }
             }
             _ => {}
         }
-        Taken::Part
+        Advance::Part
     }
 }
 
-/// What [`Socket::advance`] came upon.
-enum Taken {
+/// What [`DemoSocket::advance`] came upon.
+enum Advance {
     /// There may be more in the inbox.
     Part,
     /// The inbox is empty.
@@ -187,12 +187,12 @@ enum Taken {
     Fault(u16),
 }
 
-fn whole((is_text, bytes): (bool, BytesMut)) -> Taken {
+fn whole((is_text, bytes): (bool, BytesMut)) -> Advance {
     if !is_text {
-        return Taken::Message(Message::Binary(bytes.freeze()));
+        return Advance::Message(Message::Binary(bytes.freeze()));
     }
     match String::from_utf8(bytes.into()) {
-        Ok(text) => Taken::Message(Message::Text(text)),
-        Err(_) => Taken::Fault(1007),
+        Ok(text) => Advance::Message(Message::Text(text)),
+        Err(_) => Advance::Fault(1007),
     }
 }

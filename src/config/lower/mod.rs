@@ -27,7 +27,7 @@ use crate::report::{Diagnostic, Report, Sources, Span};
 
 use super::fault::Fault;
 use super::plan;
-use super::read::Files;
+use super::read::SourceFiles;
 use super::tables::{self, Named, Number, OneOrMany, Spanned, Time, checked};
 
 /// A plan, and where its routes were written.
@@ -38,7 +38,7 @@ pub struct Lowered {
 
 /// Checks all of `file`; the plan is worth something only when the report has no errors.
 pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -> Option<Lowered> {
-    let mut files = Files::default();
+    let mut files = SourceFiles::default();
     for source in sources.iter() {
         files.remember(&source.path);
     }
@@ -77,7 +77,7 @@ pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -
 /// What is at hand while a configuration is lowered.
 struct Lower<'a> {
     sources: &'a Sources,
-    files: &'a mut Files,
+    files: &'a mut SourceFiles,
     report: &'a mut Report,
 }
 

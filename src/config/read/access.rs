@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::Fault;
-use super::key::Key;
+use super::key::KeyNode;
 use super::node::{Node, Subject, Value};
 
 /// File, start, end and value of one node. A faulty value is reported and left out.
@@ -92,7 +92,7 @@ impl<'de, 'r: 'de, 'i> MapAccess<'de> for Entries<'r, 'i> {
         self.value = self.entries.next();
         let Some(Entry { name, key, .. }) = &self.value else { return Ok(None) };
         let place = self.node.reader.span(key.clone());
-        seed.deserialize(Key { name, place }).map(Some)
+        seed.deserialize(KeyNode { name, place }).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {

@@ -21,12 +21,12 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Files as they are read; it remembers which.
 #[derive(Debug, Default)]
-pub struct Files {
+pub struct SourceFiles {
     read: Vec<PathBuf>,
     known: HashSet<PathBuf>,
 }
 
-impl Files {
+impl SourceFiles {
     /// A file's bytes and a hash of them, the same in every process.
     pub fn bytes(&mut self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
         let bytes = fs::read(path)?;

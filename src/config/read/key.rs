@@ -10,12 +10,12 @@ use crate::report::Span;
 use super::Fault;
 
 /// A key and where it stands.
-pub struct Key<'r> {
+pub struct KeyNode<'r> {
     pub name: &'r str,
     pub place: Span,
 }
 
-impl<'de, 'r: 'de> Deserializer<'de> for Key<'r> {
+impl<'de, 'r: 'de> Deserializer<'de> for KeyNode<'r> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -33,7 +33,7 @@ impl<'de, 'r: 'de> Deserializer<'de> for Key<'r> {
         }
         let place = [self.place.file.index(), self.place.start, self.place.end];
         let place = SeqDeserializer::new(place.into_iter());
-        visitor.visit_seq(Placed { place, name: Some(self.name) })
+        visitor.visit_seq(PlacedKey { place, name: Some(self.name) })
     }
 
     forward_to_deserialize_any! {
@@ -42,12 +42,12 @@ impl<'de, 'r: 'de> Deserializer<'de> for Key<'r> {
     }
 }
 
-struct Placed<'r> {
+struct PlacedKey<'r> {
     place: SeqDeserializer<std::array::IntoIter<u32, 3>, Fault>,
     name: Option<&'r str>,
 }
 
-impl<'de, 'r: 'de> SeqAccess<'de> for Placed<'r> {
+impl<'de, 'r: 'de> SeqAccess<'de> for PlacedKey<'r> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(

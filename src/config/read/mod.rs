@@ -13,7 +13,7 @@ mod unknown;
 mod variables;
 mod wishes;
 
-pub use files::{Files, read, text};
+pub use files::{SourceFiles, read, text};
 
 use std::cell::RefCell;
 

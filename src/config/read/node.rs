@@ -20,7 +20,7 @@ use crate::config::tables::{ONE_OR_MANY, OR_STRING, SPANNED};
 
 use super::access::{Elements, Entries, Entry, First, Placed};
 use super::unknown::unknown;
-use super::variables::{Broken, expand};
+use super::variables::{BrokenVariable, expand};
 use super::{Fault, Reader};
 
 /// A value and what it is called in messages.
@@ -107,10 +107,10 @@ impl<'r, 'i> Node<'r, 'i> {
         }
         expanded.map_err(|broken| {
             let (said, part) = match broken {
-                Broken::Undefined(name, part) => {
+                BrokenVariable::Undefined(name, part) => {
                     (format!("needs an environment variable that is not set: `{name}`"), part)
                 }
-                Broken::Form(part) => {
+                BrokenVariable::Form(part) => {
                     let said = "has a `${` without a variable's name and a `}`\n\
                                 write `$${` where no variable is meant";
                     (said.to_owned(), part)

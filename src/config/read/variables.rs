@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What is wrong with a `${…}`; where, in the text that was given.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Broken {
+pub enum BrokenVariable {
     /// The variable is not set.
     Undefined(String, Range<usize>),
     /// It is not closed, or its name is none.
@@ -18,7 +18,7 @@ pub fn expand<'a>(
     text: &'a str,
     environment: &dyn Fn(&str) -> Option<String>,
     found: &mut Vec<(String, String)>,
-) -> Result<Cow<'a, str>, Broken> {
+) -> Result<Cow<'a, str>, BrokenVariable> {
     if !text.contains("${") {
         return Ok(Cow::Borrowed(text));
     }
@@ -33,18 +33,18 @@ pub fn expand<'a>(
         }
         expanded.push_str(&text[at..dollar]);
         let Some(end) = text[dollar..].find('}').map(|found| dollar + found + 1) else {
-            return Err(Broken::Form(dollar..text.len()));
+            return Err(BrokenVariable::Form(dollar..text.len()));
         };
         let name = &text[dollar + 2..end - 1];
         if !is_name(name) {
-            return Err(Broken::Form(dollar..end));
+            return Err(BrokenVariable::Form(dollar..end));
         }
         match environment(name) {
             Some(value) => {
                 expanded.push_str(&value);
                 found.push((name.to_owned(), value));
             }
-            None => return Err(Broken::Undefined(name.to_owned(), dollar..end)),
+            None => return Err(BrokenVariable::Undefined(name.to_owned(), dollar..end)),
         }
         at = end;
     }
@@ -68,8 +68,8 @@ mod tests {
         assert_eq!(expand("${HOST}:${HOST}").unwrap(), "a${b:a${b");
         assert_eq!(expand("cost: $5, $${HOST}, $").unwrap(), "cost: $5, ${HOST}, $");
         assert_eq!(expand("^/room$").unwrap(), "^/room$");
-        assert_eq!(expand("x${PORT}"), Err(Broken::Undefined("PORT".into(), 1..8)));
-        assert_eq!(expand("${PORT"), Err(Broken::Form(0..6)));
-        assert_eq!(expand("${1}"), Err(Broken::Form(0..4)));
+        assert_eq!(expand("x${PORT}"), Err(BrokenVariable::Undefined("PORT".into(), 1..8)));
+        assert_eq!(expand("${PORT"), Err(BrokenVariable::Form(0..6)));
+        assert_eq!(expand("${1}"), Err(BrokenVariable::Form(0..4)));
     }
 }

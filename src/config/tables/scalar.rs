@@ -18,9 +18,9 @@ pub struct Number<const MIN: u32, const MAX: u32 = { u32::MAX }>(pub u32);
 
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Whole<const MIN: u32, const MAX: u32>;
+        struct NumberVisitor<const MIN: u32, const MAX: u32>;
 
-        impl<const MIN: u32, const MAX: u32> Visitor<'_> for Whole<MIN, MAX> {
+        impl<const MIN: u32, const MAX: u32> Visitor<'_> for NumberVisitor<MIN, MAX> {
             type Value = Number<MIN, MAX>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,7 +47,7 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> 
                 Err(E::custom(format!("must be a whole number, not a string: `{text}`{hint}")))
             }
         }
-        deserializer.deserialize_any(Whole)
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 

@@ -142,7 +142,7 @@ async fn a_file_with_errors_is_reported_with_its_place_and_leaves_the_old_one() 
     let good = "[listeners.http]\naddress = \"127.0.0.1:0\"\n\n\
         [[routes]]\nrespond = { body = \"old\" }\n";
     std::fs::write(&file, good).unwrap();
-    let supervisor = Supervisor::start(Options::new(Source::File(file.clone()))).unwrap();
+    let supervisor = Supervisor::start(Options::new(ConfigSource::File(file.clone()))).unwrap();
     let at = match supervisor.address("http").unwrap() {
         Address::Inet(at) => at,
         Address::Unix(_) => unreachable!("cannot fail: it is an inet listener"),

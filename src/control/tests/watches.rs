@@ -13,7 +13,7 @@ fn page(body: &str) -> String {
 }
 
 fn watching(file: &Path) -> Supervisor {
-    Supervisor::start(Options::new(Source::File(file.to_owned()))).unwrap()
+    Supervisor::start(Options::new(ConfigSource::File(file.to_owned()))).unwrap()
 }
 
 async fn reaches(supervisor: &Supervisor, generation: u64) {

@@ -12,7 +12,7 @@ use crate::admin::Process as _;
 use crate::admin::{Phase, Upgraded};
 use crate::base::task;
 use crate::config::plan::UpgradeSessions;
-use crate::control::core::Core;
+use crate::control::core::ProcessCore;
 use crate::control::handle::Handle;
 use crate::control::stop;
 use crate::drain::Pace;
@@ -22,7 +22,7 @@ use crate::end::Reason;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is told to who asked for the upgrade.
-async fn passed(core: &Core, successor: &Successor) -> Upgraded {
+async fn passed(core: &ProcessCore, successor: &Successor) -> Upgraded {
     let sessions = core.common.sessions.live().await;
     let plan = core.common.app.live.now().plan.clone();
     let keep = plan.upgrade.sessions == UpgradeSessions::Keep;
@@ -34,7 +34,7 @@ async fn passed(core: &Core, successor: &Successor) -> Upgraded {
 /// Stays with what is open, or lets it go, until nothing is; at once when a stop was asked for
 /// twice.
 pub(in crate::control) async fn leave(
-    mut core: Core,
+    mut core: ProcessCore,
     successor: Successor,
     asked: UpgradeAsked,
     mut stops: watch::Receiver<u32>,
@@ -55,7 +55,7 @@ pub(in crate::control) async fn leave(
 }
 
 /// Whether everything has ended by itcore.
-async fn part(core: &mut Core, stops: &mut watch::Receiver<u32>) -> bool {
+async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<u32>) -> bool {
     let plan = core.common.app.live.now().plan.clone();
     if plan.upgrade.sessions == UpgradeSessions::Keep {
         let mut asked = stops.clone();

@@ -12,7 +12,7 @@ use super::words::{New, Old};
 use crate::admin::{NoUpgrade, UpgradeFailure, Upgraded};
 use crate::base::label::Label;
 use crate::config::plan::{self, Address};
-use crate::control::core::Core;
+use crate::control::core::ProcessCore;
 use crate::control::manager;
 use crate::listen::Handover;
 
@@ -22,7 +22,7 @@ const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries to have another process take over, and says in log and metrics what came of it. After
 /// that, either it serves and this one shall leave, or nothing has changed.
 pub(in crate::control) async fn upgrade(
-    core: &mut Core,
+    core: &mut ProcessCore,
     mut stops: watch::Receiver<u32>,
 ) -> Result<Successor, Upgraded> {
     let outcome = try_upgrade(core, &mut stops).await;
@@ -35,7 +35,7 @@ pub(in crate::control) async fn upgrade(
 }
 
 async fn try_upgrade(
-    core: &mut Core,
+    core: &mut ProcessCore,
     stops: &mut watch::Receiver<u32>,
 ) -> Result<Successor, Upgraded> {
     let rules = core.common.app.live.now().plan.upgrade.clone();
@@ -66,7 +66,7 @@ async fn try_upgrade(
 }
 
 /// What is to be started, when there may be an upgrade.
-fn may_upgrade<'c>(core: &'c Core, rules: &plan::Upgrade) -> Result<&'c Program, NoUpgrade> {
+fn may_upgrade<'c>(core: &'c ProcessCore, rules: &plan::Upgrade) -> Result<&'c Program, NoUpgrade> {
     let program = core.program.as_ref().ok_or(NoUpgrade::NotRun)?;
     if std::process::id() == 1 {
         return Err(NoUpgrade::First);
@@ -79,14 +79,14 @@ fn may_upgrade<'c>(core: &'c Core, rules: &plan::Upgrade) -> Result<&'c Program,
 }
 
 /// Every listening socket.
-fn handovers(core: &Core) -> impl Iterator<Item = Handover<'_>> {
+fn handovers(core: &ProcessCore) -> impl Iterator<Item = Handover<'_>> {
     let unused = core.inherited.unused().iter().map(Handover::unused);
     core.sockets.handovers().chain(core.servers.handovers()).chain(unused)
 }
 
 /// Hands everything over and waits until the new process could serve; gives what it takes.
 async fn get_ready(
-    core: &Core,
+    core: &ProcessCore,
     successor: &mut Successor,
     rules: &plan::Upgrade,
 ) -> Result<Vec<Address>, UpgradeFailure> {
@@ -107,7 +107,7 @@ async fn get_ready(
 
 /// The switch: from its end on the new process serves.
 async fn switch(
-    core: &mut Core,
+    core: &mut ProcessCore,
     successor: &mut Successor,
     taken: Vec<Address>,
 ) -> Result<(), UpgradeFailure> {

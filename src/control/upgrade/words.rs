@@ -45,7 +45,7 @@ pub(super) enum Old {
         older: usize,
     },
     Sockets {
-        sockets: Vec<Socket>,
+        sockets: Vec<SocketRow>,
     },
     Older {
         older: Vec<OlderProcess>,
@@ -61,7 +61,7 @@ pub(super) enum Old {
 #[serde(tag = "say", rename_all = "snake_case")]
 pub(super) enum New {
     Ready {
-        taken: Vec<Place>,
+        taken: Vec<SocketAddress>,
     },
     Serving,
     /// It ends.
@@ -75,8 +75,8 @@ pub(super) enum New {
 
 /// A listening socket.
 #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
-pub(super) struct Socket {
-    pub(super) at: Place,
+pub(super) struct SocketRow {
+    pub(super) at: SocketAddress,
     /// The only listener that it is for, where the system chose the port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) listener: Option<String>,
@@ -96,41 +96,41 @@ pub(super) struct OlderProcess {
 /// An address.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Place {
+pub(super) enum SocketAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-impl From<&Address> for Place {
-    fn from(address: &Address) -> Place {
+impl From<&Address> for SocketAddress {
+    fn from(address: &Address) -> SocketAddress {
         match address {
-            Address::Inet(address) => Place::Tcp(*address),
-            Address::Unix(path) => Place::Unix(path.clone()),
+            Address::Inet(address) => SocketAddress::Tcp(*address),
+            Address::Unix(path) => SocketAddress::Unix(path.clone()),
         }
     }
 }
 
-impl From<Place> for Address {
-    fn from(place: Place) -> Address {
+impl From<SocketAddress> for Address {
+    fn from(place: SocketAddress) -> Address {
         match place {
-            Place::Tcp(address) => Address::Inet(address),
-            Place::Unix(path) => Address::Unix(path),
+            SocketAddress::Tcp(address) => Address::Inet(address),
+            SocketAddress::Unix(path) => Address::Unix(path),
         }
     }
 }
 
-impl From<&Handover<'_>> for Socket {
-    fn from(handover: &Handover<'_>) -> Socket {
+impl From<&Handover<'_>> for SocketRow {
+    fn from(handover: &Handover<'_>) -> SocketRow {
         let (manager, file) = match &handover.origin {
             Origin::Manager { name } => (Some(name.clone()), false),
             Origin::Process { file } => (None, *file),
         };
         let listener = handover.listener.as_deref().map(str::to_owned);
-        Socket { at: (&handover.address).into(), listener, manager, file }
+        SocketRow { at: (&handover.address).into(), listener, manager, file }
     }
 }
 
-impl Socket {
+impl SocketRow {
     /// Whose it is for the process that takes it.
     pub(super) fn origin(&self) -> Origin {
         match &self.manager {
@@ -153,17 +153,17 @@ mod tests {
 
     #[test]
     fn words_are_read_back_and_what_a_later_version_adds_is_passed_over() {
-        let socket = |at| Socket { at, listener: None, manager: None, file: true };
+        let socket = |at| SocketRow { at, listener: None, manager: None, file: true };
         let said = Old::Sockets {
             sockets: vec![
-                socket(Place::Tcp("[::1]:443".parse().unwrap())),
-                socket(Place::Unix("/run/a.sock".into())),
+                socket(SocketAddress::Tcp("[::1]:443".parse().unwrap())),
+                socket(SocketAddress::Unix("/run/a.sock".into())),
             ],
         };
         assert_eq!(serde_json::from_str::<Old>(&line(&said)).unwrap(), said);
         // As before listeners were named: it is for whichever asks for the address.
         let before = r#"{"at":{"tcp":"[::1]:0"},"manager":null,"file":false}"#;
-        assert_eq!(serde_json::from_str::<Socket>(before).unwrap().listener, None);
+        assert_eq!(serde_json::from_str::<SocketRow>(before).unwrap().listener, None);
         assert_eq!(
             serde_json::from_str::<New>(r#"{"say":"serving","since":7}"#).unwrap(),
             New::Serving

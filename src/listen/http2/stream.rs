@@ -17,7 +17,7 @@ use super::super::Handler;
 use super::super::pace::TAKE_TIMEOUT;
 use super::head::{self, HeadError};
 use super::resets::Resets;
-use super::{answer, body};
+use super::{body, response};
 use crate::base::body::{self as base_body, Body};
 use crate::base::clock;
 use crate::observe::metrics::GaugeGuard;
@@ -84,12 +84,12 @@ pub(super) async fn serve(
     // How a stream ends early is its client's to know.
     let _ = match tunnel {
         Some((promise, received)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            answer::open(&mut respond, answer).map(|sending| {
+            response::open(&mut respond, answer).map(|sending| {
                 // Nobody waits for a session that its worker has given up.
                 drop(promise.send(Stream::new(sending, received, open)));
             })
         }
-        _ => answer::send(&mut respond, answer, is_head, context.patience()).await,
+        _ => response::send(&mut respond, answer, is_head, context.patience()).await,
     };
 }
 

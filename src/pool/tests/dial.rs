@@ -69,7 +69,7 @@ async fn a_refused_dial_is_the_backends_fault_and_counted() {
     let error = dial(&pool).await.err().unwrap();
     assert_eq!(
         (error.label(), error.fault(), error.retryable()),
-        ("refused", Fault::Backend, true)
+        ("refused", Blame::Backend, true)
     );
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     let counted = format!("backend=\"{address}\",reason=\"refused\"}} 1");
@@ -82,7 +82,7 @@ async fn a_name_that_no_one_has_is_told_as_such() {
     // An empty label: the system refuses it without asking anybody.
     let (pool, _) = one("nobody..invalid:1", |_| {});
     let error = dial(&pool).await.err().unwrap();
-    assert_eq!((error.label(), error.fault()), ("lookup", Fault::Backend));
+    assert_eq!((error.label(), error.fault()), ("lookup", Blame::Backend));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_source_that_cannot_be_had_gives_way_to_the_next_and_is_counted() {
 
     let (pool, _) = one(&address.to_string(), |plan| plan.source_addresses = vec![foreign]);
     let error = dial(&pool).await.err().unwrap();
-    assert_eq!((error.label(), error.fault()), ("source_address", Fault::Ours));
+    assert_eq!((error.label(), error.fault()), ("source_address", Blame::Ours));
     assert!(error.retryable());
 }
 
@@ -138,7 +138,7 @@ async fn a_backend_that_takes_the_connection_and_says_nothing_in_tls_is_left_in_
         plan.connect_timeout = Duration::from_millis(50);
     });
     let error = dial(&pool).await.err().unwrap();
-    assert!(matches!(error, DialError::Timeout { stage: Stage::Tls, .. }), "{error}");
+    assert!(matches!(error, DialError::Timeout { stage: DialStage::Tls, .. }), "{error}");
     assert_eq!((error.label(), error.retryable()), ("timeout", true));
     drop(listener);
 }
@@ -246,7 +246,7 @@ async fn a_backend_that_is_not_who_it_should_be_is_not_used() {
     let made = certificate("chat.internal");
     let tls = trusting(&made, Some("other.internal"));
     let error = dial_tls(&made, tls).await.unwrap_err();
-    assert_eq!((error.label(), error.fault()), ("tls", Fault::Backend));
+    assert_eq!((error.label(), error.fault()), ("tls", Blame::Backend));
     let inside = error.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
     assert!(inside.get_ref().unwrap().is::<rustls::Error>(), "{inside}");
 }

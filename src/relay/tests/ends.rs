@@ -9,7 +9,7 @@ use crate::base::side::Side;
 use crate::config::plan::{Rules, Validation};
 use crate::end::{CloseCodes, End, Loss, Reason, SizeLimit};
 use crate::registry::tests::{ALONE, at_once, only};
-use crate::registry::{self, Changes, Drain, Selector};
+use crate::registry::{self, Drain, RuleChanges, Selector};
 use crate::wire::frame::Violation;
 
 const SOON: Duration = Duration::from_millis(200);
@@ -191,7 +191,7 @@ fn new_rules_hold_at_once() {
     run(async || {
         let scene = Scene::new(rules()).await;
         let idle = Arc::new(Rules { idle_timeout: Some(SOON), ..rules() });
-        let changes = Arc::new(Changes::from([("/chat".into(), idle)]));
+        let changes = Arc::new(RuleChanges::from([("/chat".into(), idle)]));
         assert_eq!(registry::update_rules(&changes, clock::now()), 1);
         assert_eq!(closed_by_us(scene, 1001, 1001).await, End::Idle);
     });

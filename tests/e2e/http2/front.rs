@@ -12,7 +12,7 @@ use http::{Method, Request, Response};
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tidegate::config::plan::Address;
-use tidegate::control::{Options, Source, Supervisor};
+use tidegate::control::{ConfigSource, Options, Supervisor};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
@@ -62,7 +62,7 @@ impl Front {
             backend.address()
         );
         std::fs::write(&file, &toml).unwrap();
-        let supervisor = Supervisor::start(Options::new(Source::File(file)));
+        let supervisor = Supervisor::start(Options::new(ConfigSource::File(file)));
         let supervisor = supervisor.unwrap_or_else(|error| panic!("{error}\n{toml}"));
         Front { supervisor, _dir: dir }
     }

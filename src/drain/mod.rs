@@ -5,10 +5,10 @@
 //! all workers, and how far each has come. **Never here:** HTTP, a snapshot, the decision to reload
 //! or to stop.
 //!
-//! Whoever gives an [`DrainOrder`], it is carried out in the same way: its sessions are spread over a
-//! window and under a rate, it is followed until none is left, and it is seen, as log lines when it
-//! begins, while it is in progress and when it has finished, as a gauge by reason, and as a row of
-//! the status. What gives orders by the clock ([`Unhealthy`], [`Rebalances`]) is a value that is
+//! Whoever gives a [`DrainOrder`], it is carried out in the same way: its sessions are spread over
+//! a window and under a rate, it is followed until none is left, and it is seen, as log lines when
+//! it begins, while it is in progress and when it has finished, as a gauge by reason, and as a row
+//! of the status. What gives orders by the clock ([`Unhealthy`], [`Rebalances`]) is a value that is
 //! asked with the moment.
 
 mod engine;

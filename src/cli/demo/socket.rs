@@ -81,7 +81,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DemoSocket<I> {
         }
     }
 
-    /// Queues a message; [`DemoSocket::next`] sends it before it waits. After a Close it is dropped.
+    /// Queues a message; [`DemoSocket::next`] sends it before it waits. After a Close it is
+    /// dropped.
     pub(super) fn say(&mut self, message: &Message) {
         if self.closing {
             return;

@@ -79,12 +79,13 @@ pub struct Query<'a> {
 /// "#;
 /// let loaded = config::load_text("site.toml".as_ref(), text, &|_| None).unwrap();
 /// let router = Router::build(&loaded.plan.routes);
+/// let headers = HeaderMap::new();
 /// let query = |path| Query {
 ///     listener: Some("web"),
 ///     host: Some("example.com"),
 ///     path,
 ///     method: &Method::GET,
-///     headers: &HeaderMap::new(),
+///     headers: &headers,
 /// };
 /// // A prefix ends at a segment, and the longest wins.
 /// assert_eq!(router.find(&query("/chat/room")), Some(1));

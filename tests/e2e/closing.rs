@@ -3,7 +3,9 @@
 use tokio::io::AsyncWriteExt;
 use tungstenite::Message;
 
-use crate::actors::{Backend, Ending, bytes, drain, frame, granted, reset, until};
+use crate::actors::{
+    Backend, Certificates, Ending, bytes, drain, frame, granted, reset, until, within,
+};
 use crate::proxy::Proxy;
 use crate::site::site;
 
@@ -176,5 +178,25 @@ async fn a_session_without_messages_ends_with_1001_where_that_is_asked_for() {
     let proxy = Proxy::start(&site(&[&backend]).route(idle)).await;
     let session = proxy.client().open().await;
     assert!(matches!(session.ending().await, Ending::Close(1001, _)));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn over_tls_every_orderly_end_is_said_also_when_an_answer_did_not_come() {
+    use tokio::io::AsyncReadExt;
+    let backend = Backend::sessions(|session| async move {
+        session.close(4321, "enough").await;
+    })
+    .await;
+    let certificates = Certificates::new(&["localhost"]);
+    let quick = "relay = { close_timeout = \"200ms\" }";
+    let proxy = Proxy::start(&site(&[&backend]).tls(&certificates).route(quick)).await;
+    let mut session = proxy.client().tls(&certificates).open().await;
+    // It does not answer the Close; the stream's end without a close_notify would be an error
+    // (RFC 8446 §6.1).
+    let mut rest = Vec::new();
+    within("the end", session.wire().read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(rest, frame(0x88, &[&4321_u16.to_be_bytes()[..], b"enough"].concat(), None));
+    drop(session);
     proxy.stop().await;
 }

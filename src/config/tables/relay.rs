@@ -45,8 +45,8 @@ table! {
         as in "25%";
     /// Time for the answer to a Close before the connection is closed without it. It runs from when
     /// the peer has acknowledged the Close, and not while tidegate does not read the peer; a peer
-    /// that acknowledges nothing for as long, or for `pong_timeout` if that is longer, is closed
-    /// too. The deadline of a drain goes before.
+    /// that acknowledges nothing for as long, or for `pong_timeout` (12 seconds at most) if that is
+    /// longer, is closed too. The deadline of a drain goes before.
     now close_timeout: Time as Duration = seconds(5), as in "2s";
     /// Close codes for the client other than tidegate's own, by the reason's word, because some
     /// libraries never reconnect after one: `upstream_lost`, `upstream_silent`, `idle`,

@@ -1,5 +1,7 @@
 //! All that is known of one side of a session.
 
+use std::time::Duration;
+
 use super::lane::Lane;
 use super::liveness::Liveness;
 use super::order::Finish;
@@ -10,6 +12,10 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::wire::frame::{Allowed, Tracker};
+
+/// The longest pause of a reader that was sent a Close and has not got it: sessions that have ended
+/// must not pile up behind those that read nothing.
+const PAUSE_MAX: Duration = Duration::from_secs(12);
 
 /// What comes from a side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,8 +109,8 @@ impl SideState {
     pub(super) fn patience(&self, rules: &Rules) -> Patience {
         let answer = rules.close_timeout;
         let stuck = match self.close {
-            // It may pause as long as one that has not closed, before that is called silent.
-            CloseState::Sent => answer.max(rules.pong_timeout),
+            // It may pause as one may that was not told: that is called silent after this time.
+            CloseState::Sent => answer.max(rules.pong_timeout.min(PAUSE_MAX)),
             // It is owed no Close, or has had the last word.
             _ => answer,
         };

@@ -110,3 +110,35 @@ async fn who_breaks_the_protocol_reads_1002_and_the_others_go_on() {
     drop((other, client, sending, receiving));
     front.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_pauses_gets_all_that_its_backend_said_before_its_close() {
+    let said = vec![7u8; 1_000_000];
+    let all = said.clone();
+    let backend = Backend::sessions(move |mut session| {
+        let said = said.clone();
+        async move {
+            session.send(said).await;
+            session.close(1000, "all said").await;
+        }
+    })
+    .await;
+    let front = Front::clear(&backend, "relay.close_timeout = \"200ms\"");
+    let mut client = front.client().await;
+    let (receiving, mut sending) = client.stream("/").await;
+    // For several times `close_timeout` it gives no room.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let got = async {
+        let got = rest(receiving).await.expect("a stream that ends in order");
+        assert_eq!(got[10..], [&all[..], &got[10 + all.len()..]].concat());
+        let close = [&[0x88, 10][..], &1000_u16.to_be_bytes(), b"all said"].concat();
+        assert_eq!(got[10 + all.len()..], close);
+    };
+    let answer = async {
+        until("the backend has closed", || backend.connections() == 1).await;
+        sending.send_data(crate::actors::frame(0x88, b"", Some([0; 4])).into(), true)
+    };
+    let ((), _) = tokio::join!(got, answer);
+    drop((client, sending));
+    front.stop().await;
+}

@@ -139,3 +139,37 @@ async fn a_request_without_a_body_says_so_where_one_would_have_a_meaning() {
         assert_eq!(backend.heads().pop().unwrap().get("content-length"), length, "{method}");
     }
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_an_answer_is_told_as_it_is() {
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-Many: 1\r\n".repeat(200));
+    let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(300_000));
+    let name = "HTTP/1.1 200 OK\r\nno token: 1\r\nContent-Length: 0\r\n\r\n".to_owned();
+    let coding = "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhi".to_owned();
+    let garbage = "SSH-2.0-OpenSSH\r\n".to_owned();
+    for (answer, why) in [
+        (many, "the head of the backend's answer is too large"),
+        (long, "the head of the backend's answer is too large"),
+        (name, "the backend's answer cannot be read"),
+        (coding, "the backend's answer has no clear length"),
+        (garbage, "the backend's answer cannot be read"),
+    ] {
+        let backend = Backend::answering(answer.clone()).await;
+        let proxy = Proxy::before(&[&backend], |_| {}).await;
+        let (head, body) = proxy.client().request("GET", "").await;
+        assert_eq!(
+            (head.status(), body.trim_end()),
+            (502, why),
+            "{}",
+            &answer[..20.min(answer.len())]
+        );
+        let (head, mut wire) = proxy.client().handshake().await;
+        let body = actors::client::read_body(&head, &mut wire).await;
+        assert_eq!(
+            (head.status(), body.trim_end()),
+            (502, why),
+            "{}",
+            &answer[..20.min(answer.len())]
+        );
+    }
+}

@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use http::{Method, Request, Response, Version};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,7 +18,14 @@ use crate::pool::{Attempt, Attempted, Attempts, Evidence, Lease, Pool, Repeat, U
 use crate::rewrite::Outbound;
 use crate::wire::framing::settle_answer;
 
+/// How long a backend is waited for that may never say 100: then it is sent the body all the same
+/// (RFC 9110 §10.1.1).
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Sends a request. The answer streams.
+///
+/// A client that waits to be told to send its body waits for the backend's word (RFC 9110
+/// §10.1.1); it is told to go on as soon as the body is read.
 ///
 /// Another backend is tried while nothing was sent: a failed dial always, a connection that breaks
 /// before the answer only for a method that may be repeated (RFC 9110 §9.2.2); a body only while
@@ -39,9 +46,13 @@ pub async fn forward(
     if body.is_end_stream() && has_meaning && !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    let client = clients::client(pool);
+    let http = clients::client(pool);
     let body = SharedBody::new(body, clock::now());
-    let forward = Forward { pool, client, body, outbound, headers };
+    if outbound.expects_continue() && !body.is_end_stream() {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        body.hold_back(CONTINUE_TIMEOUT.min(pool.plan().response_timeout / 2));
+    }
+    let forward = Forward { pool, http, body, outbound, headers };
     let attempt = async |lease| forward.attempt(lease).await;
     attempts.run(attempt).await
 }
@@ -49,7 +60,7 @@ pub async fn forward(
 /// A request, as each backend is sent it.
 struct Forward<'a> {
     pool: &'a Pool,
-    client: Client,
+    http: Client,
     body: SharedBody,
     outbound: &'a Outbound,
     headers: HeaderMap,
@@ -66,11 +77,12 @@ impl Forward<'_> {
 
     async fn answer(&self, lease: &Lease) -> Result<Response<Incoming>, UpstreamError> {
         let limit = self.pool.plan().response_timeout;
-        let mut answer = pin!(self.client.request(self.request(lease)));
+        let mut answer = pin!(self.http.request(self.request(lease)));
         let started = clock::now();
         loop {
             let due = self.body.moved().max(started).after(limit);
             match tokio::time::timeout(due.since(clock::now()), &mut answer).await {
+                Ok(Err(_)) if self.body.is_too_slow() => return Err(UpstreamError::BodyStalled),
                 Ok(Err(_)) if self.body.has_failed() => return Err(UpstreamError::BodyBroken),
                 Ok(answer) => return answer.map_err(clients::why),
                 // The body has moved on meanwhile.
@@ -87,6 +99,14 @@ impl Forward<'_> {
 
     fn request(&self, lease: &Lease) -> Request<SharedBody> {
         let mut request = Request::new(self.body.clone());
+        if self.body.is_held_back() {
+            let body = self.body.clone();
+            hyper::ext::on_informational(&mut request, move |answer| {
+                if answer.status() == StatusCode::CONTINUE {
+                    body.go_on();
+                }
+            });
+        }
         let mut backends = self.pool.backends().iter();
         let number = backends.position(|one| Arc::ptr_eq(one, lease.backend()));
         *request.method_mut() = self.outbound.method().clone();

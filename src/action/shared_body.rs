@@ -1,13 +1,16 @@
 //! A request's body, shared by one attempt after another until one has begun to read it.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
-use crate::base::body::{Body, BoxError};
+use crate::base::body::{Body, BoxError, TooSlow};
 use crate::base::clock::{self, Moment};
 use crate::wire::trailers;
 
@@ -20,8 +23,18 @@ struct BodyState {
     body: Body,
     is_begun: bool,
     has_failed: bool,
+    is_too_slow: bool,
     is_client_awaited: bool,
     moved: Moment,
+    /// While the backend has not said that it wants the body.
+    held: Option<Held>,
+}
+
+/// A body that is not read yet.
+struct Held {
+    wait: Duration,
+    reader: Option<Waker>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl SharedBody {
@@ -30,10 +43,30 @@ impl SharedBody {
             body,
             is_begun: false,
             has_failed: false,
+            is_too_slow: false,
             is_client_awaited: false,
             moved: now,
+            held: None,
         };
         SharedBody(Arc::new(Mutex::new(state)))
+    }
+
+    /// Waits with the body until [`SharedBody::go_on`], or for so long.
+    pub(super) fn hold_back(&self, wait: Duration) {
+        self.state().held = Some(Held { wait, reader: None, timer: None });
+    }
+
+    /// Whether it waits.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.state().held.is_some()
+    }
+
+    /// The backend wants the body.
+    pub(super) fn go_on(&self) {
+        let held = self.state().held.take();
+        if let Some(reader) = held.and_then(|held| held.reader) {
+            reader.wake();
+        }
     }
 
     /// Whether an attempt has begun to read: what it read is gone.
@@ -44,6 +77,11 @@ impl SharedBody {
     /// Whether it came to no right end, which is its sender's fault and no reader's.
     pub(super) fn has_failed(&self) -> bool {
         self.state().has_failed
+    }
+
+    /// Whether its sender took more time than it has.
+    pub(super) fn is_too_slow(&self) -> bool {
+        self.state().is_too_slow
     }
 
     /// Whether the reader waits for the client, and not the client for the reader.
@@ -70,10 +108,22 @@ impl http_body::Body for SharedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut state = self.state();
+        if let Some(held) = &mut state.held {
+            let wait = held.wait;
+            let timer = held.timer.get_or_insert_with(|| Box::pin(sleep(wait)));
+            if timer.as_mut().poll(cx).is_pending() {
+                held.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            state.held = None;
+        }
         state.is_begun = true;
         let mut polled = Pin::new(&mut state.body).poll_frame(cx);
         state.is_client_awaited = polled.is_pending();
-        state.has_failed |= matches!(polled, Poll::Ready(Some(Err(_))));
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            state.has_failed = true;
+            state.is_too_slow = error.is::<TooSlow>();
+        }
         if polled.is_ready() {
             state.moved = clock::now();
         }

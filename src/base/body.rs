@@ -1,5 +1,6 @@
 //! The one HTTP body type that modules hand to each other, and observers of a body.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -22,6 +23,18 @@ pub fn empty() -> Body {
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
+
+/// A body ended because whoever sends it took too long for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooSlow;
+
+impl fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its bytes come too slowly")
+    }
+}
+
+impl std::error::Error for TooSlow {}
 
 /// Sees what passes through a body, may change it, and is kept as long as the body is.
 pub trait Observer {

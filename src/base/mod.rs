@@ -5,11 +5,14 @@
 
 pub mod body;
 pub mod clock;
+pub mod files;
 pub mod flow;
 pub mod id;
 pub mod label;
 pub mod link;
+pub mod network;
 pub mod scratch;
+pub mod share;
 pub mod side;
 pub mod socket;
 pub mod task;

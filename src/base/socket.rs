@@ -47,10 +47,10 @@ impl Socket {
         }
     }
 
-    /// Bytes in the queue that `request` asks for: one of the two above.
+    /// Bytes in the queue that `request` asks for.
     fn queue(&self, request: libc::Ioctl) -> io::Result<u32> {
         let mut bytes: libc::c_int = 0;
-        // SAFETY: the fd is open while `self` lives, and both requests write one c_int through the
+        // SAFETY: the fd is open while `self` lives, and these requests write one c_int through the
         // pointer, which is valid for that long.
         let done = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), request, &mut bytes) };
         if done == -1 {
@@ -74,21 +74,48 @@ impl Socket {
         }
     }
 
-    /// Waits for bytes and copies what is there without taking it; 0 at the end of the stream.
+    /// Waits until `is_enough` is true of what has come, without taking any of it: its first bytes,
+    /// as many as fit in `begin`, and how many there are. Also returns when no more can come. It is
+    /// woken by bytes that arrive, never by those that wait.
     ///
     /// # Errors
     /// The system's.
-    pub async fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
-        let mut peek = || {
-            // SAFETY: a `MaybeUninit<u8>` may hold any initialized byte, and `peek` writes no
-            // uninitialized ones into it.
-            let into = unsafe { &mut *(&raw mut *into as *mut [MaybeUninit<u8>]) };
-            socket2::SockRef::from(self).peek(into)
-        };
-        match self {
-            Socket::Tcp(tcp) => tcp.async_io(Interest::READABLE, &mut peek).await,
-            Socket::Unix(unix) => unix.async_io(Interest::READABLE, &mut peek).await,
+    pub async fn peek_until(
+        &self,
+        begin: &mut [u8],
+        is_enough: impl Fn(&[u8], usize) -> bool,
+    ) -> io::Result<usize> {
+        loop {
+            let ready = match self {
+                Socket::Tcp(tcp) => tcp.ready(Interest::READABLE).await?,
+                Socket::Unix(unix) => unix.ready(Interest::READABLE).await?,
+            };
+            let look = || {
+                let seen = self.peek_now(begin)?;
+                let come = usize::try_from(self.queue(libc::FIONREAD)?).unwrap_or(usize::MAX);
+                match ready.is_read_closed() || is_enough(&begin[..seen], come.max(seen)) {
+                    true => Ok(seen),
+                    // What is there is known now: the next arrival is what is waited for.
+                    false => Err(io::ErrorKind::WouldBlock.into()),
+                }
+            };
+            let looked = match self {
+                Socket::Tcp(tcp) => tcp.try_io(Interest::READABLE, look),
+                Socket::Unix(unix) => unix.try_io(Interest::READABLE, look),
+            };
+            match looked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                looked => return looked,
+            }
         }
+    }
+
+    /// Copies what is there without taking it.
+    fn peek_now(&self, into: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: a `MaybeUninit<u8>` may hold any initialized byte, and `peek` writes no
+        // uninitialized ones into it.
+        let into = unsafe { &mut *(&raw mut *into as *mut [MaybeUninit<u8>]) };
+        socket2::SockRef::from(self).peek(into)
     }
 
     /// Makes the next close a reset: the peer learns that bytes were lost (RFC 9293 §3.10.7.4).
@@ -165,5 +192,52 @@ impl AsyncWrite for Socket {
             Socket::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Socket::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn pair() -> (Socket, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        (Socket::Unix(near), far)
+    }
+
+    #[tokio::test]
+    async fn what_came_is_looked_at_once_per_arrival() {
+        let (near, mut far) = pair();
+        let looks = Cell::new(0);
+        let peek = async {
+            let mut begin = [0; 3];
+            let is_enough = |begin: &[u8], come| {
+                looks.set(looks.get() + 1);
+                begin.len() == 3 && come >= 4
+            };
+            let seen = near.peek_until(&mut begin, is_enough).await.unwrap();
+            begin[..seen].to_vec()
+        };
+        let write = async {
+            for byte in b"abcd" {
+                far.write_all(&[*byte]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        let (seen, ()) = tokio::join!(peek, write);
+        assert_eq!(seen, b"abc");
+        assert!(looks.get() <= 6, "{} looks at four arrivals", looks.get());
+    }
+
+    #[tokio::test]
+    async fn an_end_is_seen_behind_what_came() {
+        let (near, mut far) = pair();
+        far.write_all(b"a").await.unwrap();
+        drop(far);
+        let mut begin = [0; 3];
+        assert_eq!(near.peek_until(&mut begin, |_, _| false).await.unwrap(), 1);
     }
 }

@@ -142,6 +142,8 @@ impl Worker {
                     () = async { while let Some(job) = waiting.recv().await { job() } } => {}
                 }
             });
+            // A call that blocks (a FIFO opened, a name looked up) may never return.
+            runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
         is_ready.recv().map_err(|_| io::Error::other("a worker died at its start"))??;

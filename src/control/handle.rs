@@ -11,6 +11,7 @@ use crate::admin::{
     Counts, NoUpgrade, Phase, Process, ReloadRefused, ReloadRequest, Reloaded, Stopped, Upgraded,
 };
 use crate::base::clock;
+use crate::base::files;
 use crate::base::label::Label;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::Address;
@@ -162,6 +163,11 @@ impl Handle {
             older_sessions: older.values().sum::<usize>() as u64,
             snapshots: snapshot.alive() as u64,
             hold_bytes: self.0.app.budget.used(),
+            connections_max: self.0.permits.max() as u64,
+            // Without `/proc` there is no count.
+            files: files::open().unwrap_or(0) as u64,
+            files_max: files::limit() as u64,
+            http2_bytes: self.0.permits.http2_bytes() as u64,
             drains: left.map(|(reason, left)| (reason.label().to_owned(), left as u64)).collect(),
         };
         let backends = snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect();

@@ -10,6 +10,7 @@ use super::options::Options;
 use super::start_error::StartError;
 use super::supervisor::Supervisor;
 use crate::admin::{ReloadRequest, Stopped};
+use crate::base::files;
 use crate::base::task;
 
 /// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once,
@@ -26,6 +27,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
     runtime.block_on(async {
         // Before anything else: a signal at the start is not to be lost.
         let mut signals = Signals::new().map_err(StartError::System)?;
+        raise_files_limit();
         let is_first = options.predecessor.is_none();
         let supervisor = Supervisor::start(options)?;
         // The service of a process that takes over was ready all the time.
@@ -36,6 +38,18 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
         signals.execute(&supervisor).await;
         Ok(supervisor.wait())
     })
+}
+
+/// Connections, sessions and files count against one limit, which systems set low for programs that
+/// use `select`; this one does not.
+fn raise_files_limit() {
+    match files::raise_limit() {
+        Ok((before, now)) if before < now => {
+            tracing::info!(before, now, "limit of open files raised");
+        }
+        Ok((_, now)) => tracing::info!(limit = now, "limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
 }
 
 struct Signals {

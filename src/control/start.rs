@@ -11,6 +11,7 @@ use super::options::Options;
 use super::start_error::StartError;
 use super::upgrade::{Older, Predecessor, State};
 use crate::admin::{OpenedServers, Phase, Servers};
+use crate::base::files;
 use crate::base::worker::Workers;
 use crate::config::plan::Plan;
 use crate::drain::{Drains, Rebalances, Unhealthy};
@@ -65,7 +66,7 @@ fn build(
     let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
     let live = Live::new(Arc::new(first));
     let app = Arc::new(App { live, budget, via: Via::new() });
-    let permits = Permits::new(&plan.limits, queues.len());
+    let permits = Permits::new(&plan.limits, queues.len(), files::limit());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
     let (upgrade, upgrades) = State::new(predecessor.map_or(1, |before| before.number));

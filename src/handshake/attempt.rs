@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Context;
 
 use bytes::Bytes;
@@ -17,12 +18,17 @@ use super::rewound::Rewound;
 use super::verify::Agreed;
 use crate::base::body::{Observed, Observer};
 use crate::base::clock;
+use crate::base::network::ClientNetwork;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
-use crate::pool::{HandshakePermit, Lease, Pool, UpstreamError};
+use crate::pool::{Busy, HandshakePermit, Lease, Pool, UpstreamError};
 use crate::rewrite::Outbound;
 use crate::tls::Transport;
 use crate::wire::answer::Fields;
 use crate::wire::framing::settle_answer;
+
+/// The part of `handshake_timeout` that a backend has for its answer while other handshakes wait
+/// for a permit, as one in so many.
+const CONTENDED_SHARE: u32 = 4;
 
 /// A backend that was reached, and one of whose `handshakes_in_flight_max` is ours.
 struct Reached {
@@ -49,15 +55,27 @@ pub struct Upstream {
 pub(super) async fn run(
     pool: &Pool,
     lease: Lease,
+    client: ClientNetwork,
     request: &mut WsRequest,
     outbound: &Outbound,
 ) -> Result<Answered, UpstreamError> {
-    let permit = lease.backend().handshake_permit().await.map_err(UpstreamError::Busy)?;
-    let transport = pool.dial(lease.backend()).await?;
+    let backend = Arc::clone(lease.backend());
+    let permit = backend.handshake_permit(client).await.map_err(UpstreamError::Busy)?;
+    let transport = pool.dial(&backend).await?;
     let reached = Reached { lease, permit, transport };
-    let answered = reached.answered(request, outbound);
-    let deadline = clock::now().after(pool.plan().handshake_timeout);
-    clock::by(deadline, answered).await.unwrap_or(Err(UpstreamError::Timeout))
+    let mut answered = pin!(reached.answered(request, outbound));
+    // Who holds a permit while others wait for one has less time.
+    let step = pool.plan().handshake_timeout / CONTENDED_SHARE;
+    for steps in 1..=CONTENDED_SHARE {
+        match clock::by(clock::now().after(step), &mut answered).await {
+            Some(answered) => return answered,
+            None if backend.handshakes_waiting() > 0 => {
+                return Err(UpstreamError::Busy(Busy::GaveWay { after: step * steps }));
+            }
+            None => {}
+        }
+    }
+    Err(UpstreamError::Timeout)
 }
 
 impl Reached {

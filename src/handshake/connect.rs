@@ -29,9 +29,9 @@ pub async fn connect(
     request: &mut WsRequest,
     outbound: &Outbound,
 ) -> Connected {
-    let pool = attempts.pool();
+    let (pool, client) = (attempts.pool(), attempts.sharer());
     let attempt = async |lease| {
-        let outcome = attempt::run(pool, lease, request, outbound).await;
+        let outcome = attempt::run(pool, lease, client, request, outbound).await;
         Attempt { evidence: evidence(&outcome), repeat: repeat(&outcome), outcome }
     };
     attempts.run(attempt).await

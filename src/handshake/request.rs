@@ -73,7 +73,9 @@ impl WsRequest {
         if head.method != Method::GET {
             return Err(HandshakeRefusal::Method);
         }
-        if has_body(headers) {
+        // A length of 0 on a stream would forbid all that follows (RFC 9113 §8.1.1).
+        let has_length = is_on_stream(head) && headers.contains_key(CONTENT_LENGTH);
+        if has_length || has_body(headers) {
             return Err(HandshakeRefusal::Body);
         }
         if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {

@@ -12,8 +12,10 @@ use tokio::time::sleep;
 use super::conn::{self, Arrival};
 use super::permits::Rejection;
 use super::sockets::{AcceptQueue, BACKLOG};
+use super::waiting::Waiting;
 use super::{Accepting, ListenContext, ListenSocket};
 use crate::base::clock::{self, Moment};
+use crate::base::network::ClientNetwork;
 use crate::base::{task, worker};
 
 /// How long accepting pauses when the process or the system has no file or no memory left. What
@@ -62,7 +64,7 @@ async fn accept_all(queue: &AcceptQueue, socket: &Arc<ListenSocket>, context: &A
             AcceptOutcome::Take((fd, peer)) => arrive(fd, peer, socket, context),
             AcceptOutcome::Next => {}
             AcceptOutcome::Pause(error) => {
-                socket.listener.load_full().cells.backoffs.inc();
+                socket.endpoint.listener.load_full().cells.backoffs.inc();
                 if complaints.is_due(clock::now()) {
                     let address = tracing::field::display(socket.listening.bound());
                     tracing::error!(%error, address, "accepting pauses: out of resources");
@@ -128,17 +130,27 @@ fn arrive(
     socket: &Arc<ListenSocket>,
     context: &Arc<ListenContext>,
 ) {
-    let listener = socket.listener.load_full();
+    let listener = socket.endpoint.listener.load_full();
     let cells = Arc::clone(&listener.cells);
     let here = usize::from(worker::index().unwrap_or(0));
-    let permit = match context.permits.enter(here, &cells) {
+    // Before a PROXY header only the proxy is known.
+    let network = match &listener.plan.proxy_protocol {
+        Some(_) => ClientNetwork::Unshared,
+        None => listener.plan.client_network(peer),
+    };
+    let permit = match context.permits.enter(here, network, &cells) {
         Ok(permit) => permit,
-        Err(refusal) => return cells.refused.count(refusal),
+        Err(rejection) => return cells.refused.count(rejection),
     };
     cells.accepted.inc();
     let there = permit.worker();
-    let (socket, context) = (Arc::clone(socket), Arc::clone(context));
-    let arrival = Arrival { fd, peer, listener, permit, socket, context };
+    let waiting = Waiting::new(&context.permits.waiting, there, network);
+    if context.permits.waiting.thin_out() {
+        cells.evicted.inc();
+    }
+    let endpoint = Arc::clone(&socket.endpoint);
+    let (bound, context) = (socket.listening.bound().clone(), Arc::clone(context));
+    let arrival = Arrival { fd, peer, bound, listener, permit, waiting, endpoint, context };
     if there == here {
         conn::start(arrival);
     } else if arrival.context.queues.clone().try_run_on(there, || conn::start(arrival)).is_err() {

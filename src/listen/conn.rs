@@ -7,24 +7,30 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::permits::{HandshakeSlot, Permit, Rejection};
+use super::client::HttpClient;
+use super::permits::{Permit, Rejection};
 use super::sockets::connected;
-use super::{ListenContext, ListenSocket, http1, http2, linger, proxy};
-use crate::base::clock;
+use super::waiting::Waiting;
+use super::{Endpoint, ListenContext, http1, http2, linger, proxy};
+use crate::base::clock::{self, Moment};
 use crate::base::socket::Socket;
 use crate::base::task;
+use crate::config::plan::Address;
 use crate::live::LiveListener;
 use crate::observe::metrics::HttpVersion;
 use crate::session::Conn;
-use crate::tls::{AcceptError, Greeting, HTTP_2, Transport};
+use crate::tls::{self, AcceptError, Greeting, HTTP_2, Transport};
 
 /// A connection on its way to its worker.
 pub(super) struct Arrival {
     pub(super) fd: OwnedFd,
     pub(super) peer: Option<SocketAddr>,
+    /// Where its listener is bound.
+    pub(super) bound: Address,
     pub(super) listener: Arc<LiveListener>,
     pub(super) permit: Permit,
-    pub(super) socket: Arc<ListenSocket>,
+    pub(super) waiting: Waiting,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) context: Arc<ListenContext>,
 }
 
@@ -32,70 +38,86 @@ pub(super) struct Arrival {
 pub(super) fn start(arrival: Arrival) {
     task::spawn_boxed("conn", async move {
         let cells = Arc::clone(&arrival.listener.cells);
-        if let Err(refusal) = serve(arrival).await {
-            cells.refused.count(refusal);
+        if let Err(rejection) = serve(arrival).await {
+            cells.refused.count(rejection);
         }
     });
 }
 
 async fn serve(arrival: Arrival) -> Result<(), Rejection> {
     let opened = clock::now();
-    let Arrival { fd, peer, listener, mut permit, socket, context } = arrival;
+    let Arrival { fd, peer, bound, listener, mut permit, waiting, endpoint, context } = arrival;
     // A client that has left already is not counted as rejected.
-    let Ok(mut stream) = connected(fd, socket.listening.bound()) else { return Ok(()) };
-    let limits = &listener.plan.limits;
-    let slot = socket.handshakes.enter(limits.handshakes_in_flight_max);
-    let slot = slot.ok_or(Rejection::Handshakes)?;
-    let mut client = peer;
-    if let Some(proxy) = &listener.plan.proxy_protocol {
-        let header = proxy::receive(&mut stream, peer, proxy).await?;
-        if header.source.is_some() {
-            client = header.source;
-        }
-    }
-    if let Some(client) = client {
-        context.permits.count_address(&mut permit, client.ip())?;
-    }
-    let Some((transport, tls)) = secure(stream, &listener, slot).await else { return Ok(()) };
+    let Ok(stream) = connected(fd, &bound) else { return Ok(()) };
+    let arrived = Arrived { client: peer, transport: stream, tls: None };
+    let ready = tokio::select! {
+        ready = prepare(arrived, &listener, &mut permit, &waiting, &endpoint, &context) => ready?,
+        () = waiting.evicted() => return Ok(()),
+    };
+    let Some(Arrived { client, transport, tls }) = ready else { return Ok(()) };
+    waiting.idle();
     let (plan, cells) = (Arc::clone(&listener.plan), Arc::clone(&listener.cells));
     // From here on nothing of the connection keeps the acceptor.
     drop(listener);
     let conn = Conn { listener: plan, peer_addr: client, tls, opened, permit: Rc::new(permit) };
-    let state = socket.state.subscribe();
-    drop(socket);
-    if speaks_http2(&transport, &conn).await {
+    let client = Rc::new(HttpClient::new(conn, endpoint, waiting, context));
+    if speaks_http2(&transport, &client).await {
         // On the heap: its size is not that of every connection's task.
         let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http2]);
-        Box::pin(http2::drive(transport, Rc::new(conn), &cells, &context, state)).await;
+        Box::pin(http2::drive(transport, client, &cells)).await;
     } else {
         let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http1]);
-        http1::drive(transport, Rc::new(conn), &context, state).await;
+        http1::drive(transport, client).await;
     }
     Ok(())
 }
 
-/// Whether the connection's driver is HTTP/2's: as ALPN has agreed, or by prior knowledge.
-async fn speaks_http2(transport: &Transport, conn: &Conn) -> bool {
-    match &conn.tls {
-        Some(tls) => tls.alpn == Some(HTTP_2),
-        None => conn.listener.http2.is_some() && http2::is_begun(transport.socket(), conn).await,
-    }
+/// A connection before HTTP, and what is known of it.
+struct Arrived<T> {
+    client: Option<SocketAddr>,
+    transport: T,
+    tls: Option<Greeting>,
 }
 
-/// The TLS handshake, within its time; a plain listener's socket as it is.
-async fn secure(
-    socket: Socket,
+/// What comes before HTTP: the PROXY header, and TLS. `None` where the handshake failed.
+async fn prepare(
+    arrived: Arrived<Socket>,
     listener: &LiveListener,
-    _slot: HandshakeSlot,
-) -> Option<(Transport, Option<Greeting>)> {
-    let Some(acceptor) = &listener.acceptor else { return Some((Transport::Plain(socket), None)) };
-    let wait = listener.plan.limits.tls_handshake_timeout;
+    permit: &mut Permit,
+    waiting: &Waiting,
+    endpoint: &Endpoint,
+    context: &ListenContext,
+) -> Result<Option<Arrived<Transport>>, Rejection> {
+    let Arrived { mut client, mut transport, .. } = arrived;
+    if let Some(proxy) = &listener.plan.proxy_protocol {
+        let header = proxy::receive(&mut transport, client, proxy).await?;
+        if header.source.is_some() {
+            client = header.source;
+        }
+        let network = listener.plan.client_network(client);
+        context.permits.is_of(permit, network)?;
+        waiting.is_of(network);
+    }
+    let network = listener.plan.client_network(client);
+    let Some(acceptor) = &listener.acceptor else {
+        let transport = Transport::Plain(transport);
+        return Ok(Some(Arrived { client, transport, tls: None }));
+    };
+    let deadline = clock::now().after(listener.plan.limits.tls_handshake_timeout);
     let cells = &listener.cells;
-    let accepted = timeout(wait, acceptor.accept(socket, &[])).await;
+    // What is scarce is work: a client that has not sent its ClientHello costs none.
+    if timeout(left(deadline), tls::client_hello(&transport)).await.is_err() {
+        cells.tls_failures.count(&AcceptError::Timeout);
+        return Ok(None);
+    }
+    waiting.busy();
+    let _share = endpoint.handshakes.try_take(network).ok_or(Rejection::Handshakes)?;
+    let accepted = timeout(left(deadline), acceptor.accept(transport, &[])).await;
     match accepted.unwrap_or(Err(AcceptError::Timeout)) {
         Ok((stream, greeting)) => {
             cells.tls_handshakes.inc();
-            Some((Transport::Tls(stream), Some(greeting)))
+            let (transport, tls) = (Transport::Tls(stream), Some(greeting));
+            Ok(Some(Arrived { client, transport, tls }))
         }
         Err(error) => {
             cells.tls_failures.count(&error);
@@ -103,7 +125,29 @@ async fn secure(
             if let AcceptError::PlainHttp(socket) = error {
                 linger::say(Transport::Plain(socket), http1::PLAIN_ON_TLS).await;
             }
-            None
+            Ok(None)
         }
+    }
+}
+
+fn left(deadline: Moment) -> std::time::Duration {
+    deadline.since(clock::now())
+}
+
+/// Whether the connection's driver is HTTP/2's: as ALPN has agreed, or by prior knowledge.
+async fn speaks_http2(transport: &Transport, client: &HttpClient) -> bool {
+    let conn = client.conn();
+    match &conn.tls {
+        Some(tls) => tls.alpn == Some(HTTP_2),
+        None if conn.listener.http2.is_some() => {
+            let wait = conn.listener.limits.head_timeout;
+            drop(conn);
+            tokio::select! {
+                is_begun = http2::is_begun(transport.socket(), wait) => is_begun,
+                // The driver is told the same, and closes.
+                () = client.waiting().evicted() => false,
+            }
+        }
+        None => false,
     }
 }

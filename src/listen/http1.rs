@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::rt::{Sleep, Timer};
@@ -17,12 +20,13 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::client::HttpClient;
 use super::pace::{Paced, TakeProgress};
-use super::{ListenContext, ListenerState, linger};
+use super::{ListenerState, admit_request, linger, rate};
+use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::config::plan::ListenerLimits;
-use crate::session::Conn;
 use crate::tls::Transport;
 
 /// hyper's smallest read buffer.
@@ -34,6 +38,10 @@ const FIELDS_DEFAULT: usize = 100;
 /// How long a connection that is new when its listener closes may take to send its request, so that
 /// what was queued is not refused.
 pub const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a client may take to read the end of its last answer when its connection is closed to
+/// make room.
+pub const EVICTION_GRACE: Duration = Duration::from_secs(1);
 
 /// The answer, in clear text, to HTTP on a port that speaks TLS.
 pub(super) const PLAIN_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
@@ -53,34 +61,21 @@ const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 ///
 /// A client that closes its half while its request is in flight is gone, as it is for nginx: that
 /// is how a long poll's end is noticed.
-pub(super) async fn drive(
-    transport: Transport,
-    conn: Rc<Conn>,
-    context: &Arc<ListenContext>,
-    mut state: watch::Receiver<ListenerState>,
-) {
-    let http = builder(&conn.listener.limits);
-    let handler = Arc::clone(&context.handler);
+pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
+    let limits = client.conn().listener.limits.clone();
+    let http = builder(&limits);
     let was_asked = Rc::new(Cell::new(false));
-    let asked = Rc::clone(&was_asked);
-    let pace = TakeProgress::new(conn.listener.limits.keep_alive_timeout);
-    let paced = Rc::clone(&pace);
-    let handover = state.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        asked.set(true);
-        paced.asked();
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        let answer = handler.answer(&conn, request);
-        let (pace, handover) = (Rc::clone(&paced), handover.clone());
-        async move {
-            let mut answer = answer.await;
-            // An idle connection is not closed for that: its next request may be on its way.
-            if *handover.borrow() == ListenerState::HandedOver && answer.status() != SWITCHING {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer.map(|body| Paced::body(body, pace)))
-        }
-    });
+    let is_unread = Arc::new(AtomicBool::new(false));
+    let pace = TakeProgress::new(&limits, Rc::clone(&client));
+    let mut state = client.state();
+    let asking = Asking {
+        client: Rc::clone(&client),
+        was_asked: Rc::clone(&was_asked),
+        pace: Rc::clone(&pace),
+        state: state.clone(),
+        is_unread: Arc::clone(&is_unread),
+    };
+    let service = service_fn(move |request| asking.answer(request));
     let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();
     let mut is_closing = false;
     let ended = loop {
@@ -92,6 +87,13 @@ pub(super) async fn drive(
                 is_closing = true;
                 Pin::new(&mut http).graceful_shutdown();
             }
+            () = client.waiting().evicted(), if was_asked.get() => {
+                // Its last answer may still be on its way.
+                Pin::new(&mut http).graceful_shutdown();
+                let _ = timeout(EVICTION_GRACE, &mut http).await;
+                return;
+            }
+            () = client.waiting().evicted(), if !was_asked.get() => return,
         }
     };
     match ended {
@@ -103,7 +105,77 @@ pub(super) async fn drive(
             linger::say(parts.io.into_inner(), SLOW_HEAD).await;
         }
         // hyper has answered 400 or 431 where there was something to answer.
-        Ok(()) | Err(_) => {}
+        Err(error) if !error.is_parse() => {}
+        Ok(()) | Err(_) => {
+            let is_refused = ended.is_err() || is_unread.load(Relaxed);
+            let Some(parts) = http.into_parts().filter(|_| is_refused) else { return };
+            client.waiting().idle();
+            tokio::select! {
+                () = linger::swallow(parts.io.into_inner()) => {}
+                () = client.waiting().evicted() => {}
+                () = async {
+                    closes(&mut state, &was_asked).await;
+                    sleep(linger::LINGER_TIMEOUT).await;
+                } => {}
+            }
+        }
+    }
+}
+
+/// What the requests of a connection share.
+struct Asking {
+    client: Rc<HttpClient>,
+    was_asked: Rc<Cell<bool>>,
+    pace: Rc<TakeProgress>,
+    state: watch::Receiver<ListenerState>,
+    /// Whether the last request's body was left unread.
+    is_unread: Arc<AtomicBool>,
+}
+
+impl Asking {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Observed<Body, Paced>>, Infallible>> + use<> {
+        self.was_asked.set(true);
+        self.client.waiting().busy();
+        self.pace.asked();
+        let conn = self.client.conn();
+        let rate_min = conn.listener.limits.body_rate_min;
+        self.is_unread.store(false, Relaxed);
+        let request = request.map(|body| {
+            let reading = BodyReading { is_whole: false, is_unread: Arc::clone(&self.is_unread) };
+            rate::rated(Observed::new(body, reading).boxed_unsync(), rate_min)
+        });
+        let answer = admit_request::answer(&self.client, &conn, request);
+        let (pace, state) = (Rc::clone(&self.pace), self.state.clone());
+        let is_unread = Arc::clone(&self.is_unread);
+        async move {
+            let mut answer = answer.await;
+            // An idle connection is not closed for a handover: its next request may be on its way.
+            let ends = *state.borrow() == ListenerState::HandedOver || is_unread.load(Relaxed);
+            if ends && answer.status() != SWITCHING {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer.map(|body| Paced::body(body, pace)))
+        }
+    }
+}
+
+/// Sees whether a request's body was read to its end. What is left of it then comes behind the
+/// answer, and the connection cannot have another request.
+struct BodyReading {
+    is_whole: bool,
+    is_unread: Arc<AtomicBool>,
+}
+
+impl Observer for BodyReading {
+    fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
+        self.is_whole |= frame.is_none();
+    }
+
+    fn on_drop(&mut self, is_complete: bool) {
+        self.is_unread.store(!self.is_whole && !is_complete, Relaxed);
     }
 }
 

@@ -23,16 +23,18 @@ use http::Request;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::{ListenContext, ListenerState, http1};
+use super::client::HttpClient;
+use super::{ListenerState, http1};
+use crate::base::flow::ConnectionFlow;
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::config::plan::{Http2, ListenerLimits};
 use crate::observe::metrics::ListenerMetrics;
-use crate::session::Conn;
 use crate::tls::Transport;
 use failure::Http2Failure;
 use meter::Meter;
 
+pub use meter::{CONTROL_FRAMES_MAX, CONTROL_WINDOW};
 pub use resets::RESETS_WINDOW;
 
 /// How long a client may take to hear that its connection, which has no stream left, ends.
@@ -48,56 +50,53 @@ pub const RESETS_UNSEEN_MAX: usize = 64;
 /// from every method of HTTP/1.1.
 const PREFACE: &[u8] = b"PRI";
 
-/// How long the rest of a beginning that came in single bytes is waited for before another look.
-const PEEK_INTERVAL: Duration = Duration::from_millis(10);
-
 /// Whether a client without TLS begins with HTTP/2. Nothing it sent is taken.
-pub(super) async fn is_begun(socket: &Socket, conn: &Conn) -> bool {
-    let look = async {
-        let mut begin = [0; PREFACE.len()];
-        loop {
-            match socket.peek(&mut begin).await {
-                Ok(PREFACE_LEN) => return begin == PREFACE,
-                Ok(seen) if seen > 0 && PREFACE.starts_with(&begin[..seen]) => {
-                    sleep(PEEK_INTERVAL).await;
-                }
-                // What it is, or that it is gone, HTTP/1.1's driver finds out.
-                Ok(_) | Err(_) => return false,
-            }
-        }
-    };
-    timeout(conn.listener.limits.head_timeout, look).await.unwrap_or(false)
+pub(super) async fn is_begun(socket: &Socket, wait: Duration) -> bool {
+    let mut begin = [0; PREFACE.len()];
+    let is_enough = |begin: &[u8], _| begin.len() == PREFACE.len() || !PREFACE.starts_with(begin);
+    match timeout(wait, socket.peek_until(&mut begin, is_enough)).await {
+        Ok(Ok(seen)) => begin[..seen] == *PREFACE,
+        // What it is, or that it is gone, HTTP/1.1's driver finds out.
+        Ok(Err(_)) | Err(_) => false,
+    }
 }
-
-const PREFACE_LEN: usize = PREFACE.len();
 
 /// Drives a connection until it is closed. It is one unit of a drain: when its listener closes, new
 /// streams are refused for the client to try elsewhere (RFC 9113 §8.7), those that are open are
 /// finished, then it ends.
 pub(super) async fn drive(
     transport: Transport,
-    conn: Rc<Conn>,
+    client: Rc<HttpClient>,
     cells: &Arc<ListenerMetrics>,
-    context: &Arc<ListenContext>,
-    mut state: watch::Receiver<ListenerState>,
 ) {
-    let listener = Arc::clone(&conn.listener);
-    // `conn` speaks HTTP/2 because its listener does.
+    let listener = Arc::clone(&client.conn().listener);
+    // The client speaks HTTP/2 because its listener did; a reload may have ended that.
     let Some(http2) = &listener.http2 else { return };
-    let transport = Meter::new(transport, Arc::clone(cells));
+    let flow = ConnectionFlow::new(Arc::clone(&client.context().flow));
+    let transport = Meter::new(transport, Arc::clone(cells), Arc::clone(&flow));
+    let flood = transport.flood();
     let handshake = builder(http2, &listener.limits).handshake(transport);
-    let Ok(Ok(http)) = timeout(listener.limits.head_timeout, handshake).await else { return };
-    let streams =
-        Rc::new(stream::StreamContext::new(Arc::clone(&context.handler), conn, http2.resets_max));
+    let handshake = timeout(listener.limits.head_timeout, handshake);
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = client.waiting().evicted() => return,
+    };
+    let Ok(Ok(http)) = shaken else { return };
+    let mut state = client.state();
+    let mut handover = client.state();
+    let streams = Rc::new(stream::StreamContext::new(Rc::clone(&client), flow, http2.resets_max));
     let mut driver = ConnectionDriver {
         http,
+        client,
+        flood,
         keep_alive: listener.limits.keep_alive_timeout,
         quiet: None,
         is_draining: false,
         is_leaving: false,
+        is_calmed: false,
     };
+    let client = Rc::clone(&driver.client);
     let was_asked = Cell::new(false);
-    let mut handover = state.clone();
     loop {
         tokio::select! {
             event = poll_fn(|cx| driver.poll(cx)) => match event {
@@ -114,6 +113,10 @@ pub(super) async fn drive(
                         driver.calm();
                     }
                 }
+                ConnectionEvent::Flood => {
+                    cells.http2_failed.count(Http2Failure::ControlFrames);
+                    driver.calm();
+                }
                 ConnectionEvent::Quiet if driver.is_leaving => return,
                 ConnectionEvent::Quiet => driver.leave(),
                 ConnectionEvent::Failed(error) => {
@@ -126,6 +129,7 @@ pub(super) async fn drive(
             },
             () = http1::closes(&mut state, &was_asked), if !driver.is_draining => driver.drain(),
             () = is_handed_over(&mut handover, &was_asked), if !driver.is_leaving => driver.leave(),
+            () = client.waiting().evicted(), if !driver.is_leaving => driver.leave(),
         }
     }
 }
@@ -164,6 +168,8 @@ fn builder(http2: &Http2, limits: &ListenerLimits) -> Builder {
 enum ConnectionEvent {
     /// A request.
     Stream(Request<RecvStream>, SendResponse<Bytes>),
+    /// Too many control frames came.
+    Flood,
     /// No stream was open for a while.
     Quiet,
     /// It is closed, in order or not. The client was told by GOAWAY where there was anything to
@@ -174,12 +180,17 @@ enum ConnectionEvent {
 
 struct ConnectionDriver {
     http: Connection<Meter, Bytes>,
+    client: Rc<HttpClient>,
+    /// The client sends control frames and nothing else.
+    flood: Rc<Cell<bool>>,
     keep_alive: Duration,
     /// Runs while no stream is open.
     quiet: Option<Pin<Box<Sleep>>>,
     is_draining: bool,
     /// GOAWAY was sent.
     is_leaving: bool,
+    /// The connection ends at once, as its client was told.
+    is_calmed: bool,
 }
 
 impl ConnectionDriver {
@@ -192,10 +203,16 @@ impl ConnectionDriver {
             Poll::Ready(None) => return Poll::Ready(ConnectionEvent::Over),
             Poll::Pending => {}
         }
+        if self.flood.get() && !self.is_calmed {
+            self.is_calmed = true;
+            return Poll::Ready(ConnectionEvent::Flood);
+        }
         if self.http.has_streams() {
+            self.client.waiting().busy();
             self.quiet = None;
             return Poll::Pending;
         }
+        self.client.waiting().idle();
         let wait = match (self.is_leaving, self.is_draining) {
             (true, _) => FAREWELL_TIMEOUT,
             (false, true) => Duration::ZERO,
@@ -218,7 +235,7 @@ impl ConnectionDriver {
         self.http.graceful_shutdown();
     }
 
-    /// Ends the connection of a client that opens streams to reset them.
+    /// Ends the connection of a client that opens streams to reset them, or floods us.
     fn calm(&mut self) {
         self.is_leaving = true;
         self.http.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);

@@ -7,6 +7,8 @@
 //! HAProxy's PROXY protocol.
 
 mod accept;
+mod admit_request;
+mod client;
 mod conn;
 mod http1;
 mod http2;
@@ -15,16 +17,24 @@ mod linger;
 mod pace;
 mod permits;
 mod proxy;
+mod rate;
 mod sockets;
 mod table;
+mod waiting;
 
 pub use accept::{EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
-pub use http1::FIRST_REQUEST_GRACE;
-pub use http2::{FAREWELL_TIMEOUT, RESETS_UNSEEN_MAX, RESETS_WINDOW, SEND_BUFFER_BYTES_MAX};
+pub use http1::{EVICTION_GRACE, FIRST_REQUEST_GRACE};
+pub use http2::{
+    CONTROL_FRAMES_MAX, CONTROL_WINDOW, FAREWELL_TIMEOUT, RESETS_UNSEEN_MAX, RESETS_WINDOW,
+    SEND_BUFFER_BYTES_MAX,
+};
 pub use inherited::{Handover, Inherited, InheritedSockets, Opened, Origin};
-pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+pub use linger::{LINGER_BYTES_MAX, LINGER_TIMEOUT, UNREAD_SILENCE_TIMEOUT, UNREAD_TIMEOUT};
 pub use pace::TAKE_TIMEOUT;
-pub use permits::{HOP_MARGIN, Permit, Permits, Rejection};
+pub use permits::{
+    FILES_RESERVED, FILES_RESERVED_SHARE, HOP_MARGIN, Permit, Permits, ProxiedPermit, Rejection,
+};
+pub use rate::RATE_GRACE;
 pub use sockets::{AcceptQueue, BACKLOG, Listening, OpenError, connected};
 pub use table::{OpenedSockets, Sockets};
 
@@ -36,6 +46,8 @@ use http::{Request, Response};
 use tokio::sync::watch;
 
 use crate::base::body::Body;
+use crate::base::flow::FlowBudget;
+use crate::base::share::Shares;
 use crate::base::task::LocalBox;
 use crate::base::worker::Queues;
 use crate::live::LiveListener;
@@ -53,13 +65,20 @@ struct ListenSocket {
     listening: Arc<Listening>,
     /// Who opened the socket, when it was inherited.
     origin: Option<Origin>,
-    /// Swapped by a reload: certificates are renewed without touching a connection.
-    listener: ArcSwap<LiveListener>,
-    /// Connections between accept and the end of their TLS handshake.
-    handshakes: Arc<permits::HandshakeSlots>,
     /// Only accept loops subscribe: without a subscriber all of them have ended.
     accepting: watch::Sender<Accepting>,
-    /// Connections subscribe. They may outlive the socket.
+    endpoint: Arc<Endpoint>,
+}
+
+/// What a connection needs of the socket it came by. It does not keep that open: what a client does
+/// or does not send must not hold an address.
+struct Endpoint {
+    /// Swapped by a reload: certificates are renewed, and a listener is renamed, without touching
+    /// a connection.
+    listener: ArcSwap<LiveListener>,
+    /// TLS handshakes whose ClientHello has come.
+    handshakes: Arc<Shares>,
+    /// Connections subscribe.
     state: watch::Sender<ListenerState>,
 }
 
@@ -88,6 +107,7 @@ enum ListenerState {
 struct ListenContext {
     handler: Arc<dyn Handler>,
     permits: Arc<Permits>,
+    flow: Arc<FlowBudget>,
     queues: Queues,
 }
 

@@ -2,11 +2,13 @@
 //! took.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::waiting::WaitingRoom;
+use crate::base::flow::FlowBudget;
 use crate::base::label::Label;
+use crate::base::network::ClientNetwork;
 use crate::config::plan::Limits;
 use crate::observe::metrics::ListenerMetrics;
 
@@ -17,6 +19,13 @@ pub const HOP_MARGIN: usize = 8;
 /// That share, as one in so many.
 const HOP_SHARE: usize = 32;
 
+/// Open files that connections leave to the rest: to the admin listener, the operator's socket, to
+/// files that are read, and to dials. Beside these it is one in [`FILES_RESERVED_SHARE`].
+pub const FILES_RESERVED: usize = 64;
+
+/// See [`FILES_RESERVED`].
+pub const FILES_RESERVED_SHARE: usize = 16;
+
 /// Why a connection is closed at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rejection {
@@ -24,7 +33,7 @@ pub enum Rejection {
     Connections,
     /// `limits.connections_per_address_max` is reached.
     PerAddress,
-    /// The listener's `handshakes_in_flight_max` is reached.
+    /// The listener's `handshakes_in_flight_max` is reached, or the client's share of it.
     Handshakes,
     /// A peer that is not trusted to send a PROXY header.
     ProxyUntrusted,
@@ -55,31 +64,39 @@ impl Label for Rejection {
 pub struct Permits {
     open: AtomicUsize,
     max: AtomicUsize,
+    /// As many as the open files allow.
+    files_max: usize,
     /// 0 is no limit.
-    per_address_max: AtomicUsize,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    per_client_max: AtomicUsize,
+    clients: Mutex<HashMap<ClientNetwork, usize>>,
     workers: Box<[AtomicUsize]>,
+    flow: Arc<FlowBudget>,
+    pub(super) waiting: Arc<WaitingRoom>,
 }
 
 impl Permits {
-    /// Permits within `limits`, for so many workers.
-    pub fn new(limits: &Limits, workers: usize) -> Arc<Permits> {
+    /// Permits within `limits`, for so many workers and open files.
+    pub fn new(limits: &Limits, workers: usize, files: usize) -> Arc<Permits> {
         let permits = Permits {
             open: AtomicUsize::new(0),
             max: AtomicUsize::new(0),
-            per_address_max: AtomicUsize::new(0),
-            addresses: Mutex::default(),
+            files_max: connections_of(files),
+            per_client_max: AtomicUsize::new(0),
+            clients: Mutex::default(),
             workers: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            flow: FlowBudget::new(0),
+            waiting: WaitingRoom::new(workers),
         };
         permits.set_limits(limits);
         Arc::new(permits)
     }
 
-    /// Takes new limits; connections that are open stay. Those that came while addresses had no
-    /// limit are not counted by address.
+    /// Takes new limits; connections that are open stay.
     pub fn set_limits(&self, limits: &Limits) {
-        self.max.store(limits.connections_max, Relaxed);
-        self.per_address_max.store(limits.connections_per_address_max.unwrap_or(0), Relaxed);
+        self.max.store(limits.connections_max.min(self.files_max), Relaxed);
+        self.per_client_max.store(limits.connections_per_address_max.unwrap_or(0), Relaxed);
+        self.waiting.set_silent_max(limits.silent_max);
+        self.flow.set_max(usize::try_from(limits.http2_buffer_bytes_max).unwrap_or(usize::MAX));
     }
 
     /// Connections open.
@@ -87,48 +104,126 @@ impl Permits {
         self.open.load(Relaxed)
     }
 
+    /// Connections that may be open: `connections_max`, or what the open files allow when that is
+    /// less.
+    pub fn max(&self) -> usize {
+        self.max.load(Relaxed)
+    }
+
+    /// Bytes on their way to clients over HTTP/2.
+    pub fn http2_bytes(&self) -> usize {
+        self.flow.used()
+    }
+
+    /// Bytes of answers that HTTP/2's connections may have on their way.
+    pub(super) fn flow(&self) -> Arc<FlowBudget> {
+        Arc::clone(&self.flow)
+    }
+
     /// Connections open, by worker.
     pub fn loads(&self) -> Vec<usize> {
         self.workers.iter().map(|load| load.load(Relaxed)).collect()
     }
 
-    /// A permit for a connection accepted on worker `here`, and the worker it belongs to.
+    /// A permit for a connection accepted on worker `here`, and the worker it belongs to. Where all
+    /// places are taken, a connection that waits for its client makes room.
     ///
     /// # Errors
-    /// [`Rejection::Connections`] when as many are open as may be.
+    /// [`Rejection::PerAddress`] when the client has as many as it may; [`Rejection::Connections`]
+    /// when as many are open as may be, and none waits that would have to go before this one.
     pub fn enter(
         self: &Arc<Permits>,
         here: usize,
+        client: ClientNetwork,
         cells: &Arc<ListenerMetrics>,
     ) -> Result<Permit, Rejection> {
+        self.count(client)?;
         let max = self.max.load(Relaxed);
         let more = |open: usize| (open < max).then_some(open + 1);
         // The closure is asked again when another worker was faster: the limit is never passed.
-        self.open.try_update(Relaxed, Relaxed, more).map_err(|_| Rejection::Connections)?;
+        if self.open.try_update(Relaxed, Relaxed, more).is_err() {
+            if !self.make_room(client, cells) {
+                self.discount(client);
+                return Err(Rejection::Connections);
+            }
+            // The one that goes gives its place back in a moment.
+            self.open.fetch_add(1, Relaxed);
+        }
         let worker = self.place(here);
         self.workers[worker].fetch_add(1, Relaxed);
         cells.open.inc();
-        Ok(Permit { permits: Arc::clone(self), cells: Arc::clone(cells), worker, address: None })
+        Ok(Permit { permits: Arc::clone(self), cells: Arc::clone(cells), client, worker })
     }
 
-    /// Counts a connection by its client's address, once that is known.
+    /// The connection's client is another than who connected, as a PROXY header says.
     ///
     /// # Errors
-    /// [`Rejection::PerAddress`] when it has as many as it may.
-    pub fn count_address(&self, permit: &mut Permit, address: IpAddr) -> Result<(), Rejection> {
-        let max = self.per_address_max.load(Relaxed);
-        if max == 0 {
+    /// [`Rejection::PerAddress`] when that client has as many as it may.
+    pub fn is_of(&self, permit: &mut Permit, client: ClientNetwork) -> Result<(), Rejection> {
+        self.count(client)?;
+        self.discount(std::mem::replace(&mut permit.client, client));
+        Ok(())
+    }
+
+    /// Counts a request of a client behind a trusted proxy as if it had come by a connection of its
+    /// own, until what is returned is dropped; `None` where connections of a client have no limit.
+    ///
+    /// # Errors
+    /// [`Rejection::PerAddress`] when the client has as many as it may.
+    pub fn enter_behind_proxy(
+        self: &Arc<Permits>,
+        client: ClientNetwork,
+    ) -> Result<Option<ProxiedPermit>, Rejection> {
+        if self.per_client_max.load(Relaxed) == 0 {
+            return Ok(None);
+        }
+        self.count(client)?;
+        Ok(Some(ProxiedPermit { permits: Arc::clone(self), client }))
+    }
+
+    /// Closes a connection that waits for its client; whether there was one to close. It is one of
+    /// the client that has most of them; but where the newcomer's client has more connections than
+    /// that one, it must give up one of its own.
+    fn make_room(&self, newcomer: ClientNetwork, cells: &ListenerMetrics) -> bool {
+        let Some((most, _)) = self.waiting.largest() else { return false };
+        let clients = self.clients();
+        let open = |client| clients.get(&client).copied().unwrap_or(0);
+        let victim = if open(newcomer) > open(most) { newcomer } else { most };
+        drop(clients);
+        let is_done = self.waiting.evict(victim);
+        if is_done {
+            cells.evicted.inc();
+        }
+        is_done
+    }
+
+    fn count(&self, client: ClientNetwork) -> Result<(), Rejection> {
+        if client == ClientNetwork::Unshared {
             return Ok(());
         }
-        let address = address.to_canonical();
-        let mut counts = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= max {
+        let max = self.per_client_max.load(Relaxed);
+        let mut clients = self.clients();
+        let count = clients.entry(client).or_default();
+        if max > 0 && *count >= max {
             return Err(Rejection::PerAddress);
         }
         *count += 1;
-        permit.address = Some(Box::new(address));
         Ok(())
+    }
+
+    fn discount(&self, client: ClientNetwork) {
+        let mut clients = self.clients();
+        if let Some(count) = clients.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+
+    /// Numbers only: whole even after a panic.
+    fn clients(&self) -> MutexGuard<'_, HashMap<ClientNetwork, usize>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The worker for a connection accepted on `here`: itself, unless another has clearly fewer.
@@ -142,14 +237,20 @@ impl Permits {
     }
 }
 
+/// Client connections that so many open files allow: each may become a session, which has a second
+/// one to its backend.
+fn connections_of(files: usize) -> usize {
+    let reserve = FILES_RESERVED + files / FILES_RESERVED_SHARE;
+    (files.saturating_sub(reserve) / 2).max(1)
+}
+
 /// A connection's place; kept from accept until the connection, or the session it became, ends.
 #[derive(Debug)]
 pub struct Permit {
     permits: Arc<Permits>,
     cells: Arc<ListenerMetrics>,
+    client: ClientNetwork,
     worker: usize,
-    /// Boxed: most listeners do not count by address, and every session keeps its permit.
-    address: Option<Box<IpAddr>>,
 }
 
 impl Permit {
@@ -163,129 +264,23 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.cells.open.dec();
         self.permits.workers[self.worker].fetch_sub(1, Relaxed);
-        if let Some(address) = self.address.take() {
-            let counts = self.permits.addresses.lock();
-            let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = counts.get_mut(&address) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(&address);
-                }
-            }
-        }
+        self.permits.discount(self.client);
         self.permits.open.fetch_sub(1, Relaxed);
     }
 }
 
-/// A count with a limit, whose places are given back by drop.
-#[derive(Debug, Default)]
-pub struct HandshakeSlots(AtomicUsize);
-
-impl HandshakeSlots {
-    /// A place, when fewer than `max` are taken.
-    pub fn enter(self: &Arc<HandshakeSlots>, max: usize) -> Option<HandshakeSlot> {
-        let more = |taken: usize| (taken < max).then_some(taken + 1);
-        self.0.try_update(Relaxed, Relaxed, more).ok()?;
-        Some(HandshakeSlot(Arc::clone(self)))
-    }
+/// The place of a request, or the session it became, whose client is behind a trusted proxy.
+#[derive(Debug)]
+pub struct ProxiedPermit {
+    permits: Arc<Permits>,
+    client: ClientNetwork,
 }
 
-/// A place among the handshakes in flight.
-#[derive(Debug)]
-pub struct HandshakeSlot(Arc<HandshakeSlots>);
-
-impl Drop for HandshakeSlot {
+impl Drop for ProxiedPermit {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Relaxed);
+        self.permits.discount(self.client);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn permits(max: usize, per_address: Option<usize>, workers: usize) -> Arc<Permits> {
-        let limits = Limits {
-            connections_max: max,
-            connections_per_address_max: per_address,
-            hold_bytes_max: 0,
-        };
-        Permits::new(&limits, workers)
-    }
-
-    #[test]
-    fn connections_are_refused_at_the_limit_and_let_in_after_a_drop() {
-        let (permits, cells) = (permits(2, None, 1), Arc::default());
-        let first = permits.enter(0, &cells).unwrap();
-        let _second = permits.enter(0, &cells).unwrap();
-        assert_eq!(permits.enter(0, &cells).unwrap_err(), Rejection::Connections);
-        assert_eq!((permits.open(), cells.open.get()), (2, 2));
-        drop(first);
-        permits.enter(0, &cells).unwrap();
-        assert_eq!((permits.open(), cells.open.get()), (1, 1));
-    }
-
-    #[test]
-    fn an_address_is_limited_on_its_own_and_forgotten_with_its_last_connection() {
-        let (permits, cells) = (permits(10, Some(1), 1), Arc::default());
-        let enter = |address: &str| {
-            let mut permit = permits.enter(0, &cells).unwrap();
-            permits.count_address(&mut permit, address.parse().unwrap()).map(|()| permit)
-        };
-        let one = enter("10.0.0.1").unwrap();
-        assert_eq!(enter("::ffff:10.0.0.1").unwrap_err(), Rejection::PerAddress);
-        let other = enter("10.0.0.2").unwrap();
-        drop(one);
-        drop(enter("10.0.0.1").unwrap());
-        drop(other);
-        assert!(permits.addresses.lock().unwrap().is_empty());
-        assert_eq!(permits.open(), 0);
-    }
-
-    #[test]
-    fn a_connection_hops_only_to_a_worker_with_clearly_fewer() {
-        let (permits, cells) = (permits(1000, None, 2), Arc::default());
-        let mut kept = Vec::new();
-        for _ in 0..100 {
-            kept.push(permits.enter(0, &cells).unwrap());
-        }
-        let on = |worker| kept.iter().filter(|permit| permit.worker() == worker).count();
-        let (mine, other) = (on(0), on(1));
-        assert!(
-            mine > other && mine - other <= HOP_MARGIN + mine / HOP_SHARE + 1,
-            "{mine} {other}"
-        );
-        assert_eq!(permits.enter(1, &cells).unwrap().worker(), 1);
-    }
-
-    #[test]
-    fn two_workers_stay_level_while_connections_come_and_leave_at_random() {
-        const LIVE: usize = 600;
-        for seed in 0..64 {
-            let (permits, cells) = (permits(10_000, None, 2), Arc::default());
-            let mut rng = fastrand::Rng::with_seed(seed);
-            let mut live = Vec::new();
-            for _ in 0..2_000 {
-                // The kernel's hash does not deal evenly.
-                let here = usize::from(rng.u8(..4) == 0);
-                live.push(permits.enter(here, &cells).unwrap());
-                if live.len() > LIVE {
-                    live.swap_remove(rng.usize(..live.len()));
-                }
-            }
-            let on = |worker| live.iter().filter(|permit| permit.worker() == worker).count();
-            let (one, other) = (on(0), on(1));
-            let tenth = LIVE / 2 / 10;
-            assert!(one.abs_diff(other) <= tenth, "seed {seed}: {one} beside {other}");
-        }
-    }
-
-    #[test]
-    fn places_in_flight_come_back() {
-        let flights = Arc::new(HandshakeSlots::default());
-        let one = flights.enter(1).unwrap();
-        assert!(flights.enter(1).is_none());
-        drop(one);
-        assert!(flights.enter(1).is_some());
-    }
-}
+mod tests;

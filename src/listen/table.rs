@@ -7,12 +7,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::accept;
-use super::permits::{HandshakeSlots, Permits};
+use super::permits::Permits;
 use super::sockets::OpenError;
 use super::{
-    Accepting, Handler, Handover, InheritedSockets, ListenContext, ListenSocket, ListenerState,
-    Opened,
+    Accepting, Endpoint, Handler, Handover, InheritedSockets, ListenContext, ListenSocket,
+    ListenerState, Opened,
 };
+use crate::base::share::Shares;
 use crate::base::worker::Queues;
 use crate::config::plan::{Address, Listener, ListenerIdentity};
 use crate::live::LiveListener;
@@ -44,7 +45,8 @@ impl OpenedSockets {
 impl Sockets {
     /// No sockets yet.
     pub fn new(handler: Arc<dyn Handler>, permits: Arc<Permits>, queues: Queues) -> Sockets {
-        let context = Arc::new(ListenContext { handler, permits, queues });
+        let flow = permits.flow();
+        let context = Arc::new(ListenContext { handler, permits, flow, queues });
         Sockets { sockets: HashMap::new(), handed_over: Vec::new(), context }
     }
 
@@ -89,7 +91,9 @@ impl Sockets {
         for listener in listeners {
             let identity = listener.plan.identity();
             let socket = if let Some(socket) = before.remove(&identity) {
-                socket.listener.store(listener);
+                let most = listener.plan.limits.handshakes_in_flight_max;
+                socket.endpoint.handshakes.set_max(most);
+                socket.endpoint.listener.store(listener);
                 socket
             } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == identity) {
                 self.begin(opened.0.swap_remove(at).1, listener)
@@ -105,13 +109,16 @@ impl Sockets {
         taken.own();
         let Opened { listening, origin } = taken;
         tracing::info!(listener = &*listener.plan.name, address = %listening.bound(), "listening");
+        let handshakes = Shares::new(listener.plan.limits.handshakes_in_flight_max);
         let socket = Arc::new(ListenSocket {
             listening: Arc::new(listening),
             origin,
-            listener: ArcSwap::new(listener),
-            handshakes: Arc::new(HandshakeSlots::default()),
             accepting: watch::Sender::new(Accepting::Open),
-            state: watch::Sender::new(ListenerState::Open),
+            endpoint: Arc::new(Endpoint {
+                listener: ArcSwap::new(listener),
+                handshakes,
+                state: watch::Sender::new(ListenerState::Open),
+            }),
         });
         self.accept(&socket);
         socket
@@ -167,8 +174,9 @@ impl Sockets {
         for (identity, socket) in std::mem::take(&mut self.sockets) {
             if taken.contains(identity.address()) {
                 socket.listening.give_up_file();
-                socket.state.send_replace(ListenerState::HandedOver);
-                self.handed_over.push(socket.state.clone());
+                let state = &socket.endpoint.state;
+                state.send_replace(ListenerState::HandedOver);
+                self.handed_over.push(state.clone());
             } else {
                 close(&socket);
                 // Once more, for what is queued.
@@ -188,7 +196,7 @@ impl Sockets {
     /// The listeners in force by name, each with the address it is bound to.
     pub fn bound(&self) -> impl Iterator<Item = (Arc<str>, Address)> {
         self.sockets.values().map(|socket| {
-            let listener = socket.listener.load_full();
+            let listener = socket.endpoint.listener.load_full();
             (Arc::clone(&listener.plan.name), socket.listening.bound().clone())
         })
     }
@@ -203,5 +211,5 @@ impl Drop for Sockets {
 fn close(socket: &ListenSocket) {
     tracing::info!(address = %socket.listening.bound(), "listener closed");
     socket.accepting.send_replace(Accepting::Closed);
-    socket.state.send_replace(ListenerState::Closed);
+    socket.endpoint.state.send_replace(ListenerState::Closed);
 }

@@ -1,5 +1,6 @@
-//! A handler behind real sockets, for the tests of this room.
+//! A handler behind real sockets, for the tests of this module.
 
+mod greed;
 mod http2;
 mod limits;
 mod proxied;
@@ -10,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -50,6 +52,16 @@ impl Handler for Echo {
         if request.uri().path() == "/echo" {
             return Box::pin(async { Response::new(request.into_body()) });
         }
+        if request.uri().path() == "/read" {
+            return Box::pin(async {
+                let read = request.into_body().collect().await.unwrap();
+                Response::new(body::full(read.to_bytes()))
+            });
+        }
+        if request.uri().path() == "/name" {
+            let name = conn.listener.name.to_string();
+            return Box::pin(async { Response::new(body::full(name)) });
+        }
         if request.uri().path() == "/head" {
             let told = format!("{} {:?}", request.uri(), request.headers());
             return Box::pin(async { Response::new(body::full(told)) });
@@ -79,9 +91,12 @@ struct Stand {
 impl Stand {
     fn new(workers: usize, connections_max: usize, per_address: Option<usize>) -> Stand {
         let workers = Workers::start(workers).unwrap();
-        let limits =
-            Limits { connections_max, connections_per_address_max: per_address, hold_bytes_max: 0 };
-        let permits = Permits::new(&limits, workers.queues().len());
+        let limits = Limits {
+            connections_max,
+            connections_per_address_max: per_address,
+            ..Limits::default()
+        };
+        let permits = Permits::new(&limits, workers.queues().len(), usize::MAX);
         let handler = Echo::new();
         let queues = workers.queues().clone();
         let sockets = Sockets::new(Arc::clone(&handler) as _, Arc::clone(&permits), queues);

@@ -9,6 +9,7 @@ use super::key::{Key, network};
 use super::upstream_error::UpstreamError;
 use super::{Ask, NoBackend, Pool};
 use crate::base::clock;
+use crate::base::network::ClientNetwork;
 
 /// The attempts of one request or handshake.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Attempts<'a> {
     key: Option<Key>,
     /// The number of the client it is for.
     client: Option<u64>,
+    /// Whose share of the backends is taken.
+    sharer: ClientNetwork,
     /// Addresses of backends that are not worth asking.
     tried: Vec<Arc<str>>,
     /// A place that was taken before, which is asked first.
@@ -66,7 +69,19 @@ impl<'a> Attempts<'a> {
         client: Option<IpAddr>,
     ) -> Attempts<'a> {
         let client = client.map(network);
-        Attempts { pool, kind, key, client, tried: Vec::new(), reserved: None }
+        let sharer = ClientNetwork::Unshared;
+        Attempts { pool, kind, key, client, sharer, tried: Vec::new(), reserved: None }
+    }
+
+    /// Takes what is shared out among clients from this one's share.
+    pub fn sharing(mut self, sharer: ClientNetwork) -> Attempts<'a> {
+        self.sharer = sharer;
+        self
+    }
+
+    /// Whose share is taken from.
+    pub fn sharer(&self) -> ClientNetwork {
+        self.sharer
     }
 
     /// The pool.
@@ -121,8 +136,8 @@ impl<'a> Attempts<'a> {
         if let Some(lease) = self.reserved.take() {
             return Ok(lease);
         }
-        let ask = Ask { now: clock::now(), kind: self.kind, tried: &self.tried, key: self.key };
-        self.pool.lease(&ask)
+        let (now, kind, client, key) = (clock::now(), self.kind, self.sharer, self.key);
+        self.pool.lease(&Ask { now, kind, client, tried: &self.tried, key })
     }
 }
 

@@ -1,22 +1,20 @@
 //! One member of a pool: its counts, its health, and the handshakes under way to it.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::base::clock::{self, Moment};
+use crate::base::network::ClientNetwork;
+use crate::base::share::{SharePermit, Shares};
 use crate::config::plan;
 
+use super::busy::{Busy, HANDSHAKES_WAITING_MAX};
 use super::health::{Change, Evidence, PassiveHealth, Standing};
 use super::lock;
 use super::pace::HandshakePace;
-
-/// Handshakes that may wait for a permit of one backend; more are refused at once.
-pub const HANDSHAKES_WAITING_MAX: usize = 16_384;
 
 /// A member of a pool. It knows its pool's name, not its pool: a lease that outlives a reload keeps
 /// this alive and nothing else.
@@ -25,7 +23,9 @@ pub struct Backend {
     settings: Settings,
     state: Arc<BackendState>,
     /// One permit for each handshake that may be under way.
-    handshakes: Arc<Semaphore>,
+    handshakes: Arc<Shares>,
+    /// One for each plain request that may be.
+    request_shares: Arc<Shares>,
     /// Whether an operator keeps work from it. It stays so over reloads for as long as the
     /// configuration says the same of this member.
     disabled: Arc<AtomicBool>,
@@ -42,6 +42,7 @@ struct Settings {
     backup: bool,
     sessions_max: Option<usize>,
     handshakes_in_flight_max: usize,
+    requests_in_flight_max: usize,
     /// Handshakes that may begin in a second.
     handshake_rate_max: Option<u32>,
     connect_timeout: Duration,
@@ -75,6 +76,7 @@ impl Backend {
             backup: of.backup,
             sessions_max: of.sessions_max,
             handshakes_in_flight_max: pool.handshakes_in_flight_max,
+            requests_in_flight_max: pool.requests_in_flight_max,
             handshake_rate_max: pool.handshake_rate_max,
             connect_timeout: pool.connect_timeout,
         };
@@ -85,19 +87,21 @@ impl Backend {
             Some(old) => Arc::clone(&old.state),
             None => Arc::new(BackendState::new(&settings.address)),
         };
-        let permits = settings.handshakes_in_flight_max;
-        let handshakes = match old {
-            // Those under way keep counting.
-            Some(old) if old.settings.handshakes_in_flight_max == permits => {
-                Arc::clone(&old.handshakes)
+        // Those under way keep counting.
+        let kept = |of: fn(&Backend) -> &Arc<Shares>, max| match old {
+            Some(old) => {
+                of(old).set_max(max);
+                Arc::clone(of(old))
             }
-            _ => Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+            None => Shares::new(max),
         };
+        let handshakes = kept(|old| &old.handshakes, settings.handshakes_in_flight_max);
+        let request_shares = kept(|old| &old.request_shares, settings.requests_in_flight_max);
         let disabled = match old {
             Some(old) if old.settings.weight == settings.weight => Arc::clone(&old.disabled),
             _ => Arc::default(),
         };
-        Arc::new(Backend { settings, state, handshakes, disabled })
+        Arc::new(Backend { settings, state, handshakes, request_shares, disabled })
     }
 
     /// Whether it is the same member of the same pool, perhaps before or after a reload.
@@ -228,17 +232,17 @@ impl Backend {
     }
 
     /// Waits until one handshake more may be under way to this backend, and then for its turn by
-    /// `handshake_rate_max`; first come, first served. A session that is opened and one that comes
-    /// back to its upstream wait alike.
+    /// `handshake_rate_max`: in turn with other clients, first come, first served within one. A
+    /// session that is opened and one that comes back to its upstream wait alike.
     ///
     /// # Errors
     /// [`Busy`] when [`HANDSHAKES_WAITING_MAX`] wait already, after `connect_timeout`, or at once
     /// when its turn would come later than that.
-    pub async fn handshake_permit(&self) -> Result<HandshakePermit, Busy> {
+    pub async fn handshake_permit(&self, client: ClientNetwork) -> Result<HandshakePermit, Busy> {
         let started = self.settings.handshake_rate_max.map(|_| clock::now());
-        let permit = match Arc::clone(&self.handshakes).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => self.awaited_permit().await?,
+        let share = match self.handshakes.try_take(client) {
+            Some(share) => share,
+            None => self.awaited_share(client).await?,
         };
         if let (Some(rate), Some(started)) = (self.settings.handshake_rate_max, started) {
             let now = clock::now();
@@ -250,17 +254,24 @@ impl Backend {
                 sleep(wait).await;
             }
         }
-        Ok(HandshakePermit { _permit: permit })
+        Ok(HandshakePermit { _share: share })
     }
 
-    async fn awaited_permit(&self) -> Result<OwnedSemaphorePermit, Busy> {
+    async fn awaited_share(&self, client: ClientNetwork) -> Result<SharePermit, Busy> {
         let _place = WaitingSlot::take(&self.state)?;
         let after = self.settings.connect_timeout;
-        match timeout(after, Arc::clone(&self.handshakes).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            // It is never closed; were it, waiting would be as vain.
-            Ok(Err(_)) | Err(_) => Err(Busy::Waited { after }),
-        }
+        timeout(after, self.handshakes.take(client)).await.map_err(|_| Busy::Waited { after })
+    }
+
+    /// Whether a plain request of this client may be sent to it: `requests_in_flight_max`, and the
+    /// client's share of that.
+    pub(super) fn has_room(&self, client: ClientNetwork) -> bool {
+        self.request_shares.has_room(client)
+    }
+
+    /// A place for a plain request.
+    pub(super) fn request_share(&self, client: ClientNetwork) -> Option<SharePermit> {
+        self.request_shares.try_take(client)
     }
 }
 
@@ -287,45 +298,8 @@ impl BackendState {
 /// One handshake under way; dropped when it has ended.
 #[derive(Debug)]
 pub struct HandshakePermit {
-    _permit: OwnedSemaphorePermit,
+    _share: SharePermit,
 }
-
-/// Why a handshake got no permit: the backend has as many under way, or begun, as it may.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Busy {
-    /// Too many wait already.
-    Queue,
-    /// It waited as long as a connection may take.
-    Waited {
-        /// How long.
-        after: Duration,
-    },
-    /// So many may begin in a second that its turn would come too late.
-    Paced {
-        /// How many.
-        rate: u32,
-    },
-}
-
-impl fmt::Display for Busy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Busy::Queue => {
-                write!(f, "handshakes that wait for one backend: over {HANDSHAKES_WAITING_MAX}")
-            }
-            Busy::Waited { after } => write!(
-                f,
-                "no other handshake ended in time (`handshakes_in_flight_max` is reached): \
-                 {after:?}"
-            ),
-            Busy::Paced { rate } => {
-                write!(f, "its turn by `handshake_rate_max` would come too late: {rate}/s")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Busy {}
 
 /// A place in the queue for a permit.
 struct WaitingSlot<'a>(&'a AtomicUsize);
@@ -361,12 +335,19 @@ pub enum Kind {
 pub struct Lease {
     backend: Arc<Backend>,
     kind: Kind,
+    /// A request's; on the heap, as sessions have none and live longer.
+    _share: Option<Box<SharePermit>>,
 }
 
 impl Lease {
-    pub(super) fn new(backend: Arc<Backend>, kind: Kind) -> Lease {
+    /// A lease for this client; `None` when a request finds no place.
+    pub(super) fn new(backend: Arc<Backend>, kind: Kind, client: ClientNetwork) -> Option<Lease> {
+        let share = match kind {
+            Kind::Session => None,
+            Kind::Request => Some(Box::new(backend.request_share(client)?)),
+        };
         backend.state.count(kind).fetch_add(1, Relaxed);
-        Lease { backend, kind }
+        Some(Lease { backend, kind, _share: share })
     }
 
     /// The backend.

@@ -62,9 +62,11 @@ impl Pool {
         };
         let chosen = chosen.ok_or_else(|| self.refused(&members, ask))?;
         let backend = &self.backends[chosen];
-        backend.begin_trial(ask.now);
         // Still under the lock: the next to choose sees this one counted.
-        Ok(Lease::new(Arc::clone(backend), ask.kind))
+        let lease = Lease::new(Arc::clone(backend), ask.kind, ask.client);
+        let lease = lease.ok_or_else(|| self.refused(&members, ask))?;
+        backend.begin_trial(ask.now);
+        Ok(lease)
     }
 
     /// How every member stands.
@@ -157,7 +159,10 @@ impl Pool {
     }
 
     fn is_full(&self, index: usize, ask: &Ask<'_>) -> bool {
-        ask.kind == Kind::Session && self.backends[index].is_full()
+        match ask.kind {
+            Kind::Session => self.backends[index].is_full(),
+            Kind::Request => !self.backends[index].has_room(ask.client),
+        }
     }
 
     fn refused(&self, members: &[Member], ask: &Ask<'_>) -> NoBackend {

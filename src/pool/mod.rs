@@ -24,6 +24,7 @@ mod attempts;
 mod backend;
 mod balance;
 mod budget;
+mod busy;
 mod choice;
 mod dial;
 mod error;
@@ -37,7 +38,8 @@ mod sticky;
 mod upstream_error;
 
 pub use attempts::{Attempt, Attempted, Attempts, Repeat};
-pub use backend::{Backend, Busy, HANDSHAKES_WAITING_MAX, HandshakePermit, Kind, Lease};
+pub use backend::{Backend, HandshakePermit, Kind, Lease};
+pub use busy::{Busy, HANDSHAKES_WAITING_MAX};
 pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{Blame, DialError, DialStage};
 pub use health::{Evidence, Standing};
@@ -51,6 +53,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::Moment;
+use crate::base::network::ClientNetwork;
 use crate::config::plan;
 use crate::observe::metrics::{BackendFacts, Metrics, PoolMetrics};
 use crate::tls::{TlsError, Transport};
@@ -86,6 +89,8 @@ pub struct Ask<'a> {
     pub now: Moment,
     /// For how long it will be held.
     pub kind: Kind,
+    /// Whose share of the backend's requests it comes from.
+    pub client: ClientNetwork,
     /// Addresses of the backends that were tried for this request and failed.
     pub tried: &'a [Arc<str>],
     /// By what it finds the backend it had before, where the pool goes by that.
@@ -95,7 +100,8 @@ pub struct Ask<'a> {
 /// Every backend that is in was tried, or is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoBackend {
-    /// Whether one could have been had, had it not as many sessions as `sessions_max` allows.
+    /// Whether one could have been had, had it not as many sessions as `sessions_max` allows, or
+    /// as many requests as `requests_in_flight_max` or the client's share of that.
     pub is_full: bool,
     /// When it is worth to come again; whole seconds (`Retry-After`, RFC 9110 §10.2.3).
     pub retry_after: Duration,

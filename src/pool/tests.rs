@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use crate::base::network::ClientNetwork;
 use crate::config::plan::{BackendAddress, Balance, Health, Retry};
 
 fn address(written: &str) -> BackendAddress {
@@ -45,7 +46,14 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn lease(pool: &Pool, kind: Kind, seconds: u64) -> Lease {
-    pool.lease(&Ask { now: at(seconds), kind, tried: &[], key: None }).unwrap()
+    pool.lease(&Ask {
+        now: at(seconds),
+        kind,
+        client: ClientNetwork::Unshared,
+        tried: &[],
+        key: None,
+    })
+    .unwrap()
 }
 
 fn eject(backend: &Backend, seconds: u64) {
@@ -132,14 +140,28 @@ fn a_request_is_refused_when_all_that_are_in_were_tried_and_told_when_to_return(
     let pool = pool(plan(&THREE));
     let mut tried = Vec::new();
     for _ in 0..3 {
-        let ask = Ask { now: at(0), kind: Kind::Session, tried: &tried, key: None };
+        let ask = Ask {
+            now: at(0),
+            kind: Kind::Session,
+            client: ClientNetwork::Unshared,
+            tried: &tried,
+            key: None,
+        };
         let lease = pool.lease(&ask).unwrap();
         tried.push(Arc::clone(lease.backend().address()));
     }
     tried.sort();
     assert_eq!(tried, ["a:1".into(), "b:1".into(), "c:1".into()]);
-    let again =
-        |now| pool.lease(&Ask { now, kind: Kind::Session, tried: &tried, key: None }).unwrap_err();
+    let again = |now| {
+        pool.lease(&Ask {
+            now,
+            kind: Kind::Session,
+            client: ClientNetwork::Unshared,
+            tried: &tried,
+            key: None,
+        })
+        .unwrap_err()
+    };
     assert_eq!(again(at(0)).retry_after, Duration::from_secs(1));
     eject(&pool.backends()[0], 0);
     assert_eq!(again(Moment::from_millis(2500)).retry_after, Duration::from_secs(8));
@@ -195,13 +217,17 @@ async fn a_handshake_waits_for_one_of_the_permits_and_no_longer_than_a_dial() {
     quick.connect_timeout = Duration::from_millis(50);
     let pool = pool(quick);
     let backend = &pool.backends()[0];
-    let first = backend.handshake_permit().await.unwrap();
-    let _second = backend.handshake_permit().await.unwrap();
-    let busy = backend.handshake_permit().await.unwrap_err();
+    let first = backend.handshake_permit(ClientNetwork::Unshared).await.unwrap();
+    let _second = backend.handshake_permit(ClientNetwork::Unshared).await.unwrap();
+    let busy = backend.handshake_permit(ClientNetwork::Unshared).await.unwrap_err();
     assert_eq!(busy, Busy::Waited { after: Duration::from_millis(50) });
-    let (third, ()) = tokio::join!(backend.handshake_permit(), async { drop(first) });
+    let (third, ()) =
+        tokio::join!(backend.handshake_permit(ClientNetwork::Unshared), async { drop(first) });
     assert!(third.is_ok());
-    assert!(pool.backends()[1].handshake_permit().await.is_ok(), "each backend has its own");
+    assert!(
+        pool.backends()[1].handshake_permit(ClientNetwork::Unshared).await.is_ok(),
+        "each backend has its own"
+    );
 }
 
 #[tokio::test]
@@ -211,9 +237,12 @@ async fn handshakes_under_way_count_on_over_a_reload() {
     quick.connect_timeout = Duration::from_millis(20);
     let old = Pool::build(&Arc::new(quick.clone()), None, &metrics).unwrap();
     let backend = &old.backends()[0];
-    let _held = (backend.handshake_permit().await.unwrap(), backend.handshake_permit().await);
+    let _held = (
+        backend.handshake_permit(ClientNetwork::Unshared).await.unwrap(),
+        backend.handshake_permit(ClientNetwork::Unshared).await,
+    );
     quick.backends[0].weight = 2;
     let new = Pool::build(&Arc::new(quick), Some(&old), &metrics).unwrap();
     assert!(!Arc::ptr_eq(backend, &new.backends()[0]));
-    assert!(new.backends()[0].handshake_permit().await.is_err());
+    assert!(new.backends()[0].handshake_permit(ClientNetwork::Unshared).await.is_err());
 }

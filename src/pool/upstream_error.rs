@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::NoBackend;
-use super::backend::Busy;
+use super::busy::Busy;
 use super::error::{Blame, DialError};
 use super::health::Evidence;
 use crate::base::body::BoxError;

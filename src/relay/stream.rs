@@ -2,13 +2,14 @@
 //! a connection is, RST_STREAM what its reset is.
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::ReadBuf;
 
-use crate::base::flow;
+use crate::base::flow::{self, ConnectionFlow};
 use crate::observe::metrics::GaugeGuard;
 
 /// Bytes written at once: one frame, which with its head of nine bytes fills one record of TLS
@@ -22,14 +23,21 @@ pub struct Stream {
     receiving: RecvStream,
     /// What is left of a frame that was longer than a read.
     unread: Bytes,
+    /// What its connection has on the way to the client.
+    flow: Arc<ConnectionFlow>,
     /// It is counted as open until it is dropped.
     _open: GaugeGuard,
 }
 
 impl Stream {
     /// A stream from its two halves, and its place among those open.
-    pub fn new(sending: SendStream<Bytes>, receiving: RecvStream, open: GaugeGuard) -> Stream {
-        Stream { sending, receiving, unread: Bytes::new(), _open: open }
+    pub fn new(
+        sending: SendStream<Bytes>,
+        receiving: RecvStream,
+        flow: Arc<ConnectionFlow>,
+        open: GaugeGuard,
+    ) -> Stream {
+        Stream { sending, receiving, unread: Bytes::new(), flow, _open: open }
     }
 
     /// Reads; what was read the client may send again, so that it is held back as soon as we do
@@ -61,10 +69,15 @@ impl Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let wanted = bytes.len().min(PIECE_BYTES_MAX);
+        let wanted = bytes.len().min(PIECE_BYTES_MAX).min(ready!(self.flow.poll_room(cx)));
         let room = ready!(flow::poll_room(&mut self.sending, cx, wanted))?;
         let data = Bytes::copy_from_slice(&bytes[..room]);
-        self.sending.send_data(data, false).map_err(lost)?;
+        let stream = self.sending.stream_id().as_u32();
+        self.flow.add(stream, room);
+        if let Err(error) = self.sending.send_data(data, false) {
+            self.flow.reset(stream);
+            return Poll::Ready(Err(lost(error)));
+        }
         Poll::Ready(Ok(room))
     }
 

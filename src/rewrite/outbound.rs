@@ -20,6 +20,8 @@ pub struct Outbound {
     target: PathAndQuery,
     /// In the order they are written; `Host` first (RFC 9110 §7.2).
     fields: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the client waits to be told to send its body.
+    expects_continue: bool,
 }
 
 /// What decides about the fields of a head on its way.
@@ -64,6 +66,7 @@ impl Outbound {
         let named = named_by_connection(&headers);
         let reads_trailers = has_token(&headers, TE, "trailers");
         let told = forwarded::told(&headers, hop, *is_trusted);
+        let expects_continue = !passage.is_handshake && has_token(&headers, EXPECT, "100-continue");
         let room = headers.len() + changes.set.len() + ADDED;
         let mut fields = Vec::with_capacity(room);
         let mut add = |name: HeaderName, value: HeaderValue| {
@@ -96,7 +99,7 @@ impl Outbound {
             }
         }
         fields.extend(changes.set.iter().cloned());
-        Outbound { method, target, fields }
+        Outbound { method, target, fields, expects_continue }
     }
 
     /// The method.
@@ -107,6 +110,12 @@ impl Outbound {
     /// Path and query.
     pub fn target(&self) -> &PathAndQuery {
         &self.target
+    }
+
+    /// Whether the client sends its body only when it is told to (RFC 9110 §10.1.1). That is the
+    /// backend's to answer.
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
     }
 
     /// The fields, in the order they are written.
@@ -149,7 +158,7 @@ impl Outbound {
             Some((name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?))
         };
         let fields = lines.filter(|line| !line.is_empty()).map(field).collect::<Option<_>>()?;
-        Some(Outbound { method: Method::GET, target, fields })
+        Some(Outbound { method: Method::GET, target, fields, expects_continue: false })
     }
 }
 
@@ -159,7 +168,7 @@ impl FieldFilter<'_> {
         match scope(name) {
             // The route's, or the one that counts. A handshake has no body, and so no length.
             Scope::EndToEnd => *name != HOST && !self.is_handshake,
-            // The client gets its 100 when a backend is there to read its body.
+            // Said anew to the backend that is asked: see `expects_continue`.
             Scope::Unnamed if *name == EXPECT => false,
             Scope::Unnamed if self.is_handshake && HANDSHAKE.contains(name) => false,
             Scope::Unnamed => !named.contains(name),

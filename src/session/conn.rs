@@ -48,6 +48,7 @@ impl OnStream {
 
 /// A client's transport. `listen` makes one per connection; requests on it borrow it, and a session
 /// takes along no more of it than it needs.
+#[derive(Clone)]
 pub struct Conn {
     /// The listener it came in by, as configured at that moment.
     pub listener: Arc<Listener>,
@@ -85,7 +86,7 @@ impl Conn {
     }
 
     /// Who asks: who connected, or whom trusted proxies before it tell of (then without a port).
-    pub(super) fn client_addr(&self, headers: &HeaderMap) -> Option<SocketAddr> {
+    pub fn client_addr(&self, headers: &HeaderMap) -> Option<SocketAddr> {
         let peer = self.peer_addr.filter(|_| self.is_trusted());
         let Some(peer) = peer else { return self.peer_addr };
         let trusted = |ip| self.listener.trusted_proxies.contains(Some(ip));

@@ -11,6 +11,7 @@ use super::affinity::Affinity;
 use super::conn::{App, Conn};
 use super::refusal::Refusal;
 use crate::base::clock::Moment;
+use crate::base::network::ClientNetwork;
 use crate::config::plan::WebSocketMode;
 use crate::handshake;
 use crate::live::LiveRoute;
@@ -43,6 +44,13 @@ pub(super) struct Forwarding {
     pub(super) at: Moment,
     pub(super) route: Arc<LiveRoute>,
     pub(super) affinity: Affinity,
+}
+
+impl Forwarding {
+    /// What the client's shares are counted by.
+    pub(super) fn client_network(&self) -> ClientNetwork {
+        self.conn.listener.client_network(self.client_addr)
+    }
 }
 
 impl Routed {

@@ -25,9 +25,11 @@ pub(super) async fn forward(
     if take_forward(&mut granted.asked.head) == Some(0) {
         return Ok(options());
     }
-    let (outbound, Forwarding { route, affinity, client_addr, .. }) = granted.outbound(app, to)?;
+    let (outbound, forwarding) = granted.outbound(app, to)?;
+    let sharer = forwarding.client_network();
+    let Forwarding { route, affinity, client_addr, .. } = forwarding;
     let client = client_addr.map(|client| client.ip());
-    let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client);
+    let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client).sharing(sharer);
     let Attempted { backend, outcome } = action::forward(attempts, &outbound, body).await;
     record.asked(&to.pool.plan().name, backend.clone());
     let mut answer = outcome?;

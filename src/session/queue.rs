@@ -24,8 +24,9 @@ pub(super) async fn connect(
     outbound: &Outbound,
 ) -> Connected {
     let Forwarding { route, affinity, client_addr, .. } = forwarding;
+    let sharer = forwarding.client_network();
     let client = client_addr.map(|client| client.ip());
-    let attempts = Attempts::new(pool, Kind::Session, affinity.key, client);
+    let attempts = Attempts::new(pool, Kind::Session, affinity.key, client).sharing(sharer);
     let mut connected = handshake::connect(attempts, request, outbound).await;
     if let Some(queue) = route.plan.queue
         && nobody_is_up(&connected)
@@ -43,7 +44,8 @@ pub(super) async fn connect(
             backoff::pause(wait, &route.returned).await;
             // A reload may have given the pool other backends.
             let current = current(app, route, pool);
-            let attempts = Attempts::new(&current, Kind::Session, affinity.key, client);
+            let attempts =
+                Attempts::new(&current, Kind::Session, affinity.key, client).sharing(sharer);
             connected = handshake::connect(attempts, request, outbound).await;
             if !nobody_is_up(&connected) {
                 break;

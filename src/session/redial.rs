@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::backoff::{self, Backoff};
 use super::conn::App;
 use crate::base::clock::{self, Moment};
+use crate::base::network::ClientNetwork;
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::live::LiveAction;
 use crate::pool::{Ask, Attempts, Key, Kind, Lease, Pool};
@@ -154,7 +155,8 @@ impl Redial {
     pub(super) fn reserve(&mut self, present: Arc<str>) -> bool {
         let pool = pool(&self.app, &self.route);
         let (now, tried) = (clock::now(), [present]);
-        let ask = Ask { now, kind: Kind::Session, tried: &tried, key: self.key };
+        let client = ClientNetwork::Unshared;
+        let ask = Ask { now, kind: Kind::Session, client, tried: &tried, key: self.key };
         self.target = pool.and_then(|pool| pool.lease(&ask).ok());
         self.target.is_some()
     }

@@ -29,6 +29,10 @@ pub const HTTP_2: Alpn = "h2";
 /// and that one brings its own successor; rustls' two cost every handshake another record.
 const TICKETS: usize = 1;
 
+/// A record's head, and the type of those that carry handshake messages (RFC 8446 §5.1).
+const RECORD_HEAD_BYTES: usize = 5;
+const HANDSHAKE_RECORD: u8 = 22;
+
 /// A listener's side of TLS handshakes.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
@@ -132,6 +136,22 @@ impl Acceptor {
             resumed: engine.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
+}
+
+/// Waits until a client's first record is there as a whole, which has its ClientHello, or shows
+/// that it is none, or the client has closed. Nothing is taken; the caller sets the time.
+pub async fn client_hello(socket: &Socket) {
+    let mut head = [0; RECORD_HEAD_BYTES];
+    let is_whole = |head: &[u8], come: usize| match *head {
+        // RFC 8446 §5.1: type, version, length.
+        [HANDSHAKE_RECORD, _, _, high, low] => {
+            come >= RECORD_HEAD_BYTES + usize::from(u16::from_be_bytes([high, low]))
+        }
+        [HANDSHAKE_RECORD, ..] | [] => false,
+        _ => true,
+    };
+    // What is wrong with the socket, the handshake finds out.
+    let _ = socket.peek_until(&mut head, is_whole).await;
 }
 
 fn why(error: io::Error) -> AcceptError {

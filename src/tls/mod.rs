@@ -15,7 +15,7 @@ mod resolver;
 mod server_stream;
 mod transport;
 
-pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2};
+pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2, client_hello};
 pub use connect::Connector;
 pub use engine::{Engine, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX, SEAL_OVERHEAD_MAX};
 pub use error::{AcceptError, TlsError};

@@ -4,5 +4,6 @@ mod ends;
 pub mod front;
 mod handshakes;
 mod many;
+mod parity;
 
 use front::{Front, Streams, text};

@@ -1,10 +1,12 @@
 //! Listeners: addresses accepted on.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::tables::{Http2, ListenerLimits, ServerTls};
 use super::address::{Address, Networks};
+use crate::base::network::ClientNetwork;
 
 /// What a listener is over reloads: its address; and its name where the system chooses the port,
 /// for there may be several of that address.
@@ -43,6 +45,15 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// What the shares of a client at this address are counted by. A trusted proxy has none, and
+    /// neither has the peer of a unix socket, which has no address.
+    pub fn client_network(&self, address: Option<SocketAddr>) -> ClientNetwork {
+        match address.map(|address| address.ip()) {
+            Some(ip) if !self.trusted_proxies.contains(Some(ip)) => ip.into(),
+            _ => ClientNetwork::Unshared,
+        }
+    }
+
     /// Its identity over reloads.
     pub fn identity(&self) -> ListenerIdentity {
         let any_port = matches!(&self.address, Address::Inet(inet) if inet.port() == 0);

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::fault::Fault;
 use super::super::plan::certificate::Certificate;
 use super::words::TlsVersion;
-use super::{Number, OneOrMany, Size, Time, seconds};
+use super::{Number, OneOrMany, OrOff, Size, Time, seconds};
 
 table! {
     /// An address that connections are accepted on.
@@ -64,7 +64,7 @@ table! {
     /// Streams open at once on a connection, WebSockets included; more are refused. Metrics:
     /// `tidegate_http2_streams_open`, and `tidegate_http2_streams_reset_total` where `code` is
     /// `refused_stream`.
-    next streams_max: Number<1> as u32 = Number(256), as in 1000;
+    next streams_max: Number<1> as u32 = Number(100), as in 1000;
     /// Bytes a client may send on a stream before they are taken. A connection's own window is this
     /// times `streams_max`, so that a stream nobody reads never stalls the others; it is also what
     /// a hostile connection can make tidegate keep. A connection whose waiting frames are so tiny
@@ -101,8 +101,9 @@ table! {
     /// Limits of one listener.
     ListenerLimitsTable "ListenerLimits", "a table" => ListenerLimits;
 
-    /// Connections between accept and the end of their TLS handshake; more wait in the kernel's
-    /// queue.
+    /// TLS handshakes under way, counted from when the whole ClientHello is there: a client that
+    /// sends nothing takes none. One client may have as many as are left free: half of all when it
+    /// is alone. A connection beyond that is closed.
     next handshakes_in_flight_max: Number<1> as usize = Number(1024), as in 256;
     /// Time for a TLS handshake.
     next tls_handshake_timeout: Time as Duration = seconds(10), as in "5s";
@@ -114,6 +115,13 @@ table! {
     next headers_max: Number<1> as usize = Number(100), as in 64;
     /// Time a connection may stay open between requests.
     next keep_alive_timeout: Time as Duration = seconds(75), as in "30s";
+    /// Bytes per second that a request's body must come with at least, once its client was waited
+    /// for a minute; a slower one is answered 408. Only the time in which we wait for the client
+    /// counts. Without it a byte every other minute holds a backend for ever.
+    next body_rate_min: OrOff<Size> as Option<u64> = OrOff::On(Size(100)), as in "1KiB";
+    /// Bytes per second that a client must take an answer with at least, in the same way; a slower
+    /// one loses its connection, over HTTP/2 its stream. WebSockets have `[relay]`'s rules.
+    next answer_rate_min: OrOff<Size> as Option<u64> = OrOff::On(Size(100)), as in "1KiB";
 }
 
 /// What HTTP's parser needs for a head at least.

@@ -85,8 +85,14 @@ table! {
     /// answers late on purpose, hence the long default.
     next response_timeout: Time as Duration = seconds(120), as in "30s";
     /// WebSocket handshakes under way to one backend; more wait for `connect_timeout` at most.
-    /// It is what protects a backend when all its clients come back at once.
+    /// It is what protects a backend when all its clients come back at once. One client may have
+    /// as many as are left free, half of all when it is alone; clients take turns. While others
+    /// wait, a handshake has a quarter of `handshake_timeout`.
     next handshakes_in_flight_max: Number<1> as usize = Number(128), as in 32;
+    /// Plain requests under way to one backend, until the last byte of their answers; more go to
+    /// others, and are answered 503 with `Retry-After` when all are full. One client may have as
+    /// many as are left free.
+    next requests_in_flight_max: Number<1> as usize = Number(1024), as in 200;
     /// WebSocket handshakes begun with one backend in a second, evenly spaced; more wait for
     /// `connect_timeout` at most, together with those above. Sessions that come back to an upstream
     /// count like new ones. Unlimited by default, because `handshakes_in_flight_max` goes by

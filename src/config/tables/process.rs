@@ -13,12 +13,27 @@ table! {
     /// Limits of the whole process.
     LimitsTable "Limits", "a table" => Limits;
 
-    /// Client connections open at once; more are closed as they come. The system's limit of open
-    /// files (two per session) is usually reached before the default.
+    /// Client connections open at once, or as many as the open files allow when that is less: half
+    /// of them, but for a reserve of 64 and a sixteenth. At the start the limit of open files is
+    /// raised as far as the system lets it. When all places are taken, a connection that waits for
+    /// its client (for a first byte, or between requests; never a session) makes room: the one that
+    /// waits longest of the client that has most. A client is an IPv4 address or the first 64 bits
+    /// of an IPv6 address. Metrics: `tidegate_connections_max`, `tidegate_files_open`,
+    /// `tidegate_files_max`, `tidegate_connections_evicted_total`.
     next connections_max: Number<1> as usize = Number(1_000_000), as in 100_000;
-    /// Client connections open at once from one IP address. Unlimited by default: behind one
-    /// address there may be a whole company (NAT), or a load balancer.
+    /// Client connections open at once from one client: an IPv4 address, or the first 64 bits of an
+    /// IPv6 address. Behind one of `trusted_proxies` its clients are counted, by their requests and
+    /// sessions, and one with too many is answered 429. Unlimited by default: behind one address
+    /// there may be a whole company (NAT).
     next connections_per_address_max: Number<1> as Option<usize>, as in 200;
+    /// Client connections open at once that have sent nothing yet, not a byte of a TLS handshake or
+    /// of a request. Each costs about 4 KiB. Beyond that the one silent longest of the client that
+    /// has most is closed. Metric: `tidegate_connections_evicted_total`.
+    next silent_max: Number<1> as usize = Number(16_384), as in 4096;
+    /// Bytes of answers and of WebSockets' messages that all connections of HTTP/2 together may
+    /// have read from backends and not yet sent. A connection has as much as it leaves free for
+    /// others, and 64 KiB in any case; beyond that its backends are not read.
+    next http2_buffer_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
     /// Bytes that the sessions of all routes together may keep while their upstreams are away;
     /// a session that finds no room ends with 1013.
     now hold_bytes_max: Size as u64 = Size(256 << 20), as in "1GiB";

@@ -7,14 +7,32 @@ use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::sync::oneshot;
 
-use crate::base::body::{self, Body, BoxError};
+use crate::base::body::{self, Body, BoxError, Observed, Observer};
 
 /// The body that comes on a stream.
 pub(super) fn of(received: RecvStream) -> Body {
     match received.is_end_stream() {
         true => body::empty(),
         false => Received { stream: received, is_over: false }.boxed_unsync(),
+    }
+}
+
+/// The same body, and what tells when it begins to be read.
+pub(super) fn announced(body: Body) -> (Body, oneshot::Receiver<()>) {
+    let (reads, is_read) = oneshot::channel();
+    (Observed::new(body, Announcer(Some(reads))).boxed_unsync(), is_read)
+}
+
+struct Announcer(Option<oneshot::Sender<()>>);
+
+impl Observer for Announcer {
+    fn on_poll(&mut self, _cx: &mut Context<'_>) {
+        if let Some(reads) = self.0.take() {
+            // A stream that was reset waits no more.
+            let _ = reads.send(());
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::base::label::Label;
 pub(super) enum Http2Failure {
     /// The client opens streams to reset them.
     Resets,
+    /// The client sends control frames and nothing else.
+    ControlFrames,
     /// The crate decided so, with this code; for each of its limits that is `ENHANCE_YOUR_CALM`.
     Crate(Reason),
 }
@@ -24,6 +26,7 @@ impl Label for Http2Failure {
     fn label(&self) -> &'static str {
         match self {
             Http2Failure::Resets => "resets",
+            Http2Failure::ControlFrames => "control_frames",
             Http2Failure::Crate(code) => code.label(),
         }
     }

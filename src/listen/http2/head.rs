@@ -5,9 +5,11 @@ use h2::Reason;
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::config::plan::ListenerLimits;
+use crate::wire::host;
 
 /// Why a head is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +28,8 @@ const MALFORMED: HeadError = HeadError::Malformed(Reason::PROTOCOL_ERROR);
 /// values, lengths that are none, differ, or are not the body's, and pseudo-fields that are
 /// doubled, unknown, or not before all others.
 pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), HeadError> {
+    // A browser sends each of its cookies on a line of its own.
+    join_cookies(&mut head.headers);
     if head.headers.len() > limits.headers_max {
         return Err(HeadError::TooManyFields);
     }
@@ -39,14 +43,13 @@ pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), HeadE
     if head.headers.values().any(is_padded) {
         return Err(MALFORMED);
     }
-    join_cookies(&mut head.headers);
     keep_one_length(&mut head.headers);
     Ok(())
 }
 
-/// Removes `Expect: 100-continue`; whether it was there.
-pub(super) fn take_expectation(head: &mut Parts) -> bool {
-    let expected = head.headers.remove(EXPECT);
+/// Whether the client waits to be told to send its body.
+pub(super) fn expects_continue(head: &Parts) -> bool {
+    let expected = head.headers.get(EXPECT);
     expected.is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
@@ -57,13 +60,24 @@ fn has_path(head: &Parts) -> bool {
     path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS)
 }
 
-/// RFC 9113 §8.3.1: one of `Host` and `:authority` is there and not empty, and both say the same.
+/// RFC 9113 §8.3.1: one of `Host` and `:authority` is there and not empty, and both say the same
+/// after normalisation: that of case, final dots and the scheme's own port (RFC 3986 §6.2.3).
 fn is_host_one(head: &Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next(), head.uri.authority()) {
         (_, Some(_), _) => false,
         (Some(host), None, Some(authority)) => {
-            host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+            let port = if head.uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+            let normal = |written: &str| {
+                let host = host::canonical(written).ok()?;
+                let port = Some(host.port.unwrap_or(port));
+                Some((host.name.into_owned(), port))
+            };
+            let is_equal = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+            is_equal
+                || host.to_str().is_ok_and(|host| {
+                    normal(host).is_some_and(|host| normal(authority.as_str()) == Some(host))
+                })
         }
         (Some(host), None, None) => !host.is_empty(),
         (None, None, authority) => authority.is_some(),

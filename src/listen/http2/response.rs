@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use http_body::{Body as _, Frame};
 use httpdate::HttpDate;
 use tokio::time::timeout;
 
+use super::super::rate::RateMeter;
 use crate::base::body::{Body, BoxError};
+use crate::base::flow::ConnectionFlow;
 use crate::base::{clock, flow};
 
 /// Fields that HTTP/2 does not have (RFC 9113 §8.2.2).
@@ -28,48 +31,133 @@ const CONNECTION_SPECIFIC: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Sends an answer; to a HEAD request, its head only. A client that leaves it untaken for as long
-/// as `patience` loses this stream, and no other.
+/// How an answer is sent.
+pub(super) struct SendTerms<'a> {
+    /// To a HEAD request: its head only.
+    pub(super) is_head: bool,
+    /// How long the client may leave a piece untaken.
+    pub(super) patience: Duration,
+    /// Bytes per second it must take at least.
+    pub(super) rate_min: Option<u64>,
+    /// What the connection has on the way to its client.
+    pub(super) flow: &'a Arc<ConnectionFlow>,
+}
+
+/// Sends an answer. A client that leaves it untaken loses this stream, and no other.
 ///
 /// # Errors
 /// The stream was reset, or its connection is gone.
 pub(super) async fn send(
     respond: &mut SendResponse<Bytes>,
     answer: Response<Body>,
-    is_head: bool,
-    patience: Duration,
+    terms: &SendTerms<'_>,
 ) -> io::Result<()> {
     let (mut head, mut body) = answer.into_parts();
-    let is_bodiless =
-        is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let is_bodiless = terms.is_head || is_bodiless(head.status);
     fit(&mut head, body.size_hint().exact().filter(|_| !is_bodiless));
     let ends = is_bodiless || body.is_end_stream();
     let head = Response::from_parts(head, ());
-    let mut stream = respond.send_response(head, ends).map_err(io::Error::other)?;
+    let stream = respond.send_response(head, ends).map_err(io::Error::other)?;
     if ends {
         return Ok(());
     }
-    while let Some(frame) = next(&mut stream, &mut body).await? {
+    let meter = RateMeter::new(terms.rate_min);
+    let mut sending = Sending { stream, meter, terms, is_finished: false };
+    while let Some(frame) = sending.next(&mut body).await? {
         let Ok(frame) = frame else {
             // What was sent is not the whole.
-            stream.send_reset(Reason::INTERNAL_ERROR);
+            sending.stream.send_reset(Reason::INTERNAL_ERROR);
             return Ok(());
         };
         match frame.into_data() {
             Ok(data) => {
                 let ends = body.is_end_stream();
-                send_data(&mut stream, data, ends, patience).await?;
+                sending.send(data, ends).await?;
                 if ends {
                     return Ok(());
                 }
             }
             Err(frame) => {
+                sending.is_finished = true;
                 let trailers = frame.into_trailers().unwrap_or_default();
-                return stream.send_trailers(trailers).map_err(io::Error::other);
+                return sending.stream.send_trailers(trailers).map_err(io::Error::other);
             }
         }
     }
-    stream.send_data(Bytes::new(), true).map_err(io::Error::other)
+    sending.finish(Bytes::new())
+}
+
+/// Statuses whose answers have no body (RFC 9110 §6.4.1).
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// A body on its way.
+struct Sending<'a> {
+    stream: SendStream<Bytes>,
+    meter: RateMeter,
+    terms: &'a SendTerms<'a>,
+    /// The rest is the crate's to send.
+    is_finished: bool,
+}
+
+impl Sending<'_> {
+    /// The next frame of the body, read when the connection has room for it; an error when the
+    /// client does not want it any more.
+    async fn next(
+        &mut self,
+        body: &mut Body,
+    ) -> io::Result<Option<Result<Frame<Bytes>, BoxError>>> {
+        let next = poll_fn(|cx| {
+            if self.stream.poll_reset(cx).is_ready() {
+                let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+                return Poll::Ready(Err(reset));
+            }
+            if self.terms.flow.poll_room(cx).is_pending() {
+                return Poll::Pending;
+            }
+            Pin::new(&mut *body).poll_frame(cx).map(Ok)
+        });
+        let frame = next.await?;
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.terms.flow.add(self.stream.stream_id().as_u32(), bytes);
+        }
+        Ok(frame)
+    }
+
+    async fn send(&mut self, mut data: Bytes, ends: bool) -> io::Result<()> {
+        while !data.is_empty() {
+            let wanted = data.len();
+            let started = clock::now();
+            let room = poll_fn(|cx| flow::poll_room(&mut self.stream, cx, wanted));
+            let Ok(room) = timeout(self.terms.patience.min(self.meter.left()), room).await else {
+                self.stream.send_reset(Reason::CANCEL);
+                return Err(io::ErrorKind::TimedOut.into());
+            };
+            let room = room?;
+            self.meter.moved(room, clock::now().since(started));
+            let piece = data.split_to(room);
+            if ends && data.is_empty() {
+                return self.finish(piece);
+            }
+            self.stream.send_data(piece, false).map_err(io::Error::other)?;
+        }
+        if ends { self.finish(Bytes::new()) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, last: Bytes) -> io::Result<()> {
+        self.is_finished = true;
+        self.stream.send_data(last, true).map_err(io::Error::other)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.terms.flow.reset(self.stream.stream_id().as_u32());
+        }
+    }
 }
 
 /// Sends the answer that opens a WebSocket, 200 here (RFC 8441 §4), and gives the stream behind it.
@@ -82,6 +170,8 @@ pub(super) fn open(
 ) -> io::Result<SendStream<Bytes>> {
     let (mut head, _) = answer.into_parts();
     head.status = StatusCode::OK;
+    // What follows is no content (RFC 9110 §9.3.6).
+    head.headers.remove(CONTENT_LENGTH);
     fit(&mut head, None);
     respond.send_response(Response::from_parts(head, ()), false).map_err(io::Error::other)
 }
@@ -90,6 +180,10 @@ pub(super) fn open(
 fn fit(head: &mut Parts, length: Option<u64>) {
     for name in &CONNECTION_SPECIFIC {
         head.headers.remove(name);
+    }
+    if head.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6.
+        head.headers.remove(CONTENT_LENGTH);
     }
     if let Some(length) = length
         && !head.headers.contains_key(CONTENT_LENGTH)
@@ -104,50 +198,11 @@ fn fit(head: &mut Parts, length: Option<u64>) {
     }
 }
 
-/// The next frame of a body; an error when the client does not want it any more.
-async fn next(
-    stream: &mut SendStream<Bytes>,
-    body: &mut Body,
-) -> io::Result<Option<Result<Frame<Bytes>, BoxError>>> {
-    poll_fn(|cx| {
-        if stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        Pin::new(&mut *body).poll_frame(cx).map(Ok)
-    })
-    .await
-}
-
-async fn send_data(
-    stream: &mut SendStream<Bytes>,
-    mut data: Bytes,
-    ends: bool,
-    patience: Duration,
-) -> io::Result<()> {
-    while !data.is_empty() {
-        let room = poll_fn(|cx| flow::poll_room(stream, cx, data.len()));
-        let Ok(room) = timeout(patience, room).await else {
-            stream.send_reset(Reason::CANCEL);
-            return Err(io::ErrorKind::TimedOut.into());
-        };
-        let room = room?;
-        let piece = data.split_to(room);
-        let last = ends && data.is_empty();
-        stream.send_data(piece, last).map_err(io::Error::other)?;
-        if last {
-            return Ok(());
-        }
-    }
-    match ends {
-        true => stream.send_data(Bytes::new(), true).map_err(io::Error::other),
-        false => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::body;
+    use crate::base::flow::FlowBudget;
 
     #[tokio::test]
     async fn a_client_that_gives_no_room_loses_its_stream() {
@@ -157,7 +212,9 @@ mod tests {
             let (_, mut respond) = http.accept().await.unwrap().unwrap();
             let answer = Response::new(body::full("more than nothing"));
             let patience = Duration::from_millis(50);
-            let sent = async { send(&mut respond, answer, false, patience).await.unwrap_err() };
+            let flow = ConnectionFlow::new(FlowBudget::new(0));
+            let terms = SendTerms { is_head: false, patience, rate_min: None, flow: &flow };
+            let sent = async { send(&mut respond, answer, &terms).await.unwrap_err() };
             let error = tokio::select! {
                 error = sent => error,
                 _ = http.accept() => panic!("the connection ended first"),

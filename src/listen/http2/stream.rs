@@ -5,40 +5,41 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
+use tokio::sync::oneshot;
 
-use super::super::Handler;
+use super::super::client::HttpClient;
 use super::super::pace::TAKE_TIMEOUT;
+use super::super::{admit_request, rate};
 use super::head::{self, HeadError};
 use super::resets::Resets;
 use super::{body, response};
 use crate::base::body::{self as base_body, Body};
 use crate::base::clock;
+use crate::base::flow::ConnectionFlow;
 use crate::observe::metrics::GaugeGuard;
 use crate::relay::Stream;
-use crate::session::{Conn, OnStream};
+use crate::session::OnStream;
 
 /// What the streams of a connection share.
 pub(super) struct StreamContext {
-    handler: Arc<dyn Handler>,
-    conn: Rc<Conn>,
+    client: Rc<HttpClient>,
+    flow: Arc<ConnectionFlow>,
     pub(super) resets: Resets,
 }
 
 impl StreamContext {
-    pub(super) fn new(handler: Arc<dyn Handler>, conn: Rc<Conn>, resets_max: u32) -> StreamContext {
-        StreamContext { handler, conn, resets: Resets::new(resets_max) }
-    }
-
-    /// How long a client may leave a piece of an answer untaken.
-    fn patience(&self) -> Duration {
-        self.conn.listener.limits.keep_alive_timeout.max(TAKE_TIMEOUT)
+    pub(super) fn new(
+        client: Rc<HttpClient>,
+        flow: Arc<ConnectionFlow>,
+        resets_max: u32,
+    ) -> StreamContext {
+        StreamContext { client, flow, resets: Resets::new(resets_max) }
     }
 }
 
@@ -51,7 +52,9 @@ pub(super) async fn serve(
 ) {
     let (mut head, received) = request.into_parts();
     let is_head = head.method == Method::HEAD;
-    match head::fit(&mut head, &context.conn.listener.limits) {
+    let conn = context.client.conn();
+    let limits = &conn.listener.limits;
+    match head::fit(&mut head, limits) {
         Ok(()) => {}
         Err(HeadError::Malformed(reason)) => return respond.send_reset(reason),
         Err(HeadError::TooManyFields) => {
@@ -62,11 +65,6 @@ pub(super) async fn serve(
             return;
         }
     }
-    if head::take_expectation(&mut head) {
-        let mut go_on = Response::new(());
-        *go_on.status_mut() = StatusCode::CONTINUE;
-        let _ = respond.send_informational(go_on);
-    }
     let mut tunnel = None;
     let body = match head.extensions.get::<Protocol>() {
         Some(_) => {
@@ -75,10 +73,18 @@ pub(super) async fn serve(
             tunnel = Some((promise, received));
             base_body::empty()
         }
-        None => body::of(received),
+        None => rate::rated(body::of(received), limits.body_rate_min),
     };
-    let answer = context.handler.answer(&context.conn, Request::from_parts(head, body));
-    let Some(answer) = unless_reset(&mut respond, answer).await else {
+    let (body, reads) = match head::expects_continue(&head) {
+        true => {
+            let (body, reads) = body::announced(body);
+            (body, Some(reads))
+        }
+        false => (body, None),
+    };
+    let patience = limits.keep_alive_timeout.max(TAKE_TIMEOUT);
+    let answer = admit_request::answer(&context.client, &conn, Request::from_parts(head, body));
+    let Some(answer) = unless_reset(&mut respond, answer, reads).await else {
         return context.resets.add(clock::now());
     };
     // How a stream ends early is its client's to know.
@@ -86,21 +92,38 @@ pub(super) async fn serve(
         Some((promise, received)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             response::open(&mut respond, answer).map(|sending| {
                 // Nobody waits for a session that its worker has given up.
-                drop(promise.send(Stream::new(sending, received, open)));
+                let flow = Arc::clone(&context.flow);
+                drop(promise.send(Stream::new(sending, received, flow, open)));
             })
         }
-        _ => response::send(&mut respond, answer, is_head, context.patience()).await,
+        _ => {
+            let rate_min = limits.answer_rate_min;
+            let terms = response::SendTerms { is_head, patience, rate_min, flow: &context.flow };
+            response::send(&mut respond, answer, &terms).await
+        }
     };
 }
 
-/// The answer; `None` when the client has reset the stream before there was one.
+/// The answer; `None` when the client has reset the stream before there was one. A client that
+/// waits for that is told to send its body as soon as it is read.
 async fn unless_reset(
     respond: &mut SendResponse<Bytes>,
     answer: impl Future<Output = Response<Body>>,
+    mut reads: Option<oneshot::Receiver<()>>,
 ) -> Option<Response<Body>> {
     let mut answer = pin!(answer);
     poll_fn(|cx| {
-        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+        let polled = answer.as_mut().poll(cx);
+        if let Some(Poll::Ready(is_read)) = reads.as_mut().map(|reads| pin!(reads).poll(cx)) {
+            reads = None;
+            if is_read.is_ok() && polled.is_pending() {
+                let mut go_on = Response::new(());
+                *go_on.status_mut() = StatusCode::CONTINUE;
+                // A stream that is gone waits for nothing.
+                let _ = respond.send_informational(go_on);
+            }
+        }
+        if let Poll::Ready(answer) = polled {
             return Poll::Ready(Some(answer));
         }
         respond.poll_reset(cx).map(|_| None)

@@ -5,11 +5,13 @@ async fn a_connection_beyond_the_limit_is_closed_at_once_and_the_next_is_served(
     let mut stand = Stand::new(2, 1, None);
     let address = stand.takes(&[plain("a")])[0];
     let mut first = TcpStream::connect(address).await.unwrap();
-    ask(&mut first).await;
+    first.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    stand.handler.arrived.acquire().await.unwrap().forget();
     let mut second = TcpStream::connect(address).await.unwrap();
     assert_eq!(rest(&mut second).await, "");
     stand.refused(Rejection::Connections).await;
-    ask(&mut first).await;
+    stand.handler.let_go.add_permits(1);
+    answer(&mut first).await;
     drop(first);
     stand.is_quiet().await;
     assert!(once(address).await.contains("200 OK"));
@@ -118,5 +120,26 @@ async fn two_workers_stay_level_while_clients_come_and_leave_at_random() {
     assert_eq!(loads.iter().sum::<usize>(), LIVE);
     assert!(loads[0].abs_diff(loads[1]) <= LIVE / 2 / 10, "{loads:?}");
     drop(live);
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_body_that_is_still_sent_is_read_by_its_client() {
+    let (stand, address) = Stand::with(plain("a"));
+    // Much more than all buffers on the way.
+    const BYTES: usize = 24 << 20;
+    let unread = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n");
+    let garbage = "\x01garbage\r\n\r\n".to_owned();
+    for (head, status) in [(unread, "200"), (garbage, "400")] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..BYTES >> 20 {
+            client.write_all(&[b'x'; 1 << 20]).await.unwrap();
+        }
+        client.shutdown().await.unwrap();
+        let heard = rest(&mut client).await.to_ascii_lowercase();
+        assert!(heard.starts_with(&format!("http/1.1 {status} ")), "{heard}");
+        assert!(heard.contains("connection: close"), "{heard}");
+    }
     stand.is_quiet().await;
 }

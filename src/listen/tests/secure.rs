@@ -8,7 +8,7 @@ use super::*;
 use crate::config::plan::TlsVersion;
 
 /// A TLS listener with a certificate of its own, and a client that trusts it.
-fn secured(name: &str) -> (Listener, TlsConnector) {
+pub fn secured(name: &str) -> (Listener, TlsConnector) {
     secured_with(name, &[])
 }
 
@@ -47,8 +47,38 @@ pub async fn connect(
     connector: &TlsConnector,
     address: SocketAddr,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect(address).await.unwrap();
+    connect_from(connector, TcpStream::connect(address).await.unwrap()).await
+}
+
+/// The same on a connection that is there.
+pub async fn connect_from(
+    connector: &TlsConnector,
+    tcp: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
     connector.connect(ServerName::try_from("a.example").unwrap(), tcp).await
+}
+
+/// The first record of a handshake, whole, with a ClientHello that asks for nothing odd.
+pub fn client_hello() -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// A client that has sent its ClientHello, was answered, and goes no further.
+pub async fn half_shaken(address: SocketAddr) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(&client_hello()).await.unwrap();
+    client.read_u8().await.unwrap();
+    client
 }
 
 #[tokio::test]
@@ -94,11 +124,10 @@ async fn handshakes_in_flight_have_a_limit() {
     let (mut listener, connector) = secured("a");
     listener.limits.handshakes_in_flight_max = 1;
     let (stand, address) = Stand::with(listener);
-    let silent = TcpStream::connect(address).await.unwrap();
-    until(|| stand.permits.open() == 1).await;
+    let begun = half_shaken(address).await;
     connect(&connector, address).await.unwrap_err();
     stand.refused(Rejection::Handshakes).await;
-    drop(silent);
+    drop(begun);
     stand.is_quiet().await;
     connect(&connector, address).await.unwrap();
 }

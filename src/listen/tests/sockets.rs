@@ -28,6 +28,37 @@ async fn a_listener_vanishes_without_the_others_noticing() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_nothing_does_not_hold_an_address() {
+    let (listener, _) = super::secure::secured("a");
+    let (mut stand, address) = Stand::with(listener);
+    let _silent = TcpStream::connect(address).await.unwrap();
+    until(|| stand.permits.open() == 1).await;
+    stand.sockets.close_all();
+    until(|| stand.workers.tasks() == 1).await;
+    assert!(is_refused(address).await);
+    drop(Listening::open(&Address::Inet(address)).unwrap());
+}
+
+#[tokio::test]
+async fn a_connection_goes_by_what_its_listener_is_called_now() {
+    const NAME: &[u8] = b"GET /name HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut stand = Stand::new(1, 100, None);
+    let fixed = |name: &str, address: SocketAddr| Listener {
+        address: Address::Inet(address),
+        ..plain(name)
+    };
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (one, two) = (free(), free());
+    stand.takes(&[fixed("one", one), fixed("two", two)]);
+    let mut client = TcpStream::connect(one).await.unwrap();
+    client.write_all(NAME).await.unwrap();
+    assert_eq!(answer(&mut client).await, "one");
+    stand.takes(&[fixed("two", one), fixed("one", two)]);
+    client.write_all(NAME).await.unwrap();
+    assert_eq!(answer(&mut client).await, "two");
+}
+
+#[tokio::test]
 async fn a_request_in_flight_is_finished_when_its_listener_closes() {
     let (mut stand, address) = Stand::with(plain("a"));
     let mut client = TcpStream::connect(address).await.unwrap();

@@ -43,6 +43,12 @@ groups! {
             "Configurations in memory, the one in force included";
         hold_bytes: u64 = "hold_bytes" []
             "Bytes of messages kept for sessions whose upstream is away";
+        connections_max: u64 = "connections_max" []
+            "Client connections that may be open: the limit, or what the open files allow";
+        files: u64 = "files_open" [] "Open files of this process, sockets included";
+        files_max: u64 = "files_max" [] "Open files that this process may have";
+        http2_bytes: u64 = "http2_buffer_bytes" []
+            "Bytes of answers and messages on their way to clients over HTTP/2";
         drains: Vec<(String, u64)> = "drain_sessions_left" ["reason"]
             "Sessions that the drains under way still have to close";
     }
@@ -64,6 +70,8 @@ groups! {
         refused: LabelledCounter = "connections_refused" ["reason"]
             "Client connections closed at once because a limit was reached or the peer is not \
              trusted";
+        evicted: Counter = "connections_evicted" []
+            "Client connections that waited for their client, closed to make room for others";
         backoffs: Counter = "accept_backoffs" []
             "Pauses in accepting because the process or the system ran out of files or memory";
         tls_handshakes: Counter = "tls_handshakes" [] "TLS handshakes completed by clients";

@@ -7,7 +7,8 @@ use crate::base::clock;
 
 /// Where `of` sends a session with this key; the lease is given back at once.
 fn home(of: &Pool, key: Option<Key>) -> Arc<str> {
-    let ask = Ask { now: at(0), kind: Kind::Session, tried: &[], key };
+    let ask =
+        Ask { now: at(0), kind: Kind::Session, client: ClientNetwork::Unshared, tried: &[], key };
     Arc::clone(of.lease(&ask).unwrap().backend().address())
 }
 
@@ -33,7 +34,13 @@ fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
     let after: Vec<_> = keys.iter().map(|key| home(&new, *key)).collect();
     assert_eq!(after, without);
     // Plain requests find the same home.
-    let ask = Ask { now: at(0), kind: Kind::Request, tried: &[], key: keys[0] };
+    let ask = Ask {
+        now: at(0),
+        kind: Kind::Request,
+        client: ClientNetwork::Unshared,
+        tried: &[],
+        key: keys[0],
+    };
     assert_eq!(new.lease(&ask).unwrap().backend().address(), &after[0]);
 }
 
@@ -118,10 +125,19 @@ fn a_cookie_that_was_tampered_with_or_whose_backend_is_lost_is_for_nobody() {
     assert!(homes.iter().any(|home| *home != homes[0]), "{homes:?}");
     assert_eq!((lost("unknown"), pool.key(None, Some(b"nonsense"))), (3, None));
 
-    let held = pool.lease(&Ask { now: at(0), kind: Kind::Session, tried: &[], key }).unwrap();
+    let held = pool
+        .lease(&Ask {
+            now: at(0),
+            kind: Kind::Session,
+            client: ClientNetwork::Unshared,
+            tried: &[],
+            key,
+        })
+        .unwrap();
     assert_ne!(&*home(&pool, key), "b:1");
     assert_eq!(lost("full"), 1);
-    let request = Ask { now: at(0), kind: Kind::Request, tried: &[], key };
+    let request =
+        Ask { now: at(0), kind: Kind::Request, client: ClientNetwork::Unshared, tried: &[], key };
     assert_eq!(&**pool.lease(&request).unwrap().backend().address(), "b:1");
     drop(held);
     eject(&pool.backends()[1], 0);
@@ -142,7 +158,13 @@ fn a_full_backend_is_passed_over_and_when_all_are_the_client_is_told_so() {
     let mut leases: Vec<Lease> = (0..5).map(|_| lease(&pool, Kind::Session, 0)).collect();
     let counts: Vec<usize> = pool.backends().iter().map(|backend| backend.sessions()).collect();
     assert_eq!(counts, [2, 3]);
-    let ask = Ask { now: at(0), kind: Kind::Session, tried: &[], key: None };
+    let ask = Ask {
+        now: at(0),
+        kind: Kind::Session,
+        client: ClientNetwork::Unshared,
+        tried: &[],
+        key: None,
+    };
     let refused = pool.lease(&ask).unwrap_err();
     assert_eq!(refused, NoBackend { is_full: true, retry_after: Duration::from_secs(1) });
     assert_eq!(metrics.pool(&"chat".into()).full.get(), 1);
@@ -177,7 +199,13 @@ fn a_backup_is_used_only_when_no_other_is_up_or_can_be_had() {
     backup.record(Evidence::Healthy, None, at(2));
     assert_eq!(&*home_at(&pool, 2), "a:1");
     let tried = [Arc::clone(pool.backends()[0].address())];
-    let again = Ask { now: at(2), kind: Kind::Session, tried: &tried, key: None };
+    let again = Ask {
+        now: at(2),
+        kind: Kind::Session,
+        client: ClientNetwork::Unshared,
+        tried: &tried,
+        key: None,
+    };
     assert_eq!(&**pool.lease(&again).unwrap().backend().address(), "backup:1");
     drop((held, requests));
 }
@@ -220,7 +248,13 @@ fn a_slow_start_weighs_on_every_balance_and_on_plain_requests() {
         b.record(Evidence::Healthy, None, at(600));
         let ask = |number: u32, seconds| {
             let key = pool.key(Some(&number.to_le_bytes()), None);
-            let ask = Ask { now: at(seconds), kind: Kind::Request, tried: &[], key };
+            let ask = Ask {
+                now: at(seconds),
+                kind: Kind::Request,
+                client: ClientNetwork::Unshared,
+                tried: &[],
+                key,
+            };
             pool.lease(&ask).unwrap()
         };
         let early: Vec<Lease> = (0..200).map(|number| ask(number, 605)).collect();
@@ -245,7 +279,7 @@ async fn handshakes_begin_no_faster_than_their_rate_whoever_asks() {
     let pool = Pool::build(&Arc::new(paced.clone()), None, &metrics).unwrap();
     let backend = &pool.backends()[0];
     let started = clock::now();
-    let asked = (0..8).map(|_| backend.handshake_permit());
+    let asked = (0..8).map(|_| backend.handshake_permit(ClientNetwork::Unshared));
     let permits = futures_util::future::join_all(asked).await;
     assert!(permits.iter().all(Result::is_ok));
     // One at once, and one each 20 ms; the clock is read in whole milliseconds.
@@ -255,9 +289,11 @@ async fn handshakes_begin_no_faster_than_their_rate_whoever_asks() {
     // A reload does not begin the pace anew. Turns are taken though nobody waits for them.
     paced.handshake_rate_max = Some(1);
     let slow = Pool::build(&Arc::new(paced.clone()), Some(&pool), &metrics).unwrap();
-    (0..4).for_each(|_| drop(slow.backends()[0].handshake_permit().now_or_never()));
+    (0..4).for_each(|_| {
+        drop(slow.backends()[0].handshake_permit(ClientNetwork::Unshared).now_or_never());
+    });
     paced.connect_timeout = Duration::from_millis(1);
     let again = Pool::build(&Arc::new(paced), Some(&slow), &metrics).unwrap();
-    let busy = again.backends()[0].handshake_permit().await.unwrap_err();
+    let busy = again.backends()[0].handshake_permit(ClientNetwork::Unshared).await.unwrap_err();
     assert_eq!(busy, Busy::Paced { rate: 1 });
 }

@@ -131,17 +131,29 @@ async fn a_client_that_breaks_its_body_is_a_400_and_no_fault_of_the_backend() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_to_go_on_when_a_backend_is_there() {
-    let backend = Backend::echo("one").await;
-    let proxy = Proxy::before(&[&backend], |_| {}).await;
+async fn a_client_is_told_to_go_on_when_its_backend_says_so_or_nothing() {
     let fields = [("Content-Length", "4"), ("Expect", "100-continue")];
-    let (told, mut wire) =
-        proxy.client().say(proxy.client().head("POST", &fields).as_bytes()).await;
-    assert_eq!(told.unwrap().status(), 100);
-    wire.write_all(b"body").await.unwrap();
-    let head = within("the answer", Head::read(&mut wire)).await.unwrap();
-    assert_eq!(head.status(), 200);
-    assert_eq!(backend.head().get("expect"), "");
+    let willing = Backend::script(|_head, mut wire| async move {
+        wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+        let mut body = [0; 4];
+        wire.read_exact(&mut body).await.unwrap();
+        let answer = [&b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"[..], &body].concat();
+        wire.write_all(&answer).await.unwrap();
+    });
+    for backend in [willing.await, Backend::echo("one").await] {
+        let proxy = Proxy::before(&[&backend], |_| {}).await;
+        let (told, mut wire) =
+            proxy.client().say(proxy.client().head("POST", &fields).as_bytes()).await;
+        assert_eq!(told.unwrap().status(), 100);
+        wire.write_all(b"body").await.unwrap();
+        let head = within("the answer", Head::read(&mut wire)).await.unwrap();
+        assert_eq!(head.status(), 200);
+        assert_eq!(backend.head().get("expect"), "100-continue");
+    }
+    let unwilling = Backend::answering("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n").await;
+    let proxy = Proxy::before(&[&unwilling], |_| {}).await;
+    let (told, _) = proxy.client().say(proxy.client().head("POST", &fields).as_bytes()).await;
+    assert_eq!(told.unwrap().status(), 413, "the body was not asked for");
     let dead = Proxy::before(&[], |plan| {
         pool_of(plan).backends = pool("pool", &[nowhere()]).backends;
     })

@@ -207,15 +207,23 @@ async fn a_head_that_does_not_arrive_holds_its_connection_no_longer_than_silence
 }
 
 #[tokio::test]
-async fn pings_and_settings_without_end_are_answered_one_by_one() {
+async fn pings_and_settings_are_answered_one_by_one_and_without_end_they_are_a_flood() {
     let (stand, address) = Stand::with(clear());
     let mut raw = Raw::new(address).await;
-    for _ in 0..500 {
-        raw.send(PING, 0, 0, &[1; 8]).await;
-        raw.send(raw::SETTINGS, 0, 0, &[]).await;
-    }
+    let pairs = async |raw: &mut Raw, count: u32| {
+        for _ in 0..count {
+            raw.send(PING, 0, 0, &[1; 8]).await;
+            raw.send(raw::SETTINGS, 0, 0, &[]).await;
+        }
+    };
+    pairs(&mut raw, CONTROL_FRAMES_MAX / 2 - 10).await;
     let stream = raw.ask(&GET, END_STREAM).await;
     assert_eq!(raw.fate(stream).await, Fate::Answer(200));
+    pairs(&mut raw, 20).await;
+    let stream = raw.ask(&GET, END_STREAM).await;
+    assert_eq!(raw.fate(stream).await, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
     stand.is_quiet().await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    assert_eq!(cells.http2_failed.get("control_frames"), 1);
 }

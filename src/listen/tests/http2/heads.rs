@@ -142,7 +142,7 @@ async fn a_head_comes_as_http1_would_have_brought_it() {
 async fn who_waits_to_be_told_to_go_on_is_told() {
     let (_stand, address) = Stand::with(clear());
     let (mut asker, _connection) = client(address).await;
-    let mut asked = request(Method::POST, "/echo");
+    let mut asked = request(Method::POST, "/read");
     asked.headers_mut().insert("expect", "100-continue".parse().unwrap());
     let (mut answer, mut sending) = asker.send_request(asked, false).unwrap();
     let told = std::future::poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();

@@ -56,7 +56,8 @@ async fn over_http1(address: SocketAddr, method: &str) -> (u16, Vec<(String, Str
 #[tokio::test]
 async fn an_answer_is_the_same_over_both_versions() {
     for (method, answer, status, length) in ANSWERS {
-        let backend = Backend::answering(format!("HTTP/1.1 {answer}").into_bytes()).await;
+        let answer = answer.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+        let backend = Backend::answering(format!("HTTP/1.1 {answer}")).await;
         let front = Front::clear(&backend, "");
         let (first, first_fields) = over_http1(front.address(), method).await;
         let mut streams = front.client().await;

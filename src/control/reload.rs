@@ -11,7 +11,7 @@ use crate::config::plan::Plan;
 use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
-use crate::registry::{self, Disposition};
+use crate::registry::{self, Disposition, Selector};
 
 /// Reloads, and says in log and metrics what came of it.
 pub(super) async fn reload(core: &mut ProcessCore, request: ReloadRequest) -> Reloaded {
@@ -20,6 +20,8 @@ pub(super) async fn reload(core: &mut ProcessCore, request: ReloadRequest) -> Re
         Err(refused) => Reloaded::Refused(refused),
     };
     core.retire();
+    // What was built and not taken leaves no names either.
+    core.common.metrics.forget_unused();
     tell(core, request, &reloaded);
     reloaded
 }
@@ -71,15 +73,16 @@ async fn attempt(
     }
     let new = live::build(Arc::clone(&plan), Some(&old), &core.common.metrics)
         .map_err(|error| ReloadRefused::Build(error.to_string()))?;
-    let changes = live::diff(&old, &new);
+    let now = clock::now();
+    let changes = live::diff(&old, &new, now);
     let leaving = order(&changes, &plan);
     let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
     taken.sessions = core.common.sessions.live().await;
     if let Some(order) = &leaving {
         let would = core.common.drains.preview(order).await;
         taken.sessions = would.live;
-        taken.sessions_moved = would.moved;
-        taken.sessions_let_go = would.sessions - would.moved;
+        taken.sessions_moved = movable(core, order, changes.by_pool(&new, now)).await;
+        taken.sessions_let_go = would.sessions - taken.sessions_moved;
     }
     let percent = plan.reload.drain_max_percent;
     if !request.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
@@ -117,6 +120,18 @@ async fn attempt(
     apply_log(core, &plan);
     tell_sessions(core, changes, leaving).await;
     Ok(Reloaded::Taken(taken))
+}
+
+/// How many of an order's sessions go on with another backend: of each pool as many as there is
+/// room for.
+async fn movable(core: &ProcessCore, order: &DrainOrder, by_pool: Vec<(Selector, usize)>) -> usize {
+    let mut moved = 0;
+    for (routes, room) in by_pool {
+        let selector = Selector::AllOf([order.selector.clone(), routes].into());
+        let of_pool = DrainOrder { selector, ..order.clone() };
+        moved += core.common.drains.preview(&of_pool).await.moved.min(room);
+    }
+    moved
 }
 
 /// Tells live sessions what concerns them. A session that is still shaking hands hears it as

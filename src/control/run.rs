@@ -30,8 +30,8 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
             }
             Some(answer) = core.upgrades.recv() => match upgrade(&mut core, stops.clone()).await {
                 Ok(successor) => {
-                    drop(reloads);
-                    return leave(core, successor, answer, stops).await;
+                    // What waits for the loop, and what still comes, is the new process's to do.
+                    return leave(core, successor, answer, reloads, stops).await;
                 }
                 Err(not) => drop(answer.send(not)),
             },
@@ -51,14 +51,17 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
 async fn look_at_pools(core: &mut ProcessCore) {
     let snapshot = core.common.app.live.now();
     let (now, pace) = (clock::now(), Pace::of(&snapshot.plan.drain));
-    let mut orders = core.unhealthy.look(snapshot.pools.values(), pace, now);
+    let orders = core.unhealthy.look(snapshot.pools.values(), pace, now);
     let rebalanced = core.rebalances.look(snapshot.pools.values(), pace, now);
     // It is not kept while sessions are told.
     drop(snapshot);
     let drains = &core.common.drains;
     rebalanced.levelled.iter().for_each(|group| drains.close(group));
-    orders.extend(rebalanced.orders);
     for order in orders {
         drains.begin(&order).await;
+    }
+    for order in rebalanced.orders {
+        let begun = drains.begin(&order).await;
+        core.rebalances.told(&order, begun.sessions);
     }
 }

@@ -9,7 +9,7 @@ use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
 use super::options::Options;
 use super::start_error::StartError;
-use super::upgrade::{Older, Predecessor, State};
+use super::upgrade::{DisabledBackend, Older, Predecessor, State};
 use crate::admin::{OpenedServers, Phase, Servers};
 use crate::base::files;
 use crate::base::worker::Workers;
@@ -18,6 +18,7 @@ use crate::drain::{Drains, Rebalances, Unhealthy};
 use crate::listen::{InheritedSockets, OpenedSockets, Permits, Sockets};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
+use crate::pool::Backend;
 use crate::registry::LiveSessions;
 use crate::relay::HoldBudget;
 use crate::session::App;
@@ -31,6 +32,7 @@ pub(super) fn start(
     let (inherited, mut predecessor) = inherit(&mut options);
     let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
+    predecessor.iter().flat_map(|before| &before.disabled).for_each(|one| disable(&core, one));
     // From here on nothing fails: the process before this one has stopped accepting.
     publish(&mut core, plan, sockets, servers);
     if let Some(before) = predecessor {
@@ -132,4 +134,13 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
     core.sockets.take(sockets, snapshot.listeners.values().cloned());
     core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));
     core.publish(plan);
+}
+
+/// Keeps work from a backend as the process before this one did; one that is there no more needs it
+/// no more.
+fn disable(core: &ProcessCore, of: &DisabledBackend) {
+    let snapshot = core.common.app.live.now();
+    let Some(pool) = snapshot.pools.get(&*of.pool) else { return };
+    let same = |backend: &&Arc<Backend>| **backend.address() == *of.backend;
+    pool.backends().iter().filter(same).for_each(|backend| backend.disable());
 }

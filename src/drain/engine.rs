@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::order::{Begun, DrainOrder};
 use super::progress::{List, Progress};
+use super::spread::Usage;
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::base::task;
@@ -49,7 +50,12 @@ impl Drains {
             Some(movable) => self.0.sessions.count(&movable).await.matched.min(most),
             None => 0,
         };
-        let (schedule, deadline) = order.pace.plan(sessions);
+        // All that others are told as well is theirs already.
+        let usage = match order.selector {
+            Selector::All => Usage::default(),
+            _ => self.list().usage(clock::now()),
+        };
+        let (schedule, deadline) = order.pace.plan(sessions, &usage);
         Begun { number: 0, sessions, moved, live: counted.live, schedule, deadline }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::order::{Begun, DrainOrder};
+use super::spread::Usage;
 use crate::base::clock::Moment;
 use crate::end::Reason;
-use crate::registry::{Disposition, DrainCount, Selector};
+use crate::registry::{Disposition, DrainCount, Schedule, Selector};
 
 /// Drains followed at once; one more is carried out all the same, and has no row.
 const FOLLOWED_MAX: usize = 64;
@@ -32,6 +33,8 @@ pub struct Progress {
     pub cuts: bool,
     /// What more orders for it name.
     group: Option<Selector>,
+    /// Its last order: the sessions told, when they are due, and when it was given.
+    paced: (usize, Schedule, Moment),
 }
 
 /// Every drain under way, by its number, and the last that have finished.
@@ -68,6 +71,7 @@ impl List {
         if let Some(progress) = self.under_way.get_mut(&number) {
             progress.sessions += begun.sessions;
             progress.ends = progress.ends.max(ends);
+            progress.paced = (begun.sessions, begun.schedule.clone(), now);
             return true;
         }
         if self.under_way.len() >= FOLLOWED_MAX {
@@ -82,6 +86,7 @@ impl List {
             ends,
             cuts: order.disposition != Disposition::MoveOrStay,
             group: order.group.clone(),
+            paced: (begun.sessions, begun.schedule.clone(), now),
         };
         self.under_way.insert(number, progress);
         true
@@ -119,6 +124,15 @@ impl List {
 
     pub(super) fn finished(&self) -> impl Iterator<Item = &(u64, Progress)> {
         self.finished.iter()
+    }
+
+    /// What the drains under way use of the rate from now on.
+    pub(super) fn usage(&self, now: Moment) -> Usage {
+        let mut usage = Usage::default();
+        for Progress { paced: (sessions, schedule, given), .. } in self.under_way.values() {
+            usage.add(schedule, *sessions, now.since(*given));
+        }
+        usage
     }
 
     /// Sessions left by reason, every reason there is.

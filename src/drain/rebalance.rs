@@ -26,6 +26,14 @@ pub struct Rebalanced {
 }
 
 impl Rebalances {
+    /// So many sessions were told by an order of the last look.
+    pub fn told(&mut self, order: &DrainOrder, told: usize) {
+        let Some((pool, backend)) = of(order) else { return };
+        if let (Some(state), Some((wanted, _))) = (self.0.get_mut(pool), order.subset) {
+            state.told(backend, wanted, told);
+        }
+    }
+
     /// What is to be done for these pools, which are all there are; to be asked every
     /// [`LOOK_INTERVAL`].
     pub fn look<'a>(
@@ -56,6 +64,15 @@ impl Rebalances {
         }
         found
     }
+}
+
+/// The backend that an order of a rebalance is for, and its pool.
+fn of(order: &DrainOrder) -> Option<(&Arc<str>, &Arc<str>)> {
+    let Selector::AllOf(parts) = &order.selector else { return None };
+    parts.iter().find_map(|part| match part {
+        Selector::Backend { pool, backend } => Some((pool, backend)),
+        _ => None,
+    })
 }
 
 /// The order for so many sessions to leave a backend. They are spread until the next look.

@@ -10,10 +10,10 @@ use crate::end::Reason;
 use crate::pool::{Backend, Pool};
 use crate::registry::{Disposition, Selector};
 
-/// Backends whose sessions were told to leave, and since when each was out then: a time out is
-/// answered once.
+/// Backends whose sessions were told to leave, since when each was out then, and by which rule: a
+/// time out is answered once, and once more under another rule.
 #[derive(Default)]
-pub struct Unhealthy(Vec<(Arc<Backend>, Moment)>);
+pub struct Unhealthy(Vec<(Arc<Backend>, Moment, OutSessions)>);
 
 impl Unhealthy {
     /// The orders for the sessions on backends that stay out, of these pools, which are all there
@@ -26,15 +26,19 @@ impl Unhealthy {
     ) -> Vec<DrainOrder> {
         let has = |backend: &Backend| pools.clone().any(|pool| pool.plan().name == *backend.pool());
         // A backend that a reload changed has the same record under another `Arc`.
-        self.0.retain(|(backend, since)| backend.out_since() == Some(*since) && has(backend));
+        self.0.retain(|(backend, since, _)| backend.out_since() == Some(*since) && has(backend));
         let mut orders = Vec::new();
         for pool in pools {
             let rule = pool.plan().health.sessions;
             for (backend, since) in pool.stay_out(now) {
-                if !self.0.iter().any(|(told, of)| told.is(&backend) && *of == since) {
-                    orders.extend(order(&backend, rule, pace));
-                    self.0.push((backend, since));
+                let known =
+                    self.0.iter_mut().find(|(told, of, _)| told.is(&backend) && *of == since);
+                match known {
+                    Some((.., by)) if *by == rule => continue,
+                    Some((.., by)) => *by = rule,
+                    None => self.0.push((Arc::clone(&backend), since, rule)),
                 }
+                orders.extend(order(&backend, rule, pace));
             }
         }
         orders
@@ -76,5 +80,23 @@ mod tests {
         assert_eq!(order(OutSessions::Keep), None);
         assert_eq!(order(OutSessions::Move), Some(Disposition::MoveOrStay));
         assert_eq!(order(OutSessions::Drain), Some(Disposition::MoveOrClose(Selector::All)));
+    }
+
+    #[test]
+    fn a_time_out_is_answered_once_and_once_more_under_another_rule() {
+        let at = Moment::from_millis;
+        let pool = |rule, old: Option<&Arc<Pool>>| {
+            let mut plan = crate::pool::tests::plan(&[("a:1", 1), ("b:1", 1)]);
+            (plan.health.sessions, plan.health.sessions_after) = (rule, Duration::ZERO);
+            Pool::build(&Arc::new(plan), old, &Metrics::new(1)).unwrap()
+        };
+        let pace = Pace { window: Duration::ZERO, rate_max: 1, deadline: None };
+        let kept = pool(OutSessions::Keep, None);
+        crate::pool::tests::eject(&kept.backends()[0], 0);
+        let mut unhealthy = Unhealthy::default();
+        let mut look = |pool: &Arc<Pool>| unhealthy.look([pool].into_iter(), pace, at(1)).len();
+        assert_eq!((look(&kept), look(&kept)), (0, 0));
+        let drained = pool(OutSessions::Drain, Some(&kept));
+        assert_eq!((look(&drained), look(&drained)), (1, 0));
     }
 }

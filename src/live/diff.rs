@@ -1,9 +1,11 @@
 //! What a change of snapshots means for listeners and live sessions, as a value.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
+use crate::base::clock::Moment;
+use crate::pool::Pool;
 use crate::registry::{self, Selector};
 
 /// What changed between two snapshots. What is not named here is not touched in any way.
@@ -27,10 +29,10 @@ pub struct Changes {
     pub rules: registry::RuleChanges,
 }
 
-/// Compares two snapshots.
-pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
+/// Compares two snapshots; what there is room for is asked at this moment.
+pub fn diff(old: &Snapshot, new: &Snapshot, now: Moment) -> Changes {
     let mut changes = Changes::default();
-    changes.routes(old, new);
+    changes.routes(old, new, now);
     changes.pools(old, new);
     changes.listeners_removed = only_in(old, new);
     changes.listeners_added = only_in(new, old);
@@ -43,9 +45,11 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Changes {
     changes
 }
 
-fn goes_to_a_backend(route: &LiveRoute) -> bool {
+/// Whether sessions of this route can go on elsewhere: its pool has a backend that is up and has
+/// room.
+fn has_room(route: &LiveRoute, now: Moment) -> bool {
     let LiveAction::Pool { pool, .. } = &route.action else { return false };
-    pool.backends().iter().any(|backend| !backend.is_disabled())
+    pool.room_beside(&[], now) > 0
 }
 
 fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
@@ -79,7 +83,19 @@ impl Changes {
         Selector::NoneOf(routes.cloned().map(Selector::Route).chain(listeners).collect())
     }
 
-    fn routes(&mut self, old: &Snapshot, new: &Snapshot) {
+    /// For each pool in force: the routes to it, whose sessions would go on with it, and its room.
+    pub fn by_pool(&self, new: &Snapshot, now: Moment) -> Vec<(Selector, usize)> {
+        let mut routes: BTreeMap<&Arc<str>, (&Arc<Pool>, Vec<Selector>)> = BTreeMap::new();
+        for route in &new.routes {
+            let LiveAction::Pool { pool, .. } = &route.action else { continue };
+            let (_, of) = routes.entry(&pool.plan().name).or_insert((pool, Vec::new()));
+            of.push(Selector::Route(Arc::clone(&route.plan.identity)));
+        }
+        let pools = routes.into_values();
+        pools.map(|(pool, of)| (Selector::AnyOf(of.into()), pool.room_beside(&[], now))).collect()
+    }
+
+    fn routes(&mut self, old: &Snapshot, new: &Snapshot, now: Moment) {
         let by_identity: HashMap<&str, &Arc<LiveRoute>> =
             new.routes.iter().map(|route| (&*route.plan.identity, route)).collect();
         for before in &old.routes {
@@ -88,7 +104,7 @@ impl Changes {
                 self.routes_removed.push(Arc::clone(identity));
                 continue;
             };
-            if !goes_to_a_backend(after) {
+            if !has_room(after, now) {
                 self.routes_without_backend.push(Arc::clone(identity));
             }
             // Where it leads now is for new handshakes: its sessions have what they need.

@@ -25,11 +25,14 @@ impl Pool {
         out.filter_map(stays).collect()
     }
 
-    /// Sessions that there is room for on others than these backends; `usize::MAX` where one of
-    /// them may have any number.
+    /// Sessions that there is room for on others than these backends, of those that are up;
+    /// `usize::MAX` where one of them may have any number. Whoever takes sessions from backends, by
+    /// whatever command or reload, asks here first.
     pub fn room_beside(&self, leaving: &[&Arc<Backend>], now: Moment) -> usize {
         let others = self.backends.iter().zip(self.members(now)).filter(|(backend, member)| {
-            member.rank.is_some() && !leaving.iter().any(|one| Arc::ptr_eq(one, backend))
+            member.rank.is_some()
+                && member.is_up()
+                && !leaving.iter().any(|one| Arc::ptr_eq(one, backend))
         });
         let room = others.map(|(backend, _)| match backend.sessions_max() {
             Some(most) => most.saturating_sub(backend.sessions()),

@@ -239,14 +239,17 @@ impl Pool {
     /// remembered of this pool. What is found is counted; what is to be done is given back, and is
     /// nothing where the plan has no `rebalance`.
     pub fn rebalance(&self, state: &mut Rebalance, now: Moment) -> Vec<Leave> {
-        let rules = self.plan.rebalance.clone();
-        let is_on = rules.is_some();
+        let rules = self.plan.rebalance.as_ref();
+        if rules.is_none() {
+            // Nothing that was begun under a rule outlives it.
+            *state = Rebalance::default();
+        }
         let look = match self.plan.goes_by_sessions() {
-            true => state.look(now, &self.levels(now), &rules.unwrap_or_default()),
+            true => state.look(now, &self.levels(now), rules.unwrap_or(&Default::default())),
             false => rebalance::Look::default(),
         };
         self.cells.would_move.set(look.would_move as u64);
-        let leave = if is_on { look.leave } else { Vec::new() };
+        let leave = if rules.is_some() { look.leave } else { Vec::new() };
         self.cells.asked_to_move.add(leave.iter().map(|leave| leave.sessions as u64).sum());
         leave
     }

@@ -78,6 +78,16 @@ impl Rebalance {
         self.is_levelling
     }
 
+    /// Fewer sessions of a backend were told than were to leave it: what was not asked does not
+    /// count.
+    pub fn told(&mut self, backend: &str, wanted: usize, told: usize) {
+        let missing = wanted.saturating_sub(told);
+        if let Some(asked) = self.asked.iter_mut().find(|asked| *asked.backend == *backend) {
+            asked.sessions += missing;
+            self.allowance += missing as f64;
+        }
+    }
+
     /// Looks at a pool's backends; to be done every second or so.
     pub fn look(&mut self, now: Moment, levels: &[Level], rules: &plan::Rebalance) -> Look {
         let members = levels.iter().filter(|level| level.weight > 0);
@@ -86,11 +96,12 @@ impl Rebalance {
             (self.uneven, self.is_levelling, self.members) = (None, false, members);
         }
         let fair = fair(levels);
+        let targets = targets(levels, &fair);
         let seen: Vec<usize> = levels.iter().map(|level| level.sessions).collect();
         let threshold = f64::from(rules.threshold_percent) / 100.0;
         let would_move = match is_within(levels, &fair, &seen, threshold, 1.0) {
             true => 0,
-            false => excess(&fair, &seen).sum(),
+            false => excess(&targets, &seen),
         };
         self.decide(now, would_move > 0, rules.after);
         let mut leave = Vec::new();
@@ -100,7 +111,7 @@ impl Rebalance {
         } else if self.is_levelling {
             let total: usize = seen.iter().sum();
             let most = self.allowed(now, total, rules.percent_per_minute_max);
-            leave = self.ask(now, levels, &fair, expected, most);
+            leave = self.ask(now, levels, &targets, expected, most);
         }
         self.looked = now;
         Look { would_move, leave }
@@ -136,22 +147,19 @@ impl Rebalance {
         self.allowance as usize
     }
 
-    /// Shares out what may be asked: always to the backend that is furthest above its fair share.
+    /// Shares out what may be asked: always to the backend that is furthest above its target.
     fn ask(
         &mut self,
         now: Moment,
         levels: &[Level],
-        fair: &[f64],
+        targets: &[usize],
         mut expected: Vec<usize>,
         most: usize,
     ) -> Vec<Leave> {
         let before = expected.clone();
-        let surplus: usize = excess(fair, &expected).sum();
-        for _ in 0..most.min(surplus) {
-            let above = |index: &usize| expected[*index] as f64 - fair[*index];
-            let highest =
-                (0..expected.len()).max_by(|one, other| above(one).total_cmp(&above(other)));
-            let Some(highest) = highest else { break };
+        for _ in 0..most.min(excess(targets, &expected)) {
+            let above = |index: &usize| expected[*index].saturating_sub(targets[*index]);
+            let Some(highest) = (0..expected.len()).max_by_key(above) else { break };
             expected[highest] -= 1;
         }
         let mut leave = Vec::new();
@@ -174,7 +182,7 @@ impl Rebalance {
 }
 
 /// What each backend should have: by weight, and where that is more than it may have, that much.
-fn fair(levels: &[Level]) -> Vec<f64> {
+pub(super) fn fair(levels: &[Level]) -> Vec<f64> {
     let mut fair: Vec<f64> = vec![0.0; levels.len()];
     let mut is_full = vec![false; levels.len()];
     let mut left = levels.iter().map(|level| level.sessions).sum::<usize>() as f64;
@@ -204,10 +212,38 @@ fn fair(levels: &[Level]) -> Vec<f64> {
     fair
 }
 
-/// How many each backend has above its fair share, in whole sessions.
-fn excess<'a>(fair: &'a [f64], sessions: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
-    let above = |(fair, had): (&f64, &usize)| had.saturating_sub(fair.ceil() as usize);
-    fair.iter().zip(sessions).map(above)
+/// The fair shares in whole sessions, which add up to all there are: each rounded down, then one
+/// more for those with the largest remainders, and of equal ones for who has most. What none may
+/// have stays where it is.
+pub(super) fn targets(levels: &[Level], fair: &[f64]) -> Vec<usize> {
+    let total: usize = levels.iter().map(|level| level.sessions).sum();
+    let mut targets: Vec<usize> = fair.iter().map(|fair| fair.floor() as usize).collect();
+    let mut left = total.saturating_sub(targets.iter().sum());
+    let mut order: Vec<usize> = (0..levels.len()).filter(|index| fair[*index] > 0.0).collect();
+    order.sort_by(|one, other| {
+        let remainder = |index: usize| fair[index] - fair[index].floor();
+        let by_remainder = remainder(*other).total_cmp(&remainder(*one));
+        by_remainder.then(levels[*other].sessions.cmp(&levels[*one].sessions))
+    });
+    let may_have_more =
+        |index: usize, target: usize| levels[index].sessions_max.is_none_or(|most| target < most);
+    for index in order {
+        if left > 0 && may_have_more(index, targets[index]) {
+            targets[index] += 1;
+            left -= 1;
+        }
+    }
+    for (target, level) in targets.iter_mut().zip(levels) {
+        let stays = left.min(level.sessions.saturating_sub(*target));
+        *target += stays;
+        left -= stays;
+    }
+    targets
+}
+
+/// How many sessions are above their backends' targets.
+fn excess(targets: &[usize], sessions: &[usize]) -> usize {
+    targets.iter().zip(sessions).map(|(target, had)| had.saturating_sub(*target)).sum()
 }
 
 /// Whether all backends are within `part` of their fair shares and `slack` sessions more; what

@@ -56,7 +56,7 @@ fn lease(pool: &Pool, kind: Kind, seconds: u64) -> Lease {
     .unwrap()
 }
 
-fn eject(backend: &Backend, seconds: u64) {
+pub(crate) fn eject(backend: &Backend, seconds: u64) {
     (0..2).for_each(|_| backend.record(Evidence::Unreachable, None, at(seconds)));
 }
 

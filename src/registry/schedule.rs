@@ -33,8 +33,8 @@ impl Schedule {
         Schedule(pieces.into_iter().collect())
     }
 
-    /// Its pieces, in their order.
-    pub fn pieces(&self) -> &[Stretch] {
+    /// Its parts, in their order.
+    pub fn stretches(&self) -> &[Stretch] {
         &self.0
     }
 
@@ -48,7 +48,7 @@ impl Schedule {
         let all: f64 = self.0.iter().map(|piece| piece.sessions).sum();
         let mut left = part * all;
         let mut start = Duration::ZERO;
-        for piece in self.pieces() {
+        for piece in self.stretches() {
             if left <= piece.sessions && piece.sessions > 0.0 {
                 return start + piece.length.mul_f64((left / piece.sessions).clamp(0.0, 1.0));
             }

@@ -29,6 +29,7 @@ mod traffic;
 mod upgrade;
 mod upgrade_faults;
 mod upgrade_kinds;
+mod upgrade_state;
 
 /// A number for every day, or the one for `TIDEGATE_SCALE=full`.
 fn scaled(small: usize, full: usize) -> usize {

@@ -203,7 +203,8 @@ log.format = "json"
         TlsConnector::from(Arc::new(config))
     }
 
-    fn order(&self, order: &str, flags: &[&str]) -> (i32, String) {
+    /// A command with these flags: exit code, and all it printed.
+    pub fn order(&self, order: &str, flags: &[&str]) -> (i32, String) {
         said(&mut self.ordered(order, flags))
     }
 

@@ -82,6 +82,7 @@ pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Resu
         Some(address) => backends(&snapshot, pool.as_deref(), address).collect(),
         None => Vec::new(),
     };
+    let room = room_beside(&snapshot, &leaving);
     if !force {
         leave_one(&snapshot, &leaving)?;
     }
@@ -89,10 +90,11 @@ pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Resu
         // Before its sessions hear of it: they come back at once.
         leaving.iter().for_each(|backend| backend.disable());
     }
-    if backend.is_some() && (leaving.is_empty() || room_beside(&snapshot, &leaving) > 0) {
+    if backend.is_some() && room > 0 {
         order.disposition = Disposition::MoveOrClose(Selector::All);
     }
-    let begun = carry_out(process, &order, pace.dry_run).await;
+    let mut begun = carry_out(process, &order, pace.dry_run).await;
+    begun.moved = begun.moved.min(room);
     Ok(closed(&begun, &leaving, pace.dry_run, "drained"))
 }
 
@@ -100,11 +102,10 @@ pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Resu
 fn leave_one(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> Result<(), Reply> {
     for backend in leaving {
         let Some(pool) = snapshot.pools.get(backend.pool()) else { continue };
-        let mut others = pool.backends().iter().filter(|one| !Arc::ptr_eq(one, backend));
-        if others.all(|one| one.is_disabled()) {
+        if pool.room_beside(leaving, clock::now()) == 0 {
             let text = format!(
-                "backend `{}` is the last of pool `{}` that gets sessions: its clients would read \
-                 503 when they come back (force it if that is wanted)",
+                "backend `{}` is the last of pool `{}` that is up and has room: its clients would \
+                 read 503 when they come back (force it if that is wanted)",
                 backend.address(),
                 backend.pool()
             );
@@ -115,8 +116,11 @@ fn leave_one(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> Result<(), Reply
 }
 
 /// Sessions that there is room for elsewhere when these backends are left; in each pool for its
-/// own.
+/// own. One that a reload removed has no pool that could be asked.
 pub(super) fn room_beside(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> usize {
+    if leaving.is_empty() {
+        return usize::MAX;
+    }
     let room = leaving.iter().filter_map(|one| snapshot.pools.get(one.pool()));
     room.map(|pool| pool.room_beside(leaving, clock::now())).fold(0, usize::saturating_add)
 }

@@ -77,8 +77,7 @@ pub(super) async fn move_away(
     let mut order = orders::order(process, selector, Reason::Command, &pace, &closing)?;
     let snapshot = process.snapshot();
     let leaving: Vec<&Arc<Backend>> = backends(&snapshot, on.as_deref(), &address).collect();
-    // One that a reload removed has sessions still, and no pool that we could ask.
-    let room = if leaving.is_empty() { usize::MAX } else { room_beside(&snapshot, &leaving) };
+    let room = room_beside(&snapshot, &leaving);
     if room == 0 {
         let text = format!("no other backend can take the sessions of `{address}`");
         return Err(Reply::no(StatusCode::CONFLICT, text));

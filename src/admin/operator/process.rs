@@ -42,7 +42,9 @@ pub(super) async fn reload(process: &impl Process, query: Option<&str>) -> Resul
     let reloaded = process.reload(request).await;
     let status = match &reloaded {
         Reloaded::Taken(_) | Reloaded::Unchanged => StatusCode::OK,
-        Reloaded::Refused(ReloadRefused::Drain { .. }) => StatusCode::CONFLICT,
+        Reloaded::Refused(ReloadRefused::Drain { .. } | ReloadRefused::Passed(_)) => {
+            StatusCode::CONFLICT
+        }
         Reloaded::Refused(ReloadRefused::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
         Reloaded::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };

@@ -65,6 +65,8 @@ pub enum ReloadRefused {
         /// `reload.drain_max`, in percent.
         drain_max_percent: u32,
     },
+    /// That process has taken over: it looks whether anything changed.
+    Passed(u32),
     /// The process stops.
     Stopping,
 }
@@ -128,6 +130,7 @@ impl Label for Reloaded {
             }
             Reloaded::Refused(ReloadRefused::Listeners(_)) => "refused_listeners",
             Reloaded::Refused(ReloadRefused::Drain { .. }) => "refused_drain",
+            Reloaded::Refused(ReloadRefused::Passed(_)) => "passed_on",
             Reloaded::Refused(ReloadRefused::Stopping) => "refused_stopping",
         }
     }
@@ -185,6 +188,12 @@ impl fmt::Display for ReloadRefused {
                 "the reload would end {sessions_let_go} of {sessions} sessions, more than \
                  `reload.drain_max` allows: {drain_max_percent} % (force it if that is meant)"
             ),
+            ReloadRefused::Passed(pid) => {
+                write!(
+                    f,
+                    "process {pid} has taken over; it reloads if the configuration has changed"
+                )
+            }
             ReloadRefused::Stopping => f.write_str("the process stops"),
         }
     }

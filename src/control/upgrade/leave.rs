@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::state::UpgradeAsked;
 use super::successor::Successor;
 use super::words::{New, Old};
 use crate::admin::Process as _;
-use crate::admin::{Phase, Upgraded};
+use crate::admin::{Phase, ReloadRefused, Reloaded, Upgraded};
 use crate::base::task;
 use crate::config::plan::UpgradeSessions;
 use crate::control::core::ProcessCore;
-use crate::control::handle::Handle;
+use crate::control::handle::{Handle, ReloadAsked};
 use crate::control::stop;
 use crate::drain::Pace;
 use crate::end::Reason;
@@ -37,13 +37,14 @@ pub(in crate::control) async fn leave(
     mut core: ProcessCore,
     successor: Successor,
     asked: UpgradeAsked,
+    reloads: mpsc::Receiver<ReloadAsked>,
     mut stops: watch::Receiver<u32>,
 ) {
     // Who asked may be gone; the log has it all the same.
     let _ = asked.send(passed(&core, &successor).await);
     core.common.phase.send_replace(Phase::Draining);
     let handle = core.handle();
-    task::spawn("leave", report(handle.clone(), successor));
+    task::spawn("leave", report(handle.clone(), successor, reloads));
     let mut hurried = stops.clone();
     let drained = tokio::select! {
         drained = part(&mut core, &mut stops) => drained,
@@ -85,14 +86,26 @@ async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<u32>) -> bool 
     }
 }
 
-/// Tells the process that took over what is left here, and obeys when it stops.
-async fn report(handle: Handle, mut successor: Successor) {
+/// Tells the process that took over what is left here and which reloads were asked for, and stops
+/// when it does.
+async fn report(
+    handle: Handle,
+    mut successor: Successor,
+    mut reloads: mpsc::Receiver<ReloadAsked>,
+) {
     let mut told = false;
     loop {
         let sessions = handle.sessions().live().await;
         successor.try_say(&Old::Left { sessions });
         tokio::select! {
             () = sleep(REPORT_INTERVAL) => {}
+            Some(ReloadAsked { answer, .. }) = reloads.recv() => {
+                let pid = successor.pid();
+                tracing::info!(pid, "reload: passed on to the process that serves");
+                // One that is gone says so below; who asked may be gone, too.
+                let _ = successor.say(&Old::Reload).await;
+                let _ = answer.send(Reloaded::Refused(ReloadRefused::Passed(pid)));
+            }
             word = successor.next() => match word {
                 Some(New::Stop) => {
                     told = true;

@@ -22,3 +22,4 @@ pub(super) use leave::leave;
 pub(super) use older::Older;
 pub(super) use state::{State, UpgradeAsked};
 pub(super) use switch::upgrade;
+pub(super) use words::DisabledBackend;

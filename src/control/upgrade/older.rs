@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::predecessor::Predecessor;
 use super::state::Known;
 use super::words::{self, New, Old, OlderProcess};
+use crate::admin::ReloadRequest;
 use crate::base::link::{AsyncLink, Link};
 use crate::base::task;
 use crate::control::handle::Handle;
@@ -65,8 +66,15 @@ impl Older {
 /// Keeps what is known of a process until it ends.
 async fn follow(handle: &Handle, pid: u32, mut link: AsyncLink) {
     while let Ok(Some(line)) = link.receive().await {
-        if let Ok(Old::Left { sessions }) = serde_json::from_str(&line) {
-            handle.upgrades().older().insert(pid, sessions);
+        match serde_json::from_str(&line) {
+            Ok(Old::Left { sessions }) => drop(handle.upgrades().older().insert(pid, sessions)),
+            Ok(Old::Reload) => {
+                tracing::info!(pid, "reload: asked of an older process");
+                let request = ReloadRequest { if_changed: true, ..ReloadRequest::default() };
+                handle.reload(request).await;
+            }
+            // A later version may say more.
+            _ => {}
         }
     }
     handle.upgrades().older().remove(&pid);

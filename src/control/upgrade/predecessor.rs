@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::words::{self, New, Old, OlderProcess, VARIABLE, VERSION};
+use super::words::{self, DisabledBackend, New, Old, OlderProcess, VARIABLE, VERSION};
 use crate::base::link::Link;
 use crate::config::plan::Address;
 use crate::listen::Inherited;
@@ -25,6 +25,8 @@ pub struct Predecessor {
     pub(in crate::control) number: u64,
     pub(in crate::control) sockets: Vec<Inherited>,
     older: Vec<(OlderProcess, Link)>,
+    /// Backends that a command keeps work from, once it has stopped accepting.
+    pub(in crate::control) disabled: Vec<DisabledBackend>,
 }
 
 /// Tells the process before this one why it must serve on.
@@ -102,7 +104,7 @@ impl Predecessor {
             let fds = link.take_fds(some.len()).ok_or_else(lost)?;
             older.extend(some.into_iter().zip(fds.into_iter().map(as_link)));
         }
-        Ok(Predecessor { link, pid, number, sockets, older })
+        Ok(Predecessor { link, pid, number, sockets, older, disabled: Vec::new() })
     }
 
     /// Says that all is ready but accepting, and waits until the process before this one has
@@ -116,7 +118,10 @@ impl Predecessor {
     ) -> io::Result<()> {
         self.say(&New::Ready { taken: taken.map(Into::into).collect() })?;
         match hear(&mut self.link)? {
-            Old::Go => Ok(()),
+            Old::Go { disabled } => {
+                self.disabled = disabled;
+                Ok(())
+            }
             _ => Err(unexpected()),
         }
     }

@@ -1,5 +1,6 @@
 //! The switch: a new process gets ready, then it serves in place of this one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -8,13 +9,14 @@ use tokio::time::timeout;
 use super::older::Older;
 use super::program::Program;
 use super::successor::Successor;
-use super::words::{New, Old};
+use super::words::{DisabledBackend, New, Old};
 use crate::admin::{NoUpgrade, UpgradeFailure, Upgraded};
 use crate::base::label::Label;
 use crate::config::plan::{self, Address};
 use crate::control::core::ProcessCore;
 use crate::control::manager;
 use crate::listen::Handover;
+use crate::pool::Backend;
 
 /// How long the switch itself may take: the old process ceases to accept, the new one begins.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,10 +113,11 @@ async fn switch(
     successor: &mut Successor,
     taken: Vec<Address>,
 ) -> Result<(), UpgradeFailure> {
+    let disabled = disabled(core);
     let switch = async {
         core.sockets.pause().await;
         // As above.
-        let _ = successor.say(&Old::Go).await;
+        let _ = successor.say(&Old::Go { disabled }).await;
         match successor.hear().await? {
             New::Serving => Ok(()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),
@@ -132,4 +135,16 @@ async fn switch(
     core.older = Older::default();
     core.watch = None;
     Ok(())
+}
+
+/// What operators' commands keep work from: it stays so in the new process.
+fn disabled(core: &ProcessCore) -> Vec<DisabledBackend> {
+    let snapshot = core.common.app.live.now();
+    let backends = snapshot.pools.values().flat_map(|pool| pool.backends());
+    let disabled = backends.filter(|backend| backend.is_disabled());
+    let name = |backend: &Arc<Backend>| DisabledBackend {
+        pool: backend.pool().to_string(),
+        backend: backend.address().to_string(),
+    };
+    disabled.map(name).collect()
 }

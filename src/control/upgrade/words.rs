@@ -5,9 +5,10 @@
 //! old  sockets    listening sockets, with their descriptors
 //! old  older      links to processes older than the old one, with their descriptors
 //! new  ready      it has its configuration and its sockets; which of them it takes
-//! old  go         it accepts no more: now the new one does
+//! old  go         it accepts no more: now the new one does, with the operator's orders that stand
 //! new  serving    it accepts
 //! old  left       what lives there still, until it ends
+//! old  reload     it was asked to reload: the new one is the one to do it
 //! new  stop       it stops: so shall the old one
 //! ```
 //!
@@ -50,10 +51,25 @@ pub(super) enum Old {
     Older {
         older: Vec<OlderProcess>,
     },
-    Go,
+    Go {
+        /// Backends that a command keeps work from.
+        #[serde(default)]
+        disabled: Vec<DisabledBackend>,
+    },
     Left {
         sessions: usize,
     },
+    /// A reload was asked of the old process: the new one shall look whether anything changed.
+    Reload,
+}
+
+/// A backend that an operator's command keeps work from.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
+pub(in crate::control) struct DisabledBackend {
+    /// Its pool's name.
+    pub(in crate::control) pool: String,
+    /// Its address.
+    pub(in crate::control) backend: String,
 }
 
 /// What the new process says.
@@ -169,5 +185,8 @@ mod tests {
             New::Serving
         );
         assert!(serde_json::from_str::<New>(r#"{"say":"what"}"#).is_err());
+        // As before anything was handed over with it.
+        let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
+        assert_eq!(go, Old::Go { disabled: Vec::new() });
     }
 }

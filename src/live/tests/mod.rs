@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::base::clock;
 use crate::config::plan::Plan;
 use crate::observe::metrics::Metrics;
 use crate::registry::Selector;
@@ -59,7 +60,7 @@ fn an_equal_plan_gives_the_same_parts() {
         assert!(Arc::ptr_eq(one, other));
     }
     assert_eq!((old.generation, new.generation), (1, 2));
-    let changes = diff(&old, &new);
+    let changes = diff(&old, &new, clock::now());
     assert!(changes.drained().is_none() && changes.rules.is_empty());
     assert!(changes.listeners_added.is_empty());
 }
@@ -70,7 +71,7 @@ fn a_route_is_itself_wherever_it_stands() {
     turned.routes.reverse();
     let (old, new) = reload(site(), turned);
     assert!(Arc::ptr_eq(&old.routes[0], &new.routes[2]));
-    assert!(diff(&old, &new).drained().is_none());
+    assert!(diff(&old, &new, clock::now()).drained().is_none());
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn routes_of_equal_rules_share_them() {
     assert!(!Arc::ptr_eq(&old.routes[2], &new.routes[2]));
     assert!(Arc::ptr_eq(&old.routes[2].rules, &new.routes[2].rules));
     assert!(Arc::ptr_eq(&old.routes[2].cells, &new.routes[2].cells));
-    assert!(diff(&old, &new).rules.is_empty());
+    assert!(diff(&old, &new, clock::now()).rules.is_empty());
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn changed_rules_are_told_to_the_sessions_of_their_route_only() {
             route.rules = Arc::new(crate::config::plan::Rules { idle_timeout, ..rules() });
         }),
     );
-    let changes = diff(&old, &new);
+    let changes = diff(&old, &new, clock::now());
     assert!(changes.drained().is_none());
     let told: Vec<_> = changes.rules.iter().collect();
     assert_eq!(told, [(&name("/one"), &new.routes[1].rules)]);
@@ -110,7 +111,7 @@ fn what_is_removed_is_drained_and_nothing_else() {
     less.pools.remove(1);
     Arc::make_mut(&mut less.pools[0]).backends.remove(1);
     let (old, new) = reload(site(), less);
-    let changes = diff(&old, &new);
+    let changes = diff(&old, &new, clock::now());
     assert_eq!(changes.routes_removed, [name("/two")]);
     assert_eq!(changes.pools_removed, [name("two")]);
     assert_eq!(changes.backends_removed, [(name("one"), name("127.0.0.1:1002"))]);
@@ -130,14 +131,14 @@ fn a_backend_that_stays_is_the_same_in_a_changed_pool() {
     assert!(Arc::ptr_eq(&one.backends()[0], &other.backends()[0]));
     // Its route is not the same, for it must find the new pool, but no session is drained.
     assert!(!Arc::ptr_eq(&old.routes[1], &new.routes[1]));
-    assert!(diff(&old, &new).drained().is_none());
+    assert!(diff(&old, &new, clock::now()).drained().is_none());
 }
 
 #[test]
 fn a_route_that_goes_elsewhere_keeps_its_sessions_where_they_are() {
     for action in [to_pool("two"), respond("gone")] {
         let (old, new) = reload(site(), with_route(&site(), 1, |route| route.action = action));
-        let changes = diff(&old, &new);
+        let changes = diff(&old, &new, clock::now());
         assert!(changes.drained().is_none() && changes.rules.is_empty());
     }
 }
@@ -147,12 +148,12 @@ fn listeners_come_and_go_by_their_address() {
     let mut other = site();
     other.listeners = vec![Arc::new(listener("renamed", 80)), Arc::new(listener("alt", 8080))];
     let (old, new) = reload(site(), other.clone());
-    let changes = diff(&old, &new);
+    let changes = diff(&old, &new, clock::now());
     assert_eq!(changes.listeners_added.len(), 1);
     assert_eq!(changes.listeners_added[0].plan.name, name("alt"));
     assert!(changes.listeners_removed.is_empty() && changes.drained().is_none());
     assert_eq!(changes.listeners_renamed, [(name("http"), name("renamed"))].into());
-    let changes = diff(&new, &old);
+    let changes = diff(&new, &old, clock::now());
     assert_eq!(changes.listeners_removed[0].plan.name, name("alt"));
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::rebalance::{Leave, Level, Look, Rebalance};
+use super::super::rebalance::{Leave, Level, Look, Rebalance, fair, targets};
 use super::at;
 use crate::config::plan;
 
@@ -88,7 +88,7 @@ fn one_that_has_too_few_among_many_is_filled_and_a_backup_is_emptied() {
     let mut many: Vec<Level> = (0..30).map(|index| level(&name(index), 100)).collect();
     many.push(level(&name(30), 0));
     let (asked, last) = look_on(&mut state, &many, &rules, 0..70);
-    assert!(asked > 0 && last.would_move == 90, "{asked}, {last:?}");
+    assert!(asked > 0 && last.would_move == 96, "{asked}, {last:?}");
 
     let mut with_backup = levels(&[100, 100, 30]);
     with_backup[2].weight = 0;
@@ -217,6 +217,29 @@ impl World {
     }
 }
 
+#[test]
+fn a_new_backend_gets_its_share_of_few_sessions_too() {
+    let rules = plan::Rebalance { percent_per_minute_max: 100, ..Default::default() };
+    for (had, count) in [(9, 10), (100, 100)] {
+        let name = |index: usize| format!("{index}:1");
+        let mut sessions = vec![had; count];
+        sessions.push(0);
+        let mut state = Rebalance::default();
+        for second in 0..3_600 {
+            let each = sessions.iter().enumerate();
+            let levels: Vec<Level> = each.map(|(at, had)| level(&name(at), *had)).collect();
+            for Leave { backend, sessions: leave } in state.look(at(second), &levels, &rules).leave
+            {
+                let from = levels.iter().position(|level| level.backend == backend).unwrap();
+                sessions[from] -= leave;
+                sessions[count] += leave;
+            }
+        }
+        let (least, most) = (sessions.iter().min().unwrap(), sessions.iter().max().unwrap());
+        assert!(most - least <= 1, "{sessions:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -251,6 +274,25 @@ proptest! {
         for (index, first) in world.asked.iter().enumerate() {
             let minute = world.asked[index..].iter().take_while(|at| **at < first + 60).count();
             prop_assert!(minute <= 2300 / 10 + 10, "{minute} in the minute from {first}");
+        }
+    }
+
+    #[test]
+    fn targets_add_up_to_all_there_are_and_are_level(
+        sessions in proptest::collection::vec(0_usize..200, 1..12),
+        most in proptest::option::of(1_usize..150),
+    ) {
+        let name = |index: usize| format!("{index}:1");
+        let each = sessions.iter().enumerate();
+        let levels: Vec<Level> = each
+            .map(|(at, had)| Level { sessions_max: most, ..level(&name(at), *had) })
+            .collect();
+        let targets = targets(&levels, &fair(&levels));
+        prop_assert_eq!(targets.iter().sum::<usize>(), sessions.iter().sum::<usize>());
+        let room = most.map_or(usize::MAX, |most| most * sessions.len());
+        if sessions.iter().sum::<usize>() <= room {
+            let (least, most) = (targets.iter().min().unwrap(), targets.iter().max().unwrap());
+            prop_assert!(most - least <= 1, "{:?}", targets);
         }
     }
 }

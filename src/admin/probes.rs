@@ -14,7 +14,7 @@ pub(super) fn answers(process: impl Process) -> Responder {
     Rc::new(move |request| Box::pin(ready(answer(&process, &request))))
 }
 
-fn answer<B>(process: &impl Process, request: &Request<B>) -> Response<Body> {
+pub(super) fn answer<B>(process: &impl Process, request: &Request<B>) -> Response<Body> {
     let path = request.uri().path();
     if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
         return line(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz");

@@ -1,1 +1,150 @@
+//! The servers' answers, for a process that is none.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+
+use super::*;
+use crate::base::worker::Workers;
+use crate::drain::Drains;
+use crate::live::tests::plan::{plan, pool, route, to_pool};
+use crate::live::{self, Snapshot};
+use crate::observe::metrics::Metrics;
+use crate::registry::LiveSessions;
+
+/// A process that does nothing and remembers what it was asked.
+#[derive(Clone)]
+struct Fake {
+    phase: Rc<RefCell<Phase>>,
+    reloads: Rc<RefCell<Vec<ReloadRequest>>>,
+    answer: Rc<RefCell<Reloaded>>,
+    upgrades: Rc<Cell<usize>>,
+    snapshot: Arc<Snapshot>,
+    sessions: LiveSessions,
+    drains: Drains,
+    _workers: Rc<Workers>,
+}
+
+impl Fake {
+    fn new() -> Fake {
+        let workers = Workers::start(1).unwrap();
+        let plan = plan(&[pool("chat", &[1])], &[route("/", to_pool("chat"))]);
+        let snapshot = live::build(Arc::new(plan), None, &Metrics::new(1)).unwrap();
+        let sessions = LiveSessions::new(workers.queues().clone());
+        Fake {
+            phase: Rc::new(RefCell::new(Phase::Running)),
+            reloads: Rc::default(),
+            answer: Rc::new(RefCell::new(Reloaded::Unchanged)),
+            upgrades: Rc::default(),
+            snapshot: Arc::new(snapshot),
+            drains: Drains::new(sessions.clone()),
+            sessions,
+            _workers: Rc::new(workers),
+        }
+    }
+
+    async fn ask(&self, method: &str, target: &str, body: &str) -> (StatusCode, String) {
+        let body = Full::new(Bytes::from(body.to_owned()));
+        let request = Request::builder().method(method).uri(target).body(body).unwrap();
+        let answer = operator::answer(self, request).await;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn probe(&self, path: &str) -> StatusCode {
+        probes::answer(self, &Request::get(path).body(()).unwrap()).status()
+    }
+}
+
+impl Process for Fake {
+    fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+
+    async fn counts(&self) -> Counts {
+        Counts { sessions: 3, ..Counts::default() }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot)
+    }
+
+    fn sessions(&self) -> &LiveSessions {
+        &self.sessions
+    }
+
+    fn drains(&self) -> &Drains {
+        &self.drains
+    }
+
+    fn scrape(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+
+    async fn reload(&self, request: ReloadRequest) -> Reloaded {
+        self.reloads.borrow_mut().push(request);
+        self.answer.borrow().clone()
+    }
+
+    async fn upgrade(&self) -> Upgraded {
+        self.upgrades.set(self.upgrades.get() + 1);
+        Upgraded::Refused(NoUpgrade::NotRun)
+    }
+}
+
+#[tokio::test]
+async fn what_came_of_a_reload_is_told_by_the_status() {
+    let fake = Fake::new();
+    let drain = ReloadRefused::Drain { sessions_let_go: 1, sessions: 1, drain_max_percent: 0 };
+    for (answer, status) in [
+        (Reloaded::Unchanged, 200),
+        (Reloaded::Taken(Taken::default()), 200),
+        (Reloaded::Refused(drain), 409),
+        (Reloaded::Refused(ReloadRefused::Passed(7)), 409),
+        (Reloaded::Refused(ReloadRefused::Config("no".into())), 422),
+        (Reloaded::Refused(ReloadRefused::Stopping), 503),
+    ] {
+        *fake.answer.borrow_mut() = answer;
+        assert_eq!(fake.ask("POST", "/reload?force=true", "").await.0, status);
+    }
+    assert_eq!(fake.reloads.borrow().len(), 6);
+    assert!(fake.reloads.borrow().iter().all(|request| request.force && !request.dry_run));
+    assert_eq!(fake.ask("POST", "/reload?forse=true", "").await.0, 400);
+    assert_eq!(fake.ask("GET", "/reload", "").await.0, 405);
+    assert_eq!(fake.reloads.borrow().len(), 6);
+    assert_eq!((fake.ask("POST", "/upgrade", "").await.0.as_u16(), fake.upgrades.get()), (409, 1));
+}
+
+#[tokio::test]
+async fn a_process_that_stops_is_alive_not_ready_and_takes_no_orders() {
+    let fake = Fake::new();
+    assert_eq!(fake.probe("/readyz"), 200);
+    let all = r#"{ "who": { "all": true } }"#;
+    assert_eq!(fake.ask("POST", "/drain", all).await.0, 200);
+    *fake.phase.borrow_mut() = Phase::Draining;
+    let probes = ["/readyz", "/healthz", "/metrics", "/reload"].map(|path| fake.probe(path));
+    assert_eq!(probes.map(|status| status.as_u16()), [503, 200, 200, 404]);
+    assert_eq!(fake.ask("POST", "/drain", all).await.0, 503);
+    let (status, text) = fake.ask("GET", "/status", "").await;
+    assert!(status == 200 && text.contains("phase: draining\n") && text.contains("sessions: 3\n"));
+}
+
+#[tokio::test]
+async fn the_last_backend_is_disabled_by_force_and_enabled_again() {
+    let fake = Fake::new();
+    let who = r#""who": { "backend": "127.0.0.1:1" }"#;
+    let (status, text) = fake.ask("POST", "/drain", &format!("{{ {who} }}")).await;
+    assert!(status == 409 && text.contains("the last of pool `chat`"), "{text}");
+    let (status, text) = fake.ask("POST", "/drain", &format!("{{ {who}, \"force\": true }}")).await;
+    assert!(status == 200 && text.contains("gets no new sessions"), "{text}");
+    assert!(fake.snapshot.pools["chat"].backends()[0].is_disabled());
+    let (status, text) = fake.ask("POST", "/enable", r#"{ "backend": "127.0.0.1:1" }"#).await;
+    assert!(status == 200 && text.contains("gets new sessions again"), "{text}");
+    let (status, text) = fake.ask("POST", "/enable", r#"{ "backnd": "127.0.0.1:1" }"#).await;
+    assert!(status == 400 && text.contains("backend"), "{text}");
+}

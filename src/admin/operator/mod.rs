@@ -61,7 +61,10 @@ pub(super) fn answers(process: impl Process) -> Responder {
     })
 }
 
-async fn answer<B: HttpBody>(process: &impl Process, request: Request<B>) -> Response<Body>
+pub(super) async fn answer<B: HttpBody>(
+    process: &impl Process,
+    request: Request<B>,
+) -> Response<Body>
 where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {

@@ -100,6 +100,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         rules: Arc::clone(rules),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
+        trailers: Default::default(),
         hold: None,
         queue: None,
     })
@@ -120,6 +121,7 @@ fn measure<const N: usize>(kind: &Kind, count: usize, asked: [usize; N]) -> [f64
                 listener: None,
                 host: Some(host),
                 path,
+                is_websocket: false,
                 method: &Method::GET,
                 headers: &headers,
             };

@@ -46,11 +46,12 @@ fuzz_target!(|data: &[u8]| {
     let peer = [127, 0, 0, 1].into();
     for trusted in [false, true] {
         let mut headers = headers.clone();
-        forwarded::client(&headers, peer, |_| trusted);
+        forwarded::client(&headers, Some(peer), |_| trusted);
         fields::remove_hop_by_hop(&mut headers);
         assert!(!headers.contains_key(CONNECTION));
         let hop = forwarded::Hop {
-            client: Some((peer, 1).into()),
+            peer: Some((peer, 1).into()),
+            client: Some(peer),
             proto: "http",
             host: Some("a"),
             port: 80,

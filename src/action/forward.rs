@@ -47,7 +47,7 @@ pub async fn forward(
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let http = clients::client(pool);
-    let body = SharedBody::new(body, clock::now());
+    let body = SharedBody::new(body, outbound.trailers(), clock::now());
     if outbound.expects_continue() && !body.is_end_stream() {
         headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         body.hold_back(CONTINUE_TIMEOUT.min(pool.plan().response_timeout / 2));

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
@@ -26,6 +27,8 @@ struct BodyState {
     is_too_slow: bool,
     is_client_awaited: bool,
     moved: Moment,
+    /// The trailer fields that pass.
+    trailers: Arc<[HeaderName]>,
     /// While the backend has not said that it wants the body.
     held: Option<Held>,
 }
@@ -38,9 +41,10 @@ struct Held {
 }
 
 impl SharedBody {
-    pub(super) fn new(body: Body, now: Moment) -> SharedBody {
+    pub(super) fn new(body: Body, trailers: &Arc<[HeaderName]>, now: Moment) -> SharedBody {
         let state = BodyState {
             body,
+            trailers: Arc::clone(trailers),
             is_begun: false,
             has_failed: false,
             is_too_slow: false,
@@ -128,7 +132,7 @@ impl http_body::Body for SharedBody {
             state.moved = clock::now();
         }
         if let Poll::Ready(Some(Ok(frame))) = &mut polled {
-            trailers::tidy(frame);
+            trailers::tidy(frame, &state.trailers);
         }
         polled
     }

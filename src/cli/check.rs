@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use http::header::UPGRADE;
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use serde_json::json;
@@ -15,7 +16,8 @@ use crate::config::plan::{Action, Address, Listener, Route};
 use crate::config::{self, Loaded};
 use crate::report::{Diagnostic, Report, Sources};
 use crate::router::{MatchOutcome, Query, Router};
-use crate::wire::{host, path};
+use crate::wire::list::has_token;
+use crate::wire::{host, path, upgrade};
 
 /// Prints the findings, or with `--explain` the answer, on standard output.
 pub(super) fn check(asked: &Check) -> Result<(), Failure> {
@@ -119,11 +121,15 @@ fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result
         }
         Err(error) => return Err(wrong(&error)),
     };
-    let headers: HeaderMap = asked.headers.iter().cloned().collect();
+    let mut headers: HeaderMap = asked.headers.iter().cloned().collect();
+    if matches!(url.scheme_str(), Some("ws" | "wss")) {
+        upgrade::insert(&mut headers);
+    }
     let query = Query {
         listener: came_in_by(url, &loaded.plan.listeners)?,
         host: host.as_ref().map(|host| &*host.name),
         path: &path,
+        is_websocket: has_token(&headers, UPGRADE, "websocket"),
         method: &asked.method,
         headers: &headers,
     };

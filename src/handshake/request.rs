@@ -15,9 +15,10 @@ use crate::rewrite::Outbound;
 use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
 use crate::wire::list::has_token;
-use crate::wire::upgrade::WEBSOCKET;
+use crate::wire::upgrade::{self, WEBSOCKET};
 
-/// Makes an extended CONNECT the GET it is over HTTP/1.1, as routes know it (RFC 8441 §5).
+/// Makes an extended CONNECT the GET it is over HTTP/1.1, with the fields of an upgrade, as routes
+/// know it (RFC 8441 §5). The key is ours: a client on a stream has none.
 ///
 /// # Errors
 /// [`HandshakeRefusal::Protocol`] when it is not for a WebSocket.
@@ -27,6 +28,10 @@ pub fn unify(head: &mut Parts) -> Result<(), HandshakeRefusal> {
         return Err(HandshakeRefusal::Protocol);
     }
     head.method = Method::GET;
+    upgrade::insert(&mut head.headers);
+    // cannot fail: base64.
+    let key = HeaderValue::try_from(new_key()).expect("a key is text");
+    head.headers.insert(SEC_WEBSOCKET_KEY, key);
     Ok(())
 }
 
@@ -82,10 +87,7 @@ impl WsRequest {
             return Err(HandshakeRefusal::Version);
         }
         let is_on_stream = is_on_stream(head);
-        let key = match is_on_stream {
-            true => HeaderValue::try_from(new_key()).ok(),
-            false => only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned(),
-        };
+        let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned();
         let key = key.ok_or(HandshakeRefusal::Key)?;
         Ok(WsRequest { key, is_on_stream, offer: offer(headers), holding: None })
     }

@@ -171,6 +171,7 @@ fn plain(name: &str) -> Listener {
         http2: None,
         proxy_protocol: None,
         trusted_proxies: Networks::default(),
+        underscores_in_headers: false,
         limits: ListenerLimits {
             handshakes_in_flight_max: 100,
             tls_handshake_timeout: PATIENCE,

@@ -1,5 +1,7 @@
 //! The head that goes upstream, made in one pass over the client's.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::{
     self, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, VIA,
@@ -7,9 +9,10 @@ use http::header::{
 use http::uri::PathAndQuery;
 
 use crate::config::plan::FieldChanges;
-use crate::wire::fields::{Scope, named_by_connection, scope};
+use crate::wire::fields::{Scope, is_same_spelt, named_by_connection, scope};
 use crate::wire::forwarded::{self, Hop};
 use crate::wire::list::has_token;
+use crate::wire::trailers;
 
 /// The head of a request that goes upstream. It is made from a client's head and consumes it, so
 /// that no head can go upstream as it came: what is for one hop has ended, what only tidegate may
@@ -22,6 +25,8 @@ pub struct Outbound {
     fields: Vec<(HeaderName, HeaderValue)>,
     /// Whether the client waits to be told to send its body.
     expects_continue: bool,
+    /// The trailer fields that pass.
+    trailers: Arc<[HeaderName]>,
 }
 
 /// What decides about the fields of a head on its way.
@@ -39,6 +44,8 @@ pub struct FieldFilter<'a> {
     pub is_handshake: bool,
     /// The route's changes, which have the last word.
     pub changes: &'a FieldChanges,
+    /// The trailer fields that pass.
+    pub trailers: &'a Arc<[HeaderName]>,
 }
 
 /// The fields of an opening handshake (RFC 6455 §11.3).
@@ -50,9 +57,9 @@ pub const HANDSHAKE: [HeaderName; 5] = [
     header::SEC_WEBSOCKET_VERSION,
 ];
 
-/// Fields that are added to those of a client: `Host`, `TE`, `Connection`, `Via`, and those of
+/// Fields added to those of a client: `Host`, `Trailer`, `TE`, `Connection`, `Via`, and those of
 /// `forwarded`.
-const ADDED: usize = 9;
+const ADDED: usize = 12;
 
 impl Outbound {
     /// Makes the head.
@@ -62,7 +69,8 @@ impl Outbound {
         headers: HeaderMap,
         passage: &FieldFilter<'_>,
     ) -> Outbound {
-        let FieldFilter { hop, is_trusted, host, changes, .. } = passage;
+        let FieldFilter { hop, is_trusted, host, changes, trailers, .. } = passage;
+        let announced = trailers::announced(&headers, trailers);
         let named = named_by_connection(&headers);
         let reads_trailers = has_token(&headers, TE, "trailers");
         let told = forwarded::told(&headers, hop, *is_trusted);
@@ -87,6 +95,9 @@ impl Outbound {
                 add(name.clone(), value);
             }
         }
+        if let Some(names) = announced {
+            add(TRAILER, names);
+        }
         // For the next hop only, and so named (RFC 9110 §10.1.4); a handshake has no trailers.
         if reads_trailers && !passage.is_handshake {
             add(TE, HeaderValue::from_static("trailers"));
@@ -99,7 +110,12 @@ impl Outbound {
             }
         }
         fields.extend(changes.set.iter().cloned());
-        Outbound { method, target, fields, expects_continue }
+        Outbound { method, target, fields, expects_continue, trailers: Arc::clone(trailers) }
+    }
+
+    /// The trailer fields that pass.
+    pub fn trailers(&self) -> &Arc<[HeaderName]> {
+        &self.trailers
     }
 
     /// The method.
@@ -158,7 +174,8 @@ impl Outbound {
             Some((name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?))
         };
         let fields = lines.filter(|line| !line.is_empty()).map(field).collect::<Option<_>>()?;
-        Some(Outbound { method: Method::GET, target, fields, expects_continue: false })
+        let trailers = Arc::default();
+        Some(Outbound { method: Method::GET, target, fields, expects_continue: false, trailers })
     }
 }
 
@@ -172,15 +189,15 @@ impl FieldFilter<'_> {
             Scope::Unnamed if *name == EXPECT => false,
             Scope::Unnamed if self.is_handshake && HANDSHAKE.contains(name) => false,
             Scope::Unnamed => !named.contains(name),
-            // Trailers pass, so their names do.
-            Scope::Hop => *name == TRAILER,
-            Scope::Reserved => false,
+            Scope::Hop | Scope::Reserved => false,
             Scope::Hops => self.is_trusted && !forwarded::is_told_anew(name),
         }
     }
 }
 
-/// Whether the route removes or sets the field.
-fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
-    changes.remove.contains(name) || changes.set.iter().any(|(set, _)| set == name)
+/// Whether the route removes or sets the field, in any spelling: who reads fields as CGI does knows
+/// no other `X_User` than `X-User`.
+pub(super) fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
+    changes.remove.iter().any(|removed| is_same_spelt(name, removed))
+        || changes.set.iter().any(|(set, _)| is_same_spelt(name, set))
 }

@@ -2,20 +2,25 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, VIA};
 
-use super::outbound::HANDSHAKE;
-use crate::config::plan::FieldChanges;
+use super::outbound::{HANDSHAKE, is_changed};
+use crate::config::plan::{FieldChanges, Route};
 use crate::wire::fields::{Scope, named_by, named_by_connection, scope};
+use crate::wire::trailers;
 
 /// Makes a backend's fields those that go to the client: what is for one hop ends, and so does what
-/// only tidegate may say; then the route's changes.
-pub fn to_client(headers: &mut HeaderMap, via: &HeaderValue, changes: &FieldChanges) {
+/// only tidegate may say; then the route's changes. Of trailers those are announced that pass.
+pub fn to_client(headers: &mut HeaderMap, via: &HeaderValue, route: &Route) {
+    let announced = trailers::announced(headers, &route.trailers.response);
     let named = named_by_connection(headers);
     let ends = headers.keys().filter(|name| !goes_on(name, &named));
     for name in ends.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
+    if let Some(names) = announced {
+        headers.insert(TRAILER, names);
+    }
     headers.append(VIA, via.clone());
-    apply(headers, changes);
+    apply(headers, &route.response_headers);
 }
 
 /// Makes the fields of a backend's 101 those that go to the client, but for what was agreed on,
@@ -41,17 +46,17 @@ pub fn switching(
 /// Whether a backend's field goes on to the client.
 fn goes_on(name: &HeaderName, named: &[HeaderName]) -> bool {
     match scope(name) {
-        // Trailers pass, so their names do.
-        Scope::Hop => *name == TRAILER,
-        Scope::Reserved => false,
+        Scope::Hop | Scope::Reserved => false,
         Scope::Unnamed => !named.contains(name),
         Scope::EndToEnd | Scope::Hops => true,
     }
 }
 
-/// Applies a route's changes; a name set twice becomes two lines.
+/// Applies a route's changes; a name set twice becomes two lines. Whatever is spelt as what is
+/// changed goes.
 pub fn apply(headers: &mut HeaderMap, changes: &FieldChanges) {
-    for name in changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)) {
+    let changed = headers.keys().filter(|name| is_changed(name, changes));
+    for name in changed.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
     for (name, value) in &changes.set {

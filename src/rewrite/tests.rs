@@ -1,5 +1,7 @@
 use super::*;
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -10,7 +12,8 @@ use crate::wire::forwarded::Hop;
 
 static VIA: HeaderValue = HeaderValue::from_static("1.1 us");
 
-const HOP: Hop<'static> = Hop { client: None, proto: "http", host: Some("example.com"), port: 80 };
+const HOP: Hop<'static> =
+    Hop { peer: None, client: None, proto: "http", host: Some("example.com"), port: 80 };
 
 /// A handshake's head on its way upstream, by a route that changes nothing.
 pub(crate) fn outbound(head: Parts) -> Outbound {
@@ -20,8 +23,15 @@ pub(crate) fn outbound(head: Parts) -> Outbound {
     let changes = &unchanged();
     let host = host.as_ref();
     let via = &VIA;
-    let passage =
-        FieldFilter { hop: HOP, is_trusted: false, host, via, is_handshake: true, changes };
+    let passage = FieldFilter {
+        hop: HOP,
+        is_trusted: false,
+        host,
+        via,
+        is_handshake: true,
+        changes,
+        trailers: &Arc::default(),
+    };
     Outbound::new(head.method, target, head.headers, &passage)
 }
 
@@ -44,6 +54,7 @@ fn passed(fields: &[(&str, &str)], is_handshake: bool, changes: &FieldChanges) -
         via: &VIA,
         is_handshake,
         changes,
+        trailers: &[HeaderName::from_static("x-sum")].into(),
     };
     let target = PathAndQuery::from_static("/");
     let headers = fields.iter().map(field).collect();
@@ -66,7 +77,7 @@ fn what_is_for_one_hop_ends_and_the_rest_goes_on_in_order_behind_host() {
         ("keep-alive", "timeout=5"),
         ("host", "client.example"),
         ("te", "trailers, deflate"),
-        ("trailer", "x-sum"),
+        ("trailer", "x-sum, x-other"),
         ("transfer-encoding", "chunked"),
         ("tidegate-session", "forged"),
         ("expect", "100-continue"),
@@ -81,9 +92,9 @@ fn what_is_for_one_hop_ends_and_the_rest_goes_on_in_order_behind_host() {
         "host: backend.example",
         "x-one: 1",
         "x-one: 2",
-        "trailer: x-sum",
         "cookie: a",
         "sec-websocket-key: x",
+        "trailer: x-sum",
         "te: trailers",
         "connection: TE",
     ];
@@ -113,7 +124,13 @@ fn a_routes_changes_have_the_last_word_and_connection_cannot_name_them() {
         ],
         remove: [told(), vec![HeaderName::from_static("cookie")]].concat(),
     };
-    let fields = [("connection", "x-set"), ("x-set", "client"), ("cookie", "a"), ("x", "y")];
+    let fields = [
+        ("connection", "x-set"),
+        ("x-set", "client"),
+        ("x_set", "client"),
+        ("cookie", "a"),
+        ("x", "y"),
+    ];
     let passed = passed(&fields, false, &changes);
     assert_eq!(passed, ["x: y", "host: set.example", "x-set: 1", "x-set: 2"]);
 }

@@ -40,6 +40,7 @@ impl Router {
             listener: route.listeners.first().map(|name| &**name),
             host: host.as_deref(),
             path: &path,
+            is_websocket: false,
             method: route.methods.first().unwrap_or(&Method::GET),
             headers: &HeaderMap::new(),
         })?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 
-use crate::config::plan::{FieldCondition, FieldMatch, Route};
+use crate::config::plan::{FieldCondition, FieldMatch, Route, WebSocketMode};
 
 use super::Query;
 
@@ -13,6 +13,8 @@ use super::Query;
 pub enum UnmetCondition<'a> {
     /// The request came in by another listener.
     Listener,
+    /// It is no WebSocket handshake.
+    WebSocket,
     /// The method is not one of the route's.
     Method,
     /// This field is not as the route wants it.
@@ -24,6 +26,9 @@ pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<UnmetCondition
     if !takes_listener(&route.listeners, query.listener) {
         return Some(UnmetCondition::Listener);
     }
+    if route.websocket == WebSocketMode::Matched && !query.is_websocket {
+        return Some(UnmetCondition::WebSocket);
+    }
     if !takes_method(&route.methods, query.method) {
         return Some(UnmetCondition::Method);
     }
@@ -33,7 +38,8 @@ pub fn refusal<'a>(route: &'a Route, query: &Query<'_>) -> Option<UnmetCondition
 
 /// Whether a route has conditions beyond host and path.
 pub fn any(route: &Route) -> bool {
-    !(route.listeners.is_empty() && route.methods.is_empty() && route.headers.is_empty())
+    let is_open = route.listeners.is_empty() && route.methods.is_empty();
+    !(is_open && route.headers.is_empty()) || route.websocket == WebSocketMode::Matched
 }
 
 /// Whether every request that holds `narrow`'s conditions surely holds `wide`'s too.
@@ -48,7 +54,8 @@ pub fn implies(narrow: &Route, wide: &Route) -> bool {
                     || wanted.value == FieldMatch::Present && given.value != FieldMatch::Absent)
         })
     };
-    places && methods && wide.headers.iter().all(implied)
+    let websocket = [narrow, wide].map(|route| route.websocket == WebSocketMode::Matched);
+    places && methods && websocket != [false, true] && wide.headers.iter().all(implied)
 }
 
 /// Whether all that `narrow` takes is taken by `wide`; an empty list takes everything.

@@ -23,6 +23,8 @@ pub enum MatchOutcome {
     Path,
     /// It is for requests that come in by other listeners.
     Listener,
+    /// It is for WebSocket handshakes.
+    WebSocket,
     /// It is for other methods.
     Method,
     /// This header field is not as it wants it.
@@ -43,6 +45,7 @@ impl fmt::Display for MatchOutcome {
             MatchOutcome::Host => f.write_str("another host"),
             MatchOutcome::Path => f.write_str("another path"),
             MatchOutcome::Listener => f.write_str("another listener"),
+            MatchOutcome::WebSocket => f.write_str("no WebSocket handshake"),
             MatchOutcome::Method => f.write_str("another method"),
             MatchOutcome::Field(name) => write!(f, "header field `{name}` does not hold"),
             MatchOutcome::Outranked { why, .. } => write!(f, "the route taken comes first: {why}"),
@@ -67,6 +70,7 @@ impl Router {
         }
         match (refusal(route, query), taken) {
             (Some(UnmetCondition::Listener), _) => MatchOutcome::Listener,
+            (Some(UnmetCondition::WebSocket), _) => MatchOutcome::WebSocket,
             (Some(UnmetCondition::Method), _) => MatchOutcome::Method,
             (Some(UnmetCondition::Field(name)), _) => MatchOutcome::Field(name.clone()),
             (None, Some(by)) if by != index => {

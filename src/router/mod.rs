@@ -57,6 +57,8 @@ pub struct Query<'a> {
     pub host: Option<&'a str>,
     /// Its path as it is matched: see [`Reading`](crate::wire::path::Reading).
     pub path: &'a str,
+    /// Whether it is a WebSocket handshake.
+    pub is_websocket: bool,
     /// Its method.
     pub method: &'a Method,
     /// Its header fields.

@@ -11,7 +11,7 @@ mod case;
 mod reference;
 
 /// A route written in one line: host, path as in a configuration, then methods, `field=value`,
-/// `@listener`, and `i` where it ignores case.
+/// `@listener`, `i` where it ignores case, and `ws` where only handshakes match.
 fn route(line: &str) -> Arc<Route> {
     let mut words = line.split(' ').peekable();
     let host = match words.next().unwrap() {
@@ -31,13 +31,16 @@ fn route(line: &str) -> Arc<Route> {
         (_, Some(prefix)) => PathPattern::Textual { prefix: prefix.into(), is_final },
         _ => PathPattern::Segment { prefix: text.into(), is_final },
     };
-    let (flags, words): (Vec<_>, Vec<_>) = words.partition(|word| *word == "i");
+    let (flags, words): (Vec<_>, Vec<_>) = words.partition(|word| ["i", "ws"].contains(word));
     let (fields, words): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word.contains('='));
     let (listeners, methods): (Vec<_>, Vec<_>) =
         words.into_iter().partition(|word| word.starts_with('@'));
     let methods = methods.into_iter().map(|name| name.parse().unwrap()).collect();
     let mut made = made(line, host, path, methods, fields.into_iter().map(field).collect());
-    made.ignore_case = !flags.is_empty() && made.path.prefix().is_some();
+    if flags.contains(&"ws") {
+        made.websocket = WebSocketMode::Matched;
+    }
+    made.ignore_case = flags.contains(&"i") && made.path.prefix().is_some();
     made.listeners = listeners.into_iter().map(|name| name[1..].into()).collect();
     Arc::new(made)
 }
@@ -83,6 +86,7 @@ fn made(
         rules: Arc::default(),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
+        trailers: Default::default(),
         hold: None,
         queue: None,
     }
@@ -97,11 +101,12 @@ fn ask<T>(request: &str, then: impl FnOnce(&Query<'_>) -> T) -> T {
     let (host, path) = (words.next().filter(|host| *host != "-"), words.next().unwrap());
     let method = words.next().unwrap_or("GET").parse().unwrap();
     let listener = request.split(" @").nth(1).or(Some("http"));
+    let is_websocket = request.ends_with(" ws");
     let mut headers = HeaderMap::new();
     for (name, value) in words.filter_map(|word| word.split_once('=')) {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }
-    then(&Query { listener, host, path, method: &method, headers: &headers })
+    then(&Query { listener, host, path, is_websocket, method: &method, headers: &headers })
 }
 
 /// Which of `lines` takes each request; `-` when none does.
@@ -185,8 +190,10 @@ fn a_longer_prefix_that_is_not_final_lets_regexes_in_again() {
 #[test]
 fn conditions_come_first_and_the_route_without_them_is_the_last_resort() {
     assert_found(
-        &["h /", "h / upgrade=", "h / POST", "h /a PUT", "h /a x-beta=~^[0-9]+$"],
+        &["h /", "h / upgrade=", "h / POST", "h /a PUT", "h /a x-beta=~^[0-9]+$", "h /b ws"],
         &[
+            ("h /b GET ws", "h /b ws"),
+            ("h /b", "h /"),
             ("h /", "h /"),
             ("h / POST", "h / POST"),
             ("h / POST upgrade=websocket", "h / upgrade="),
@@ -340,8 +347,18 @@ fn any_route() -> impl Strategy<Value = String> {
         "= /X/y i",
         "^~ /x/y i",
     ]);
-    let conditions =
-        prop::sample::select(vec!["", "", "", " GET", " GET POST", " f=", " f=!", " @a", " @a @b"]);
+    let conditions = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        " GET",
+        " GET POST",
+        " f=",
+        " f=!",
+        " @a",
+        " @a @b",
+        " ws",
+    ]);
     let more = prop::sample::select(vec!["", "", " f=1", " f=~1", " g=1"]);
     (host, path, conditions, more)
         .prop_map(|(host, path, one, two)| format!("{host} {path}{one}{two}"))
@@ -355,7 +372,7 @@ fn any_request() -> impl Strategy<Value = String> {
     ]);
     let method = prop::sample::select(vec!["GET", "POST", "PUT"]);
     let fields = prop::sample::select(vec!["", " f=1", " f=2", " f=2 f=1 g=1", " g=1"]);
-    let listener = prop::sample::select(vec!["", " @a", " @b"]);
+    let listener = prop::sample::select(vec!["", " @a", " @b", " ws"]);
     (host, path, method, fields, listener).prop_map(|(host, path, method, fields, listener)| {
         format!("{host} {path} {method}{fields}{listener}")
     })

@@ -14,7 +14,7 @@ use crate::base::clock::Moment;
 use crate::handshake;
 use crate::live::{LiveRoute, Snapshot};
 use crate::router::Query;
-use crate::wire::framing;
+use crate::wire::{fields, framing};
 
 /// What is known of a request. It stays where it was put when it came in, and each step hands it to
 /// the next by its place.
@@ -48,6 +48,9 @@ impl Admitted {
         framing::check_coding(&head.headers).map_err(Refusal::Framing)?;
         handshake::unify(&mut head)?;
         let target = Target::read(&head)?;
+        target.write_host(&mut head.headers);
+        let keeps_underscores = conn.listener.underscores_in_headers;
+        fields::remove_deceptive(&mut head.headers, keeps_underscores, conn.is_trusted());
         record.host(target.host.as_deref());
         if is_misdirected(&conn, target.host.as_deref()) {
             return Err(Refusal::Misdirected);
@@ -67,6 +70,7 @@ impl Admitted {
             listener: Some(&asked.conn.listener.name),
             host: asked.target.host.as_deref(),
             path: &asked.target.path,
+            is_websocket: handshake::is_asked(&asked.head),
             method: &asked.head.method,
             headers: &asked.head.headers,
         };

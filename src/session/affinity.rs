@@ -21,7 +21,8 @@ pub(super) struct Affinity {
 impl Affinity {
     /// Reads a request as it came from the client, and takes the pool's cookie out of it.
     pub(super) fn from_request(granted: &mut Granted, pool: &Pool) -> Affinity {
-        let is_secure = granted.asked.conn.is_secure(&granted.asked.head.headers);
+        let asked = &granted.asked;
+        let is_secure = asked.conn.is_secure(&asked.head.headers, asked.client_addr);
         let sticky = pool.plan().sticky.as_ref();
         let value =
             sticky.and_then(|sticky| cookie::value(&granted.asked.head.headers, &sticky.cookie));

@@ -80,17 +80,19 @@ impl Conn {
     }
 
     /// Whether the client speaks TLS, to us or to a trusted proxy before us.
-    pub(super) fn is_secure(&self, headers: &HeaderMap) -> bool {
-        let told = || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    pub(super) fn is_secure(&self, headers: &HeaderMap, client: Option<SocketAddr>) -> bool {
+        let told = || forwarded::is_https(headers, client.map(|client| client.ip()));
         self.tls.is_some() || self.is_trusted() && told()
     }
 
     /// Who asks: who connected, or whom trusted proxies before it tell of (then without a port).
     pub fn client_addr(&self, headers: &HeaderMap) -> Option<SocketAddr> {
-        let peer = self.peer_addr.filter(|_| self.is_trusted());
-        let Some(peer) = peer else { return self.peer_addr };
+        if !self.is_trusted() {
+            return self.peer_addr;
+        }
+        let peer = self.peer_addr.map(|peer| peer.ip().to_canonical());
         let trusted = |ip| self.listener.trusted_proxies.contains(Some(ip));
-        let told = forwarded::client(headers, peer.ip(), trusted);
-        Some(if told == peer.ip().to_canonical() { peer } else { SocketAddr::new(told, 0) })
+        let told = forwarded::client(headers, peer, trusted);
+        if told == peer { self.peer_addr } else { told.map(|told| SocketAddr::new(told, 0)) }
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct Granted {
     pub(super) asks_websocket: bool,
 }
 
+/// `Host` where the client names none, as HTTP/1.0 may: HTTP/1.1 demands the field (RFC 9112 §3.2).
+static NO_HOST: HeaderValue = HeaderValue::from_static("");
+
 /// Where a route sends what it forwards.
 #[derive(Clone, Copy)]
 pub(super) struct ToPool<'a> {
@@ -96,16 +99,18 @@ impl Granted {
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
             hop: Hop {
-                client: conn.peer_addr,
+                peer: conn.peer_addr,
+                client: client_addr.map(|client| client.ip()),
                 proto: conn.scheme(),
                 host: authority.and_then(|authority| authority.to_str().ok()),
                 port: target.port.unwrap_or(conn.default_port()),
             },
             via: app.via.value(head.version),
             is_trusted: conn.is_trusted(),
-            host: to.host.or(authority),
+            host: Some(to.host.or(authority).unwrap_or(&NO_HOST)),
             is_handshake: asks_websocket,
             changes: &route.plan.request_headers,
+            trailers: &route.plan.trailers.request,
         };
         let outbound = Outbound::new(head.method, path, head.headers, &passage);
         Ok((outbound, Forwarding { conn, client_addr, at, route, affinity }))

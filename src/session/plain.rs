@@ -39,7 +39,7 @@ pub(super) async fn forward(
         _ => Vec::new(),
     };
     let via = app.via.value(Version::HTTP_11);
-    rewrite::to_client(answer.headers_mut(), via, &route.plan.response_headers);
+    rewrite::to_client(answer.headers_mut(), via, &route.plan);
     for protocols in upgrades {
         answer.headers_mut().append(UPGRADE, protocols);
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
@@ -31,6 +31,8 @@ pub(super) struct RequestRecord {
     target: LoggedTarget,
     host: Option<Box<str>>,
     route: Option<Arc<str>>,
+    /// The trailer fields of an answer that pass.
+    trailers: Arc<[HeaderName]>,
     /// Those of no route at first.
     cells: Arc<RouteMetrics>,
     pool: Option<Arc<str>>,
@@ -62,6 +64,7 @@ impl RequestRecord {
             target: LoggedTarget::new(&head.uri, &snapshot.plan.log.query),
             host: None,
             route: None,
+            trailers: Arc::default(),
             cells: Arc::clone(&snapshot.unrouted),
             pool: None,
             backend: None,
@@ -93,6 +96,7 @@ impl RequestRecord {
     /// Notes the route that takes it.
     pub(super) fn route(&mut self, route: &LiveRoute) {
         self.route = Some(Arc::clone(&route.plan.identity));
+        self.trailers = Arc::clone(&route.plan.trailers.response);
         self.cells = Arc::clone(&route.cells);
     }
 
@@ -163,7 +167,7 @@ impl Observer for RequestRecord {
         match frame {
             Some(Ok(frame)) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                trailers::tidy(frame);
+                trailers::tidy(frame, &self.trailers);
             }
             Some(Err(_)) => {}
             None => self.is_whole = true,

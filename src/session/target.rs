@@ -3,7 +3,7 @@
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::refusal::Refusal;
 use crate::config::plan::Route;
@@ -51,6 +51,16 @@ impl Target {
             Err(error) => return Err(Refusal::Path(error)),
         };
         Ok(Target { host, port, authority, path, resolved, ambiguity })
+    }
+
+    /// Makes `Host` the authority that counts, for all that look at the field.
+    pub(super) fn write_host(&self, headers: &mut HeaderMap) {
+        match &self.authority {
+            Some(authority) if headers.get(HOST) != Some(authority) => {
+                headers.insert(HOST, authority.clone());
+            }
+            _ => {}
+        }
     }
 
     /// Refuses a path that readers do not agree on, unless the route takes it as it came.

@@ -63,8 +63,7 @@ pub(super) async fn open(
     match outcome? {
         Answered::Http(mut answer) => {
             let via = app.via.value(Version::HTTP_11);
-            let changes = &forwarding.route.plan.response_headers;
-            rewrite::to_client(answer.headers_mut(), via, changes);
+            rewrite::to_client(answer.headers_mut(), via, &forwarding.route.plan);
             if answer.status() == StatusCode::UPGRADE_REQUIRED {
                 // It ended with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
                 upgrade::insert(answer.headers_mut());

@@ -53,11 +53,8 @@ pub fn scope(name: &HeaderName) -> Scope {
 
 /// Whether a lower-case name, in any spelling, is of a field that tells of hops.
 pub(super) fn tells_of_hops(name: &str) -> bool {
-    let is = |whole: &str| name.len() == whole.len() && starts_with_spelt(name, whole);
     starts_with_spelt(name, "x-forwarded-")
-        || is("forwarded")
-        || is("x-forwarded")
-        || is("x-real-ip")
+        || ["forwarded", "x-forwarded", "x-real-ip"].iter().any(|whole| is_spelt(name, whole))
 }
 
 /// The fields that `Connection` keeps from going further, beside those that never do.
@@ -88,6 +85,42 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// What a client may tell a backend past the fields that count: `Proxy` becomes the `HTTP_PROXY` of
+/// a CGI program (CVE-2016-5385); the others are taken for the request's own target or method by
+/// frameworks that expect a proxy of theirs.
+const DECEPTIVE: [&str; 6] = [
+    "proxy",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-host",
+    "x-original-method",
+    "x-rewrite-url",
+];
+
+/// Removes from a head what a backend could take for another field, or for what no client says:
+/// names with `_`, unless they are kept, and then still those that become another one's name once
+/// CGI has made a variable of them (`Transfer_Encoding`); and of a sender that is not trusted what
+/// speaks for a proxy (`Proxy`, `X-Original-URL`, `X-Rewrite-URL`, in any spelling).
+pub fn remove_deceptive(headers: &mut HeaderMap, keeps_underscores: bool, is_trusted: bool) {
+    remove_where(headers, |name| {
+        let stands_for_another = || {
+            let plain = name.replace('_', "-").parse();
+            plain.is_ok_and(|plain| scope(&plain) != Scope::Unnamed)
+        };
+        name.contains('_') && (!keeps_underscores || stands_for_another())
+            || !is_trusted && DECEPTIVE.iter().any(|deceptive| is_spelt(name, deceptive))
+    });
+}
+
+/// Whether two names are one once CGI has made variables of them: `_` counts as `-`.
+pub fn is_same_spelt(one: &HeaderName, other: &HeaderName) -> bool {
+    one == other || is_spelt(one.as_str(), other.as_str())
+}
+
+fn is_spelt(name: &str, whole: &str) -> bool {
+    name.len() == whole.len() && starts_with_spelt(name, whole)
+}
+
 /// Removes fields named `Tidegate-*`, however they are spelt: only tidegate may say such things.
 pub fn remove_reserved(headers: &mut HeaderMap) {
     remove_where(headers, |name| starts_with_spelt(name, "tidegate-"));
@@ -106,7 +139,7 @@ pub(super) fn remove_where(headers: &mut HeaderMap, condition: impl Fn(&str) -> 
 pub(super) fn starts_with_spelt(name: &str, prefix: &str) -> bool {
     let spelt = |byte: u8| if byte == b'_' { b'-' } else { byte };
     name.len() >= prefix.len()
-        && name.bytes().zip(prefix.bytes()).all(|(one, other)| spelt(one) == other)
+        && name.bytes().zip(prefix.bytes()).all(|(one, other)| spelt(one) == spelt(other))
 }
 
 #[cfg(test)]
@@ -173,6 +206,34 @@ mod tests {
         ]);
         remove_reserved(&mut headers);
         assert_eq!(names(&headers), ["tidegates", "x-tidegate-session"]);
+    }
+
+    #[test]
+    fn what_stands_for_another_field_goes() {
+        let sent = [
+            ("x_user", "1"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("x_forwarded-for", "6.6.6.6"),
+            ("host_", "1"),
+            ("proxy", "1"),
+            ("x-original-url", "/admin"),
+            ("x_original-url", "/admin"),
+            ("x-rewrite-url", "/admin"),
+            ("x-user", "1"),
+        ];
+        let kept = |keeps, trusted| {
+            let mut headers = map(&sent);
+            remove_deceptive(&mut headers, keeps, trusted);
+            names(&headers).join(" ")
+        };
+        assert_eq!(kept(false, false), "x-user");
+        assert_eq!(kept(true, false), "host_ x-user x_user");
+        assert_eq!(kept(false, true), "proxy x-original-url x-rewrite-url x-user");
+        let same =
+            |one: &str, other: &str| is_same_spelt(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(same("x_user", "x-user") && same("x-user", "x_user") && same("X_User", "x-user"));
+        assert!(!same("x-users", "x-user"));
     }
 
     proptest! {

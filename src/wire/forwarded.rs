@@ -1,28 +1,48 @@
 //! Who a request comes from, in the words of the proxies it went through: `Forwarded` (RFC 7239)
-//! and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`.
+//! and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`, `-Prefix`, `X-Real-IP`.
+//!
+//! Of a trusted sender one field counts for the hops before it; what else it sent is kept where it
+//! says the same, and made from that one where it does not: a proxy that writes one field lets the
+//! others pass as its own client wrote them.
+
+mod chain;
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName, HeaderValue};
 
-use super::fields::{remove_where, tells_of_hops};
-use super::list::{OWS, quote, split_quoted, unquote};
+use super::list::quote;
+use super::{host as spelling, path};
+use chain::{EarlierHop, HopChain, HopSource, X_FOR, address, host, proto};
 
-const X_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub use chain::CHAIN_BYTES_MAX;
+
 const X_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Bytes of a chain of addresses taken over from a trusted proxy; of a longer one only this hop is
-/// told.
-pub const CHAIN_BYTES_MAX: usize = 4096;
+/// What is made anew, or dropped.
+const MADE: [HeaderName; 8] = [
+    X_FOR,
+    X_PROTO,
+    X_HOST,
+    X_PORT,
+    X_PREFIX,
+    X_REAL_IP,
+    FORWARDED,
+    HeaderName::from_static("x-forwarded"),
+];
 
-/// What tidegate itself saw of a request.
+/// What tidegate itself saw of a request, and whom it takes for the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hop<'a> {
     /// Who connected; `None` over a unix socket. The port is not passed on.
-    pub client: Option<SocketAddr>,
+    pub peer: Option<SocketAddr>,
+    /// Whom [`client`] found; the peer where it is not trusted.
+    pub client: Option<IpAddr>,
     /// `http` or `https`, for WebSockets too.
     pub proto: &'static str,
     /// The host asked for, as it was written.
@@ -32,19 +52,22 @@ pub struct Hop<'a> {
     pub port: u16,
 }
 
+/// A field's value, where there is one.
+pub type ForwardedValue = Option<HeaderValue>;
+
 /// The fields that tell of this hop, and of those before it that a trusted sender told of; a field
 /// without a value is not sent. What an untrusted sender told is of no account.
 pub fn told(
     headers: &HeaderMap,
     hop: &Hop<'_>,
     trusted: bool,
-) -> [(HeaderName, ForwardedValue); 5] {
-    let before = if trusted { Before::take(headers) } else { Before::default() };
-    let client = hop.client.map(|client| client.ip().to_canonical());
+) -> [(HeaderName, ForwardedValue); 7] {
+    let before = if trusted { Account::read(headers, hop) } else { Account::default() };
+    let peer = hop.peer.map(|peer| peer.ip().to_canonical());
     // Written once: it is the larger part of what this costs.
-    let node = client.map(written);
+    let node = peer.map(written);
     let addresses = behind(before.addresses, node.as_deref());
-    let here = element(client, node.as_deref(), hop);
+    let here = element(peer, node.as_deref(), hop);
     // A sender that is trusted and tells no port may stand before us on any.
     let port = if trusted { before.port } else { Some(hop.port.to_string()) };
     [
@@ -52,17 +75,16 @@ pub fn told(
         (X_PROTO, before.proto.map_or(Some(HeaderValue::from_static(hop.proto)), value)),
         (X_HOST, before.host.or_else(|| hop.host.map(str::to_owned)).and_then(value)),
         (X_PORT, port.and_then(value)),
+        (X_PREFIX, before.prefix.and_then(value)),
+        (X_REAL_IP, before.real_ip.and_then(value)),
         (FORWARDED, behind(before.elements, Some(&here)).and_then(value)),
     ]
 }
 
-/// A field's value, where there is one.
-pub type ForwardedValue = Option<HeaderValue>;
-
 /// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never passes:
 /// those of a trusted sender pass otherwise.
 pub fn is_told_anew(name: &HeaderName) -> bool {
-    [X_FOR, X_PROTO, X_HOST, X_PORT, FORWARDED].contains(name) || name.as_str().contains('_')
+    MADE.contains(name) || name.as_str().contains('_')
 }
 
 /// An address as text. Of IPv4, nearly every request's, by hand: the general way costs twenty times
@@ -90,14 +112,17 @@ fn value(text: String) -> ForwardedValue {
 }
 
 /// The client's address as told by trusted proxies: from the last hop backwards, the first one that
-/// is not a trusted proxy itself. `peer` is who connected and trusted; it is the answer when the
-/// fields tell nothing. Where both are there, `X-Forwarded-For` counts: a proxy that keeps only
-/// that one lets a client's own `Forwarded` pass.
-pub fn client(headers: &HeaderMap, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+/// is not a trusted proxy itself. `peer` is who connected and is trusted, `None` over a unix
+/// socket; it is the answer when the fields tell nothing. What cannot be read ends the chain.
+pub fn client(
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+    trusted: impl Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
     let mut last = peer;
-    for node in chain(headers).iter().rev() {
+    for node in HopSource::of(headers).chain(headers).nodes().rev() {
         let Some(ip) = address(node) else { break };
-        last = ip;
+        last = Some(ip);
         if !trusted(ip) {
             break;
         }
@@ -105,107 +130,147 @@ pub fn client(headers: &HeaderMap, peer: IpAddr, trusted: impl Fn(IpAddr) -> boo
     last
 }
 
-/// The nodes told of, the client first.
-fn chain(headers: &HeaderMap) -> Vec<String> {
-    match joined(headers, &X_FOR) {
-        Some(line) => listed(&line),
-        None => joined(headers, &FORWARDED).and_then(|line| nodes(&line)).unwrap_or_default(),
+/// Whether a trusted sender says that the client, as [`client`] found it, spoke TLS.
+pub fn is_https(headers: &HeaderMap, client: Option<IpAddr>) -> bool {
+    match HopSource::of(headers) {
+        HopSource::Forwarded => {
+            let chain = HopSource::Forwarded.chain(headers);
+            chain.asked_by(client).is_some_and(|hop| hop.proto == Some("https"))
+        }
+        _ => {
+            let line = joined(headers, &X_PROTO).and_then(|line| protos(&line));
+            line.is_some_and(|line| line.split(", ").next() == Some("https"))
+        }
     }
 }
 
-/// Removes all that tells of hops.
-pub(super) fn remove_hops(headers: &mut HeaderMap) {
-    remove_where(headers, tells_of_hops);
-}
-
-/// What trusted proxies have told.
+/// What a trusted sender tells, all of it in agreement.
 #[derive(Default)]
-struct Before {
+struct Account {
     addresses: Option<String>,
     elements: Option<String>,
     proto: Option<String>,
     host: Option<String>,
     port: Option<String>,
+    prefix: Option<String>,
+    real_ip: Option<String>,
 }
 
-impl Before {
-    /// Takes it from what is left of the fields. Where only one of the two chains is there, the
-    /// other is made from it, so that a backend reads the same in both (RFC 7239 §7.4).
-    fn take(headers: &HeaderMap) -> Before {
-        let proto = joined(headers, &X_PROTO).and_then(|proto| plain_proto(&proto));
-        let (host, port) = (joined(headers, &X_HOST), joined(headers, &X_PORT));
-        let mut addresses = joined(headers, &X_FOR);
-        // Nothing can be appended to what cannot be read.
-        let mut elements = joined(headers, &FORWARDED).filter(|line| nodes(line).is_some());
-        match (&addresses, &elements) {
-            (Some(line), None) => {
-                let mut made: Vec<_> = listed(line).iter().map(|node| told_pair(node)).collect();
-                if let Some(first) = made.first_mut() {
-                    push_pairs(first, host.as_deref(), proto.as_deref());
+impl Account {
+    fn read(headers: &HeaderMap, hop: &Hop<'_>) -> Account {
+        let source = HopSource::of(headers);
+        let chain = source.chain(headers);
+        let mut account = match source {
+            HopSource::Forwarded => Account::of_elements(&chain, hop),
+            _ => Account::of_fields(headers),
+        };
+        account.addresses = joined_up(chain.nodes());
+        account.elements = match source {
+            HopSource::Forwarded => joined_up(chain.hops.iter().map(|hop| &*hop.text)),
+            HopSource::XForwardedFor => {
+                let said = HopSource::Forwarded.chain(headers);
+                match account.agrees(&chain, &said) {
+                    true => joined_up(said.hops.iter().map(|hop| &*hop.text)),
+                    false => account.made(&chain, hop.client),
                 }
-                elements = Some(made.join(", "));
             }
-            (None, Some(line)) => addresses = nodes(line).map(|nodes| nodes.join(", ")),
-            _ => {}
+            HopSource::Neither => None,
+        };
+        let real_ip = hop.client.filter(|_| headers.contains_key(X_REAL_IP));
+        account.real_ip = real_ip.map(|ip| ip.to_canonical().to_string());
+        account
+    }
+
+    /// What the fields beside `X-Forwarded-For` say.
+    fn of_fields(headers: &HeaderMap) -> Account {
+        let all = |line: &String, holds: fn(&str) -> bool| line.split(", ").all(holds);
+        let is_prefix = |one: &str| path::read(one).is_ok_and(|read| read.sent == one);
+        let is_port = |one: &str| one.parse::<u16>().is_ok();
+        Account {
+            proto: joined(headers, &X_PROTO).and_then(|line| protos(&line)),
+            host: joined(headers, &X_HOST).filter(|line| all(line, |one| host(one).is_some())),
+            port: joined(headers, &X_PORT).filter(|line| all(line, is_port)),
+            prefix: joined(headers, &X_PREFIX).filter(|line| all(line, is_prefix)),
+            ..Account::default()
         }
-        let told = |line: &String| !line.is_empty();
-        let (addresses, elements) = (addresses.filter(told), elements.filter(told));
-        Before { addresses, elements, proto, host, port }
+    }
+
+    /// What `Forwarded` says of the request that the client made.
+    fn of_elements(chain: &HopChain, hop: &Hop<'_>) -> Account {
+        let Some(asked) = chain.asked_by(hop.client) else { return Account::default() };
+        let proto = asked.proto;
+        let port = asked.host.as_deref().and_then(|host| Some(port(Some(host), proto?)));
+        Account {
+            proto: proto.map(str::to_owned),
+            host: asked.host.clone(),
+            port,
+            ..Account::default()
+        }
+    }
+
+    /// Whether `Forwarded` says what the fields that count say.
+    fn agrees(&self, chain: &HopChain, said: &HopChain) -> bool {
+        let first = |line: &Option<String>| -> Option<String> {
+            line.as_ref().and_then(|line| Some(line.split(", ").next()?.to_owned()))
+        };
+        let (host, proto) = (first(&self.host), first(&self.proto));
+        let fits = |hop: &EarlierHop| {
+            let same_host = |said: &str| host.as_deref() == Some(said);
+            let same_proto = |said: &str| proto.as_deref() == Some(said);
+            hop.host.as_deref().is_none_or(same_host) && hop.proto.is_none_or(same_proto)
+        };
+        let is_same_chain = said.nodes().eq(chain.nodes()) && said.hops.len() == chain.hops.len();
+        is_same_chain && said.hops.first().is_none_or(fits)
+    }
+
+    /// `Forwarded`, made from the fields that count, so that a backend reads the same in both
+    /// (RFC 7239 §7.4).
+    fn made(&self, chain: &HopChain, client: Option<IpAddr>) -> Option<String> {
+        let asked = chain.asked_by(client);
+        let made = |hop: &EarlierHop| {
+            let mut element = told_pair(hop.node.as_deref().unwrap_or("unknown"));
+            if asked.is_some_and(|asked| std::ptr::eq(asked, hop)) {
+                push_pairs(&mut element, self.host.as_deref(), self.proto.as_deref());
+            }
+            element
+        };
+        let made: Vec<String> = chain.hops.iter().map(made).collect();
+        joined_up(made.iter().map(|element| &**element))
     }
 }
 
-/// A field's lines as one; `None` when there is none, or it is no text, or it is too long.
+/// A field's lines as one, elements parted by `, `; `None` when there is none, or it is no text, or
+/// it is too long.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut elements = Vec::new();
+    for line in headers.get_all(name) {
+        let line = line.to_str().ok()?;
+        let found = line.split(',').map(|element| element.trim_matches([' ', '\t']));
+        elements.extend(found.filter(|element| !element.is_empty()));
+    }
+    joined_up(elements.into_iter()).filter(|line| line.len() <= CHAIN_BYTES_MAX)
+}
+
+fn joined_up<'a>(elements: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut line = String::new();
-    for value in headers.get_all(name) {
-        let value = value.to_str().ok()?.trim_matches([' ', '\t', ',']);
-        if !line.is_empty() && !value.is_empty() {
+    for element in elements {
+        if !line.is_empty() {
             line.push_str(", ");
         }
-        line.push_str(value);
+        line.push_str(element);
     }
-    (!line.is_empty() && line.len() <= CHAIN_BYTES_MAX).then_some(line)
+    (!line.is_empty()).then_some(line)
 }
 
-/// `X-Forwarded-For`'s elements.
-fn listed(line: &str) -> Vec<String> {
-    let elements = line.split(',').map(|element| element.trim_matches(OWS));
-    elements.filter(|element| !element.is_empty()).map(str::to_owned).collect()
+/// The port of a host that was asked for, else its scheme's.
+fn port(host: Option<&str>, proto: &str) -> String {
+    let port = host.and_then(|host| spelling::canonical(host).ok()?.port);
+    port.unwrap_or(if proto == "https" { 443 } else { 80 }).to_string()
 }
 
-/// The `for` of each of `Forwarded`'s elements, without quotes, brackets and port where it is an
-/// address; `None` when the field is malformed.
-fn nodes(line: &str) -> Option<Vec<String>> {
-    let mut nodes = Vec::new();
-    for element in split_quoted(line, b',')? {
-        for pair in split_quoted(element, b';')? {
-            let Some((name, value)) = pair.split_once('=') else {
-                if pair.is_empty() { continue } else { return None }
-            };
-            let value = unquote(value)?;
-            if name.eq_ignore_ascii_case("for") {
-                nodes.push(address(&value).map_or(value.into_owned(), |ip| ip.to_string()));
-            }
-        }
-    }
-    Some(nodes)
-}
-
-/// An address, with or without brackets and a port, as both fields have it.
-fn address(node: &str) -> Option<IpAddr> {
-    let bare = node.strip_prefix('[').and_then(|node| node.strip_suffix(']')).unwrap_or(node);
-    let ip = bare.parse().ok();
-    ip.or_else(|| Some(node.parse::<SocketAddr>().ok()?.ip())).map(|ip: IpAddr| ip.to_canonical())
-}
-
-/// `http` or `https` for each element; `None` when one is neither.
-fn plain_proto(line: &str) -> Option<String> {
-    let plain = |proto: &String| match proto.to_ascii_lowercase().as_str() {
-        "http" | "ws" => Some("http"),
-        "https" | "wss" => Some("https"),
-        _ => None,
-    };
-    let protos = listed(line).iter().map(plain).collect::<Option<Vec<_>>>()?;
+/// [`proto`] of each element; `None` when one is neither.
+fn protos(line: &str) -> Option<String> {
+    let protos = line.split(", ").map(proto).collect::<Option<Vec<_>>>()?;
     Some(protos.join(", "))
 }
 
@@ -217,13 +282,13 @@ fn behind(before: Option<String>, more: Option<&str>) -> Option<String> {
     }
 }
 
-/// This hop's element of `Forwarded`; `node` is the client's address, written.
-fn element(client: Option<IpAddr>, node: Option<&str>, hop: &Hop<'_>) -> String {
+/// This hop's element of `Forwarded`; `node` is the peer's address, written.
+fn element(peer: Option<IpAddr>, node: Option<&str>, hop: &Hop<'_>) -> String {
     let node = node.unwrap_or("unknown");
     let names = "for=\"[]\";host=;proto=".len();
     let most = names + node.len() + hop.host.map_or(0, str::len) + hop.proto.len();
     let mut element = String::with_capacity(most);
-    push_for(&mut element, client, node);
+    push_for(&mut element, peer, node);
     push_pairs(&mut element, hop.host, Some(hop.proto));
     element
 }

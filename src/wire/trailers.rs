@@ -1,27 +1,29 @@
-//! What a trailer section may not say (RFC 9110 §6.5.1).
+//! Which fields of a trailer section pass (RFC 9110 §6.5).
 
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER};
 use http_body::Frame;
 
-use super::fields::{remove_hop_by_hop, remove_reserved};
-use super::forwarded::remove_hops;
+use super::fields::remove_where;
+use super::list::tokens;
 
-/// Removes from a body's frame, where that is its trailers, what only a head may say: what is for
-/// one hop, where a message goes and how long it is, whom it comes from, and what is in tidegate's
-/// own name. Who merges trailers into the head would believe it.
-pub fn tidy<D>(frame: &mut Frame<D>) {
+/// Removes from a body's frame, where that is its trailers, all but fields of these names, spelt
+/// exactly so. Who merges trailers into the head (§6.5.1) would otherwise take them for what nobody
+/// has looked at.
+pub fn tidy<D>(frame: &mut Frame<D>, names: &[HeaderName]) {
     if let Some(trailers) = frame.trailers_mut() {
-        remove(trailers);
+        remove_where(trailers, |name| !names.iter().any(|one| one.as_str() == name));
     }
 }
 
-fn remove(trailers: &mut HeaderMap) {
-    remove_hop_by_hop(trailers);
-    remove_reserved(trailers);
-    remove_hops(trailers);
-    trailers.remove(HOST);
-    trailers.remove(CONTENT_LENGTH);
+/// What `Trailer` still announces (§6.6.2) where only these names pass; `None` when that is
+/// nothing.
+pub fn announced(headers: &HeaderMap, names: &[HeaderName]) -> Option<HeaderValue> {
+    if names.is_empty() {
+        return None;
+    }
+    let passes = |token: &&str| names.iter().any(|name| token.eq_ignore_ascii_case(name.as_str()));
+    let left: Vec<&str> = tokens(headers, TRAILER).filter(passes).collect();
+    HeaderValue::try_from(left.join(", ")).ok().filter(|left| !left.is_empty())
 }
 
 #[cfg(test)]
@@ -29,33 +31,35 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
+    fn names(names: &[&str]) -> Vec<HeaderName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
     #[test]
-    fn what_only_a_head_may_say_goes_and_the_rest_stays() {
-        let names = [
-            "connection",
-            "content-length",
-            "forwarded",
-            "host",
-            "tidegate_resume",
-            "tidegate-session",
-            "transfer-encoding",
-            "x-forwarded-for",
-            "x_forwarded_proto",
-            "x-mine",
-            "x-real-ip",
-            "x-sum",
-        ];
-        let value = |name| if name == "connection" { "x-mine" } else { "1" };
-        let trailers: HeaderMap = names
-            .map(|name| (name.parse().unwrap(), value(name).parse().unwrap()))
-            .into_iter()
-            .collect();
-        let mut frame = Frame::<Bytes>::trailers(trailers);
-        tidy(&mut frame);
-        let tidied = frame.into_trailers().unwrap();
-        assert_eq!(tidied.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+    fn what_is_named_passes_and_nothing_else() {
+        let sent = ["connection", "host", "x-forwarded-for", "x-mine", "x_sum", "x-sum"];
+        let value = |name: HeaderName| (name, HeaderValue::from_static("1"));
+        let trailers: HeaderMap = names(&sent).into_iter().map(value).collect();
+        let passed = |passing: &[&str]| {
+            let mut frame = Frame::<Bytes>::trailers(trailers.clone());
+            tidy(&mut frame, &names(passing));
+            let left = frame.into_trailers().unwrap();
+            left.keys().map(HeaderName::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(passed(&["x-sum"]), "x-sum");
+        assert_eq!(passed(&[]), "");
         let mut frame = Frame::data(Bytes::from_static(b"x"));
-        tidy(&mut frame);
+        tidy(&mut frame, &[]);
         assert_eq!(frame.into_data().unwrap(), "x");
+    }
+
+    #[test]
+    fn what_passes_is_still_announced() {
+        let line = |text| (TRAILER, HeaderValue::from_static(text));
+        let headers: HeaderMap = [line("X-Sum, Host"), line("x-mine")].into_iter().collect();
+        let left = |passing: &[&str]| announced(&headers, &names(passing));
+        assert_eq!(left(&["x-sum", "x-mine"]).unwrap(), "X-Sum, x-mine");
+        assert_eq!(left(&["x-other"]), None);
+        assert_eq!(left(&[]), None);
     }
 }

@@ -80,6 +80,7 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
         ("relay", raw.relay.span()),
         ("hold", raw.hold.span()),
         ("request_headers", raw.request_headers.span()),
+        ("trailers", raw.trailers.span()),
         ("strip_prefix", raw.strip_prefix.span().filter(|_| !raw.files.is_written())),
     ];
     for (key, span) in keys {

@@ -11,7 +11,9 @@ use crate::wire::host as spelling;
 use crate::wire::path::fold;
 
 use super::super::fault::Fault;
-use super::super::plan::{FieldCondition, FieldMatch, HostPattern, PathPattern, Route};
+use super::super::plan::{
+    FieldCondition, FieldMatch, HostPattern, PathPattern, Route, WebSocketMode,
+};
 use super::super::tables::FieldTest;
 
 /// Which hosts are taken.
@@ -195,6 +197,9 @@ pub fn identity(host: &HostPattern, route: &Route) -> Arc<str> {
     if !listeners.is_empty() {
         text.push_str(" @");
         text.push_str(&listeners.join(","));
+    }
+    if route.websocket == WebSocketMode::Matched {
+        text.push_str(" websocket");
     }
     let mut headers: Vec<&FieldCondition> = route.headers.iter().collect();
     headers.sort_unstable_by(|one, other| one.name.as_str().cmp(other.name.as_str()));

@@ -3,10 +3,11 @@
 use http::{HeaderName, HeaderValue};
 
 use super::super::fault::Fault;
-use super::super::plan::FieldChanges;
+use super::super::plan::{FieldChanges, PassingTrailers};
 use super::super::tables::{self, OneOrMany, Spanned};
 use super::condition::{field_name, field_value};
 use super::{Lower, entries};
+use crate::wire::fields::{Scope, is_same_spelt, scope};
 
 /// Fields that say how the message itself is carried, or prove a WebSocket handshake: tidegate
 /// makes them anew (RFC 9110 §7.6.1, RFC 6455 §11.3).
@@ -47,6 +48,32 @@ pub fn changes(
         set.extend(lines.into_iter().flatten());
     }
     Some(FieldChanges { set, remove: remove? })
+}
+
+/// A trailer field that may pass (RFC 9110 §6.5.1).
+pub fn trailer(text: &str) -> Result<HeaderName, Fault> {
+    let name = field_name(text)?;
+    let is_head_only = CARRIAGE.contains(&name.as_str()) || scope(&name) != Scope::Unnamed;
+    if is_head_only || name.as_str().contains('_') {
+        return Err(Fault::new(format!("may not be a field that only a head may say: `{text}`")));
+    }
+    Ok(name)
+}
+
+/// The trailers that pass each way: a route's changes hold for them as well.
+pub fn passing(
+    names: &[HeaderName],
+    request: &FieldChanges,
+    response: &FieldChanges,
+) -> PassingTrailers {
+    let passes = |changes: &FieldChanges| {
+        let changed = |name: &HeaderName| {
+            let set = changes.set.iter().map(|(name, _)| name);
+            changes.remove.iter().chain(set).any(|changed| is_same_spelt(changed, name))
+        };
+        names.iter().filter(|name| !changed(name)).cloned().collect()
+    };
+    PassingTrailers { request: passes(request), response: passes(response) }
 }
 
 fn set_one(

@@ -52,6 +52,7 @@ fn lower(
         http2: http2??,
         proxy_protocol: opt(proxy_protocol)?,
         trusted_proxies: address::networks(trusted?),
+        underscores_in_headers: *raw.underscores_in_headers.get()?,
         limits: limits?,
     }))
 }

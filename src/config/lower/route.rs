@@ -65,6 +65,7 @@ fn lower(
     let rules = relay::rules(cx, own, all);
     let request_headers = fields::changes(cx, &raw.request_headers, fields::Of::Request);
     let response_headers = fields::changes(cx, &raw.response_headers, fields::Of::Response);
+    let trailers = cx.take_each("trailers", &raw.trailers, |name| fields::trailer(name));
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
@@ -73,6 +74,8 @@ fn lower(
     let several = raw.host.get().is_some_and(|_| hosts.len() != 1 || is_list(cx, raw));
     let hosts = if raw.host.is_absent() { vec![HostPattern::Any] } else { hosts };
     let (hold, queue) = hold?.unzip();
+    let (request_headers, response_headers) = (request_headers?, response_headers?);
+    let trailers = fields::passing(&trailers?, &request_headers, &response_headers);
     let route = Route {
         identity: Arc::from(""),
         listeners: listeners?,
@@ -85,13 +88,15 @@ fn lower(
         action: action?,
         websocket: match raw.websocket.get()? {
             TakesWebSockets::Yes => WebSocketMode::Allowed,
+            TakesWebSockets::Match => WebSocketMode::Matched,
             TakesWebSockets::Only => WebSocketMode::Only,
             TakesWebSockets::No => WebSocketMode::Refused,
         },
         allowed_origins: origins?,
         rules: Arc::new(rules?),
-        request_headers: request_headers?,
-        response_headers: response_headers?,
+        request_headers,
+        response_headers,
+        trailers,
         queue: queue.flatten(),
         hold: hold.map(Arc::new),
     };

@@ -40,6 +40,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are kept.
     pub trusted_proxies: Networks,
+    /// Whether header fields with `_` in their names are kept.
+    pub underscores_in_headers: bool,
     /// Its limits.
     pub limits: ListenerLimits,
 }

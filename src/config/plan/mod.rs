@@ -25,8 +25,8 @@ pub use certificate::Certificate;
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use process::{Admin, Control};
 pub use route::{
-    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, Origins, PathPattern,
-    Queue, Redirect, Respond, Route, WebSocketMode,
+    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers,
+    PathPattern, Queue, Redirect, Respond, Route, WebSocketMode,
 };
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 

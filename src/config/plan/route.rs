@@ -129,6 +129,8 @@ pub struct FieldCondition {
 pub enum WebSocketMode {
     /// WebSockets and plain HTTP.
     Allowed,
+    /// WebSockets only; plain requests are for other routes.
+    Matched,
     /// WebSockets only; plain requests get 426.
     Only,
     /// Plain HTTP only; WebSocket handshakes get 403.
@@ -170,6 +172,8 @@ pub struct Route {
     pub request_headers: FieldChanges,
     /// Fields of the answer set or removed before it goes to the client.
     pub response_headers: FieldChanges,
+    /// Trailer fields that pass.
+    pub trailers: PassingTrailers,
     /// How its sessions are held while their upstream is away; not at all when `None`.
     pub hold: Option<Arc<Hold>>,
     /// How its handshakes wait while no backend is up; not at all when `None`.
@@ -204,6 +208,15 @@ pub struct FieldChanges {
     pub set: Vec<(HeaderName, HeaderValue)>,
     /// Removed.
     pub remove: Vec<HeaderName>,
+}
+
+/// Trailer fields that pass: those a route names, but for what it sets or removes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PassingTrailers {
+    /// Of requests.
+    pub request: Arc<[HeaderName]>,
+    /// Of answers.
+    pub response: Arc<[HeaderName]>,
 }
 
 /// What a route does.

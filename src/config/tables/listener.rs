@@ -26,8 +26,17 @@ table! {
     /// peers only; a connection of any other peer is closed.
     next proxy_protocol: ProxyProtocolTable;
     /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are kept: networks, addresses, or
-    /// `unix` for the peers of a unix socket. From all others they are made anew.
+    /// `unix` for the peers of a unix socket. From all others they are made anew. Of a trusted one
+    /// `X-Forwarded-For` counts where it is there, else `Forwarded`, read from the last hop
+    /// backwards until one cannot be read; what contradicts it (`X-Real-IP`, the other of the two,
+    /// `X-Forwarded-Host`, `-Proto`, `-Port` and `-Prefix` beside `Forwarded`) is made from it.
     next trusted_proxies: OneOrMany<String>, as in ["10.0.0.0/8", "::1"];
+    /// Whether header fields with `_` in their names are kept. By default they are dropped: to a
+    /// program that is given fields as CGI variables, `X_User` is `X-User`. Those that would be
+    /// mistaken for a field that tidegate makes (`Content_Length`, `X_Forwarded_For`) are dropped
+    /// always, and of clients that are not trusted `Proxy`, `X-Original-URL`, `X-Original-URI`,
+    /// `X-Original-Host`, `X-Original-Method` and `X-Rewrite-URL`, however they are spelt.
+    next underscores_in_headers: bool = false, as in true;
     /// Its limits.
     each limits: ListenerLimitsTable = ListenerLimitsTable::default();
 }

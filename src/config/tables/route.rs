@@ -36,8 +36,10 @@ table! {
     drains ignore_case: bool = false, as in true;
     /// Methods taken; all by default.
     drains methods: OneOrMany<String>, as in ["GET", "HEAD"];
-    /// Conditions on header fields, all of which must hold: a value, `"~ regex"`, `true` for
-    /// present or `false` for absent.
+    /// Conditions on header fields, all of which must hold: a value, `"~ regex"`, `"~* regex"`
+    /// without regard to case, `true` for present or `false` for absent. `Host` is the authority
+    /// that the request is for; a WebSocket handshake of HTTP/2 has the fields it would have in
+    /// HTTP/1.1.
     drains headers: Named<FieldTest>, as in json!({ "X-Beta": true });
     /// Requests and WebSockets go to this pool.
     next pool: String, as in "websocket";
@@ -47,8 +49,10 @@ table! {
     next redirect: OrString<RedirectTable>;
     /// A fixed response. A string is its body.
     next respond: OrString<RespondTable>;
-    /// Whether WebSockets are taken: `true`, `false` (a handshake is answered 403) or `"only"`
-    /// (a plain request is answered 426). With `pool`.
+    /// Whether WebSockets are taken: `true`, `false` (a handshake is answered 403), `"only"`
+    /// (a plain request is answered 426), or `"match"`: a condition, by which a plain request is
+    /// for the next route that takes it, be the handshake one of HTTP/1.1 or of HTTP/2. With
+    /// `pool`.
     next websocket: TakesWebSockets = TakesWebSockets::Yes, as in "only";
     /// Which pages may open a WebSocket, by their `Origin`: `same` (pages of the host and port that
     /// the request is for), `https://example.com`, `https://*.example.com`, `null`; or `any`. A
@@ -76,10 +80,13 @@ table! {
     next request_headers: FieldChangesTable;
     /// Fields of the answer set or removed before it goes to the client.
     next response_headers: FieldChangesTable;
+    /// Trailer fields that pass, of requests and of answers; none by default. What
+    /// `request_headers` or `response_headers` set or remove does not. With `pool`.
+    next trailers: OneOrMany<String>, as in ["Server-Timing"];
 }
 
 table! {
-    /// Fields set and removed.
+    /// Fields set and removed, however they are spelt: `X_User` goes with `X-User`.
     FieldChangesTable "FieldChanges", "a table with `set` and `remove`";
 
     /// Set to a value, or to several lines of values, in place of what was there.

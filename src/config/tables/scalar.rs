@@ -197,7 +197,9 @@ pub fn word<'de, D: Deserializer<'de>>(
 pub enum TakesWebSockets {
     /// Beside plain requests.
     Yes,
-    /// Nothing else.
+    /// Nothing else; the rest is for other routes.
+    Match,
+    /// Nothing else; the rest is refused.
     Only,
     /// None.
     No,
@@ -211,7 +213,7 @@ impl<'de> Deserialize<'de> for TakesWebSockets {
             type Value = TakesWebSockets;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false or `\"only\"`")
+                f.write_str("true, false, `\"match\"` or `\"only\"`")
             }
 
             fn visit_bool<E: Error>(self, takes: bool) -> Result<TakesWebSockets, E> {
@@ -220,10 +222,11 @@ impl<'de> Deserialize<'de> for TakesWebSockets {
 
             fn visit_str<E: Error>(self, word: &str) -> Result<TakesWebSockets, E> {
                 match word {
+                    "match" => Ok(TakesWebSockets::Match),
                     "only" => Ok(TakesWebSockets::Only),
-                    _ => {
-                        Err(E::custom(format!("must be true, false or `\"only\"`, not: `{word}`")))
-                    }
+                    _ => Err(E::custom(format!(
+                        "must be true, false, `\"match\"` or `\"only\"`, not: `{word}`"
+                    ))),
                 }
             }
         }
@@ -236,6 +239,7 @@ impl Serialize for TakesWebSockets {
         match self {
             TakesWebSockets::Yes => true.serialize(serializer),
             TakesWebSockets::No => false.serialize(serializer),
+            TakesWebSockets::Match => "match".serialize(serializer),
             TakesWebSockets::Only => "only".serialize(serializer),
         }
     }
@@ -251,7 +255,7 @@ impl JsonSchema for TakesWebSockets {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": [true, false, "only"] })
+        json_schema!({ "enum": [true, false, "match", "only"] })
     }
 }
 

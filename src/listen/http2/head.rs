@@ -5,7 +5,6 @@ use h2::Reason;
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
-use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::config::plan::ListenerLimits;
@@ -67,21 +66,22 @@ fn is_host_one(head: &Parts) -> bool {
     match (hosts.next(), hosts.next(), head.uri.authority()) {
         (_, Some(_), _) => false,
         (Some(host), None, Some(authority)) => {
-            let port = if head.uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
-            let normal = |written: &str| {
-                let host = host::canonical(written).ok()?;
-                let port = Some(host.port.unwrap_or(port));
-                Some((host.name.into_owned(), port))
-            };
-            let is_equal = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
-            is_equal
-                || host.to_str().is_ok_and(|host| {
-                    normal(host).is_some_and(|host| normal(authority.as_str()) == Some(host))
-                })
+            host.to_str().is_ok_and(|host| is_one_authority(head, host, authority.as_str()))
         }
         (Some(host), None, None) => !host.is_empty(),
         (None, None, authority) => authority.is_some(),
     }
+}
+
+/// Compares as URLs are (RFC 3986 §6.2.3): case, a final dot and the scheme's own port make no
+/// other host. What is no host compares by its letters, and is refused further on.
+fn is_one_authority(head: &Parts, one: &str, other: &str) -> bool {
+    let own = if head.uri.scheme_str() == Some("http") { 80 } else { 443 };
+    let (Ok(one_host), Ok(other_host)) = (host::canonical(one), host::canonical(other)) else {
+        return one.eq_ignore_ascii_case(other);
+    };
+    let port = |port: Option<u16>| port.unwrap_or(own);
+    one_host.name == other_host.name && port(one_host.port) == port(other_host.port)
 }
 
 fn is_padded(value: &HeaderValue) -> bool {

@@ -41,6 +41,7 @@ pub(crate) fn listener(name: &str, port: u16) -> Listener {
         http2: None,
         proxy_protocol: None,
         trusted_proxies: Networks::default(),
+        underscores_in_headers: false,
         limits: ListenerLimits {
             handshakes_in_flight_max: 10,
             tls_handshake_timeout: Duration::from_secs(1),
@@ -88,6 +89,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         rules: Arc::new(rules()),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),
+        trailers: Default::default(),
         hold: None,
         queue: None,
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::config::plan::{FieldMatch, HostPattern, PathPattern, Route};
+use crate::config::plan::{FieldMatch, HostPattern, PathPattern, Route, WebSocketMode};
 use crate::router::Query;
 
 /// The route that takes the request.
@@ -13,8 +13,9 @@ pub fn find(routes: &[Arc<Route>], query: &Query<'_>) -> Option<usize> {
     let best_host = takers.iter().map(|&at| host(at)).max()?;
     let takers: Vec<usize> = takers.into_iter().filter(|&at| host(at) == best_host).collect();
     let plain = |at: usize| {
-        let Route { listeners, methods, headers, .. } = &*routes[at];
-        listeners.is_empty() && methods.is_empty() && headers.is_empty()
+        let Route { listeners, methods, headers, websocket, .. } = &*routes[at];
+        let open = listeners.is_empty() && methods.is_empty() && headers.is_empty();
+        open && *websocket != WebSocketMode::Matched
     };
 
     let case = |at: usize| routes[at].ignore_case;
@@ -89,5 +90,6 @@ fn takes(route: &Route, query: &Query<'_>) -> bool {
     let method = route.methods.is_empty() || route.methods.contains(query.method);
     let named = |listener: &str| route.listeners.iter().any(|name| **name == *listener);
     let listener = route.listeners.is_empty() || query.listener.is_some_and(named);
-    host && path && fields && method && listener
+    let websocket = query.is_websocket || route.websocket != WebSocketMode::Matched;
+    host && path && fields && method && listener && websocket
 }

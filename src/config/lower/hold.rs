@@ -55,7 +55,7 @@ fn in_vain(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::HoldTable
     if let (Some((buffer, span)), Some(all)) = (raw.buffer_bytes_max.written(), all)
         && buffer.0 > all.0
     {
-        let said = format!("`buffer_bytes_max` is over `limits.hold_bytes_max`: `{buffer}`");
+        let said = format!("`buffer_bytes_max` is more than `limits.hold_bytes_max`: `{buffer}`");
         let hint = format!("all sessions together keep at most `{all}`");
         cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
     }
@@ -70,7 +70,7 @@ fn never(
     if let (Some((time, span)), Some(earlier)) = (written.written(), before.get())
         && time.0 > earlier.0
     {
-        let said = format!("`{key}` is over `{first}`: `{time}`");
+        let said = format!("`{key}` is more than `{first}`: `{time}`");
         let hint = format!("it is never reached: `{first}` is `{earlier}`");
         cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
     }

@@ -47,7 +47,7 @@ pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) {
     if let (Some((frame, span)), Some(message)) = (frame, message)
         && frame.0 > message.0
     {
-        let said = format!("`frame_bytes_max` is over `message_bytes_max`: `{frame}`");
+        let said = format!("`frame_bytes_max` is more than `message_bytes_max`: `{frame}`");
         let hint = "a frame is part of a message: this limit is never reached".to_owned();
         let also = relay.message_bytes_max.span();
         let finding = Diagnostic::warning("value", said).at(span).hint(hint);

@@ -11,36 +11,37 @@ table! {
     #[schemars(title = "tidegate configuration")]
     FileTable "File", "a table";
 
-    /// Threads that carry connections, each with its own event loop. By default as many as the
-    /// process has processor cores.
+    /// The number of threads that carry connections, each with its own event loop; at most 256. The
+    /// default is one per processor core.
     restart workers: Number<1, WORKERS_MAX>, as in 4;
-    /// Files read as part of this one, by name or with `*` in the file's name, in the order of
-    /// their names; relative to this file's directory. Only the first file may include others,
-    /// and a table such as `[limits]` stands in one of them.
+    /// Files that are read as part of this one: names, with `*` allowed in the file's name,
+    /// relative to this file's directory. Files of one pattern are read in the order of their
+    /// names. Only the first file may include others. A table such as `[limits]` stands in one file
+    /// only.
     now include: OneOrMany<String>, as in ["conf.d/*.toml"];
-    /// Addresses that connections are accepted on, each under a name for logs and metrics.
+    /// Addresses on which connections are accepted. Each has a name for logs and metrics.
     drains listeners: Named<ListenerTable>;
-    /// Groups of backends, each under the name by which routes speak of it.
+    /// Groups of backends. Routes refer to them by name.
     drains pools: Named<PoolTable>;
-    /// Conditions to actions; which one is taken is told above.
+    /// Conditions and what is done where they hold. "Which route is taken" above tells the order.
     drains routes: Vec<Spanned<RouteTable>>;
-    /// What the relay holds every session to, where its route does not say otherwise.
+    /// What the relay asks of every session, unless its route says otherwise.
     each relay: RelayTable = RelayTable::default();
     /// Limits of the whole process.
     each limits: LimitsTable = LimitsTable::default();
-    /// How sessions are let go: by a stop, by a reload that removed what they need, by
-    /// `tidegate drain`; and at which pace they move to other backends instead, with `hold`.
+    /// How sessions are drained: at a stop, after a reload that removed what they need, and by
+    /// `tidegate drain`. With `hold`, sessions move to other backends at the same pace.
     each drain: DrainTable = DrainTable::default();
     /// How new configurations are taken.
     each reload: ReloadTable = ReloadTable::default();
-    /// How another process takes over (`tidegate upgrade`, SIGUSR2): it gets the listening
-    /// sockets, and the old one leaves when what it has open has ended.
+    /// How a new process takes the place of this one (`tidegate upgrade`, SIGUSR2). The new process
+    /// gets the listening sockets; the old one exits when what it has open has ended.
     each upgrade: UpgradeTable = UpgradeTable::default();
-    /// The admin listener: `/metrics` for Prometheus, `/healthz` and `/readyz`. Off unless this
-    /// table is there.
+    /// The admin listener serves `/metrics` for Prometheus, `/healthz` and `/readyz`. It is off
+    /// unless this table is there.
     each admin: AdminTable;
-    /// The operator's unix socket. Off unless this table is there.
+    /// The operator's unix socket. It is off unless this table is there.
     each control: ControlTable;
-    /// Logs, written to standard error.
+    /// Logs are written to standard error.
     each log: LogTable = LogTable::default();
 }

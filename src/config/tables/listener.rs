@@ -13,17 +13,18 @@ table! {
     /// An address that connections are accepted on.
     ListenerTable "Listener", "a table";
 
-    /// Where it listens: an IPv4 or IPv6 address with its port, or `unix:` and the path of a
-    /// socket. `[::]:443` is IPv6 alone; for both write two listeners. It is the listener's
-    /// identity: a changed address is another listener.
+    /// The address: IPv4 or IPv6 with a port, or `unix:` and the path of a socket. `[::]:443` is
+    /// IPv6 only; write two listeners for both. The address is the listener's identity over
+    /// reloads.
     drains address [required]: String, as in "0.0.0.0:443";
-    /// TLS, when it speaks TLS (1.2 and 1.3, hybrid post-quantum key exchange included).
+    /// TLS towards clients: versions 1.2 and 1.3, hybrid post-quantum key exchange included. It is
+    /// off unless this table is there.
     next tls: ServerTlsTable;
-    /// HTTP/2, beside HTTP/1.1. Clients that speak TLS are offered it; WebSockets on it are
+    /// HTTP/2, beside HTTP/1.1. It is offered to clients that speak TLS. WebSockets on it are
     /// sessions like all others, and go to backends as HTTP/1.1 upgrades.
     next http2: Http2Table = Http2Table::default();
-    /// The PROXY header (version 1 or 2) is expected on every connection, and taken from trusted
-    /// peers only; a connection of any other peer is closed.
+    /// The PROXY protocol, versions 1 and 2. Every connection must begin with its header, and only
+    /// trusted peers may send it; connections of others are closed.
     next proxy_protocol: ProxyProtocolTable;
     /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are kept: networks, addresses, or
     /// `unix` for the peers of a unix socket. From all others they are made anew. Of a trusted one
@@ -48,13 +49,13 @@ table! {
         certificates: Vec<Certificate>,
     };
 
-    /// Certificates, chosen by the name the client asks for (SNI); the first is the default.
-    /// They are read again at a reload, and live sessions do not notice.
+    /// Certificates. The client's server name (SNI) chooses one; the first is the default. A reload
+    /// reads them again, and live sessions do not notice.
     next certificates [required]: OneOrMany<CertificateTable>,
         as in [json!({ "chain": "site.pem", "key": "site.key" })];
-    /// The lowest version spoken.
+    /// The lowest version of TLS.
     next version_min: TlsVersion as TlsVersion = TlsVersion::V1_2, as in "1.3";
-    /// Whether sessions of TLS may be resumed by tickets.
+    /// Whether TLS sessions may be resumed with tickets.
     next resumption: bool as bool = true, as in false;
 }
 
@@ -62,20 +63,20 @@ table! {
     /// HTTP/2 towards clients.
     Http2Table "Http2", "a table" => Http2;
 
-    /// Whether it is offered to clients that speak TLS.
+    /// Whether HTTP/2 is offered to clients that speak TLS.
     next enabled: bool = true, as in false;
-    /// Whether clients may begin with it without TLS (prior knowledge); for listeners without
+    /// Whether clients may use HTTP/2 without TLS, with prior knowledge. For listeners without
     /// `tls`.
     next h2c: bool = false, as in true;
-    /// Whether WebSockets are taken on its streams (extended CONNECT), which is announced to
-    /// clients. Browsers then open them on the connection they have.
+    /// Whether WebSockets are taken on streams (extended CONNECT, RFC 8441), and announced.
+    /// Browsers then open them on the connection they have.
     next websocket: bool as bool = true, as in false;
     /// Streams open at once on a connection, WebSockets included; more are refused. Metrics:
     /// `tidegate_http2_streams_open`, and `tidegate_http2_streams_reset_total` where `code` is
     /// `refused_stream`.
     next streams_max: Number<1> as u32 = Number(100), as in 1000;
     /// Bytes a client may send on a stream before they are taken. A connection's own window is this
-    /// times `streams_max`, so that a stream nobody reads never stalls the others; it is also what
+    /// times `streams_max`, so that an unread stream never stalls the others; it is also what
     /// a hostile connection can make tidegate keep. A connection whose waiting frames are so tiny
     /// that keeping them would take as much again is closed.
     next stream_window: Size as u32 = Size(64 << 10), as in "256KiB";
@@ -90,9 +91,9 @@ table! {
     /// A certificate chain and its key.
     CertificateTable "Certificate", "a table with `chain` and `key`";
 
-    /// PEM file of the chain, the leaf first.
+    /// The PEM file of the certificate chain, the leaf first.
     next chain [required]: String, as in "certs/site.pem";
-    /// PEM file of the private key.
+    /// The PEM file of the private key.
     next key [required]: String, as in "certs/site.key";
 }
 
@@ -100,7 +101,8 @@ table! {
     /// PROXY protocol, received.
     ProxyProtocolTable "ProxyProtocol", "a table";
 
-    /// Who may send it: networks, addresses, or `unix` for the peers of a unix socket.
+    /// Peers that may send the header: networks, addresses, or `unix` for the peers of a unix
+    /// socket.
     next trusted [required]: OneOrMany<String>, as in ["10.0.0.0/8"];
     /// How long it may take to arrive.
     next timeout: Time = seconds(3), as in "1s";
@@ -114,15 +116,16 @@ table! {
     /// sends nothing takes none. One client may have as many as are left free: half of all when it
     /// is alone. A connection beyond that is closed.
     next handshakes_in_flight_max: Number<1> as usize = Number(1024), as in 256;
-    /// Time for a TLS handshake.
+    /// The time for a TLS handshake.
     next tls_handshake_timeout: Time as Duration = seconds(10), as in "5s";
-    /// Time for a whole request head; a client that sends a byte a second is answered 408.
+    /// The time for a whole request head. A client that takes longer, byte by byte, is answered
+    /// 408.
     next head_timeout: Time as Duration = seconds(10), as in "5s";
-    /// Bytes of a request head; more is answered 431. At least 8 KiB.
+    /// The bytes of a request head, at least 8 KiB. A larger head is answered 431.
     next head_bytes_max: Size as usize = Size(64 << 10), by head_bytes, as in "32KiB";
-    /// Fields in a request head; more is answered 431.
+    /// The number of fields in a request head. A head with more is answered 431.
     next headers_max: Number<1> as usize = Number(100), as in 64;
-    /// Time a connection may stay open between requests.
+    /// The time a connection may stay open between requests.
     next keep_alive_timeout: Time as Duration = seconds(75), as in "30s";
     /// Bytes per second that a request's body must come with at least, once its client was waited
     /// for a minute; a slower one is answered 408. Only the time in which we wait for the client
@@ -162,7 +165,7 @@ impl Http2 {
     pub const WINDOW_MAX: u32 = (1 << 31) - 1;
 
     /// Bytes a client may send on a connection before they are taken: the windows of all streams
-    /// together, so that streams nobody reads never stall the others.
+    /// together, so that unread streams never stall the others.
     pub fn connection_window(&self) -> u32 {
         self.streams_max.saturating_mul(self.stream_window).min(Http2::WINDOW_MAX)
     }

@@ -40,23 +40,23 @@ table! {
 }
 
 table! {
-    /// How sessions are let go.
+    /// How sessions are drained.
     DrainTable "Drain", "a table" => Drain;
 
-    /// At a stop, from the signal until closing begins. `/readyz` fails at once and accepting goes
-    /// on, because a load balancer must hear of it first.
+    /// The time from the signal to stop until closing begins. `/readyz` fails at once, and
+    /// connections are accepted meanwhile, because a load balancer must notice first.
     now delay: Wait as Duration = Wait(Duration::from_secs(5)), as in "0s";
-    /// Closes are spread evenly over this time at least, so that clients do not come back all at
+    /// The time over which closes are spread at least, so that clients do not reconnect all at
     /// once.
     now window: Wait as Duration = Wait(Duration::from_secs(15)), as in "1m";
-    /// The hard end of a stop, counted from the signal; at least `delay` and `window` together.
-    /// The default ends inside the 30 s that Kubernetes gives. While the process goes on running
-    /// nobody is in a hurry: a drain takes as long as `window` and `rate_max` ask for, and each
+    /// The hard end of a stop, counted from the signal; at least `delay` and `window` together. The
+    /// default ends within the 30 s that Kubernetes gives. It does not bound a drain while the
+    /// process goes on running: that takes as long as `window` and `rate_max` ask for, and each
     /// session has 30 s after the last Close was due.
     now timeout: Time as Duration = seconds(25), as in "2m";
-    /// Closes per second at most. More sessions than that lengthen the window: with the default
-    /// 100,000 clients come back over three minutes and not in one storm. At a stop, `timeout`
-    /// comes first.
+    /// Closes in a second at most. More sessions than that lengthen the window: with the default
+    /// 100,000 clients reconnect over three minutes and not in one storm. At a stop `timeout` comes
+    /// first.
     now rate_max: Rate as u32 = Rate(500), as in "2000/s";
 }
 
@@ -64,30 +64,30 @@ table! {
     /// How new configurations are taken.
     ReloadTable "Reload", "a table" => Reload;
 
-    /// Whether the files, certificates included, are watched. SIGHUP reloads in any case.
+    /// Whether the files are watched, certificates included. SIGHUP reloads in any case.
     now watch: bool as bool = false, as in true;
-    /// How long the files must be quiet before a watch reloads.
+    /// How long the files must be unchanged before a watch reloads.
     now debounce: Time as Duration = Time(Duration::from_millis(500)), as in "2s";
-    /// A reload that would end more than this share of the live sessions is refused unless it is
-    /// forced: half a file, cut at a table's border, is valid TOML.
+    /// The share of the live sessions that a reload may end. One that would end more is refused
+    /// unless it is forced: half a file, cut between two tables, is valid TOML.
     now drain_max: Percent as u32 => drain_max_percent = Percent(10), as in "50%";
 }
 
 table! {
-    /// How another process takes over (`tidegate upgrade`, SIGUSR2).
+    /// How a new process takes the place of this one (`tidegate upgrade`, SIGUSR2).
     UpgradeTable "Upgrade", "a table" => Upgrade;
 
-    /// What becomes of sessions and requests in the old process. `keep`: it stays with them until
-    /// they end. `drain`: they are let go as `[drain]` says, but for its `delay`: closes with
-    /// 1012 over `drain.window`.
+    /// What happens to sessions and requests in the old process. `keep`: it stays with them until
+    /// they end. `drain`: it drains them as `[drain]` says, but without `delay`: with 1012, spread
+    /// over `drain.window`.
     now sessions: UpgradeSessions as UpgradeSessions = UpgradeSessions::Keep, as in "drain";
-    /// How long the new process may take to read its configuration and be ready; 100 s at most.
-    /// One that takes longer is ended, and the old one goes on.
+    /// How long the new process may take to read its configuration and be ready, 100 s at most. One
+    /// that takes longer is ended, and the old process goes on.
     now timeout: Time as Duration = seconds(30), by ready_in_time, as in "1m";
-    /// How long an old process stays with what it kept; then the rest is let go as `[drain]` says.
+    /// How long an old process stays with what it kept. It then drains the rest as `[drain]` says.
     now keep_timeout: Time as Duration = Time(Duration::from_secs(24 * 60 * 60)), as in "7d";
-    /// Older processes that may still have sessions when another upgrade begins; it is refused
-    /// when there are more. Each has its memory, and counts what `[limits]` allows for itself.
+    /// Older processes that may still have sessions when another upgrade begins. With more of them
+    /// it is refused. Each has its own memory, and counts what `[limits]` allows for itself.
     now old_processes_max: Number<0> as usize = Number(3), as in 1;
 }
 
@@ -103,7 +103,7 @@ table! {
     /// The operator's unix socket.
     ControlTable "Control", "a table";
 
-    /// Its path; only its owner may connect.
+    /// The path of the socket. Only its owner may connect.
     now socket: String = "/run/tidegate/control.sock".to_owned(), as in "tidegate.sock";
 }
 
@@ -111,15 +111,16 @@ table! {
     /// Logs.
     LogTable "Log", "a table" => Log;
 
-    /// What is logged: a level, or levels by room, as `tracing` filters are written.
+    /// What is logged: a level, or levels by module, as filters of `tracing` are written.
     now filter: String as String = "info".to_owned(), by filter, as in "info,tidegate::pool=debug";
     /// How lines look. `auto`: `text` on a terminal, `json` otherwise.
     restart format: LogFormat as LogFormat = LogFormat::Auto, as in "json";
-    /// Whether each request has a line, and each session one at its open and one at its end.
+    /// Whether each request has a line, and each session one when it opens and one when it has
+    /// ended.
     now access: bool as bool = true, as in false;
-    /// What the log shows of the query of a request's target. `names`: the names of its
-    /// parameters, and `…` for their values, because tokens are passed in queries; `drop`: nothing;
-    /// `keep`: all of it; a list: the values of these parameters, and `…` for the others.
+    /// What the log shows of the query of a request's target. `names`: the names of its parameters,
+    /// and `…` for their values, because queries often carry tokens. `drop`: nothing. `keep`: all
+    /// of it. A list: the values of these parameters, and `…` for those of others.
     now query: QueryLog as QueryLog = QueryLog::Names, as in ["room"];
     /// Bytes of lines that may wait to be written; more lines are dropped and counted, because no
     /// session waits for a log. At least 64KiB.

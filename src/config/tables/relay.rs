@@ -10,37 +10,37 @@ use crate::end::CloseCodes;
 use crate::report::Report;
 
 table! {
-    /// What the relay holds a session to.
+    /// What the relay asks of a session.
     RelayTable "Relay", "a table" => Rules [Hash], RelayParts {
         /// Codes for the client other than the end table's.
         close_codes: CloseCodes,
     };
 
-    /// What is done about frames that break RFC 6455 §5. `strict`: the session ends with 1002;
-    /// `observe`: they are counted, logged and passed on; `off`: they are passed on.
+    /// What happens with frames that break RFC 6455 §5. `strict`: the session ends with 1002.
+    /// `observe`: they are counted, logged and passed on. `off`: they are passed on.
     now validation: Validation as Validation = Validation::Strict, as in "observe";
-    /// Bytes of a message, its fragments added up, compressed or not as they are on the wire;
-    /// more ends the session with 1009. Off by default: nothing is buffered, so a large message
-    /// costs tidegate nothing, and what is too large for the application is for it to say.
+    /// The largest message, as the sum of its fragments on the wire, compressed or not. A larger
+    /// one ends the session with 1009. Off by default: tidegate buffers no messages, so a large one
+    /// costs it nothing, and only the application knows what is too large.
     now message_bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "16MiB";
-    /// Bytes of one frame's payload; more ends the session with 1009.
+    /// The largest payload of a frame. A larger one ends the session with 1009.
     now frame_bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "1MiB";
-    /// Time without a data message in either direction after which the session ends with 1001;
-    /// pings do not count. Off by default: a quiet chat is not a dead one, and pings find those.
+    /// The time without a data message in either direction after which the session ends with 1001.
+    /// Pings do not count. Off by default: a quiet chat is not dead, and pings find those that are.
     now idle_timeout: OrOff<Time> as Option<Duration> = OrOff::Off, as in "1h";
-    /// Time between pings to each side, which keep the connection open through NATs and
-    /// firewalls and find the dead. Their pongs are not passed on. How long they take is told by
-    /// side in the metric `tidegate_ping_seconds`, and the last one's milliseconds in the access
-    /// log at the session's end, as `client_rtt_ms` and `upstream_rtt_ms`.
+    /// The time between pings to each side. Pings keep the connection open through NATs and
+    /// firewalls, and find dead peers. Their pongs are not passed on. The metric
+    /// `tidegate_ping_seconds` has the round-trip times by side; the access log has the last one at
+    /// the session's end, as `client_rtt_ms` and `upstream_rtt_ms`.
     now ping_interval: OrOff<Time> as Option<Duration> = OrOff::On(seconds(30)), as in "45s";
-    /// Time after a ping in which a side must show life: by any byte, or by taking in what was
-    /// sent to it.
+    /// The time after a ping in which a side must show life, by sending any byte or by taking what
+    /// was sent to it.
     now pong_timeout: Time as Duration = seconds(20), as in "10s";
-    /// Longest life of a session, which then ends with 1012 and comes back elsewhere. Off by
+    /// The longest life of a session. It then ends with 1012, and its client reconnects. Off by
     /// default.
     now max_lifetime: OrOff<Time> as Option<Duration> = OrOff::Off, as in "12h";
     /// Each session's `max_lifetime` is shortened at random by up to this share, so that sessions
-    /// that came together do not go together.
+    /// that opened together do not end together.
     now max_lifetime_jitter: Percent as u32 => max_lifetime_jitter_percent = Percent(10),
         as in "25%";
     /// Time for the answer to a Close before the connection is closed without it. It runs from when
@@ -48,10 +48,10 @@ table! {
     /// that acknowledges nothing for as long, or for `pong_timeout` (12 seconds at most) if that is
     /// longer, is closed too. The deadline of a drain goes before.
     now close_timeout: Time as Duration = seconds(5), as in "2s";
-    /// Close codes for the client other than tidegate's own, by the reason's word, because some
-    /// libraries never reconnect after one: `upstream_lost`, `upstream_silent`, `idle`,
-    /// `lifetime`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
-    /// `too_big`, `kicked`, `no_room`, `fault`. A route adds to those of `[relay]`.
+    /// Close codes for clients in place of tidegate's own, by the reason of the end, because some
+    /// libraries never reconnect after certain codes: `upstream_lost`, `upstream_silent`, `idle`,
+    /// `lifetime`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`, `too_big`,
+    /// `kicked`, `no_room`, `fault`. Those of a route are added to those of `[relay]`.
     now close_codes: Named<Number<1000, 4999>>,
         as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }

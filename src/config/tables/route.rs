@@ -10,12 +10,13 @@ table! {
     /// A condition and what is done; exactly one of `pool`, `files`, `redirect` and `respond`.
     RouteTable "Route", "a table";
 
-    /// Its identity over reloads, and its name in logs and metrics; by default its host, path,
-    /// methods, headers and listener. With a list of hosts, each host makes a route `name@host`.
+    /// The route's identity over reloads, and its name in logs and metrics. By default it is made
+    /// of host, path, methods, headers and listener. With a list of hosts, each host makes a route
+    /// `name@host`.
     drains name: String, as in "chat";
-    /// The listener, or a list, by its name: only requests that come in there are taken. It tells
-    /// plain HTTP from HTTPS. Host and path still decide first, so where one listener has routes
-    /// of its own, the others' routes name theirs too.
+    /// The listener by its name, or a list: only requests that come in there are taken. It tells
+    /// plain HTTP from HTTPS. Host and path decide first, so where one listener has routes of its
+    /// own, name the listener in the others' routes too.
     drains listener: OneOrMany<String>, as in "http";
     /// The host, or a list: a name or address, `*.example.com` for every name below it, `*` for
     /// any. Ports do not count.
@@ -34,16 +35,16 @@ table! {
     /// regex. Where a route denies a path, most often they ought to be: many servers take `/Admin`
     /// for `/admin`.
     drains ignore_case: bool = false, as in true;
-    /// Methods taken; all by default.
+    /// The methods that are taken; all by default.
     drains methods: OneOrMany<String>, as in ["GET", "HEAD"];
     /// Conditions on header fields, all of which must hold: a value, `"~ regex"`, `"~* regex"`
     /// without regard to case, `true` for present or `false` for absent. `Host` is the authority
     /// that the request is for; a WebSocket handshake of HTTP/2 has the fields it would have in
     /// HTTP/1.1.
     drains headers: Named<FieldTest>, as in json!({ "X-Beta": true });
-    /// Requests and WebSockets go to this pool.
+    /// The pool that requests and WebSockets go to.
     next pool: String, as in "websocket";
-    /// Files are served. A string is the directory.
+    /// Files from a directory. A string is the directory.
     next files: OrString<FilesTable>;
     /// A redirect. A string is its target.
     next redirect: OrString<RedirectTable>;
@@ -60,7 +61,7 @@ table! {
     /// that knows its users by cookies needs this. Without the key any page may, and `check` warns.
     /// A handshake without `Origin` does not come from a page and passes. With `pool`.
     next allowed_origins: OneOrMany<String>, as in "same";
-    /// Whether the path's prefix is cut off before the request goes on: below `/api`, `/api/x`
+    /// Whether the route's prefix is cut off before the request goes on: below `/api`, `/api/x`
     /// becomes `/x`. With `pool` or `files`.
     next strip_prefix: bool = false, as in true;
     /// Whether the path is sent as it came: `.` and `..` stay in it, and what is answered 400
@@ -69,16 +70,16 @@ table! {
     /// says. For a backend that needs such paths and guards itself. With `pool`, without
     /// `strip_prefix`.
     next raw_path: bool = false, as in true;
-    /// The `Host` sent upstream; the client's by default. With `pool`.
+    /// The `Host` that is sent upstream; the client's by default. With `pool`.
     next upstream_host: String, as in "backend.internal";
-    /// What its sessions are held to, where it differs from `[relay]`. With `pool`.
+    /// What the relay asks of the route's sessions, where it differs from `[relay]`. With `pool`.
     now relay: RelayTable = RelayTable::default();
-    /// Its sessions are held while their upstream is away: their clients stay connected. Off unless
-    /// this table is there; `hold = {}` has every default. With `pool`.
+    /// The route's sessions are held while their upstream is away: their clients stay connected. It
+    /// is off unless this table is there; `hold = {}` has every default. With `pool`.
     next hold: HoldTable, as in json!({ "timeout": "1m" });
-    /// Fields of the request set or removed before it goes upstream. With `pool`.
+    /// Fields of the request that are set or removed before it goes upstream. With `pool`.
     next request_headers: FieldChangesTable;
-    /// Fields of the answer set or removed before it goes to the client.
+    /// Fields of the answer that are set or removed before it goes to the client.
     next response_headers: FieldChangesTable;
     /// Trailer fields that pass, of requests and of answers; none by default. What
     /// `request_headers` or `response_headers` set or remove does not. With `pool`.
@@ -89,9 +90,9 @@ table! {
     /// Fields set and removed, however they are spelt: `X_User` goes with `X-User`.
     FieldChangesTable "FieldChanges", "a table with `set` and `remove`";
 
-    /// Set to a value, or to several lines of values, in place of what was there.
+    /// Fields that are set to a value, or to several lines of values, in place of what was there.
     next set: Named<OneOrMany<String>>, as in json!({ "X-Frame-Options": "DENY" });
-    /// Removed.
+    /// Fields that are removed.
     next remove: OneOrMany<String>, as in ["Server"];
 }
 
@@ -103,7 +104,7 @@ table! {
 
     /// The directory.
     next root [required]: String, as in "/var/www/site";
-    /// The file served for a directory.
+    /// The file that is served for a directory.
     next index: String = "index.html".to_owned(), as in "index.htm";
     /// The file below `root` that is served where none is found: the page of a single-page
     /// application, which does its own routing.
@@ -118,8 +119,8 @@ table! {
     /// path begins with one slash, and what may not stand in a URL is escaped. A request without a
     /// host is answered 400 where the target has `{host}`.
     next to [required]: String, as in "https://{host}{path}{query}";
-    /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method; a permanent one
-    /// (308) stays in browsers even when it was a mistake.
+    /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method. Browsers remember
+    /// a permanent one (308) even when it was a mistake.
     next status: Number<301, 308> = Number(307), as in 308;
 }
 
@@ -127,10 +128,10 @@ table! {
     /// A fixed response.
     RespondTable "Respond", "a body, or a table with `status` and `body`";
 
-    /// Its body.
+    /// The body.
     next body: String = String::new(), as in "closed for today\n";
-    /// Its status, 200 to 599.
+    /// The status, 200 to 599.
     next status: Number<200, 599> = Number(200), as in 503;
-    /// Its `Content-Type`.
+    /// The `Content-Type`.
     next content_type: String = "text/plain; charset=utf-8".to_owned(), as in "application/json";
 }

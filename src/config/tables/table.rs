@@ -17,7 +17,7 @@ use crate::report::Report;
 /// ```
 ///
 /// The first line names the struct of what is written, the table's name in the schema, and what a
-/// value of another kind is told to be. Each key begins with its reload class (`now`, `next`,
+/// value of another kind is refused with. Each key begins with its reload class (`now`, `next`,
 /// `drains`, `restart`; `each` where the keys inside say it); `[required]` behind its name says
 /// that it must be written. The rest is optional: a default behind `=`, an example behind `as in`.
 ///

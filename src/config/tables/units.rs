@@ -21,8 +21,8 @@ pub trait Quantity: Sized + fmt::Display {
     /// Reads it; the error is the rest of a sentence that begins with the key's name.
     fn parse(text: &str) -> Result<Self, String>;
 
-    /// How a bare number was probably meant.
-    fn meant(number: u64) -> String;
+    /// A bare number with the unit that it probably has.
+    fn suggestion(number: u64) -> String;
 }
 
 /// A length of time, more than none.
@@ -79,7 +79,7 @@ impl Quantity for Wait {
         Ok(Wait(Duration::from_millis(millis)))
     }
 
-    fn meant(number: u64) -> String {
+    fn suggestion(number: u64) -> String {
         format!("{number}s")
     }
 }
@@ -102,8 +102,8 @@ impl Quantity for Time {
         }
     }
 
-    fn meant(number: u64) -> String {
-        Wait::meant(number)
+    fn suggestion(number: u64) -> String {
+        Wait::suggestion(number)
     }
 }
 
@@ -125,7 +125,7 @@ impl Quantity for Size {
         }
     }
 
-    fn meant(number: u64) -> String {
+    fn suggestion(number: u64) -> String {
         format!("{number}B")
     }
 }
@@ -150,7 +150,7 @@ impl Quantity for Rate {
         }
     }
 
-    fn meant(number: u64) -> String {
+    fn suggestion(number: u64) -> String {
         format!("{number}/s")
     }
 }
@@ -175,7 +175,7 @@ impl Quantity for Percent {
         }
     }
 
-    fn meant(number: u64) -> String {
+    fn suggestion(number: u64) -> String {
         format!("{number}%")
     }
 }
@@ -211,8 +211,8 @@ impl Broken {
             Broken::Unit(unit, units) => {
                 format!("has no such unit: `{unit}`\nthe units are {units}")
             }
-            Broken::Spaces(meant) => {
-                format!("must have no spaces, not: `{text}`\nwrite `\"{meant}\"`")
+            Broken::Spaces(without) => {
+                format!("must have no spaces, not: `{text}`\nwrite `\"{without}\"`")
             }
             Broken::Form => format!("must be {}, not: `{text}`", Q::IS),
         }
@@ -221,7 +221,7 @@ impl Broken {
 
 /// What is said of a number without its unit.
 fn bare<Q: Quantity>(written: &dyn fmt::Display, number: u64) -> String {
-    format!("must be {}, not: {written}\nwrite `\"{}\"`", Q::IS, Q::meant(number))
+    format!("must be {}, not: {written}\nwrite `\"{}\"`", Q::IS, Q::suggestion(number))
 }
 
 /// A number of digits alone: `parse` takes a sign, too.
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_its_unit_is_refused_with_what_was_probably_meant() {
+    fn a_number_without_its_unit_is_refused_with_its_probable_unit() {
         let said = Time::parse("30").unwrap_err();
         assert!(said.ends_with("not: 30\nwrite `\"30s\"`"), "{said}");
         assert!(Time::parse("30 sec").unwrap_err().contains("no such unit: `sec`"));

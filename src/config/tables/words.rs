@@ -13,7 +13,7 @@ words! {
 }
 
 words! {
-    /// What becomes of sessions when another process takes over.
+    /// What happens to sessions when another process takes over.
     UpgradeSessions {
         /// The old process stays with them.
         Keep = "keep",

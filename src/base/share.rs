@@ -20,13 +20,13 @@ struct Ledger {
     max: usize,
     taken: usize,
     waiting: usize,
-    clients: HashMap<ClientNetwork, Account>,
+    clients: HashMap<ClientNetwork, ClientAccount>,
     /// Those with somebody waiting, the next in turn first.
     turns: VecDeque<ClientNetwork>,
 }
 
 #[derive(Debug, Default)]
-struct Account {
+struct ClientAccount {
     held: usize,
     queue: VecDeque<oneshot::Sender<()>>,
 }
@@ -171,7 +171,7 @@ impl Ledger {
     }
 
     fn forget(&mut self, client: ClientNetwork) {
-        let is_idle = |account: &Account| account.held == 0 && account.queue.is_empty();
+        let is_idle = |account: &ClientAccount| account.held == 0 && account.queue.is_empty();
         if self.clients.get(&client).is_some_and(is_idle) {
             self.clients.remove(&client);
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::rt::{Sleep, Timer};
@@ -56,6 +56,10 @@ const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     Connection: close\r\n\r\n";
 
 const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
+
+/// Bytes of a body that hyper still reads when it was left unread, so that the connection can have
+/// another request; what is longer is announced to be the last.
+const DRAINED_BYTES_MAX: u64 = 8 * 1024;
 
 /// Drives a connection until it is closed, or becomes something else by an upgrade.
 ///
@@ -143,6 +147,7 @@ impl Asking {
         let conn = self.client.conn();
         let rate_min = conn.listener.limits.body_rate_min;
         self.is_unread.store(false, Relaxed);
+        let is_large = request.body().size_hint().lower() > DRAINED_BYTES_MAX;
         let request = request.map(|body| {
             let reading = BodyReading { is_whole: false, is_unread: Arc::clone(&self.is_unread) };
             rate::rated(Observed::new(body, reading).boxed_unsync(), rate_min)
@@ -153,7 +158,8 @@ impl Asking {
         async move {
             let mut answer = answer.await;
             // An idle connection is not closed for a handover: its next request may be on its way.
-            let ends = *state.borrow() == ListenerState::HandedOver || is_unread.load(Relaxed);
+            let is_left = is_large && is_unread.load(Relaxed);
+            let ends = is_left || *state.borrow() == ListenerState::HandedOver;
             if ends && answer.status() != SWITCHING {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -171,7 +177,11 @@ struct BodyReading {
 
 impl Observer for BodyReading {
     fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
-        self.is_whole |= frame.is_none();
+        // Nothing follows trailers, and not every reader asks again.
+        self.is_whole |= match frame {
+            None => true,
+            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
+        };
     }
 
     fn on_drop(&mut self, is_complete: bool) {

@@ -88,6 +88,7 @@ pub struct Query<'a> {
 ///     path,
 ///     method: &Method::GET,
 ///     headers: &headers,
+///     is_websocket: false,
 /// };
 /// // A prefix ends at a segment, and the longest wins.
 /// assert_eq!(router.find(&query("/chat/room")), Some(1));

@@ -79,6 +79,8 @@ pub struct Wire {
     /// A reset has come, to the relay or to the peer.
     pub relay_reset: bool,
     pub peer_reset: bool,
+    /// The reset took from the peer what it had not read yet.
+    pub reset_took: bool,
     reset_read: bool,
     readable: Option<Waker>,
     writable: Option<Waker>,
@@ -98,6 +100,7 @@ impl Wire {
             peer_closed: false,
             relay_reset: false,
             peer_reset: false,
+            reset_took: false,
             reset_read: false,
             readable: None,
             writable: None,
@@ -144,6 +147,7 @@ impl Wire {
 
     fn reset_peer(&mut self) {
         self.peer_reset = true;
+        self.reset_took = !self.out.inbox.is_empty() || !self.out.queue.is_empty();
         self.out.queue.clear();
         self.back.queue.clear();
     }

@@ -34,7 +34,8 @@ fn all(from: Side) -> Vec<u8> {
     (0..MESSAGES).flat_map(|number| numbered(from, number)).collect()
 }
 
-/// Reads `bytes` slowly, speaking now and then.
+/// Reads `bytes` slowly, speaking now and then. Its kernel keeps no more than a sip: what it has
+/// acknowledged is nearly what was read.
 async fn sip(far: &mut Far, bytes: usize, speak: &[u8]) -> Vec<u8> {
     let mut got = vec![0; bytes];
     for (sips, piece) in got.chunks_mut(SIP_BYTES).enumerate() {
@@ -55,6 +56,7 @@ fn a_slow_client_that_speaks_reads_all_that_its_backend_said_before_its_close() 
     for leaves in [false, true] {
         run(async || {
             let mut scene = Scene::new(rules()).await;
+            scene.client.keeps(SIP_BYTES / 2);
             let said = all(Side::Upstream);
             let bye = close(Side::Upstream, 1000, "all said");
             let Scene { client, upstream, .. } = &mut scene;
@@ -83,6 +85,7 @@ fn a_slow_client_that_speaks_reads_all_that_its_backend_said_before_its_close() 
 fn a_slow_backend_reads_all_that_its_client_said_before_its_close_and_answers_itself() {
     run(async || {
         let mut scene = Scene::new(rules()).await;
+        scene.upstream.keeps(SIP_BYTES / 2);
         let said = all(Side::Client);
         let bye = close(Side::Client, 1000, "");
         let Scene { client, upstream, .. } = &mut scene;

@@ -76,6 +76,12 @@ pub fn close(from: Side, code: u16, reason: &str) -> Vec<u8> {
 pub struct Far(pub TcpStream);
 
 impl Far {
+    /// Limits what its kernel keeps unread. Linux keeps twice as much as it is told, heads of
+    /// packets included.
+    pub fn keeps(&self, bytes: usize) {
+        socket2::SockRef::from(&self.0).set_recv_buffer_size(bytes).unwrap();
+    }
+
     pub async fn send(&mut self, bytes: &[u8]) {
         tokio::time::timeout(PATIENCE, self.0.write_all(bytes)).await.unwrap().unwrap();
     }

@@ -25,6 +25,9 @@ pub struct Attempts<'a> {
     tried: Vec<Arc<str>>,
     /// A place that was taken before, which is asked first.
     reserved: Option<Lease>,
+    /// Whether a session or a handshake waits for it, and the backend that it has lost.
+    waits: bool,
+    avoided: Option<Arc<str>>,
 }
 
 /// What came of one attempt.
@@ -70,7 +73,8 @@ impl<'a> Attempts<'a> {
     ) -> Attempts<'a> {
         let client = client.map(network);
         let sharer = ClientNetwork::Unshared;
-        Attempts { pool, kind, key, client, sharer, tried: Vec::new(), reserved: None }
+        let (tried, reserved, avoided) = (Vec::new(), None, None);
+        Attempts { pool, kind, key, client, sharer, tried, reserved, waits: false, avoided }
     }
 
     /// Takes what is shared out among clients from this one's share.
@@ -89,9 +93,11 @@ impl<'a> Attempts<'a> {
         self.pool
     }
 
-    /// Passes these backends over.
-    pub fn without(mut self, addresses: impl IntoIterator<Item = Arc<str>>) -> Attempts<'a> {
-        self.tried.extend(addresses);
+    /// For a session or a handshake that waits: reason enough to try a backend that is ejected, at
+    /// the pace of all who wait. The backend that it has `lost` comes last.
+    pub fn waiting(mut self, lost: Option<Arc<str>>) -> Attempts<'a> {
+        self.waits = true;
+        self.avoided = lost;
         self
     }
 
@@ -136,8 +142,13 @@ impl<'a> Attempts<'a> {
         if let Some(lease) = self.reserved.take() {
             return Ok(lease);
         }
-        let (now, kind, client, key) = (clock::now(), self.kind, self.sharer, self.key);
-        self.pool.lease(&Ask { now, kind, client, tried: &self.tried, key })
+        self.pool.lease(&Ask {
+            client: self.sharer,
+            tried: &self.tried,
+            waits: self.waits,
+            avoided: self.avoided.as_ref(),
+            ..Ask::new(clock::now(), self.kind, self.key)
+        })
     }
 }
 

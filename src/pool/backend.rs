@@ -231,6 +231,15 @@ impl Backend {
         lock(&self.state.health).begin_trial(now, &self.settings.health);
     }
 
+    /// When somebody who waits may try it although it is ejected; `None` when it is not.
+    pub(super) fn waiting_trial(&self) -> Option<Moment> {
+        lock(&self.state.health).waiting_trial()
+    }
+
+    pub(super) fn begin_waiting_trial(&self, now: Moment) {
+        lock(&self.state.health).begin_waiting_trial(now);
+    }
+
     /// Waits until one handshake more may be under way to this backend, and then for its turn by
     /// `handshake_rate_max`: in turn with other clients, first come, first served within one. A
     /// session that is opened and one that comes back to its upstream wait alike.

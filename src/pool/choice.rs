@@ -56,9 +56,10 @@ impl Pool {
         let members = self.members(ask.now);
         let chosen = match self.sticky_backend(&members, ask) {
             Some(index) => Some(index),
-            None => {
-                [0, 1].into_iter().find_map(|rank| self.next(&mut balancer, &members, rank, ask))
-            }
+            None => [0, 1]
+                .into_iter()
+                .find_map(|rank| self.next(&mut balancer, &members, rank, ask))
+                .or_else(|| self.last_resort(&members, ask)),
         };
         let chosen = chosen.ok_or_else(|| self.refused(&members, ask))?;
         let backend = &self.backends[chosen];
@@ -66,7 +67,32 @@ impl Pool {
         let lease = Lease::new(Arc::clone(backend), ask.kind, ask.client);
         let lease = lease.ok_or_else(|| self.refused(&members, ask))?;
         backend.begin_trial(ask.now);
+        if ask.waits {
+            backend.begin_waiting_trial(ask.now);
+        }
         Ok(lease)
+    }
+
+    /// What is left to who waits: the backend it has lost, where that is up; else the ejected one
+    /// that was not tried for the longest time, where its next trial is due.
+    fn last_resort(&self, members: &[Member], ask: &Ask<'_>) -> Option<usize> {
+        if !ask.waits {
+            return None;
+        }
+        let can = |index: &usize| {
+            let backend = &self.backends[*index];
+            !backend.is_disabled() && !self.is_tried(*index, ask) && !self.is_full(*index, ask)
+        };
+        let is_lost = |index: usize| ask.avoided == Some(self.backends[index].address());
+        let mut left = (0..members.len()).filter(can);
+        if let Some(lost) = left.clone().find(|index| is_lost(*index) && members[*index].is_up()) {
+            return Some(lost);
+        }
+        let due = |index: usize| {
+            let at = self.backends[index].waiting_trial().filter(|at| *at <= ask.now)?;
+            Some((at, is_lost(index), index))
+        };
+        Some(left.by_ref().filter_map(due).min()?.2)
     }
 
     /// How every member stands.
@@ -105,6 +131,8 @@ impl Pool {
         let found = self.sticky.as_ref()?.find(&tag);
         let lost = match found {
             Some(index) if members[index].rank.is_none() => StickyLost::Out,
+            // It comes again for that one, at the pace of all who wait.
+            Some(index) if ask.waits && !members[index].is_up() => StickyLost::Out,
             Some(index) if self.is_tried(index, ask) => StickyLost::Out,
             Some(index) if self.is_full(index, ask) => StickyLost::Full,
             Some(index) => return Some(index),
@@ -131,6 +159,8 @@ impl Pool {
     ) -> Option<usize> {
         let candidate = |index: usize| {
             let may = members[index].rank == Some(rank)
+                && !(ask.waits && !members[index].is_up())
+                && ask.avoided != Some(self.backends[index].address())
                 && !self.is_tried(index, ask)
                 && !self.is_full(index, ask);
             let load = self.backends[index].sessions();

@@ -25,6 +25,13 @@ pub enum Standing {
 /// The part of its weight, in thousandths, that a backend starts with.
 const SHARE_MIN: u64 = 10;
 
+/// A backend that is ejected is tried all the same when somebody waits for one: first after this
+/// time, then after twice the time before, up to [`WAITING_TRIAL_MAX`].
+pub const WAITING_TRIAL_MIN: Duration = Duration::from_millis(50);
+
+/// The longest time between two such trials.
+pub const WAITING_TRIAL_MAX: Duration = Duration::from_secs(1);
+
 /// What an outcome changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -81,6 +88,8 @@ pub struct PassiveHealth {
 struct Ejection {
     until: Moment,
     on_trial: bool,
+    /// The next trial for who waits, and the time from that one to the one after.
+    waiting_trial: (Moment, Duration),
     /// It could not be reached. Else it is only given no new work: its sessions show that it lives.
     is_unreachable: bool,
 }
@@ -142,7 +151,7 @@ impl PassiveHealth {
     /// Since when it has been unreachable, if that is so long and its last trial, if there was any,
     /// has failed; not while the next is due or under way.
     pub fn stays_unreachable(&self, now: Moment, after: Duration) -> Option<Moment> {
-        let Ejection { until, on_trial, is_unreachable } = self.ejected?;
+        let Ejection { until, on_trial, is_unreachable, .. } = self.ejected?;
         let stays = now < until && !on_trial && now.since(self.ejected_since) >= after;
         (stays && is_unreachable).then_some(self.ejected_since)
     }
@@ -166,6 +175,20 @@ impl PassiveHealth {
         {
             ejection.until = now.after(rules.eject_time);
             ejection.on_trial = true;
+        }
+    }
+
+    /// When somebody who waits may try it although it is ejected; `None` when it is not.
+    pub fn waiting_trial(&self) -> Option<Moment> {
+        self.ejected.map(|ejection| ejection.waiting_trial.0)
+    }
+
+    /// Somebody who waits tries it: a trial that no request pays for, at a pace of its own. It
+    /// changes nothing but that unless it succeeds.
+    pub fn begin_waiting_trial(&mut self, now: Moment) {
+        if let Some(ejection) = &mut self.ejected {
+            let (_, step) = ejection.waiting_trial;
+            ejection.waiting_trial = (now.after(step), (step * 2).min(WAITING_TRIAL_MAX));
         }
     }
 
@@ -242,7 +265,9 @@ impl PassiveHealth {
         self.ejections = self.ejections.saturating_add(1);
         let wait = back_off(self.ejections, rules);
         let until = now.after(wait);
-        self.ejected = Some(Ejection { until, on_trial: false, is_unreachable });
+        let first = (now.after(WAITING_TRIAL_MIN), WAITING_TRIAL_MIN * 2);
+        let waiting_trial = self.ejected.map_or(first, |ejection| ejection.waiting_trial);
+        self.ejected = Some(Ejection { until, on_trial: false, waiting_trial, is_unreachable });
         Change::Ejected { failures, wait }
     }
 }

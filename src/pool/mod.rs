@@ -16,7 +16,7 @@
 //! Handshakes wait for a permit and for their turn (`pace`).
 //!
 //! Failures to reach a backend, in a row, eject it for a while that doubles; then one request is
-//! its trial. What else goes wrong ejects it only when several clients meet it and none is
+//! its trial. A session or handshake that waits may try it before, at a pace of all who wait. What else goes wrong ejects it only when several clients meet it and none is
 //! answered. Never more than half of the pool is ejected, and never the last: of too many that have
 //! failed, those that would return first are used, for a bad backend is better than none.
 
@@ -95,6 +95,19 @@ pub struct Ask<'a> {
     pub tried: &'a [Arc<str>],
     /// By what it finds the backend it had before, where the pool goes by that.
     pub key: Option<Key>,
+    /// Whether a session or a handshake waits for a backend: reason enough to try one that is
+    /// ejected.
+    pub waits: bool,
+    /// The backend it has lost (its address), which it is given only when no other can be had.
+    pub avoided: Option<&'a Arc<str>>,
+}
+
+impl<'a> Ask<'a> {
+    /// A new request or session that finds its backend by `key`.
+    pub fn new(now: Moment, kind: Kind, key: Option<Key>) -> Ask<'a> {
+        let client = ClientNetwork::Unshared;
+        Ask { now, kind, client, tried: &[], key, waits: false, avoided: None }
+    }
 }
 
 /// Every backend that is in was tried, or is full.
@@ -195,6 +208,14 @@ impl Pool {
     fn tag(&self, backend: &str) -> Option<sticky::Tag> {
         let sticky = self.sticky.as_ref()?;
         sticky.tag(self.backends.iter().position(|one| **one.address() == *backend)?)
+    }
+
+    /// How long it is until somebody who waits may try one of the backends; `None` where one is up,
+    /// so that there is nothing to wait for.
+    pub fn until_waiting_trial(&self, now: Moment) -> Option<Duration> {
+        let backends = self.backends.iter().filter(|backend| !backend.is_disabled());
+        let trials: Option<Vec<Moment>> = backends.map(|one| one.waiting_trial()).collect();
+        Some(trials?.into_iter().min()?.since(now))
     }
 
     /// Whether a request that failed on `tried` backends may be tried on another; then the retry is

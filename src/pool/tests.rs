@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::base::network::ClientNetwork;
 use crate::config::plan::{BackendAddress, Balance, Health, Retry};
 
 fn address(written: &str) -> BackendAddress {
@@ -46,14 +45,7 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn lease(pool: &Pool, kind: Kind, seconds: u64) -> Lease {
-    pool.lease(&Ask {
-        now: at(seconds),
-        kind,
-        client: ClientNetwork::Unshared,
-        tried: &[],
-        key: None,
-    })
-    .unwrap()
+    pool.lease(&Ask::new(at(seconds), kind, None)).unwrap()
 }
 
 pub(crate) fn eject(backend: &Backend, seconds: u64) {
@@ -140,28 +132,14 @@ fn a_request_is_refused_when_all_that_are_in_were_tried_and_told_when_to_return(
     let pool = pool(plan(&THREE));
     let mut tried = Vec::new();
     for _ in 0..3 {
-        let ask = Ask {
-            now: at(0),
-            kind: Kind::Session,
-            client: ClientNetwork::Unshared,
-            tried: &tried,
-            key: None,
-        };
+        let ask = Ask { tried: &tried, ..Ask::new(at(0), Kind::Session, None) };
         let lease = pool.lease(&ask).unwrap();
         tried.push(Arc::clone(lease.backend().address()));
     }
     tried.sort();
     assert_eq!(tried, ["a:1".into(), "b:1".into(), "c:1".into()]);
-    let again = |now| {
-        pool.lease(&Ask {
-            now,
-            kind: Kind::Session,
-            client: ClientNetwork::Unshared,
-            tried: &tried,
-            key: None,
-        })
-        .unwrap_err()
-    };
+    let again =
+        |now| pool.lease(&Ask { tried: &tried, ..Ask::new(now, Kind::Session, None) }).unwrap_err();
     assert_eq!(again(at(0)).retry_after, Duration::from_secs(1));
     eject(&pool.backends()[0], 0);
     assert_eq!(again(Moment::from_millis(2500)).retry_after, Duration::from_secs(8));
@@ -245,4 +223,37 @@ async fn handshakes_under_way_count_on_over_a_reload() {
     let new = Pool::build(&Arc::new(quick), Some(&old), &metrics).unwrap();
     assert!(!Arc::ptr_eq(backend, &new.backends()[0]));
     assert!(new.backends()[0].handshake_permit(ClientNetwork::Unshared).await.is_err());
+}
+
+#[test]
+fn who_waits_tries_what_is_ejected_at_a_pace_and_what_it_has_lost_last() {
+    let pool = pool(plan(&[("a:1", 1), ("b:1", 1)]));
+    let a = Arc::clone(pool.backends()[0].address());
+    let lease = |millis: u64, lost: Option<&str>| {
+        let now = Moment::from_millis(millis);
+        let lost = lost.map(Arc::from);
+        let ask = Ask { waits: true, avoided: lost.as_ref(), ..Ask::new(now, Kind::Session, None) };
+        pool.lease(&ask).ok().map(|lease| lease.backend().address().to_string())
+    };
+    assert_eq!(lease(0, Some("a:1")).as_deref(), Some("b:1"));
+    eject(&pool.backends()[1], 0);
+    assert_eq!(lease(0, Some("a:1")), Some(a.to_string()), "the other is ejected");
+    eject(&pool.backends()[0], 0);
+    let tried: Vec<_> =
+        (0..=4000).step_by(10).filter_map(|now| Some((now, lease(now, None)?))).collect();
+    let of = |name: &str| -> Vec<u64> {
+        tried.iter().filter(|(_, backend)| backend == name).map(|(now, _)| *now).collect()
+    };
+    assert_eq!(of("a:1"), [50, 150, 350, 750, 1550, 2550, 3550]);
+    // One is tried at a time.
+    assert_eq!(of("b:1"), [60, 160, 360, 760, 1560, 2560, 3560]);
+    assert_eq!(pool.until_waiting_trial(at(4)), Some(Duration::from_millis(550)));
+    let now = at(5);
+    pool.backends()[1].record(Evidence::Healthy, None, now);
+    assert_eq!(pool.until_waiting_trial(now), None);
+    assert_eq!(lease(5000, Some("b:1")).as_deref(), Some("b:1"), "it is up, and the other is not");
+    pool.backends()[1].disable();
+    assert_eq!(lease(5010, None).as_deref(), Some("a:1"));
+    pool.backends()[0].disable();
+    assert_eq!((lease(9000, None), pool.until_waiting_trial(at(9))), (None, None));
 }

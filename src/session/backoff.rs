@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::timeout;
 
+use crate::base::clock;
 use crate::live::LiveRoute;
+use crate::pool::Pool;
 
 /// The longest first wait; the longest wait doubles with each attempt.
 const FIRST: Duration = Duration::from_millis(50);
@@ -29,21 +31,38 @@ impl Backoff {
         Backoff { most: FIRST }
     }
 
-    /// How long to wait now, where so many wait.
-    pub(super) fn next(&mut self, waiting: u64) -> Duration {
-        // On average half of it passes.
-        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-        let crowd = Duration::from_secs(2).saturating_mul(waiting) / ASKS_PER_SECOND;
-        let most = self.most.max(crowd);
-        self.most = (self.most * 2).min(MOST);
-        most.mul_f64(fastrand::f64())
+    /// How long to wait now, where so many wait for a backend of this pool. When all are ejected,
+    /// that is until the next trial.
+    pub(super) fn next(&mut self, pool: Option<&Pool>, waiting: u64) -> Duration {
+        match pool.and_then(|pool| pool.until_waiting_trial(clock::now())) {
+            Some(trial) => trial + spread(FIRST, waiting),
+            None => {
+                let most = self.most;
+                self.most = (most * 2).min(MOST);
+                spread(most, waiting)
+            }
+        }
     }
 }
 
+/// A random part of `most`, or of more where many wait.
+fn spread(most: Duration, waiting: u64) -> Duration {
+    // On average half of it passes.
+    let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+    let crowd = Duration::from_secs(2).saturating_mul(waiting) / ASKS_PER_SECOND;
+    most.max(crowd).mul_f64(fastrand::f64())
+}
+
+/// The moment at which a backend of a route answers somebody, from now on: made before an attempt,
+/// so that an answer that comes during the attempt ends the wait behind it.
+pub(super) fn returned(route: &LiveRoute) -> OwnedNotified {
+    Arc::clone(&route.returned).notified_owned()
+}
+
 /// Waits so long, or until a backend of the route has answered somebody.
-pub(super) async fn pause(wait: Duration, returned: &Arc<Notify>) {
+pub(super) async fn pause(wait: Duration, returned: OwnedNotified) {
     // That the time is over is no error.
-    let _ = timeout(wait, returned.notified()).await;
+    let _ = timeout(wait, returned).await;
 }
 
 /// A backend has opened a WebSocket: who waits for one need wait no longer.
@@ -66,11 +85,11 @@ mod tests {
     #[test]
     fn waits_grow_to_a_bound_and_are_spread() {
         let mut backoff = Backoff::new();
-        assert!(backoff.next(1) <= FIRST);
+        assert!(backoff.next(None, 1) <= FIRST);
         for _ in 0..20 {
-            assert!(backoff.next(1) <= MOST);
+            assert!(backoff.next(None, 1) <= MOST);
         }
-        let waits: Vec<Duration> = (0..200).map(|_| backoff.next(1)).collect();
+        let waits: Vec<Duration> = (0..200).map(|_| backoff.next(None, 1)).collect();
         assert!(waits.iter().any(|wait| *wait < MOST / 4));
         assert!(waits.iter().any(|wait| *wait > MOST * 3 / 4));
     }
@@ -78,11 +97,11 @@ mod tests {
     #[test]
     fn ten_thousand_ask_no_more_often_than_a_thousand_do() {
         for waiting in [1_000, 10_000] {
-            let waits = (0..waiting).map(|_| Backoff::new().next(waiting).as_secs_f64());
+            let waits = (0..waiting).map(|_| Backoff::new().next(None, waiting).as_secs_f64());
             let mean = waits.sum::<f64>() / waiting as f64;
             let rate = waiting as f64 / mean;
             assert!((800. ..1300.).contains(&rate), "{rate} asks per second");
         }
-        assert!(Backoff::new().next(u64::MAX) > MOST);
+        assert!(Backoff::new().next(None, u64::MAX) > MOST);
     }
 }

@@ -34,18 +34,21 @@ pub(super) async fn connect(
     {
         let until = clock::now().after(queue.timeout);
         let mut backoff = Backoff::new();
+        let mut returned = backoff::returned(route);
         loop {
-            let wait = backoff.next(backoff::waiting(route));
+            let wait = backoff.next(Some(&current(app, route, pool)), backoff::waiting(route));
             if clock::now().after(wait) >= until {
                 break;
             }
             // Its connection, where it has one, need not wait along.
             drop(connected);
-            backoff::pause(wait, &route.returned).await;
+            backoff::pause(wait, returned).await;
+            returned = backoff::returned(route);
             // A reload may have given the pool other backends.
             let current = current(app, route, pool);
-            let attempts =
-                Attempts::new(&current, Kind::Session, affinity.key, client).sharing(sharer);
+            let attempts = Attempts::new(&current, Kind::Session, affinity.key, client)
+                .sharing(sharer)
+                .waiting(None);
             connected = handshake::connect(attempts, request, outbound).await;
             if !nobody_is_up(&connected) {
                 break;

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::sync::futures::OwnedNotified;
+
 use super::backoff::{self, Backoff};
 use super::conn::App;
 use crate::base::clock::{self, Moment};
-use crate::base::network::ClientNetwork;
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::live::LiveAction;
 use crate::pool::{Ask, Attempts, Key, Kind, Lease, Pool};
@@ -38,6 +39,8 @@ struct Round {
     /// The backend it was on.
     lost: Arc<str>,
     backoff: Backoff,
+    /// A backend answers somebody, from the last attempt on.
+    returned: Option<OwnedNotified>,
     trying: Pin<Box<dyn Future<Output = Tried>>>,
 }
 
@@ -49,6 +52,8 @@ pub(super) struct Tried {
     pub(super) asked: u32,
     /// By what the session finds its backend from now on.
     key: Option<Key>,
+    /// A backend answers somebody, from before this attempt on.
+    returned: Option<OwnedNotified>,
     /// The new upstream, or why there is none.
     pub(super) answer: Result<Box<Upstream>, NoUpstream>,
 }
@@ -125,24 +130,25 @@ impl Redial {
             Some(_) => Duration::ZERO,
             None => self.wait(&mut backoff),
         };
-        let trying = self.attempt(&lost, away, wait);
-        self.round = Some(Round { lost, backoff, trying });
+        let trying = self.attempt(&lost, away, wait, None);
+        self.round = Some(Round { lost, backoff, returned: None, trying });
     }
 
     /// Goes on with it; after a failure, [`Redial::again`] or [`Redial::rest`] follows.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Tried> {
         let Some(round) = &mut self.round else { return Poll::Pending };
-        let tried = ready!(round.trying.as_mut().poll(cx));
+        let mut tried = ready!(round.trying.as_mut().poll(cx));
+        round.returned = tried.returned.take();
         self.key = tried.key;
         Poll::Ready(tried)
     }
 
     /// Waits a while, then tries again.
     pub(super) fn again(&mut self, away: HoldState) {
-        let Some(Round { lost, mut backoff, .. }) = self.round.take() else { return };
+        let Some(Round { lost, mut backoff, returned, .. }) = self.round.take() else { return };
         let wait = self.wait(&mut backoff);
-        let trying = self.attempt(&lost, away, wait);
-        self.round = Some(Round { lost, backoff, trying });
+        let trying = self.attempt(&lost, away, wait, returned);
+        self.round = Some(Round { lost, backoff, returned: None, trying });
     }
 
     /// Looks for nothing any more.
@@ -154,16 +160,17 @@ impl Redial {
     /// Reserves a place at another backend than the `present` one; whether there is one.
     pub(super) fn reserve(&mut self, present: Arc<str>) -> bool {
         let pool = pool(&self.app, &self.route);
-        let (now, tried) = (clock::now(), [present]);
-        let client = ClientNetwork::Unshared;
-        let ask = Ask { now, kind: Kind::Session, client, tried: &tried, key: self.key };
+        let tried = [present];
+        let ask = Ask { tried: &tried, ..Ask::new(clock::now(), Kind::Session, self.key) };
         self.target = pool.and_then(|pool| pool.lease(&ask).ok());
         self.target.is_some()
     }
 
     fn wait(&self, backoff: &mut Backoff) -> Duration {
+        let pool = pool(&self.app, &self.route);
         let snapshot = self.app.live.now();
-        backoff.next(snapshot.route(&self.route).map_or(1, |route| backoff::waiting(route)))
+        let waiting = snapshot.route(&self.route).map_or(1, |route| backoff::waiting(route));
+        backoff.next(pool.as_deref(), waiting)
     }
 
     fn attempt(
@@ -171,8 +178,10 @@ impl Redial {
         lost: &Arc<str>,
         away: HoldState,
         wait: Duration,
+        returned: Option<OwnedNotified>,
     ) -> Pin<Box<dyn Future<Output = Tried>>> {
-        // At first one does not go back to where one was thrown out, unless it belongs there.
+        // At first one does not go back to where one was thrown out, while another can be had,
+        // unless it belongs there.
         let first = away.attempt == 1 && (self.key.is_none() || away.why == HoldCause::Moved);
         let attempt = RedialAttempt {
             app: Arc::clone(&self.app),
@@ -181,10 +190,10 @@ impl Redial {
             replay: Rc::clone(&self.replay),
             key: self.key,
             away,
-            shunned: first.then(|| Arc::clone(lost)),
+            lost: first.then(|| Arc::clone(lost)),
             target: self.target.take(),
         };
-        Box::pin(attempt.run(wait))
+        Box::pin(attempt.run(wait, returned))
     }
 }
 
@@ -196,27 +205,26 @@ struct RedialAttempt {
     replay: Rc<Replay>,
     key: Option<Key>,
     away: HoldState,
-    shunned: Option<Arc<str>>,
+    /// The backend it does not go back to while another can be had.
+    lost: Option<Arc<str>>,
     target: Option<Lease>,
 }
 
 impl RedialAttempt {
-    async fn run(self, wait: Duration) -> Tried {
-        let returned = self.app.live.now().route(&self.route).map(|one| one.returned.clone());
-        if let (Some(returned), false) = (&returned, wait.is_zero()) {
+    async fn run(self, wait: Duration, returned: Option<OwnedNotified>) -> Tried {
+        let watch = || self.app.live.now().route(&self.route).map(|route| backoff::returned(route));
+        if let (Some(returned), false) = (returned.or_else(watch), wait.is_zero()) {
             backoff::pause(wait, returned).await;
         }
-        let at = clock::now();
+        let (at, returned) = (clock::now(), watch());
         let Some(pool) = pool(&self.app, &self.route) else {
             let answer = Err(NoUpstream::RouteGone);
-            return Tried { at, asked: 0, key: self.key, answer };
+            return Tried { at, asked: 0, key: self.key, returned, answer };
         };
-        let several = pool.backends().len() > 1;
-        let shunned = self.shunned.filter(|_| several);
         let before = self.away.attempt.saturating_sub(1);
         let mut attempt = before;
         let attempts = Attempts::new(&pool, Kind::Session, self.key, self.client)
-            .without(shunned)
+            .waiting(self.lost)
             .starting_at(self.target);
         let answer = handshake::resume(attempts, &self.replay, &mut attempt, self.away.since).await;
         if answer.is_ok()
@@ -229,7 +237,7 @@ impl RedialAttempt {
             Err(_) => self.key,
         };
         let asked = attempt.saturating_sub(before);
-        Tried { at, asked, key, answer: answer.map_err(NoUpstream::Not) }
+        Tried { at, asked, key, returned, answer: answer.map_err(NoUpstream::Not) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sessions that are held: their clients stay while their upstream is away.
 
 mod lost;
+mod outage;
 mod queue;
 mod replay;
 mod terms;

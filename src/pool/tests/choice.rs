@@ -7,8 +7,7 @@ use crate::base::clock;
 
 /// Where `of` sends a session with this key; the lease is given back at once.
 fn home(of: &Pool, key: Option<Key>) -> Arc<str> {
-    let ask =
-        Ask { now: at(0), kind: Kind::Session, client: ClientNetwork::Unshared, tried: &[], key };
+    let ask = Ask::new(at(0), Kind::Session, key);
     Arc::clone(of.lease(&ask).unwrap().backend().address())
 }
 
@@ -34,13 +33,7 @@ fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
     let after: Vec<_> = keys.iter().map(|key| home(&new, *key)).collect();
     assert_eq!(after, without);
     // Plain requests find the same home.
-    let ask = Ask {
-        now: at(0),
-        kind: Kind::Request,
-        client: ClientNetwork::Unshared,
-        tried: &[],
-        key: keys[0],
-    };
+    let ask = Ask::new(at(0), Kind::Request, keys[0]);
     assert_eq!(new.lease(&ask).unwrap().backend().address(), &after[0]);
 }
 
@@ -125,19 +118,10 @@ fn a_cookie_that_was_tampered_with_or_whose_backend_is_lost_is_for_nobody() {
     assert!(homes.iter().any(|home| *home != homes[0]), "{homes:?}");
     assert_eq!((lost("unknown"), pool.key(None, Some(b"nonsense"))), (3, None));
 
-    let held = pool
-        .lease(&Ask {
-            now: at(0),
-            kind: Kind::Session,
-            client: ClientNetwork::Unshared,
-            tried: &[],
-            key,
-        })
-        .unwrap();
+    let held = pool.lease(&Ask::new(at(0), Kind::Session, key)).unwrap();
     assert_ne!(&*home(&pool, key), "b:1");
     assert_eq!(lost("full"), 1);
-    let request =
-        Ask { now: at(0), kind: Kind::Request, client: ClientNetwork::Unshared, tried: &[], key };
+    let request = Ask::new(at(0), Kind::Request, key);
     assert_eq!(&**pool.lease(&request).unwrap().backend().address(), "b:1");
     drop(held);
     eject(&pool.backends()[1], 0);
@@ -158,13 +142,7 @@ fn a_full_backend_is_passed_over_and_when_all_are_the_client_is_told_so() {
     let mut leases: Vec<Lease> = (0..5).map(|_| lease(&pool, Kind::Session, 0)).collect();
     let counts: Vec<usize> = pool.backends().iter().map(|backend| backend.sessions()).collect();
     assert_eq!(counts, [2, 3]);
-    let ask = Ask {
-        now: at(0),
-        kind: Kind::Session,
-        client: ClientNetwork::Unshared,
-        tried: &[],
-        key: None,
-    };
+    let ask = Ask::new(at(0), Kind::Session, None);
     let refused = pool.lease(&ask).unwrap_err();
     assert_eq!(refused, NoBackend { is_full: true, retry_after: Duration::from_secs(1) });
     assert_eq!(metrics.pool(&"chat".into()).full.get(), 1);
@@ -199,13 +177,7 @@ fn a_backup_is_used_only_when_no_other_is_up_or_can_be_had() {
     backup.record(Evidence::Healthy, None, at(2));
     assert_eq!(&*home_at(&pool, 2), "a:1");
     let tried = [Arc::clone(pool.backends()[0].address())];
-    let again = Ask {
-        now: at(2),
-        kind: Kind::Session,
-        client: ClientNetwork::Unshared,
-        tried: &tried,
-        key: None,
-    };
+    let again = Ask { tried: &tried, ..Ask::new(at(2), Kind::Session, None) };
     assert_eq!(&**pool.lease(&again).unwrap().backend().address(), "backup:1");
     drop((held, requests));
 }
@@ -248,13 +220,7 @@ fn a_slow_start_weighs_on_every_balance_and_on_plain_requests() {
         b.record(Evidence::Healthy, None, at(600));
         let ask = |number: u32, seconds| {
             let key = pool.key(Some(&number.to_le_bytes()), None);
-            let ask = Ask {
-                now: at(seconds),
-                kind: Kind::Request,
-                client: ClientNetwork::Unshared,
-                tried: &[],
-                key,
-            };
+            let ask = Ask::new(at(seconds), Kind::Request, key);
             pool.lease(&ask).unwrap()
         };
         let early: Vec<Lease> = (0..200).map(|number| ask(number, 605)).collect();

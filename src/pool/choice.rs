@@ -159,7 +159,7 @@ impl Pool {
     ) -> Option<usize> {
         let candidate = |index: usize| {
             let may = members[index].rank == Some(rank)
-                && !(ask.waits && !members[index].is_up())
+                && (members[index].is_up() || !ask.waits)
                 && ask.avoided != Some(self.backends[index].address())
                 && !self.is_tried(index, ask)
                 && !self.is_full(index, ask);

@@ -16,9 +16,10 @@
 //! Handshakes wait for a permit and for their turn (`pace`).
 //!
 //! Failures to reach a backend, in a row, eject it for a while that doubles; then one request is
-//! its trial. A session or handshake that waits may try it before, at a pace of all who wait. What else goes wrong ejects it only when several clients meet it and none is
-//! answered. Never more than half of the pool is ejected, and never the last: of too many that have
-//! failed, those that would return first are used, for a bad backend is better than none.
+//! its trial. A session or handshake that waits may try it before, at a pace of all who wait. What
+//! else goes wrong ejects it only when several clients meet it and none is answered. Never more
+//! than half of the pool is ejected, and never the last: of too many that have failed, those that
+//! would return first are used, for a bad backend is better than none.
 
 mod attempts;
 mod backend;

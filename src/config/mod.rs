@@ -14,15 +14,16 @@ mod schema;
 mod tables;
 
 pub use hint::did_you_mean;
-pub use read::Environment;
+pub use read::{Environment, is_named};
 pub use reference::{reference_markdown, schema_json};
 pub use tables::{Rate, Wait};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::report::{Diagnostic, Report, Sources, Span};
 use plan::Plan;
+use read::SourceFiles;
 use redact::Redactions;
 
 /// A configuration that can be taken.
@@ -53,6 +54,8 @@ pub struct Refused {
     pub report: Report,
     /// The files that were read.
     pub sources: Sources,
+    /// The files that were named so far, as in [`Plan::files`].
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads a configuration file and all it names.
@@ -66,7 +69,7 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Refused
             let said = format!("cannot read the configuration `{}`: {error}", path.display());
             let mut report = Report::default();
             report.push(Diagnostic::error("file", said));
-            Err(Refused { report, sources: Sources::default() })
+            Err(Refused { report, sources: Sources::default(), files: vec![path.to_owned()] })
         }
     }
 }
@@ -78,8 +81,10 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Refused
 /// All that is wrong with it, at once.
 pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Result<Loaded, Refused> {
     let (mut sources, mut report) = (Sources::default(), Report::default());
-    let raw = read::read(path, text, environment, &mut sources, &mut report);
-    let lowered = raw.whole.then(|| lower::lower(&raw.file, &sources, &mut report)).flatten();
+    let mut files = SourceFiles::default();
+    let raw = read::read(path, text, environment, &mut sources, &mut files, &mut report);
+    let lower = || lower::lower(&raw.file, &sources, &mut files, &mut report);
+    let lowered = raw.whole.then(lower).flatten();
     let redactions = Redactions::new(raw.expanded, &sources);
     redactions.apply(&mut report);
     report.sort();
@@ -91,7 +96,7 @@ pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Resul
             sources,
             redactions,
         }),
-        _ => Err(Refused { report, sources }),
+        _ => Err(Refused { report, sources, files: files.named().to_owned() }),
     }
 }
 

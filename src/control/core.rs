@@ -1,5 +1,6 @@
 //! What the supervisor's thread holds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -9,7 +10,6 @@ use super::options::ConfigSource;
 use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
-use crate::config::plan::Plan;
 use crate::drain::{Rebalances, Unhealthy};
 use crate::listen::{InheritedSockets, Sockets};
 use crate::live::Snapshot;
@@ -46,21 +46,22 @@ impl ProcessCore {
     }
 
     /// Tells the rest of the process what is in force.
-    pub(super) fn publish(&mut self, plan: &Plan) {
+    pub(super) fn publish(&self) {
         let bound = self.sockets.bound().collect();
         *lock(&self.common.bound) = bound;
         let admin = self.servers.admin_address();
         *lock(&self.common.admin) = admin;
-        self.look(plan);
     }
 
-    /// Watches the plan's files, when it asks for that.
-    fn look(&mut self, plan: &Plan) {
-        let files = || plan.files.iter().chain(self.source.path()).cloned();
+    /// Watches the files of the plan in force, when it asks for that, and these: what a refused
+    /// configuration names may be right in a moment.
+    pub(super) fn watch_files(&mut self, also: &[PathBuf]) {
+        let plan = Arc::clone(&self.common.app.live.now().plan);
+        let files = || plan.files.iter().chain(also).map(PathBuf::as_path);
         let rules = &plan.reload;
         match self.watch.take().filter(|watch| rules.watch && watch.quiet() == rules.debounce) {
-            Some(mut watch) => {
-                watch.look_at(files());
+            Some(watch) => {
+                watch.renew(files());
                 self.watch = Some(watch);
             }
             None if rules.watch => {

@@ -25,26 +25,31 @@ impl ConfigSource {
         ConfigSource::Made(Box::new(move || Ok(Arc::clone(&plan))))
     }
 
-    /// Reads the configuration: the plan and its warnings as text, or the report as text.
-    pub(super) fn load(&mut self) -> Result<(Arc<Plan>, String), String> {
+    /// Reads the configuration: the plan and its warnings as text, or what was refused.
+    pub(super) fn load(&mut self) -> Result<(Arc<Plan>, String), RefusedSource> {
         match self {
-            ConfigSource::Made(make) => Ok((make()?, String::new())),
+            ConfigSource::Made(make) => match make() {
+                Ok(plan) => Ok((plan, String::new())),
+                Err(report) => Err(RefusedSource { report, files: Vec::new() }),
+            },
             ConfigSource::File(path) => match config::load(path, &config::process_environment) {
                 Ok(loaded) => {
                     Ok((loaded.plan, loaded.warnings.text(&loaded.sources, Colour::Plain)))
                 }
-                Err(Refused { report, sources }) => Err(report.text(&sources, Colour::Plain)),
+                Err(Refused { report, sources, files }) => {
+                    Err(RefusedSource { report: report.text(&sources, Colour::Plain), files })
+                }
             },
         }
     }
+}
 
-    /// The file itself, which is watched even when no plan could be made of it.
-    pub(super) fn path(&self) -> Option<&PathBuf> {
-        match self {
-            ConfigSource::File(path) => Some(path),
-            ConfigSource::Made(_) => None,
-        }
-    }
+/// A configuration that could not be read.
+pub(super) struct RefusedSource {
+    /// All that is wrong with it.
+    pub(super) report: String,
+    /// The files that it named, as far as it could be read.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// What a supervisor is started with.

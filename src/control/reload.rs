@@ -15,10 +15,20 @@ use crate::registry::{self, Disposition, Selector};
 
 /// Reloads, and says in log and metrics what came of it.
 pub(super) async fn reload(core: &mut ProcessCore, request: ReloadRequest) -> Reloaded {
-    let reloaded = match attempt(core, request).await {
-        Ok(reloaded) => reloaded,
-        Err(refused) => Reloaded::Refused(refused),
+    let loaded = core.source.load();
+    let named = match &loaded {
+        Ok((plan, _)) => plan.files.clone(),
+        Err(refused) => refused.files.clone(),
     };
+    let reloaded = match loaded {
+        Ok((plan, warnings)) => attempt(core, request, plan, warnings).await,
+        Err(refused) => Err(ReloadRefused::Config(refused.report)),
+    };
+    let reloaded = reloaded.unwrap_or_else(Reloaded::Refused);
+    if !request.dry_run {
+        // Whatever came of it: what was watched may be elsewhere now, or may be there at last.
+        core.watch_files(&named);
+    }
     core.retire();
     // What was built and not taken leaves no names either.
     core.common.metrics.forget_unused();
@@ -63,12 +73,11 @@ fn tell(core: &mut ProcessCore, request: ReloadRequest, reloaded: &Reloaded) {
 async fn attempt(
     core: &mut ProcessCore,
     request: ReloadRequest,
+    plan: Arc<Plan>,
+    warnings: String,
 ) -> Result<Reloaded, ReloadRefused> {
-    let (plan, warnings) = core.source.load().map_err(ReloadRefused::Config)?;
     let old = core.common.app.live.now();
     if request.if_changed && *plan == *old.plan {
-        // Nothing changed in what the files mean, but they may be elsewhere now.
-        core.publish(&plan);
         return Ok(Reloaded::Unchanged);
     }
     let new = live::build(Arc::clone(&plan), Some(&old), &core.common.metrics)
@@ -116,7 +125,7 @@ async fn attempt(
     core.sockets.take(opened, core.common.app.live.now().listeners.values().cloned());
     core.servers.take(servers, &plan, &core.handle());
     core.servers.settle().await;
-    core.publish(&plan);
+    core.publish();
     apply_log(core, &plan);
     tell_sessions(core, changes, leaving).await;
     Ok(Reloaded::Taken(taken))

@@ -133,7 +133,8 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
     let snapshot = core.common.app.live.now();
     core.sockets.take(sockets, snapshot.listeners.values().cloned());
     core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));
-    core.publish(plan);
+    core.publish();
+    core.watch_files(&[]);
 }
 
 /// Keeps work from a backend as the process before this one did; one that is there no more needs it

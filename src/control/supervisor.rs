@@ -26,7 +26,8 @@ impl Supervisor {
     /// # Errors
     /// When the configuration is refused or an address cannot be listened on; nothing is left.
     pub fn start(mut options: Options) -> Result<Supervisor, StartError> {
-        let (plan, warnings) = options.source.load().map_err(StartError::Config)?;
+        let (plan, warnings) =
+            options.source.load().map_err(|refused| StartError::Config(refused.report))?;
         if !warnings.is_empty() {
             tracing::warn!("{}", warnings.trim_end());
         }

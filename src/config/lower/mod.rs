@@ -37,12 +37,13 @@ pub struct Lowered {
 }
 
 /// Checks all of `file`; the plan is worth something only when the report has no errors.
-pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -> Option<Lowered> {
-    let mut files = SourceFiles::default();
-    for source in sources.iter() {
-        files.remember(&source.path);
-    }
-    let mut cx = Lower { sources, files: &mut files, report };
+pub fn lower(
+    file: &tables::FileTable,
+    sources: &Sources,
+    files: &mut SourceFiles,
+    report: &mut Report,
+) -> Option<Lowered> {
+    let mut cx = Lower { sources, files, report };
     let listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
     let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
@@ -69,7 +70,7 @@ pub fn lower(file: &tables::FileTable, sources: &Sources, report: &mut Report) -
         admin: admin?,
         control: control?,
         log: log??,
-        files: files.into_read(),
+        files: cx.files.named().to_owned(),
     };
     Some(Lowered { plan, route_spans })
 }

@@ -58,6 +58,7 @@ pub struct Plan {
     pub control: Option<Control>,
     /// Logs.
     pub log: Log,
-    /// Every file that was read to make this plan, certificates included: what a watch looks at.
+    /// Every file that the configuration names, certificates included, and every pattern of files
+    /// (a `*` in a name): what a watch looks at.
     pub files: Vec<PathBuf>,
 }

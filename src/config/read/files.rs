@@ -19,33 +19,34 @@ const INCLUDED_MAX: usize = 10_000;
 /// Bytes of one configuration file: a hundred thousand routes fit in.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Files as they are read; it remembers which.
+/// The files that a configuration names, read or not; what changes in them may change what it
+/// means.
 #[derive(Debug, Default)]
 pub struct SourceFiles {
-    read: Vec<PathBuf>,
+    named: Vec<PathBuf>,
     known: HashSet<PathBuf>,
 }
 
 impl SourceFiles {
     /// A file's bytes and a hash of them, the same in every process.
     pub fn bytes(&mut self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
-        let bytes = fs::read(path)?;
         self.remember(path);
+        let bytes = fs::read(path)?;
         let mut hasher = DefaultHasher::new();
         hasher.write(&bytes);
         Ok((bytes, hasher.finish()))
     }
 
-    /// Remembers a file that was read elsewhere.
+    /// Remembers a file that is read elsewhere, or files by a pattern as [`glob::files`] takes it.
     pub fn remember(&mut self, path: &Path) {
         if self.known.insert(path.to_path_buf()) {
-            self.read.push(path.to_path_buf());
+            self.named.push(path.to_path_buf());
         }
     }
 
-    /// Every file that was read, each once.
-    pub fn into_read(self) -> Vec<PathBuf> {
-        self.read
+    /// Every file that was named, there or not, each once, and every pattern.
+    pub fn named(&self) -> &[PathBuf] {
+        &self.named
     }
 }
 
@@ -95,13 +96,16 @@ pub fn read(
     text: &str,
     environment: Environment<'_>,
     sources: &mut Sources,
+    files: &mut SourceFiles,
     report: &mut Report,
 ) -> Whole {
+    files.remember(path);
     let first = sources.add(path, text);
     let outcome = parse(first, text, environment);
     report.findings.extend(outcome.faults);
     let mut whole = Whole { file: outcome.file, whole: outcome.whole, expanded: outcome.expanded };
-    for (included, span) in included(&whole.file, path, report) {
+    for (included, span) in included(&whole.file, path, files, report) {
+        files.remember(&included);
         let text = match self::text(&included) {
             Ok(text) => text,
             Err(error) => {
@@ -121,7 +125,12 @@ pub fn read(
 }
 
 /// The files to include, in order, each once, with the place that includes it.
-fn included(file: &FileTable, path: &Path, report: &mut Report) -> Vec<(PathBuf, Span)> {
+fn included(
+    file: &FileTable,
+    path: &Path,
+    named: &mut SourceFiles,
+    report: &mut Report,
+) -> Vec<(PathBuf, Span)> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut found: Vec<(PathBuf, Span)> = Vec::new();
     // One file may have several names: `x.toml`, `./x.toml`, a link.
@@ -130,16 +139,17 @@ fn included(file: &FileTable, path: &Path, report: &mut Report) -> Vec<(PathBuf,
     let mut known = HashSet::from([first.clone()]);
     for pattern in file.include.get().into_iter().flat_map(|list| &list.0) {
         let Some((pattern, span)) = pattern.written() else { continue };
+        named.remember(&directory.join(pattern));
         match glob::files(directory, pattern) {
             Ok(files) if files.is_empty() => {
                 let said = format!("no file has such a name: `{pattern}`");
                 report.push(Diagnostic::warning("file", said).at(span));
             }
             Ok(files) => {
-                let named = files.len() == 1 && !pattern.contains('*');
+                let is_one = files.len() == 1 && !pattern.contains('*');
                 for file in files {
                     let this = same(&file);
-                    if named && this == first {
+                    if is_one && this == first {
                         let said = format!("this file includes itself: `{pattern}`");
                         let hint = "remove it: the file is read once".to_owned();
                         report.push(Diagnostic::warning("file", said).at(span).hint(hint));

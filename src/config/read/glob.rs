@@ -31,13 +31,18 @@ pub fn files(directory: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     for entry in entries {
         let entry = entry?;
         let Ok(file) = entry.file_name().into_string() else { continue };
-        let hidden = file.starts_with('.') && !name.starts_with('.');
-        if !hidden && matches(&name, &file) && entry.path().is_file() {
+        if is_named(&name, &file) && entry.path().is_file() {
             found.push(entry.path());
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a file of this name is one of those that `pattern`, a name with stars, stands for.
+pub fn is_named(pattern: &str, name: &str) -> bool {
+    let hidden = name.starts_with('.') && !pattern.starts_with('.');
+    !hidden && matches(pattern, name)
 }
 
 /// Whether `name` is `pattern` with something, or nothing, in place of each star.

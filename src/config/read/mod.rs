@@ -14,6 +14,7 @@ mod variables;
 mod wishes;
 
 pub use files::{SourceFiles, read, text};
+pub use glob::is_named;
 
 use std::cell::RefCell;
 

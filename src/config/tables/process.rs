@@ -64,8 +64,8 @@ table! {
     /// How new configurations are taken.
     ReloadTable "Reload", "a table" => Reload;
 
-    /// Whether the files are watched: all that the configuration names, certificates included, where
-    /// links lead, and what is not there yet. SIGHUP reloads in any case.
+    /// Whether the files are watched: all that the configuration names, certificates included,
+    /// where links lead, and what is not there yet. SIGHUP reloads in any case.
     now watch: bool as bool = false, as in true;
     /// How long the files must be unchanged before a watch reloads.
     now debounce: Time as Duration = Time(Duration::from_millis(500)), as in "2s";

@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     match proxy::parse(data) {
         proxy::Parsed::Incomplete { more } => assert!(more > 0),
         // What is whole stays the same whatever comes behind it, and nothing less is whole.
-        whole @ proxy::Parsed::Header(proxy::Header { consumed, .. }) => {
+        whole @ proxy::Parsed::Header(proxy::ProxyHeader { consumed, .. }) => {
             assert_eq!(proxy::parse(&data[..consumed]), whole);
             let less = proxy::parse(&data[..consumed - 1]);
             let proxy::Parsed::Incomplete { more } = less else { panic!("{less:?}") };

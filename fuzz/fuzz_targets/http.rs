@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use tidegate::config::plan::Address;
-use tidegate::control::{Options, Source, Supervisor};
+use tidegate::control::{ConfigSource, Options, Supervisor};
 
 const SITE: &str = r#"
 workers = 1
@@ -37,7 +37,7 @@ static PROXY: OnceLock<SocketAddr> = OnceLock::new();
 fn start() -> SocketAddr {
     let file = std::env::temp_dir().join(format!("tidegate-fuzz-{}.toml", std::process::id()));
     fs::write(&file, SITE).unwrap();
-    let supervisor = Supervisor::start(Options::new(Source::File(file.clone())))
+    let supervisor = Supervisor::start(Options::new(ConfigSource::File(file.clone())))
         .unwrap_or_else(|error| panic!("{error}"));
     fs::remove_file(file).unwrap();
     let address = supervisor.address("plain");

@@ -1,9 +1,10 @@
 //! What clients are told apart by where something scarce is shared out among them.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A client's network: whatever one client can take addresses from at will counts as one client.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ClientNetwork {
     /// One IPv4 address.
     V4(Ipv4Addr),
@@ -13,6 +14,17 @@ pub enum ClientNetwork {
     /// The peer of a unix socket, or a proxy that is trusted: many clients may stand behind it, so
     /// it has no share.
     Unshared,
+}
+
+/// As one number: a connect looks its client up a dozen times.
+impl Hash for ClientNetwork {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(match self {
+            ClientNetwork::V4(address) => u64::from(address.to_bits()),
+            ClientNetwork::V6(network) => u64::from_be_bytes(*network),
+            ClientNetwork::Unshared => u64::MAX,
+        });
+    }
 }
 
 impl From<IpAddr> for ClientNetwork {

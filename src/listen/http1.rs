@@ -160,10 +160,11 @@ impl Asking {
             // An idle connection is not closed for a handover: its next request may be on its way.
             let is_left = is_large && is_unread.load(Relaxed);
             let ends = is_left || *state.borrow() == ListenerState::HandedOver;
-            if ends && answer.status() != SWITCHING {
+            let is_last = answer.status() == SWITCHING;
+            if ends && !is_last {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(answer.map(|body| Paced::body(body, pace)))
+            Ok(answer.map(|body| Paced::body(body, pace, is_last)))
         }
     }
 }

@@ -89,19 +89,27 @@ impl TakeProgress {
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Goes along with an answer's body, and notes its progress.
-pub(super) struct Paced(Rc<TakeProgress>);
+pub(super) struct Paced {
+    progress: Rc<TakeProgress>,
+    /// Whether no request can follow: the connection is a WebSocket from here on.
+    is_last: bool,
+}
 
 impl Paced {
     /// The body, with its progress noted.
-    pub(super) fn body(body: Body, progress: Rc<TakeProgress>) -> Observed<Body, Paced> {
-        Observed::new(body, Paced(progress))
+    pub(super) fn body(
+        body: Body,
+        progress: Rc<TakeProgress>,
+        is_last: bool,
+    ) -> Observed<Body, Paced> {
+        Observed::new(body, Paced { progress, is_last })
     }
 }
 
 impl Observer for Paced {
     fn on_poll(&mut self, _cx: &mut Context<'_>) {
         // A connection that asks for more has taken what there was.
-        self.0.taken();
+        self.progress.taken();
     }
 
     fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
@@ -109,14 +117,14 @@ impl Observer for Paced {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             Some(Err(_)) | None => 0,
         };
-        self.0.untaken.set(Some((clock::now(), bytes)));
+        self.progress.untaken.set(Some((clock::now(), bytes)));
     }
 
     fn on_drop(&mut self, _is_complete: bool) {
         // The connection has the last piece. Once it is taken the connection is idle, and that
         // ends earlier than patience does.
-        self.0.untaken.set(Some((clock::now(), 0)));
-        if let Some(client) = &self.0.client {
+        self.progress.untaken.set(Some((clock::now(), 0)));
+        if let Some(client) = self.progress.client.as_ref().filter(|_| !self.is_last) {
             client.waiting().idle();
         }
     }
@@ -137,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_piece_that_is_left_untaken_is_a_stall() {
         let pace = pace(20);
-        let mut paced = Paced::body(body::full("piece"), Rc::clone(&pace));
+        let mut paced = Paced::body(body::full("piece"), Rc::clone(&pace), false);
         paced.frame().await.unwrap().unwrap();
         timeout(Duration::from_secs(20), pace.stalls()).await.unwrap();
     }

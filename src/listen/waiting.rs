@@ -2,6 +2,7 @@
 //! are the first to go when places run out: the one that waits longest of the client that has most.
 
 use std::cell::Cell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -156,12 +157,12 @@ impl WaitQueues {
     }
 
     fn remove(&mut self, client: ClientNetwork, number: u64) -> Option<Arc<Eviction>> {
-        let queue = self.by_client.get_mut(&client)?;
-        let before = queue.len();
-        let removed = queue.remove(&number)?;
+        let Entry::Occupied(mut queue) = self.by_client.entry(client) else { return None };
+        let before = queue.get().len();
+        let removed = queue.get_mut().remove(&number)?;
         self.sizes.remove(&(before, client));
-        match queue.len() {
-            0 => drop(self.by_client.remove(&client)),
+        match before - 1 {
+            0 => drop(queue.remove()),
             left => drop(self.sizes.insert((left, client))),
         }
         Some(removed)

@@ -21,6 +21,8 @@ use crate::wire::{fields, framing};
 pub(super) struct Asked {
     pub(super) conn: Rc<Conn>,
     pub(super) head: Parts,
+    /// Whether it is a WebSocket that is asked for.
+    pub(super) asks_websocket: bool,
     pub(super) target: Target,
     /// Who asks, as the record tells it.
     pub(super) client_addr: Option<SocketAddr>,
@@ -56,7 +58,8 @@ impl Admitted {
             return Err(Refusal::Misdirected);
         }
         let (client_addr, at) = (record.client_addr(), record.started());
-        Ok(Admitted(Box::new(Asked { conn, head, target, client_addr, at })))
+        let asks_websocket = handshake::is_asked(&head);
+        Ok(Admitted(Box::new(Asked { conn, head, asks_websocket, target, client_addr, at })))
     }
 
     /// Finds the route. The snapshot is not kept.
@@ -70,7 +73,7 @@ impl Admitted {
             listener: Some(&asked.conn.listener.name),
             host: asked.target.host.as_deref(),
             path: &asked.target.path,
-            is_websocket: handshake::is_asked(&asked.head),
+            is_websocket: asked.asks_websocket,
             method: &asked.head.method,
             headers: &asked.head.headers,
         };

@@ -23,8 +23,6 @@ use crate::wire::forwarded::Hop;
 pub(super) struct Granted {
     pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
-    /// Whether the client asks for a WebSocket.
-    pub(super) asks_websocket: bool,
 }
 
 /// `Host` where the client names none, as HTTP/1.0 may: HTTP/1.1 demands the field (RFC 9112 §3.2).
@@ -60,7 +58,7 @@ impl Routed {
     /// Asks the route whether the request may pass.
     pub(super) fn granted(self) -> Result<Granted, Refusal> {
         let Routed { asked, route } = self;
-        let asks_websocket = handshake::is_asked(&asked.head);
+        let asks_websocket = asked.asks_websocket;
         match (route.plan.websocket, asks_websocket) {
             (WebSocketMode::Refused, true) => return Err(Refusal::NoWebSocket),
             (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
@@ -71,7 +69,7 @@ impl Routed {
         if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins, host) {
             return Err(handshake::HandshakeRefusal::Origin.into());
         }
-        Ok(Granted { asked, route, asks_websocket })
+        Ok(Granted { asked, route })
     }
 }
 
@@ -94,8 +92,8 @@ impl Granted {
             true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
             false => self.asked.target.sent(&self.asked.head)?,
         };
-        let Granted { asked, route, asks_websocket } = self;
-        let Asked { conn, head, target, client_addr, at } = *asked;
+        let Granted { asked, route } = self;
+        let Asked { conn, head, asks_websocket, target, client_addr, at } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
             hop: Hop {

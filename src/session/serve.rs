@@ -87,7 +87,7 @@ async fn act(
     match &route.action {
         LiveAction::Pool { pool, strip_prefix, host } => {
             let to = ToPool { pool, strip_prefix: *strip_prefix, host: host.as_ref() };
-            match granted.asks_websocket {
+            match granted.asked.asks_websocket {
                 true => Box::pin(websocket::open(app, granted, to, record)).await,
                 false => Box::pin(plain::forward(app, granted, to, body, record)).await,
             }

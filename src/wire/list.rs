@@ -26,7 +26,10 @@ pub fn tokens_of<'a>(
 
 /// Whether such a list has a token, in any case of letters.
 pub fn has_token(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|element| element.eq_ignore_ascii_case(token))
+    let lines = headers.get_all(name);
+    // Nearly always the token stands alone.
+    lines.iter().any(|line| line.as_bytes().eq_ignore_ascii_case(token.as_bytes()))
+        || tokens_of(lines).any(|element| element.eq_ignore_ascii_case(token))
 }
 
 /// Whether a value is a token (§5.6.2).

@@ -1,7 +1,9 @@
 //! The small HTTP server of the admin listener and the operator's socket: one request a connection.
 
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,41 +13,57 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::connections::Connections;
 use crate::base::body::{self, Body};
+use crate::base::network::ClientNetwork;
+use crate::base::share::SharePermit;
 use crate::base::task::{self, LocalBox};
 use crate::config::plan::Address;
 use crate::listen::{AcceptQueue, EXHAUSTED_PAUSE, Handover, Listening, Opened, Origin, connected};
 
-/// Connections served at once, per listener; more wait to be accepted.
-pub const CONNECTIONS_MAX: usize = 64;
-
 /// Time for a request head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time for a whole connection: a scrape of many routes, or a reload, is slow; nobody is slower.
-pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+/// Answers the requests of clients, who are told apart by their address.
+pub(super) type Responder =
+    Rc<dyn Fn(Option<SocketAddr>, Request<Incoming>) -> LocalBox<Response<Body>>>;
 
-/// Who answers.
-pub(super) type Responder = Rc<dyn Fn(Request<Incoming>) -> LocalBox<Response<Body>>>;
+/// What an answer takes of something scarce, as its extension: its connection keeps it until the
+/// answer was sent, or cannot be.
+#[derive(Clone)]
+pub(super) struct KeptShare(
+    #[expect(dead_code, reason = "kept for its drop")] pub(super) Arc<SharePermit>,
+);
 
 /// A server; its drop ends accepting and lets requests in flight finish.
 pub(super) struct Server {
     listening: Arc<Listening>,
     /// Whose the socket was, when it was inherited.
     origin: Option<Origin>,
-    /// One is taken by each connection.
-    places: Arc<Semaphore>,
+    service: Rc<Service>,
     closing: oneshot::Sender<()>,
     /// Closed when it accepts no more.
     ended: oneshot::Receiver<()>,
 }
 
+/// What a server's connections share.
+struct Service {
+    responder: RefCell<Responder>,
+    connections: Rc<Connections>,
+    /// Time for a whole connection, from its accept to the end of its answer.
+    timeout: Duration,
+}
+
 impl Server {
-    /// Serves on this thread.
-    pub(super) fn start(taken: Opened, answer: Responder) -> io::Result<Server> {
+    /// Serves on this thread; a connection may take as long as `timeout` in all.
+    pub(super) fn start(
+        taken: Opened,
+        responder: Responder,
+        timeout: Duration,
+    ) -> io::Result<Server> {
         taken.own();
         let Opened { listening, origin } = taken;
         let listening = Arc::new(listening);
@@ -53,24 +71,30 @@ impl Server {
         let (closing, closed) = oneshot::channel();
         let (ending, ended) = oneshot::channel::<()>();
         let bound = listening.bound().clone();
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let free = Arc::clone(&places);
+        let (responder, connections) = (RefCell::new(responder), Rc::default());
+        let service = Rc::new(Service { responder, connections, timeout });
+        let serving = Rc::clone(&service);
         task::spawn("server", async move {
             tokio::select! {
-                () = accept(&accepting, &bound, &answer, &free) => {}
+                () = accept(&accepting, &bound, &serving) => {}
                 _ = closed => {}
             }
             drop(accepting);
             drop(ending);
         });
-        Ok(Server { listening, origin, places, closing, ended })
+        Ok(Server { listening, origin, service, closing, ended })
+    }
+
+    /// Has another responder answer from the next request on.
+    pub(super) fn respond_with(&self, responder: Responder) {
+        *self.service.responder.borrow_mut() = responder;
     }
 
     pub(super) fn bound(&self) -> &Address {
         self.listening.bound()
     }
 
-    /// What the next process needs to serve in our place; it knows the socket by `address`.
+    /// What the next process needs to serve in our slot; it knows the socket by `address`.
     pub(super) fn handover(&self, address: &Address) -> Handover<'_> {
         Handover::of(address, &self.listening, self.origin.as_ref())
     }
@@ -92,49 +116,52 @@ impl Server {
 
     /// Serves no more.
     pub(super) fn close(self) -> InFlight {
-        InFlight(self.places)
+        InFlight(Rc::clone(&self.service.connections))
     }
 }
 
 /// The requests of a server that has ended.
-pub(super) struct InFlight(Arc<Semaphore>);
+pub(super) struct InFlight(Rc<Connections>);
 
 impl InFlight {
     /// Waits until all are answered.
     pub(super) async fn finish(&self) {
-        // Nobody closes the semaphore.
-        let _ = self.0.acquire_many(CONNECTIONS_MAX as u32).await;
+        self.0.answered().await;
     }
 }
 
-async fn accept(
-    accepting: &AcceptQueue,
-    bound: &Address,
-    answer: &Responder,
-    places: &Arc<Semaphore>,
-) {
+async fn accept(accepting: &AcceptQueue, bound: &Address, service: &Rc<Service>) {
     loop {
-        // Nobody closes the semaphore.
-        let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
-        let Ok((fd, _)) = accepting.accept().await else {
+        let Ok((fd, peer)) = accepting.accept().await else {
             sleep(EXHAUSTED_PAUSE).await;
             continue;
         };
+        let client = peer.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
+        let slot = service.connections.enter(client).await;
         let Ok(socket) = connected(fd, bound) else { continue };
-        let answer = Rc::clone(answer);
+        let service = Rc::clone(service);
         task::spawn("admin", async move {
-            let _place = place;
-            let service = service_fn(move |request| {
-                let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
+            let kept = Cell::new(None);
+            let answers = service_fn(|request| {
+                slot.busy();
+                let answer = (service.responder.borrow())(peer, request);
+                let kept = &kept;
+                async move {
+                    let mut answer = answer.await;
+                    kept.set(answer.extensions_mut().remove::<KeptShare>());
+                    Ok::<_, Infallible>(answer)
+                }
             });
             let serve = http1::Builder::new()
                 .keep_alive(false)
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(socket), service);
-            // A client that is gone or talks nonsense has its answer from hyper.
-            let _ = timeout(CONNECTION_TIMEOUT, serve).await;
+                .serve_connection(TokioIo::new(socket), answers);
+            tokio::select! {
+                // A client that is gone or talks nonsense has its answer from hyper.
+                _ = timeout(service.timeout, serve) => {}
+                () = slot.evicted() => {}
+            }
         });
     }
 }

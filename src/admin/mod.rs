@@ -4,8 +4,12 @@
 //! that is known here of the process. **Out:** answers; orders to the drain engine and the process.
 //! **Never here:** what a reload, an upgrade or a stop does; a byte of a session.
 
+mod connections;
+mod exposition;
+mod guard;
 mod http;
 mod operator;
+
 mod probes;
 mod process;
 mod report;

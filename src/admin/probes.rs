@@ -1,34 +1,80 @@
 //! The admin listener: metrics and health. It changes nothing.
 
 use std::future::ready;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, VARY};
+use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::http::{Responder, line, method_not_allowed, reads, text_as};
+use super::exposition;
+use super::guard;
+use super::http::{KeptShare, Responder, line, method_not_allowed, reads, text_as};
 use super::process::{Phase, Process};
 use crate::base::body::Body;
-use crate::observe::metrics::Exposition;
+use crate::base::network::ClientNetwork;
+use crate::base::share::Shares;
+use crate::config::plan::Admin;
 
-pub(super) fn answers(process: impl Process) -> Responder {
-    Rc::new(move |request| Box::pin(ready(answer(&process, &request))))
+/// Pages of metrics on their way at once, so that probes always find a place: it is less than the
+/// connections. One client has half of them when it is alone.
+pub const SCRAPES_MAX: usize = 16;
+
+pub(super) fn answers(process: impl Process, admin: Admin) -> Responder {
+    let probes = Probes::new(process, admin);
+    Rc::new(move |peer, request| Box::pin(ready(probes.answer(peer, &request))))
 }
 
-pub(super) fn answer<B>(process: &impl Process, request: &Request<B>) -> Response<Body> {
-    let path = request.uri().path();
-    if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
-        return line(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz");
+/// What answers the admin listener's requests.
+pub(super) struct Probes<P> {
+    process: P,
+    admin: Admin,
+    scrapes: Arc<Shares>,
+}
+
+impl<P: Process> Probes<P> {
+    pub(super) fn new(process: P, admin: Admin) -> Probes<P> {
+        Probes { process, admin, scrapes: Shares::new(SCRAPES_MAX) }
     }
-    if !reads(request.method()) {
-        return method_not_allowed("GET, HEAD");
-    }
-    match (path, process.phase()) {
-        ("/metrics", _) => {
-            text_as(StatusCode::OK, Exposition::OpenMetrics.content_type(), process.scrape())
+
+    pub(super) fn answer<B>(
+        &self,
+        peer: Option<SocketAddr>,
+        request: &Request<B>,
+    ) -> Response<Body> {
+        if let Err(denied) = guard::judge(&self.admin, peer, request) {
+            return denied.answer();
         }
-        // Alive is who can answer this at all.
-        ("/healthz", _) => line(StatusCode::OK, "ok"),
-        (_, Phase::Running) => line(StatusCode::OK, "ready"),
-        (_, _) => line(StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        let path = request.uri().path();
+        if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
+            return line(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz");
+        }
+        if !reads(request.method()) {
+            return method_not_allowed("GET, HEAD");
+        }
+        match (path, self.process.phase()) {
+            ("/metrics", _) => self.metrics(peer, request),
+            // Alive is who can answer this at all.
+            ("/healthz", _) => line(StatusCode::OK, "ok"),
+            (_, Phase::Running) => line(StatusCode::OK, "ready"),
+            (_, _) => line(StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        }
+    }
+
+    fn metrics<B>(&self, peer: Option<SocketAddr>, request: &Request<B>) -> Response<Body> {
+        let client = peer.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
+        let Some(share) = self.scrapes.try_take(client) else {
+            let mut answer = line(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once");
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return answer;
+        };
+        let format = exposition::asked(request.headers());
+        let page = self.process.scrape(format);
+        let mut answer = text_as(StatusCode::OK, format.content_type(), page);
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.extensions_mut().insert(KeptShare(Arc::new(share)));
+        answer
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::report::{ReloadRequest, Reloaded, Upgraded};
 use crate::drain::Drains;
 use crate::live::Snapshot;
+use crate::observe::metrics::Exposition;
 use crate::registry::LiveSessions;
 
 /// A process, as its operator and its probes see it; cheap to clone.
@@ -25,8 +26,8 @@ pub trait Process: Clone + 'static {
     /// Its drain engine.
     fn drains(&self) -> &Drains;
 
-    /// Everything it counts, as OpenMetrics text.
-    fn scrape(&self) -> String;
+    /// Everything it counts, as text.
+    fn scrape(&self, format: Exposition) -> String;
 
     /// Reloads its configuration.
     fn reload(&self, request: ReloadRequest) -> impl Future<Output = Reloaded>;

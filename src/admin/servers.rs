@@ -14,6 +14,12 @@ use crate::listen::{Handover, InheritedSockets, Listening, OpenError, Opened};
 /// Who may open the operator's socket: its owner.
 const OPERATOR_MODE: u32 = 0o600;
 
+/// Time for a whole connection to the admin listener, from its accept to the end of its answer.
+pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same of the operator's socket: a reload or an upgrade takes long.
+pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// How long requests may take that were in flight when another process took over.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -50,8 +56,7 @@ impl Servers {
         plan: &Plan,
         inherited: &mut InheritedSockets,
     ) -> Result<OpenedServers, OpenError> {
-        let admin = plan.admin.as_ref();
-        let admin = admin.filter(|new| self.admin.as_ref().is_none_or(|(old, _)| old != *new));
+        let admin = plan.admin.as_ref().filter(|new| !self.listens_as(new));
         let admin = admin.map(|admin| inherited.open(&admin_at(admin), None));
         let operator = plan.control.as_ref();
         let operator =
@@ -72,18 +77,38 @@ impl Servers {
 
     /// Puts the plan in force; servers it does not have any more end.
     pub fn take(&mut self, opened: OpenedServers, plan: &Plan, process: &impl Process) {
-        if plan.admin != self.admin.as_ref().map(|(plan, _)| plan.clone()) {
-            let answers = || probes::answers(process.clone());
-            let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
-            let new = plan.admin.clone().zip(opened.admin.and_then(start));
-            self.replaced.extend(std::mem::replace(&mut self.admin, new).map(|(_, old)| old));
-        }
+        self.take_admin(opened.admin, plan.admin.as_ref(), process);
         if plan.control != self.operator.as_ref().map(|(plan, _)| plan.clone()) {
             let answers = || operator::answers(process.clone());
-            let start = |taken| Server::start(taken, answers()).map_err(complain).ok();
+            let start = |taken| Server::start(taken, answers(), OPERATOR_TIMEOUT);
+            let start = |taken| start(taken).map_err(complain).ok();
             let new = plan.control.clone().zip(opened.operator.and_then(start));
             self.replaced.extend(std::mem::replace(&mut self.operator, new).map(|(_, old)| old));
         }
+    }
+
+    fn take_admin(&mut self, opened: Option<Opened>, plan: Option<&Admin>, process: &impl Process) {
+        let answers = |admin: &Admin| probes::answers(process.clone(), admin.clone());
+        if let (Some(new), Some((old, server))) = (plan, &mut self.admin)
+            && new.address == old.address
+        {
+            if new != old {
+                server.respond_with(answers(new));
+                *old = new.clone();
+            }
+            return;
+        }
+        let start = |(admin, taken): (&Admin, Opened)| {
+            let server = Server::start(taken, answers(admin), ADMIN_TIMEOUT);
+            Some((admin.clone(), server.map_err(complain).ok()?))
+        };
+        let new = plan.zip(opened).and_then(start);
+        self.replaced.extend(std::mem::replace(&mut self.admin, new).map(|(_, old)| old));
+    }
+
+    /// Whether the admin listener is where this one would be.
+    fn listens_as(&self, admin: &Admin) -> bool {
+        self.admin.as_ref().is_some_and(|(open, _)| open.address == admin.address)
     }
 
     /// Waits until the sockets of replaced servers are closed: the next configuration may want

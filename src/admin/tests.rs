@@ -3,17 +3,22 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 
+use super::http::Server;
 use super::*;
+use crate::actors::Client;
 use crate::base::worker::Workers;
+use crate::config::plan::Address;
 use crate::drain::Drains;
-use crate::live::tests::plan::{plan, pool, route, to_pool};
+use crate::listen::{Listening, Opened};
+use crate::live::tests::plan::{admin, plan, pool, route, to_pool};
 use crate::live::{self, Snapshot};
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Exposition, Metrics};
 use crate::registry::LiveSessions;
 
 /// A process that does nothing and remembers what it was asked.
@@ -57,7 +62,9 @@ impl Fake {
     }
 
     fn probe(&self, path: &str) -> StatusCode {
-        probes::answer(self, &Request::get(path).body(()).unwrap()).status()
+        let probes = probes::Probes::new(self.clone(), admin());
+        let peer = "127.0.0.1:5".parse().unwrap();
+        probes.answer(Some(peer), &Request::get(path).body(()).unwrap()).status()
     }
 }
 
@@ -82,7 +89,7 @@ impl Process for Fake {
         &self.drains
     }
 
-    fn scrape(&self) -> String {
+    fn scrape(&self, _: Exposition) -> String {
         "# EOF\n".to_owned()
     }
 
@@ -147,4 +154,34 @@ async fn the_last_backend_is_disabled_by_force_and_enabled_again() {
     assert!(status == 200 && text.contains("gets new sessions again"), "{text}");
     let (status, text) = fake.ask("POST", "/enable", r#"{ "backnd": "127.0.0.1:1" }"#).await;
     assert!(status == 400 && text.contains("backend"), "{text}");
+}
+
+#[tokio::test]
+async fn a_client_has_a_share_of_the_scrapes_and_probes_need_none() {
+    let probes = probes::Probes::new(Fake::new(), admin());
+    let ask = |host: u8, path: &str| {
+        let peer = std::net::SocketAddr::from(([127, 0, 0, host], 5));
+        probes.answer(Some(peer), &Request::get(path).body(()).unwrap())
+    };
+    let many: Vec<_> = (0..probes::SCRAPES_MAX).map(|_| ask(1, "/metrics")).collect();
+    let taken = many.iter().filter(|answer| answer.status() == 200).count();
+    assert_eq!(taken, probes::SCRAPES_MAX / 2);
+    assert_eq!(many.last().unwrap().headers()["retry-after"], "1");
+    assert_eq!(ask(2, "/metrics").status(), 200);
+    assert_eq!(ask(1, "/healthz").status(), 200);
+    drop(many);
+    assert_eq!(ask(1, "/metrics").status(), 200);
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_has_its_time_and_no_more() {
+    let address = Address::Inet(([127, 0, 0, 1], 0).into());
+    let opened = Opened { listening: Listening::open(&address).unwrap(), origin: None };
+    let never: super::http::Responder = Rc::new(|_, _| Box::pin(std::future::pending()));
+    let server = Server::start(opened, never, Duration::from_millis(300)).unwrap();
+    let Address::Inet(bound) = server.bound().clone() else { panic!("no TCP") };
+    let client = Client::to(bound);
+    let (head, _) = client.say(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(head.is_none());
+    server.end().await;
 }

@@ -149,7 +149,7 @@ impl Handle {
     }
 
     /// Everything counted, as a scrape reads it.
-    pub fn scrape(&self) -> String {
+    pub fn scrape(&self, format: Exposition) -> String {
         let snapshot = self.0.app.live.now();
         let now = clock::now();
         let loads = self.0.permits.loads().into_iter().enumerate();
@@ -171,7 +171,7 @@ impl Handle {
             drains: left.map(|(reason, left)| (reason.label().to_owned(), left as u64)).collect(),
         };
         let backends = snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect();
-        self.0.metrics.render(&ScrapeFacts { process, backends }, Exposition::OpenMetrics)
+        self.0.metrics.render(&ScrapeFacts { process, backends }, format)
     }
 
     /// Takes the workers out, to stop them.
@@ -201,8 +201,8 @@ impl Process for Handle {
         &self.0.drains
     }
 
-    fn scrape(&self) -> String {
-        self.scrape()
+    fn scrape(&self, format: Exposition) -> String {
+        self.scrape(format)
     }
 
     async fn reload(&self, request: ReloadRequest) -> Reloaded {

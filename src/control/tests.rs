@@ -18,7 +18,8 @@ use super::*;
 use crate::actors;
 use crate::admin::{Counts, Phase, ReloadRefused, ReloadRequest, Reloaded, Stopped, Taken};
 use crate::config::plan::{Address, Plan, Route};
-use crate::live::tests::plan::{listener, plan, pool, respond, route, to_pool};
+use crate::live::tests::plan::{admin, listener, plan, pool, respond, route, to_pool};
+use crate::observe::metrics::Exposition;
 
 use actors::{Backend, Client, Ending, Session, until, within};
 
@@ -82,7 +83,8 @@ impl Process {
 
     /// Waits until nothing is left but the accept loops.
     async fn is_quiet(&self) {
-        let loops = self.scrape().matches("tidegate_connections_open{").count();
+        let loops =
+            self.scrape(Exposition::OpenMetrics).matches("tidegate_connections_open{").count();
         within("everything to end", async {
             loop {
                 self.0.queues.ask_all(|_| crate::action::close_idle()).await;

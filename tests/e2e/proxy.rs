@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tidegate::admin::{Counts, ReloadRequest, Reloaded};
 use tidegate::config::plan::{Address, Plan};
 use tidegate::control::{ConfigSource, Options, Supervisor};
+use tidegate::observe::metrics::Exposition;
 
 use crate::actors::{Client, within};
 use crate::site::Site;
@@ -70,9 +71,9 @@ impl Proxy {
         self.supervisor.metrics().sessions()
     }
 
-    /// Everything counted, as Prometheus reads it.
+    /// Everything counted, as OpenMetrics text.
     pub fn scrape(&self) -> String {
-        self.supervisor.scrape()
+        self.supervisor.scrape(Exposition::OpenMetrics)
     }
 
     /// Reloads with another site.

@@ -55,7 +55,7 @@ const PLACES: &str =
     "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /enable, GET /status";
 
 pub(super) fn answers(process: impl Process) -> Responder {
-    Rc::new(move |request| {
+    Rc::new(move |_, request| {
         let process = process.clone();
         Box::pin(async move { answer(&process, request).await })
     })

@@ -1,8 +1,10 @@
 //! What concerns the whole process.
 
 use std::num::NonZero;
+use std::sync::Arc;
 
 use crate::report::Diagnostic;
+use crate::wire::host;
 
 use super::super::fault::Fault;
 use super::super::plan::{Admin, Control, Drain};
@@ -43,8 +45,35 @@ pub fn drain(cx: &mut Lower<'_>, raw: &tables::DrainTable) -> Option<Drain> {
 
 /// `[admin]`.
 pub fn admin(cx: &mut Lower<'_>, raw: &tables::AdminTable) -> Option<Admin> {
-    let address = cx.take("address", &raw.address, |text| address::socket(text))?;
-    Some(Admin { address })
+    let address = cx.take("address", &raw.address, |text| address::socket(text));
+    let allow = cx.take_each("allow", &raw.allow, |one| client_network(one));
+    let hosts = cx.take_each("hosts", &raw.hosts, |one| host_name(one));
+    if raw.allow.is_written() && allow.as_ref().is_some_and(Vec::is_empty) {
+        let fault = Fault::new("is empty: every request would be refused");
+        cx.fault("allow", raw.allow.span(), fault);
+    }
+    Some(Admin { address: address?, allow: address::networks(allow?), hosts: hosts? })
+}
+
+/// A network that clients of a TCP listener can be in.
+fn client_network(text: &str) -> Result<address::Network, Fault> {
+    match address::network(text)? {
+        address::Network::Unix => {
+            let fault = Fault::new("must be a network or an IP address, not: `unix`");
+            Err(fault.hint("only the owner of `[control]`'s socket may open that".to_owned()))
+        }
+        network => Ok(network),
+    }
+}
+
+/// A name as requests have it, in one spelling and without a port.
+fn host_name(text: &str) -> Result<Arc<str>, Fault> {
+    let said = |why: &str| Fault::new(format!("must be a host's name, not: `{text}`: {why}"));
+    let host = host::canonical(text).map_err(|error| said(&error.to_string()))?;
+    match host.port {
+        Some(_) => Err(said("the port does not count").hint(format!("write `\"{}\"`", host.name))),
+        None => Ok(host.name.as_ref().into()),
+    }
 }
 
 /// `[control]`.

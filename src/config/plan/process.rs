@@ -2,12 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::address::Networks;
 
 /// The admin listener: metrics and health.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Admin {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Who may ask.
+    pub allow: Networks,
+    /// Names it is called by beside addresses, `localhost` and names of one label; canonical.
+    pub hosts: Vec<Arc<str>>,
 }
 
 /// The operator's unix socket.

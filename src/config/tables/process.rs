@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::super::fault::Fault;
 use super::words::{LogFormat, UpgradeSessions};
-use super::{Number, Percent, QueryLog, Rate, Size, Time, Wait, seconds};
+use super::{Number, OneOrMany, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds};
 
 table! {
     /// Limits of the whole process.
@@ -98,6 +98,32 @@ table! {
 
     /// Where it listens. It has no password: keep it on loopback or in a private network.
     now address: String = "127.0.0.1:9090".to_owned(), as in "10.0.0.1:9090";
+    /// Who may ask: networks or addresses; others are answered 403. By default this machine and
+    /// private networks (RFC 1918, RFC 4193, link-local). Whoever probes or scrapes from elsewhere
+    /// is to be added: some load balancers probe from public addresses, some clusters use
+    /// `100.64.0.0/10`. `["0.0.0.0/0", "::/0"]` is everybody.
+    now allow: OneOrMany<String> = networks(&ADMIN_ALLOW), as in ["127.0.0.1", "10.0.0.0/8"];
+    /// Names it may be called by (`Host`), beside IP addresses, `localhost`, and names of one label
+    /// such as `tidegate`. Others are answered 403: a page of a stranger can have its own name
+    /// resolve to this listener, and then read it in an operator's browser (DNS rebinding).
+    now hosts: OneOrMany<String>, as in ["metrics.example.com"];
+}
+
+/// This machine, and networks that the internet does not route.
+const ADMIN_ALLOW: [&str; 8] = [
+    "127.0.0.0/8",
+    "::1",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+fn networks(networks: &[&str]) -> OneOrMany<String> {
+    let default = |network: &&str| Spanned::by_default((*network).to_owned());
+    OneOrMany(networks.iter().map(default).collect())
 }
 
 table! {

@@ -316,7 +316,7 @@ async fn sessions_that_can_be_held_leave_a_backend_that_stays_out_and_the_others
     for mut session in held.into_iter().chain(others) {
         session.echo("still here").await;
     }
-    let scrape = process.scrape();
+    let scrape = process.scrape(Exposition::OpenMetrics);
     let moved = "tidegate_holds_total{route=\"/one\",why=\"moved\"} 1\n";
     assert!(scrape.contains(moved), "{scrape}");
     drop(backends);
@@ -355,7 +355,10 @@ async fn a_session_that_is_away_is_kicked_and_drained_but_not_with_the_backend_i
         listed["sessions"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
     let address = one.kill().await;
     let gauge = |count| format!("tidegate_sessions_held{{route=\"/one\"}} {count}\n");
-    until("the sessions to be held", || process.scrape().contains(&gauge(3))).await;
+    until("the sessions to be held", || {
+        process.scrape(Exposition::OpenMetrics).contains(&gauge(3))
+    })
+    .await;
 
     let kick = json!({ "who": { "ids": [ids[0]] } });
     assert_eq!(process.order("/kick", kick).await.1["sessions"], 1);
@@ -369,9 +372,13 @@ async fn a_session_that_is_away_is_kicked_and_drained_but_not_with_the_backend_i
     process.order("/enable", json!({ "backend": address.to_string() })).await;
     assert_eq!(stays.text().await, "kept");
     until("both sessions", || back.heads().len() == 2).await;
-    until("nobody to be held", || process.scrape().contains(&gauge(0))).await;
+    until("nobody to be held", || process.scrape(Exposition::OpenMetrics).contains(&gauge(0)))
+        .await;
     back.kill().await;
-    until("the sessions to be held again", || process.scrape().contains(&gauge(2))).await;
+    until("the sessions to be held again", || {
+        process.scrape(Exposition::OpenMetrics).contains(&gauge(2))
+    })
+    .await;
     let drain = json!({ "who": { "route": "/one" } });
     assert_eq!(process.order("/drain", drain).await.1["sessions"], 2);
     for session in [drained, stays] {

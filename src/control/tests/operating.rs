@@ -182,7 +182,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
         new.push(process.session("/one").await);
     }
     assert_eq!(on(&first).await, 0);
-    let scrape = process.scrape();
+    let scrape = process.scrape(Exposition::OpenMetrics);
     let labels = format!("{{pool=\"one\",backend=\"{first}\"}}");
     assert!(scrape.contains(&format!("tidegate_backend_disabled{labels} 1")), "{scrape}");
     assert!(scrape.contains(&format!("tidegate_backend_up{labels} 0")), "{scrape}");
@@ -248,14 +248,15 @@ async fn a_drain_shows_how_far_it_is() {
     );
     assert_eq!(row["of"], "route `/one`");
     let gauge = |left| format!("tidegate_drain_sessions_left{{reason=\"drain\"}} {left}\n");
-    assert!(process.scrape().contains(&gauge(1)));
+    assert!(process.scrape(Exposition::OpenMetrics).contains(&gauge(1)));
     let listed = process.order("/sessions", json!({})).await.1;
     assert_eq!(listed["sessions"][0]["leaving"], "drain");
     // Who is told a second time goes at the earlier moment.
     let kick = json!({ "who": { "ids": [listed["sessions"][0]["id"]] }, "code": 4002 });
     assert_eq!(process.order("/kick", kick).await.1["sessions"], 1);
     assert_eq!(session.ending().await, Ending::Close(4002, "kicked".into()));
-    until("the drain to be over", || process.scrape().contains(&gauge(0))).await;
+    until("the drain to be over", || process.scrape(Exposition::OpenMetrics).contains(&gauge(0)))
+        .await;
     within("an empty status", async {
         while process.status().await["drains"] != json!([]) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -283,7 +284,7 @@ async fn a_kick_ends_whom_it_means_with_1008() {
     stays.echo("still here").await;
     drop(stays);
     process.is_quiet().await;
-    let scrape = process.scrape();
+    let scrape = process.scrape(Exposition::OpenMetrics);
     let ended = r#"tidegate_sessions_ended_total{route="/one",end="kicked"} 1"#;
     assert!(scrape.contains(ended), "{scrape}");
 }

@@ -15,7 +15,7 @@ async fn a_configuration_that_is_refused_leaves_everything_as_it_was() {
     session.echo("still here").await;
     assert_eq!(process.generation(), 1);
     assert_eq!(process.client("/").request("GET", "").await.1, "page");
-    let scrape = process.scrape();
+    let scrape = process.scrape(Exposition::OpenMetrics);
     assert!(scrape.contains(r#"tidegate_reloads_total{outcome="refused_config"} 1"#), "{scrape}");
     drop(session);
     process.is_quiet().await;
@@ -75,7 +75,7 @@ async fn every_reload_asked_for_is_a_generation_and_old_ones_are_freed() {
     }
     session.echo("through it all").await;
     until("old snapshots to be freed", || {
-        process.scrape().contains("tidegate_snapshots_alive 1\n")
+        process.scrape(Exposition::OpenMetrics).contains("tidegate_snapshots_alive 1\n")
     })
     .await;
     let cells = process.metrics().route(&Arc::from("/one"));

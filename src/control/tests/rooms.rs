@@ -92,7 +92,7 @@ async fn reloads_that_are_not_taken_leave_no_names_in_the_metrics() {
     let process = Process::start(site(&[("one", &one)]));
     let _session = process.session("/one").await;
     let names = || {
-        let scrape = process.scrape();
+        let scrape = process.scrape(Exposition::OpenMetrics);
         let names = scrape.lines().filter(|line| line.starts_with("tidegate_sessions_live{"));
         names.map(str::to_owned).collect::<Vec<_>>()
     };

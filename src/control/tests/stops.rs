@@ -6,7 +6,7 @@ async fn status(process: &Process, path: &str) -> u16 {
 }
 
 fn with_admin(mut plan: Plan) -> Plan {
-    plan.admin = Some(crate::config::plan::Admin { address: ([127, 0, 0, 1], 0).into() });
+    plan.admin = Some(admin());
     plan
 }
 

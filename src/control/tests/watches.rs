@@ -68,9 +68,9 @@ async fn other_files_and_broken_ones_change_nothing_until_the_file_is_right_agai
     fs::write(dir.path().join("notes.txt"), "nothing").unwrap();
     fs::write(&file, "routes = 7").unwrap();
     let refused = r#"tidegate_reloads_total{outcome="refused_config"} 1"#;
-    until("the refusal", || supervisor.scrape().contains(refused)).await;
+    until("the refusal", || supervisor.scrape(Exposition::OpenMetrics).contains(refused)).await;
     assert_eq!(supervisor.generation(), 1);
     fs::write(&file, page("two")).unwrap();
     reaches(&supervisor, 2).await;
-    assert!(supervisor.scrape().contains(refused));
+    assert!(supervisor.scrape(Exposition::OpenMetrics).contains(refused));
 }

@@ -32,6 +32,12 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
     }
 }
 
+/// An admin listener for this machine, at a port the system chooses.
+pub(crate) fn admin() -> Admin {
+    let allow = Networks { nets: vec!["127.0.0.0/8".parse().unwrap()], unix: false };
+    Admin { address: SocketAddr::from(([127, 0, 0, 1], 0)), allow, hosts: Vec::new() }
+}
+
 /// A plain listener on the loopback address.
 pub(crate) fn listener(name: &str, port: u16) -> Listener {
     Listener {

@@ -100,6 +100,37 @@ fn every_metric_is_written_once_as_it_was_declared() {
     assert!(text.ends_with("# EOF\n"));
 }
 
+/// What a sample's name has behind its family's, by the family's kind.
+fn endings(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "histogram" => &["_bucket", "_sum", "_count"],
+        _ => &[""],
+    }
+}
+
+#[test]
+fn prometheus_text_declares_each_sample_by_the_name_it_has() {
+    let text = busy().render(&facts(), Exposition::Prometheus);
+    let (mut family, mut kind) = ("", "");
+    let mut families = Vec::new();
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            family = help.split(' ').next().unwrap();
+            assert!(!families.contains(&family), "{family} is declared twice");
+            families.push(family);
+        } else if let Some(declared) = line.strip_prefix("# TYPE ") {
+            kind = declared.strip_prefix(family).unwrap().trim();
+            let is_counter = family.ends_with("_total");
+            assert_eq!(kind == "counter", is_counter, "{line}");
+        } else {
+            let name = line.split([' ', '{']).next().unwrap();
+            let ending = name.strip_prefix(family);
+            assert!(ending.is_some_and(|ending| endings(kind).contains(&ending)), "{line}");
+        }
+    }
+    assert_eq!(families.len(), ALL.iter().map(|group| group.len()).sum::<usize>());
+}
+
 #[test]
 fn counts_appear_with_their_labels() {
     let text = open_metrics(&busy());

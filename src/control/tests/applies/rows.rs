@@ -160,6 +160,8 @@ pub(super) const ROWS: &[Row] = &[
     ("upgrade.timeout", "#upgrade", "timeout = \"7s\""),
     ("upgrade.keep_timeout", "#upgrade", "keep_timeout = \"7h\""),
     ("upgrade.old_processes_max", "#upgrade", "old_processes_max = 7"),
+    ("admin.allow", "[admin]", "[admin]\nallow = \"10.0.0.0/8\""),
+    ("admin.hosts", "[admin]", "[admin]\nhosts = \"ops.example.com\""),
     ("admin.address", "[admin]\naddress = \"127.0.0.1", "[admin]\naddress = \"127.0.0.2"),
     ("control.socket", "one.sock", "two.sock"),
     ("log.filter", "#log", "filter = \"error\""),

@@ -134,7 +134,7 @@ impl Watched<'_> {
     }
 
     fn refusals(&self) -> u64 {
-        let scrape = self.supervisor.scrape();
+        let scrape = self.supervisor.scrape(Exposition::OpenMetrics);
         let name = r#"tidegate_reloads_total{outcome="refused_config"} "#;
         scrape.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).unwrap_or(0)
     }

@@ -77,6 +77,7 @@ fn acceptor(chain: &str, key: &str) -> Acceptor {
         key: "bench.key".into(),
         stamp: 0,
         names: read.names,
+        validity: read.validity,
         loaded: Arc::new(read.key),
     };
     let tls = ServerTls {
@@ -105,7 +106,7 @@ async fn client(version: &str, address: SocketAddr) {
     let version = VERSIONS.iter().find(|(word, _)| *word == version);
     let config = version.map(|(_, version)| {
         let config = ClientConfig::builder_with_protocol_versions(&[version])
-            .with_root_certificates(pem::roots(chain.as_bytes()).unwrap())
+            .with_root_certificates(pem::trusted(chain.as_bytes()).unwrap().0.roots)
             .with_no_client_auth();
         tokio_rustls::TlsConnector::from(Arc::new(config))
     });

@@ -13,6 +13,7 @@ use crate::config::plan::{Roots, UpstreamTls};
 use super::accept::HTTP_1_1;
 use super::error::TlsError;
 use super::transport::Transport;
+use super::verify::BackendVerifier;
 
 /// A pool's side of TLS handshakes.
 #[derive(Clone)]
@@ -28,17 +29,19 @@ impl Connector {
     /// # Errors
     /// The system has no certificate authorities, or `server_name` is no name.
     pub fn build(tls: &UpstreamTls) -> Result<Connector, TlsError> {
-        let roots = match &tls.roots {
-            Roots::System => system_roots()?,
-            Roots::File { loaded, .. } => Arc::clone(loaded),
+        let (roots, pinned) = match &tls.roots {
+            Roots::System => (system_roots()?, Vec::new()),
+            Roots::File { loaded, .. } => (Arc::clone(&loaded.roots), loaded.certificates.clone()),
         };
         let name = |name: &Arc<str>| {
             ServerName::try_from(name.to_string()).map_err(|_| TlsError::ServerName(name.clone()))
         };
         let server_name = tls.server_name.as_ref().map(name).transpose()?;
+        let verifier = BackendVerifier::build(roots, pinned)?;
         let mut config = ClientConfig::builder_with_provider(super::provider())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         config.alpn_protocols = vec![HTTP_1_1.into()];
         Ok(Connector { connector: Arc::new(config).into(), server_name })

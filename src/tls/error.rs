@@ -29,7 +29,7 @@ impl fmt::Display for TlsError {
             TlsError::NoSystemRoots(why) => write!(
                 f,
                 "the system has no certificate authorities (install `ca-certificates`, or name \
-                 a file as `roots`): {why}"
+                 a file as `ca`): {why}"
             ),
             TlsError::ServerName(name) => {
                 write!(f, "`server_name` is neither a DNS name nor an address: {name}")

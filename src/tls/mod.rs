@@ -14,6 +14,7 @@ mod error;
 mod resolver;
 mod server_stream;
 mod transport;
+mod verify;
 
 pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2, client_hello};
 pub use connect::Connector;

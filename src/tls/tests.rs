@@ -7,16 +7,17 @@ mod upstream;
 
 use std::sync::Arc;
 
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::base::socket::Socket;
 use crate::config::plan::{Certificate, ServerTls, TlsVersion};
-use crate::wire::pem;
+use crate::wire::pem::{self, TrustedCertificates};
 
 use super::*;
 
@@ -25,22 +26,33 @@ pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 /// A certificate as a plan has it, and trust in it.
 pub(super) struct Made {
     pub plan: Certificate,
-    pub roots: Arc<RootCertStore>,
+    pub trusted: Arc<TrustedCertificates>,
 }
 
 pub(super) fn certificate(names: &[&str]) -> Made {
+    certificate_with(names, |_| {})
+}
+
+/// A self-signed certificate that says what `change` makes it say.
+pub(super) fn certificate_with(
+    names: &[&str],
+    change: impl FnOnce(&mut CertificateParams),
+) -> Made {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let mut params = CertificateParams::new(names).unwrap();
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let (chain, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
     let read = pem::certified(chain.as_bytes(), key.as_bytes()).unwrap();
     let plan = Certificate {
         chain: "test.pem".into(),
         key: "test.key".into(),
         stamp: 0,
         names: read.names,
+        validity: read.validity,
         loaded: Arc::new(read.key),
     };
-    Made { plan, roots: Arc::new(pem::roots(chain.as_bytes()).unwrap()) }
+    Made { plan, trusted: Arc::new(pem::trusted(chain.as_bytes()).unwrap().0) }
 }
 
 pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
@@ -60,7 +72,7 @@ pub(super) fn client(made: &Made, versions: &[&'static SupportedProtocolVersion]
     ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .unwrap()
-        .with_root_certificates(Arc::clone(&made.roots))
+        .with_root_certificates(Arc::clone(&made.trusted.roots))
         .with_no_client_auth()
 }
 

@@ -28,6 +28,7 @@ pub mod resume;
 pub mod trailers;
 pub mod upgrade;
 pub mod via;
+pub mod x509;
 
 /// Random bytes from the system, which cannot be predicted (RFC 6455 §5.3, §10.3).
 fn random<const N: usize>() -> [u8; N] {

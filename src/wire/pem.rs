@@ -1,13 +1,24 @@
 //! PEM files (RFC 7468) of certificates and keys: read, and found to fit each other.
 
-use std::fmt;
+mod blocks;
+mod chain;
+mod pem_error;
+mod remark;
+
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::{Error as SectionError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{InconsistentKeys, RootCertStore};
+
+use super::x509::Validity;
+use blocks::{Block, blocks};
+use chain::{CertificateBlock, ordered};
+
+pub use blocks::BrokenBlock;
+pub use pem_error::{Part, PemError};
+pub use remark::Remark;
 
 /// A certificate chain and its key.
 #[derive(Debug)]
@@ -17,181 +28,149 @@ pub struct Pem {
     /// The DNS names the leaf is valid for, lower case, wildcards as `*.example.com`. Addresses
     /// are left out: no client asks for one by SNI (RFC 6066 §3).
     pub names: Vec<Arc<str>>,
+    /// When the leaf is valid.
+    pub validity: Validity,
+    /// What is odd about the files, though they can be used.
+    pub remarks: Vec<Remark>,
 }
 
-/// Which of the given texts an error is about; the caller knows the file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    /// The certificates.
-    Certificates,
-    /// The private key.
-    Key,
+/// Certificates that somebody else is verified with.
+#[derive(Debug)]
+pub struct TrustedCertificates {
+    /// Authorities, for certificates that they issued.
+    pub roots: Arc<RootCertStore>,
+    /// The same certificates, for who shows one of them itself.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
-
-/// What is wrong with a PEM file. The text begins with what the file does, without its name, which
-/// the caller puts in front.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PemError {
-    /// There is no `-----BEGIN …-----` in it.
-    NotPem(Part),
-    /// A block does not end, or is not base64.
-    Broken(Part, String),
-    /// Blocks, but no certificate among them.
-    NoCertificate,
-    /// A certificate that is not X.509 version 3, or is cut.
-    BadCertificate(String),
-    /// Blocks, but no private key among them.
-    NoKey,
-    /// The key is under a passphrase, and a server cannot ask for it.
-    EncryptedKey,
-    /// Not an RSA, ECDSA or Ed25519 key in PKCS#8, PKCS#1 or SEC1.
-    UnsupportedKey,
-    /// The key is not the one the leaf certificate was made for.
-    Mismatch,
-}
-
-impl PemError {
-    /// Which text is to blame; for a mismatch the key.
-    pub const fn part(&self) -> Part {
-        match self {
-            PemError::NotPem(part) | PemError::Broken(part, _) => *part,
-            PemError::NoCertificate | PemError::BadCertificate(_) => Part::Certificates,
-            _ => Part::Key,
-        }
-    }
-}
-
-impl fmt::Display for PemError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PemError::NotPem(_) => f.write_str("is not PEM: no line begins with `-----BEGIN`"),
-            PemError::Broken(_, what) => write!(f, "is broken PEM: {what}"),
-            PemError::NoCertificate => f.write_str("holds no certificate"),
-            PemError::BadCertificate(what) => {
-                write!(f, "holds a certificate that cannot be read: {what}")
-            }
-            PemError::NoKey => f.write_str("holds no private key"),
-            PemError::EncryptedKey => f.write_str(
-                "holds a key under a passphrase; take it off with `openssl pkey -in … -out …`",
-            ),
-            PemError::UnsupportedKey => {
-                f.write_str("holds a key of another kind than RSA, ECDSA (P-256 to 521) or Ed25519")
-            }
-            PemError::Mismatch => f.write_str("holds a key that does not fit the certificate"),
-        }
-    }
-}
-
-impl std::error::Error for PemError {}
 
 /// Reads a chain and its key. Both may stand in one file, given twice; other blocks are skipped.
+/// The leaf is the certificate that the key fits, and the others are put behind it in order.
 ///
 /// # Errors
 /// The first thing found wrong; see [`PemError`].
 pub fn certified(chain_pem: &[u8], key_pem: &[u8]) -> Result<Pem, PemError> {
-    let chain = certificates(chain_pem)?;
-    let key = private_key(key_pem)?;
-    let names = names(&chain[0])?;
-    let key =
-        CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => PemError::Mismatch,
-            rustls::Error::InvalidCertificate(what) => PemError::BadCertificate(what.to_string()),
-            _ => PemError::UnsupportedKey,
-        })?;
-    Ok(Pem { key, names })
-}
-
-/// What was probably confused where [`certified`] refused these texts.
-pub fn confused(chain_pem: &[u8], key_pem: &[u8], error: &PemError) -> Option<String> {
-    let holds_key = |pem| contains(pem, "PRIVATE KEY-----");
-    match error {
-        PemError::NoCertificate if holds_key(chain_pem) && certificates(key_pem).is_ok() => {
-            Some("it holds a key, and the key's file a certificate: are they swapped?".to_owned())
-        }
-        PemError::NoCertificate if holds_key(chain_pem) => Some("it holds a key".to_owned()),
-        PemError::NoKey if certificates(key_pem).is_ok() => {
-            Some("it holds a certificate".to_owned())
-        }
-        PemError::Mismatch => {
-            let chain = certificates(chain_pem).ok()?;
-            let fits = |certificate: &CertificateDer<'static>| {
-                let key = private_key(key_pem).ok();
-                let provider = default_provider();
-                let alone = vec![certificate.clone()];
-                key.is_some_and(|key| CertifiedKey::from_der(alone, key, &provider).is_ok())
-            };
-            let at = chain.iter().position(fits)?;
-            let number = at + 1;
-            Some(format!("the key fits certificate {number} of the chain: put that one first"))
-        }
-        _ => None,
+    let broken = |part| move |what| PemError::Broken(part, what);
+    let in_chain = blocks(chain_pem).map_err(broken(Part::Certificates))?;
+    let certificates = certificates(chain_pem, &in_chain)?;
+    let in_key = blocks(key_pem).map_err(broken(Part::Key))?;
+    let key = private_key(key_pem, &in_key)?;
+    let leaf = leaf(&certificates, &key)?;
+    let mut remarks = Vec::new();
+    if chain_pem != key_pem {
+        let key = in_chain.iter().find(|block| block.is_key());
+        remarks.extend(key.map(|key| Remark::KeyInChain { line: key.line }));
+        let certificate = in_key.iter().find(|block| block.is_certificate());
+        remarks.extend(certificate.map(|found| Remark::ChainInKey { line: found.line }));
     }
+    let chain = ordered(certificates, leaf, &mut remarks);
+    let names = names(&chain[0])?;
+    let validity = chain[0].facts()?.validity;
+    let chain = chain.into_iter().map(|found| found.der).collect();
+    Ok(Pem { key: CertifiedKey::new(chain, key), names, validity, remarks })
 }
 
-/// Reads certificate authorities to trust: every certificate in the file, at least one.
+/// Whether these texts were swapped, where [`certified`] refused them.
+pub fn are_swapped(chain_pem: &[u8], key_pem: &[u8]) -> bool {
+    let (Ok(in_chain), Ok(in_key)) = (blocks(chain_pem), blocks(key_pem)) else { return false };
+    let keys_only = |blocks: &[Block<'_>]| {
+        blocks.iter().any(Block::is_key) && !blocks.iter().any(Block::is_certificate)
+    };
+    let has_certificate = in_key.iter().any(Block::is_certificate);
+    keys_only(&in_chain) && has_certificate && !in_key.iter().any(Block::is_key)
+}
+
+/// Reads certificates to trust: every one in the file, at least one.
 ///
 /// # Errors
 /// The first thing found wrong; see [`PemError`].
-pub fn roots(pem: &[u8]) -> Result<RootCertStore, PemError> {
-    let mut store = RootCertStore::empty();
-    for certificate in certificates(pem)? {
-        store.add(certificate).map_err(|error| PemError::BadCertificate(error.to_string()))?;
+pub fn trusted(pem: &[u8]) -> Result<(TrustedCertificates, Vec<Remark>), PemError> {
+    let blocks = blocks(pem).map_err(|what| PemError::Broken(Part::Certificates, what))?;
+    let found = certificates(pem, &blocks)?;
+    let key = blocks.iter().find(|block| block.is_key());
+    let mut remarks: Vec<Remark> =
+        key.into_iter().map(|key| Remark::KeyInChain { line: key.line }).collect();
+    let mut roots = RootCertStore::empty();
+    for one in &found {
+        if !one.facts()?.is_authority {
+            remarks.push(Remark::Pinned { line: one.line });
+        }
+        roots
+            .add(one.der.clone())
+            .map_err(|error| PemError::BadCertificate(one.line, error.to_string()))?;
     }
-    Ok(store)
+    let certificates = found.into_iter().map(|one| one.der).collect();
+    Ok((TrustedCertificates { roots: Arc::new(roots), certificates }, remarks))
 }
 
 /// Never empty.
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    match found.map_err(|error| broken(Part::Certificates, &error))? {
-        none if none.is_empty() && !is_pem(pem) => Err(PemError::NotPem(Part::Certificates)),
-        none if none.is_empty() => Err(PemError::NoCertificate),
-        found => Ok(found),
+fn certificates(pem: &[u8], blocks: &[Block<'_>]) -> Result<Vec<CertificateBlock>, PemError> {
+    let mut found = Vec::new();
+    for block in blocks.iter().filter(|block| block.is_certificate()) {
+        let der = block.decode("CERTIFICATE");
+        let der = der.map_err(|what| PemError::Broken(Part::Certificates, what))?;
+        let one = CertificateBlock { line: block.line, at: block.at, der };
+        one.facts()?;
+        found.push(one);
+    }
+    match (found.is_empty(), blocks.is_empty()) {
+        (true, true) => Err(PemError::not_pem(Part::Certificates, pem)),
+        (true, false) => Err(PemError::NoCertificate(labels(blocks))),
+        (false, _) => Ok(found),
     }
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    // PKCS#8's own block, and the header lines that older tools put into a block.
-    if contains(pem, "-----BEGIN ENCRYPTED PRIVATE KEY") || contains(pem, "Proc-Type: 4,ENCRYPTED")
-    {
-        return Err(PemError::EncryptedKey);
+/// The first private key.
+fn private_key(pem: &[u8], blocks: &[Block<'_>]) -> Result<Arc<dyn SigningKey>, PemError> {
+    let Some(block) = blocks.iter().find(|block| block.is_key()) else {
+        return Err(match blocks.is_empty() {
+            true => PemError::not_pem(Part::Key, pem),
+            false => PemError::NoKey(labels(blocks)),
+        });
+    };
+    if block.is_encrypted() {
+        return Err(PemError::EncryptedKey(block.line));
     }
-    match PrivateKeyDer::pem_slice_iter(pem).next() {
-        Some(found) => found.map_err(|error| broken(Part::Key, &error)),
-        None if is_pem(pem) => Err(PemError::NoKey),
-        None => Err(PemError::NotPem(Part::Key)),
-    }
+    let key = match &*block.label {
+        "PRIVATE KEY" => block.decode("PRIVATE KEY").map(PrivateKeyDer::Pkcs8),
+        "RSA PRIVATE KEY" => block.decode("RSA PRIVATE KEY").map(PrivateKeyDer::Pkcs1),
+        "EC PRIVATE KEY" => block.decode("EC PRIVATE KEY").map(PrivateKeyDer::Sec1),
+        _ => return Err(PemError::UnsupportedKey(block.line)),
+    };
+    let key = key.map_err(|what| PemError::Broken(Part::Key, what))?;
+    let signing = default_provider().key_provider.load_private_key(key);
+    signing.map_err(|_| PemError::UnsupportedKey(block.line))
 }
 
-fn names(leaf: &CertificateDer<'_>) -> Result<Vec<Arc<str>>, PemError> {
-    let leaf = webpki::EndEntityCert::try_from(leaf)
-        .map_err(|error| PemError::BadCertificate(error.to_string()))?;
-    Ok(leaf.valid_dns_names().map(|name| Arc::from(name.to_ascii_lowercase())).collect())
-}
-
-fn broken(part: Part, error: &SectionError) -> PemError {
-    let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
-    PemError::Broken(
-        part,
-        match error {
-            SectionError::MissingSectionEnd { end_marker } => {
-                format!("a block does not end: {}", text(end_marker))
+/// Which certificate the key fits.
+fn leaf(certificates: &[CertificateBlock], key: &Arc<dyn SigningKey>) -> Result<usize, PemError> {
+    let mut refused = None;
+    for (at, one) in certificates.iter().enumerate() {
+        match CertifiedKey::new(vec![one.der.clone()], Arc::clone(key)).keys_match() {
+            // Where a key does not tell its public half, the first certificate is the leaf.
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                return Ok(at);
             }
-            SectionError::IllegalSectionStart { line } => {
-                format!("a block begins with: {}", text(line))
+            Err(rustls::Error::InvalidCertificate(what)) => {
+                refused.get_or_insert((one.line, what.to_string()));
             }
-            SectionError::Base64Decode(_) => "a block is not base64".to_owned(),
-            other => other.to_string(),
-        },
-    )
+            Err(_) => {}
+        }
+    }
+    Err(refused.map_or(PemError::Mismatch, |(line, what)| PemError::BadCertificate(line, what)))
 }
 
-fn is_pem(bytes: &[u8]) -> bool {
-    contains(bytes, "-----BEGIN ")
+fn names(leaf: &CertificateBlock) -> Result<Vec<Arc<str>>, PemError> {
+    let read = webpki::EndEntityCert::try_from(&leaf.der)
+        .map_err(|error| PemError::BadCertificate(leaf.line, error.to_string()))?;
+    Ok(read.valid_dns_names().map(|name| Arc::from(name.to_ascii_lowercase())).collect())
 }
 
-fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+/// What blocks say they are, each once.
+fn labels(blocks: &[Block<'_>]) -> Vec<String> {
+    let mut labels: Vec<String> = blocks.iter().map(|block| block.label.clone()).collect();
+    labels.sort();
+    labels.dedup();
+    labels
 }
 
 #[cfg(test)]

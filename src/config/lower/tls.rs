@@ -1,11 +1,12 @@
 //! Certificates, keys and authorities, read from their files.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
-use crate::report::Diagnostic;
-use crate::wire::pem::{self, Part, PemError};
+use crate::report::{Diagnostic, Span};
+use crate::wire::pem::{self, Part, PemError, Remark};
 
 use super::super::fault::Fault;
 use super::super::plan;
@@ -43,14 +44,24 @@ fn certificate(
     let (chain_path, chain_bytes, chain_stamp) = chain_file?;
     let (key_path, key_bytes, key_stamp) = key_file?;
     match pem::certified(&chain_bytes, &key_bytes) {
-        Ok(read) => Some(plan::Certificate {
-            chain: chain_path,
-            key: key_path,
-            // Rotated, so that a chain and key in one file do not cancel each other out.
-            stamp: chain_stamp.rotate_left(1) ^ key_stamp,
-            names: read.names,
-            loaded: Arc::new(read.key),
-        }),
+        Ok(read) => {
+            for remark in &read.remarks {
+                let (path, span) = match remark.part() {
+                    Part::Certificates => (&chain_path, chain.span()),
+                    Part::Key => (&key_path, key.span()),
+                };
+                warn(cx, remark, path, span);
+            }
+            Some(plan::Certificate {
+                chain: chain_path,
+                key: key_path,
+                // Rotated, so that a chain and key in one file do not cancel each other out.
+                stamp: chain_stamp.rotate_left(1) ^ key_stamp,
+                names: read.names,
+                validity: read.validity,
+                loaded: Arc::new(read.key),
+            })
+        }
         Err(error) => {
             let (path, span) = match error.part() {
                 Part::Certificates => (&chain_path, chain.span()),
@@ -58,12 +69,23 @@ fn certificate(
             };
             let said = format!("the file `{}` {error}", path.display());
             let other = if error == PemError::Mismatch { chain.span() } else { None };
-            let hint = pem::confused(&chain_bytes, &key_bytes, &error);
-            let finding = Diagnostic::error("certificate", said).at(span).hint(hint);
+            let hint = match pem::are_swapped(&chain_bytes, &key_bytes) {
+                true => Some("`chain` names a key, and `key` a certificate: swap them"),
+                false => error.hint(),
+            };
+            let finding = Diagnostic::error("certificate", said).at(span);
+            let finding = finding.hint(hint.map(str::to_owned));
             cx.report(finding.also(other, "the certificate"));
             None
         }
     }
+}
+
+/// Warns of what is odd about a PEM file.
+fn warn(cx: &mut Lower<'_>, remark: &Remark, path: &Path, span: Option<Span>) {
+    let said = format!("the file `{}` {remark}", path.display());
+    let hint = remark.hint().map(str::to_owned);
+    cx.report(Diagnostic::warning("certificate", said).at(span).hint(hint));
 }
 
 /// TLS towards backends.
@@ -84,11 +106,17 @@ pub fn upstream(cx: &mut Lower<'_>, tls: &tables::UpstreamTlsTable) -> Option<pl
 
 fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Roots> {
     let (path, bytes, stamp) = cx.read("ca", written)?;
-    match pem::roots(&bytes) {
-        Ok(store) => Some(plan::Roots::File { path, stamp, loaded: Arc::new(store) }),
+    match pem::trusted(&bytes) {
+        Ok((trusted, remarks)) => {
+            for remark in &remarks {
+                warn(cx, remark, &path, written.span());
+            }
+            Some(plan::Roots::File { path, stamp, loaded: Arc::new(trusted) })
+        }
         Err(error) => {
             let said = format!("the file `{}` {error}", path.display());
-            cx.report(Diagnostic::error("certificate", said).at(written.span()));
+            let hint = error.hint().map(str::to_owned);
+            cx.report(Diagnostic::error("certificate", said).at(written.span()).hint(hint));
             None
         }
     }

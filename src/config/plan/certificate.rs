@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
+use crate::wire::x509::Validity;
+
 /// A certificate chain and its key, read from PEM files and found to fit each other. Compared by
 /// the files' names and contents, so that a plan made after a renewal is not equal to the one
 /// before.
@@ -19,6 +21,8 @@ pub struct Certificate {
     pub stamp: u64,
     /// The names the leaf is valid for, lower case, wildcards as `*.example.com`.
     pub names: Vec<Arc<str>>,
+    /// When the leaf is valid.
+    pub validity: Validity,
     /// What was read.
     pub loaded: Arc<CertifiedKey>,
 }

@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-
 use super::super::tables::words::SameSite;
+use crate::wire::pem::TrustedCertificates;
 
 /// Fields in a backend's answer, a handshake's or another.
 pub const ANSWER_HEADERS_MAX: usize = 128;
@@ -50,19 +49,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Which certificate authorities a backend's certificate is verified against.
+/// What a backend's certificate is verified with.
 #[derive(Clone, Debug)]
 pub enum Roots {
-    /// The system's.
+    /// The system's authorities.
     System,
-    /// Those in this PEM file; `stamp` is a hash of its bytes.
+    /// The certificates in this PEM file: authorities, or backends' own.
     File {
         /// The PEM file.
         path: PathBuf,
         /// A hash of its bytes.
         stamp: u64,
         /// What was read.
-        loaded: Arc<RootCertStore>,
+        loaded: Arc<TrustedCertificates>,
     },
 }
 

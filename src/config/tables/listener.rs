@@ -91,9 +91,10 @@ table! {
     /// A certificate chain and its key.
     CertificateTable "Certificate", "a table with `chain` and `key`";
 
-    /// The PEM file of the certificate chain, the leaf first.
+    /// The PEM file of the certificate chain, the leaf first. A chain out of order is put in order,
+    /// and `check` says so: the leaf is the certificate that the key fits.
     next chain [required]: String, as in "certs/site.pem";
-    /// The PEM file of the private key.
+    /// The PEM file of the private key, without a passphrase. It may be the same file.
     next key [required]: String, as in "certs/site.key";
 }
 

@@ -175,7 +175,10 @@ table! {
 
     /// The name that is asked for by SNI and verified; the backend's host by default.
     next server_name: String, as in "backend.example.com";
-    /// The PEM file of the authorities to trust; the system's by default.
+    /// The PEM file of the authorities to trust; the system's by default. A backend that shows one
+    /// of the file's certificates itself is trusted, too: a self-signed one is its own root. It is
+    /// pinned, which `check` and the log say; it must be in its time, and for `server_name` where
+    /// it has names.
     next ca: String, as in "certs/ca.pem";
 }
 

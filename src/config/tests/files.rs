@@ -126,7 +126,7 @@ fn a_file_that_includes_itself_is_read_once_and_warned_of() {
 }
 
 #[test]
-fn a_swapped_key_and_a_leaf_behind_its_authority_are_told() {
+fn what_is_swapped_or_odd_about_certificates_is_told() {
     let (leaf, key) = certificate("example.com");
     let (other, _) = certificate("other.example");
     let said = |chain: &str, key: &str| {
@@ -134,12 +134,19 @@ fn a_swapped_key_and_a_leaf_behind_its_authority_are_told() {
         Dir::new(&files).load().unwrap_err()
     };
     let swapped = said(&key, &leaf);
-    assert!(swapped.contains("are they swapped?"), "{swapped}");
-    let order = said(&format!("{other}{leaf}"), &key);
-    assert!(
-        order.contains("the key fits certificate 2 of the chain: put that one first"),
-        "{order}"
-    );
+    assert!(swapped.contains("`chain` names a key, and `key` a certificate"), "{swapped}");
+    let files = [("main.toml", TLS), ("chain.pem", &*format!("{other}{leaf}{key}"))];
+    let dir = Dir::new(&files);
+    dir.write("key.pem", &format!("{key}{leaf}"));
+    let loaded = dir.load_taken();
+    let warnings = loaded.warnings.text(&loaded.sources, Colour::Plain);
+    for said in [
+        "chain.pem` has its chain out of order: its certificates are sent in the order of lines",
+        "chain.pem` holds a private key too (line ",
+        "key.pem` holds a certificate too, which is not read (line ",
+    ] {
+        assert!(warnings.contains(said), "{warnings}");
+    }
 }
 
 #[test]
@@ -184,6 +191,6 @@ fn roots_of_a_pool_are_read() {
     let dir = Dir::new(&[("main.toml", main), ("ca.pem", &chain)]);
     let plan = dir.load_taken().plan;
     let tls = plan.pools[0].tls.as_ref().unwrap();
-    assert!(matches!(&tls.roots, plan::Roots::File { loaded, .. } if loaded.len() == 1));
+    assert!(matches!(&tls.roots, plan::Roots::File { loaded, .. } if loaded.roots.len() == 1));
     assert!(plan.files.contains(&dir.path("ca.pem")));
 }

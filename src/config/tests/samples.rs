@@ -14,12 +14,15 @@ impl Samples {
         copy(&root().join("config"), &samples.0.path().join("config"));
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&made.signing_key).unwrap().pem();
         samples.write("certs/dev/localhost.pem", &chain);
         samples.write("certs/dev/localhost.key", &key);
         for beside in ["config/certs", "config/recipes/certs"] {
             samples.write(&format!("{beside}/site.pem"), &chain);
             samples.write(&format!("{beside}/site.key"), &key);
-            samples.write(&format!("{beside}/ca.pem"), &chain);
+            samples.write(&format!("{beside}/ca.pem"), &authority);
         }
         samples.write(
             "config/conf.d/more.toml",

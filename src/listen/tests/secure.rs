@@ -23,6 +23,7 @@ pub fn secured_with(name: &str, alpn: &[Alpn]) -> (Listener, TlsConnector) {
         key: "key.pem".into(),
         stamp: 0,
         names: read.names,
+        validity: read.validity,
         loaded: Arc::new(read.key),
     };
     let tls = ServerTls {

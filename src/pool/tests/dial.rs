@@ -194,6 +194,7 @@ fn certificate(name: &str) -> Made {
         key: "test.key".into(),
         stamp: 0,
         names: read.names,
+        validity: read.validity,
         loaded: Arc::new(read.key),
     };
     let tls = ServerTls {
@@ -204,7 +205,7 @@ fn certificate(name: &str) -> Made {
     let roots = Roots::File {
         path: format!("{name}.pem").into(),
         stamp: 0,
-        loaded: Arc::new(pem::roots(chain.as_bytes()).unwrap()),
+        loaded: Arc::new(pem::trusted(chain.as_bytes()).unwrap().0),
     };
     Made { acceptor: Acceptor::build(&tls, &[HTTP_1_1]).unwrap(), roots }
 }

@@ -1,3 +1,4 @@
+use rcgen::{BasicConstraints, IsCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::config::plan::{Roots, UpstreamTls};
@@ -5,7 +6,7 @@ use crate::config::plan::{Roots, UpstreamTls};
 use super::*;
 
 fn trust(made: &Made, server_name: Option<&str>) -> UpstreamTls {
-    let loaded = Arc::clone(&made.roots);
+    let loaded = Arc::clone(&made.trusted);
     let roots = Roots::File { path: "roots.pem".into(), stamp: 0, loaded };
     UpstreamTls { server_name: server_name.map(Arc::from), roots }
 }
@@ -52,6 +53,46 @@ async fn a_backend_with_another_name_or_unknown_to_the_roots_is_refused() {
         let (refused, told) = connect(&made, &trust(trusted, None), host).await;
         let refused = refused.err().unwrap().downcast::<rustls::Error>().unwrap();
         assert!(matches!(refused, rustls::Error::InvalidCertificate(_)), "{refused}");
+        assert!(matches!(told.err().unwrap(), AcceptError::Alert(_)));
+    }
+}
+
+/// Those that `openssl req -x509` makes: they may issue others, by default with no name at all.
+#[tokio::test]
+async fn a_self_signed_backend_is_trusted_as_its_own_root_whether_it_may_issue_others_or_not() {
+    let authority = || IsCa::Ca(BasicConstraints::Unconstrained);
+    for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, authority()] {
+        for names in [&["a.example"][..], &[]] {
+            let made = certificate_with(names, |params| params.is_ca = is_ca);
+            let (transport, accepted) = connect(&made, &trust(&made, None), "a.example").await;
+            assert!(accepted.is_ok(), "{is_ca:?}, {names:?}");
+            transport.unwrap_or_else(|error| panic!("{is_ca:?}, {names:?}: {error}"));
+        }
+        // One with the same names is another.
+        let other = certificate_with(&["a.example"], |params| params.is_ca = is_ca);
+        let made = certificate_with(&["a.example"], |params| params.is_ca = is_ca);
+        let (refused, _) = connect(&other, &trust(&made, None), "a.example").await;
+        assert!(refused.is_err(), "{is_ca:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_backend_must_be_in_its_time_and_have_the_name_where_it_has_names() {
+    let year = |from, to| {
+        certificate_with(&["a.example"], |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        })
+    };
+    for (made, host, why) in [
+        (year(2001, 2002), "a.example", "expired"),
+        (year(2101, 2102), "a.example", "not valid yet"),
+        (year(2001, 2102), "b.example", "not valid for name"),
+    ] {
+        let (refused, told) = connect(&made, &trust(&made, None), host).await;
+        let refused = refused.err().unwrap().downcast::<rustls::Error>().unwrap().to_string();
+        assert!(refused.contains(why), "{refused}");
         assert!(matches!(told.err().unwrap(), AcceptError::Alert(_)));
     }
 }

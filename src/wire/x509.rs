@@ -1,0 +1,209 @@
+//! What a certificate (RFC 5280 §4.1) says of itself that rustls does not tell: who issued it, from
+//! when until when it is valid, and whether it may issue others. Nothing is verified here.
+
+/// Tags of DER (X.690 §8.1.2) as they stand in a certificate.
+const BOOLEAN: u8 = 0x01;
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
+/// `[0]` of a `TBSCertificate`: its version.
+const VERSION: u8 = 0xa0;
+/// `[3]` of a `TBSCertificate`: its extensions.
+const EXTENSIONS: u8 = 0xa3;
+
+/// The extension `basicConstraints`, 2.5.29.19 (RFC 5280 §4.2.1.9).
+const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
+
+/// What a certificate says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificateFacts<'a> {
+    /// The issuer's name in DER, without its head.
+    pub issuer: &'a [u8],
+    /// The subject's name in DER, without its head.
+    pub subject: &'a [u8],
+    /// The first and the last second it is valid, since the Unix epoch.
+    pub validity: Validity,
+    /// Whether it may issue others: `basicConstraints` says so, or it is of a version before that.
+    pub is_authority: bool,
+}
+
+/// When a certificate is valid, in seconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Validity {
+    /// The first second.
+    pub not_before: i64,
+    /// The last second.
+    pub not_after: i64,
+}
+
+impl<'a> CertificateFacts<'a> {
+    /// Reads a certificate's DER; `None` when it is not one.
+    pub fn read(der: &'a [u8]) -> Option<CertificateFacts<'a>> {
+        let mut whole = Der(der);
+        let mut tbs = Der(Der(whole.take(SEQUENCE)?).take(SEQUENCE)?);
+        if !whole.0.is_empty() {
+            return None;
+        }
+        let is_first_version = tbs.take(VERSION).is_none();
+        tbs.take(INTEGER)?;
+        tbs.take(SEQUENCE)?;
+        let issuer = tbs.take(SEQUENCE)?;
+        let mut times = Der(tbs.take(SEQUENCE)?);
+        let validity = Validity { not_before: times.time()?, not_after: times.time()? };
+        let subject = tbs.take(SEQUENCE)?;
+        let is_authority = is_first_version || may_issue(tbs).unwrap_or(false);
+        Some(CertificateFacts { issuer, subject, validity, is_authority })
+    }
+
+    /// Whether subject and issuer have the same name.
+    pub fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+}
+
+/// Looks for `basicConstraints` in what follows the subject.
+fn may_issue(mut tbs: Der<'_>) -> Option<bool> {
+    let extensions = loop {
+        match tbs.next()? {
+            (EXTENSIONS, extensions) => break extensions,
+            _ => continue,
+        }
+    };
+    let mut list = Der(Der(extensions).take(SEQUENCE)?);
+    while let Some(extension) = list.take(SEQUENCE) {
+        let mut extension = Der(extension);
+        let (_, id) = extension.next()?;
+        if id == BASIC_CONSTRAINTS {
+            // Whether it is critical does not matter here.
+            let _ = extension.take(BOOLEAN);
+            let constraints = Der(extension.take(OCTET_STRING)?).take(SEQUENCE)?;
+            return Some(Der(constraints).take(BOOLEAN).is_some_and(|value| value != [0]));
+        }
+    }
+    None
+}
+
+/// Elements of DER one after another.
+#[derive(Clone, Copy)]
+struct Der<'a>(&'a [u8]);
+
+impl<'a> Der<'a> {
+    /// The next element's tag and content.
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, mut rest) = rest.split_first()?;
+        let length = match first {
+            short @ 0..=0x7f => usize::from(short),
+            // A file of 4 GiB is not read.
+            long @ 0x81..=0x84 => {
+                let (bytes, behind) = rest.split_at_checked(usize::from(long & 0x7f))?;
+                rest = behind;
+                bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
+            }
+            _ => return None,
+        };
+        let (content, behind) = rest.split_at_checked(length)?;
+        self.0 = behind;
+        Some((tag, content))
+    }
+
+    /// The next element's content, if it has this tag; otherwise nothing is consumed.
+    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let mut ahead = *self;
+        let (found, content) = ahead.next()?;
+        (found == tag).then(|| *self = ahead)?;
+        Some(content)
+    }
+
+    /// A time (RFC 5280 §4.1.2.5): UTC, to the second.
+    fn time(&mut self) -> Option<i64> {
+        let (tag, text) = self.next()?;
+        let text = str::from_utf8(text).ok()?.strip_suffix('Z')?;
+        let (year, rest) = match tag {
+            UTC_TIME => {
+                let (year, rest) = text.split_at_checked(2)?;
+                let year = decimal(year)?;
+                (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+            }
+            GENERALIZED_TIME => {
+                let (year, rest) = text.split_at_checked(4)?;
+                (decimal(year)?, rest)
+            }
+            _ => return None,
+        };
+        if rest.len() != 10 {
+            return None;
+        }
+        let part = |at: usize| decimal(rest.get(at..at + 2)?);
+        let (month, day) = (part(0)?, part(2)?);
+        let (hour, minute, second) = (part(4)?, part(6)?, part(8)?);
+        Some(((days(year, month, day)? * 24 + hour) * 60 + minute) * 60 + second)
+    }
+}
+
+fn decimal(digits: &str) -> Option<i64> {
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// Days since 1970-01-01 in the Gregorian calendar. Years begin with March, so that a leap day is
+/// the last of its year.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let year = if month < 3 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let leap_days = year / 4 - year / 100 + year / 400;
+    // From the first of March of the year 0.
+    const EPOCH: i64 = 719_468;
+    Some(year * 365 + leap_days + day_of_year - EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn made(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        change(&mut params);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_tells_its_times_its_names_and_whether_it_issues() {
+        let plain = made(|params| {
+            params.not_before = date_time_ymd(1999, 12, 31);
+            params.not_after = date_time_ymd(2052, 2, 29);
+        });
+        let facts = CertificateFacts::read(&plain).unwrap();
+        assert_eq!(facts.validity.not_before, 946_598_400);
+        assert_eq!(facts.validity.not_after, 2_592_777_600);
+        assert!(facts.is_self_issued() && !facts.is_authority);
+        let webpki_says = rustls::pki_types::CertificateDer::from(plain.as_slice());
+        let webpki_says = webpki::EndEntityCert::try_from(&webpki_says).unwrap();
+        assert_eq!((facts.issuer, facts.subject), (webpki_says.issuer(), webpki_says.subject()));
+        let authority = made(|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(3)));
+        assert!(CertificateFacts::read(&authority).unwrap().is_authority);
+        let explicit = made(|params| params.is_ca = IsCa::ExplicitNoCa);
+        assert!(!CertificateFacts::read(&explicit).unwrap().is_authority);
+    }
+
+    #[test]
+    fn what_is_cut_or_changed_anywhere_is_read_or_refused_without_a_panic() {
+        let whole = made(|_| {});
+        for end in 0..whole.len() {
+            assert_eq!(CertificateFacts::read(&whole[..end]), None, "{end}");
+        }
+        for at in 0..whole.len() {
+            for byte in [0, 0x7f, 0x80, 0x84, 0xff] {
+                let mut changed = whole.clone();
+                changed[at] = byte;
+                let _ = CertificateFacts::read(&changed);
+            }
+        }
+    }
+}

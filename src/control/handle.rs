@@ -135,6 +135,7 @@ impl Handle {
         let sessions = self.0.sessions.live().await;
         let snapshot = self.0.app.live.now();
         let backends = snapshot.pools.values().flat_map(|pool| pool.backends());
+        let backends = backends.chain(&snapshot.departed);
         Counts {
             tasks: lock(&self.0.workers).as_ref().map_or(0, Workers::tasks),
             sessions,

@@ -5,6 +5,7 @@ mod endpoints;
 mod moving;
 mod operating;
 mod reloads;
+mod returning;
 mod rooms;
 mod stops;
 mod watches;

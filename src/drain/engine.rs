@@ -12,7 +12,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::base::task;
 use crate::end::Reason;
-use crate::registry::{Drain, DrainCount, LiveSessions, Schedule, Selector};
+use crate::registry::{Drain, DrainCount, LiveSessions, Schedule, Selector, Withdrawal};
 
 /// How often the sessions left are counted.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
@@ -80,6 +80,17 @@ impl Drains {
     /// Gives an order again, at once, for sessions that came since it was begun.
     pub async fn again(&self, order: &DrainOrder, begun: &Begun) {
         self.tell(order, begun.number, Schedule::at_once(), begun.deadline).await;
+    }
+
+    /// Withdraws orders whose cause is gone: sessions that they match no more stay, as far as they
+    /// have not gone. Answers how many.
+    pub async fn withdraw(&self, withdrawal: Withdrawal) -> usize {
+        let reason = withdrawal.reason;
+        let sessions = self.0.sessions.withdraw(withdrawal, clock::now()).await;
+        if sessions > 0 {
+            tracing::info!(reason = reason.label(), sessions, "order withdrawn");
+        }
+        sessions
     }
 
     /// No more orders of this group come: its drain finishes with the sessions it has.

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn what_becomes_of_sessions_is_what_the_rule_says() {
         let plan = Arc::new(crate::pool::tests::plan(&[("a:1", 1)]));
-        let pool = Pool::build(&plan, None, &Metrics::new(1)).unwrap();
+        let pool = Pool::build(&plan, None, &[], &Metrics::new(1)).unwrap();
         let pace = Pace { window: Duration::ZERO, rate_max: 1, deadline: None };
         let order = |rule| order(&pool.backends()[0], rule, pace).map(|order| order.disposition);
         assert_eq!(order(OutSessions::Keep), None);
@@ -88,7 +88,7 @@ mod tests {
         let pool = |rule, old: Option<&Arc<Pool>>| {
             let mut plan = crate::pool::tests::plan(&[("a:1", 1), ("b:1", 1)]);
             (plan.health.sessions, plan.health.sessions_after) = (rule, Duration::ZERO);
-            Pool::build(&Arc::new(plan), old, &Metrics::new(1)).unwrap()
+            Pool::build(&Arc::new(plan), old, &[], &Metrics::new(1)).unwrap()
         };
         let pace = Pace { window: Duration::ZERO, rate_max: 1, deadline: None };
         let kept = pool(OutSessions::Keep, None);

@@ -8,7 +8,7 @@ use super::{AliveCount, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED}
 use crate::action::FileServer;
 use crate::config::plan::{self, Action, Listener, ListenerIdentity, Plan, Route, Rules};
 use crate::observe::metrics::Metrics;
-use crate::pool::Pool;
+use crate::pool::{Backend, Pool};
 use crate::router::Router;
 use crate::tls::{Acceptor, Alpn, HTTP_1_1, HTTP_2, TlsError};
 
@@ -81,6 +81,7 @@ pub fn build(
     let known = routes.iter().enumerate();
     let known = known.map(|(index, route)| (Arc::clone(&route.plan.identity), index)).collect();
     let unrouted = old.map(|old| Arc::clone(&old.unrouted));
+    let departed = old.map(|old| departed(old, &pools)).unwrap_or_default();
     Ok(Snapshot {
         unrouted: unrouted.unwrap_or_else(|| metrics.route(&UNROUTED.into())),
         generation: old.map_or(1, |old| old.generation + 1),
@@ -88,6 +89,7 @@ pub fn build(
         routes,
         known,
         pools,
+        departed,
         listeners,
         _alive: AliveCount::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
         plan,
@@ -99,15 +101,27 @@ fn pools(
     old: Option<&Snapshot>,
     metrics: &Metrics,
 ) -> Result<BTreeMap<Arc<str>, Arc<Pool>>, BuildError> {
+    let departed = old.map_or(&[][..], |old| &old.departed);
     let build = |pool: &Arc<plan::Pool>| {
         let name = Arc::clone(&pool.name);
         let before = old.and_then(|old| old.pools.get(&name));
-        match Pool::build(pool, before, metrics) {
+        match Pool::build(pool, before, departed, metrics) {
             Ok(built) => Ok((name, built)),
             Err(error) => Err(BuildError::Pool { name, error }),
         }
     };
     plan.pools.iter().map(build).collect()
+}
+
+/// The backends that are members of no pool any more.
+fn departed(old: &Snapshot, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Vec<Arc<Backend>> {
+    let leased = old.departed.iter().filter(|backend| backend.is_leased());
+    let all = leased.chain(old.pools.values().flat_map(|pool| pool.backends()));
+    let is_member = |backend: &Backend| {
+        let pool = pools.get(backend.pool());
+        pool.is_some_and(|pool| pool.backends().iter().any(|one| one.is(backend)))
+    };
+    all.filter(|backend| !is_member(backend)).cloned().collect()
 }
 
 fn listeners(

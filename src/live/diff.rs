@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
 use crate::base::clock::Moment;
-use crate::pool::Pool;
+use crate::pool::{Backend, Pool};
 use crate::registry::{self, Selector};
 
 /// What changed between two snapshots. What is not named here is not touched in any way.
@@ -25,6 +25,8 @@ pub struct Changes {
     pub listeners_added: Vec<Arc<LiveListener>>,
     /// Names of listeners that stay at their address, and their new names.
     pub listeners_renamed: registry::Names,
+    /// What was not there before: it may be what sessions were told to leave.
+    pub returned: HashSet<Selector>,
     /// Routes that stay and hold their sessions to other rules from now on.
     pub rules: registry::RuleChanges,
 }
@@ -36,6 +38,8 @@ pub fn diff(old: &Snapshot, new: &Snapshot, now: Moment) -> Changes {
     changes.pools(old, new);
     changes.listeners_removed = only_in(old, new);
     changes.listeners_added = only_in(new, old);
+    changes.returned = returned(old, new);
+    changes.departed(new);
     for (identity, before) in &old.listeners {
         let after = new.listeners.get(identity).map(|after| &after.plan.name);
         if let Some(after) = after.filter(|after| **after != before.plan.name) {
@@ -50,6 +54,37 @@ pub fn diff(old: &Snapshot, new: &Snapshot, now: Moment) -> Changes {
 fn has_room(route: &LiveRoute, now: Moment) -> bool {
     let LiveAction::Pool { pool, .. } = &route.action else { return false };
     pool.room_beside(&[], now) > 0
+}
+
+/// What the new snapshot has and the old one has not, each as orders to leave it name it.
+fn returned(old: &Snapshot, new: &Snapshot) -> HashSet<Selector> {
+    let mut returned = HashSet::new();
+    let routes = new.routes.iter().map(|route| &route.plan.identity);
+    let routes = routes.filter(|identity| old.route(identity).is_none());
+    returned.extend(routes.cloned().map(Selector::Route));
+    for (name, pool) in &new.pools {
+        let before = old.pools.get(name);
+        if before.is_none() {
+            returned.insert(Selector::Pool(Arc::clone(name)));
+        }
+        if before.is_some_and(|before| Arc::ptr_eq(before, pool)) {
+            continue;
+        }
+        let had: HashSet<_> = before.iter().flat_map(|pool| pool.backends()).map(address).collect();
+        let comes = pool.backends().iter().filter(|one| !had.contains(one.address()));
+        returned.extend(comes.map(|one| on(name, one)));
+    }
+    let listeners = only_in(new, old).into_iter();
+    returned.extend(listeners.map(|one| Selector::Listener(Arc::clone(&one.plan.name))));
+    returned
+}
+
+fn address(backend: &Arc<Backend>) -> &Arc<str> {
+    backend.address()
+}
+
+fn on(pool: &Arc<str>, backend: &Backend) -> Selector {
+    Selector::Backend { pool: Arc::clone(pool), backend: Arc::clone(backend.address()) }
 }
 
 fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
@@ -114,6 +149,16 @@ impl Changes {
         }
     }
 
+    /// Of a pool that comes back without some of its backends: those.
+    fn departed(&mut self, new: &Snapshot) {
+        let comes = |one: &&Arc<Backend>| {
+            one.is_leased() && self.returned.contains(&Selector::Pool(Arc::clone(one.pool())))
+        };
+        let gone = new.departed.iter().filter(comes);
+        let gone = gone.map(|one| (Arc::clone(one.pool()), Arc::clone(one.address())));
+        self.backends_removed.extend(gone.collect::<Vec<_>>());
+    }
+
     fn pools(&mut self, old: &Snapshot, new: &Snapshot) {
         for (name, before) in &old.pools {
             let Some(after) = new.pools.get(name) else {
@@ -123,7 +168,7 @@ impl Changes {
             if Arc::ptr_eq(before, after) {
                 continue;
             }
-            let stay: HashSet<_> = after.backends().iter().map(|one| one.address()).collect();
+            let stay: HashSet<_> = after.backends().iter().map(address).collect();
             let gone = before.backends().iter().filter(|one| !stay.contains(one.address()));
             let gone = gone.map(|one| (Arc::clone(name), Arc::clone(one.address())));
             self.backends_removed.extend(gone);

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::action::FileServer;
 use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
-use crate::pool::Pool;
+use crate::pool::{Backend, Pool};
 use crate::router::Router;
 use crate::tls::Acceptor;
 
@@ -38,6 +38,9 @@ pub struct Snapshot {
     pub routes: Vec<Arc<LiveRoute>>,
     /// By name.
     pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
+    /// Backends that pools before had and these have not, but for those that were without a lease
+    /// for a reload: one that comes back while its sessions live goes on with their count.
+    pub departed: Vec<Arc<Backend>>,
     /// The counts of requests that no route takes, under the name [`UNROUTED`].
     pub unrouted: Arc<RouteMetrics>,
     /// By identity, which is the address.

@@ -61,8 +61,8 @@ struct BackendState {
 }
 
 impl Backend {
-    /// The backend of this plan; `old` is the one with the same address before a reload, whose
-    /// counts and health it takes on. When nothing else changed it is `old` itself.
+    /// The backend of this plan; `old` is the one with the same address before a reload, or one
+    /// that comes back, whose counts and health it takes on. When nothing else changed it is `old` itself.
     pub(super) fn build(
         pool: &plan::Pool,
         of: &plan::Backend,
@@ -157,6 +157,11 @@ impl Backend {
     /// Leases for plain requests that are out.
     pub fn requests(&self) -> usize {
         self.state.requests.load(Relaxed)
+    }
+
+    /// Whether a lease of any kind is out.
+    pub fn is_leased(&self) -> bool {
+        self.sessions() + self.requests() > 0
     }
 
     /// Leases of this kind that are out.

@@ -142,13 +142,15 @@ pub struct BackendHealth {
 
 impl Pool {
     /// A pool of this plan. `old` is the pool of the same name before a reload: it is given back
-    /// itself when its plan is equal, else its backends' counts and health live on.
+    /// itself when its plan is equal, else its backends' counts and health live on. So do those of
+    /// `departed` backends that come back while someone still has a lease of them.
     ///
     /// # Errors
     /// No TLS can be made from the plan.
     pub fn build(
         plan: &Arc<plan::Pool>,
         old: Option<&Arc<Pool>>,
+        departed: &[Arc<Backend>],
         metrics: &Metrics,
     ) -> Result<Arc<Pool>, TlsError> {
         if let Some(old) = old.filter(|old| *old.plan == **plan) {
@@ -157,7 +159,9 @@ impl Pool {
         let backend = |member: &plan::Backend| {
             let same = |backend: &&Arc<Backend>| *backend.target() == member.address;
             let old = old.and_then(|old| old.backends.iter().find(same));
-            Backend::build(plan, member, old)
+            let returns =
+                |one: &&Arc<Backend>| same(one) && *one.pool() == plan.name && one.is_leased();
+            Backend::build(plan, member, old.or_else(|| departed.iter().find(returns)))
         };
         let backends: Box<[Arc<Backend>]> = plan.backends.iter().map(backend).collect();
         let cells = metrics.pool(&plan.name);

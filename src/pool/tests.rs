@@ -37,7 +37,7 @@ pub(crate) fn plan(backends: &[(&str, u32)]) -> plan::Pool {
 const THREE: [(&str, u32); 3] = [("a:1", 1), ("b:1", 1), ("c:1", 1)];
 
 fn pool(plan: plan::Pool) -> Arc<Pool> {
-    Pool::build(&Arc::new(plan), None, &Metrics::new(1)).unwrap()
+    Pool::build(&Arc::new(plan), None, &[], &Metrics::new(1)).unwrap()
 }
 
 fn at(seconds: u64) -> Moment {
@@ -148,7 +148,7 @@ fn a_request_is_refused_when_all_that_are_in_were_tried_and_told_when_to_return(
 #[test]
 fn retries_are_bounded_by_attempts_and_by_the_budget() {
     let metrics = Metrics::new(1);
-    let pool = Pool::build(&Arc::new(plan(&THREE)), None, &metrics).unwrap();
+    let pool = Pool::build(&Arc::new(plan(&THREE)), None, &[], &metrics).unwrap();
     assert!(!pool.may_retry(at(0), 3));
     assert!(pool.may_retry(at(0), 1));
     assert!(!pool.may_retry(at(0), 2), "one a second, and no requests yet");
@@ -161,20 +161,20 @@ fn retries_are_bounded_by_attempts_and_by_the_budget() {
 #[test]
 fn an_equal_plan_gives_the_same_pool() {
     let metrics = Metrics::new(1);
-    let old = Pool::build(&Arc::new(plan(&THREE)), None, &metrics).unwrap();
-    let new = Pool::build(&Arc::new(plan(&THREE)), Some(&old), &metrics).unwrap();
+    let old = Pool::build(&Arc::new(plan(&THREE)), None, &[], &metrics).unwrap();
+    let new = Pool::build(&Arc::new(plan(&THREE)), Some(&old), &[], &metrics).unwrap();
     assert!(Arc::ptr_eq(&old, &new));
 }
 
 #[test]
 fn counts_and_health_live_on_over_a_reload_by_the_backends_address() {
     let metrics = Metrics::new(1);
-    let old = Pool::build(&Arc::new(plan(&THREE)), None, &metrics).unwrap();
+    let old = Pool::build(&Arc::new(plan(&THREE)), None, &[], &metrics).unwrap();
     let leases: Vec<Lease> = (0..6).map(|_| lease(&old, Kind::Session, 0)).collect();
     eject(&old.backends()[1], 0);
     // `a` stays as it is, `b` gets another weight, `c` goes, `d` comes.
     let changed = plan(&[("d:1", 1), ("b:1", 7), ("a:1", 1)]);
-    let new = Pool::build(&Arc::new(changed), Some(&old), &metrics).unwrap();
+    let new = Pool::build(&Arc::new(changed), Some(&old), &[], &metrics).unwrap();
     assert!(Arc::ptr_eq(&old.backends()[0], &new.backends()[2]));
     let counts: Vec<usize> = new.backends().iter().map(|backend| backend.sessions()).collect();
     assert_eq!(counts, [0, 2, 2]);
@@ -213,14 +213,14 @@ async fn handshakes_under_way_count_on_over_a_reload() {
     let metrics = Metrics::new(1);
     let mut quick = plan(&THREE);
     quick.connect_timeout = Duration::from_millis(20);
-    let old = Pool::build(&Arc::new(quick.clone()), None, &metrics).unwrap();
+    let old = Pool::build(&Arc::new(quick.clone()), None, &[], &metrics).unwrap();
     let backend = &old.backends()[0];
     let _held = (
         backend.handshake_permit(ClientNetwork::Unshared).await.unwrap(),
         backend.handshake_permit(ClientNetwork::Unshared).await,
     );
     quick.backends[0].weight = 2;
-    let new = Pool::build(&Arc::new(quick), Some(&old), &metrics).unwrap();
+    let new = Pool::build(&Arc::new(quick), Some(&old), &[], &metrics).unwrap();
     assert!(!Arc::ptr_eq(backend, &new.backends()[0]));
     assert!(new.backends()[0].handshake_permit(ClientNetwork::Unshared).await.is_err());
 }

@@ -7,6 +7,7 @@ use super::drain::{Drain, Share};
 use super::facts::{Seen, Selector};
 use super::leaving::DrainCount;
 use super::seat;
+use super::withdrawal::Withdrawal;
 
 /// The sessions of all workers. Each question and each order is one job on every worker.
 #[derive(Clone)]
@@ -67,6 +68,12 @@ impl LiveSessions {
             seat::drain(&drain, now, Share { worker, workers, subset })
         };
         self.0.ask_all(tell).await.into_iter().sum()
+    }
+
+    /// Withdraws orders whose cause is gone; answers from how many sessions.
+    pub async fn withdraw(&self, withdrawal: Withdrawal, now: Moment) -> usize {
+        let withdraw = move |_| seat::withdraw(&withdrawal, now);
+        self.0.ask_all(withdraw).await.into_iter().sum()
     }
 
     /// What became of the sessions that followed each of these drains, in their order.

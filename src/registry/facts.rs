@@ -1,5 +1,6 @@
 //! What is known of a session, and how sessions are chosen by it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -118,6 +119,17 @@ impl Selector {
             Selector::AnyOf(several) => several.iter().any(|who| who.matches(id, facts)),
             Selector::AllOf(several) => several.iter().all(|who| who.matches(id, facts)),
             Selector::NoneOf(several) => !several.iter().any(|who| who.matches(id, facts)),
+        }
+    }
+
+    /// What it matches without these parts; `None` where it has none of them.
+    pub(super) fn without(&self, parts: &HashSet<Selector>) -> Option<Selector> {
+        let has = |part: &Selector| parts.contains(part);
+        match self {
+            Selector::AnyOf(several) if several.iter().any(has) => {
+                Some(Selector::AnyOf(several.iter().filter(|one| !has(one)).cloned().collect()))
+            }
+            one => has(one).then(|| Selector::AnyOf([].into())),
         }
     }
 

@@ -1,29 +1,76 @@
 //! Sessions that were told to go and have not gone yet, by drain.
 
+use std::sync::Arc;
+
+use super::drain::Drain;
+use super::note::Note;
 use crate::base::clock::Moment;
-use crate::end::Reason;
 
 /// Drains whose counts are kept; of those with nobody left the oldest is forgotten first.
 const DRAINS_KEPT_MAX: usize = 256;
 
-/// What a session remembers of the order to go that it follows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Orders to go that a session remembers; of more, those that it would follow last are forgotten.
+const ORDERS_MAX: usize = 8;
+
+/// An order to go, as a session was given it.
+#[derive(Clone, Debug)]
 pub(super) struct Leaving {
-    /// The drain's number.
-    pub(super) drain: u64,
-    /// Why.
-    pub(super) reason: Reason,
+    /// The order.
+    pub(super) drain: Arc<Drain>,
+    /// What the session was told.
+    pub(super) note: Note,
     /// When it is due.
     pub(super) at: Moment,
-    /// Whether it has gone once it is on another backend.
-    pub(super) moves: bool,
 }
 
 impl Leaving {
+    /// Whether it has gone once it is on another backend.
+    pub(super) fn moves(&self) -> bool {
+        matches!(self.note, Note::Move(_))
+    }
+
     /// Whether this order is followed rather than the `old` one: an end goes before a move, and of
     /// two that are alike the earlier one.
-    pub(super) fn goes_before(&self, old: &Leaving) -> bool {
-        if self.moves == old.moves { self.at < old.at } else { old.moves }
+    fn goes_before(&self, old: &Leaving) -> bool {
+        if self.moves() == old.moves() { self.at < old.at } else { old.moves() }
+    }
+}
+
+/// The orders to go that a session was given and has not obeyed; it follows the first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Orders(Vec<Leaving>);
+
+impl Orders {
+    /// The one it follows.
+    pub(super) fn followed(&self) -> Option<&Leaving> {
+        self.0.first()
+    }
+
+    /// The number of the drain that it follows.
+    pub(super) fn drain(&self) -> Option<u64> {
+        self.followed().map(|leaving| leaving.drain.number)
+    }
+
+    /// Whether it was given the order of this drain.
+    pub(super) fn has(&self, drain: u64) -> bool {
+        self.0.iter().any(|leaving| leaving.drain.number == drain)
+    }
+
+    /// One more.
+    pub(super) fn add(&mut self, leaving: Leaving) {
+        let after = self.0.iter().take_while(|old| !leaving.goes_before(old)).count();
+        self.0.insert(after, leaving);
+        self.0.truncate(ORDERS_MAX);
+    }
+
+    /// Keeps those of which this is true.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Leaving) -> bool) {
+        self.0.retain_mut(keep);
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Leaving> {
+        self.0.iter()
     }
 }
 
@@ -69,6 +116,14 @@ impl Left {
         }
     }
 
+    /// One follows this drain in place of the one before.
+    pub(super) fn follow(&mut self, before: Option<u64>, drain: Option<u64>) {
+        if before != drain {
+            drain.into_iter().for_each(|drain| self.add(drain));
+            before.into_iter().for_each(|before| self.take(before));
+        }
+    }
+
     /// One has ended, or follows another order.
     pub(super) fn take(&mut self, drain: u64) {
         let Some(tally) = self.find(drain) else { return };
@@ -109,7 +164,11 @@ impl Left {
 
 #[cfg(test)]
 mod tests {
+    use super::super::note::{EndOrder, MoveOrder};
+    use super::super::tests::at_once;
     use super::*;
+    use crate::end::Reason;
+    use crate::registry::Selector;
 
     #[test]
     fn each_drain_counts_its_own() {
@@ -146,11 +205,23 @@ mod tests {
     fn an_end_goes_before_a_move() {
         let leaving = |at, moves| {
             let at = Moment::from_millis(at);
-            Leaving { drain: 1, reason: Reason::Command, at, moves }
+            let drain = Arc::new(at_once(Selector::All, Reason::Command));
+            let end = EndOrder { reason: Reason::Command, at, deadline: at, code: None };
+            let order = MoveOrder { at, otherwise: None };
+            let note = if moves { Note::Move(order) } else { Note::End(end) };
+            Leaving { drain, note, at }
         };
         assert!(leaving(1, true).goes_before(&leaving(2, true)));
         assert!(!leaving(2, false).goes_before(&leaving(1, false)));
         assert!(leaving(2, false).goes_before(&leaving(1, true)));
         assert!(!leaving(1, true).goes_before(&leaving(2, false)));
+        let mut orders = Orders::default();
+        [(3, true), (5, false), (2, true), (4, false), (5, false)]
+            .into_iter()
+            .for_each(|(at, moves)| orders.add(leaving(at, moves)));
+        let order: Vec<u64> = orders.iter().map(|leaving| leaving.at.as_millis()).collect();
+        assert_eq!(order, [4, 5, 5, 2, 3]);
+        (0..20).for_each(|at| orders.add(leaving(at, false)));
+        assert_eq!(orders.iter().count(), ORDERS_MAX);
     }
 }

@@ -8,7 +8,7 @@ use crate::base::id::SessionId;
 
 use super::drain::{Drain, Share, moments};
 use super::facts::{Facts, Location, NOBODY, Seen, Selector};
-use super::leaving::{DrainCount, Leaving, Left};
+use super::leaving::{DrainCount, Leaving, Left, Orders};
 use super::locations::Locations;
 use super::note::{Mail, Names, Note, RuleChanges};
 use super::sweeps::{Sweep, SweepNote, Sweeps};
@@ -18,7 +18,7 @@ use super::wheel::{TICK, Wheel};
 pub const SESSIONS_MAX: usize = 1 << 24;
 
 /// Sessions one sweep wakes per tick, so that a note to very many delays no message of the others.
-const WAKES_PER_TICK_MAX: usize = 1024;
+pub(super) const WAKES_PER_TICK_MAX: usize = 1024;
 
 const NONE: u32 = u32::MAX;
 
@@ -34,36 +34,36 @@ impl std::fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-enum Slot {
+pub(super) enum Slot {
     /// The next vacant slot.
     Vacant(u32),
     Taken(SessionEntry),
 }
 
-struct SessionEntry {
-    generation: u32,
-    facts: Facts,
+pub(super) struct SessionEntry {
+    pub(super) generation: u32,
+    pub(super) facts: Facts,
     waker: Option<Waker>,
     /// Boxed: notes are rare, sessions are many.
     mail: Option<Box<Mail>>,
     /// Boxed: few are leaving.
-    leaving: Option<Box<Leaving>>,
+    pub(super) leaving: Option<Box<Orders>>,
     /// When it wants to be woken; may have moved later than what the wheel holds.
     deadline: Moment,
 }
 
 /// Everything of one worker.
 pub(super) struct Local {
-    worker: u8,
-    slots: Vec<Slot>,
+    pub(super) worker: u8,
+    pub(super) slots: Vec<Slot>,
     vacant: u32,
     live: usize,
-    left: Left,
+    pub(super) left: Left,
     /// Counts every entry, so that no id ever names another session, even after the slab shrank.
     entered: u32,
     wheel: Wheel,
     locations: Locations,
-    sweeps: Sweeps,
+    pub(super) sweeps: Sweeps,
     rng: fastrand::Rng,
     /// Whether the task that turns the wheel lives.
     pub(super) turning: bool,
@@ -154,8 +154,8 @@ impl Local {
 
     pub(super) fn leave(&mut self, id: SessionId) {
         let Some(session) = session(&mut self.slots, id) else { return };
-        if let Some(leaving) = &session.leaving {
-            self.left.take(leaving.drain);
+        if let Some(drain) = session.leaving.as_ref().and_then(|orders| orders.drain()) {
+            self.left.take(drain);
         }
         self.slots[id.slot() as usize] = Slot::Vacant(self.vacant);
         self.vacant = id.slot();
@@ -215,7 +215,7 @@ impl Local {
     }
 
     pub(super) fn drain(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
-        let mut rng = self.rng.fork();
+        let (mut rng, drain) = (self.rng.fork(), Arc::new(drain.clone()));
         let matched = self.sessions().filter(|(id, facts)| drain.matches(*id, facts));
         let matched = matched.map(|(id, facts)| (id.slot(), facts));
         let matched = matched.filter(|(slot, _)| !self.follows(*slot, drain.number));
@@ -228,31 +228,27 @@ impl Local {
             let Some(Slot::Taken(session)) = self.slots.get(*slot as usize) else { continue };
             let id = SessionId::new(self.worker, *slot, session.generation);
             let note = drain.note(id, &session.facts, at, now);
-            self.send_away(*slot, drain, note, at);
+            self.send_away(*slot, &drain, note, at);
         }
         if drain.can_match_newcomers() {
-            self.sweeps.keep(Sweep { given: now, what: SweepNote::Drain(drain.clone()) });
+            self.sweeps.keep(Sweep { given: now, what: SweepNote::Drain(drain) });
         }
         told.len()
     }
 
     /// Gives a session the order to go, and counts it with the drain it then follows.
-    fn send_away(&mut self, slot: u32, drain: &Drain, note: Note, at: Moment) {
+    fn send_away(&mut self, slot: u32, drain: &Arc<Drain>, note: Note, at: Moment) {
         let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };
-        let moves = matches!(note, Note::Move(_));
-        let leaving = Leaving { drain: drain.number, reason: drain.reason, at, moves };
-        if session.leaving.as_ref().is_none_or(|old| leaving.goes_before(old)) {
-            self.left.add(leaving.drain);
-            if let Some(old) = session.leaving.replace(Box::new(leaving)) {
-                self.left.take(old.drain);
-            }
-        }
+        let orders = session.leaving.get_or_insert_default();
+        let before = orders.drain();
+        orders.add(Leaving { drain: Arc::clone(drain), note: note.clone(), at });
+        self.left.follow(before, orders.drain());
         self.put(slot, note, at);
     }
 
     fn follows(&self, slot: u32, drain: u64) -> bool {
         let Some(Slot::Taken(session)) = self.slots.get(slot as usize) else { return true };
-        session.leaving.as_ref().is_some_and(|leaving| leaving.drain == drain)
+        session.leaving.as_ref().is_some_and(|orders| orders.has(drain))
     }
 
     /// What became of the sessions that this drain told.
@@ -291,22 +287,28 @@ impl Local {
         backend: Arc<str>,
         chosen: Moment,
     ) {
-        if let Some(leaving) = self.follow_no_more(id) {
-            self.left.moved(leaving.drain);
+        if let Some(drain) = self.follow_no_more(id) {
+            self.left.moved(drain);
         }
         self.locate(id, Some(pool), backend, chosen);
     }
 
     /// It was to move, and cannot.
     pub(super) fn stays(&mut self, id: SessionId) {
-        if let Some(leaving) = self.follow_no_more(id) {
-            self.left.stayed(leaving.drain);
+        if let Some(drain) = self.follow_no_more(id) {
+            self.left.stayed(drain);
         }
     }
 
-    /// The order to move that a session followed, and follows no more.
-    fn follow_no_more(&mut self, id: SessionId) -> Option<Box<Leaving>> {
-        session(&mut self.slots, id)?.leaving.take_if(|leaving| leaving.moves)
+    /// The drain whose order to move a session followed; it follows no such order any more.
+    fn follow_no_more(&mut self, id: SessionId) -> Option<u64> {
+        let session = session(&mut self.slots, id)?;
+        let orders = session.leaving.as_mut()?;
+        let followed = orders.followed().filter(|leaving| leaving.moves());
+        let drain = followed.map(|leaving| leaving.drain.number);
+        orders.retain(|leaving| !leaving.moves());
+        session.leaving.take_if(|orders| orders.followed().is_none());
+        drain
     }
 
     fn locate(&mut self, id: SessionId, pool: Option<Arc<str>>, backend: Arc<str>, since: Moment) {
@@ -345,7 +347,10 @@ impl Local {
             id,
             facts: facts.clone(),
             leaving: match &self.slots[id.slot() as usize] {
-                Slot::Taken(session) => session.leaving.as_ref().map(|leaving| leaving.reason),
+                Slot::Taken(session) => {
+                    let orders = session.leaving.as_ref();
+                    orders.and_then(|orders| Some(orders.followed()?.drain.reason))
+                }
                 Slot::Vacant(_) => None,
             },
         });
@@ -353,7 +358,7 @@ impl Local {
     }
 
     /// Puts a note into a mailbox; its session is woken by the wheel's next tick after `at`.
-    fn put(&mut self, slot: u32, note: Note, at: Moment) {
+    pub(super) fn put(&mut self, slot: u32, note: Note, at: Moment) {
         let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };
         session.mail.get_or_insert_default().put(note);
         if at < self.wheel.at(slot) {

@@ -19,6 +19,7 @@ mod seat;
 mod subset;
 mod sweeps;
 mod wheel;
+mod withdrawal;
 
 pub use drain::{Disposition, Drain, Share};
 pub use everywhere::{Count, LiveSessions};
@@ -29,10 +30,11 @@ pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
     Seat, count, drain, drained, enter, facts, forget_drain, list, live, rename_listeners,
-    update_rules,
+    update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
 pub use wheel::TICK;
+pub use withdrawal::Withdrawal;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -22,6 +22,8 @@ pub enum Note {
     Rules(Arc<Rules>),
     /// Leave the upstream for another.
     Move(MoveOrder),
+    /// Forget all orders to end or to move; those that still stand follow.
+    Withdrawn,
 }
 
 /// The order to leave the upstream for another.
@@ -81,6 +83,7 @@ pub(super) struct Mail {
     let_go: Option<EndOrder>,
     rules: Option<Arc<Rules>>,
     moving: Option<MoveOrder>,
+    withdrawn: bool,
 }
 
 impl Mail {
@@ -89,13 +92,18 @@ impl Mail {
             Note::End(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
+            Note::Withdrawn => (self.let_go, self.moving, self.withdrawn) = (None, None, true),
         }
     }
 
-    /// The next note; rules come before an end, which may be timed by them.
+    /// The next note; rules come before an end, which may be timed by them, and what no longer
+    /// stands before what does.
     pub(super) fn take(&mut self) -> Option<Note> {
         if let Some(rules) = self.rules.take() {
             return Some(Note::Rules(rules));
+        }
+        if std::mem::take(&mut self.withdrawn) {
+            return Some(Note::Withdrawn);
         }
         if let Some(let_go) = self.let_go.take() {
             return Some(Note::End(let_go));
@@ -109,6 +117,7 @@ impl Mail {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.let_go.is_none() && self.rules.is_none() && self.moving.is_none()
+        let has_order = self.let_go.is_some() || self.moving.is_some() || self.withdrawn;
+        !has_order && self.rules.is_none()
     }
 }

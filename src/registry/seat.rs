@@ -17,6 +17,7 @@ use super::leaving::DrainCount;
 use super::local::{Full, Local};
 use super::note::{Names, Note, RuleChanges};
 use super::wheel::TICK;
+use super::withdrawal::Withdrawal;
 
 thread_local! {
     static LOCAL: RefCell<Local> = RefCell::new(Local::new(worker::index().unwrap_or(0)));
@@ -96,6 +97,12 @@ pub fn enter(facts: Facts) -> Result<Seat, Full> {
 /// Those that enter later but were admitted before are told as they enter.
 pub fn drain(drain: &Drain, now: Moment, share: Share) -> usize {
     with(|local| local.drain(drain, now, share))
+}
+
+/// Withdraws orders whose cause is gone; answers from how many sessions. Those that enter later are
+/// not told them.
+pub fn withdraw(withdrawal: &Withdrawal, now: Moment) -> usize {
+    with(|local| local.withdraw(withdrawal, now))
 }
 
 /// Gives the sessions of these routes their new rules; answers how many were told. Those that

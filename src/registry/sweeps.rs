@@ -23,7 +23,7 @@ pub(super) struct Sweep {
 }
 
 pub(super) enum SweepNote {
-    Drain(Drain),
+    Drain(Arc<Drain>),
     Renamed(Arc<Names>),
 }
 
@@ -43,6 +43,17 @@ impl Sweeps {
             self.sweeps.pop_front();
         }
         self.sweeps.push_back(sweep);
+    }
+
+    /// Puts orders in the place of others; those that match nothing any more are forgotten.
+    pub(super) fn revise(&mut self, mut revise: impl FnMut(&Arc<Drain>) -> Option<Arc<Drain>>) {
+        for sweep in &mut self.sweeps {
+            if let SweepNote::Drain(drain) = &mut sweep.what
+                && let Some(revised) = revise(drain)
+            {
+                *drain = revised;
+            }
+        }
     }
 
     /// New rules, given at this moment.

@@ -19,7 +19,7 @@ fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
         let balance = Balance::Hash { by, excess_percent: Some(25) };
         Arc::new(plan::Pool { balance, ..plan(members) })
     };
-    let old = Pool::build(&hashed(&THREE), None, &metrics).unwrap();
+    let old = Pool::build(&hashed(&THREE), None, &[], &metrics).unwrap();
     let keys: Vec<_> = (0..200_u32).map(|key| old.key(Some(&key.to_le_bytes()), None)).collect();
     let homes: Vec<_> = keys.iter().map(|key| home(&old, *key)).collect();
     // `a` is out: only its keys move.
@@ -29,7 +29,7 @@ fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
     let moved = homes.iter().zip(&without).filter(|(one, other)| one != other);
     assert!(moved.clone().count() > 0 && moved.clone().all(|(home, _)| &**home == "a:1"));
     // A reload takes it away, in another order of the file: the same choices.
-    let new = Pool::build(&hashed(&[("c:1", 1), ("b:1", 1)]), Some(&old), &metrics).unwrap();
+    let new = Pool::build(&hashed(&[("c:1", 1), ("b:1", 1)]), Some(&old), &[], &metrics).unwrap();
     let after: Vec<_> = keys.iter().map(|key| home(&new, *key)).collect();
     assert_eq!(after, without);
     // Plain requests find the same home.
@@ -106,7 +106,7 @@ fn a_cookie_that_was_tampered_with_or_whose_backend_is_lost_is_for_nobody() {
     let metrics = Metrics::new(1);
     let mut bounded = sticky(&[SECRET], &THREE);
     bounded.backends[1].sessions_max = Some(1);
-    let pool = Pool::build(&Arc::new(bounded), None, &metrics).unwrap();
+    let pool = Pool::build(&Arc::new(bounded), None, &[], &metrics).unwrap();
     let cookie = pool.cookie(None, "b:1").unwrap();
     let key = pool.key(None, Some(cookie.as_bytes()));
     let lost = |reason| metrics.pool(&"chat".into()).sticky_lost.get(reason);
@@ -138,7 +138,7 @@ fn a_full_backend_is_passed_over_and_when_all_are_the_client_is_told_so() {
     for (backend, most) in bounded.backends.iter_mut().zip([2, 3]) {
         backend.sessions_max = Some(most);
     }
-    let pool = Pool::build(&Arc::new(bounded), None, &metrics).unwrap();
+    let pool = Pool::build(&Arc::new(bounded), None, &[], &metrics).unwrap();
     let mut leases: Vec<Lease> = (0..5).map(|_| lease(&pool, Kind::Session, 0)).collect();
     let counts: Vec<usize> = pool.backends().iter().map(|backend| backend.sessions()).collect();
     assert_eq!(counts, [2, 3]);
@@ -242,7 +242,7 @@ async fn handshakes_begin_no_faster_than_their_rate_whoever_asks() {
     paced.handshakes_in_flight_max = 64;
     paced.handshake_rate_max = Some(50);
     let metrics = Metrics::new(1);
-    let pool = Pool::build(&Arc::new(paced.clone()), None, &metrics).unwrap();
+    let pool = Pool::build(&Arc::new(paced.clone()), None, &[], &metrics).unwrap();
     let backend = &pool.backends()[0];
     let started = clock::now();
     let asked = (0..8).map(|_| backend.handshake_permit(ClientNetwork::Unshared));
@@ -254,12 +254,12 @@ async fn handshakes_begin_no_faster_than_their_rate_whoever_asks() {
 
     // A reload does not begin the pace anew. Turns are taken though nobody waits for them.
     paced.handshake_rate_max = Some(1);
-    let slow = Pool::build(&Arc::new(paced.clone()), Some(&pool), &metrics).unwrap();
+    let slow = Pool::build(&Arc::new(paced.clone()), Some(&pool), &[], &metrics).unwrap();
     (0..4).for_each(|_| {
         drop(slow.backends()[0].handshake_permit(ClientNetwork::Unshared).now_or_never());
     });
     paced.connect_timeout = Duration::from_millis(1);
-    let again = Pool::build(&Arc::new(paced), Some(&slow), &metrics).unwrap();
+    let again = Pool::build(&Arc::new(paced), Some(&slow), &[], &metrics).unwrap();
     let busy = again.backends()[0].handshake_permit(ClientNetwork::Unshared).await.unwrap_err();
     assert_eq!(busy, Busy::Paced { rate: 1 });
 }

@@ -20,7 +20,7 @@ fn one(at: &str, change: impl FnOnce(&mut plan::Pool)) -> (Arc<Pool>, Arc<Metric
     let metrics = Metrics::new(1);
     let mut plan = plan(&[(at, 1)]);
     change(&mut plan);
-    (Pool::build(&Arc::new(plan), None, &metrics).unwrap(), metrics)
+    (Pool::build(&Arc::new(plan), None, &[], &metrics).unwrap(), metrics)
 }
 
 async fn dial(pool: &Pool) -> Result<Transport, DialError> {

@@ -142,7 +142,11 @@ impl Core {
                     Side::BOTH.into_iter().for_each(|side| self.time_pings(side, &mut rng, now));
                 }
             }
-            Note::Move(_) if self.end.is_some() => {}
+            Note::Move(_) | Note::Withdrawn if self.end.is_some() => {}
+            Note::Withdrawn => {
+                self.timers.withdraw_end();
+                self.hold.iter_mut().for_each(|hold| hold.withdraw());
+            }
             Note::Move(order) => {
                 let listens = self.side(Side::Upstream).takes_frames();
                 let instead = match &mut self.hold {
@@ -158,11 +162,7 @@ impl Core {
 
     fn on_let_go(&mut self, order: Option<EndOrder>) {
         let Some(order) = order else { return };
-        if order.at < self.timers.get(Timer::LetGo) {
-            self.let_go = Some(order.end());
-            self.timers.set(Timer::LetGo, order.at);
-        }
-        self.timers.hasten(Timer::Deadline, order.deadline);
+        self.let_go = self.timers.order_end(&order).or(self.let_go);
     }
 
     /// Does what is due.

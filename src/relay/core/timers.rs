@@ -1,6 +1,8 @@
 //! The deadlines of a session as a whole, in one table; those of a side are in its state.
 
 use crate::base::clock::Moment;
+use crate::end::End;
+use crate::registry::EndOrder;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +43,20 @@ impl Timers {
     /// Sets a timer unless it is earlier already.
     pub(super) fn hasten(&mut self, timer: Timer, at: Moment) {
         self.set(timer, at.min(self.get(timer)));
+    }
+
+    /// Keeps the moments of an order to end; how that ends it, where it is the first.
+    pub(super) fn order_end(&mut self, order: &EndOrder) -> Option<End> {
+        let is_first = order.at < self.get(Timer::LetGo);
+        self.hasten(Timer::LetGo, order.at);
+        self.hasten(Timer::Deadline, order.deadline);
+        is_first.then(|| order.end())
+    }
+
+    /// Forgets the orders to end.
+    pub(super) fn withdraw_end(&mut self) {
+        self.clear(Timer::LetGo);
+        self.clear(Timer::Deadline);
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {

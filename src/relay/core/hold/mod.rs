@@ -185,6 +185,18 @@ impl Hold {
         self.move_if_due(listens, now)
     }
 
+    /// The orders to move are withdrawn. One that leaves already does so, and stays when it cannot.
+    pub(super) fn withdraw(&mut self) {
+        match (self.stage, &mut self.moving) {
+            (Stage::Leaving { .. }, Some(order)) => order.otherwise = None,
+            (Stage::Live { .. }, moving) => {
+                *moving = None;
+                self.stage = Stage::Live { asked: false };
+            }
+            (_, moving) => *moving = None,
+        }
+    }
+
     /// Asks for a place elsewhere when an order to move is due.
     fn move_if_due(&mut self, listens: bool, now: Moment) -> Option<EndOrder> {
         if self.moving.as_ref().is_none_or(|order| order.at > now) {

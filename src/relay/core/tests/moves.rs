@@ -12,6 +12,42 @@ fn asked(at: Moment) -> Note {
     Note::Move(MoveOrder { at, otherwise: None })
 }
 
+/// The order to end at this moment, and to be cut 10 s later.
+fn ended(seconds: f64) -> EndOrder {
+    let (at, deadline) = (after(seconds), after(seconds + 10.0));
+    EndOrder { reason: Reason::Removed, at, deadline, code: None }
+}
+
+#[test]
+fn an_order_that_is_withdrawn_is_not_obeyed_and_one_that_stands_is() {
+    let move_or_end = Note::Move(MoveOrder { at: after(5.0), otherwise: Some(ended(5.0)) });
+    for order in [Note::End(ended(5.0)), move_or_end, asked(after(5.0))] {
+        let mut story = Story::new(hold());
+        story.core.on_note(order.clone(), START);
+        story.core.on_note(Note::Withdrawn, after(1.0));
+        story.tick(after(30.0));
+        assert_eq!((story.core.end, story.core.demand()), (None, None), "{order:?}");
+        // It is as one that was never told.
+        story.core.on_note(Note::End(ended(40.0)), after(30.0));
+        story.tick(after(39.0));
+        assert_eq!(story.core.end, None, "{order:?}");
+        story.tick(after(40.0));
+        assert_eq!(story.core.end, Some(End::Drained(Reason::Removed)), "{order:?}");
+    }
+    // One that asks for a place elsewhere already need not go, and one that goes is not ended.
+    let mut story = Story::new(hold());
+    story.core.on_note(Note::Move(MoveOrder { at: START, otherwise: Some(ended(0.0)) }), START);
+    assert_eq!(story.core.demand(), Some(Demand::Target));
+    story.core.on_note(Note::Withdrawn, START);
+    assert_eq!(story.core.demand(), None);
+    story.core.on_note(Note::Move(MoveOrder { at: START, otherwise: Some(ended(0.0)) }), START);
+    story.core.leave(START);
+    story.core.on_note(Note::Withdrawn, START);
+    story.core.stay();
+    story.tick(after(30.0));
+    assert_eq!(story.core.end, None);
+}
+
 const LOST: End = End::Lost { side: Upstream, how: Loss::Eof };
 
 #[test]

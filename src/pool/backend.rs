@@ -62,7 +62,8 @@ struct BackendState {
 
 impl Backend {
     /// The backend of this plan; `old` is the one with the same address before a reload, or one
-    /// that comes back, whose counts and health it takes on. When nothing else changed it is `old` itself.
+    /// that comes back, whose counts and health it takes on. When nothing else changed it is `old`
+    /// itself.
     pub(super) fn build(
         pool: &plan::Pool,
         of: &plan::Backend,

@@ -21,7 +21,7 @@ use crate::base::body::{self, Body};
 use crate::base::network::ClientNetwork;
 use crate::base::share::SharePermit;
 use crate::base::task::{self, LocalBox};
-use crate::config::plan::Address;
+use crate::config::plan::{Address, FileMode};
 use crate::listen::{AcceptQueue, EXHAUSTED_PAUSE, Handover, Listening, Opened, Origin, connected};
 
 /// Time for a request head.
@@ -88,6 +88,11 @@ impl Server {
     /// Has another responder answer from the next request on.
     pub(super) fn respond_with(&self, responder: Responder) {
         *self.service.responder.borrow_mut() = responder;
+    }
+
+    /// From now on these may connect to its unix socket.
+    pub(super) fn set_mode(&self, mode: FileMode) {
+        self.listening.set_mode(mode);
     }
 
     pub(super) fn bound(&self) -> &Address {

@@ -11,9 +11,6 @@ use super::{operator, probes};
 use crate::config::plan::{Address, Admin, Control, Plan};
 use crate::listen::{Handover, InheritedSockets, Listening, OpenError, Opened};
 
-/// Who may open the operator's socket: its owner.
-const OPERATOR_MODE: u32 = 0o600;
-
 /// Time for a whole connection to the admin listener, from its accept to the end of its answer.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,11 +55,9 @@ impl Servers {
     ) -> Result<OpenedServers, OpenError> {
         let admin = plan.admin.as_ref().filter(|new| !self.listens_as(new));
         let admin = admin.map(|admin| inherited.open(&admin_at(admin), None));
-        let operator = plan.control.as_ref();
-        let operator =
-            operator.filter(|new| self.operator.as_ref().is_none_or(|(old, _)| old != *new));
+        let operator = plan.control.as_ref().filter(|new| !self.takes_orders_at(new));
         let operator = operator.map(|new| {
-            let open = || Listening::open_private(&new.socket, OPERATOR_MODE);
+            let open = || Listening::open_unix(&new.socket, Some(new.mode));
             inherited.open_or(&operator_at(new), None, open)
         });
         let admin = admin.transpose()?;
@@ -78,13 +73,33 @@ impl Servers {
     /// Puts the plan in force; servers it does not have any more end.
     pub fn take(&mut self, opened: OpenedServers, plan: &Plan, process: &impl Process) {
         self.take_admin(opened.admin, plan.admin.as_ref(), process);
-        if plan.control != self.operator.as_ref().map(|(plan, _)| plan.clone()) {
-            let answers = || operator::answers(process.clone());
-            let start = |taken| Server::start(taken, answers(), OPERATOR_TIMEOUT);
-            let start = |taken| start(taken).map_err(complain).ok();
-            let new = plan.control.clone().zip(opened.operator.and_then(start));
-            self.replaced.extend(std::mem::replace(&mut self.operator, new).map(|(_, old)| old));
+        self.take_operator(opened.operator, plan.control.as_ref(), process);
+    }
+
+    fn take_operator(
+        &mut self,
+        opened: Option<Opened>,
+        plan: Option<&Control>,
+        process: &impl Process,
+    ) {
+        if let (Some(new), Some((old, server))) = (plan, &mut self.operator)
+            && new.socket == old.socket
+        {
+            if new != old {
+                server.set_mode(new.mode);
+                *old = new.clone();
+            }
+            return;
         }
+        let start = |(control, taken): (&Control, Opened)| {
+            let answers = operator::answers(process.clone());
+            let server = Server::start(taken, answers, OPERATOR_TIMEOUT).map_err(complain).ok()?;
+            // An inherited one has the mode that it had.
+            server.set_mode(control.mode);
+            Some((control.clone(), server))
+        };
+        let new = plan.zip(opened).and_then(start);
+        self.replaced.extend(std::mem::replace(&mut self.operator, new).map(|(_, old)| old));
     }
 
     fn take_admin(&mut self, opened: Option<Opened>, plan: Option<&Admin>, process: &impl Process) {
@@ -109,6 +124,11 @@ impl Servers {
     /// Whether the admin listener is where this one would be.
     fn listens_as(&self, admin: &Admin) -> bool {
         self.admin.as_ref().is_some_and(|(open, _)| open.address == admin.address)
+    }
+
+    /// Whether the operator's socket is where this one would be.
+    fn takes_orders_at(&self, control: &Control) -> bool {
+        self.operator.as_ref().is_some_and(|(open, _)| open.socket == control.socket)
     }
 
     /// Waits until the sockets of replaced servers are closed: the next configuration may want

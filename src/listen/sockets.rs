@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::base::socket::Socket as Stream;
-use crate::config::plan::Address;
+use crate::config::plan::{Address, FileMode};
 
 /// Connections that may wait in the kernel to be accepted (`net.core.somaxconn` caps it).
 pub const BACKLOG: i32 = 4096;
@@ -115,22 +115,19 @@ impl Listening {
                 let socket = bind_inet(*inet).map_err(system)?;
                 Listening::of(socket, address, None).map_err(system)
             }
-            Address::Unix(path) => {
-                let (socket, file) =
-                    bind_unix(path, None).map_err(|cause| OpenError::new(address, cause))?;
-                Listening::of(socket, address, Some(file)).map_err(system)
-            }
+            Address::Unix(path) => Listening::open_unix(path, None),
         }
     }
 
-    /// Opens a unix socket whose file has `mode` from its first moment.
+    /// Opens a unix socket whose file has this mode, and at no moment a wider one; without it, as
+    /// the umask has it.
     ///
     /// # Errors
     /// As [`Listening::open`].
-    pub fn open_private(path: &Path, mode: u32) -> Result<Listening, OpenError> {
+    pub fn open_unix(path: &Path, mode: Option<FileMode>) -> Result<Listening, OpenError> {
         let address = Address::Unix(path.to_owned());
         let (socket, file) =
-            bind_unix(path, Some(mode)).map_err(|cause| OpenError::new(&address, cause))?;
+            bind_unix(path, mode).map_err(|cause| OpenError::new(&address, cause))?;
         Listening::of(socket, &address, Some(file))
             .map_err(|error| OpenError::new(&address, Cause::System(error)))
     }
@@ -186,6 +183,15 @@ impl Listening {
     /// Whether this process removes the socket's file, where it has one.
     pub fn owns_file(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.owned.load(Relaxed))
+    }
+
+    /// From now on these may connect to a unix socket whose file is this process's.
+    pub fn set_mode(&self, mode: FileMode) {
+        let Some(file) = self.file.as_ref().filter(|_| self.owns_file()) else { return };
+        if let Err(error) = file.set_mode(mode) {
+            let path = file.path.display();
+            tracing::error!(%error, %path, %mode, "the mode of a unix socket cannot be set");
+        }
     }
 
     fn set_owns_file(&self, owned: bool) {
@@ -288,15 +294,15 @@ fn bind_inet(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bind_unix(path: &Path, mode: Option<u32>) -> Result<(Socket, SocketFile), Cause> {
+fn bind_unix(path: &Path, mode: Option<FileMode>) -> Result<(Socket, SocketFile), Cause> {
     let address = SockAddr::unix(path).map_err(Cause::System)?;
     let bind = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         if let Some(mode) = mode {
-            // unix(7): the file is made with the descriptor's own mode, so that no one can connect
-            // in a moment between bind and chmod.
+            // unix(7): the file is made with the descriptor's own mode, less the umask, so that no
+            // one can connect in a moment between bind and chmod.
             let as_file = fs::File::from(OwnedFd::from(socket.try_clone()?));
-            as_file.set_permissions(fs::Permissions::from_mode(mode))?;
+            as_file.set_permissions(fs::Permissions::from_mode(mode.bits()))?;
         }
         socket.bind(&address)?;
         io::Result::Ok(socket)
@@ -310,6 +316,10 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> Result<(Socket, SocketFile), Cau
     };
     let socket = socket.map_err(Cause::System)?;
     let file = SocketFile::new(path, true).map_err(Cause::System)?;
+    if let Some(mode) = mode {
+        // What the umask took.
+        file.set_mode(mode).map_err(Cause::System)?;
+    }
     socket.listen(BACKLOG).map_err(Cause::System)?;
     Ok((socket, file))
 }
@@ -348,6 +358,15 @@ impl SocketFile {
         let path = std::path::absolute(path)?;
         let (inode, owned) = ((found.dev(), found.ino()), AtomicBool::new(owned));
         Ok(SocketFile { path, inode, owned })
+    }
+
+    /// Nothing is done where another file took its place.
+    fn set_mode(&self, mode: FileMode) -> io::Result<()> {
+        let found = fs::symlink_metadata(&self.path)?;
+        if (found.dev(), found.ino()) != self.inode || found.mode() & 0o7777 == mode.bits() {
+            return Ok(());
+        }
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode.bits()))
     }
 }
 

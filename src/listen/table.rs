@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::accept;
 use super::permits::Permits;
-use super::sockets::OpenError;
+use super::sockets::{Listening, OpenError};
 use super::{
     Accepting, Endpoint, Handler, Handover, InheritedSockets, ListenContext, ListenSocket,
     ListenerState, Opened,
@@ -67,7 +67,11 @@ impl Sockets {
             if self.sockets.contains_key(&identity) {
                 continue;
             }
-            match inherited.open(&listener.address, Some(&listener.name)) {
+            let open = || match &listener.address {
+                Address::Unix(path) => Listening::open_unix(path, listener.mode),
+                inet => Listening::open(inet),
+            };
+            match inherited.open_or(&listener.address, Some(&listener.name), open) {
                 Ok(taken) => opened.0.push((identity, taken)),
                 Err(error) => errors.push(error),
             }
@@ -93,6 +97,7 @@ impl Sockets {
             let socket = if let Some(socket) = before.remove(&identity) {
                 let most = listener.plan.limits.handshakes_in_flight_max;
                 socket.endpoint.handshakes.set_max(most);
+                set_mode(&socket.listening, &listener);
                 socket.endpoint.listener.store(listener);
                 socket
             } else if let Some(at) = opened.0.iter().position(|(other, _)| *other == identity) {
@@ -108,6 +113,7 @@ impl Sockets {
     fn begin(&self, taken: Opened, listener: Arc<LiveListener>) -> Arc<ListenSocket> {
         taken.own();
         let Opened { listening, origin } = taken;
+        set_mode(&listening, &listener);
         tracing::info!(listener = &*listener.plan.name, address = %listening.bound(), "listening");
         let handshakes = Shares::new(listener.plan.limits.handshakes_in_flight_max);
         let socket = Arc::new(ListenSocket {
@@ -205,6 +211,13 @@ impl Sockets {
 impl Drop for Sockets {
     fn drop(&mut self) {
         self.close_all();
+    }
+}
+
+/// A socket that was open before, here or in the process before, has the mode that it had.
+fn set_mode(listening: &Listening, listener: &LiveListener) {
+    if let Some(mode) = listener.plan.mode {
+        listening.set_mode(mode);
     }
 }
 

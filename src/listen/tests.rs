@@ -167,6 +167,7 @@ fn plain(name: &str) -> Listener {
     Listener {
         name: name.into(),
         address: Address::Inet((host, 0).into()),
+        mode: None,
         tls: None,
         http2: None,
         proxy_protocol: None,

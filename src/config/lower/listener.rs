@@ -42,12 +42,18 @@ fn lower(
     let trusted =
         cx.take_each("trusted_proxies", &raw.trusted_proxies, |one| address::network(one));
     let limits = raw.limits.get().and_then(|raw| raw.lower(cx.report));
+    let address = address?;
+    if matches!(address, Address::Inet(_)) && raw.mode.is_written() {
+        let hint = "remove it: anyone may connect who reaches the port".to_owned();
+        cx.fault("mode", raw.mode.span(), Fault::new("is for unix sockets").hint(hint));
+    }
     Some(Arc::new(Listener {
         name,
-        address: match address? {
+        address: match address {
             Address::Unix(path) => Address::Unix(cx.path(path, raw.address.span())),
             inet => inet,
         },
+        mode: raw.mode.get().copied(),
         tls: opt(tls)?,
         http2: http2??,
         proxy_protocol: opt(proxy_protocol)?,

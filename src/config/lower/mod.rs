@@ -52,7 +52,7 @@ pub fn lower(
     let limits = file.limits.get().map(|limits| limits.lower(cx.report));
     let reload = file.reload.get().map(|reload| reload.lower(cx.report));
     let admin = file.admin.get().map(|admin| process::admin(&mut cx, admin));
-    let control = file.control.get().map(|control| process::control(&cx, control));
+    let control = file.control.get().map(|control| process::control(&mut cx, control));
     let log = file.log.get().map(|log| log.lower(cx.report));
     let (admin, control) = (opt(admin), opt(control));
     if let (Some(listeners), Some(admin), Some(control)) = (&listeners, &admin, &control) {

@@ -77,6 +77,12 @@ fn host_name(text: &str) -> Result<Arc<str>, Fault> {
 }
 
 /// `[control]`.
-pub fn control(cx: &Lower<'_>, raw: &tables::ControlTable) -> Option<Control> {
-    Some(Control { socket: cx.path(raw.socket.get()?, raw.socket.span()) })
+pub fn control(cx: &mut Lower<'_>, raw: &tables::ControlTable) -> Option<Control> {
+    let mode = *raw.mode.get()?;
+    if mode.is_for_everyone() {
+        let said = format!("`mode` lets everyone on this machine give commands: `{mode}`");
+        let hint = "`0660` is for the socket's group".to_owned();
+        cx.report(Diagnostic::warning("value", said).at(raw.mode.span()).hint(hint));
+    }
+    Some(Control { socket: cx.path(raw.socket.get()?, raw.socket.span()), mode })
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::tables::{Http2, ListenerLimits, ServerTls};
+use super::super::tables::{FileMode, Http2, ListenerLimits, ServerTls};
 use super::address::{Address, Networks};
 use crate::base::network::ClientNetwork;
 
@@ -32,6 +32,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where it listens.
     pub address: Address,
+    /// Who may connect to a unix socket; as the umask has it when `None`.
+    pub mode: Option<FileMode>,
     /// TLS, when it speaks TLS.
     pub tls: Option<ServerTls>,
     /// HTTP/2, when it speaks that beside HTTP/1.1: inside TLS by ALPN, else with prior knowledge.

@@ -16,8 +16,8 @@ pub use super::tables::words::{
     First, LogFormat, OutSessions, SameSite, TlsVersion, UpgradeSessions, Validation,
 };
 pub use super::tables::{
-    Backend, Drain, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog, Rebalance,
-    Reload, Retry, Rules, ServerTls, Upgrade,
+    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog,
+    Rebalance, Reload, Retry, Rules, ServerTls, Upgrade,
 };
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::{Balance, HashBy};

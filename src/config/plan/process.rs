@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::super::tables::FileMode;
 use super::address::Networks;
 
 /// The admin listener: metrics and health.
@@ -20,6 +21,8 @@ pub struct Admin {
 /// The operator's unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Control {
-    /// Its path; made with mode 0600.
+    /// Its path.
     pub socket: PathBuf,
+    /// Who may connect.
+    pub mode: FileMode,
 }

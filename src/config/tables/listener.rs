@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::fault::Fault;
 use super::super::plan::certificate::Certificate;
 use super::words::TlsVersion;
-use super::{Number, OneOrMany, OrOff, Size, Time, seconds};
+use super::{FileMode, Number, OneOrMany, OrOff, Size, Time, seconds};
 
 table! {
     /// An address that connections are accepted on.
@@ -17,6 +17,10 @@ table! {
     /// IPv6 only; write two listeners for both. The address is the listener's identity over
     /// reloads.
     drains address [required]: String, as in "0.0.0.0:443";
+    /// Who may connect to a unix socket: the mode of its file, in octal. By default it is as the
+    /// umask of the process has it. At no moment has the file a wider one. A socket that a service
+    /// manager opened keeps the mode that it gave (`SocketMode=`).
+    now mode: FileMode, as in "0660";
     /// TLS towards clients: versions 1.2 and 1.3, hybrid post-quantum key exchange included. It is
     /// off unless this table is there.
     next tls: ServerTlsTable;

@@ -9,6 +9,7 @@
 #[macro_use]
 mod table;
 mod file;
+mod file_mode;
 mod hold;
 mod listener;
 mod pool;
@@ -21,6 +22,7 @@ mod units;
 pub mod words;
 
 pub use file::FileTable;
+pub use file_mode::FileMode;
 pub use hold::{Hold, HoldParts, HoldTable};
 pub use listener::{
     CertificateTable, Http2, Http2Table, ListenerLimits, ListenerTable, ProxyProtocolTable,

@@ -7,7 +7,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::super::fault::Fault;
 use super::words::{LogFormat, UpgradeSessions};
-use super::{Number, OneOrMany, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds};
+use super::{
+    FileMode, Number, OneOrMany, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds,
+};
 
 table! {
     /// Limits of the whole process.
@@ -130,8 +132,11 @@ table! {
     /// The operator's unix socket.
     ControlTable "Control", "a table";
 
-    /// The path of the socket. Only its owner may connect.
+    /// The path of the socket.
     now socket: String = "/run/tidegate/control.sock".to_owned(), as in "tidegate.sock";
+    /// Who may connect, and so give every command: the mode of the socket's file, in octal. By
+    /// default only its owner.
+    now mode: FileMode = FileMode::PRIVATE, as in "0660";
 }
 
 table! {

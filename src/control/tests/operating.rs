@@ -25,7 +25,10 @@ impl Deref for Operated {
 impl Operated {
     pub(super) fn start(mut plan: Plan) -> Operated {
         let dir = tempfile::tempdir().unwrap();
-        plan.control = Some(Control { socket: dir.path().join("control.sock") });
+        plan.control = Some(Control {
+            socket: dir.path().join("control.sock"),
+            mode: crate::config::plan::FileMode::PRIVATE,
+        });
         plan.drain.window = Duration::ZERO;
         Operated { process: Process::start(plan), dir }
     }

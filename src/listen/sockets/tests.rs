@@ -94,12 +94,29 @@ fn a_file_put_in_the_place_of_ours_stays() {
     assert!(!path.exists());
 }
 
+fn mode_of(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+/// The umask belongs to the whole process, so the test's own is left as it is: modes on both sides
+/// of it are asked for.
 #[test]
-fn a_private_socket_is_private_from_its_first_moment() {
+fn a_unix_socket_has_the_mode_asked_for_whatever_the_umask_is_and_takes_another_later() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
-    let _listening = Listening::open_private(&path, 0o600).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    for (written, bits) in [("0600", 0o600), ("0660", 0o660), ("0666", 0o666), ("0777", 0o777)] {
+        let mode = |text: &str| serde_json::from_value(text.into()).unwrap();
+        let listening = Listening::open_unix(&path, Some(mode(written))).unwrap();
+        assert_eq!(mode_of(&path), bits);
+        listening.set_mode(mode("0620"));
+        assert_eq!(mode_of(&path), 0o620);
+        // Of another process's file nothing is changed.
+        listening.give_up_file();
+        listening.set_mode(mode("0600"));
+        assert_eq!(mode_of(&path), 0o620);
+        listening.own_file();
+    }
+    assert!(!path.exists());
 }
 
 #[test]

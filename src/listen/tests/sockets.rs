@@ -103,6 +103,28 @@ async fn a_busy_port_refuses_all_that_was_to_be_opened_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_unix_listeners_mode_is_that_of_the_configuration_also_after_a_reload() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("http.sock");
+    let with = |mode: &str| Listener {
+        address: Address::Unix(path.clone()),
+        mode: serde_json::from_value(mode.into()).unwrap(),
+        ..plain("u")
+    };
+    let mode = || std::os::unix::fs::MetadataExt::mode(&path.metadata().unwrap()) & 0o7777;
+    let mut stand = Stand::new(1, 100, None);
+    stand.takes(&[with("0666")]);
+    assert_eq!(mode(), 0o666);
+    let mut before = UnixStream::connect(&path).await.unwrap();
+    stand.takes(&[with("0600")]);
+    assert_eq!(mode(), 0o600);
+    assert!(ask(&mut before).await.starts_with("client None, "));
+    drop(before);
+    stand.sockets.close_all();
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
 async fn a_unix_listener_serves_clients_without_an_address() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("http.sock");

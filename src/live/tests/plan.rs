@@ -43,6 +43,7 @@ pub(crate) fn listener(name: &str, port: u16) -> Listener {
     Listener {
         name: name.into(),
         address: Address::Inet(SocketAddr::from(([127, 0, 0, 1], port))),
+        mode: None,
         tls: None,
         http2: None,
         proxy_protocol: None,

@@ -1,5 +1,6 @@
 //! What a supervisor is started with.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,16 @@ pub enum ConfigSource {
     File(PathBuf),
     /// A function, asked anew by each reload; its error is the report.
     Made(Box<dyn FnMut() -> Result<Arc<Plan>, String> + Send>),
+}
+
+/// Where it is.
+impl fmt::Display for ConfigSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigSource::File(path) => path.display().fmt(f),
+            ConfigSource::Made(_) => f.write_str("built in"),
+        }
+    }
 }
 
 impl ConfigSource {

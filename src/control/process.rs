@@ -1,6 +1,6 @@
 //! The supervisor as a process: signals, and what a service manager is told.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,9 +13,9 @@ use crate::admin::{ReloadRequest, Stopped};
 use crate::base::files;
 use crate::base::task;
 
-/// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once,
-/// SIGHUP reloads, and SIGUSR2 has another process take over. `ready` is called when every
-/// listener accepts.
+/// Runs until a signal stops it: SIGTERM and SIGINT stop with patience, a second one at once (as
+/// does a first SIGINT at a terminal when there is no session), SIGHUP reloads, and SIGUSR2 has
+/// another process take over. `ready` is called when every listener accepts.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -80,7 +80,7 @@ impl Signals {
                         _ = handle.reload(ReloadRequest::default()) => {}
                         // A reload that takes long does not hold up a stop.
                         _ = self.terminate.recv() => stopping = stop(handle),
-                        _ = self.interrupt.recv() => stopping = stop(handle),
+                        _ = self.interrupt.recv() => stopping = interrupt(handle).await,
                     }
                 }
                 _ = self.user_2.recv() => {
@@ -89,10 +89,23 @@ impl Signals {
                     task::spawn("upgrade", async move { drop(handle.upgrade().await) });
                 }
                 _ = self.terminate.recv() => stopping = stop(handle),
-                _ = self.interrupt.recv() => stopping = stop(handle),
+                _ = self.interrupt.recv() => stopping = interrupt(handle).await,
             }
         }
     }
+}
+
+/// Ctrl-C at a terminal: a person waits. No balancer has to hear of it first, so that with no
+/// session the process stops at once; with some it says how to hurry.
+async fn interrupt(handle: &Handle) -> bool {
+    stop(handle);
+    if io::stderr().is_terminal() {
+        match handle.counts().await.sessions {
+            0 => handle.stop(),
+            sessions => tracing::info!(sessions, "draining; Ctrl-C again ends them at once"),
+        }
+    }
+    true
 }
 
 fn stop(handle: &Handle) -> bool {

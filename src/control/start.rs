@@ -135,6 +135,15 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
     core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));
     core.publish();
     core.watch_files(&[]);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        configuration = %core.source,
+        listeners = plan.listeners.len(),
+        pools = plan.pools.len(),
+        routes = plan.routes.len(),
+        workers = core.common.queues.len(),
+        "started"
+    );
 }
 
 /// Keeps work from a backend as the process before this one did; one that is there no more needs it

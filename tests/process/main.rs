@@ -3,7 +3,7 @@
 //! Sizes are small by default, so that these run with every `cargo test`; `TIDEGATE_SCALE=full`
 //! runs them at the size of a busy site (see `tests/README.md`).
 
-// The tests are no part of the house: their tasks and clocks are their own.
+// The tests are no part of the crate: their tasks and clocks are their own.
 #![allow(clippy::disallowed_methods)]
 
 // Shared with the end-to-end tests, which use all of them.
@@ -25,6 +25,7 @@ mod routes;
 mod rush;
 mod soak;
 mod stop;
+mod terminal;
 mod traffic;
 mod upgrade;
 mod upgrade_faults;

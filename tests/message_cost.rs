@@ -12,7 +12,7 @@ use libc::{c_int, c_long, c_void, size_t, ssize_t};
 use tidegate::base::clock;
 use tidegate::base::socket::Socket;
 use tidegate::base::task;
-use tidegate::config::plan::{Hold, Rules};
+use tidegate::config::plan::{Hold, Resumption, Rules};
 use tidegate::observe::metrics::Metrics;
 use tidegate::registry::{self, Facts, Location};
 use tidegate::relay::{HoldBudget, HoldTerms, Leg, Relay, Terms};
@@ -134,6 +134,9 @@ fn a_message_is_one_read_and_one_write_and_allocates_nothing() {
         replay_bytes_max: 1 << 16,
         swallow_first: 1,
         swallow_timeout: Duration::from_secs(5),
+        proof_time: Duration::from_secs(5),
+        resumptions_per_minute_max: 20,
+        resume: Resumption::Always,
     };
     let hold = HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)) };
     runtime.block_on(async {

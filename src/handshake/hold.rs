@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::request::WsRequest;
 use crate::base::clock::{self, Moment};
+use crate::config::plan::Resumption;
 use crate::wire::extension::{self, Extension};
 use crate::wire::resume::{RESUME, SESSION, Token};
 
@@ -22,6 +23,8 @@ pub(super) struct Holding {
     pub(super) token: Token,
     /// Whether answers of a new upstream are swallowed.
     pub(super) swallows: bool,
+    /// Whether a new upstream must confirm that it takes the session up.
+    pub(super) confirms: bool,
     /// Said again: how often, and since when the upstream is lost.
     pub(super) again: Option<(u32, Moment)>,
 }
@@ -29,7 +32,7 @@ pub(super) struct Holding {
 impl WsRequest {
     /// Makes it a handshake whose session can be held. Only permessage-deflate is offered on: of
     /// another extension nobody knows what it keeps from message to message.
-    pub fn hold(&mut self, swallows: bool) {
+    pub fn hold(&mut self, swallows: bool, resume: Resumption) {
         let offers = extension::parse(&self.offer).unwrap_or_default();
         let offers = offers.into_iter().filter(Extension::is_deflate).map(|mut offer| {
             offer.add(CLIENT_RESETS);
@@ -39,7 +42,12 @@ impl WsRequest {
             offer
         });
         set_extensions(&mut self.offer, offers);
-        self.holding = Some(Holding { token: Token::new(), swallows, again: None });
+        self.holding = Some(Holding {
+            token: Token::new(),
+            swallows,
+            confirms: resume == Resumption::Confirmed,
+            again: None,
+        });
     }
 
     /// How often it was said again.

@@ -9,14 +9,16 @@ use super::verify::Agreed;
 use crate::base::clock::Moment;
 use crate::rewrite::Outbound;
 use crate::wire::accept_key::new_key;
+use crate::wire::answer::Fields;
 use crate::wire::extension::{self, Extension};
-use crate::wire::resume::Token;
+use crate::wire::resume::{RESUME, Token};
 
 /// A handshake to be said again to another backend. A session keeps it for its life, so it is text
 /// and little else.
 pub struct Replay {
     token: Token,
     swallows: bool,
+    confirms: bool,
     /// The head that went upstream, stored; behind an empty line the offer, a line for each field.
     head: Box<[u8]>,
     /// The fields in which the first backend said what it agreed on, a line each.
@@ -37,6 +39,7 @@ impl Replay {
         Some(Replay {
             token: holding.token,
             swallows: holding.swallows,
+            confirms: holding.confirms,
             head: head.into(),
             agreed: choices.into(),
         })
@@ -50,8 +53,15 @@ impl Replay {
         let offer = read(&self.head[end + 2..])?;
         let key = HeaderValue::try_from(new_key()).ok()?;
         let again = Some((attempt, lost));
-        let holding = Holding { token: self.token, swallows: self.swallows, again };
+        let Replay { token, swallows, confirms, .. } = *self;
+        let holding = Holding { token, swallows, confirms, again };
         Some((WsRequest::again(key, offer, holding), outbound))
+    }
+
+    /// Whether a backend that has answered with these fields takes the session up.
+    pub(super) fn is_confirmed_by(&self, fields: &Fields) -> bool {
+        let mut said = fields.iter().filter(|(name, _)| *name == RESUME);
+        !self.confirms || said.any(|(_, value)| self.token.is_named_by(value))
     }
 
     /// Whether a new backend agreed on what the first one did.

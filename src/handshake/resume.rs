@@ -20,6 +20,8 @@ pub enum NotResumed {
     /// A backend agreed on another subprotocol, other extensions or other parameters of them, of
     /// which the client cannot be told any more.
     Changed,
+    /// A backend opened a WebSocket and did not confirm that it goes on with the session.
+    Unconfirmed,
     /// What was kept of the handshake cannot be read.
     Unreadable,
 }
@@ -31,7 +33,7 @@ impl NotResumed {
         match self {
             NotResumed::Failed(error) => matches!(error, UpstreamError::Handshake(_)),
             NotResumed::Refused(status) => !status.is_server_error(),
-            NotResumed::Changed | NotResumed::Unreadable => true,
+            NotResumed::Changed | NotResumed::Unconfirmed | NotResumed::Unreadable => true,
         }
     }
 }
@@ -42,6 +44,9 @@ impl fmt::Display for NotResumed {
             NotResumed::Failed(error) => error.fmt(f),
             NotResumed::Refused(status) => write!(f, "the backend answered {}", status.as_u16()),
             NotResumed::Changed => f.write_str("the backend agreed on other terms than before"),
+            NotResumed::Unconfirmed => {
+                f.write_str("the backend did not confirm with Tidegate-Resume that it goes on")
+            }
             NotResumed::Unreadable => f.write_str("the stored handshake cannot be read"),
         }
     }
@@ -62,8 +67,13 @@ pub async fn resume(
     let connected = connect(attempts, &mut request, &outbound).await;
     *attempt = request.attempts();
     match connected.outcome {
-        Ok(Answered::Upstream(upstream)) if replay.agrees_with(&upstream.agreed) => Ok(upstream),
-        Ok(Answered::Upstream(_)) => Err(NotResumed::Changed),
+        Ok(Answered::Upstream(upstream)) if !replay.agrees_with(&upstream.agreed) => {
+            Err(NotResumed::Changed)
+        }
+        Ok(Answered::Upstream(upstream)) if !replay.is_confirmed_by(&upstream.fields) => {
+            Err(NotResumed::Unconfirmed)
+        }
+        Ok(Answered::Upstream(upstream)) => Ok(upstream),
         Ok(Answered::Http(answer)) => Err(NotResumed::Refused(answer.status())),
         Err(error) => Err(NotResumed::Failed(error)),
     }

@@ -31,6 +31,11 @@ impl Backoff {
         Backoff { most: FIRST }
     }
 
+    /// The back-off of a session that has had so many attempts.
+    pub(super) fn after(attempts: u32) -> Backoff {
+        Backoff { most: FIRST.saturating_mul(1 << attempts.min(10)).min(MOST) }
+    }
+
     /// How long to wait now, where so many wait for a backend of this pool. When all are ejected,
     /// that is until the next trial.
     pub(super) fn next(&mut self, pool: Option<&Pool>, waiting: u64) -> Duration {

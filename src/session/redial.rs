@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::futures::OwnedNotified;
+use tokio::time::sleep;
 
 use super::backoff::{self, Backoff};
 use super::conn::App;
@@ -123,14 +124,17 @@ impl Redial {
 
     /// Begins to look for another upstream than the one `lost`.
     pub(super) fn begin(&mut self, lost: Arc<str>, away: HoldState) {
-        let mut backoff = Backoff::new();
+        // An upstream that was lost as soon as it came is one more attempt that has failed.
+        let mut backoff = Backoff::after(away.attempt.saturating_sub(1));
         // A place that was reserved is taken at once; the others come one after another, because
         // all sessions of a backend lose it at the same time.
         let wait = match self.target {
             Some(_) => Duration::ZERO,
-            None => self.wait(&mut backoff),
+            None => self.wait(away, &mut backoff),
         };
-        let trying = self.attempt(&lost, away, wait, None);
+        // What answers others is then no reason to come sooner: it has answered this one too.
+        let returned = if away.attempt > 1 { None } else { self.returned() };
+        let trying = self.attempt(&lost, away, wait, returned);
         self.round = Some(Round { lost, backoff, returned: None, trying });
     }
 
@@ -146,7 +150,7 @@ impl Redial {
     /// Waits a while, then tries again.
     pub(super) fn again(&mut self, away: HoldState) {
         let Some(Round { lost, mut backoff, returned, .. }) = self.round.take() else { return };
-        let wait = self.wait(&mut backoff);
+        let wait = self.wait(away, &mut backoff);
         let trying = self.attempt(&lost, away, wait, returned);
         self.round = Some(Round { lost, backoff, returned: None, trying });
     }
@@ -166,11 +170,15 @@ impl Redial {
         self.target.is_some()
     }
 
-    fn wait(&self, backoff: &mut Backoff) -> Duration {
+    fn returned(&self) -> Option<OwnedNotified> {
+        self.app.live.now().route(&self.route).map(|route| backoff::returned(route))
+    }
+
+    fn wait(&self, away: HoldState, backoff: &mut Backoff) -> Duration {
         let pool = pool(&self.app, &self.route);
         let snapshot = self.app.live.now();
         let waiting = snapshot.route(&self.route).map_or(1, |route| backoff::waiting(route));
-        backoff.next(pool.as_deref(), waiting)
+        backoff.next(pool.as_deref(), waiting).max(away.not_before.since(clock::now()))
     }
 
     fn attempt(
@@ -212,11 +220,12 @@ struct RedialAttempt {
 
 impl RedialAttempt {
     async fn run(self, wait: Duration, returned: Option<OwnedNotified>) -> Tried {
-        let watch = || self.app.live.now().route(&self.route).map(|route| backoff::returned(route));
-        if let (Some(returned), false) = (returned.or_else(watch), wait.is_zero()) {
-            backoff::pause(wait, returned).await;
+        match returned {
+            Some(returned) => backoff::pause(wait, returned).await,
+            None => sleep(wait).await,
         }
-        let (at, returned) = (clock::now(), watch());
+        let at = clock::now();
+        let returned = self.app.live.now().route(&self.route).map(|one| backoff::returned(one));
         let Some(pool) = pool(&self.app, &self.route) else {
             let answer = Err(NoUpstream::RouteGone);
             return Tried { at, asked: 0, key: self.key, returned, answer };

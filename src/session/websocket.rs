@@ -51,7 +51,7 @@ pub(super) async fn open(
     record.handshake();
     let mut request = WsRequest::check(&granted.asked.head)?;
     if let Some(hold) = &granted.route.plan.hold {
-        request.hold(hold.swallow_first > 0);
+        request.hold(hold.swallow_first > 0, hold.resume);
     }
     let client =
         PendingUpgrade::take(&mut granted.asked.head.extensions).ok_or(Refusal::NoWebSocket)?;

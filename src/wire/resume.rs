@@ -12,7 +12,8 @@ use super::random;
 /// On a session's first handshake: `Tidegate-Session: <token>`.
 pub const SESSION: HeaderName = HeaderName::from_static("tidegate-session");
 
-/// On every later one: `Tidegate-Resume: <token>; attempt=n; lost=<ms>`.
+/// On every later one: `Tidegate-Resume: <token>; attempt=n; lost=<ms>`. In the answer, with the same
+/// token, it says that the session goes on.
 pub const RESUME: HeaderName = HeaderName::from_static("tidegate-resume");
 
 /// What a session is called before its backends, over all of them: 128 random bits, in hex.
@@ -34,6 +35,12 @@ impl Token {
     /// upstream so long ago.
     pub fn resume(&self, attempt: u32, lost: Duration) -> HeaderValue {
         value(format!("{self}; attempt={attempt}; lost={}", lost.as_millis()))
+    }
+
+    /// Whether an answer with this [`RESUME`] takes the session up: it names it, whatever follows.
+    pub fn is_named_by(&self, answer: &HeaderValue) -> bool {
+        let named = answer.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        named.trim_ascii().eq_ignore_ascii_case(self.to_string().as_bytes())
     }
 }
 
@@ -78,5 +85,12 @@ mod tests {
             format!("{text}; attempt=2; lost=1500")
         );
         assert!(!format!("{token:?}").contains(&text));
+        let named = |answer: String| token.is_named_by(&HeaderValue::try_from(answer).unwrap());
+        for answer in ["", "; attempt=2; lost=1500", " ;known"] {
+            assert!(named(format!("{text}{answer}")), "{answer}");
+        }
+        for answer in [String::new(), format!("{text}0"), Token::new().to_string()] {
+            assert!(!named(answer.clone()), "{answer}");
+        }
     }
 }

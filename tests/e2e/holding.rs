@@ -2,6 +2,7 @@
 
 mod lost;
 mod outage;
+mod proof;
 mod queue;
 mod replay;
 mod terms;
@@ -13,9 +14,9 @@ use crate::actors::{Backend, Head, Session, until};
 use crate::proxy::Proxy;
 use crate::site::{Site, site};
 
-/// A site whose only route holds, with these keys.
+/// A site whose only route holds, with these keys, for backends that need nothing to go on.
 fn holding(backends: &[&Backend], keys: &str) -> Site {
-    site(backends).route(&format!("hold = {{ {keys} }}"))
+    site(backends).route(&format!("hold = {{ resume = \"always\", {keys} }}"))
 }
 
 /// The value of the first sample of a metric, with these labels.

@@ -3,7 +3,7 @@
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{Hold, Queue};
+use super::super::plan::{Hold, Queue, Resumption};
 use super::super::tables::{self, HoldParts, Spanned, TakesWebSockets};
 use super::{Lower, count, number, relay, time};
 
@@ -24,7 +24,18 @@ pub fn hold(
         u16::try_from(code.0).map_err(|_| Fault::new("is no code"))
     });
     in_vain(cx, file, raw);
-    let hold = raw.lower(cx.report, HoldParts { lost_codes })?;
+    let replays = number(&raw.replay_first).is_some_and(|first| first > 0);
+    let resume = match raw.resume.written() {
+        Some((resume, _)) => Some(*resume),
+        None if replays => Some(Resumption::Always),
+        None => raw.resume.get().copied(),
+    };
+    let message_age_max = match raw.message_age_max.is_written() {
+        true => time(&raw.message_age_max),
+        false => time(&raw.timeout),
+    };
+    let parts = HoldParts { lost_codes, resume, message_age_max };
+    let hold = raw.lower(cx.report, parts)?;
     let queue =
         Queue { handshakes_max: count(&raw.queue_max)?, timeout: time(&raw.queue_timeout)? };
     Some((hold, (queue.handshakes_max > 0).then_some(queue)))
@@ -50,7 +61,21 @@ fn in_vain(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::HoldTable
     idle(raw.swallow_timeout.span(), swallows, "swallow_timeout", "without `swallow_first`");
     idle(raw.queue_timeout.span(), queues, "queue_timeout", "where `queue_max` is 0");
     never(cx, ("message_age_max", &raw.message_age_max), ("timeout", &raw.timeout));
-    never(cx, ("full_timeout", &raw.full_timeout), ("message_age_max", &raw.message_age_max));
+    let age = match raw.message_age_max.is_written() {
+        true => ("message_age_max", &raw.message_age_max),
+        false => ("timeout", &raw.timeout),
+    };
+    never(cx, ("full_timeout", &raw.full_timeout), age);
+    if let (Some((age, span)), Some(timeout)) = (raw.message_age_max.written(), raw.timeout.get())
+        && age.0 < timeout.0
+    {
+        let said = format!("`message_age_max` is less than `timeout`: `{age}`");
+        let hint = format!(
+            "a session whose client speaks, if only by a library's heartbeat, ends after `{age}`, \
+             and not after `{timeout}`; that is for orders and games"
+        );
+        cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
+    }
     let all = file.limits.get().and_then(|limits| limits.hold_bytes_max.get());
     if let (Some((buffer, span)), Some(all)) = (raw.buffer_bytes_max.written(), all)
         && buffer.0 > all.0

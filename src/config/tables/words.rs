@@ -69,6 +69,16 @@ words! {
 }
 
 words! {
+    /// When a new upstream takes up a session.
+    Resumption {
+        /// When its backend confirms in its answer that it does.
+        Confirmed = "confirmed",
+        /// When its backend answers.
+        Always = "always",
+    }
+}
+
+words! {
     /// When a browser sends a cookie with requests that another site's page makes
     /// (RFC 6265bis §5.6.7).
     SameSite {

@@ -3,6 +3,7 @@ use super::*;
 use http::Request;
 use httparse::EMPTY_HEADER;
 
+use crate::config::plan::Resumption;
 use crate::handshake::{Agreed, Replay};
 use crate::rewrite::Outbound;
 use crate::rewrite::tests::outbound;
@@ -22,7 +23,7 @@ fn asked(fields: &[(&str, &str)], swallows: bool) -> (WsRequest, Outbound) {
     }
     let head = request.body(()).unwrap().into_parts().0;
     let mut asked = WsRequest::check(&head).unwrap();
-    asked.hold(swallows);
+    asked.hold(swallows, Resumption::Always);
     (asked, outbound(head))
 }
 
@@ -161,4 +162,22 @@ fn what_is_kept_is_the_head_and_little_more() {
     let written = asked.write(&head).len();
     assert!(replay.bytes() + size_of::<Replay>() <= written + 100);
     assert!(size_of::<Replay>() <= 56);
+}
+
+#[test]
+fn a_backend_that_does_not_name_the_session_confirms_nothing() {
+    for (resume, needed) in [(Resumption::Confirmed, true), (Resumption::Always, false)] {
+        let (mut asked, head) = asked(&[], false);
+        asked.hold(false, resume);
+        let token = written(&mut asked, &head)[SESSION].clone();
+        let terms = agreed(&mut asked, &head, &[]);
+        let replay = Replay::keep(&asked, &head, &terms).unwrap();
+        let field = |name, value: &HeaderValue| vec![(name, value.clone())];
+        assert!(replay.is_confirmed_by(&field(RESUME, &token).into()));
+        for other in
+            [vec![], field(SESSION, &token), field(RESUME, &"0".repeat(32).parse().unwrap())]
+        {
+            assert_eq!(replay.is_confirmed_by(&other.into()), !needed);
+        }
+    }
 }

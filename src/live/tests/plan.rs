@@ -133,5 +133,8 @@ pub(crate) fn hold() -> Hold {
         replay_bytes_max: 1 << 14,
         swallow_first: 0,
         swallow_timeout: Duration::from_secs(5),
+        proof_time: Duration::from_secs(10),
+        resumptions_per_minute_max: 20,
+        resume: Resumption::Always,
     }
 }

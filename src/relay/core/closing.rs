@@ -320,7 +320,12 @@ impl Core {
     pub(super) fn lose(&mut self, end: End, unread: bool, now: Moment) {
         let upstream = end.by() == Some(Side::Upstream);
         match end {
-            _ if !upstream || unread || !self.can_be_held() => self.begin_end(end, now),
+            _ if !upstream || unread || !self.can_be_held(now) => {
+                if let Some(hold) = self.hold.as_mut().filter(|_| upstream && self.end.is_none()) {
+                    hold.on_not_held(now);
+                }
+                self.begin_end(end, now);
+            }
             End::Lost { how, .. } => self.depart(false, Some(how), now),
             _ => self.depart(true, None, now),
         }
@@ -332,7 +337,7 @@ impl Core {
         // Its answer to our Close may repeat that code, or any that means nothing more.
         let left = hold.said_move();
         let answer = left && matches!(code, 1000 | MOVED | NO_CODE);
-        if !(answer || hold.is_lost_code(code)) || !self.can_be_held() {
+        if !(answer || hold.is_lost_code(code)) || !self.can_be_held(now) {
             return false;
         }
         let upstream = Side::Upstream;
@@ -343,6 +348,26 @@ impl Core {
         self.depart(false, None, now);
         if !left && says {
             self.side_mut(upstream).outbox.queue_close(Goodbye::Echo(code));
+        }
+        true
+    }
+
+    /// A Close came from the upstream: whether it turns away a session that was resumed on it a
+    /// moment ago. Its code may say for good what a client mends by coming again, so the client
+    /// reads that its upstream was lost.
+    pub(super) fn is_turned_away(&mut self, code: u16, now: Moment) -> bool {
+        let resumed = self.hold.as_ref().is_some_and(|hold| hold.is_newly_resumed(now));
+        if self.end.is_some() || !resumed {
+            return false;
+        }
+        let upstream = Side::Upstream;
+        let says = self.side(upstream).takes_frames() && self.at_boundary_to(upstream);
+        self.begin_end(End::Lost { side: upstream, how: Loss::Eof }, now);
+        let state = self.side_mut(upstream);
+        state.outbox.clear();
+        (state.close, state.wait) = (CloseState::Dropping { reset: false }, None);
+        if says {
+            state.outbox.queue_close(Goodbye::Echo(code));
         }
         true
     }
@@ -381,14 +406,14 @@ impl Core {
 
     /// Whether the session can be held when its upstream is lost now: not while a message from it
     /// is cut, which none could complete. What an answer that is swallowed lacks, no one sees.
-    fn can_be_held(&self) -> bool {
-        (self.side(Side::Upstream).is_whole() || self.swallows()) && self.may_be_held()
+    fn can_be_held(&self, now: Moment) -> bool {
+        (self.side(Side::Upstream).is_whole() || self.swallows()) && self.may_be_held(now)
     }
 
     /// Whether it can be if what its upstream still says is whole.
-    pub(super) fn may_be_held(&self) -> bool {
+    pub(super) fn may_be_held(&self, now: Moment) -> bool {
         let listens = self.end.is_none() && self.side(Side::Client).listens();
-        listens && self.hold.as_ref().is_some_and(|hold| hold.can_begin_again())
+        listens && self.hold.as_ref().is_some_and(|hold| hold.can_begin_again(now))
     }
 
     /// Whether what went to a side so far ends at a frame's boundary.

@@ -44,6 +44,9 @@ pub struct HoldState {
     /// Which attempt at another upstream is due, from 1: dials that failed, as far as they were
     /// told, and upstreams that were lost as soon as they came count.
     pub attempt: u32,
+    /// There is none before this moment: the session was given as many upstreams as it may be in a
+    /// minute.
+    pub not_before: Moment,
 }
 
 /// What a session needs from whoever polls it.
@@ -66,6 +69,8 @@ pub enum HoldEnd {
     TooOld,
     /// There was no room to keep more.
     NoRoom,
+    /// Two upstreams in a row were lost that had been sent the recorded messages.
+    Poison,
     /// The session ended for a reason of its own.
     Ended,
 }
@@ -77,6 +82,7 @@ impl Label for HoldEnd {
             HoldEnd::InVain => "in_vain",
             HoldEnd::TooOld => "too_old",
             HoldEnd::NoRoom => "no_room",
+            HoldEnd::Poison => "poison",
             HoldEnd::Ended => "ended",
         }
     }

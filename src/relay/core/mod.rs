@@ -98,7 +98,7 @@ impl Core {
             end: None,
             let_go: None,
             cut: false,
-            hold: hold.map(|terms| Box::new(Hold::new(terms, allowed))),
+            hold: hold.map(|terms| Box::new(Hold::new(terms, allowed, now))),
         };
         core.time_life();
         Side::BOTH.into_iter().for_each(|side| core.time_pings(side, &mut rng, now));
@@ -121,7 +121,7 @@ impl Core {
         state.liveness.begin(Moment::NEVER);
         if first && state.close == CloseState::Open && self.end.is_none() {
             self.time_step(side, now);
-            if side == Side::Upstream && self.may_be_held() {
+            if side == Side::Upstream && self.may_be_held(now) {
                 // The message it is in the midst of may become whole by what is still read.
                 self.part(HoldCause::Lost, now);
             }
@@ -308,11 +308,6 @@ impl Core {
         let state = self.side_mut(side);
         if state.liveness.on_heard(interval) {
             state.outbox.cancel_ping();
-        }
-        if side == Side::Upstream
-            && let Some(hold) = &mut self.hold
-        {
-            hold.on_heard();
         }
     }
 

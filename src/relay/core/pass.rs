@@ -81,9 +81,11 @@ impl Core {
         stats.bytes += bytes.len() as u64;
         stats.messages += u64::from(messages);
         let seen = self.side(Side::Upstream).stats.messages;
-        if from == Side::Client
-            && let Some(hold) = &mut self.hold
-        {
+        let Some(hold) = &mut self.hold else { return };
+        if messages > 0 {
+            hold.on_messages();
+        }
+        if from == Side::Client {
             hold.on_crossed(bytes, messages, seen);
         }
     }
@@ -331,7 +333,10 @@ impl Scan<'_> {
         let side = self.core.side_mut(from);
         side.recv = RecvState::Closed;
         side.stats.close = Some(code);
-        if from == Side::Upstream && self.core.is_going(code, self.now) {
+        let now = self.now;
+        if from == Side::Upstream
+            && (self.core.is_going(code, now) || self.core.is_turned_away(code, now))
+        {
             self.core.refresh();
             return Verdict::Stay(frame);
         }

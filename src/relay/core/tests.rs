@@ -4,6 +4,7 @@ mod holds;
 mod lives;
 mod moves;
 pub mod peer;
+mod proofs;
 mod rows;
 mod simulation;
 mod story;

@@ -11,7 +11,7 @@ use super::super::{Demand, HoldBudget, HoldCause, HoldState, HoldTerms};
 use super::scene::{Far, MASK, PATIENCE, Scene, close, frame, rules, run, text};
 use crate::base::clock;
 use crate::base::side::Side;
-use crate::config::plan::{Hold, Rules};
+use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Loss};
 use crate::registry::tests::{ALONE, moving};
 use crate::registry::{self, Selector};
@@ -29,6 +29,9 @@ fn held(budget: u64) -> HoldTerms {
         replay_bytes_max: 1_000,
         swallow_first: 0,
         swallow_timeout: PATIENCE,
+        proof_time: Duration::from_secs(5),
+        resumptions_per_minute_max: 20,
+        resume: Resumption::Always,
     };
     HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(budget)) }
 }

@@ -11,7 +11,7 @@ use super::scene::{Far, PATIENCE, Scene, close, ended, frame, rules, run, text};
 use crate::base::clock;
 use crate::base::side::Side;
 use crate::base::task;
-use crate::config::plan::{Hold, Rules};
+use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::End;
 use crate::registry::tests::{ALONE, moving};
 use crate::registry::{self, Selector};
@@ -143,6 +143,9 @@ fn held(change: impl FnOnce(&mut Hold)) -> HoldTerms {
         replay_bytes_max: 1_000,
         swallow_first: 0,
         swallow_timeout: PATIENCE,
+        proof_time: Duration::from_secs(5),
+        resumptions_per_minute_max: 20,
+        resume: Resumption::Always,
     };
     change(&mut hold);
     HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)) }

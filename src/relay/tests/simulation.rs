@@ -17,7 +17,7 @@ use super::super::{HoldBudget, HoldTerms, Leg, Relay, SessionStats, Terms};
 use super::scene::{run, seat};
 use crate::base::clock::{self, Moment};
 use crate::base::side::Side::{self, Client, Upstream};
-use crate::config::plan::{Hold, Rules};
+use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Reason};
 use crate::observe::metrics::Metrics;
 use crate::registry::{EndOrder, MoveOrder, Note};
@@ -83,6 +83,9 @@ impl Play {
                 replay_bytes_max: 1_000,
                 swallow_first: 0,
                 swallow_timeout: Duration::from_secs(10),
+                proof_time: Duration::from_secs(5),
+                resumptions_per_minute_max: 20,
+                resume: Resumption::Always,
             }),
             budget: Arc::new(HoldBudget::new(rng.choice([2_000, 1 << 30]).unwrap_or(2_000))),
         });

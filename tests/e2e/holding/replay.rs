@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::actors::Ending;
 
-const KEYS: &str = "replay_first = 1, swallow_first = 1, swallow_timeout = \"500ms\"";
+// Proven as soon as it has passed a message: it is lost again and again.
+const KEYS: &str = "replay_first = 1, swallow_first = 1, swallow_timeout = \"500ms\", \
+                    proof_time = \"1ms\"";
 
 /// Answers `login NAME` with `welcome NAME`, then echoes; keeps what it was sent. What is not
 /// logged in is closed. One that is `mute` does not welcome.

@@ -50,7 +50,7 @@ async fn a_session_keeps_the_terms_it_was_opened_under_and_goes_with_its_route()
 #[tokio::test]
 async fn a_client_on_a_stream_is_held_as_well() {
     let backend = Backend::echo("a").await;
-    let front = Front::clear(&backend, "name = \"all\"\nhold = {}");
+    let front = Front::clear(&backend, "name = \"all\"\nhold = { resume = \"always\" }");
     let mut client = front.client().await;
     let mut session = client.open("/chat").await;
     session.echo("before").await;

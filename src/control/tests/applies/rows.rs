@@ -118,6 +118,13 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.hold.buffer_bytes_max", "#route", "hold = { buffer_bytes_max = \"7KiB\" }"),
     ("routes.hold.full_timeout", "#route", "hold = { full_timeout = \"7s\" }"),
     ("routes.hold.message_age_max", "#route", "hold = { message_age_max = \"7s\" }"),
+    ("routes.hold.resume", "#route", "hold = { resume = \"always\" }"),
+    ("routes.hold.proof_time", "#route", "hold = { proof_time = \"7s\" }"),
+    (
+        "routes.hold.resumptions_per_minute_max",
+        "#route",
+        "hold = { resumptions_per_minute_max = 7 }",
+    ),
     ("routes.hold.lost_codes", "#route", "hold = { lost_codes = [1012] }"),
     ("routes.hold.replay_first", "#route", "hold = { replay_first = 1 }"),
     (

@@ -20,9 +20,6 @@
 //! The core tells what happens (`on_…`), asks, and carries out what [`Hold::poll_news`] and
 //! [`Hold::poll_flush`] give; it does not see inside.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use super::demand::{HoldCause, HoldEnd, HoldTerms};
 use super::order::Order;
 use crate::base::clock::Moment;
@@ -31,22 +28,21 @@ use crate::config::plan;
 use crate::end::{End, Loss};
 use crate::registry::{EndOrder, MoveOrder};
 use crate::wire::frame::Allowed;
+use std::sync::Arc;
 
 mod backlog;
 mod messages;
 mod news;
+mod proof;
 mod questions;
 mod replay_log;
 mod transit;
 
 use backlog::Backlog;
 use news::News;
+use proof::Proof;
 use replay_log::ReplayLog;
 use transit::Transit;
-
-/// A new upstream that is lost before it said anything, and before this time, belongs to the
-/// absence it was to end: its time goes on, so that no client waits for ever.
-const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a session that can be held stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,13 +67,15 @@ pub(super) struct Hold {
     terms: Arc<plan::Hold>,
     allowed: Allowed,
     stage: Stage,
-    /// The absence in progress, or the one before until its upstream has shown that it lives.
+    /// The absence in progress, or the one before until its upstream was proven. The attempts of a
+    /// session that was never held are none.
     cause: HoldCause,
     since: Moment,
     attempt: u32,
     how: Loss,
-    /// When the upstream came; `NEVER` once it has shown that it lives.
-    attached: Moment,
+    proof: Proof,
+    /// The session ends because what would be sent again may be what its upstreams die of.
+    poisoned: bool,
     /// The order to move that it follows. Boxed: few are moving.
     moving: Option<Box<MoveOrder>>,
     /// This upstream was closed because the session moves.
@@ -99,7 +97,7 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(terms: HoldTerms, allowed: Allowed) -> Hold {
+    pub(super) fn new(terms: HoldTerms, allowed: Allowed, now: Moment) -> Hold {
         let HoldTerms { hold: terms, budget } = terms;
         Hold {
             replay: ReplayLog::new(terms.replay_first, terms.replay_bytes_max, allowed),
@@ -110,7 +108,8 @@ impl Hold {
             since: Moment::default(),
             attempt: 0,
             how: Loss::Eof,
-            attached: Moment::NEVER,
+            proof: Proof::new(now),
+            poisoned: false,
             moving: None,
             said_move: false,
             discards: false,
@@ -254,11 +253,13 @@ impl Hold {
             return;
         }
         self.said_move = cause == HoldCause::Moved;
-        let proven = self.attached == Moment::NEVER || now >= self.attached.after(PROOF_TIMEOUT);
-        if proven {
-            (self.cause, self.since, self.attempt) = (cause, now, 1);
-        } else {
-            self.attempt = self.attempt.saturating_add(1);
+        match self.proof.on_lost(&self.terms, self.has_record(), now) {
+            // The same absence, but for the time in which there was an upstream.
+            Some(lived) if self.attempt > 0 => {
+                self.since = self.since.after(lived);
+                self.attempt = self.attempt.saturating_add(1);
+            }
+            _ => (self.cause, self.since, self.attempt) = (cause, now, 1),
         }
         // A message kept from its beginning goes on being kept.
         if !matches!(self.stage, Stage::Waiting { .. }) {
@@ -282,7 +283,7 @@ impl Hold {
 
     /// A new upstream came, for a client that has `seen` so many messages.
     pub(super) fn on_attached(&mut self, seen: u64, now: Moment) {
-        self.attached = now;
+        self.proof.on_attached(now);
         self.said_move = false;
         self.transit.on_attached();
         self.replay.begin();
@@ -308,14 +309,20 @@ impl Hold {
         self.attempt = self.attempt.saturating_add(1);
     }
 
-    /// The upstream has said something.
-    pub(super) fn on_heard(&mut self) {
-        self.attached = Moment::NEVER;
+    /// Data messages passed whole, in either direction.
+    pub(super) fn on_messages(&mut self) {
+        self.proof.on_messages();
+    }
+
+    /// The upstream is lost, and that is the session's end.
+    pub(super) fn on_not_held(&mut self, now: Moment) {
+        self.poisoned = self.is_poisoned(now);
     }
 
     /// A message of the upstream's is whole that did not go across; after the last answer that the
     /// client has seen the kept messages go.
     pub(super) fn on_swallowed(&mut self, now: Moment) {
+        self.proof.on_messages();
         match &mut self.stage {
             Stage::Waiting { left, .. } if *left > 1 => *left -= 1,
             Stage::Waiting { .. } => self.resume(now),

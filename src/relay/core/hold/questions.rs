@@ -65,8 +65,24 @@ impl Hold {
     }
 
     /// Whether another upstream can be given the session's beginning.
-    pub(in super::super) fn can_begin_again(&self) -> bool {
-        !self.replay.is_overflowed()
+    pub(in super::super) fn can_begin_again(&self, now: Moment) -> bool {
+        !self.replay.is_overflowed() && !self.is_poisoned(now)
+    }
+
+    /// Whether what is recorded was sent to two upstreams in a row that are lost by now.
+    pub(super) fn is_poisoned(&self, now: Moment) -> bool {
+        self.proof.is_poisoned(&self.terms, self.has_record(), now)
+    }
+
+    /// Whether an upstream is sent recorded messages, or sent them itself.
+    pub(super) fn has_record(&self) -> bool {
+        self.replay.messages() > 0
+    }
+
+    /// Whether the upstream came a moment ago, in place of another: it may turn away a session that
+    /// it does not know.
+    pub(in super::super) fn is_newly_resumed(&self, now: Moment) -> bool {
+        self.attempt > 0 && self.proof.is_young(&self.terms, now)
     }
 
     /// Whether an upstream that closes with this code only says that it goes.
@@ -85,6 +101,7 @@ impl Hold {
     /// What ran out while the session was held, if that is how it ended.
     pub(in super::super) fn ran_out(&self) -> Option<HoldEnd> {
         match self.stage {
+            _ if self.poisoned => Some(HoldEnd::Poison),
             Stage::Over(result) if result != HoldEnd::Ended => Some(result),
             _ => None,
         }
@@ -93,10 +110,12 @@ impl Hold {
     /// What is needed from whoever polls the relay; `dropped` when the upstream's transport is.
     pub(in super::super) fn demand(&self, dropped: bool) -> Option<Demand> {
         match self.stage {
-            Stage::Away if dropped => {
-                let state = HoldState { since: self.since, why: self.cause, attempt: self.attempt };
-                Some(Demand::Upstream(state))
-            }
+            Stage::Away if dropped => Some(Demand::Upstream(HoldState {
+                since: self.since,
+                why: self.cause,
+                attempt: self.attempt,
+                not_before: self.proof.next(&self.terms),
+            })),
             Stage::Live { asked: true } => Some(Demand::Target),
             _ => None,
         }

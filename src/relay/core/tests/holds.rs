@@ -28,7 +28,12 @@ fn what_comes_while_the_upstream_is_away_goes_to_the_next_in_order() {
     story.say(Client, "one", START);
     story.got(Upstream);
     story.lose(after(1.0));
-    let away = HoldState { since: after(1.0), why: HoldCause::Lost, attempt: 1 };
+    let away = HoldState {
+        since: after(1.0),
+        why: HoldCause::Lost,
+        attempt: 1,
+        not_before: Moment::default(),
+    };
     assert_eq!((story.away(), story.dropped), (Some(away), [false, true]));
     let two = story.say(Client, "two", after(2.0));
     let three = story.say(Client, "three", after(3.0));
@@ -233,25 +238,6 @@ fn nobody_can_say_where_messages_of_an_unknown_extension_end() {
     let mut story = Story::with(hold(), Allowed::ANYTHING, 1_000);
     story.lose(START);
     assert_eq!(story.core.end, Some(LOST));
-}
-
-#[test]
-fn an_upstream_that_is_lost_as_it_comes_does_not_lengthen_the_wait() {
-    let mut story = Story::new(hold());
-    story.lose(after(1.0));
-    story.attach(after(2.0));
-    story.lose(after(3.0));
-    let away = HoldState { since: after(1.0), why: HoldCause::Lost, attempt: 2 };
-    assert_eq!((story.away(), story.core.timeout()), (Some(away), after(31.0)));
-    // One that spoke, or lived for a while, was there.
-    story.attach(after(4.0));
-    story.core.on_heard(Upstream);
-    story.lose(after(4.0));
-    let away = HoldState { since: after(4.0), why: HoldCause::Lost, attempt: 1 };
-    assert_eq!(story.away(), Some(away));
-    story.attach(after(5.0));
-    story.lose(after(10.0));
-    assert_eq!(story.away().map(|away| away.since), Some(after(10.0)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::super::{Demand, HoldTerms};
 use super::peer::{Kind, Peer, parse};
 use super::world::{Line, World};
 use crate::base::side::Side;
-use crate::config::plan::Hold;
+use crate::config::plan::{Hold, Resumption};
 use crate::end::{End, Farewell, Loss, Reason};
 use crate::registry::{EndOrder, MoveOrder, Note};
 use crate::relay::HoldBudget;
@@ -41,6 +41,9 @@ pub fn random_hold(rng: &mut Rng) -> Option<Hold> {
         replay_bytes_max: rng.choice([500, 1 << 20]).unwrap_or(500),
         swallow_first: rng.u32(..3),
         swallow_timeout: millis(rng, 1_000..60_000),
+        proof_time: Duration::from_secs(5),
+        resumptions_per_minute_max: 20,
+        resume: Resumption::Always,
     })
 }
 

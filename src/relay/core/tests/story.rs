@@ -10,7 +10,7 @@ use super::peer::{frame, parse};
 use super::rules;
 use crate::base::clock::Moment;
 use crate::base::side::Side::{self, Upstream};
-use crate::config::plan::{Hold, Rules};
+use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::Loss;
 use crate::registry::Note;
 use crate::relay::HoldBudget;
@@ -33,6 +33,9 @@ pub fn hold() -> Hold {
         replay_bytes_max: 1_000,
         swallow_first: 0,
         swallow_timeout: Duration::from_secs(3),
+        proof_time: Duration::from_secs(5),
+        resumptions_per_minute_max: 20,
+        resume: Resumption::Always,
     }
 }
 

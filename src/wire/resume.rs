@@ -12,8 +12,8 @@ use super::random;
 /// On a session's first handshake: `Tidegate-Session: <token>`.
 pub const SESSION: HeaderName = HeaderName::from_static("tidegate-session");
 
-/// On every later one: `Tidegate-Resume: <token>; attempt=n; lost=<ms>`. In the answer, with the same
-/// token, it says that the session goes on.
+/// On every later one: `Tidegate-Resume: <token>; attempt=n; lost=<ms>`. In the answer, with the
+/// same token, it says that the session goes on.
 pub const RESUME: HeaderName = HeaderName::from_static("tidegate-resume");
 
 /// What a session is called before its backends, over all of them: 128 random bits, in hex.

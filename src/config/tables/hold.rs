@@ -33,8 +33,8 @@ table! {
     /// 1013. It ends so earlier when a kept message reaches `message_age_max`.
     next full_timeout: Time as Duration = seconds(5), as in "2s";
     /// The age at which a kept message is too old to be carried out. The session then ends with
-    /// 1012, or with 1013 where its buffer is full. It is `timeout` where nothing is written. Orders
-    /// and games want less; every message counts, a library's heartbeat too.
+    /// 1012, or with 1013 where its buffer is full. It is `timeout` where nothing is written.
+    /// Orders and games want less; every message counts, a library's heartbeat too.
     next message_age_max: Time, as in "5s";
     /// Close codes that say that an upstream goes away and its sessions are to be held. An upstream
     /// that is silent, or gone without a Close, is always lost.

@@ -182,7 +182,7 @@ impl Core {
         }
         self.end = Some(end);
         if let Some(hold) = &mut self.hold {
-            hold.on_end(matches!(end, End::NoRoom { .. }), now);
+            hold.on_end(end, now);
         }
         for timer in [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold] {
             self.timers.clear(timer);
@@ -320,24 +320,22 @@ impl Core {
     pub(super) fn lose(&mut self, end: End, unread: bool, now: Moment) {
         let upstream = end.by() == Some(Side::Upstream);
         match end {
-            _ if !upstream || unread || !self.can_be_held(now) => {
-                if let Some(hold) = self.hold.as_mut().filter(|_| upstream && self.end.is_none()) {
-                    hold.on_not_held(now);
-                }
-                self.begin_end(end, now);
-            }
+            _ if !upstream || unread || !self.can_be_held(now) => self.begin_end(end, now),
             End::Lost { how, .. } => self.depart(false, Some(how), now),
             _ => self.depart(true, None, now),
         }
     }
 
-    /// A Close came from the upstream: whether it only says that the upstream goes.
+    /// A Close came from the upstream: whether its client does not read it. It may only say that
+    /// the upstream goes; or turn away a session that was resumed on it a moment ago, with a code
+    /// that says for good what a client mends by coming again.
     pub(super) fn is_going(&mut self, code: u16, now: Moment) -> bool {
         let Some(hold) = &self.hold else { return false };
         // Its answer to our Close may repeat that code, or any that means nothing more.
         let left = hold.said_move();
         let answer = left && matches!(code, 1000 | MOVED | NO_CODE);
-        if !(answer || hold.is_lost_code(code)) || !self.can_be_held(now) {
+        let goes = (answer || hold.is_lost_code(code)) && self.can_be_held(now);
+        if !goes && (self.end.is_some() || !hold.is_newly_resumed(now)) {
             return false;
         }
         let upstream = Side::Upstream;
@@ -345,29 +343,15 @@ impl Core {
         if let Some(hold) = &mut self.hold {
             hold.on_sending(&self.sides[Side::Client as usize].tracker);
         }
-        self.depart(false, None, now);
+        match goes {
+            true => self.depart(false, None, now),
+            false => {
+                self.begin_end(End::Lost { side: upstream, how: Loss::Eof }, now);
+                self.side_mut(upstream).drop_now(false);
+            }
+        }
         if !left && says {
             self.side_mut(upstream).outbox.queue_close(Goodbye::Echo(code));
-        }
-        true
-    }
-
-    /// A Close came from the upstream: whether it turns away a session that was resumed on it a
-    /// moment ago. Its code may say for good what a client mends by coming again, so the client
-    /// reads that its upstream was lost.
-    pub(super) fn is_turned_away(&mut self, code: u16, now: Moment) -> bool {
-        let resumed = self.hold.as_ref().is_some_and(|hold| hold.is_newly_resumed(now));
-        if self.end.is_some() || !resumed {
-            return false;
-        }
-        let upstream = Side::Upstream;
-        let says = self.side(upstream).takes_frames() && self.at_boundary_to(upstream);
-        self.begin_end(End::Lost { side: upstream, how: Loss::Eof }, now);
-        let state = self.side_mut(upstream);
-        state.outbox.clear();
-        (state.close, state.wait) = (CloseState::Dropping { reset: false }, None);
-        if says {
-            state.outbox.queue_close(Goodbye::Echo(code));
         }
         true
     }
@@ -375,12 +359,7 @@ impl Core {
     /// The upstream is gone, and the session goes on without it.
     fn depart(&mut self, reset: bool, how: Option<Loss>, now: Moment) {
         self.part(HoldCause::Lost, now);
-        let upstream = self.side_mut(Side::Upstream);
-        upstream.ended = true;
-        upstream.liveness.begin(Moment::NEVER);
-        upstream.outbox.clear();
-        upstream.close = CloseState::Dropping { reset };
-        upstream.wait = None;
+        self.side_mut(Side::Upstream).drop_now(reset);
         if let Some(hold) = &mut self.hold {
             hold.on_lost(how, now);
         }
@@ -408,12 +387,6 @@ impl Core {
     /// is cut, which none could complete. What an answer that is swallowed lacks, no one sees.
     fn can_be_held(&self, now: Moment) -> bool {
         (self.side(Side::Upstream).is_whole() || self.swallows()) && self.may_be_held(now)
-    }
-
-    /// Whether it can be if what its upstream still says is whole.
-    pub(super) fn may_be_held(&self, now: Moment) -> bool {
-        let listens = self.end.is_none() && self.side(Side::Client).listens();
-        listens && self.hold.as_ref().is_some_and(|hold| hold.can_begin_again(now))
     }
 
     /// Whether what went to a side so far ends at a frame's boundary.

@@ -374,6 +374,12 @@ impl Core {
         }
     }
 
+    /// Whether the session can be held if what its upstream still says is whole.
+    fn may_be_held(&self, now: Moment) -> bool {
+        let listens = self.end.is_none() && self.side(Side::Client).listens();
+        listens && self.hold.as_ref().is_some_and(|hold| hold.can_begin_again(now))
+    }
+
     fn lane_of(&self, from: Side) -> Lane {
         let open = self.side(from).recv == RecvState::Open;
         let crosses = open && self.side(from.other()).takes_frames();

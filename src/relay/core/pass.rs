@@ -333,10 +333,7 @@ impl Scan<'_> {
         let side = self.core.side_mut(from);
         side.recv = RecvState::Closed;
         side.stats.close = Some(code);
-        let now = self.now;
-        if from == Side::Upstream
-            && (self.core.is_going(code, now) || self.core.is_turned_away(code, now))
-        {
+        if from == Side::Upstream && self.core.is_going(code, self.now) {
             self.core.refresh();
             return Verdict::Stay(frame);
         }

@@ -152,6 +152,14 @@ impl SideState {
         self.tracker.at_message_boundary() || at_close
     }
 
+    /// It is gone, or turned away: its transport is dropped, and nothing more is heard of it.
+    pub(super) fn drop_now(&mut self, reset: bool) {
+        self.ended = true;
+        self.liveness.begin(Moment::NEVER);
+        self.outbox.clear();
+        (self.close, self.wait) = (CloseState::Dropping { reset }, None);
+    }
+
     /// Its time is over: its transport is dropped. Whether a frame to it is cut by that; it is
     /// `whole` where what went to it ends with one.
     pub(super) fn drop_late(&mut self, whole: bool) -> bool {

@@ -59,7 +59,7 @@ async fn echoes(mut session: Session) {
 
 #[tokio::test]
 async fn a_backend_that_closes_each_session_as_it_comes_is_asked_a_bounded_number_of_times() {
-    let backend = then(false, |mut session| async move {
+    let backend = then(false, |session| async move {
         session.close(1013, "not now").await;
     })
     .await;

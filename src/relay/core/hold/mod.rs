@@ -314,11 +314,6 @@ impl Hold {
         self.proof.on_messages();
     }
 
-    /// The upstream is lost, and that is the session's end.
-    pub(super) fn on_not_held(&mut self, now: Moment) {
-        self.poisoned = self.is_poisoned(now);
-    }
-
     /// A message of the upstream's is whole that did not go across; after the last answer that the
     /// client has seen the kept messages go.
     pub(super) fn on_swallowed(&mut self, now: Moment) {
@@ -335,17 +330,19 @@ impl Hold {
         self.discards = false;
     }
 
-    /// The session ends; `no_room` when for that reason. What waits only for its turn at an
-    /// upstream still goes.
-    pub(super) fn on_end(&mut self, no_room: bool, now: Moment) {
+    /// The session ends so. What waits only for its turn at an upstream still goes.
+    pub(super) fn on_end(&mut self, end: End, now: Moment) {
         self.moving = None;
         self.backlog.on_room();
         match self.stage {
             Stage::Over(_) => {}
             Stage::Live { .. } | Stage::Leaving { .. } => {
+                let lost = matches!(end, End::Lost { side: Side::Upstream, .. });
+                self.poisoned = lost && self.is_poisoned(now);
                 self.stage = Stage::Live { asked: false };
             }
             Stage::Parting { .. } | Stage::Away | Stage::Waiting { .. } => {
+                let no_room = matches!(end, End::NoRoom { .. });
                 let result = if no_room { HoldEnd::NoRoom } else { self.result };
                 self.news.on_ended(result, now.since(self.since));
                 self.stage = Stage::Over(result);

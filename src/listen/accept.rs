@@ -140,7 +140,11 @@ fn arrive(
     };
     let permit = match context.permits.enter(here, network, &cells) {
         Ok(permit) => permit,
-        Err(rejection) => return cells.refused.count(rejection),
+        Err(rejection) => {
+            cells.refused.count(rejection);
+            let name = &listener.plan.name;
+            return context.refusals.connection(name, peer, rejection, None);
+        }
     };
     cells.accepted.inc();
     let there = permit.worker();
@@ -153,8 +157,12 @@ fn arrive(
     let arrival = Arrival { fd, peer, bound, listener, permit, waiting, endpoint, context };
     if there == here {
         conn::start(arrival);
-    } else if arrival.context.queues.clone().try_run_on(there, || conn::start(arrival)).is_err() {
+        return;
+    }
+    let (name, context) = (arrival.listener.plan.name.clone(), Arc::clone(&arrival.context));
+    if context.queues.try_run_on(there, || conn::start(arrival)).is_err() {
         cells.refused.count(Rejection::WorkerBusy);
+        context.refusals.connection(&name, peer, Rejection::WorkerBusy, None);
     }
 }
 

@@ -9,13 +9,16 @@ use http_body_util::BodyExt;
 
 use super::client::HttpClient;
 use super::permits::ProxiedPermit;
+use super::refused::{self, RequestRefusal};
 use crate::base::body::{self, Body, Observed, Observer};
 use crate::base::task::LocalBox;
+use crate::observe::metrics::HttpVersion;
 use crate::session::Conn;
 
 /// Answers a request of this connection.
 pub(super) fn answer(
     client: &HttpClient,
+    protocol: HttpVersion,
     conn: &Rc<Conn>,
     request: Request<Body>,
 ) -> LocalBox<Response<Body>> {
@@ -36,6 +39,7 @@ pub(super) fn answer(
         }
         Err(rejection) => {
             client.cells().refused.count(rejection);
+            refused::request(client, protocol, RequestRefusal::PerAddress);
             let text = "too many connections of this client\n";
             let mut answer = Response::new(body::full(text));
             *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;

@@ -44,7 +44,8 @@ impl HttpClient {
         let present = self.endpoint.listener.load_full();
         let mut conn = self.conn.borrow_mut();
         if !Arc::ptr_eq(&present.plan, &conn.listener) {
-            *conn = Rc::new(Conn { listener: Arc::clone(&present.plan), ..Conn::clone(&conn) });
+            let (listener, cells) = (Arc::clone(&present.plan), Arc::clone(&present.cells));
+            *conn = Rc::new(Conn { listener, cells, ..Conn::clone(&conn) });
         }
         Rc::clone(&conn)
     }

@@ -36,30 +36,27 @@ pub(super) struct Arrival {
 
 /// Starts the connection's task on this worker.
 pub(super) fn start(arrival: Arrival) {
-    task::spawn_boxed("conn", async move {
-        let cells = Arc::clone(&arrival.listener.cells);
-        if let Err(rejection) = serve(arrival).await {
-            cells.refused.count(rejection);
-        }
-    });
+    task::spawn_boxed("conn", serve(arrival));
 }
 
-async fn serve(arrival: Arrival) -> Result<(), Rejection> {
+async fn serve(arrival: Arrival) {
     let opened = clock::now();
     let Arrival { fd, peer, bound, listener, mut permit, waiting, endpoint, context } = arrival;
     // A client that has left already is not counted as rejected.
-    let Ok(stream) = connected(fd, &bound) else { return Ok(()) };
+    let Ok(stream) = connected(fd, &bound) else { return };
     let arrived = Arrived { client: peer, transport: stream, tls: None };
     let ready = tokio::select! {
-        ready = prepare(arrived, &listener, &mut permit, &waiting, &endpoint, &context) => ready?,
-        () = waiting.evicted() => return Ok(()),
+        ready = prepare(arrived, &listener, &mut permit, &waiting, &endpoint, &context) => ready,
+        () = waiting.evicted() => return,
     };
-    let Some(Arrived { client, transport, tls }) = ready else { return Ok(()) };
+    let Some(Arrived { client, transport, tls }) = ready else { return };
     waiting.idle();
     let (plan, cells) = (Arc::clone(&listener.plan), Arc::clone(&listener.cells));
     // From here on nothing of the connection keeps the acceptor.
     drop(listener);
-    let conn = Conn { listener: plan, peer_addr: client, tls, opened, permit: Rc::new(permit) };
+    let permit = Rc::new(permit);
+    let counted = Arc::clone(&cells);
+    let conn = Conn { listener: plan, cells: counted, peer_addr: client, tls, opened, permit };
     let client = Rc::new(HttpClient::new(conn, endpoint, waiting, context));
     if speaks_http2(&transport, &client).await {
         // On the heap: its size is not that of every connection's task.
@@ -69,7 +66,6 @@ async fn serve(arrival: Arrival) -> Result<(), Rejection> {
         let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http1]);
         http1::drive(transport, client).await;
     }
-    Ok(())
 }
 
 /// A connection before HTTP, and what is known of it.
@@ -79,7 +75,8 @@ struct Arrived<T> {
     tls: Option<Greeting>,
 }
 
-/// What comes before HTTP: the PROXY header, and TLS. `None` where the handshake failed.
+/// What comes before HTTP: the PROXY header, and TLS. `None` where either was refused or failed,
+/// which is counted and logged here.
 async fn prepare(
     arrived: Arrived<Socket>,
     listener: &LiveListener,
@@ -87,45 +84,60 @@ async fn prepare(
     waiting: &Waiting,
     endpoint: &Endpoint,
     context: &ListenContext,
-) -> Result<Option<Arrived<Transport>>, Rejection> {
+) -> Option<Arrived<Transport>> {
     let Arrived { mut client, mut transport, .. } = arrived;
+    let name = &*listener.plan.name;
+    let refuse = |client, rejection| {
+        listener.cells.refused.count(rejection);
+        context.refusals.connection(name, client, rejection, None);
+        None
+    };
     if let Some(proxy) = &listener.plan.proxy_protocol {
-        let header = proxy::receive(&mut transport, client, proxy).await?;
+        let header = match proxy::receive(&mut transport, client, proxy).await {
+            Ok(header) => header,
+            Err(rejection) => return refuse(client, rejection),
+        };
         if header.source.is_some() {
             client = header.source;
         }
         let network = listener.plan.client_network(client);
-        context.permits.is_of(permit, network)?;
+        if let Err(rejection) = context.permits.is_of(permit, network) {
+            return refuse(client, rejection);
+        }
         waiting.is_of(network);
     }
     let network = listener.plan.client_network(client);
     let Some(acceptor) = &listener.acceptor else {
         let transport = Transport::Plain(transport);
-        return Ok(Some(Arrived { client, transport, tls: None }));
+        return Some(Arrived { client, transport, tls: None });
     };
     let deadline = clock::now().after(listener.plan.limits.tls_handshake_timeout);
-    let cells = &listener.cells;
+    let fail = |error: &AcceptError| {
+        listener.cells.tls_failures.count(error);
+        context.refusals.connection(name, client, error, Some(error));
+    };
     // What is scarce is work: a client that has not sent its ClientHello costs none.
     if timeout(left(deadline), tls::client_hello(&transport)).await.is_err() {
-        cells.tls_failures.count(&AcceptError::Timeout);
-        return Ok(None);
+        fail(&AcceptError::Timeout);
+        return None;
     }
     waiting.busy();
-    let _share = endpoint.handshakes.try_take(network).ok_or(Rejection::Handshakes)?;
+    let Some(_share) = endpoint.handshakes.try_take(network) else {
+        return refuse(client, Rejection::Handshakes);
+    };
     let accepted = timeout(left(deadline), acceptor.accept(transport, &[])).await;
     match accepted.unwrap_or(Err(AcceptError::Timeout)) {
         Ok((stream, greeting)) => {
-            cells.tls_handshakes.inc();
+            listener.cells.tls_handshakes.inc();
             let (transport, tls) = (Transport::Tls(stream), Some(greeting));
-            Ok(Some(Arrived { client, transport, tls }))
+            Some(Arrived { client, transport, tls })
         }
         Err(error) => {
-            cells.tls_failures.count(&error);
-            tracing::debug!(listener = &*listener.plan.name, %error, "TLS handshake failed");
+            fail(&error);
             if let AcceptError::PlainHttp(socket) = error {
                 linger::say(Transport::Plain(socket), http1::PLAIN_ON_TLS).await;
             }
-            Ok(None)
+            None
         }
     }
 }

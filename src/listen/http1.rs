@@ -24,9 +24,11 @@ use tokio::time::{sleep, timeout};
 
 use super::client::HttpClient;
 use super::pace::{Paced, TakeProgress};
+use super::refused::{self, RequestRefusal};
 use super::{ListenerState, admit_request, linger, rate};
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::config::plan::ListenerLimits;
+use crate::observe::metrics::HttpVersion;
 use crate::tls::Transport;
 
 /// hyper's smallest read buffer.
@@ -106,11 +108,16 @@ pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
             let Some(parts) = http.into_parts().filter(|parts| !parts.read_buf.is_empty()) else {
                 return;
             };
+            refused::request(&client, HttpVersion::Http1, RequestRefusal::HeadTimeout);
             linger::say(parts.io.into_inner(), SLOW_HEAD).await;
         }
         // hyper has answered 400 or 431 where there was something to answer.
         Err(error) if !error.is_parse() => {}
         Ok(()) | Err(_) => {
+            if let Err(error) = &ended {
+                let refusal = RequestRefusal::from_parse(error);
+                refused::request(&client, HttpVersion::Http1, refusal);
+            }
             let is_refused = ended.is_err() || is_unread.load(Relaxed);
             let Some(parts) = http.into_parts().filter(|_| is_refused) else { return };
             client.waiting().idle();
@@ -152,7 +159,7 @@ impl Asking {
             let reading = BodyReading { is_whole: false, is_unread: Arc::clone(&self.is_unread) };
             rate::rated(Observed::new(body, reading).boxed_unsync(), rate_min)
         });
-        let answer = admit_request::answer(&self.client, &conn, request);
+        let answer = admit_request::answer(&self.client, HttpVersion::Http1, &conn, request);
         let (pace, state) = (Rc::clone(&self.pace), self.state.clone());
         let is_unread = Arc::clone(&self.is_unread);
         async move {

@@ -73,21 +73,25 @@ pub(super) async fn drive(
     // The client speaks HTTP/2 because its listener did; a reload may have ended that.
     let Some(http2) = &listener.http2 else { return };
     let flow = ConnectionFlow::new(Arc::clone(&client.context().flow));
-    let transport = Meter::new(transport, Arc::clone(cells), Arc::clone(&flow));
-    let flood = transport.flood();
+    let transport = Meter::new(transport, Rc::clone(&client), Arc::clone(&flow));
+    let (flood, accepted) = (transport.flood(), transport.accepted());
     let handshake = builder(http2, &listener.limits).handshake(transport);
     let handshake = timeout(listener.limits.head_timeout, handshake);
     let shaken = tokio::select! {
         shaken = handshake => shaken,
         () = client.waiting().evicted() => return,
     };
-    let Ok(Ok(http)) = shaken else { return };
+    let http = match shaken {
+        Ok(Ok(http)) => http,
+        Ok(Err(error)) => return Http2Failure::tell_error(&error, &client),
+        Err(_) => return Http2Failure::PrefaceTimeout.tell(&client),
+    };
     let mut state = client.state();
     let mut handover = client.state();
     let streams = Rc::new(stream::StreamContext::new(Rc::clone(&client), flow, http2.resets_max));
     let mut driver = ConnectionDriver {
         http,
-        client,
+        client: Rc::clone(&client),
         flood,
         keep_alive: listener.limits.keep_alive_timeout,
         quiet: None,
@@ -95,35 +99,33 @@ pub(super) async fn drive(
         is_leaving: false,
         is_calmed: false,
     };
-    let client = Rc::clone(&driver.client);
     let was_asked = Cell::new(false);
     loop {
         tokio::select! {
             event = poll_fn(|cx| driver.poll(cx)) => match event {
                 ConnectionEvent::Stream(_, mut respond) if driver.is_draining => {
+                    accepted.set(respond.stream_id().into());
                     respond.send_reset(Reason::REFUSED_STREAM);
                 }
                 ConnectionEvent::Stream(request, respond) => {
                     was_asked.set(true);
+                    accepted.set(respond.stream_id().into());
                     let open = cells.raised(|cells| &cells.streams);
                     let serving = stream::serve(Rc::clone(&streams), request, respond, open);
                     task::spawn("stream", serving);
                     if streams.resets.are_too_many() && !driver.is_leaving {
-                        cells.http2_failed.count(Http2Failure::Resets);
+                        Http2Failure::Resets.tell(&client);
                         driver.calm();
                     }
                 }
                 ConnectionEvent::Flood => {
-                    cells.http2_failed.count(Http2Failure::ControlFrames);
+                    Http2Failure::ControlFrames.tell(&client);
                     driver.calm();
                 }
                 ConnectionEvent::Quiet if driver.is_leaving => return,
                 ConnectionEvent::Quiet => driver.leave(),
                 ConnectionEvent::Failed(error) => {
-                    if let Some(failure) = Http2Failure::from_error(&error) {
-                        cells.http2_failed.count(failure);
-                    }
-                    return;
+                    return Http2Failure::tell_error(&error, &client);
                 }
                 ConnectionEvent::Over => return,
             },

@@ -18,6 +18,8 @@ mod pace;
 mod permits;
 mod proxy;
 mod rate;
+mod refusal_log;
+mod refused;
 mod sockets;
 mod table;
 mod waiting;
@@ -35,6 +37,7 @@ pub use permits::{
     FILES_RESERVED, FILES_RESERVED_SHARE, HOP_MARGIN, Permit, Permits, ProxiedPermit, Rejection,
 };
 pub use rate::RATE_GRACE;
+pub use refusal_log::{LINES_WINDOW, REFUSED_LINES_MAX};
 pub use sockets::{AcceptQueue, BACKLOG, Listening, OpenError, connected};
 pub use table::{OpenedSockets, Sockets};
 
@@ -52,6 +55,7 @@ use crate::base::task::LocalBox;
 use crate::base::worker::Queues;
 use crate::live::LiveListener;
 use crate::session::Conn;
+use refusal_log::RefusalLog;
 
 /// Answers requests; called on the connection's worker.
 pub trait Handler: Send + Sync + 'static {
@@ -109,6 +113,7 @@ struct ListenContext {
     permits: Arc<Permits>,
     flow: Arc<FlowBudget>,
     queues: Queues,
+    refusals: RefusalLog,
 }
 
 #[cfg(test)]

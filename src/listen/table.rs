@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::accept;
 use super::permits::Permits;
+use super::refusal_log::RefusalLog;
 use super::sockets::{Listening, OpenError};
 use super::{
     Accepting, Endpoint, Handler, Handover, InheritedSockets, ListenContext, ListenSocket,
@@ -46,7 +47,8 @@ impl Sockets {
     /// No sockets yet.
     pub fn new(handler: Arc<dyn Handler>, permits: Arc<Permits>, queues: Queues) -> Sockets {
         let flow = permits.flow();
-        let context = Arc::new(ListenContext { handler, permits, flow, queues });
+        let refusals = RefusalLog::default();
+        let context = Arc::new(ListenContext { handler, permits, flow, queues, refusals });
         Sockets { sockets: HashMap::new(), handed_over: Vec::new(), context }
     }
 

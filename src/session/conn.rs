@@ -12,6 +12,7 @@ use http::HeaderMap;
 use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
+use crate::observe::metrics::ListenerMetrics;
 use crate::relay::{HoldBudget, Stream};
 use crate::tls::Greeting;
 use crate::wire::forwarded;
@@ -52,6 +53,8 @@ impl OnStream {
 pub struct Conn {
     /// The listener it came in by, as configured at that moment.
     pub listener: Arc<Listener>,
+    /// What is counted of that listener.
+    pub cells: Arc<ListenerMetrics>,
     /// Who connected, after a PROXY header; `None` is the peer of a unix socket.
     pub peer_addr: Option<SocketAddr>,
     /// What its TLS handshake agreed on; `None` without TLS.

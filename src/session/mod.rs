@@ -21,6 +21,7 @@ mod target;
 mod websocket;
 
 pub use conn::{App, Conn, OnStream};
+pub use record::ShownAddr;
 pub use serve::serve;
 
 #[cfg(test)]

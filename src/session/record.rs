@@ -18,7 +18,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
-use crate::observe::metrics::RouteMetrics;
+use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
 use crate::wire::trailers;
 
 /// A request from its head to the last byte of its answer. Its line is written when it is dropped,
@@ -35,6 +35,7 @@ pub(super) struct RequestRecord {
     trailers: Arc<[HeaderName]>,
     /// Those of no route at first.
     cells: Arc<RouteMetrics>,
+    listener_cells: Arc<ListenerMetrics>,
     pool: Option<Arc<str>>,
     backend: Option<Arc<str>>,
     why: Option<&'static str>,
@@ -66,6 +67,7 @@ impl RequestRecord {
             route: None,
             trailers: Arc::default(),
             cells: Arc::clone(&snapshot.unrouted),
+            listener_cells: Arc::clone(&conn.cells),
             pool: None,
             backend: None,
             why: None,
@@ -115,6 +117,7 @@ impl RequestRecord {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.why = Some(refusal.label());
         self.detail = refusal.detail();
+        self.listener_cells.requests_refused.count(refusal);
         if self.is_handshake || refusal.is_of_handshake() {
             self.cells.totals.handshakes_failed.count(refusal);
         }
@@ -143,7 +146,7 @@ impl Drop for RequestRecord {
             target: ACCESS,
             event = "request",
             listener = &*self.listener,
-            client = %Shown(self.client_addr),
+            client = %ShownAddr(self.client_addr),
             method = self.method.as_str(),
             host = self.host.as_deref(),
             uri = %self.target,
@@ -181,9 +184,9 @@ impl Observer for RequestRecord {
 }
 
 /// An address; one without a port was told by a proxy, none is the peer of a unix socket.
-pub(super) struct Shown(pub(super) Option<SocketAddr>);
+pub struct ShownAddr(pub Option<SocketAddr>);
 
-impl fmt::Display for Shown {
+impl fmt::Display for ShownAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(address) if address.port() == 0 => address.ip().fmt(f),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::record::{Shown, millis};
+use super::record::{ShownAddr, millis};
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::label::Label;
@@ -38,7 +38,7 @@ impl SessionRecord {
             event = "session_opened",
             session = %id,
             listener = &*facts.listener,
-            client = %Shown(facts.client),
+            client = %ShownAddr(facts.client),
             route = &*facts.route,
             pool = &*facts.pool,
             backend = &*facts.backend,
@@ -103,7 +103,7 @@ impl SessionRecord {
             event = "session_ended",
             session = %self.id,
             listener = facts.map(|facts| &*facts.listener),
-            client = facts.map(|facts| tracing::field::display(Shown(facts.client))),
+            client = facts.map(|facts| tracing::field::display(ShownAddr(facts.client))),
             route = &**self.cells.name(),
             pool = facts.map(|facts| &*facts.pool),
             backend = facts.map(|facts| &*facts.backend),
@@ -137,7 +137,7 @@ pub(super) fn not_begun(facts: &Facts, why: impl fmt::Display) {
         target: ACCESS,
         event = "session_not_begun",
         listener = &*facts.listener,
-        client = %Shown(facts.client),
+        client = %ShownAddr(facts.client),
         route = &*facts.route,
         pool = &*facts.pool,
         backend = &*facts.backend,

@@ -20,6 +20,7 @@ mod cut;
 mod kill;
 mod proxy;
 mod rebalance;
+mod refused;
 mod reload;
 mod routes;
 mod rush;

@@ -37,7 +37,7 @@ pub struct Proxy {
 
 /// A port that nobody listens on, and that the system gives to no connection meanwhile: those are
 /// from 32,768 on (`ip_local_port_range`, ip(7)).
-fn free() -> SocketAddr {
+pub fn free() -> SocketAddr {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     // Processes side by side begin in different places.
     let begin = std::process::id().wrapping_mul(7_919) as u16;

@@ -12,10 +12,12 @@ use std::time::Duration;
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::super::client::HttpClient;
+use super::super::refused::{self, RequestRefusal};
 use crate::base::clock::{self, Moment};
 use crate::base::flow::ConnectionFlow;
 use crate::base::label::Label;
-use crate::observe::metrics::{ListenerMetrics, ResetBy};
+use crate::observe::metrics::{HttpVersion, ListenerMetrics, ResetBy};
 use crate::tls::Transport;
 
 /// Frames that carry no part of a request or an answer (PING, SETTINGS, PRIORITY, WINDOW_UPDATE and
@@ -42,6 +44,11 @@ const CONTINUATION: u8 = 9;
 pub(super) struct Meter {
     transport: Transport,
     cells: Arc<ListenerMetrics>,
+    client: Rc<HttpClient>,
+    /// The last stream that the crate gave us.
+    accepted: Rc<Cell<u32>>,
+    /// The last stream that it refused by itself.
+    refused: u32,
     flow: Arc<ConnectionFlow>,
     control: ControlFrames,
     received: Frames,
@@ -51,12 +58,18 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(
         transport: Transport,
-        cells: Arc<ListenerMetrics>,
+        client: Rc<HttpClient>,
         flow: Arc<ConnectionFlow>,
     ) -> Meter {
         let received = Frames { skip: PREFACE_BYTES, ..Frames::default() };
         let (control, sent) = (ControlFrames::default(), Frames::default());
-        Meter { transport, cells, flow, control, received, sent }
+        let (cells, accepted) = (client.cells(), Rc::default());
+        Meter { transport, cells, client, accepted, refused: 0, flow, control, received, sent }
+    }
+
+    /// Is to be set to the number of each stream that the crate gives its driver.
+    pub(super) fn accepted(&self) -> Rc<Cell<u32>> {
+        Rc::clone(&self.accepted)
     }
 
     /// Is set as soon as the client floods us with control frames; then nothing more is read.
@@ -77,11 +90,24 @@ impl Meter {
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        let Meter { cells, flow, control, sent, .. } = self;
+        let Meter { cells, client, accepted, refused, flow, control, sent, .. } = self;
+        // The crate answers what it refuses before it gives us a later stream.
+        let mut refuse = |stream, refusal| {
+            if stream > accepted.get() && stream > *refused {
+                *refused = stream;
+                refused::request(client, HttpVersion::Http2, refusal);
+            }
+        };
         sent.pass(bytes, |passed| match passed {
             Passed::Reset { stream, code } => {
-                cells.resets[ResetBy::Tidegate].count(Reason::from(code));
+                let code = Reason::from(code);
+                cells.resets[ResetBy::Tidegate].count(code);
                 flow.reset(stream);
+                refuse(stream, refusal_of(code));
+            }
+            // 431 is the one answer that it makes.
+            Passed::Head { kind: HEADERS, stream, .. } => {
+                refuse(stream, RequestRefusal::HeadTooLarge);
             }
             Passed::Head { kind: DATA, stream, length } => {
                 control.useful();
@@ -89,6 +115,14 @@ impl Meter {
             }
             Passed::Head { .. } => {}
         });
+    }
+}
+
+/// Why the crate resets a stream that it has given to nobody.
+fn refusal_of(code: Reason) -> RequestRefusal {
+    match code {
+        Reason::REFUSED_STREAM => RequestRefusal::StreamsMax,
+        _ => RequestRefusal::Malformed,
     }
 }
 

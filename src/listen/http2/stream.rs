@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::super::client::HttpClient;
 use super::super::pace::TAKE_TIMEOUT;
+use super::super::refused::{self, RequestRefusal};
 use super::super::{admit_request, rate};
 use super::head::{self, HeadError};
 use super::resets::Resets;
@@ -22,7 +23,7 @@ use super::{body, response};
 use crate::base::body::{self as base_body, Body};
 use crate::base::clock;
 use crate::base::flow::ConnectionFlow;
-use crate::observe::metrics::GaugeGuard;
+use crate::observe::metrics::{GaugeGuard, HttpVersion};
 use crate::relay::Stream;
 use crate::session::OnStream;
 
@@ -56,8 +57,12 @@ pub(super) async fn serve(
     let limits = &conn.listener.limits;
     match head::fit(&mut head, limits) {
         Ok(()) => {}
-        Err(HeadError::Malformed(reason)) => return respond.send_reset(reason),
+        Err(HeadError::Malformed(reason)) => {
+            refused::request(&context.client, HttpVersion::Http2, RequestRefusal::Malformed);
+            return respond.send_reset(reason);
+        }
         Err(HeadError::TooManyFields) => {
+            refused::request(&context.client, HttpVersion::Http2, RequestRefusal::HeadTooLarge);
             let mut answer = Response::new(());
             *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             // A stream that is gone needs no answer.
@@ -83,7 +88,8 @@ pub(super) async fn serve(
         false => (body, None),
     };
     let patience = limits.keep_alive_timeout.max(TAKE_TIMEOUT);
-    let answer = admit_request::answer(&context.client, &conn, Request::from_parts(head, body));
+    let request = Request::from_parts(head, body);
+    let answer = admit_request::answer(&context.client, HttpVersion::Http2, &conn, request);
     let Some(answer) = unless_reset(&mut respond, answer, reads).await else {
         return context.resets.add(clock::now());
     };

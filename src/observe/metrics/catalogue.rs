@@ -70,6 +70,8 @@ groups! {
         refused: LabelledCounter = "connections_refused" ["reason"]
             "Client connections closed at once because a limit was reached or the peer is not \
              trusted";
+        requests_refused: LabelledCounter = "requests_refused" ["reason"]
+            "Requests that were answered or reset by tidegate itself, by why";
         evicted: Counter = "connections_evicted" []
             "Client connections that waited for their client, closed to make room for others";
         backoffs: Counter = "accept_backoffs" []

@@ -37,6 +37,7 @@ fn busy() -> Arc<Metrics> {
     listener.accepted.inc();
     listener.open.inc();
     listener.refused.count(Word("connections_max"));
+    listener.requests_refused.count(Word("malformed"));
     listener.http[HttpVersion::Http2].inc();
     listener.streams.set(3);
     listener.resets[ResetBy::Client].count(Word("cancel"));

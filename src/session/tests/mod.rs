@@ -105,6 +105,7 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
         let (tcp, client) = listening.accept().await.unwrap();
         let conn = Rc::new(Conn {
             listener: Arc::new(listener("http", 80)),
+            cells: Arc::default(),
             peer_addr: Some(client),
             tls: None,
             opened: clock::now(),

@@ -142,6 +142,7 @@ fn pool_address(proxy: &Proxy) -> String {
 fn who_asks_is_told_by_trusted_proxies_only() {
     let mut conn = Conn {
         listener: Arc::new(listener("http", 80)),
+        cells: Arc::default(),
         peer_addr: Some(SocketAddr::from(([10, 0, 0, 1], 5000))),
         tls: None,
         opened: clock::now(),

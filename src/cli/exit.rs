@@ -39,6 +39,8 @@ impl Failure {
     pub(super) const CONFIG: u8 = 3;
     /// The answer is no.
     pub(super) const NO: u8 = 4;
+    /// Ctrl-C, as shells tell it.
+    pub(super) const INTERRUPTED: u8 = 130;
 
     /// The message; empty where it was given as data.
     pub(super) fn text(&self) -> &str {

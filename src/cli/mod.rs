@@ -16,6 +16,7 @@ mod exit;
 mod health;
 mod operator;
 mod run;
+mod waiting;
 
 use args::{Arguments, Command, ReferenceFormat};
 use exit::Failure;

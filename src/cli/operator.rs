@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::operator::{ProxyTarget, ToProxy};
 use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
+use super::waiting::{DrainRow, ProgressView};
 use crate::admin::OperatorRequest;
 
 /// How long an answer may take: reading thousands of certificates is not done in a moment, and an
@@ -30,18 +32,62 @@ pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), F
     // The number of the drain is in the JSON only.
     let as_json = target.json || request.waits();
     let (status, answer) = operator.send(R::METHOD, &request.target(), &body, as_json)?;
+    operator.heed(status, &answer, as_json)?;
     let json: Value = serde_json::from_str(&answer).unwrap_or_default();
-    let text = |key: &str| json[key].as_str().unwrap_or(&answer).to_owned();
-    if as_json && !target.json {
-        operator.heed(status, &text("why"))?;
-        println!("{}", text("text"));
-    } else {
-        operator.heed(status, &answer)?;
+    if !request.waits() {
         println!("{answer}");
+        return Ok(());
     }
-    match json["drain"].as_u64() {
-        Some(drain) if request.waits() && drain > 0 => operator.wait(drain),
-        _ => Ok(()),
+    let begun = || {
+        if !target.json {
+            println!("{}", json["text"].as_str().unwrap_or(&answer));
+        }
+    };
+    let waited = match json["drain"].as_u64() {
+        Some(drain) if drain > 0 => operator.wait(drain, begun)?,
+        _ => {
+            begun();
+            let is_any = json["sessions"].as_u64() > Some(0);
+            if is_any { Waited::Unseen } else { Waited::Finished(None) }
+        }
+    };
+    waited.tell(json, target.json)
+}
+
+/// What came of waiting for a drain.
+enum Waited {
+    /// It has finished, with this row where it told any session.
+    Finished(Option<DrainRow>),
+    /// The person does not wait any longer.
+    Interrupted(u64),
+    /// Too many drains are under way: nobody can say how far this one is.
+    Unseen,
+}
+
+impl Waited {
+    /// Prints it; `begun` is what was answered as the drain began.
+    fn tell(self, mut begun: Value, as_json: bool) -> Result<(), Failure> {
+        if as_json {
+            let row = if let Waited::Finished(row) = &self { *row } else { None };
+            begun["finished"] = row.map_or(Value::Null, |row| row.outcome_json());
+            println!("{begun}");
+        }
+        match self {
+            Waited::Finished(Some(row)) if !as_json => println!("{}", row.outcome()),
+            Waited::Finished(_) => {}
+            Waited::Interrupted(drain) => {
+                eprintln!(
+                    "drain {drain} goes on: `tidegate status` shows how far it is, \
+                     `tidegate drain --cancel {drain}` ends it"
+                );
+                return Err(Failure::Said(Failure::INTERRUPTED));
+            }
+            Waited::Unseen => {
+                let text = "too many drains are under way to wait for this one; it goes on";
+                return Err(Failure::No(text.to_owned()));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -68,24 +114,42 @@ impl Operator<'_> {
         }
     }
 
-    /// Waits until a drain has finished, and prints what became of its sessions.
-    fn wait(&self, drain: u64) -> Result<(), Failure> {
-        loop {
-            let (status, told) = self.send("GET", "/status", &Value::Null, true)?;
-            self.heed(status, &told)?;
-            let json: Value = serde_json::from_str(&told).map_err(Failure::run)?;
-            let row = |list: &str| {
-                let rows = json[list].as_array().map_or(&[][..], Vec::as_slice);
-                rows.iter().find(|row| row["drain"] == drain).cloned()
-            };
-            if row("drains").is_none() {
-                if let (Some(finished), false) = (row("drains_finished"), self.target.json) {
-                    println!("{}", outcome(&finished));
+    /// Waits until a drain has finished, or the person presses Ctrl-C; calls `begun` when that may
+    /// be pressed.
+    fn wait(&self, drain: u64, begun: impl FnOnce()) -> Result<Waited, Failure> {
+        let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let mut view = ProgressView::new();
+        let waited = built.map_err(Failure::run)?.block_on(async {
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::run)?;
+            begun();
+            loop {
+                match self.look(drain)? {
+                    DrainState::Finished(row) => return Ok(Waited::Finished(row)),
+                    DrainState::UnderWay(row) => view.show(&row),
                 }
-                return Ok(());
+                tokio::select! {
+                    _ = interrupt.recv() => return Ok(Waited::Interrupted(drain)),
+                    () = tokio::time::sleep(WAIT_INTERVAL) => {}
+                }
             }
-            std::thread::sleep(WAIT_INTERVAL);
-        }
+        });
+        view.clear();
+        waited
+    }
+
+    /// How far a drain is.
+    fn look(&self, drain: u64) -> Result<DrainState, Failure> {
+        let (status, answer) = self.send("GET", "/status", &Value::Null, true)?;
+        self.heed(status, &answer, true)?;
+        let json: Value = serde_json::from_str(&answer).map_err(Failure::run)?;
+        let row = |list: &str| {
+            let rows = json[list].as_array().map_or(&[][..], Vec::as_slice);
+            rows.iter().find(|row| row["drain"] == drain).map(DrainRow::read)
+        };
+        Ok(match row("drains") {
+            Some(row) => DrainState::UnderWay(row),
+            None => DrainState::Finished(row("drains_finished")),
+        })
     }
 
     fn send(
@@ -103,8 +167,8 @@ impl Operator<'_> {
             .map_err(|error| unreachable(&self.socket, &error))
     }
 
-    /// What a status means to a person: an exit code.
-    fn heed(&self, status: u16, told: &str) -> Result<(), Failure> {
+    /// What a status means to a person: an exit code, and the reason.
+    fn heed(&self, status: u16, told: &str, as_json: bool) -> Result<(), Failure> {
         let failure: fn(String) -> Failure = match status {
             200 => return Ok(()),
             400 => Failure::Usage,
@@ -114,27 +178,20 @@ impl Operator<'_> {
         };
         // A configuration's report speaks for itself.
         let end = if status == 422 { "\n" } else { "" };
-        let failure = failure(format!("{told}{end}"));
         if self.target.json {
             println!("{told}");
-            return Err(Failure::Said(failure.code()));
+            return Err(Failure::Said(failure(String::new()).code()));
         }
-        Err(failure)
+        let json: Value = serde_json::from_str(told).unwrap_or_default();
+        let why = json["why"].as_str().filter(|_| as_json).unwrap_or(told);
+        Err(failure(format!("{why}{end}")))
     }
 }
 
-/// What became of the sessions of a drain that has finished.
-fn outcome(row: &Value) -> String {
-    let count = |key: &str| row[key].as_u64().unwrap_or_default();
-    let [told, moved, stayed, left] = ["sessions", "moved", "stayed", "left"].map(count);
-    let ended = told.saturating_sub(moved + stayed + left);
-    let mut text = format!("finished: {moved} moved, {ended} ended");
-    for (count, what) in [(stayed, "stayed"), (left, "left")] {
-        if count > 0 {
-            text += &format!(", {count} {what}");
-        }
-    }
-    text
+/// How far a drain is.
+enum DrainState {
+    UnderWay(DrainRow),
+    Finished(Option<DrainRow>),
 }
 
 fn connect(socket: &Path) -> io::Result<UnixStream> {

@@ -11,7 +11,7 @@ use crate::config::plan::Plan;
 use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
-use crate::registry::{self, Disposition, Selector, Withdrawal};
+use crate::registry::{self, Disposition, Selector};
 
 /// Reloads, and says in log and metrics what came of it.
 pub(super) async fn reload(core: &mut ProcessCore, request: ReloadRequest) -> Reloaded {
@@ -153,8 +153,7 @@ async fn tell_sessions(core: &ProcessCore, changes: Changes, leaving: Option<Dra
         core.common.queues.ask_all(tell).await;
     }
     if !changes.returned.is_empty() {
-        let withdrawal = Withdrawal { reason: Reason::Removed, parts: changes.returned };
-        core.common.drains.withdraw(withdrawal).await;
+        core.common.drains.withdraw(Reason::Removed, changes.returned).await;
     }
     if let Some(order) = leaving {
         core.common.drains.begin(&order).await;

@@ -1,5 +1,6 @@
 //! The engine: gives orders to the sessions of all workers, and follows them.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -82,15 +83,24 @@ impl Drains {
         self.tell(order, begun.number, Schedule::at_once(), begun.deadline).await;
     }
 
-    /// Withdraws orders whose cause is gone: sessions that they match no more stay, as far as they
-    /// have not gone. Answers how many.
-    pub async fn withdraw(&self, withdrawal: Withdrawal) -> usize {
-        let reason = withdrawal.reason;
+    /// Withdraws orders to leave what is there again: sessions that they match no more stay, as
+    /// far as they have not gone.
+    pub async fn withdraw(&self, reason: Reason, parts: HashSet<Selector>) {
+        let withdrawal = Withdrawal::Returned { reason, parts };
         let sessions = self.0.sessions.withdraw(withdrawal, clock::now()).await;
         if sessions > 0 {
             tracing::info!(reason = reason.label(), sessions, "order withdrawn");
         }
-        sessions
+    }
+
+    /// Cancels a drain: sessions that have not gone stay. Answers how many; `None` where it is not
+    /// under way, or is of a process that leaves, which nobody can stay in.
+    pub async fn cancel(&self, number: u64) -> Option<usize> {
+        let reason = self.list().cancel(number)?;
+        let withdrawal = Withdrawal::Drain(number);
+        let sessions = self.0.sessions.withdraw(withdrawal, clock::now()).await;
+        tracing::info!(drain = number, reason = reason.label(), sessions, "drain cancelled");
+        Some(sessions)
     }
 
     /// No more orders of this group come: its drain finishes with the sessions it has.
@@ -185,7 +195,7 @@ impl Drains {
     async fn see(&self, number: u64, count: DrainCount, now: Moment, says: bool) {
         let is_late = |progress: &Progress| now > progress.ends.after(OVERTIME);
         let finished = self.list().update(number, count, is_late);
-        let DrainCount { left, moved, stayed } = count;
+        let DrainCount { left, moved, stayed, withdrawn } = count;
         if let Some(Progress { reason, sessions, began, .. }) = finished {
             self.0.sessions.forget_drain(number).await;
             let (reason, seconds) = (reason.label(), now.since(began).as_secs_f64());
@@ -196,6 +206,7 @@ impl Drains {
                 left,
                 moved,
                 stayed,
+                withdrawn,
                 seconds,
                 "drain finished"
             );

@@ -65,6 +65,17 @@ impl List {
         }
     }
 
+    /// No more orders of this drain come; why it was begun. `None` where it is not under way, or
+    /// goes on whatever anybody says.
+    pub(super) fn cancel(&mut self, number: u64) -> Option<Reason> {
+        let one = self.under_way.get_mut(&number)?;
+        if matches!(one.reason, Reason::Stop | Reason::Restart) {
+            return None;
+        }
+        one.group = None;
+        Some(one.reason)
+    }
+
     /// Follows a drain, or one more order of it; whether there is room for it.
     pub(super) fn follow(&mut self, order: &DrainOrder, begun: &Begun, now: Moment) -> bool {
         let (number, ends) = (begun.number, now.after(begun.deadline));

@@ -83,6 +83,8 @@ pub struct DrainCount {
     pub moved: usize,
     /// Those that were only to move, and could not.
     pub stayed: usize,
+    /// Those that need not go any more: the order was withdrawn from them.
+    pub withdrawn: usize,
 }
 
 impl DrainCount {
@@ -92,6 +94,7 @@ impl DrainCount {
             left: self.left + other.left,
             moved: self.moved + other.moved,
             stayed: self.stayed + other.stayed,
+            withdrawn: self.withdrawn + other.withdrawn,
         }
     }
 }
@@ -147,6 +150,17 @@ impl Left {
         }
     }
 
+    /// One need not follow the drain before any more, and follows this one, if any.
+    pub(super) fn withdrawn(&mut self, before: Option<u64>, drain: Option<u64>) {
+        if before != drain {
+            drain.into_iter().for_each(|drain| self.add(drain));
+            if let Some(tally) = before.and_then(|before| self.find(before)) {
+                tally.left = tally.left.saturating_sub(1);
+                tally.withdrawn += 1;
+            }
+        }
+    }
+
     pub(super) fn of(&self, drain: u64) -> DrainCount {
         let found = self.0.iter().find(|(number, _)| *number == drain);
         found.map_or(DrainCount::default(), |(_, tally)| *tally)
@@ -179,7 +193,7 @@ mod tests {
         left.take(7);
         left.moved(1);
         left.stayed(1);
-        assert_eq!(left.of(1), DrainCount { left: 2, moved: 1, stayed: 1 });
+        assert_eq!(left.of(1), DrainCount { left: 2, moved: 1, stayed: 1, withdrawn: 0 });
         assert_eq!((left.of(2), left.of(7)), (DrainCount::default(), DrainCount::default()));
         assert_eq!(left.0.len(), 1);
         left.forget(1);

@@ -1,4 +1,4 @@
-//! Orders to go whose cause is gone.
+//! Orders to go that stand no more.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,16 +12,34 @@ use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 use crate::end::Reason;
 
-/// What sessions were told to leave, and need not leave any more.
+/// What sessions were told, and need not do any more.
 #[derive(Clone, Debug)]
-pub struct Withdrawal {
-    /// Why they were told.
-    pub reason: Reason,
-    /// What is there again, as the orders named it.
-    pub parts: HashSet<Selector>,
+pub enum Withdrawal {
+    /// To leave what is there again.
+    Returned {
+        /// Why they were told.
+        reason: Reason,
+        /// What is there again, as the orders named it.
+        parts: HashSet<Selector>,
+    },
+    /// To go by the drain of this number.
+    Drain(u64),
 }
 
-/// Orders without the parts that are there again, by their numbers.
+impl Withdrawal {
+    /// What is left of an order; `None` where nothing about it changes.
+    fn left_of(&self, drain: &Drain) -> Option<Selector> {
+        match self {
+            Withdrawal::Returned { reason, .. } if drain.reason != *reason => None,
+            Withdrawal::Returned { parts, .. } => drain.selector.without(parts),
+            Withdrawal::Drain(number) => {
+                (drain.number == *number).then(|| Selector::AnyOf([].into()))
+            }
+        }
+    }
+}
+
+/// Orders without what was withdrawn of them, by their numbers.
 struct Revised<'a> {
     withdrawal: &'a Withdrawal,
     drains: HashMap<u64, Option<Arc<Drain>>>,
@@ -30,11 +48,8 @@ struct Revised<'a> {
 impl Revised<'_> {
     /// The order as it stands now; `None` where nothing about it changes.
     fn of(&mut self, drain: &Arc<Drain>) -> Option<Arc<Drain>> {
-        if drain.reason != self.withdrawal.reason {
-            return None;
-        }
         let revise = || {
-            let selector = drain.selector.without(&self.withdrawal.parts)?;
+            let selector = self.withdrawal.left_of(drain)?;
             Some(Arc::new(Drain { selector, ..(**drain).clone() }))
         };
         self.drains.entry(drain.number).or_insert_with(revise).clone()
@@ -61,7 +76,7 @@ impl Local {
             if orders.iter().count() == before {
                 continue;
             }
-            self.left.follow(followed, orders.drain());
+            self.left.withdrawn(followed, orders.drain());
             let notes: Vec<_> = orders.iter().map(|one| (one.note.clone(), one.at)).collect();
             session.leaving.take_if(|orders| orders.followed().is_none());
             let at = now.after(TICK * (told / WAKES_PER_TICK_MAX) as u32);

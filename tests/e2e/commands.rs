@@ -1,5 +1,7 @@
 //! The binary's commands: what they print, and their exit codes.
 
+mod waiting;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

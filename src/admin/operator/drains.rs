@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::orders::{self, CloseFields, PaceFields, carry_out, closed};
 use super::reply::Reply;
@@ -20,11 +21,16 @@ use crate::registry::{Disposition, Selector};
 /// Drains the sessions of one thing. A backend gets no new ones until it is enabled.
 #[derive(Args, Serialize, Deserialize, Default, Debug)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
-    .args(["route", "pool", "backend", "listener", "all"]))]
+    .args(["route", "pool", "backend", "listener", "all", "cancel"]))]
 #[serde(default)]
 pub struct DrainRequest {
     #[command(flatten)]
     who: DrainTarget,
+    /// Cancel the drain of this number, as `tidegate status` shows it: sessions that have not gone
+    /// stay. A backend that it disabled stays so until it is enabled
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["route", "pool", "backend", "listener",
+        "all", "force", "window", "rate", "deadline", "code", "dry_run"])]
+    cancel: Option<u64>,
     /// Disable even the last backend of a pool
     #[arg(long, requires = "backend")]
     force: bool,
@@ -67,13 +73,17 @@ impl OperatorRequest for DrainRequest {
 }
 
 pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Result<Reply, Reply> {
-    let DrainRequest { who, force, closing, pace } = &request;
+    let DrainRequest { who, cancel, force, closing, pace } = &request;
     let DrainTarget { all, route, pool, backend, listener } = who;
-    let things = [*all, route.is_some(), listener.is_some(), backend.is_some() || pool.is_some()];
+    let a_backends = backend.is_some() || pool.is_some();
+    let things = [*all, route.is_some(), listener.is_some(), a_backends, cancel.is_some()];
     if things.iter().filter(|given| **given).count() != 1 {
         let text = "a drain is of one thing: `route`, `pool`, `backend` (of a `pool`), `listener` \
-                    or `all` (`tidegate kick` takes single sessions)";
+                    or `all` (`tidegate kick` takes single sessions); or `cancel` names one";
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
+    }
+    if let Some(number) = cancel {
+        return cancelled(process, *number).await;
     }
     let selector = Filters::from(who).selector(process).await?;
     let mut order = orders::order(process, selector, Reason::Command, pace, closing)?;
@@ -96,6 +106,22 @@ pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Resu
     let mut begun = carry_out(process, &order, pace.dry_run).await;
     begun.moved = begun.moved.min(room);
     Ok(closed(&begun, &leaving, pace.dry_run, "drained"))
+}
+
+/// Cancels a drain.
+async fn cancelled(process: &impl Process, number: u64) -> Result<Reply, Reply> {
+    let Some(sessions) = process.drains().cancel(number).await else {
+        let text = format!(
+            "no drain {number} is under way that can be cancelled (`tidegate status` lists them; \
+             those of a stop and of an upgrade cannot)"
+        );
+        return Err(Reply::no(StatusCode::NOT_FOUND, text));
+    };
+    let text = format!("cancelled: {sessions} sessions stay");
+    let json = json!({
+        "outcome": "cancelled", "drain": number, "sessions": sessions, "text": text,
+    });
+    Ok(Reply::yes(text, json))
 }
 
 /// The last backend that works is not disabled by mistake.

@@ -105,6 +105,7 @@ fn drain_row((number, progress): &(u64, Progress), now: Moment) -> Value {
         "left": progress.count.left,
         "moved": progress.count.moved,
         "stayed": progress.count.stayed,
+        "withdrawn": progress.count.withdrawn,
         "age_seconds": now.since(progress.began).as_secs_f64(),
         "cut_in_seconds": progress.ends.since(now).as_secs_f64(),
     })

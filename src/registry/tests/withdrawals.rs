@@ -11,7 +11,8 @@ fn on(backend: &str) -> Selector {
 }
 
 fn back(parts: &[Selector]) -> Withdrawal {
-    Withdrawal { reason: Reason::Removed, parts: parts.iter().cloned().collect::<HashSet<_>>() }
+    let parts = parts.iter().cloned().collect::<HashSet<_>>();
+    Withdrawal::Returned { reason: Reason::Removed, parts }
 }
 
 #[test]
@@ -28,7 +29,8 @@ fn a_session_stays_when_all_that_it_was_to_leave_is_there_again() {
     assert_eq!(local.withdraw(&back(&[Selector::Route("/chat".into())]), at(3)), 1);
     assert!(matches!(notes(&mut local, one).as_slice(), [Note::Withdrawn]));
     assert!(notes(&mut local, both).is_empty());
-    assert_eq!(local.drained(1), DrainCount { left: 1, ..DrainCount::default() });
+    let one_stays = DrainCount { left: 1, withdrawn: 1, ..DrainCount::default() };
+    assert_eq!(local.drained(1), one_stays);
     let leaving = |local: &Local, id| local.list(&only(id), 9)[0].leaving;
     assert_eq!((leaving(&local, one), leaving(&local, both)), (None, Some(Reason::Removed)));
     // One that was still shaking hands is not told either, or only of what is gone.
@@ -37,7 +39,7 @@ fn a_session_stays_when_all_that_it_was_to_leave_is_there_again() {
     assert!(notes(&mut local, late).is_empty());
     assert!(matches!(notes(&mut local, late_and_gone).as_slice(), [Note::End(_)]));
     assert_eq!(local.withdraw(&back(&[talk]), at(4)), 2);
-    assert_eq!(local.drained(1), DrainCount::default());
+    assert_eq!(local.drained(1), DrainCount { withdrawn: 3, ..DrainCount::default() });
 }
 
 #[test]
@@ -57,6 +59,8 @@ fn what_else_a_session_was_told_stands() {
     };
     assert_eq!((end.reason, end.at, end.deadline), (Reason::Command, at(2), at(32)));
     assert_eq!((local.drained(1).left, local.drained(2).left), (0, 1));
+    assert_eq!((local.withdraw(&Withdrawal::Drain(2), at(5)), local.drained(2).withdrawn), (1, 1));
+    assert!(matches!(notes(&mut local, id).as_slice(), [Note::Withdrawn, Note::Move(_)]));
     // It is told the same again only by a new order.
     assert_eq!(local.withdraw(&back(&[on("a")]), at(5)), 0);
     assert_eq!(local.drain(&Drain { number: 3, ..drain(on("a")) }, at(6), ALONE), 1);

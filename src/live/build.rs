@@ -202,7 +202,9 @@ impl<'a> Routes<'a> {
             None => metrics.route(&plan.identity),
         };
         let returned = before.map(|before| Arc::clone(&before.returned)).unwrap_or_default();
-        Ok(Arc::new(LiveRoute { plan: Arc::clone(plan), rules, action, cells, returned }))
+        let queue = before.map(|before| Arc::clone(&before.queue)).unwrap_or_default();
+        queue.set_max(plan.queue.map_or(0, |queue| queue.handshakes_max));
+        Ok(Arc::new(LiveRoute { plan: Arc::clone(plan), rules, action, cells, returned, queue }))
     }
 }
 

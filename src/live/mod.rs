@@ -19,6 +19,7 @@ use http::HeaderValue;
 use tokio::sync::Notify;
 
 use crate::action::FileServer;
+use crate::base::share::Shares;
 use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
 use crate::pool::{Backend, Pool};
@@ -65,6 +66,9 @@ pub struct LiveRoute {
     pub cells: Arc<RouteMetrics>,
     /// Wakes those that wait for a backend when one has answered; it outlives a reload as well.
     pub returned: Arc<Notify>,
+    /// Places of handshakes that wait for a backend, shared out among clients; it outlives a reload
+    /// as well.
+    pub queue: Arc<Shares>,
 }
 
 /// A route's action, with its machine.

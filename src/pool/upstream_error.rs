@@ -65,11 +65,6 @@ impl UpstreamError {
         }
     }
 
-    /// Whether no backend was up, or free: it may be otherwise in a moment.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, UpstreamError::NoBackend { .. }) || self.is_retryable()
-    }
-
     /// What it tells of its backend's health.
     pub fn evidence(&self) -> Evidence {
         match self {

@@ -1,21 +1,28 @@
-//! Handshakes that wait while no backend is up, where their route holds sessions: who comes during
-//! a restart is no worse off than who was there before it.
+//! Handshakes that wait while no backend can be reached, where their route holds sessions: who
+//! comes during a restart is no worse off than who was there before it. A backend's answer is an
+//! answer, and is passed on; unless it says itself when to come again.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use tokio::time::sleep;
 
 use super::backoff::{self, Backoff};
 use super::conn::App;
 use super::grant::Forwarding;
 use crate::base::clock;
-use crate::config::plan::Queue;
+use crate::base::network::ClientNetwork;
+use crate::base::share::SharePermit;
 use crate::handshake::{self, Answered, Connected, WsRequest};
 use crate::live::{LiveAction, LiveRoute};
 use crate::observe::metrics::RouteMetrics;
-use crate::pool::{Attempts, Kind, Pool};
+use crate::pool::{Attempts, Kind, Pool, UpstreamError};
 use crate::rewrite::Outbound;
 
-/// Connects a handshake; waits for a backend where the route says so, there is room, and none is
-/// up. Dropping it, as a client does that leaves, frees its place.
+/// Connects a handshake; waits for a backend where the route says so, there is room, and none can
+/// be reached. Dropping it, as a client does that leaves, frees its place.
 pub(super) async fn connect(
     app: &App,
     forwarding: &Forwarding,
@@ -29,20 +36,23 @@ pub(super) async fn connect(
     let attempts = Attempts::new(pool, Kind::Session, affinity.key, client).sharing(sharer);
     let mut connected = handshake::connect(attempts, request, outbound).await;
     if let Some(queue) = route.plan.queue
-        && nobody_is_up(&connected)
-        && let Some(_slot) = QueueSlot::take(&route.cells, queue)
+        && waits(&connected).is_some()
+        && let Some(_slot) = QueueSlot::take(route, sharer)
     {
         let until = clock::now().after(queue.timeout);
         let mut backoff = Backoff::new();
         let mut returned = backoff::returned(route);
-        loop {
+        while let Some(again) = waits(&connected) {
             let wait = backoff.next(Some(&current(app, route, pool)), backoff::waiting(route));
-            if clock::now().after(wait) >= until {
+            if clock::now().after(wait.max(again)) >= until {
                 break;
             }
             // Its connection, where it has one, need not wait along.
             drop(connected);
-            backoff::pause(wait, returned).await;
+            match again {
+                Duration::ZERO => backoff::pause(wait, returned).await,
+                again => sleep(again).await,
+            }
             returned = backoff::returned(route);
             // A reload may have given the pool other backends.
             let current = current(app, route, pool);
@@ -50,9 +60,6 @@ pub(super) async fn connect(
                 .sharing(sharer)
                 .waiting(None);
             connected = handshake::connect(attempts, request, outbound).await;
-            if !nobody_is_up(&connected) {
-                break;
-            }
         }
     }
     if matches!(connected.outcome, Ok(Answered::Upstream(_))) {
@@ -61,12 +68,22 @@ pub(super) async fn connect(
     connected
 }
 
-/// Whether no backend has answered for itself.
-fn nobody_is_up(connected: &Connected) -> bool {
+/// How long a handshake is to wait at least before it comes again; `None` when it has its answer. No
+/// backend was sent it whose connection could not be made; one that was, has answered for itself.
+fn waits(connected: &Connected) -> Option<Duration> {
     match &connected.outcome {
-        Ok(Answered::Upstream(_)) => false,
-        Ok(Answered::Http(answer)) => matches!(answer.status().as_u16(), 502..=504),
-        Err(error) => error.is_passing(),
+        Ok(Answered::Upstream(_)) => None,
+        Ok(Answered::Http(answer)) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            // A date is for whoever keeps a calendar: it is passed on with the answer.
+            let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+            Some(Duration::from_secs(seconds).max(Duration::from_millis(1)))
+        }
+        Ok(Answered::Http(_)) => None,
+        Err(UpstreamError::Dial(error)) => error.retryable().then_some(Duration::ZERO),
+        Err(UpstreamError::NoBackend { .. }) => Some(Duration::ZERO),
+        // It was not sent, or it gave way to others.
+        Err(UpstreamError::Busy(_)) => Some(Duration::ZERO),
+        Err(_) => None,
     }
 }
 
@@ -82,17 +99,22 @@ fn current(app: &App, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
     }
 }
 
-/// A place in a route's queue; dropping it frees it.
-struct QueueSlot<'a>(&'a RouteMetrics);
+/// A place in a route's queue, of the client's share; dropping it frees it.
+struct QueueSlot<'a> {
+    cells: &'a RouteMetrics,
+    _share: SharePermit,
+}
 
 impl<'a> QueueSlot<'a> {
-    fn take(cells: &'a RouteMetrics, queue: Queue) -> Option<QueueSlot<'a>> {
-        cells.totals.queued.inc_below(queue.handshakes_max).then(|| QueueSlot(cells))
+    fn take(route: &'a LiveRoute, client: ClientNetwork) -> Option<QueueSlot<'a>> {
+        let share = route.queue.try_take(client)?;
+        route.cells.totals.queued.inc();
+        Some(QueueSlot { cells: &route.cells, _share: share })
     }
 }
 
 impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
-        self.0.totals.queued.dec();
+        self.cells.totals.queued.dec();
     }
 }

@@ -22,13 +22,6 @@ impl Gauge {
         self.0.fetch_sub(1, Relaxed);
     }
 
-    /// Raises it by one, unless it is `max` already; whether it did.
-    pub fn inc_below(&self, max: usize) -> bool {
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let raised = |value| (value < max).then_some(value + 1);
-        self.0.try_update(Relaxed, Relaxed, raised).is_ok()
-    }
-
     /// Sets it.
     pub fn set(&self, to: u64) {
         self.0.store(i64::try_from(to).unwrap_or(i64::MAX), Relaxed);

@@ -60,6 +60,8 @@ async fn the_login_is_said_again_its_answer_is_not_seen_again_and_kept_messages_
         assert_eq!(texts(&mut session, 2).await, ["kept", "too"]);
         session.echo("after").await;
         assert_eq!(*log.lock().unwrap(), ["login me", "kept", "too", "after"]);
+        // It is proven when this has passed.
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         address = backend.kill().await;
     }
     drop(session);

@@ -68,8 +68,8 @@ pub(super) async fn connect(
     connected
 }
 
-/// How long a handshake is to wait at least before it comes again; `None` when it has its answer. No
-/// backend was sent it whose connection could not be made; one that was, has answered for itself.
+/// How long a handshake is to wait at least before it comes again; `None` when it has its answer.
+/// A backend that could not be reached was not sent it; one that was has answered for itself.
 fn waits(connected: &Connected) -> Option<Duration> {
     match &connected.outcome {
         Ok(Answered::Upstream(_)) => None,

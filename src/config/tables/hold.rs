@@ -59,7 +59,8 @@ table! {
     /// believed. Then it waits.
     next resumptions_per_minute_max: Number<1> as u32 = Number(20), as in 5;
     /// The number of handshakes of this route that may wait while no backend can be reached; one
-    /// client may have at most half of the places. More are answered 503 at once. With 0 none waits.
+    /// client may have at most half of the places. More are answered 503 at once. With 0 none
+    /// waits.
     next queue_max: Number<0> = Number(1024), as in 10_000;
     /// The longest time they wait. They are then answered 503, or what a backend answered last.
     next queue_timeout: Time = seconds(10), as in "30s";

@@ -43,7 +43,9 @@ async fn the_queue_is_bounded_and_a_client_that_leaves_frees_its_place() {
     let waiting = tokio::spawn(async move { client.handshake().await });
     until_queued(&proxy, 1).await;
     let (answer, _) = proxy.client().handshake().await;
-    assert_eq!((answer.status(), answer.get("retry-after")), (503, "1"));
+    // The one that waits may have had the backend ejected by now.
+    let seconds: u64 = answer.get("retry-after").parse().unwrap();
+    assert_eq!((answer.status(), (1..=5).contains(&seconds)), (503, true), "{seconds}");
     waiting.abort();
     until_queued(&proxy, 0).await;
     let client = proxy.client();

@@ -22,7 +22,9 @@ use crate::base::network::ClientNetwork;
 use crate::base::share::SharePermit;
 use crate::base::task::{self, LocalBox};
 use crate::config::plan::{Address, FileMode};
-use crate::listen::{AcceptQueue, EXHAUSTED_PAUSE, Handover, Listening, Opened, Origin, connected};
+use crate::listen::{
+    AcceptQueue, EXHAUSTED_PAUSE, Handover, InheritedSockets, Listening, Opened, Origin, connected,
+};
 
 /// Time for a request head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +68,16 @@ impl Server {
     ) -> io::Result<Server> {
         taken.own();
         let Opened { listening, origin } = taken;
-        let listening = Arc::new(listening);
+        Server::serve(Arc::new(listening), origin, responder, timeout)
+    }
+
+    /// The same with a socket that served before.
+    pub(super) fn serve(
+        listening: Arc<Listening>,
+        origin: Option<Origin>,
+        responder: Responder,
+        timeout: Duration,
+    ) -> io::Result<Server> {
         let accepting = AcceptQueue::new(&listening)?;
         let (closing, closed) = oneshot::channel();
         let (ending, ended) = oneshot::channel::<()>();
@@ -110,13 +121,24 @@ impl Server {
         self.close()
     }
 
-    /// Serves no more, and its address is free when this returns.
-    pub(super) async fn end(self) {
-        let Server { listening, closing, ended, .. } = self;
+    /// Whose its socket was, when it was inherited.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Puts its socket where another can take it.
+    pub(super) fn offer(&self, inherited: &mut InheritedSockets) -> io::Result<()> {
+        inherited.offer(&self.listening, self.origin.as_ref())
+    }
+
+    /// Serves no more; its socket, which is closed with what is returned, and what answered.
+    pub(super) async fn end(self) -> (Arc<Listening>, Responder) {
+        let Server { listening, closing, ended, service, .. } = self;
         drop(closing);
         // It is closed, never sent to.
         let _ = ended.await;
-        drop(listening);
+        let responder = Rc::clone(&service.responder.borrow());
+        (listening, responder)
     }
 
     /// Serves no more.

@@ -12,6 +12,7 @@ mod operator;
 
 mod probes;
 mod process;
+mod release;
 mod report;
 mod servers;
 
@@ -20,6 +21,7 @@ pub use operator::{
     StatusRequest, UpgradeRequest,
 };
 pub use process::{Counts, Phase, Process, Stopped};
+pub use release::ReleasedServers;
 pub use report::{
     NoUpgrade, ReloadRefused, ReloadRequest, Reloaded, Taken, UpgradeFailure, Upgraded,
 };

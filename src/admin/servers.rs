@@ -23,8 +23,8 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 /// The servers of a process.
 #[derive(Default)]
 pub struct Servers {
-    admin: Option<(Admin, Server)>,
-    operator: Option<(Control, Server)>,
+    pub(super) admin: Option<(Admin, Server)>,
+    pub(super) operator: Option<(Control, Server)>,
     /// Servers the configuration does not have any more.
     replaced: Vec<Server>,
     /// Requests that were in flight when another process took over.
@@ -135,7 +135,7 @@ impl Servers {
     /// their addresses again.
     pub async fn settle(&mut self) {
         for server in self.replaced.drain(..) {
-            server.end().await;
+            drop(server.end().await);
         }
     }
 
@@ -175,14 +175,14 @@ impl Servers {
     }
 }
 
-fn admin_at(admin: &Admin) -> Address {
+pub(super) fn admin_at(admin: &Admin) -> Address {
     Address::Inet(admin.address)
 }
 
-fn operator_at(control: &Control) -> Address {
+pub(super) fn operator_at(control: &Control) -> Address {
     Address::Unix(control.socket.clone())
 }
 
-fn complain(error: std::io::Error) {
+pub(super) fn complain(error: std::io::Error) {
     tracing::error!(%error, "a socket that was opened cannot be served");
 }

@@ -12,6 +12,7 @@ mod core;
 mod handle;
 mod handler;
 mod manager;
+mod opening;
 mod options;
 mod process;
 mod reload;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::core::ProcessCore;
+use super::opening::{self, Opening};
 use super::start_error::with_hint;
 use crate::admin::{ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
@@ -104,25 +105,17 @@ async fn attempt(
     if request.dry_run {
         return Ok(Reloaded::Taken(Taken { dry_run: true, generation: old.generation, ..taken }));
     }
-    let opened = core
-        .sockets
-        .open(&plan.listeners, &mut core.inherited)
+    let Opening { sockets, servers, released } = opening::open(core, &plan)
+        .await
         .map_err(|errors| ReloadRefused::Listeners(errors.iter().map(with_hint).collect()))?;
-    let servers = core.servers.open(&plan, &mut core.inherited);
-    let servers = match servers {
-        Ok(servers) => servers,
-        Err(error) => {
-            opened.give_back(&mut core.inherited);
-            return Err(ReloadRefused::Listeners(vec![with_hint(&error)]));
-        }
-    };
 
     // In force.
     drop(old);
     core.retired.push(core.common.app.live.swap(Arc::new(new)));
     core.common.permits.set_limits(&plan.limits);
     core.common.app.budget.set_most(plan.limits.hold_bytes_max);
-    core.sockets.take(opened, core.common.app.live.now().listeners.values().cloned());
+    core.sockets.take(sockets, core.common.app.live.now().listeners.values().cloned());
+    released.close();
     core.servers.take(servers, &plan, &core.handle());
     core.servers.settle().await;
     core.publish();

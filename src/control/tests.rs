@@ -1,5 +1,6 @@
 //! Whole processes on real sockets, several at once in this one.
 
+mod addresses;
 mod applies;
 mod endpoints;
 mod moving;

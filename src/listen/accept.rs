@@ -42,18 +42,24 @@ pub(super) fn start(
             // The sender lives in the socket, which this task holds.
             _ = accepting.wait_for(|state| *state != Accepting::Open) => {}
         }
-        if *accepting.borrow() == Accepting::Paused {
-            return;
+        if *accepting.borrow() != Accepting::Paused {
+            accept_queued(&socket, &context);
         }
-        // ListenerState the last descriptor resets what is still queued: take it in first.
-        for _ in 0..BACKLOG {
-            match socket.listening.accept() {
-                Ok((fd, peer)) => arrive(fd, peer, &socket, &context),
-                Err(_) => break,
-            }
-        }
+        drop((queue, socket));
+        // Last of all: who waits for it finds the socket given up.
+        drop(accepting);
     });
     Ok(())
+}
+
+/// Closing the last descriptor resets what is still queued: takes it in first.
+fn accept_queued(socket: &Arc<ListenSocket>, context: &Arc<ListenContext>) {
+    for _ in 0..BACKLOG {
+        match socket.listening.accept() {
+            Ok((fd, peer)) => arrive(fd, peer, socket, context),
+            Err(_) => break,
+        }
+    }
 }
 
 /// Accepts for ever. After a burst the runtime's own budget gives other tasks their turn.

@@ -1,5 +1,6 @@
 //! Listening sockets that another process opened, until they are taken.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -93,6 +94,26 @@ impl InheritedSockets {
             let (address, fd) = (listening.bound().clone(), listening.into());
             self.0.push(Inherited { address, listener: None, origin, fd });
         }
+    }
+
+    /// Puts a socket in use here as well, for another listener or server to take. A service
+    /// manager's stays its own.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn offer(&mut self, listening: &Listening, origin: Option<&Origin>) -> io::Result<()> {
+        let origin = match origin {
+            Some(manager @ Origin::Manager { .. }) => manager.clone(),
+            Some(Origin::Process { .. }) | None => Origin::Process { file: false },
+        };
+        let fd = listening.as_fd().try_clone_to_owned()?;
+        self.0.push(Inherited { address: listening.bound().clone(), listener: None, origin, fd });
+        Ok(())
+    }
+
+    /// What was offered and not taken is not offered any more.
+    pub fn withdraw(&mut self, address: &Address) {
+        self.0.retain(|offered| offered.address != *address);
     }
 
     /// Closes what the process before this one had and no listener took. A service manager's

@@ -20,6 +20,7 @@ mod proxy;
 mod rate;
 mod refusal_log;
 mod refused;
+mod release;
 mod sockets;
 mod table;
 mod waiting;
@@ -38,6 +39,7 @@ pub use permits::{
 };
 pub use rate::RATE_GRACE;
 pub use refusal_log::{LINES_WINDOW, REFUSED_LINES_MAX};
+pub use release::{ReleasedSockets, Way, is_exchanged, is_in_the_way};
 pub use sockets::{AcceptQueue, BACKLOG, Listening, OpenError, connected};
 pub use table::{OpenedSockets, Sockets};
 

@@ -46,6 +46,15 @@ impl OpenError {
         OpenError { address: address.clone(), cause }
     }
 
+    /// Whether something else listens there.
+    pub fn is_taken(&self) -> bool {
+        match &self.cause {
+            Cause::System(error) => error.kind() == io::ErrorKind::AddrInUse,
+            Cause::Answered => true,
+            Cause::NoSocket | Cause::NotListening => false,
+        }
+    }
+
     /// What an operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match &self.cause {

@@ -21,7 +21,7 @@ use crate::live::LiveListener;
 
 /// Every listening socket of the process. Its drop closes them as [`Sockets::close_all`] does.
 pub struct Sockets {
-    sockets: HashMap<ListenerIdentity, Arc<ListenSocket>>,
+    pub(super) sockets: HashMap<ListenerIdentity, Arc<ListenSocket>>,
     /// What the connections of sockets that another process has now listen to.
     handed_over: Vec<watch::Sender<ListenerState>>,
     context: Arc<ListenContext>,
@@ -133,7 +133,7 @@ impl Sockets {
     }
 
     /// Starts the accept loops of a socket.
-    fn accept(&self, socket: &Arc<ListenSocket>) {
+    pub(super) fn accept(&self, socket: &Arc<ListenSocket>) {
         for worker in 0..self.context.queues.len() {
             let (begun, context) = (Arc::clone(socket), Arc::clone(&self.context));
             // Here, not there: a loop that is on its way is waited for as well.

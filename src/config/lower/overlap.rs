@@ -1,7 +1,5 @@
 //! Addresses that cannot all be listened on: the process would not start.
 
-use std::net::SocketAddr;
-
 use crate::report::{Diagnostic, Span};
 
 use super::super::plan::{Address, Admin, Control, Listener};
@@ -44,7 +42,7 @@ pub fn addresses(
         bound.push(ListenedOn { what: "`[control]`".to_owned(), address, span });
     }
     for (at, second) in bound.iter().enumerate() {
-        let Some(first) = bound[..at].iter().find(|first| clash(first.address, second.address))
+        let Some(first) = bound[..at].iter().find(|first| first.address.clashes(second.address))
         else {
             continue;
         };
@@ -61,15 +59,4 @@ pub fn addresses(
         let finding = Diagnostic::error("duplicate", said).at(second.span).label("again");
         cx.report(finding.also(first.span, "first here"));
     }
-}
-
-/// Whether the system refuses the second of the two. Port 0 is a new port for each.
-fn clash(one: &Address, other: &Address) -> bool {
-    let (Address::Inet(one), Address::Inet(other)) = (one, other) else { return one == other };
-    let canonical = |address: &SocketAddr| address.ip().to_canonical();
-    let (ip, other_ip) = (canonical(one), canonical(other));
-    let overlap = ip == other_ip
-        || (ip.is_ipv4() == other_ip.is_ipv4()
-            && (ip.is_unspecified() || other_ip.is_unspecified()));
-    one.port() != 0 && one.port() == other.port() && overlap
 }

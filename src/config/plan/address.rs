@@ -16,6 +16,20 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+impl Address {
+    /// Whether the system refuses the second of the two. Port 0 is a new port for each.
+    pub fn clashes(&self, other: &Address) -> bool {
+        let (Address::Inet(one), Address::Inet(other)) = (self, other) else {
+            return self == other;
+        };
+        let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+        let overlap = ip == other_ip
+            || (ip.is_ipv4() == other_ip.is_ipv4()
+                && (ip.is_unspecified() || other_ip.is_unspecified()));
+        one.port() != 0 && one.port() == other.port() && overlap
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

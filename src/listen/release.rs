@@ -127,7 +127,7 @@ impl Sockets {
     pub fn restore(&mut self, released: ReleasedSockets, inherited: &mut InheritedSockets) {
         for Released { identity, endpoint, bound, way } in released.0 {
             inherited.withdraw(&bound);
-            let mode = endpoint.listener.load().plan.mode;
+            let mode = endpoint.listener.load_full().plan.mode;
             let open = || match &bound {
                 Address::Unix(path) => Listening::open_unix(path, mode),
                 Address::Inet(_) => Listening::open(&bound),

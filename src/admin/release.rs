@@ -14,24 +14,28 @@ use crate::listen::{
 /// Servers that made way; dropped, they have ended.
 #[derive(Default)]
 pub struct ReleasedServers {
-    admin: Option<(Admin, Released)>,
-    operator: Option<(Control, Released)>,
+    admin: Option<(Admin, ReleasedServer)>,
+    operator: Option<(Control, ReleasedServer)>,
 }
 
-struct Released {
+struct ReleasedServer {
     bound: Address,
     responder: Responder,
     way: Way,
 }
 
-impl Released {
+impl ReleasedServer {
     /// Has a server make way for the addresses `wanted`.
-    async fn new(server: Server, wanted: &[Address], inherited: &mut InheritedSockets) -> Released {
+    async fn new(
+        server: Server,
+        wanted: &[Address],
+        inherited: &mut InheritedSockets,
+    ) -> ReleasedServer {
         let bound = server.bound().clone();
         let offered = is_exchanged(&bound, wanted) && server.offer(inherited).is_ok();
         let (listening, responder) = server.end().await;
         let way = if offered { Way::Offered(listening) } else { Way::Closed };
-        Released { bound, responder, way }
+        ReleasedServer { bound, responder, way }
     }
 
     /// The server again.
@@ -41,7 +45,7 @@ impl Released {
         timeout: Duration,
         open: impl FnOnce(&Address) -> Result<Listening, OpenError>,
     ) -> Option<Server> {
-        let Released { bound, responder, way } = self;
+        let ReleasedServer { bound, responder, way } = self;
         inherited.withdraw(&bound);
         let listening = way.back(|| open(&bound)).map_err(io::Error::other);
         let server = listening.and_then(|one| Server::serve(one, None, responder, timeout));
@@ -95,12 +99,12 @@ impl Servers {
         let stays = |of: &Admin| plan.admin.as_ref().is_some_and(|new| new.address == of.address);
         let admin = self.admin.take_if(|(of, server)| is_released(server, stays(of)));
         if let Some((of, server)) = admin {
-            released.admin = Some((of, Released::new(server, wanted, inherited).await));
+            released.admin = Some((of, ReleasedServer::new(server, wanted, inherited).await));
         }
         let stays = |of: &Control| plan.control.as_ref().is_some_and(|new| new.socket == of.socket);
         let operator = self.operator.take_if(|(of, server)| is_released(server, stays(of)));
         if let Some((of, server)) = operator {
-            released.operator = Some((of, Released::new(server, wanted, inherited).await));
+            released.operator = Some((of, ReleasedServer::new(server, wanted, inherited).await));
         }
         released
     }

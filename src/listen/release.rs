@@ -12,9 +12,9 @@ use crate::config::plan::{Address, ListenerIdentity};
 
 /// Sockets that made way.
 #[derive(Default)]
-pub struct ReleasedSockets(Vec<Released>);
+pub struct ReleasedSockets(Vec<ReleasedSocket>);
 
-struct Released {
+struct ReleasedSocket {
     identity: ListenerIdentity,
     endpoint: Arc<Endpoint>,
     bound: Address,
@@ -45,7 +45,7 @@ impl Way {
 impl ReleasedSockets {
     /// The configuration was taken: the connections that came by them finish their request.
     pub fn close(self) {
-        for Released { endpoint, bound, .. } in self.0 {
+        for ReleasedSocket { endpoint, bound, .. } in self.0 {
             tracing::info!(address = %bound, "listener closed");
             endpoint.state.send_replace(ListenerState::Closed);
         }
@@ -118,14 +118,14 @@ impl Sockets {
             let listening = Arc::clone(&socket.listening);
             drop(socket);
             let way = if offered { Way::Offered(listening) } else { Way::Closed };
-            made_way.0.push(Released { identity, endpoint, bound, way });
+            made_way.0.push(ReleasedSocket { identity, endpoint, bound, way });
         }
         made_way
     }
 
     /// The configuration is not taken: what made way accepts again.
     pub fn restore(&mut self, released: ReleasedSockets, inherited: &mut InheritedSockets) {
-        for Released { identity, endpoint, bound, way } in released.0 {
+        for ReleasedSocket { identity, endpoint, bound, way } in released.0 {
             inherited.withdraw(&bound);
             let mode = endpoint.listener.load_full().plan.mode;
             let open = || match &bound {

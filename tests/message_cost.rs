@@ -136,9 +136,14 @@ fn a_message_is_one_read_and_one_write_and_allocates_nothing() {
         swallow_timeout: Duration::from_secs(5),
         proof_time: Duration::from_secs(5),
         resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     };
-    let hold = HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)) };
+    let hold = HoldTerms {
+        hold: Arc::new(hold),
+        budget: Arc::new(HoldBudget::new(1 << 20)),
+        head_bytes: 0,
+    };
     runtime.block_on(async {
         talk(None).await;
         talk(Some(hold)).await;

@@ -45,6 +45,11 @@ impl Replay {
         })
     }
 
+    /// Bytes it has beside its own size.
+    pub fn bytes(&self) -> usize {
+        self.head.len() + self.agreed.len()
+    }
+
     /// The handshake, with a key of its own; `attempt` have been made since the upstream was
     /// `lost`.
     pub(super) fn again(&self, attempt: u32, lost: Moment) -> Option<(WsRequest, Outbound)> {
@@ -97,12 +102,4 @@ fn read(text: &[u8]) -> Option<HeaderMap> {
         headers.append(name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?);
     }
     Some(headers)
-}
-
-#[cfg(test)]
-impl Replay {
-    /// Bytes it has beside its own size.
-    pub(super) fn bytes(&self) -> usize {
-        self.head.len() + self.agreed.len()
-    }
 }

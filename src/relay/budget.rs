@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// How many bytes all held sessions of a process may keep together. What a session records to
-/// replay is not counted: `replay_bytes_max` bounds it, for each session.
+/// How many bytes all sessions of a process that can be held may keep together: of messages while
+/// their upstream is away, and for their lives their handshakes and what they replay.
 #[derive(Debug)]
 pub struct HoldBudget {
     used: AtomicU64,
@@ -22,6 +22,11 @@ impl HoldBudget {
     /// Changes the limit; what is kept beyond it stays until it is sent.
     pub fn set_most(&self, most: u64) {
         self.most.store(most, Relaxed);
+    }
+
+    /// Whether there is room for so many more.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.used() + bytes <= self.most.load(Relaxed)
     }
 
     /// Bytes kept now.

@@ -1,6 +1,7 @@
 //! The record of a session: a line when it opens, one when it has ended, and counts.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,5 +144,23 @@ pub(super) fn not_begun(facts: &Facts, why: impl fmt::Display) {
         backend = &*facts.backend,
         why = %why,
         ms = millis(clock::now().since(facts.opened)),
+    );
+}
+
+/// Writes down that a session of a holding route cannot be held: its stored handshake would be over
+/// this limit.
+pub(super) fn not_holdable(
+    client: Option<SocketAddr>,
+    route: &str,
+    limit: &'static str,
+    bytes: u64,
+) {
+    tracing::info!(
+        target: ACCESS,
+        event = "session_not_holdable",
+        client = %ShownAddr(client),
+        route,
+        limit,
+        bytes,
     );
 }

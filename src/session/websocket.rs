@@ -159,10 +159,18 @@ impl HoldParts {
     ) -> Option<HoldParts> {
         let plan = &forwarding.route.plan;
         let hold = Arc::clone(plan.hold.as_ref()?);
-        let terms = HoldTerms { hold, budget: Arc::clone(&app.budget) };
+        let (replay, budget) = (replay?, Arc::clone(&app.budget));
+        let head_bytes = replay.bytes() as u64;
+        let room = budget.has_room(head_bytes);
+        if head_bytes > hold.head_bytes_max || !room {
+            let why = if room { "head_bytes_max" } else { "hold_bytes_max" };
+            session_record::not_holdable(forwarding.client_addr, &plan.identity, why, head_bytes);
+            return None;
+        }
+        let terms = HoldTerms { hold, budget, head_bytes };
         let client = forwarding.client_addr.map(|client| client.ip());
         let route = Arc::clone(&plan.identity);
-        let redial = Redial::new(Arc::clone(app), route, client, replay?, key);
+        let redial = Redial::new(Arc::clone(app), route, client, replay, key);
         Some(HoldParts { terms, redial: Box::new(redial) })
     }
 }

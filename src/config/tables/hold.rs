@@ -46,6 +46,9 @@ table! {
     next replay_first: Number<0> as u32 = Number(0), as in 2;
     /// The bytes of those messages, 1MiB at most. A session that sends more is not held.
     next replay_bytes_max: Size as u64 = Size(16 << 10), by replay, as in "64KiB";
+    /// The bytes of a handshake that is stored for the session's life, cookies included, 64KiB at
+    /// most. A session with a larger one is not held; the log says so.
+    next head_bytes_max: Size as u64 = Size(16 << 10), by head, as in "4KiB";
     /// The number of a new upstream's first messages, its answers to what was sent again, that are
     /// not passed on. Kept messages wait for the last of them. Needs `replay_first`.
     next swallow_first: Number<0> as u32 = Number(0), as in 1;
@@ -77,6 +80,10 @@ fn buffer(size: &Size) -> Result<u64, Fault> {
 /// Each session keeps that much for its life.
 fn replay(size: &Size) -> Result<u64, Fault> {
     within(*size, Size(1), Size(1 << 20))
+}
+
+fn head(size: &Size) -> Result<u64, Fault> {
+    within(*size, Size(1 << 10), Size(64 << 10))
 }
 
 fn within(size: Size, least: Size, most: Size) -> Result<u64, Fault> {

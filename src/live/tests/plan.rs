@@ -135,6 +135,7 @@ pub(crate) fn hold() -> Hold {
         swallow_timeout: Duration::from_secs(5),
         proof_time: Duration::from_secs(10),
         resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     }
 }

@@ -42,7 +42,7 @@ groups! {
         snapshots: u64 = "snapshots_alive" []
             "Configurations in memory, the one in force included";
         hold_bytes: u64 = "hold_bytes" []
-            "Bytes of messages kept for sessions whose upstream is away";
+            "Bytes kept for sessions that can be held: handshakes, openings, messages";
         connections_max: u64 = "connections_max" []
             "Client connections that may be open: the limit, or what the open files allow";
         files: u64 = "files_open" [] "Open files of this process, sockets included";

@@ -14,6 +14,8 @@ pub struct HoldTerms {
     pub hold: Arc<plan::Hold>,
     /// What all sessions of the process may keep together.
     pub budget: Arc<HoldBudget>,
+    /// Bytes of its handshake, stored for its life; they count there too.
+    pub head_bytes: u64,
 }
 
 /// Why an upstream is away.

@@ -31,9 +31,10 @@ fn held(budget: u64) -> HoldTerms {
         swallow_timeout: PATIENCE,
         proof_time: Duration::from_secs(5),
         resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     };
-    HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(budget)) }
+    HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(budget)), head_bytes: 0 }
 }
 
 /// Rules of a session whose upstream may answer a Close as late as it likes.

@@ -145,10 +145,11 @@ fn held(change: impl FnOnce(&mut Hold)) -> HoldTerms {
         swallow_timeout: PATIENCE,
         proof_time: Duration::from_secs(5),
         resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     };
     change(&mut hold);
-    HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)) }
+    HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)), head_bytes: 0 }
 }
 
 async fn away(scene: &mut Scene) {

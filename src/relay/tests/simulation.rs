@@ -85,9 +85,11 @@ impl Play {
                 swallow_timeout: Duration::from_secs(10),
                 proof_time: Duration::from_secs(5),
                 resumptions_per_minute_max: 20,
+                head_bytes_max: 1 << 14,
                 resume: Resumption::Always,
             }),
             budget: Arc::new(HoldBudget::new(rng.choice([2_000, 1 << 30]).unwrap_or(2_000))),
+            head_bytes: 0,
         });
         let actors = Side::BOTH.map(|side| {
             let wire = Wire::connect(sizes, &mut rng);

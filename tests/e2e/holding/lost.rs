@@ -236,3 +236,30 @@ async fn a_thousand_messages_cross_ten_losses_in_order_and_none_twice() {
     drop(session);
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn a_session_with_a_large_handshake_is_not_held_and_what_is_stored_counts() {
+    let backend = Backend::echo("a").await;
+    let proxy = Proxy::start(&holding(&[&backend], "head_bytes_max = \"2KiB\"")).await;
+    let bytes = || {
+        let page = proxy.scrape();
+        let line = page.lines().find(|line| line.starts_with("tidegate_hold_bytes "));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap()
+    };
+    assert_eq!(bytes(), 0);
+    let small = "s=".to_owned() + &"1".repeat(1000);
+    let mut held = proxy.client().field("cookie", &small).open().await;
+    held.echo("before").await;
+    assert!((1000..2000).contains(&bytes()), "{} bytes", bytes());
+    let large = "s=".to_owned() + &"1".repeat(2000);
+    let mut other = proxy.client().field("cookie", &large).open().await;
+    other.echo("before").await;
+    assert!((1000..2000).contains(&bytes()), "{} bytes", bytes());
+    let address = backend.kill().await;
+    assert!(matches!(other.ending().await, Ending::Close(1012, _)));
+    let _backend = Backend::echo_at("b", address).await;
+    held.echo("after").await;
+    drop(held);
+    until("what was stored to be given back", || bytes() == 0).await;
+    proxy.stop().await;
+}

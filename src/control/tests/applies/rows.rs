@@ -132,6 +132,7 @@ pub(super) const ROWS: &[Row] = &[
         "#route",
         "hold = { replay_first = 1, replay_bytes_max = \"7KiB\" }",
     ),
+    ("routes.hold.head_bytes_max", "#route", "hold = { head_bytes_max = \"7KiB\" }"),
     ("routes.hold.swallow_first", "#route", "hold = { replay_first = 1, swallow_first = 1 }"),
     (
         "routes.hold.swallow_timeout",

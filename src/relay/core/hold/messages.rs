@@ -19,8 +19,14 @@ impl Hold {
 
     /// These bytes went across, of a client that has `seen` so many messages.
     pub(in super::super) fn on_crossed(&mut self, bytes: &[u8], messages: u32, seen: u64) {
-        self.replay.record(bytes, seen);
+        self.record(bytes, seen);
         self.transit.on_crossed(messages);
+    }
+
+    /// Records the session's beginning, which counts in what all sessions keep.
+    fn record(&mut self, bytes: &[u8], seen: u64) {
+        self.replay.record(bytes, seen);
+        self.kept.set(self.head_bytes + self.replay.bytes());
     }
 
     /// What went to the upstream last could not all be sent: `sent` of it was.
@@ -101,7 +107,7 @@ impl Hold {
         let oldest = self.backlog.oldest();
         let (flush, messages) = self.backlog.take();
         self.transit.on_flushing(oldest, messages);
-        self.replay.record(&flush.bytes, seen);
+        self.record(&flush.bytes, seen);
         Some((flush, messages))
     }
 }

@@ -20,6 +20,7 @@
 //! The core tells what happens (`on_…`), asks, and carries out what [`Hold::poll_news`] and
 //! [`Hold::poll_flush`] give; it does not see inside.
 
+use super::super::budget::BudgetShare;
 use super::demand::{HoldCause, HoldEnd, HoldTerms};
 use super::order::Order;
 use crate::base::clock::Moment;
@@ -92,13 +93,18 @@ pub(super) struct Hold {
     result: HoldEnd,
     backlog: Backlog,
     replay: ReplayLog,
+    /// Of the stored handshake and what is recorded, and the part of the former.
+    kept: BudgetShare,
+    head_bytes: u64,
     transit: Transit,
     news: News,
 }
 
 impl Hold {
     pub(super) fn new(terms: HoldTerms, allowed: Allowed, now: Moment) -> Hold {
-        let HoldTerms { hold: terms, budget } = terms;
+        let HoldTerms { hold: terms, budget, head_bytes } = terms;
+        let mut kept = BudgetShare::none(Arc::clone(&budget));
+        kept.set(head_bytes);
         Hold {
             replay: ReplayLog::new(terms.replay_first, terms.replay_bytes_max, allowed),
             terms,
@@ -118,6 +124,8 @@ impl Hold {
             answers: 0,
             result: HoldEnd::Ended,
             backlog: Backlog::new(budget),
+            kept,
+            head_bytes,
             transit: Transit::new(allowed),
             news: News::default(),
         }

@@ -54,6 +54,11 @@ impl ReplayLog {
         self.overflowed
     }
 
+    /// Bytes recorded.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Whole messages recorded.
     pub(super) fn messages(&self) -> u64 {
         self.whole.len() as u64

@@ -43,6 +43,7 @@ pub fn random_hold(rng: &mut Rng) -> Option<Hold> {
         swallow_timeout: millis(rng, 1_000..60_000),
         proof_time: Duration::from_secs(5),
         resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     })
 }
@@ -51,7 +52,7 @@ impl Held {
     pub fn new(hold: Hold, rng: &mut Rng) -> Held {
         let budget = rng.choice([1_000, 1 << 30]).unwrap_or(1_000);
         let budget = Arc::new(HoldBudget::new(budget));
-        let terms = HoldTerms { hold: Arc::new(hold), budget };
+        let terms = HoldTerms { hold: Arc::new(hold), budget, head_bytes: 0 };
         Held {
             terms,
             lives: Vec::new(),

@@ -35,6 +35,7 @@ pub fn hold() -> Hold {
         swallow_timeout: Duration::from_secs(3),
         proof_time: Duration::from_secs(5),
         resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     }
 }
@@ -57,7 +58,7 @@ impl Story {
 
     pub fn with(hold: Hold, allowed: Allowed, budget: u64) -> Story {
         let budget = Arc::new(HoldBudget::new(budget));
-        let terms = HoldTerms { hold: Arc::new(hold), budget: Arc::clone(&budget) };
+        let terms = HoldTerms { hold: Arc::new(hold), budget: Arc::clone(&budget), head_bytes: 0 };
         let rules = Rules { close_timeout: Duration::from_secs(5), ..rules() };
         let core = Core::new(Arc::new(rules), allowed, Some(terms), 7, START);
         Story {

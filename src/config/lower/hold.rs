@@ -5,7 +5,7 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::plan::{Hold, Queue, Resumption};
 use super::super::tables::{self, HoldParts, Spanned, TakesWebSockets};
-use super::{Lower, count, number, relay, time};
+use super::{Lower, count, known, number, relay, time};
 
 /// How a route's sessions are held, and how its handshakes wait for a backend.
 pub fn hold(
@@ -24,6 +24,7 @@ pub fn hold(
         u16::try_from(code.0).map_err(|_| Fault::new("is no code"))
     });
     in_vain(cx, file, raw);
+    unfit(cx, route, raw);
     let replays = number(&raw.replay_first).is_some_and(|first| first > 0);
     let resume = match raw.resume.written() {
         Some((resume, _)) => Some(*resume),
@@ -83,6 +84,25 @@ fn in_vain(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::HoldTable
         let said = format!("`buffer_bytes_max` is more than `limits.hold_bytes_max`: `{buffer}`");
         let hint = format!("all sessions together keep at most `{all}`");
         cx.report(Diagnostic::warning("value", said).at(span).hint(hint));
+    }
+}
+
+/// Warns of a route whose path is that of a library which cannot go on with this `hold`. Who writes
+/// that its backend confirms knows better.
+fn unfit(cx: &mut Lower<'_>, route: &tables::RouteTable, raw: &tables::HoldTable) {
+    let Some(known) = route.path.get().and_then(|path| known::library(path)) else { return };
+    let replays = number(&raw.replay_first).is_none_or(|first| first > 0);
+    let fits = match raw.resume.written() {
+        Some((Resumption::Confirmed, _)) => true,
+        Some((Resumption::Always, _)) => replays || known.needs_nothing,
+        None => replays,
+    };
+    if !fits {
+        let library = known.library;
+        let said = format!("sessions of {library} cannot go on at a new backend with this `hold`");
+        let finding = Diagnostic::warning("hold", said).at(route.hold.span());
+        let finding = finding.also(route.path.span(), format!("the path of {library}"));
+        cx.report(finding.hint(known.hint.to_owned()));
     }
 }
 

@@ -8,6 +8,7 @@ mod address;
 mod condition;
 mod fields;
 mod hold;
+mod known;
 mod listener;
 mod origins;
 mod overlap;

@@ -2,7 +2,7 @@
 //! on at a backend that knows nothing of it.
 
 /// What a library needs.
-pub struct Known {
+pub struct KnownLibrary {
     /// The end of its path.
     path: &'static str,
     /// The library.
@@ -16,7 +16,7 @@ pub struct Known {
 const NONE_FITS: &str =
     "no setting fits, for its server keeps the session: leave `hold` out, and clients reconnect";
 
-const KNOWN: &[Known] = &[
+const KNOWN: &[KnownLibrary] = &[
     known(
         "/socket.io",
         "socket.io",
@@ -30,7 +30,7 @@ const KNOWN: &[Known] = &[
         "`replay_first = 1, swallow_first = 1` for clients with `skipNegotiation`",
     ),
     known("/_blazor", "Blazor", NONE_FITS),
-    Known {
+    KnownLibrary {
         needs_nothing: true,
         ..known("/cable", "ActionCable", "`resume = \"always\"`: clients subscribe again")
     },
@@ -50,12 +50,12 @@ const KNOWN: &[Known] = &[
     ),
 ];
 
-const fn known(path: &'static str, library: &'static str, hint: &'static str) -> Known {
-    Known { path, library, needs_nothing: false, hint }
+const fn known(path: &'static str, library: &'static str, hint: &'static str) -> KnownLibrary {
+    KnownLibrary { path, library, needs_nothing: false, hint }
 }
 
 /// The library that a route's path, as it is written, is usual for.
-pub fn library(path: &str) -> Option<&'static Known> {
+pub fn library(path: &str) -> Option<&'static KnownLibrary> {
     let text = path.trim_start_matches(['=', '^', '~', '*', ' ']).trim_end_matches(['/', '*']);
     KNOWN.iter().find(|known| text.ends_with(known.path))
 }

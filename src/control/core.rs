@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::handle::{Common, Handle, lock};
-use super::options::ConfigSource;
+use super::reading::ConfigReader;
 use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
@@ -19,7 +19,7 @@ use crate::observe::log;
 /// `run`, `reload`, `stop` and `upgrade`.
 pub(super) struct ProcessCore {
     pub(super) common: Arc<Common>,
-    pub(super) source: ConfigSource,
+    pub(super) reader: ConfigReader,
     pub(super) sockets: Sockets,
     pub(super) servers: Servers,
     pub(super) watch: Option<Watch>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -97,6 +98,11 @@ impl Handle {
     /// Stops the process: with patience the first time, at once the second.
     pub fn stop(&self) {
         self.0.stops.send_modify(|asked| *asked = asked.saturating_add(1));
+    }
+
+    /// How long a stop may take from its signal on.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        self.0.app.live.now().plan.drain.timeout
     }
 
     /// Waits until the process has stopped.
@@ -216,6 +222,6 @@ impl Process for Handle {
 }
 
 /// What is behind these locks is whole whoever panicked: it is replaced, not changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use super::handle::lock;
 use super::upgrade::{Predecessor, Program};
 use crate::config::plan::Plan;
 use crate::config::{self, Refused};
@@ -11,12 +12,16 @@ use crate::listen::Inherited;
 use crate::observe::log;
 use crate::report::Colour;
 
-/// Where configurations come from.
+/// A function that makes configurations; its error is the report.
+type MakeConfig = dyn FnMut() -> Result<Arc<Plan>, String> + Send;
+
+/// Where configurations come from; cheap to clone.
+#[derive(Clone)]
 pub enum ConfigSource {
     /// A file, and all it names; read anew by each reload.
     File(PathBuf),
-    /// A function, asked anew by each reload; its error is the report.
-    Made(Box<dyn FnMut() -> Result<Arc<Plan>, String> + Send>),
+    /// A function, asked anew by each reload.
+    Made(Arc<Mutex<MakeConfig>>),
 }
 
 /// Where it is.
@@ -33,13 +38,18 @@ impl ConfigSource {
     /// Always the same plan.
     pub fn plan(plan: Plan) -> ConfigSource {
         let plan = Arc::new(plan);
-        ConfigSource::Made(Box::new(move || Ok(Arc::clone(&plan))))
+        ConfigSource::made(move || Ok(Arc::clone(&plan)))
+    }
+
+    /// What `make` gives, which each reload asks anew; its error is the report.
+    pub fn made(make: impl FnMut() -> Result<Arc<Plan>, String> + Send + 'static) -> ConfigSource {
+        ConfigSource::Made(Arc::new(Mutex::new(make)))
     }
 
     /// Reads the configuration: the plan and its warnings as text, or what was refused.
-    pub(super) fn load(&mut self) -> Result<(Arc<Plan>, String), RefusedSource> {
+    pub(super) fn load(&self) -> Result<(Arc<Plan>, String), RefusedSource> {
         match self {
-            ConfigSource::Made(make) => match make() {
+            ConfigSource::Made(make) => match lock(make)() {
                 Ok(plan) => Ok((plan, String::new())),
                 Err(report) => Err(RefusedSource { report, files: Vec::new() }),
             },

@@ -1,12 +1,16 @@
 //! The supervisor as a process: signals, and what a service manager is told.
 
 use std::io::{self, IsTerminal};
+use std::pin::pin;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use super::handle::Handle;
 use super::manager;
 use super::options::Options;
+use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::supervisor::Supervisor;
 use crate::admin::{ReloadRequest, Stopped};
@@ -29,14 +33,26 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
         let mut signals = Signals::new().map_err(StartError::System)?;
         raise_files_limit();
         let is_first = options.predecessor.is_none();
-        let supervisor = Supervisor::start(options)?;
+        let reader = ConfigReader::new(options.source.clone());
+        let loaded = tokio::select! {
+            loaded = reader.read() => loaded,
+            // Nothing runs yet that would have to end.
+            () = signals.stop() => return Ok(Stopped::default()),
+        };
+        let supervisor = Supervisor::launch(options, loaded)?;
         // The service of a process that takes over was ready all the time.
         if is_first {
             manager::tell("READY=1");
         }
         ready(&supervisor);
-        signals.execute(&supervisor).await;
-        Ok(supervisor.wait())
+        match signals.execute(&supervisor).await {
+            SupervisorEnd::Stopped => Ok(supervisor.wait()),
+            SupervisorEnd::Blocked => {
+                tracing::error!("the process ends while something blocks it");
+                supervisor.abandon();
+                Ok(Stopped::default())
+            }
+        }
     })
 }
 
@@ -50,6 +66,20 @@ fn raise_files_limit() {
         Ok((_, now)) => tracing::info!(limit = now, "limit of open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
     }
+}
+
+/// How long a stop may go on past `drain.timeout`. Then the process ends whatever blocks it, a call
+/// to the system that never returns included.
+pub const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// The same after a second signal.
+pub const HURRIED_STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// How a supervisor ended.
+enum SupervisorEnd {
+    Stopped,
+    /// Something blocks its thread.
+    Blocked,
 }
 
 struct Signals {
@@ -69,27 +99,51 @@ impl Signals {
         })
     }
 
-    /// Returns when the process has stopped.
-    async fn execute(&mut self, handle: &Handle) {
-        let mut stopping = false;
+    /// Waits for a signal to stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Returns when the process has stopped, or should have.
+    async fn execute(&mut self, handle: &Handle) -> SupervisorEnd {
+        tokio::select! {
+            _ = handle.stopped() => return SupervisorEnd::Stopped,
+            () = self.execute_until_stop(handle) => {}
+        }
+        let patience = handle.drain_timeout() + STOP_GRACE;
+        let second = async {
+            self.stop().await;
+            handle.stop();
+            sleep(HURRIED_STOP_GRACE).await;
+        };
+        let (stopped, second) = (pin!(handle.stopped()), pin!(second));
+        tokio::select! {
+            _ = stopped => SupervisorEnd::Stopped,
+            () = second => SupervisorEnd::Blocked,
+            () = sleep(patience) => SupervisorEnd::Blocked,
+        }
+    }
+
+    /// Does what signals ask for, until one asks for a stop, which has begun when this returns.
+    async fn execute_until_stop(&mut self, handle: &Handle) {
         loop {
             tokio::select! {
-                _ = handle.stopped() => return,
-                _ = self.hang_up.recv(), if !stopping => {
-                    tokio::select! {
-                        _ = handle.reload(ReloadRequest::default()) => {}
-                        // A reload that takes long does not hold up a stop.
-                        _ = self.terminate.recv() => stopping = stop(handle),
-                        _ = self.interrupt.recv() => stopping = interrupt(handle).await,
-                    }
+                _ = self.hang_up.recv() => {
+                    // What comes of it is in the log; one that takes long holds up no stop.
+                    let handle = handle.clone();
+                    task::spawn("reload", async move {
+                        drop(handle.reload(ReloadRequest::default()).await);
+                    });
                 }
                 _ = self.user_2.recv() => {
-                    // What comes of it is in the log.
                     let handle = handle.clone();
                     task::spawn("upgrade", async move { drop(handle.upgrade().await) });
                 }
-                _ = self.terminate.recv() => stopping = stop(handle),
-                _ = self.interrupt.recv() => stopping = interrupt(handle).await,
+                _ = self.terminate.recv() => return stop(handle),
+                _ = self.interrupt.recv() => return interrupt(handle),
             }
         }
     }
@@ -97,22 +151,25 @@ impl Signals {
 
 /// Ctrl-C at a terminal: a person waits. No balancer has to hear of it first, so that with no
 /// session the process stops at once; with some it says how to hurry.
-async fn interrupt(handle: &Handle) -> bool {
+fn interrupt(handle: &Handle) {
     stop(handle);
-    if io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    let handle = handle.clone();
+    // Another Ctrl-C is heard while workers count.
+    task::spawn("interrupt", async move {
         match handle.counts().await.sessions {
             0 => handle.stop(),
             sessions => tracing::info!(sessions, "draining; Ctrl-C again ends them at once"),
         }
-    }
-    true
+    });
 }
 
-fn stop(handle: &Handle) -> bool {
+fn stop(handle: &Handle) {
     // After an upgrade the service does not stop with this process.
     if handle.passed_to().is_none() {
         manager::tell("STOPPING=1");
     }
     handle.stop();
-    true
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::core::ProcessCore;
 use super::opening::{self, Opening};
+use super::reading::ReadConfig;
 use super::start_error::with_hint;
 use crate::admin::{ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
@@ -14,9 +15,12 @@ use crate::end::Reason;
 use crate::live::{self, Changes, LiveListener, Snapshot};
 use crate::registry::{self, Disposition, Selector};
 
-/// Reloads, and says in log and metrics what came of it.
-pub(super) async fn reload(core: &mut ProcessCore, request: ReloadRequest) -> Reloaded {
-    let loaded = core.source.load();
+/// Takes what was read, and says in log and metrics what came of it.
+pub(super) async fn reload(
+    core: &mut ProcessCore,
+    request: ReloadRequest,
+    loaded: ReadConfig,
+) -> Reloaded {
     let named = match &loaded {
         Ok((plan, _)) => plan.files.clone(),
         Err(refused) => refused.files.clone(),

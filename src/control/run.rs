@@ -5,10 +5,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::ProcessCore;
 use super::handle::ReloadAsked;
+use super::reading::ReadConfig;
 use super::reload::reload;
 use super::stop::stop;
 use super::upgrade::{leave, upgrade};
 use crate::base::clock;
+use crate::base::task::LocalBox;
 use crate::drain::{LOOK_INTERVAL, Pace};
 
 /// Takes commands until a stop was asked for and is done, or another process has taken over and
@@ -18,23 +20,30 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
     let mut asked = stops.clone();
     let mut looks = interval(LOOK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reading: Option<AskedReading> = None;
     loop {
         tokio::select! {
             biased;
             // The sender lives in `core`.
             _ = asked.wait_for(|asked| *asked > 0) => break,
-            Some(ReloadAsked { request, answer }) = reloads.recv() => {
-                let reloaded = reload(&mut core, request).await;
-                // Who asked may be gone; the log has it all the same.
-                let _ = answer.send(reloaded);
+            Some(asked) = reloads.recv(), if reading.is_none() => {
+                reading = Some(AskedReading { asked, read: Box::pin(core.reader.read()) });
             }
-            Some(answer) = core.upgrades.recv() => match upgrade(&mut core, stops.clone()).await {
-                Ok(successor) => {
-                    // What waits for the loop, and what still comes, is the new process's to do.
-                    return leave(core, successor, answer, reloads, stops).await;
+            Some((asked, loaded)) = next(&mut reading) => {
+                let reloaded = reload(&mut core, asked.request, loaded).await;
+                // Who asked may be gone; the log has it all the same.
+                let _ = asked.answer.send(reloaded);
+            }
+            Some(answer) = core.upgrades.recv(), if reading.is_none() => {
+                match upgrade(&mut core, stops.clone()).await {
+                    Ok(successor) => {
+                        // What waits for the loop, and what still comes, is the new process's to
+                        // do.
+                        return leave(core, successor, answer, reloads, stops).await;
+                    }
+                    Err(not) => drop(answer.send(not)),
                 }
-                Err(not) => drop(answer.send(not)),
-            },
+            }
             _ = looks.tick() => {
                 core.retire();
                 look_at_pools(&mut core).await;
@@ -42,8 +51,20 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
         }
     }
     // Those who wait hear that the process stops.
-    drop(reloads);
+    drop((reloads, reading));
     stop(core, stops).await;
+}
+
+/// A reload whose configuration is being read; the loop goes on meanwhile.
+struct AskedReading {
+    asked: ReloadAsked,
+    read: LocalBox<ReadConfig>,
+}
+
+/// What was read, once it is; `None` at once where nothing is being read.
+async fn next(reading: &mut Option<AskedReading>) -> Option<(ReloadAsked, ReadConfig)> {
+    let loaded = (&mut reading.as_mut()?.read).await;
+    reading.take().map(|reading| (reading.asked, loaded))
 }
 
 /// Gives the orders that follow from how the pools are: sessions leave backends that stay out, and

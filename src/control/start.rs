@@ -8,6 +8,7 @@ use super::core::ProcessCore;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
 use super::options::Options;
+use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
 use crate::admin::{OpenedServers, Phase, Servers};
@@ -91,7 +92,7 @@ fn build(
     });
     let core = ProcessCore {
         common,
-        source: options.source,
+        reader: ConfigReader::new(options.source),
         sockets,
         servers: Servers::default(),
         watch: None,
@@ -137,7 +138,7 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
     core.watch_files(&[]);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        configuration = %core.source,
+        configuration = %core.reader.source(),
         listeners = plan.listeners.len(),
         pools = plan.pools.len(),
         routes = plan.routes.len(),

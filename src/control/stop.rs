@@ -47,7 +47,8 @@ pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<u32>)
 pub(super) async fn end(mut core: ProcessCore, drained: bool) {
     core.sockets.close_all();
     let handle = core.handle();
-    let left = handle.counts().await;
+    // A worker that is blocked answers nothing.
+    let left = timeout(TIDY_TIMEOUT, handle.counts()).await.unwrap_or_default();
     tracing::info!(drained, sessions = left.sessions, connections = left.connections, "stopped");
     // Joins the workers, and with them whatever did not end.
     drop(handle.take_workers());

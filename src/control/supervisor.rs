@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use super::handle::Handle;
 use super::options::Options;
+use super::reading::ReadConfig;
 use super::run::run;
 use super::start::start;
 use super::start_error::StartError;
@@ -25,9 +26,14 @@ impl Supervisor {
     ///
     /// # Errors
     /// When the configuration is refused or an address cannot be listened on; nothing is left.
-    pub fn start(mut options: Options) -> Result<Supervisor, StartError> {
-        let (plan, warnings) =
-            options.source.load().map_err(|refused| StartError::Config(refused.report))?;
+    pub fn start(options: Options) -> Result<Supervisor, StartError> {
+        let loaded = options.source.load();
+        Supervisor::launch(options, loaded)
+    }
+
+    /// Starts it with a configuration that was read.
+    pub(super) fn launch(options: Options, loaded: ReadConfig) -> Result<Supervisor, StartError> {
+        let (plan, warnings) = loaded.map_err(|refused| StartError::Config(refused.report))?;
         if !warnings.is_empty() {
             tracing::warn!("{}", warnings.trim_end());
         }
@@ -54,6 +60,12 @@ impl Supervisor {
             // It panicked, and has said so.
             _ => Stopped::default(),
         }
+    }
+
+    /// Lets its thread be, which something blocks: the end of the process takes it along.
+    pub(super) fn abandon(mut self) {
+        // A handle that is dropped joins nothing.
+        self.thread = None;
     }
 
     fn join(&mut self) {

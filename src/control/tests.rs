@@ -49,8 +49,7 @@ impl Process {
     fn try_start(first: Plan) -> Result<Process, StartError> {
         let next: Next = Arc::new(Mutex::new(Ok(first)));
         let asked = Arc::clone(&next);
-        let source =
-            ConfigSource::Made(Box::new(move || asked.lock().unwrap().clone().map(Arc::new)));
+        let source = ConfigSource::made(move || asked.lock().unwrap().clone().map(Arc::new));
         let supervisor = Supervisor::start(Options::new(source))?;
         Ok(Process { supervisor, next })
     }

@@ -16,6 +16,7 @@ mod front;
 
 mod activation;
 mod backend;
+mod blocked;
 mod cut;
 mod kill;
 mod proxy;

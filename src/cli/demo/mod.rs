@@ -37,10 +37,10 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
     let loaded = config::load_text(Path::new(site::FILE), &toml, &config::process_environment)
         .map_err(config_file::refused)?;
     eprintln!("{}\n", site::about_trust(&files));
-    let source = ConfigSource::Made(Box::new({
+    let source = ConfigSource::made({
         let plan = Arc::clone(&loaded.plan);
         move || Ok(Arc::clone(&plan))
-    }));
+    });
     run::serve(Options::new(source), &loaded.plan.log, |handle| {
         let bound = |name| match handle.address(name) {
             Some(Address::Inet(address)) => address,

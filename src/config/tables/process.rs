@@ -52,7 +52,9 @@ table! {
     /// once.
     now window: Wait as Duration = Wait(Duration::from_secs(15)), as in "1m";
     /// The hard end of a stop, counted from the signal; at least `delay` and `window` together. The
-    /// default ends within the 30 s that Kubernetes gives. It does not bound a drain while the
+    /// default ends within the 30 s that Kubernetes gives. Should something block the process by
+    /// then (a mount that does not answer), it ends all the same, within 3 s; after a second signal
+    /// within one. It does not bound a drain while the
     /// process goes on running: that takes as long as `window` and `rate_max` ask for, and each
     /// session has 30 s after the last Close was due.
     now timeout: Time as Duration = seconds(25), as in "2m";

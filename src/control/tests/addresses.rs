@@ -150,7 +150,7 @@ async fn what_made_way_in_vain_is_as_it_was() {
 fn activated(name: &str, plan: &Plan, socket: &TcpListener) -> Process {
     let next: Next = Arc::new(Mutex::new(Ok(plan.clone())));
     let asked = Arc::clone(&next);
-    let source = ConfigSource::Made(Box::new(move || asked.lock().unwrap().clone().map(Arc::new)));
+    let source = ConfigSource::made(move || asked.lock().unwrap().clone().map(Arc::new));
     let mut options = Options::new(source);
     options.inherited.push(Inherited {
         address: Address::Inet(socket.local_addr().unwrap()),

@@ -52,7 +52,7 @@ async fn measure(version: &str, with_tls: bool) -> usize {
         if index == CONNECTIONS / 10 {
             before = heap();
         }
-        let mut socket = Socket::Tcp(listener.accept().await.unwrap().0);
+        let mut socket = Socket::from(listener.accept().await.unwrap().0);
         kept.push(if with_tls {
             let (mut stream, _) = acceptor.accept(socket, &[]).await.unwrap();
             let byte = stream.read_u8().await.unwrap();

@@ -110,7 +110,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 fn leg(socket: TcpStream) -> Leg {
-    Leg::new(Transport::from(Socket::Tcp(socket)), Vec::new())
+    Leg::new(Transport::from(Socket::from(socket)), Vec::new())
 }
 
 async fn pass(from: &mut TcpStream, to: &mut TcpStream, message: &[u8]) {

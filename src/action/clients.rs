@@ -11,14 +11,13 @@ use std::task::{Context, Poll};
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
+use super::backend_stream::BackendStream;
 use super::shared_body::SharedBody;
 use crate::base::task::Tracked;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
 use crate::pool::{DialError, Pool, UpstreamError};
-use crate::tls::Transport;
 
 pub(super) type Client = legacy::Client<Dial, SharedBody>;
 
@@ -81,7 +80,7 @@ pub(super) struct Dial {
 }
 
 impl tower_service::Service<Uri> for Dial {
-    type Response = TokioIo<Transport>;
+    type Response = TokioIo<BackendStream>;
     type Error = DialFailure;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialFailure>> + Send>>;
 
@@ -96,7 +95,8 @@ impl tower_service::Service<Uri> for Dial {
             let number = target.host().and_then(|number| number.parse::<usize>().ok());
             let backend = number.and_then(|number| pool.backends().get(number));
             let dialled = pool.dial(backend.ok_or(DialFailure::Gone)?).await;
-            dialled.map(TokioIo::new).map_err(|error| DialFailure::Dial(Arc::new(error)))
+            let stream = dialled.map(|transport| TokioIo::new(BackendStream::new(transport)));
+            stream.map_err(|error| DialFailure::Dial(Arc::new(error)))
         })
     }
 }
@@ -135,10 +135,4 @@ pub(super) fn why(error: legacy::Error) -> UpstreamError {
         }
     }
     UpstreamError::Closed(error.into())
-}
-
-impl Connection for Transport {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
 }

@@ -4,25 +4,27 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Version};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use super::backend_stream::CutOnDrop;
 use super::clients::{self, Client};
 use super::shared_body::SharedBody;
-use crate::base::body::{Body, Observed, Observer};
+use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock;
 use crate::pool::{Attempt, Attempted, Attempts, Evidence, Lease, Pool, Repeat, UpstreamError};
-use crate::rewrite::Outbound;
+use crate::rewrite::{self, Informational, Outbound};
 use crate::wire::framing::settle_answer;
 
 /// How long a backend is waited for that may never say 100: then it is sent the body all the same
 /// (RFC 9110 §10.1.1).
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sends a request. The answer streams.
+/// Sends a request. The answer streams; informational answers before it are passed on.
 ///
 /// A client that waits to be told to send its body waits for the backend's word (RFC 9110
 /// §10.1.1); it is told to go on as soon as the body is read.
@@ -34,6 +36,7 @@ pub async fn forward(
     attempts: Attempts<'_>,
     outbound: &Outbound,
     body: Body,
+    informational: Option<Informational>,
 ) -> Attempted<Response<Body>> {
     let mut headers = outbound.headers();
     // hyper would think of a GET without a length that it has no body.
@@ -52,7 +55,7 @@ pub async fn forward(
         headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         body.hold_back(CONTINUE_TIMEOUT.min(pool.plan().response_timeout / 2));
     }
-    let forward = Forward { pool, http, body, outbound, headers };
+    let forward = Forward { pool, http, body, outbound, headers, informational };
     let attempt = async |lease| forward.attempt(lease).await;
     attempts.run(attempt).await
 }
@@ -64,27 +67,35 @@ struct Forward<'a> {
     body: SharedBody,
     outbound: &'a Outbound,
     headers: HeaderMap,
+    informational: Option<Informational>,
 }
 
 impl Forward<'_> {
     async fn attempt(&self, lease: Lease) -> Attempt<Response<Body>> {
         let outcome = match self.answer(&lease).await {
-            Ok(answer) => accept(answer, lease),
+            Ok((answer, cut)) => accept(answer, lease, cut),
             Err(error) => Err(error),
         };
         Attempt { evidence: evidence(&outcome), repeat: self.repeat(&outcome), outcome }
     }
 
-    async fn answer(&self, lease: &Lease) -> Result<Response<Incoming>, UpstreamError> {
+    async fn answer(
+        &self,
+        lease: &Lease,
+    ) -> Result<(Response<Incoming>, CutOnDrop), UpstreamError> {
         let limit = self.pool.plan().response_timeout;
-        let mut answer = pin!(self.http.request(self.request(lease)));
+        let mut request = self.request(lease);
+        let captured = CutOnDrop::of(&mut request);
+        let mut answer = pin!(self.http.request(request));
+        // Dropped before the answer's future.
+        let cut = captured;
         let started = clock::now();
         loop {
             let due = self.body.moved().max(started).after(limit);
             match tokio::time::timeout(due.since(clock::now()), &mut answer).await {
                 Ok(Err(_)) if self.body.is_too_slow() => return Err(UpstreamError::BodyStalled),
                 Ok(Err(_)) if self.body.has_failed() => return Err(UpstreamError::BodyBroken),
-                Ok(answer) => return answer.map_err(clients::why),
+                Ok(answer) => return Ok((answer.map_err(clients::why)?, cut)),
                 // The body has moved on meanwhile.
                 Err(_) if self.is_moving(limit) => {}
                 Err(_) if self.body.is_client_awaited() => return Err(UpstreamError::BodyStalled),
@@ -99,20 +110,21 @@ impl Forward<'_> {
 
     fn request(&self, lease: &Lease) -> Request<SharedBody> {
         let mut request = Request::new(self.body.clone());
-        if self.body.is_held_back() {
-            let body = self.body.clone();
-            hyper::ext::on_informational(&mut request, move |answer| {
-                if answer.status() == StatusCode::CONTINUE {
-                    body.go_on();
-                }
-            });
-        }
+        let (body, informational) = (self.body.clone(), self.informational.clone());
+        hyper::ext::on_informational(&mut request, move |answer| {
+            if answer.status() == StatusCode::CONTINUE {
+                body.go_on();
+            } else if let Some(informational) = &informational {
+                informational.pass(answer.status(), answer.headers());
+            }
+        });
         let mut backends = self.pool.backends().iter();
         let number = backends.position(|one| Arc::ptr_eq(one, lease.backend()));
         *request.method_mut() = self.outbound.method().clone();
         *request.uri_mut() = clients::target(number.unwrap_or(usize::MAX), self.outbound.target());
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = self.headers.clone();
+        rewrite::spell_request(&mut request);
         request
     }
 
@@ -139,19 +151,39 @@ fn evidence(outcome: &Result<Response<Body>, UpstreamError>) -> Evidence {
     }
 }
 
-fn accept(mut answer: Response<Incoming>, lease: Lease) -> Result<Response<Body>, UpstreamError> {
+fn accept(
+    mut answer: Response<Incoming>,
+    lease: Lease,
+    cut: CutOnDrop,
+) -> Result<Response<Body>, UpstreamError> {
     settle_answer(answer.status(), answer.headers_mut()).map_err(UpstreamError::Framing)?;
     // The version is each hop's own (RFC 9110 §6.2): an old backend makes no client an old one.
     *answer.version_mut() = Version::HTTP_11;
     if answer.status().as_u16() == 101 {
         return Err(UpstreamError::Unasked);
     }
-    Ok(answer.map(|body| Observed::new(body, Leased { _lease: lease }).boxed_unsync()))
+    let follows = AnswerBody { cut, _lease: lease };
+    Ok(answer.map(|body| Observed::new(body, follows).boxed_unsync()))
 }
 
-/// A lease, kept until the answer's body has ended.
-struct Leased {
+/// What goes along with an answer's body: the lease is kept until it has ended.
+struct AnswerBody {
+    cut: CutOnDrop,
     _lease: Lease,
 }
 
-impl Observer for Leased {}
+impl Observer for AnswerBody {
+    fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
+        // Nothing follows trailers, and not every reader asks again.
+        if frame.is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)) {
+            self.cut.disarm();
+        }
+    }
+
+    fn on_drop(&mut self, is_complete: bool) {
+        match is_complete {
+            true => self.cut.disarm(),
+            false => self.cut.cut(),
+        }
+    }
+}

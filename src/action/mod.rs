@@ -4,6 +4,7 @@
 //! is none. **Never here:** routes, the fields that pass to either side, WebSockets.
 
 mod action_error;
+mod backend_stream;
 mod clients;
 mod files;
 mod forward;

@@ -60,11 +60,6 @@ impl SharedBody {
         self.state().held = Some(Held { wait, reader: None, timer: None });
     }
 
-    /// Whether it waits.
-    pub(super) fn is_held_back(&self) -> bool {
-        self.state().held.is_some()
-    }
-
     /// The backend wants the body.
     pub(super) fn go_on(&self) {
         let held = self.state().held.take();

@@ -1,11 +1,13 @@
 //! A connected stream socket, TCP or unix, with the few system calls a proxy needs beyond reading
 //! and writing.
 
-use std::io;
+use std::future::Future;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -17,11 +19,40 @@ const SIOCOUTQNSD: libc::Ioctl = 0x894b;
 
 /// A connected stream socket registered with this worker's reactor.
 #[derive(Debug)]
-pub enum Socket {
+pub struct Socket {
+    kind: SocketKind,
+    /// Bytes may wait that the reactor tells nothing of: see [`Socket::poll_peer_end`].
+    has_unheard: AtomicBool,
+}
+
+#[derive(Debug)]
+enum SocketKind {
     /// TCP over IPv4 or IPv6.
     Tcp(TcpStream),
     /// A unix stream socket.
     Unix(UnixStream),
+}
+
+/// The same call on whichever stream it is.
+macro_rules! on_kind {
+    ($kind:expr, $stream:ident => $call:expr) => {
+        match $kind {
+            SocketKind::Tcp($stream) => $call,
+            SocketKind::Unix($stream) => $call,
+        }
+    };
+}
+
+impl From<TcpStream> for Socket {
+    fn from(tcp: TcpStream) -> Socket {
+        Socket { kind: SocketKind::Tcp(tcp), has_unheard: AtomicBool::new(false) }
+    }
+}
+
+impl From<UnixStream> for Socket {
+    fn from(unix: UnixStream) -> Socket {
+        Socket { kind: SocketKind::Unix(unix), has_unheard: AtomicBool::new(false) }
+    }
 }
 
 impl Socket {
@@ -41,9 +72,11 @@ impl Socket {
     /// # Errors
     /// The system's, when the socket is gone.
     pub fn in_flight(&self) -> io::Result<u32> {
-        match self {
-            Socket::Tcp(_) => Ok(self.unacknowledged()?.saturating_sub(self.queue(SIOCOUTQNSD)?)),
-            Socket::Unix(_) => Ok(0),
+        match self.kind {
+            SocketKind::Tcp(_) => {
+                Ok(self.unacknowledged()?.saturating_sub(self.queue(SIOCOUTQNSD)?))
+            }
+            SocketKind::Unix(_) => Ok(0),
         }
     }
 
@@ -66,11 +99,11 @@ impl Socket {
     /// The system's; [`io::ErrorKind::WouldBlock`] when it takes none now.
     pub fn try_write_last(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
-        match self {
-            Socket::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || {
+        match &self.kind {
+            SocketKind::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || {
                 socket2::SockRef::from(tcp).send_with_flags(bytes, flags)
             }),
-            Socket::Unix(unix) => unix.try_write(bytes),
+            SocketKind::Unix(unix) => unix.try_write(bytes),
         }
     }
 
@@ -86,10 +119,7 @@ impl Socket {
         is_enough: impl Fn(&[u8], usize) -> bool,
     ) -> io::Result<usize> {
         loop {
-            let ready = match self {
-                Socket::Tcp(tcp) => tcp.ready(Interest::READABLE).await?,
-                Socket::Unix(unix) => unix.ready(Interest::READABLE).await?,
-            };
+            let ready = on_kind!(&self.kind, stream => stream.ready(Interest::READABLE).await?);
             let look = || {
                 let seen = self.peek_now(begin)?;
                 let come = usize::try_from(self.queue(libc::FIONREAD)?).unwrap_or(usize::MAX);
@@ -99,14 +129,58 @@ impl Socket {
                     false => Err(io::ErrorKind::WouldBlock.into()),
                 }
             };
-            let looked = match self {
-                Socket::Tcp(tcp) => tcp.try_io(Interest::READABLE, look),
-                Socket::Unix(unix) => unix.try_io(Interest::READABLE, look),
-            };
-            match looked {
+            match on_kind!(&self.kind, stream => stream.try_io(Interest::READABLE, look)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 looked => return looked,
             }
+        }
+    }
+
+    /// Waits until the peer has closed its side, or reset the connection, however much of what it
+    /// sent before waits unread.
+    ///
+    /// The reactor tells of an end and of bytes alike, and once for each. So what waits is taken as
+    /// told, for the next event to be heard, and the next read asks the system itself.
+    pub fn poll_peer_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.is_peer_end_seen() {
+            let readable = on_kind!(&self.kind, stream => stream.poll_read_ready(cx));
+            if ready!(readable).is_err() {
+                break;
+            }
+            if self.is_peer_end_seen() {
+                break;
+            }
+            let told = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
+            let _ = on_kind!(&self.kind, stream => stream.try_io(Interest::READABLE, told));
+            self.has_unheard.store(true, Relaxed);
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether the reactor has told of the peer's end.
+    fn is_peer_end_seen(&self) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let polled =
+            on_kind!(&self.kind, stream => pin!(stream.ready(Interest::READABLE)).poll(cx));
+        matches!(polled, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
+
+    /// Reads what the reactor tells nothing of; `None` when there was nothing.
+    fn read_unheard(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        let socket = socket2::SockRef::from(self);
+        let room = buf.initialize_unfilled();
+        match (&*socket).read(room) {
+            Ok(read) => {
+                // What filled the room may have more behind it.
+                self.has_unheard.store(read == room.len(), Relaxed);
+                buf.advance(read);
+                Some(Ok(()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.has_unheard.store(false, Relaxed);
+                None
+            }
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -135,10 +209,7 @@ impl Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Socket::Tcp(tcp) => tcp.as_fd(),
-            Socket::Unix(unix) => unix.as_fd(),
-        }
+        on_kind!(&self.kind, stream => stream.as_fd())
     }
 }
 
@@ -148,10 +219,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Socket::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
+        if self.has_unheard.load(Relaxed)
+            && let Some(read) = self.read_unheard(buf)
+        {
+            return Poll::Ready(read);
         }
+        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
@@ -161,10 +234,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Socket::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Socket::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
-        }
+        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -172,10 +242,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Socket::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Socket::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
-        }
+        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -188,24 +255,22 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Socket::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
-        }
+        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::future::poll_fn;
 
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
     fn pair() -> (Socket, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
-        (Socket::Unix(near), far)
+        (Socket::from(near), far)
     }
 
     #[tokio::test]
@@ -239,5 +304,32 @@ mod tests {
         drop(far);
         let mut begin = [0; 3];
         assert_eq!(near.peek_until(&mut begin, |_, _| false).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_peers_end_is_seen_behind_bytes_that_are_read_all_the_same() {
+        let (mut near, mut far) = pair();
+        let end = |near: &Socket, cx: &mut Context<'_>| near.poll_peer_end(cx);
+        assert!(poll_fn(|cx| Poll::Ready(end(&near, cx))).await.is_pending());
+        far.write_all(&[7; 10]).await.unwrap();
+        near.peek_until(&mut [0; 1], |_, come| come >= 10).await.unwrap();
+        assert!(poll_fn(|cx| Poll::Ready(end(&near, cx))).await.is_pending());
+        // In pieces: the first read leaves some behind it.
+        for length in [4, 6] {
+            let mut read = [0; 6];
+            assert_eq!(near.read(&mut read[..length]).await.unwrap(), length);
+        }
+        assert!(poll_fn(|cx| Poll::Ready(end(&near, cx))).await.is_pending());
+        far.write_all(b"late").await.unwrap();
+        let mut late = [0; 9];
+        assert_eq!(near.read(&mut late).await.unwrap(), 4);
+        far.write_all(b"last").await.unwrap();
+        let gone = async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            drop(far);
+        };
+        tokio::join!(poll_fn(|cx| end(&near, cx)), gone);
+        assert_eq!(near.read(&mut late).await.unwrap(), 4);
+        assert_eq!(near.read(&mut late).await.unwrap(), 0);
     }
 }

@@ -86,7 +86,9 @@ impl Reached {
     ) -> Result<Answered, UpstreamError> {
         let Reached { lease, permit, mut transport } = self;
         let text = request.write(outbound);
-        let ReadAnswer { switching, rest } = exchange::run(&mut transport, &text).await?;
+        let informational = request.informational.as_ref();
+        let ReadAnswer { switching, rest } =
+            exchange::run(&mut transport, &text, informational).await?;
         let answered = match switching {
             Some(fields) => {
                 let agreed = Agreed::verify(request, &fields).map_err(UpstreamError::Handshake)?;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::scratch;
 use crate::config::plan::ANSWER_HEAD_BYTES_MAX;
 use crate::pool::UpstreamError;
+use crate::rewrite::Informational;
 use crate::tls::Transport;
 use crate::wire::answer::{self, Fields};
 
@@ -21,13 +22,14 @@ pub(super) struct ReadAnswer {
     pub(super) rest: Vec<u8>,
 }
 
-/// Sends the text and reads the answer's head.
+/// Sends the text and reads the answer's head; informational answers before it are passed on.
 pub(super) async fn run(
     transport: &mut Transport,
     text: &[u8],
+    informational: Option<&Informational>,
 ) -> Result<ReadAnswer, UpstreamError> {
     write(transport, text).await.map_err(closed)?;
-    let mut head = Head::default();
+    let mut head = Head { kept: Vec::new(), passed: 0, informational };
     poll_fn(|cx| head.poll(transport, cx)).await
 }
 
@@ -45,15 +47,15 @@ async fn write(transport: &mut Transport, mut text: &[u8]) -> io::Result<()> {
 }
 
 /// A head that is being read. Usually it comes whole, and nothing is kept.
-#[derive(Default)]
-struct Head {
+struct Head<'a> {
     /// What came of it before.
     kept: Vec<u8>,
-    /// Bytes of informational answers that were passed over.
+    /// Bytes of informational answers before it.
     passed: usize,
+    informational: Option<&'a Informational>,
 }
 
-impl Head {
+impl Head<'_> {
     fn poll(
         &mut self,
         transport: &mut Transport,
@@ -97,9 +99,19 @@ impl Head {
                     self.kept = bytes.to_vec();
                     return None;
                 }
-                answer::Answer::Informational(length) => {
+                answer::Answer::Informational { head, length } => {
+                    if let (Some(informational), Some((status, fields))) =
+                        (self.informational, head)
+                    {
+                        informational.pass(status, &fields.into_iter().collect());
+                    }
                     self.passed += length;
                     bytes = &bytes[length..];
+                }
+                answer::Answer::Switching { length, .. }
+                    if self.passed + length > ANSWER_HEAD_BYTES_MAX =>
+                {
+                    return Some(Err(UpstreamError::HeadTooLarge));
                 }
                 answer::Answer::Switching { fields, length } => {
                     let rest = bytes[length..].to_vec();

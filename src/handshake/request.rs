@@ -11,7 +11,7 @@ use h2::ext::Protocol;
 
 use super::hold::Holding;
 use super::refusal::HandshakeRefusal;
-use crate::rewrite::Outbound;
+use crate::rewrite::{Informational, Outbound};
 use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
 use crate::wire::list::has_token;
@@ -66,6 +66,8 @@ pub struct WsRequest {
     pub(super) offer: HeaderMap,
     /// On a holding route.
     pub(super) holding: Option<Holding>,
+    /// Where informational answers go.
+    pub(super) informational: Option<Informational>,
 }
 
 impl WsRequest {
@@ -89,12 +91,23 @@ impl WsRequest {
         let is_on_stream = is_on_stream(head);
         let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned();
         let key = key.ok_or(HandshakeRefusal::Key)?;
-        Ok(WsRequest { key, is_on_stream, offer: offer(headers), holding: None })
+        Ok(WsRequest {
+            key,
+            is_on_stream,
+            offer: offer(headers),
+            holding: None,
+            informational: None,
+        })
+    }
+
+    /// Lets informational answers go this way.
+    pub fn inform(&mut self, informational: Informational) {
+        self.informational = Some(informational);
     }
 
     /// A handshake said again, which no client waits for: the answer to its `key` is for us.
     pub(super) fn again(key: HeaderValue, offer: HeaderMap, holding: Holding) -> WsRequest {
-        WsRequest { key, is_on_stream: true, offer, holding: Some(holding) }
+        WsRequest { key, is_on_stream: true, offer, holding: Some(holding), informational: None }
     }
 
     /// The text that goes upstream: the head, and the handshake's own fields made anew.

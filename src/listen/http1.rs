@@ -1,22 +1,22 @@
 //! The HTTP/1.1 driver: hyper's, within the listener's limits.
 
+mod exchange;
+mod stream;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body::{Body as _, Frame};
-use http_body_util::BodyExt;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::rt::{Sleep, Timer};
-use hyper::server::conn::http1::Builder;
+use hyper::server::conn::http1::{Builder, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
@@ -26,7 +26,10 @@ use super::client::HttpClient;
 use super::pace::{Paced, TakeProgress};
 use super::refused::{self, RequestRefusal};
 use super::{ListenerState, admit_request, linger, rate};
-use crate::base::body::{Body, BoxError, Observed, Observer};
+use exchange::{AnswerEnd, Exchange};
+use stream::ClientStream;
+
+use crate::base::body::{Body, Observed};
 use crate::config::plan::ListenerLimits;
 use crate::observe::metrics::HttpVersion;
 use crate::tls::Transport;
@@ -57,75 +60,75 @@ const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     Content-Length: 0\r\n\
     Connection: close\r\n\r\n";
 
-const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
-
 /// Bytes of a body that hyper still reads when it was left unread, so that the connection can have
 /// another request; what is longer is announced to be the last.
 const DRAINED_BYTES_MAX: u64 = 8 * 1024;
 
 /// Drives a connection until it is closed, or becomes something else by an upgrade.
 ///
-/// A client that closes its half while its request is in flight is gone, as it is for nginx: that
-/// is how a long poll's end is noticed.
+/// A client that closes its half while its request is in flight is gone, as it is for nginx, also
+/// where bytes wait unread before that end: that is how the end of a long poll, or of a handshake
+/// that a backend leaves unanswered, is noticed.
 pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
     let limits = client.conn().listener.limits.clone();
-    let http = builder(&limits);
-    let was_asked = Rc::new(Cell::new(false));
-    let is_unread = Arc::new(AtomicBool::new(false));
-    let pace = TakeProgress::new(&limits, Rc::clone(&client));
+    let exchange = Exchange::new(Rc::clone(&client));
+    let pace = TakeProgress::new(&limits);
     let mut state = client.state();
     let asking = Asking {
         client: Rc::clone(&client),
-        was_asked: Rc::clone(&was_asked),
         pace: Rc::clone(&pace),
         state: state.clone(),
-        is_unread: Arc::clone(&is_unread),
+        exchange: Rc::clone(&exchange),
     };
     let service = service_fn(move |request| asking.answer(request));
-    let mut http = http.serve_connection(TokioIo::new(transport), service).with_upgrades();
+    let stream = ClientStream::new(transport, Rc::clone(&exchange));
+    let mut http = builder(&limits).serve_connection(TokioIo::new(stream), service);
     let mut is_closing = false;
     let ended = loop {
         tokio::select! {
             ended = &mut http => break ended,
             // Its drop closes the connection: what was written is not wanted.
             () = pace.stalls() => return,
-            () = closes(&mut state, &was_asked), if !is_closing => {
+            () = closes(&mut state, exchange.was_asked()), if !is_closing => {
                 is_closing = true;
                 Pin::new(&mut http).graceful_shutdown();
             }
-            () = client.waiting().evicted(), if was_asked.get() => {
+            () = client.waiting().evicted(), if exchange.was_asked().get() => {
                 // Its last answer may still be on its way.
                 Pin::new(&mut http).graceful_shutdown();
                 let _ = timeout(EVICTION_GRACE, &mut http).await;
                 return;
             }
-            () = client.waiting().evicted(), if !was_asked.get() => return,
+            () = client.waiting().evicted(), if !exchange.was_asked().get() => return,
         }
     };
-    match ended {
-        Err(error) if error.is_timeout() => {
+    let promise = exchange.take_promise();
+    let Parts { io, read_buf, .. } = http.into_parts();
+    let stream = io.into_inner();
+    match (ended, promise) {
+        // The client was answered 101. Nobody waits for a session that its worker has given up.
+        (Ok(()), Some(promise)) => drop(promise.send(stream.into_end(read_buf.into()))),
+        (Err(error), _) if error.is_timeout() => {
             // Between requests nothing is owed; in the middle of a head, an answer.
-            let Some(parts) = http.into_parts().filter(|parts| !parts.read_buf.is_empty()) else {
-                return;
-            };
-            refused::request(&client, HttpVersion::Http1, RequestRefusal::HeadTimeout);
-            linger::say(parts.io.into_inner(), SLOW_HEAD).await;
+            if !read_buf.is_empty() {
+                refused::request(&client, HttpVersion::Http1, RequestRefusal::HeadTimeout);
+                linger::say(stream.into_transport(), SLOW_HEAD).await;
+            }
         }
         // hyper has answered 400 or 431 where there was something to answer.
-        Err(error) if !error.is_parse() => {}
-        Ok(()) | Err(_) => {
+        (Err(error), _) if !error.is_parse() => {}
+        (Ok(()), None) if !exchange.is_body_unread() => {}
+        (ended, _) => {
             if let Err(error) = &ended {
                 let refusal = RequestRefusal::from_parse(error);
                 refused::request(&client, HttpVersion::Http1, refusal);
             }
-            let is_refused = ended.is_err() || is_unread.load(Relaxed);
-            let Some(parts) = http.into_parts().filter(|_| is_refused) else { return };
             client.waiting().idle();
             tokio::select! {
-                () = linger::swallow(parts.io.into_inner()) => {}
+                () = linger::swallow(stream.into_transport()) => {}
                 () = client.waiting().evicted() => {}
                 () = async {
-                    closes(&mut state, &was_asked).await;
+                    closes(&mut state, exchange.was_asked()).await;
                     sleep(linger::LINGER_TIMEOUT).await;
                 } => {}
             }
@@ -136,66 +139,40 @@ pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
 /// What the requests of a connection share.
 struct Asking {
     client: Rc<HttpClient>,
-    was_asked: Rc<Cell<bool>>,
     pace: Rc<TakeProgress>,
     state: watch::Receiver<ListenerState>,
-    /// Whether the last request's body was left unread.
-    is_unread: Arc<AtomicBool>,
+    exchange: Rc<Exchange>,
 }
 
 impl Asking {
     fn answer(
         &self,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Observed<Body, Paced>>, Infallible>> + use<> {
-        self.was_asked.set(true);
-        self.client.waiting().busy();
+    ) -> impl Future<Output = Result<Response<PacedAnswer>, Infallible>> + use<> {
         self.pace.asked();
+        let is_large = request.body().size_hint().lower() > DRAINED_BYTES_MAX;
+        let (request, pending) = self.exchange.begin(request);
         let conn = self.client.conn();
         let rate_min = conn.listener.limits.body_rate_min;
-        self.is_unread.store(false, Relaxed);
-        let is_large = request.body().size_hint().lower() > DRAINED_BYTES_MAX;
-        let request = request.map(|body| {
-            let reading = BodyReading { is_whole: false, is_unread: Arc::clone(&self.is_unread) };
-            rate::rated(Observed::new(body, reading).boxed_unsync(), rate_min)
-        });
+        let request = request.map(|body| rate::rated(body, rate_min));
         let answer = admit_request::answer(&self.client, HttpVersion::Http1, &conn, request);
         let (pace, state) = (Rc::clone(&self.pace), self.state.clone());
-        let is_unread = Arc::clone(&self.is_unread);
+        let exchange = Rc::clone(&self.exchange);
         async move {
-            let mut answer = answer.await;
+            let (mut answer, end) = pending.answered(answer).await;
             // An idle connection is not closed for a handover: its next request may be on its way.
-            let is_left = is_large && is_unread.load(Relaxed);
+            let is_left = is_large && exchange.is_body_unread();
             let ends = is_left || *state.borrow() == ListenerState::HandedOver;
-            let is_last = answer.status() == SWITCHING;
-            if ends && !is_last {
+            if ends && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(answer.map(|body| Paced::body(body, pace, is_last)))
+            Ok(answer.map(|body| Observed::new(Paced::body(body, pace), end)))
         }
     }
 }
 
-/// Sees whether a request's body was read to its end. What is left of it then comes behind the
-/// answer, and the connection cannot have another request.
-struct BodyReading {
-    is_whole: bool,
-    is_unread: Arc<AtomicBool>,
-}
-
-impl Observer for BodyReading {
-    fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
-        // Nothing follows trailers, and not every reader asks again.
-        self.is_whole |= match frame {
-            None => true,
-            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
-        };
-    }
-
-    fn on_drop(&mut self, is_complete: bool) {
-        self.is_unread.store(!self.is_whole && !is_complete, Relaxed);
-    }
-}
+/// An answer's body on its way to the client.
+type PacedAnswer = Observed<Observed<Body, Paced>, AnswerEnd>;
 
 /// Waits until the connection is to end as soon as it can.
 pub(super) async fn closes(state: &mut watch::Receiver<ListenerState>, was_asked: &Cell<bool>) {
@@ -215,6 +192,8 @@ fn builder(limits: &ListenerLimits) -> Builder {
     let mut builder = Builder::new();
     builder
         .half_close(false)
+        // What its spelling is not known of; see `rewrite::spell_answer`.
+        .title_case_headers(true)
         .timer(HeadTimer { is_first: AtomicBool::new(true), later: limits.keep_alive_timeout })
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.head_bytes_max)

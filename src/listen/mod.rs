@@ -61,8 +61,8 @@ use refusal_log::RefusalLog;
 
 /// Answers requests; called on the connection's worker.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers a request. For a WebSocket the answer is the 101, which HTTP/2 spells 200; then on
-    /// HTTP/1.1 hyper's `OnUpgrade` of the request gives `TokioIo<Transport>` back.
+    /// Answers a request. For a WebSocket the answer is the 101, which HTTP/2 spells 200; then the
+    /// request's `PendingUpgrade` gives the client's end.
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>>;
 }
 

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::sleep;
 
-use super::client::HttpClient;
 use super::rate::RateMeter;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
@@ -22,7 +21,6 @@ pub const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How an HTTP/1.1 connection's answers are taken.
 pub(super) struct TakeProgress {
-    client: Option<Rc<HttpClient>>,
     /// Since when the connection has had a piece and not asked for the next, and its bytes.
     untaken: Cell<Option<(Moment, usize)>>,
     patience: Duration,
@@ -32,18 +30,14 @@ pub(super) struct TakeProgress {
 
 impl TakeProgress {
     /// Of a connection within these limits.
-    pub(super) fn new(limits: &ListenerLimits, client: Rc<HttpClient>) -> Rc<TakeProgress> {
+    pub(super) fn new(limits: &ListenerLimits) -> Rc<TakeProgress> {
         let patience = limits.keep_alive_timeout.max(TAKE_TIMEOUT);
-        Rc::new(TakeProgress::of(Some(client), patience, limits.answer_rate_min))
+        Rc::new(TakeProgress::of(patience, limits.answer_rate_min))
     }
 
-    fn of(
-        client: Option<Rc<HttpClient>>,
-        patience: Duration,
-        rate_min: Option<u64>,
-    ) -> TakeProgress {
+    fn of(patience: Duration, rate_min: Option<u64>) -> TakeProgress {
         let meter = Cell::new(RateMeter::new(rate_min));
-        TakeProgress { client, untaken: Cell::new(None), patience, rate_min, meter }
+        TakeProgress { untaken: Cell::new(None), patience, rate_min, meter }
     }
 
     /// A request has come: its client has taken the answer before.
@@ -89,27 +83,19 @@ impl TakeProgress {
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Goes along with an answer's body, and notes its progress.
-pub(super) struct Paced {
-    progress: Rc<TakeProgress>,
-    /// Whether no request can follow: the connection is a WebSocket from here on.
-    is_last: bool,
-}
+pub(super) struct Paced(Rc<TakeProgress>);
 
 impl Paced {
     /// The body, with its progress noted.
-    pub(super) fn body(
-        body: Body,
-        progress: Rc<TakeProgress>,
-        is_last: bool,
-    ) -> Observed<Body, Paced> {
-        Observed::new(body, Paced { progress, is_last })
+    pub(super) fn body(body: Body, progress: Rc<TakeProgress>) -> Observed<Body, Paced> {
+        Observed::new(body, Paced(progress))
     }
 }
 
 impl Observer for Paced {
     fn on_poll(&mut self, _cx: &mut Context<'_>) {
         // A connection that asks for more has taken what there was.
-        self.progress.taken();
+        self.0.taken();
     }
 
     fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
@@ -117,16 +103,13 @@ impl Observer for Paced {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             Some(Err(_)) | None => 0,
         };
-        self.progress.untaken.set(Some((clock::now(), bytes)));
+        self.0.untaken.set(Some((clock::now(), bytes)));
     }
 
     fn on_drop(&mut self, _is_complete: bool) {
         // The connection has the last piece. Once it is taken the connection is idle, and that
         // ends earlier than patience does.
-        self.progress.untaken.set(Some((clock::now(), 0)));
-        if let Some(client) = self.progress.client.as_ref().filter(|_| !self.is_last) {
-            client.waiting().idle();
-        }
+        self.0.untaken.set(Some((clock::now(), 0)));
     }
 }
 
@@ -139,13 +122,13 @@ mod tests {
     use crate::base::body;
 
     fn pace(millis: u64) -> Rc<TakeProgress> {
-        Rc::new(TakeProgress::of(None, Duration::from_millis(millis), None))
+        Rc::new(TakeProgress::of(Duration::from_millis(millis), None))
     }
 
     #[tokio::test]
     async fn a_piece_that_is_left_untaken_is_a_stall() {
         let pace = pace(20);
-        let mut paced = Paced::body(body::full("piece"), Rc::clone(&pace), false);
+        let mut paced = Paced::body(body::full("piece"), Rc::clone(&pace));
         paced.frame().await.unwrap().unwrap();
         timeout(Duration::from_secs(20), pace.stalls()).await.unwrap();
     }

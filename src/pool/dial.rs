@@ -77,13 +77,13 @@ impl Dialler {
         let (socket, host) = match target {
             BackendAddress::Inet { host, port } => {
                 let addresses = self.lookup(host, *port, deadline).await?;
-                (Socket::Tcp(self.connect_any(host, &addresses, deadline).await?), &**host)
+                (Socket::from(self.connect_any(host, &addresses, deadline).await?), &**host)
             }
             BackendAddress::Unix(path) => {
                 let connect = connect_unix(path);
                 let socket = self.within(deadline, DialStage::Connect, connect).await??;
                 // A path is no name; where no `server_name` is given, this machine's is expected.
-                (Socket::Unix(socket), "localhost")
+                (Socket::from(socket), "localhost")
             }
         };
         let Some((_, connector)) = &self.tls else { return Ok(Transport::Plain(socket)) };

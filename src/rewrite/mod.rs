@@ -1,14 +1,18 @@
 //! What is changed of a message on its way.
 //!
 //! **In:** a client's head, what was seen of its connection, what a route changes. **Out:** the
-//! head that goes upstream; the fields of an answer that go to the client. **Never here:** sockets,
-//! backends, who may pass.
+//! head that goes upstream; the fields of an answer, and of informational ones before it, that go
+//! to the client; how names are spelt. **Never here:** sockets, backends, who may pass.
 
+mod informational;
 mod outbound;
 mod response;
+mod spelling;
 
+pub use informational::Informational;
 pub use outbound::{FieldFilter, HANDSHAKE, Outbound};
 pub use response::{apply, switching, to_client};
+pub use spelling::{spell_answer, spell_request};
 
 #[cfg(test)]
 pub(crate) mod tests;

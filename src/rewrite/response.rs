@@ -23,6 +23,17 @@ pub fn to_client(headers: &mut HeaderMap, via: &HeaderValue, route: &Route) {
     apply(headers, &route.response_headers);
 }
 
+/// Makes the fields of an informational answer (1xx) those that go to the client. What the route
+/// removes or sets goes; it is set on the answer that follows. There is no body, and no length.
+pub(super) fn informational(headers: &HeaderMap, changes: &FieldChanges) -> HeaderMap {
+    let named = named_by_connection(headers);
+    let stays = |name: &HeaderName| {
+        *name != CONTENT_LENGTH && goes_on(name, &named) && !is_changed(name, changes)
+    };
+    let fields = headers.iter().filter(|(name, _)| stays(name));
+    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Makes the fields of a backend's 101 those that go to the client, but for what was agreed on,
 /// which is not the route's to change.
 pub fn switching(

@@ -13,8 +13,8 @@ use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
-use crate::relay::{HoldBudget, Stream};
-use crate::tls::Greeting;
+use crate::relay::{HoldBudget, Leg, Stream};
+use crate::tls::{Greeting, Transport};
 use crate::wire::forwarded;
 use crate::wire::via::Via;
 
@@ -28,22 +28,39 @@ pub struct App {
     pub via: Via,
 }
 
-/// A stream of HTTP/2 that becomes a WebSocket once its answer is sent: put into a request's
-/// extensions, where hyper's `OnUpgrade` is over HTTP/1.1.
+/// A client's own end of the session to come, which is free of HTTP once its 101 is sent: `listen`
+/// puts it into the extensions of a request that can become a WebSocket.
 #[derive(Clone)]
-pub struct OnStream(Arc<Mutex<Option<oneshot::Receiver<Stream>>>>);
+pub struct PendingUpgrade(Arc<Mutex<Option<oneshot::Receiver<ClientEnd>>>>);
 
-impl OnStream {
-    /// One, and who keeps its promise: dropped, there will be no stream.
-    pub fn new() -> (oneshot::Sender<Stream>, OnStream) {
+/// A client's end of a session, free of HTTP.
+pub enum ClientEnd {
+    /// A connection, and what was read from it already.
+    Connection(Transport, Vec<u8>),
+    /// A stream of HTTP/2.
+    Stream(Stream),
+}
+
+impl From<ClientEnd> for Leg {
+    fn from(end: ClientEnd) -> Leg {
+        match end {
+            ClientEnd::Connection(transport, read) => Leg::new(transport, read),
+            ClientEnd::Stream(stream) => Leg::new(stream, Vec::new()),
+        }
+    }
+}
+
+impl PendingUpgrade {
+    /// One, and who keeps its promise: dropped, the client is gone.
+    pub fn new() -> (oneshot::Sender<ClientEnd>, PendingUpgrade) {
         let (promise, promised) = oneshot::channel();
-        (promise, OnStream(Arc::new(Mutex::new(Some(promised)))))
+        (promise, PendingUpgrade(Arc::new(Mutex::new(Some(promised)))))
     }
 
-    /// Waits for the stream; `None` when it is gone.
-    pub(super) async fn complete(self) -> Option<Stream> {
+    /// Waits until HTTP has sent the answer and lets go; `None` when the client is gone.
+    pub(super) async fn complete(self) -> Option<Leg> {
         let promised = self.0.lock().ok()?.take()?;
-        promised.await.ok()
+        promised.await.ok().map(Into::into)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::plan::WebSocketMode;
 use crate::handshake;
 use crate::live::LiveRoute;
 use crate::pool::Pool;
-use crate::rewrite::{FieldFilter, Outbound};
+use crate::rewrite::{FieldFilter, Informational, Outbound};
 use crate::wire::forwarded::Hop;
 
 /// A request that its route lets pass. Every action begins with one.
@@ -74,6 +74,12 @@ impl Routed {
 }
 
 impl Granted {
+    /// Where informational answers to the request go.
+    pub(super) fn informational(&mut self) -> Option<Informational> {
+        let informational = self.asked.head.extensions.remove::<Informational>();
+        informational.map(|informational| informational.by(Arc::clone(&self.route.plan)))
+    }
+
     /// Makes the head the one that goes upstream. By what the request finds its backend again is
     /// read from it before; the pool's cookie is for tidegate and goes no further.
     ///

@@ -20,7 +20,7 @@ mod session_record;
 mod target;
 mod websocket;
 
-pub use conn::{App, Conn, OnStream};
+pub use conn::{App, ClientEnd, Conn, PendingUpgrade};
 pub use record::ShownAddr;
 pub use serve::serve;
 

@@ -25,12 +25,14 @@ pub(super) async fn forward(
     if take_forward(&mut granted.asked.head) == Some(0) {
         return Ok(options());
     }
+    let informational = granted.informational();
     let (outbound, forwarding) = granted.outbound(app, to)?;
     let sharer = forwarding.client_network();
     let Forwarding { route, affinity, client_addr, .. } = forwarding;
     let client = client_addr.map(|client| client.ip());
     let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client).sharing(sharer);
-    let Attempted { backend, outcome } = action::forward(attempts, &outbound, body).await;
+    let Attempted { backend, outcome } =
+        action::forward(attempts, &outbound, body, informational).await;
     record.asked(&to.pool.plan().name, backend.clone());
     let mut answer = outcome?;
     let upgrades: Vec<HeaderValue> = match answer.status() {

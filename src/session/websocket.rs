@@ -11,12 +11,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, HeaderValue, Response, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-use super::conn::{App, OnStream};
+use super::conn::{App, PendingUpgrade};
 use super::grant::{Forwarding, Granted, ToPool};
 use super::queue;
 use super::record::RequestRecord;
@@ -34,7 +32,6 @@ use crate::pool::Key;
 use crate::registry::{self, Facts, Full, Location};
 use crate::relay::{HoldTerms, Leg, Relay, Terms};
 use crate::rewrite;
-use crate::tls::Transport;
 use crate::wire::upgrade;
 
 /// Time for a client to take its 101, which goes into an empty socket but where the client has
@@ -53,8 +50,11 @@ pub(super) async fn open(
     if let Some(hold) = &granted.route.plan.hold {
         request.hold(hold.swallow_first > 0, hold.resume);
     }
-    let client =
-        PendingUpgrade::take(&mut granted.asked.head.extensions).ok_or(Refusal::NoWebSocket)?;
+    if let Some(informational) = granted.informational() {
+        request.inform(informational);
+    }
+    let client = granted.asked.head.extensions.remove::<PendingUpgrade>();
+    let client = client.ok_or(Refusal::NoWebSocket)?;
     let (outbound, forwarding) = granted.outbound(app, to)?;
     let (pool, affinity) = (to.pool, &forwarding.affinity);
     let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
@@ -85,46 +85,12 @@ pub(super) async fn open(
     }
 }
 
-/// A client on its way out of HTTP.
-enum PendingUpgrade {
-    Upgrade(OnUpgrade),
-    Stream(OnStream),
-}
+/// The client that was promised a session left before it had its 101.
+struct ClientLeft;
 
-impl PendingUpgrade {
-    fn take(extensions: &mut Extensions) -> Option<PendingUpgrade> {
-        let upgrade = extensions.remove::<OnUpgrade>().map(PendingUpgrade::Upgrade);
-        upgrade.or_else(|| extensions.remove::<OnStream>().map(PendingUpgrade::Stream))
-    }
-
-    /// Waits until HTTP has sent the answer and lets go.
-    async fn complete(self) -> Result<Leg, UpgradeError> {
-        let upgrade = match self {
-            PendingUpgrade::Upgrade(upgrade) => upgrade,
-            PendingUpgrade::Stream(stream) => {
-                let stream = stream.complete().await.ok_or(UpgradeError::Stream)?;
-                return Ok(Leg::new(stream, Vec::new()));
-            }
-        };
-        let upgraded = upgrade.await.map_err(UpgradeError::Connection)?;
-        // cannot fail: `listen` serves HTTP/1.1 on nothing else.
-        let parts = upgraded.downcast::<TokioIo<Transport>>().expect("a transport of ours");
-        Ok(Leg::new(parts.io.into_inner(), parts.read_buf.into()))
-    }
-}
-
-/// Why a client that was promised a session did not get it.
-enum UpgradeError {
-    Connection(hyper::Error),
-    Stream,
-}
-
-impl fmt::Display for UpgradeError {
+impl fmt::Display for ClientLeft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UpgradeError::Connection(error) => error.fmt(f),
-            UpgradeError::Stream => f.write_str("the stream was reset"),
-        }
+        f.write_str("the client left before it had its answer")
     }
 }
 
@@ -230,9 +196,9 @@ impl Pair {
         None
     }
 
-    async fn join(self) -> Result<Established, UpgradeError> {
+    async fn join(self) -> Result<Established, ClientLeft> {
         let Pair { client, upstream, kept } = self;
-        Ok(Established { client: client.complete().await?, upstream, kept })
+        Ok(Established { client: client.complete().await.ok_or(ClientLeft)?, upstream, kept })
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn sockets() -> (Socket, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(address));
-    (Socket::Tcp(accepted.unwrap().0), connected.unwrap())
+    (Socket::from(accepted.unwrap().0), connected.unwrap())
 }
 
 /// Both ends after the handshake.

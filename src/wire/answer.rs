@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use httparse::{Header, ParserConfig, Response, Status};
 
 /// Fields in one head at most.
@@ -18,8 +18,13 @@ pub type Fields = Vec<(HeaderName, HeaderValue)>;
 pub enum Answer {
     /// A head that has not ended.
     Partial,
-    /// An informational answer (1xx) that is no 101, of so many bytes: another follows it.
-    Informational(usize),
+    /// An informational answer (1xx) that is no 101: another follows it.
+    Informational {
+        /// Its status, and its fields where they can be read.
+        head: Option<(StatusCode, Fields)>,
+        /// Bytes of its head.
+        length: usize,
+    },
     /// A 101.
     Switching {
         /// Its fields, in order.
@@ -45,7 +50,11 @@ pub fn read(bytes: &[u8]) -> Answer {
             Some(fields) => Answer::Switching { fields, length },
             None => Answer::Other,
         },
-        (Ok(Status::Complete(length)), Some(100..=199)) => Answer::Informational(length),
+        (Ok(Status::Complete(length)), Some(code @ 100..=199)) => {
+            let status = StatusCode::from_u16(code).ok();
+            let head = status.zip(list(&bytes[..length], head.headers));
+            Answer::Informational { head, length }
+        }
         _ => Answer::Other,
     }
 }
@@ -65,6 +74,7 @@ fn list(head: &[u8], fields: &[Header<'_>]) -> Option<Fields> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::LINK;
     use proptest::prelude::*;
 
     const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\n\
@@ -91,10 +101,12 @@ mod tests {
     fn what_is_no_101_is_told() {
         let informational = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
         let bytes = [informational, SWITCHING].concat();
-        let Answer::Informational(length) = read(bytes.as_bytes()) else {
+        let Answer::Informational { head: Some((status, fields)), length } = read(bytes.as_bytes())
+        else {
             panic!("not passed over")
         };
-        assert_eq!(length, informational.len());
+        assert_eq!((status, length), (StatusCode::EARLY_HINTS, informational.len()));
+        assert_eq!(fields, [(LINK, HeaderValue::from_static("</x>"))]);
         let many = format!("HTTP/1.1 101 x\r\n{}\r\n", "a: b\r\n".repeat(FIELDS_MAX + 1));
         for other in [
             "HTTP/1.1 200 OK\r\n\r\n",

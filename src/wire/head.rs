@@ -1,7 +1,7 @@
-//! A request's head as text of HTTP/1.1 (RFC 9112 §3, §5).
+//! A head as text of HTTP/1.1 (RFC 9112 §3, §4, §5).
 
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 /// Writes the first line, in origin form.
 pub fn write_request_line(method: &Method, target: &PathAndQuery, text: &mut Vec<u8>) {
@@ -9,6 +9,15 @@ pub fn write_request_line(method: &Method, target: &PathAndQuery, text: &mut Vec
     text.push(b' ');
     text.extend_from_slice(target.as_str().as_bytes());
     text.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// Writes the first line of an answer.
+pub fn write_status_line(status: StatusCode, text: &mut Vec<u8>) {
+    text.extend_from_slice(b"HTTP/1.1 ");
+    text.extend_from_slice(status.as_str().as_bytes());
+    text.push(b' ');
+    text.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    text.extend_from_slice(b"\r\n");
 }
 
 /// Writes a field's line, its name in the spelling of RFCs: names count in any case (RFC 9110
@@ -27,27 +36,16 @@ pub fn end(text: &mut Vec<u8>) {
     text.extend_from_slice(b"\r\n");
 }
 
-/// What the names of RFC 6455 begin with, as they are spelt there (§11.3), and as they come.
-const SEC_WEBSOCKET: [&str; 2] = ["Sec-WebSocket-", "sec-websocket-"];
-
 /// Writes a name, which is in lower case.
 fn write_name(name: &str, text: &mut Vec<u8>) {
     let start = text.len();
-    let [spelt, lower] = SEC_WEBSOCKET;
-    let rest = match name.strip_prefix(lower) {
-        Some(rest) => {
-            text.extend_from_slice(spelt.as_bytes());
-            rest
-        }
-        None => other_spelling(name).unwrap_or(name),
-    };
-    let rest_start = text.len();
-    text.extend_from_slice(rest.as_bytes());
-    if rest_start == start && rest.as_bytes().first().is_some_and(u8::is_ascii_uppercase) {
+    if let Some(spelling) = special_spelling(name) {
+        text.extend_from_slice(spelling.as_bytes());
         return;
     }
+    text.extend_from_slice(name.as_bytes());
     let mut begins = true;
-    for byte in &mut text[rest_start..] {
+    for byte in &mut text[start..] {
         if begins {
             byte.make_ascii_uppercase();
         }
@@ -55,17 +53,42 @@ fn write_name(name: &str, text: &mut Vec<u8>) {
     }
 }
 
-/// The spelling in RFCs of names that are not words with a capital each.
-fn other_spelling(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "te" => "TE",
-        "dnt" => "DNT",
-        "etag" => "ETag",
-        "x-request-id" => "X-Request-ID",
-        "www-authenticate" => "WWW-Authenticate",
-        "x-xss-protection" => "X-XSS-Protection",
-        _ => return None,
-    })
+/// Names that are no words with a capital each, as their specifications spell them.
+pub const SPECIAL_SPELLINGS: [&str; 28] = [
+    "A-IM",
+    "Accept-CH",
+    "Content-DPR",
+    "Content-ID",
+    "Content-MD5",
+    "Critical-CH",
+    "DAV",
+    "DNT",
+    "DPR",
+    "ECT",
+    "ETag",
+    "Expect-CT",
+    "IM",
+    "MIME-Version",
+    "NEL",
+    "P3P",
+    "RTT",
+    "Sec-GPC",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Version",
+    "SourceMap",
+    "TE",
+    "WWW-Authenticate",
+    "X-Request-ID",
+    "X-XSS-Protection",
+];
+
+/// The one of [`SPECIAL_SPELLINGS`] that spells this name.
+pub fn special_spelling(name: &str) -> Option<&'static str> {
+    let spells = |spelling: &&&'static str| spelling.eq_ignore_ascii_case(name);
+    SPECIAL_SPELLINGS.iter().find(spells).copied()
 }
 
 #[cfg(test)]
@@ -94,8 +117,11 @@ mod tests {
             "X-Request-ID",
             "A",
             "X-",
-        ] {
-            assert_eq!(spelt(&name.to_ascii_lowercase()), name);
+        ]
+        .iter()
+        .chain(&SPECIAL_SPELLINGS)
+        {
+            assert_eq!(spelt(&name.to_ascii_lowercase()), *name);
         }
         assert_eq!(spelt("x_own-name"), "X_own-Name");
     }

@@ -24,6 +24,7 @@ pub mod path;
 pub mod pem;
 pub mod proxy;
 pub mod range;
+pub mod request_line;
 pub mod resume;
 pub mod trailers;
 pub mod upgrade;

@@ -122,7 +122,7 @@ pub async fn aftermath(wire: &mut Wire, is_head: bool) -> String {
 /// on its way.
 pub fn arrival(wire: &Wire) -> impl Future<Output = ()> + Send + use<> {
     let socket = wire.get_ref().socket().try_clone().unwrap();
-    let socket = Socket::Tcp(TcpStream::from_std(socket.into()).unwrap());
+    let socket = Socket::from(TcpStream::from_std(socket.into()).unwrap());
     async move {
         until("what was said to arrive", || socket.unacknowledged().unwrap() == 0).await;
     }

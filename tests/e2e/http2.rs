@@ -6,4 +6,5 @@ mod handshakes;
 mod many;
 mod parity;
 
-use front::{Front, Streams, text};
+use front::text;
+pub use front::{Front, Streams};

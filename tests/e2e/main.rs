@@ -13,6 +13,8 @@ mod holding;
 mod hostile;
 mod http;
 mod http2;
+mod informational;
+mod leaving;
 mod living;
 mod messages;
 mod proxy;

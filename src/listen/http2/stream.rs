@@ -11,7 +11,7 @@ use h2::RecvStream;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::super::client::HttpClient;
 use super::super::pace::TAKE_TIMEOUT;
@@ -25,7 +25,8 @@ use crate::base::clock;
 use crate::base::flow::ConnectionFlow;
 use crate::observe::metrics::{GaugeGuard, HttpVersion};
 use crate::relay::Stream;
-use crate::session::OnStream;
+use crate::rewrite::Informational;
+use crate::session::{ClientEnd, PendingUpgrade};
 
 /// What the streams of a connection share.
 pub(super) struct StreamContext {
@@ -73,8 +74,8 @@ pub(super) async fn serve(
     let mut tunnel = None;
     let body = match head.extensions.get::<Protocol>() {
         Some(_) => {
-            let (promise, on_stream) = OnStream::new();
-            head.extensions.insert(on_stream);
+            let (promise, upgrade) = PendingUpgrade::new();
+            head.extensions.insert(upgrade);
             tunnel = Some((promise, received));
             base_body::empty()
         }
@@ -88,9 +89,11 @@ pub(super) async fn serve(
         false => (body, None),
     };
     let patience = limits.keep_alive_timeout.max(TAKE_TIMEOUT);
+    let (informational, informed) = Informational::new();
+    head.extensions.insert(informational);
     let request = Request::from_parts(head, body);
     let answer = admit_request::answer(&context.client, HttpVersion::Http2, &conn, request);
-    let Some(answer) = unless_reset(&mut respond, answer, reads).await else {
+    let Some(answer) = unless_reset(&mut respond, answer, reads, informed).await else {
         return context.resets.add(clock::now());
     };
     // How a stream ends early is its client's to know.
@@ -99,7 +102,8 @@ pub(super) async fn serve(
             response::open(&mut respond, answer).map(|sending| {
                 // Nobody waits for a session that its worker has given up.
                 let flow = Arc::clone(&context.flow);
-                drop(promise.send(Stream::new(sending, received, flow, open)));
+                let stream = Stream::new(sending, received, flow, open);
+                drop(promise.send(ClientEnd::Stream(stream)));
             })
         }
         _ => {
@@ -111,11 +115,13 @@ pub(super) async fn serve(
 }
 
 /// The answer; `None` when the client has reset the stream before there was one. A client that
-/// waits for that is told to send its body as soon as it is read.
+/// waits for that is told to send its body as soon as it is read, and informational answers are
+/// sent as they come.
 async fn unless_reset(
     respond: &mut SendResponse<Bytes>,
     answer: impl Future<Output = Response<Body>>,
     mut reads: Option<oneshot::Receiver<()>>,
+    mut informed: mpsc::Receiver<Response<()>>,
 ) -> Option<Response<Body>> {
     let mut answer = pin!(answer);
     poll_fn(|cx| {
@@ -128,6 +134,9 @@ async fn unless_reset(
                 // A stream that is gone waits for nothing.
                 let _ = respond.send_informational(go_on);
             }
+        }
+        while let Poll::Ready(Some(informational)) = informed.poll_recv(cx) {
+            let _ = respond.send_informational(informational);
         }
         if let Poll::Ready(answer) = polled {
             return Poll::Ready(Some(answer));

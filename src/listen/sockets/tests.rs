@@ -23,9 +23,10 @@ async fn what_is_accepted_neither_blocks_nor_waits_for_more_to_send() {
         let Address::Inet(bound) = *listening.bound() else { panic!() };
         let _client = std::net::TcpStream::connect(bound).unwrap();
         let (fd, _) = listening.accept().unwrap();
-        let Stream::Tcp(tcp) = connected(fd, listening.bound()).unwrap() else { panic!() };
-        assert!(tcp.nodelay().unwrap());
-        let error = std::io::Read::read(&mut tcp.into_std().unwrap(), &mut [0]).unwrap_err();
+        let tcp = connected(fd, listening.bound()).unwrap();
+        let tcp = socket2::SockRef::from(&tcp);
+        assert!(tcp.tcp_nodelay().unwrap());
+        let error = std::io::Read::read(&mut &*tcp, &mut [0]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -259,7 +259,7 @@ async fn what_was_passed_on_is_accepted_by_the_next_and_nobody_is_cut() {
     assert_eq!(accepted.1, Some(queued.local_addr().unwrap()));
     idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let answer = rest(&mut idle).await;
-    assert!(answer.contains("200 OK") && answer.contains("connection: close"), "{answer}");
+    assert!(answer.contains("200 OK") && answer.contains("Connection: close"), "{answer}");
     until(|| stand.permits.open() == 0 && stand.workers.tasks() == 0).await;
     drop((next, accepted));
     assert!(is_refused(address).await);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, SockAddr, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, UnixListener};
 
 use super::*;
 use crate::base::label::Label;
@@ -37,9 +37,8 @@ async fn listener(ip: &str) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn tcp(transport: &Transport) -> &TcpStream {
-    let Socket::Tcp(stream) = transport.socket() else { panic!("not TCP") };
-    stream
+fn tcp(transport: &Transport) -> socket2::SockRef<'_> {
+    socket2::SockRef::from(transport.socket())
 }
 
 #[tokio::test]
@@ -48,8 +47,11 @@ async fn a_backend_is_reached_over_ipv4_and_ipv6_without_delay() {
         let (listener, address) = listener(ip).await;
         let (pool, _) = one(&address.to_string(), |_| {});
         let transport = dial(&pool).await.unwrap();
-        assert_eq!(listener.accept().await.unwrap().1, tcp(&transport).local_addr().unwrap());
-        assert!(tcp(&transport).nodelay().unwrap());
+        assert_eq!(
+            listener.accept().await.unwrap().1,
+            tcp(&transport).local_addr().unwrap().as_socket().unwrap()
+        );
+        assert!(tcp(&transport).tcp_nodelay().unwrap());
     }
 }
 
@@ -219,7 +221,7 @@ async fn dial_tls(made: &Made, tls: UpstreamTls) -> Result<Vec<u8>, DialError> {
     let (listener, address) = listener("127.0.0.1").await;
     let (pool, _) = one(&address.to_string(), |plan| plan.tls = Some(tls));
     let backend = async {
-        let socket = Socket::Tcp(listener.accept().await.unwrap().0);
+        let socket = Socket::from(listener.accept().await.unwrap().0);
         let Ok((mut stream, _)) = made.acceptor.accept(socket, &[]).await else { return };
         stream.write_all(b"hello").await.unwrap();
         stream.shutdown().await.unwrap();

@@ -16,7 +16,7 @@ use crate::tls::Transport;
 /// A leg, and the far end of it: what is written there is there to be read at once.
 fn leg() -> (Leg, UnixStream) {
     let (near, far) = UnixStream::pair().unwrap();
-    (Leg::new(Transport::from(Socket::Unix(near)), Vec::new()), far)
+    (Leg::new(Transport::from(Socket::from(near)), Vec::new()), far)
 }
 
 async fn write(far: &mut UnixStream, bytes: usize) {

@@ -288,7 +288,7 @@ pub fn seat(holds: bool) -> Seat {
 }
 
 fn leg(near: TcpStream) -> Leg {
-    Leg::new(Transport::from(Socket::Tcp(near)), Vec::new())
+    Leg::new(Transport::from(Socket::from(near)), Vec::new())
 }
 
 /// A connected pair, the test's end first.

@@ -11,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::{App, Conn, serve};
+use super::{App, ClientEnd, Conn, PendingUpgrade, serve};
 use crate::actors;
 use crate::base::clock;
 use crate::base::socket::Socket;
@@ -111,15 +111,27 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
             opened: clock::now(),
             permit: Rc::new(RefCell::new(())),
         });
-        let io = TokioIo::new(Transport::Plain(Socket::Tcp(tcp)));
+        let io = TokioIo::new(Transport::Plain(Socket::from(tcp)));
         let app = Arc::clone(&app);
-        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let promised = Rc::new(RefCell::new(None));
+        let promise = Rc::clone(&promised);
+        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            let (sender, upgrade) = PendingUpgrade::new();
+            request.extensions_mut().insert(upgrade);
+            *promise.borrow_mut() = Some(sender);
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
             let answer = serve(Arc::clone(&app), Rc::clone(&conn), request);
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });
-        let serving = http1::Builder::new().serve_connection(io, service).with_upgrades();
-        task::spawn("conn", async move { drop(serving.await) });
+        let mut serving = http1::Builder::new().serve_connection(io, service);
+        task::spawn("conn", async move {
+            let served = (&mut serving).await;
+            let parts = serving.into_parts();
+            if let (Ok(()), Some(promise)) = (served, promised.take()) {
+                let end = ClientEnd::Connection(parts.io.into_inner(), parts.read_buf.into());
+                drop(promise.send(end));
+            }
+        });
     }
 }
 

@@ -20,7 +20,7 @@ async fn connect(
     let (socket, tcp) = sockets().await;
     let connector = Connector::build(tls).unwrap();
     let acceptor = acceptor(made);
-    tokio::join!(connector.connect(Socket::Tcp(tcp), host), acceptor.accept(socket, &[]))
+    tokio::join!(connector.connect(Socket::from(tcp), host), acceptor.accept(socket, &[]))
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_host_that_is_no_name_is_refused_before_anything_is_sent() {
     let made = certificate(&["a.example"]);
     let (socket, tcp) = sockets().await;
     let connector = Connector::build(&trust(&made, None)).unwrap();
-    let refused = connector.connect(Socket::Tcp(tcp), "not a name").await.err().unwrap();
+    let refused = connector.connect(Socket::from(tcp), "not a name").await.err().unwrap();
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
     let accepted = acceptor(&made).accept(socket, &[]).await;
     assert!(matches!(accepted, Err(AcceptError::Eof)));

@@ -206,6 +206,11 @@ impl Streams {
         poll_fn(|cx| asker.poll_ready(cx)).await.unwrap_err()
     }
 
+    /// Closes the connection at once, its streams and all.
+    pub fn abort(self) {
+        self.connection.abort();
+    }
+
     /// Waits for the connection's end.
     pub async fn ended(self) -> Result<(), h2::Error> {
         let Streams { asker, connection } = self;

@@ -1,0 +1,236 @@
+//! A request and its answer: what the service that answers and the stream below hyper tell each
+//! other of the exchange under way.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode, Version};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::client::HttpClient;
+use crate::base::body::{Body, BoxError, Observed, Observer};
+use crate::rewrite::{self, Informational};
+use crate::session::{ClientEnd, PendingUpgrade};
+use crate::wire::head;
+use crate::wire::request_line::QueryEscaper;
+
+/// Bytes of informational answers that wait for a client to read; what is more is dropped, as it
+/// may be (RFC 9110 §15.2: they are advice).
+pub(in super::super) const INFORMATIONAL_BYTES_MAX: usize = 64 * 1024;
+
+/// The exchanges of a connection, of which there is one at a time.
+pub(super) struct Exchange {
+    client: Rc<HttpClient>,
+    was_asked: Cell<bool>,
+    /// Whether there is a request whose answer has not ended.
+    is_pending: Cell<bool>,
+    body: Arc<BodyState>,
+    /// Reads the present head, or the one to come.
+    line: Cell<QueryEscaper>,
+    /// Whether hyper has written all that it had.
+    is_flushed: Cell<bool>,
+    /// Informational answers, as they are written.
+    informational: RefCell<BytesMut>,
+    /// For the client of a 101.
+    promise: RefCell<Option<oneshot::Sender<ClientEnd>>>,
+}
+
+/// How far the present request's body was read.
+#[derive(Default)]
+struct BodyState {
+    /// To its end: the next byte is another request's.
+    is_whole: AtomicBool,
+    /// It was left before: what is left of it comes behind the answer, and the connection cannot
+    /// have another request.
+    is_unread: AtomicBool,
+}
+
+impl Exchange {
+    pub(super) fn new(client: Rc<HttpClient>) -> Rc<Exchange> {
+        Rc::new(Exchange {
+            client,
+            was_asked: Cell::new(false),
+            is_pending: Cell::new(false),
+            body: Arc::new(BodyState { is_whole: AtomicBool::new(true), ..BodyState::default() }),
+            line: Cell::default(),
+            is_flushed: Cell::new(true),
+            informational: RefCell::default(),
+            promise: RefCell::default(),
+        })
+    }
+
+    /// Whether the connection has ever had a request.
+    pub(super) fn was_asked(&self) -> &Cell<bool> {
+        &self.was_asked
+    }
+
+    /// Whether the last request's body was left unread.
+    pub(super) fn is_body_unread(&self) -> bool {
+        self.body.is_unread.load(Relaxed)
+    }
+
+    /// Whether there is a request whose answer has not ended.
+    pub(super) fn is_pending(&self) -> bool {
+        self.is_pending.get()
+    }
+
+    /// Takes bytes that came; with what is escaped in them, where they are of a request's query.
+    pub(super) fn received(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.is_pending.get() || !self.body.is_whole.load(Relaxed) {
+            return None;
+        }
+        let mut line = self.line.take();
+        let escaped = line.escape(bytes);
+        self.line.set(line);
+        escaped
+    }
+
+    /// Whom the client's end of a session is promised to, where the last answer was a 101.
+    pub(super) fn take_promise(&self) -> Option<oneshot::Sender<ClientEnd>> {
+        self.promise.take()
+    }
+
+    /// hyper has written all that it had.
+    pub(super) fn flushed(&self) {
+        self.is_flushed.set(true);
+    }
+
+    /// hyper writes.
+    pub(super) fn writes(&self) {
+        self.is_flushed.set(false);
+    }
+
+    /// What is to be written before hyper writes anything more: nothing while it is in the middle
+    /// of something.
+    pub(super) fn informational(&self) -> Option<&RefCell<BytesMut>> {
+        self.is_flushed.get().then_some(&self.informational)
+    }
+
+    /// Begins with a request: its body is followed, and what it may become, and how it may be
+    /// informed, is put into its extensions.
+    pub(super) fn begin(
+        self: &Rc<Exchange>,
+        mut request: Request<Incoming>,
+    ) -> (Request<Body>, PendingAnswer) {
+        self.was_asked.set(true);
+        self.client.waiting().busy();
+        self.is_pending.set(true);
+        self.line.take();
+        self.body.is_unread.store(false, Relaxed);
+        self.body.is_whole.store(request.body().is_end_stream(), Relaxed);
+        // HTTP/1.0 has no informational answers (RFC 9110 §15.2).
+        let informed = (request.version() == Version::HTTP_11).then(|| {
+            let (informational, informed) = Informational::new();
+            request.extensions_mut().insert(informational);
+            informed
+        });
+        // hyper's own would give back what is below hyper.
+        let promise = request.extensions_mut().remove::<OnUpgrade>().map(|_| {
+            let (promise, upgrade) = PendingUpgrade::new();
+            request.extensions_mut().insert(upgrade);
+            promise
+        });
+        let body = Arc::clone(&self.body);
+        let request = request.map(|incoming| Observed::new(incoming, body).boxed_unsync());
+        let end = AnswerEnd { exchange: Rc::clone(self), is_last: false };
+        (request, PendingAnswer { end, promise, informed })
+    }
+
+    /// Writes an informational answer as soon as hyper has written what it had.
+    fn inform(&self, answer: &Response<()>) {
+        let mut text = Vec::new();
+        head::write_status_line(answer.status(), &mut text);
+        for (name, value) in answer.headers() {
+            head::write_field(name, value, &mut text);
+        }
+        head::end(&mut text);
+        let mut waiting = self.informational.borrow_mut();
+        if waiting.len() + text.len() <= INFORMATIONAL_BYTES_MAX {
+            waiting.extend_from_slice(&text);
+        }
+    }
+}
+
+/// An exchange whose answer is waited for.
+pub(super) struct PendingAnswer {
+    end: AnswerEnd,
+    promise: Option<oneshot::Sender<ClientEnd>>,
+    informed: Option<mpsc::Receiver<Response<()>>>,
+}
+
+impl PendingAnswer {
+    /// The answer, its names spelt as RFCs do, and what is to go along with its body; before it,
+    /// informational answers are sent as they come.
+    pub(super) async fn answered(
+        self,
+        answer: impl Future<Output = Response<Body>>,
+    ) -> (Response<Body>, AnswerEnd) {
+        let PendingAnswer { mut end, promise, mut informed } = self;
+        let exchange = &end.exchange;
+        let mut answer = pin!(answer);
+        let mut answer = poll_fn(|cx| {
+            let polled = answer.as_mut().poll(cx);
+            if let Some(informed) = &mut informed {
+                while let Poll::Ready(Some(informational)) = informed.poll_recv(cx) {
+                    exchange.inform(&informational);
+                }
+            }
+            polled
+        })
+        .await;
+        if !exchange.is_flushed.get() {
+            // The answer follows the one before in hyper's buffer: nothing can come between.
+            exchange.informational.borrow_mut().clear();
+        }
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            *exchange.promise.borrow_mut() = promise;
+            end.is_last = true;
+        }
+        rewrite::spell_answer(&mut answer);
+        (answer, end)
+    }
+}
+
+/// The end of an exchange: its drop.
+pub(super) struct AnswerEnd {
+    exchange: Rc<Exchange>,
+    /// Whether no request can follow: the connection is a WebSocket from here on.
+    is_last: bool,
+}
+
+impl Observer for AnswerEnd {}
+
+impl Drop for AnswerEnd {
+    fn drop(&mut self) {
+        self.exchange.is_pending.set(false);
+        if !self.is_last {
+            self.exchange.client.waiting().idle();
+        }
+    }
+}
+
+impl Observer for Arc<BodyState> {
+    fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
+        // Nothing follows trailers, and not every reader asks again.
+        let is_whole = match frame {
+            None => true,
+            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
+        };
+        self.is_whole.fetch_or(is_whole, Relaxed);
+    }
+
+    fn on_drop(&mut self, is_complete: bool) {
+        let is_whole = self.is_whole.fetch_or(is_complete, Relaxed) || is_complete;
+        self.is_unread.store(!is_whole, Relaxed);
+    }
+}

@@ -1,0 +1,113 @@
+//! A request's first line on its way in (RFC 9112 §3): the bytes of a query that clients send as
+//! they are, and that a URI has escaped only (RFC 3986 §3.4).
+
+/// Follows a head from its first byte to the end of its query, split in any way, and escapes what
+/// no URI has: `"`, `<`, `>` and bytes beyond ASCII. Of a path nothing is escaped: readers must
+/// agree on it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct QueryEscaper {
+    part: Part,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+enum Part {
+    /// Empty lines may come before it (RFC 9112 §2.2).
+    #[default]
+    Method,
+    Path,
+    Query,
+    /// Behind the query, or in what is no request.
+    Rest,
+}
+
+impl QueryEscaper {
+    /// The bytes with those escaped that must be; `None` when none must.
+    pub fn escape(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut escaped: Option<Vec<u8>> = None;
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.part == Part::Rest {
+                if let Some(escaped) = &mut escaped {
+                    escaped.extend_from_slice(&bytes[at..]);
+                }
+                break;
+            }
+            let is_odd = self.part == Part::Query && is_odd(*byte);
+            if is_odd {
+                let escaped = escaped.get_or_insert_with(|| bytes[..at].to_vec());
+                escaped.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 0xf)]);
+            } else if let Some(escaped) = &mut escaped {
+                escaped.push(*byte);
+            }
+            self.part = self.part.after(*byte);
+        }
+        escaped
+    }
+}
+
+impl Part {
+    fn after(self, byte: u8) -> Part {
+        match (self, byte) {
+            (Part::Method, b'\r' | b'\n') => Part::Method,
+            (Part::Method, b' ') => Part::Path,
+            (Part::Method, b'!'..=b'~') if byte != b':' => Part::Method,
+            (Part::Path, b'?') => Part::Query,
+            (Part::Path | Part::Query, b'!'..) => self,
+            _ => Part::Rest,
+        }
+    }
+}
+
+/// Whether a query has no such byte but escaped.
+fn is_odd(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | 0x80..)
+}
+
+/// A digit in upper case (RFC 3986 §2.1).
+fn hex(digit: u8) -> u8 {
+    match digit {
+        0..=9 => b'0' + digit,
+        _ => b'A' + digit - 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What becomes of bytes that come in two pieces.
+    fn escaped(bytes: &[u8], split: usize) -> Vec<u8> {
+        let mut escaper = QueryEscaper::default();
+        let (one, other) = bytes.split_at(split.min(bytes.len()));
+        let pieces = [one, other].map(|piece| escaper.escape(piece).unwrap_or(piece.to_vec()));
+        pieces.concat()
+    }
+
+    #[test]
+    fn a_query_is_escaped_and_nothing_else() {
+        for (sent, wanted) in [
+            ("GET /a?q=\"x\" HTTP/1.1\r\n", "GET /a?q=%22x%22 HTTP/1.1\r\n"),
+            ("\r\nGET /?<é>&%3c HTTP/1.1\r\n", "\r\nGET /?%3C%C3%A9%3E&%3c HTTP/1.1\r\n"),
+            ("GET http://a/?\"? HTTP/1.1\r\n", "GET http://a/?%22? HTTP/1.1\r\n"),
+            ("GET /?{|}^`'\\ HTTP/1.1\r\n", "GET /?{|}^`'\\ HTTP/1.1\r\n"),
+            ("GET /\"é<?a HTTP/1.1\r\n", "GET /\"é<?a HTTP/1.1\r\n"),
+            ("GET /?a HTTP/1.1\r\nX: ?\"\r\n\r\n", "GET /?a HTTP/1.1\r\nX: ?\"\r\n\r\n"),
+            ("GET /?\"\n?\"", "GET /?%22\n?\""),
+            ("gent: /?\"", "gent: /?\""),
+            ("GET /a\r\n?\"", "GET /a\r\n?\""),
+        ] {
+            for split in 0..=sent.len() {
+                let came = escaped(sent.as_bytes(), split);
+                assert_eq!(String::from_utf8_lossy(&came), wanted, "{split}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_escaped_itself_stays(query in "[!#-;=?-~]{0,40}", split in 0usize..60) {
+            let line = format!("GET /?{query} HTTP/1.1\r\n\r\n");
+            prop_assert_eq!(escaped(line.as_bytes(), split), line.as_bytes());
+        }
+    }
+}

@@ -156,6 +156,7 @@ fn accept(
     lease: Lease,
     cut: CutOnDrop,
 ) -> Result<Response<Body>, UpstreamError> {
+    UpstreamError::check_head(&answer)?;
     settle_answer(answer.status(), answer.headers_mut()).map_err(UpstreamError::Framing)?;
     // The version is each hop's own (RFC 9110 §6.2): an old backend makes no client an old one.
     *answer.version_mut() = Version::HTTP_11;

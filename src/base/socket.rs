@@ -19,39 +19,37 @@ const SIOCOUTQNSD: libc::Ioctl = 0x894b;
 
 /// A connected stream socket registered with this worker's reactor.
 #[derive(Debug)]
-pub struct Socket {
-    kind: SocketKind,
-    /// Bytes may wait that the reactor tells nothing of: see [`Socket::poll_peer_end`].
-    has_unheard: AtomicBool,
-}
+pub struct Socket(SocketKind);
 
+/// Beside each stream, where the enum's tag leaves room for it: whether bytes may wait that the
+/// reactor tells nothing of. See [`Socket::poll_peer_end`].
 #[derive(Debug)]
 enum SocketKind {
     /// TCP over IPv4 or IPv6.
-    Tcp(TcpStream),
+    Tcp(TcpStream, AtomicBool),
     /// A unix stream socket.
-    Unix(UnixStream),
+    Unix(UnixStream, AtomicBool),
 }
 
 /// The same call on whichever stream it is.
 macro_rules! on_kind {
     ($kind:expr, $stream:ident => $call:expr) => {
         match $kind {
-            SocketKind::Tcp($stream) => $call,
-            SocketKind::Unix($stream) => $call,
+            SocketKind::Tcp($stream, _) => $call,
+            SocketKind::Unix($stream, _) => $call,
         }
     };
 }
 
 impl From<TcpStream> for Socket {
     fn from(tcp: TcpStream) -> Socket {
-        Socket { kind: SocketKind::Tcp(tcp), has_unheard: AtomicBool::new(false) }
+        Socket(SocketKind::Tcp(tcp, AtomicBool::new(false)))
     }
 }
 
 impl From<UnixStream> for Socket {
     fn from(unix: UnixStream) -> Socket {
-        Socket { kind: SocketKind::Unix(unix), has_unheard: AtomicBool::new(false) }
+        Socket(SocketKind::Unix(unix, AtomicBool::new(false)))
     }
 }
 
@@ -72,11 +70,11 @@ impl Socket {
     /// # Errors
     /// The system's, when the socket is gone.
     pub fn in_flight(&self) -> io::Result<u32> {
-        match self.kind {
-            SocketKind::Tcp(_) => {
+        match self.0 {
+            SocketKind::Tcp(..) => {
                 Ok(self.unacknowledged()?.saturating_sub(self.queue(SIOCOUTQNSD)?))
             }
-            SocketKind::Unix(_) => Ok(0),
+            SocketKind::Unix(..) => Ok(0),
         }
     }
 
@@ -99,11 +97,11 @@ impl Socket {
     /// The system's; [`io::ErrorKind::WouldBlock`] when it takes none now.
     pub fn try_write_last(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
-        match &self.kind {
-            SocketKind::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || {
+        match &self.0 {
+            SocketKind::Tcp(tcp, _) => tcp.try_io(Interest::WRITABLE, || {
                 socket2::SockRef::from(tcp).send_with_flags(bytes, flags)
             }),
-            SocketKind::Unix(unix) => unix.try_write(bytes),
+            SocketKind::Unix(unix, _) => unix.try_write(bytes),
         }
     }
 
@@ -119,7 +117,7 @@ impl Socket {
         is_enough: impl Fn(&[u8], usize) -> bool,
     ) -> io::Result<usize> {
         loop {
-            let ready = on_kind!(&self.kind, stream => stream.ready(Interest::READABLE).await?);
+            let ready = on_kind!(&self.0, stream => stream.ready(Interest::READABLE).await?);
             let look = || {
                 let seen = self.peek_now(begin)?;
                 let come = usize::try_from(self.queue(libc::FIONREAD)?).unwrap_or(usize::MAX);
@@ -129,7 +127,7 @@ impl Socket {
                     false => Err(io::ErrorKind::WouldBlock.into()),
                 }
             };
-            match on_kind!(&self.kind, stream => stream.try_io(Interest::READABLE, look)) {
+            match on_kind!(&self.0, stream => stream.try_io(Interest::READABLE, look)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 looked => return looked,
             }
@@ -143,7 +141,7 @@ impl Socket {
     /// told, for the next event to be heard, and the next read asks the system itself.
     pub fn poll_peer_end(&self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.is_peer_end_seen() {
-            let readable = on_kind!(&self.kind, stream => stream.poll_read_ready(cx));
+            let readable = on_kind!(&self.0, stream => stream.poll_read_ready(cx));
             if ready!(readable).is_err() {
                 break;
             }
@@ -151,17 +149,22 @@ impl Socket {
                 break;
             }
             let told = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
-            let _ = on_kind!(&self.kind, stream => stream.try_io(Interest::READABLE, told));
-            self.has_unheard.store(true, Relaxed);
+            let _ = on_kind!(&self.0, stream => stream.try_io(Interest::READABLE, told));
+            self.has_unheard().store(true, Relaxed);
         }
         Poll::Ready(())
+    }
+
+    fn has_unheard(&self) -> &AtomicBool {
+        match &self.0 {
+            SocketKind::Tcp(_, has_unheard) | SocketKind::Unix(_, has_unheard) => has_unheard,
+        }
     }
 
     /// Whether the reactor has told of the peer's end.
     fn is_peer_end_seen(&self) -> bool {
         let cx = &mut Context::from_waker(Waker::noop());
-        let polled =
-            on_kind!(&self.kind, stream => pin!(stream.ready(Interest::READABLE)).poll(cx));
+        let polled = on_kind!(&self.0, stream => pin!(stream.ready(Interest::READABLE)).poll(cx));
         matches!(polled, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
@@ -172,12 +175,12 @@ impl Socket {
         match (&*socket).read(room) {
             Ok(read) => {
                 // What filled the room may have more behind it.
-                self.has_unheard.store(read == room.len(), Relaxed);
+                self.has_unheard().store(read == room.len(), Relaxed);
                 buf.advance(read);
                 Some(Ok(()))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.has_unheard.store(false, Relaxed);
+                self.has_unheard().store(false, Relaxed);
                 None
             }
             Err(error) => Some(Err(error)),
@@ -209,7 +212,7 @@ impl Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        on_kind!(&self.kind, stream => stream.as_fd())
+        on_kind!(&self.0, stream => stream.as_fd())
     }
 }
 
@@ -219,12 +222,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.has_unheard.load(Relaxed)
+        if self.has_unheard().load(Relaxed)
             && let Some(read) = self.read_unheard(buf)
         {
             return Poll::Ready(read);
         }
-        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_read(cx, buf))
+        on_kind!(&mut self.get_mut().0, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
@@ -234,7 +237,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_write(cx, buf))
+        on_kind!(&mut self.get_mut().0, stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -242,7 +245,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        on_kind!(&mut self.get_mut().0, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -255,7 +258,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_kind!(&mut self.get_mut().kind, stream => Pin::new(stream).poll_shutdown(cx))
+        on_kind!(&mut self.get_mut().0, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
 

@@ -122,6 +122,7 @@ async fn passed_on(
     // It was sent already: of this one hyper knows only that its answer may have a body.
     let sent = Request::new(Empty::<Bytes>::new());
     let mut answer = driver.along(sender.send_request(sent)).await.map_err(why)?;
+    UpstreamError::check_head(&answer)?;
     settle_answer(answer.status(), answer.headers_mut()).map_err(UpstreamError::Framing)?;
     // The version is each hop's own (RFC 9110 §6.2).
     *answer.version_mut() = Version::HTTP_11;

@@ -4,13 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Response;
+use hyper::ext::ReasonPhrase;
+
 use super::NoBackend;
 use super::busy::Busy;
 use super::error::{Blame, DialError};
 use super::health::Evidence;
 use crate::base::body::BoxError;
 use crate::base::label::Label;
+use crate::config::plan::ANSWER_HEAD_BYTES_MAX;
 use crate::wire::framing::FramingError;
+use crate::wire::head;
 use crate::wire::upgrade::BadAnswer;
 
 /// One attempt's failure; the last one is what the client reads.
@@ -54,6 +59,21 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether an answer's head is within its limit: hyper knows that only of one that it reads in
+    /// many pieces.
+    ///
+    /// # Errors
+    /// [`UpstreamError::HeadTooLarge`].
+    pub fn check_head<B>(answer: &Response<B>) -> Result<(), UpstreamError> {
+        let own = answer.extensions().get::<ReasonPhrase>();
+        let usual = || answer.status().canonical_reason().unwrap_or_default().len();
+        let reason = own.map_or_else(usual, |own| own.as_bytes().len());
+        match head::answer_bytes(reason, answer.headers()) > ANSWER_HEAD_BYTES_MAX {
+            true => Err(UpstreamError::HeadTooLarge),
+            false => Ok(()),
+        }
+    }
+
     /// Whether another backend may do better, where nothing that may not be repeated was sent. One
     /// that is silent may be at work on it, and has used up the time the client was ready to wait;
     /// one that answers wrongly would rather be seen than hidden.

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{Extensions, HeaderName, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -21,31 +21,34 @@ use crate::wire::head::{self, SPECIAL_SPELLINGS, special_spelling};
 const LINES_MAX: usize = 8;
 
 /// Those of an opening handshake's answer, of which there is one each.
-static OF_HANDSHAKES: LazyLock<Extensions> = LazyLock::new(|| {
-    learn(1, SPECIAL_SPELLINGS.iter().filter(|name| name.starts_with("Sec-WebSocket-")))
-});
+static OF_HANDSHAKES: LazyLock<Extensions> =
+    LazyLock::new(|| learn(1, SPECIAL_SPELLINGS.iter().filter(|name| is_of_handshake(name))));
 
 static ALL: LazyLock<Extensions> = LazyLock::new(|| learn(LINES_MAX, SPECIAL_SPELLINGS.iter()));
 
 /// Lets an answer's names be spelt right.
 pub fn spell_answer<B>(answer: &mut Response<B>) {
-    let spelt = match answer.status() {
-        StatusCode::SWITCHING_PROTOCOLS => &*OF_HANDSHAKES,
-        _ if needs_spelling(answer.headers()) => &*ALL,
-        _ => return,
-    };
-    answer.extensions_mut().extend(spelt.clone());
+    let mut spelt: Option<&'static Extensions> = None;
+    for name in answer.headers().keys().filter_map(|name| special_spelling(name.as_str())) {
+        match is_of_handshake(name) {
+            true => spelt = spelt.or(Some(&OF_HANDSHAKES)),
+            false => spelt = Some(&ALL),
+        }
+    }
+    if let Some(spelt) = spelt {
+        answer.extensions_mut().extend(spelt.clone());
+    }
 }
 
 /// Lets a request's names be spelt right.
 pub fn spell_request<B>(request: &mut Request<B>) {
-    if needs_spelling(request.headers()) {
+    if request.headers().keys().any(|name| special_spelling(name.as_str()).is_some()) {
         request.extensions_mut().extend(ALL.clone());
     }
 }
 
-fn needs_spelling(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| special_spelling(name.as_str()).is_some())
+fn is_of_handshake(name: &str) -> bool {
+    name.starts_with("Sec-WebSocket-")
 }
 
 /// hyper takes the spelling of names from a map that it makes of a head it reads, and that nothing

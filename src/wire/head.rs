@@ -1,7 +1,7 @@
 //! A head as text of HTTP/1.1 (RFC 9112 §3, §4, §5).
 
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 /// Writes the first line, in origin form.
 pub fn write_request_line(method: &Method, target: &PathAndQuery, text: &mut Vec<u8>) {
@@ -34,6 +34,14 @@ pub fn write_field(name: &HeaderName, value: &HeaderValue, text: &mut Vec<u8>) {
 /// Ends the head.
 pub fn end(text: &mut Vec<u8>) {
     text.extend_from_slice(b"\r\n");
+}
+
+/// Bytes of an answer's head as it is written, which need not be how it came: white space around
+/// values is not counted.
+pub fn answer_bytes(reason: usize, headers: &HeaderMap) -> usize {
+    let line = "HTTP/1.1 200 \r\n".len() + reason;
+    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    line + headers.iter().map(field).sum::<usize>() + 2
 }
 
 /// Writes a name, which is in lower case.
@@ -124,6 +132,21 @@ mod tests {
             assert_eq!(spelt(&name.to_ascii_lowercase()), *name);
         }
         assert_eq!(spelt("x_own-name"), "X_own-Name");
+    }
+
+    #[test]
+    fn an_answers_bytes_are_those_written() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::VIA, HeaderValue::from_static("a"));
+        headers.append(header::VIA, HeaderValue::from_static(""));
+        let mut text = Vec::new();
+        write_status_line(StatusCode::NOT_FOUND, &mut text);
+        for (name, value) in &headers {
+            write_field(name, value, &mut text);
+        }
+        end(&mut text);
+        assert_eq!(text, b"HTTP/1.1 404 Not Found\r\nVia: a\r\nVia: \r\n\r\n");
+        assert_eq!(answer_bytes("Not Found".len(), &headers), text.len());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A request's first line on its way in (RFC 9112 §3): the bytes of a query that clients send as
 //! they are, and that a URI has escaped only (RFC 3986 §3.4).
 
-/// Follows a head from its first byte to the end of its query, split in any way, and escapes what
-/// no URI has: `"`, `<`, `>` and bytes beyond ASCII. Of a path nothing is escaped: readers must
-/// agree on it.
+/// Follows a head from its first byte to its last, split in any way, and escapes what no URI has in
+/// its query: `"`, `<`, `>` and bytes beyond ASCII. Of a path nothing is escaped: readers must agree
+/// on it.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct QueryEscaper {
     part: Part,
@@ -17,30 +17,31 @@ enum Part {
     Path,
     Query,
     /// Behind the query, or in what is no request.
-    Rest,
+    Line,
+    LineStart,
+    End,
 }
 
 impl QueryEscaper {
-    /// The bytes with those escaped that must be; `None` when none must.
-    pub fn escape(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Takes bytes: how many of them are the head's, and what they become where that is not what
+    /// they are.
+    pub fn take(&mut self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
         let mut escaped: Option<Vec<u8>> = None;
-        for (at, byte) in bytes.iter().enumerate() {
-            if self.part == Part::Rest {
-                if let Some(escaped) = &mut escaped {
-                    escaped.extend_from_slice(&bytes[at..]);
-                }
+        let mut taken = 0;
+        for byte in bytes {
+            if self.part == Part::End {
                 break;
             }
-            let is_odd = self.part == Part::Query && is_odd(*byte);
-            if is_odd {
-                let escaped = escaped.get_or_insert_with(|| bytes[..at].to_vec());
+            if self.part == Part::Query && is_odd(*byte) {
+                let escaped = escaped.get_or_insert_with(|| bytes[..taken].to_vec());
                 escaped.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 0xf)]);
             } else if let Some(escaped) = &mut escaped {
                 escaped.push(*byte);
             }
             self.part = self.part.after(*byte);
+            taken += 1;
         }
-        escaped
+        (taken, escaped)
     }
 }
 
@@ -52,7 +53,9 @@ impl Part {
             (Part::Method, b'!'..=b'~') if byte != b':' => Part::Method,
             (Part::Path, b'?') => Part::Query,
             (Part::Path | Part::Query, b'!'..) => self,
-            _ => Part::Rest,
+            (Part::End, _) | (Part::LineStart, b'\n') => Part::End,
+            (Part::LineStart, b'\r') | (_, b'\n') => Part::LineStart,
+            _ => Part::Line,
         }
     }
 }
@@ -79,7 +82,10 @@ mod tests {
     fn escaped(bytes: &[u8], split: usize) -> Vec<u8> {
         let mut escaper = QueryEscaper::default();
         let (one, other) = bytes.split_at(split.min(bytes.len()));
-        let pieces = [one, other].map(|piece| escaper.escape(piece).unwrap_or(piece.to_vec()));
+        let pieces = [one, other].map(|piece| {
+            let (taken, escaped) = escaper.take(piece);
+            [escaped.unwrap_or(piece[..taken].to_vec()), piece[taken..].to_vec()].concat()
+        });
         pieces.concat()
     }
 
@@ -95,11 +101,25 @@ mod tests {
             ("GET /?\"\n?\"", "GET /?%22\n?\""),
             ("gent: /?\"", "gent: /?\""),
             ("GET /a\r\n?\"", "GET /a\r\n?\""),
+            ("GET /?\"\r\n\r\nGET /?\"", "GET /?%22\r\n\r\nGET /?\""),
         ] {
             for split in 0..=sent.len() {
                 let came = escaped(sent.as_bytes(), split);
                 assert_eq!(String::from_utf8_lossy(&came), wanted, "{split}");
             }
+        }
+    }
+
+    #[test]
+    fn a_head_ends_with_its_empty_line() {
+        for (head, behind) in [
+            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", "\r\nbody"),
+            ("\r\n\nGET /?a\n\n", "\n"),
+            ("x\0y\r\n\r\n", "GET /"),
+        ] {
+            let mut escaper = QueryEscaper::default();
+            assert_eq!(escaper.take(&[head, behind].concat().into_bytes()), (head.len(), None));
+            assert_eq!(escaper.take(behind.as_bytes()), (0, None));
         }
     }
 

@@ -197,7 +197,7 @@ fn heads() -> Vec<Answer> {
             "9110 §15.2",
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".repeat(1000) + &with("X: y"),
         )
-        .then(WHOLE),
+        .then("103, 200 hello, kept"),
     ]
 }
 
@@ -213,7 +213,7 @@ fn handshakes() -> Vec<Answer> {
     vec![
         up("a right 101", "6455 §4.2.2", format!("{RIGHT}\r\n")).then("101"),
         up("a 103 before it", "9110 §15.2", format!("HTTP/1.1 103 Early Hints\r\n\r\n{RIGHT}\r\n"))
-            .then("101"),
+            .then("103, 101"),
         up("426", "9110 §15.5.22", status("426 Upgrade Required")).then("426 hello, kept"),
         up("200", "6455 §4.2.2", status("200 OK")).then(WHOLE),
         up(

@@ -81,7 +81,7 @@ pub async fn attack(client: &Client, bytes: &[u8]) -> String {
 
 /// Reads what comes, then asks once more; `is_head` when the first answer is a HEAD request's.
 pub async fn aftermath(wire: &mut Wire, is_head: bool) -> String {
-    let mut told = Vec::new();
+    let (mut told, mut is_probed) = (Vec::new(), false);
     while told.len() < ANSWERS_MAX {
         let Some(head) = within("an answer or the end", Head::read(wire)).await else {
             told.push("closed".to_owned());
@@ -91,7 +91,14 @@ pub async fn aftermath(wire: &mut Wire, is_head: bool) -> String {
             told.push("101".to_owned());
             break;
         }
-        let is_bodiless = is_head && told.is_empty() || [204, 304].contains(&head.status());
+        if head.status() < 200 {
+            let informational = head.status().to_string();
+            if told.last() != Some(&informational) {
+                told.push(informational);
+            }
+            continue;
+        }
+        let is_bodiless = is_head && !is_probed || [204, 304].contains(&head.status());
         let body = match is_bodiless {
             true => Some(String::new()),
             false => within("a body", body(&head, wire)).await,
@@ -110,7 +117,8 @@ pub async fn aftermath(wire: &mut Wire, is_head: bool) -> String {
         if is_cut || head.get("x-target") == PROBE {
             break;
         }
-        if told.len() == 1 {
+        if !is_probed {
+            is_probed = true;
             let probe = request(&format!("GET {PROBE}"), &[], "");
             let _ = wire.write_all(&probe).await;
         }

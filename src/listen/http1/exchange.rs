@@ -84,15 +84,16 @@ impl Exchange {
         self.is_pending.get()
     }
 
-    /// Takes bytes that came; with what is escaped in them, where they are of a request's query.
-    pub(super) fn received(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        if self.is_pending.get() || !self.body.is_whole.load(Relaxed) {
-            return None;
+    /// Takes bytes that came: how many of them are to be read before the next, and what they become
+    /// where that is not what they are. That is a request's head, or all of what is none.
+    pub(super) fn received(&self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
+        if !self.body.is_whole.load(Relaxed) {
+            return (bytes.len(), None);
         }
         let mut line = self.line.take();
-        let escaped = line.escape(bytes);
+        let (taken, escaped) = line.take(bytes);
         self.line.set(line);
-        escaped
+        if taken == 0 { (bytes.len(), None) } else { (taken, escaped) }
     }
 
     /// Whom the client's end of a session is promised to, where the last answer was a 101.

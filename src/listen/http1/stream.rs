@@ -18,13 +18,15 @@ use crate::tls::Transport;
 pub(super) struct ClientStream {
     transport: Transport,
     exchange: Rc<Exchange>,
-    /// What was read, and became longer than hyper had room for.
+    /// What was read and is hyper's to read next, its query escaped.
+    first: Bytes,
+    /// What was read behind it: what it is, is known when the head before it was read.
     rest: Bytes,
 }
 
 impl ClientStream {
     pub(super) fn new(transport: Transport, exchange: Rc<Exchange>) -> ClientStream {
-        ClientStream { transport, exchange, rest: Bytes::new() }
+        ClientStream { transport, exchange, first: Bytes::new(), rest: Bytes::new() }
     }
 
     /// The connection alone.
@@ -34,13 +36,15 @@ impl ClientStream {
 
     /// The client's end of a session; `read` is what hyper has read already.
     pub(super) fn into_end(self, mut read: Vec<u8>) -> ClientEnd {
+        read.extend_from_slice(&self.first);
         read.extend_from_slice(&self.rest);
         ClientEnd::Connection(self.transport, read)
     }
 
-    fn give_rest(&mut self, buf: &mut ReadBuf<'_>) {
-        let length = self.rest.len().min(buf.remaining());
-        buf.put_slice(&self.rest.split_to(length));
+    /// Keeps what is to be read first apart from what is left behind it.
+    fn split(&mut self, (taken, escaped): (usize, Option<Vec<u8>>)) {
+        let first = self.rest.split_to(taken);
+        self.first = escaped.map_or(first, Bytes::from);
     }
 
     /// Writes the informational answers that wait.
@@ -64,17 +68,24 @@ impl AsyncRead for ClientStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.rest.is_empty() {
-            this.give_rest(buf);
-            return Poll::Ready(Ok(()));
-        }
-        let known = buf.filled().len();
-        ready!(Pin::new(&mut this.transport).poll_read(cx, buf))?;
-        if let Some(escaped) = this.exchange.received(&buf.filled()[known..]) {
+        if this.first.is_empty() && this.rest.is_empty() {
+            let known = buf.filled().len();
+            ready!(Pin::new(&mut this.transport).poll_read(cx, buf))?;
+            let came = &buf.filled()[known..];
+            let received = this.exchange.received(came);
+            // Nearly always: a head and nothing behind it, or bytes that are of no head.
+            if received == (came.len(), None) {
+                return Poll::Ready(Ok(()));
+            }
+            this.rest = Bytes::copy_from_slice(came);
             buf.set_filled(known);
-            this.rest = escaped.into();
-            this.give_rest(buf);
+            this.split(received);
+        } else if this.first.is_empty() {
+            let received = this.exchange.received(&this.rest);
+            this.split(received);
         }
+        let length = this.first.len().min(buf.remaining());
+        buf.put_slice(&this.first.split_to(length));
         Poll::Ready(Ok(()))
     }
 }

@@ -10,6 +10,7 @@ mod fields;
 mod hold;
 mod known;
 mod listener;
+mod loops;
 mod origins;
 mod overlap;
 mod pool;
@@ -56,6 +57,9 @@ pub fn lower(
     let control = file.control.get().map(|control| process::control(&mut cx, control));
     let log = file.log.get().map(|log| log.lower(cx.report));
     let (admin, control) = (opt(admin), opt(control));
+    if let (Some(listeners), Some(pools)) = (&listeners, &pools) {
+        loops::backends(&mut cx, file, listeners, pools);
+    }
     if let (Some(listeners), Some(admin), Some(control)) = (&listeners, &admin, &control) {
         overlap::addresses(&mut cx, file, listeners, admin.as_ref(), control.as_ref());
     }

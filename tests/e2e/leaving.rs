@@ -41,7 +41,7 @@ async fn backend() -> (Backend, Arc<AtomicUsize>) {
             }
             if !head.get("content-length").is_empty() {
                 // Of a body it takes nothing: what the proxy has of it backs up to the client.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             count.fetch_add(1, SeqCst);
             while matches!(wire.read(&mut [0; 1024]).await, Ok(1..)) {}

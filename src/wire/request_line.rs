@@ -1,16 +1,16 @@
 //! A request's first line on its way in (RFC 9112 §3): the bytes of a query that clients send as
 //! they are, and that a URI has escaped only (RFC 3986 §3.4).
 
-/// Follows a head from its first byte to its last, split in any way, and escapes what no URI has in
-/// its query: `"`, `<`, `>` and bytes beyond ASCII. Of a path nothing is escaped: readers must agree
-/// on it.
+/// Follows a head from its first byte to its last, split in any way, and escapes what no URI has
+/// in its query: `"`, `<`, `>` and bytes beyond ASCII. Of a path nothing is escaped: readers must
+/// agree on it.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct QueryEscaper {
-    part: Part,
+    part: LinePart,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-enum Part {
+enum LinePart {
     /// Empty lines may come before it (RFC 9112 §2.2).
     #[default]
     Method,
@@ -29,10 +29,10 @@ impl QueryEscaper {
         let mut escaped: Option<Vec<u8>> = None;
         let mut taken = 0;
         for byte in bytes {
-            if self.part == Part::End {
+            if self.part == LinePart::End {
                 break;
             }
-            if self.part == Part::Query && is_odd(*byte) {
+            if self.part == LinePart::Query && is_odd(*byte) {
                 let escaped = escaped.get_or_insert_with(|| bytes[..taken].to_vec());
                 escaped.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 0xf)]);
             } else if let Some(escaped) = &mut escaped {
@@ -45,17 +45,17 @@ impl QueryEscaper {
     }
 }
 
-impl Part {
-    fn after(self, byte: u8) -> Part {
+impl LinePart {
+    fn after(self, byte: u8) -> LinePart {
         match (self, byte) {
-            (Part::Method, b'\r' | b'\n') => Part::Method,
-            (Part::Method, b' ') => Part::Path,
-            (Part::Method, b'!'..=b'~') if byte != b':' => Part::Method,
-            (Part::Path, b'?') => Part::Query,
-            (Part::Path | Part::Query, b'!'..) => self,
-            (Part::End, _) | (Part::LineStart, b'\n') => Part::End,
-            (Part::LineStart, b'\r') | (_, b'\n') => Part::LineStart,
-            _ => Part::Line,
+            (LinePart::Method, b'\r' | b'\n') => LinePart::Method,
+            (LinePart::Method, b' ') => LinePart::Path,
+            (LinePart::Method, b'!'..=b'~') if byte != b':' => LinePart::Method,
+            (LinePart::Path, b'?') => LinePart::Query,
+            (LinePart::Path | LinePart::Query, b'!'..) => self,
+            (LinePart::End, _) | (LinePart::LineStart, b'\n') => LinePart::End,
+            (LinePart::LineStart, b'\r') | (_, b'\n') => LinePart::LineStart,
+            _ => LinePart::Line,
         }
     }
 }

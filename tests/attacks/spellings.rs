@@ -68,7 +68,7 @@ async fn names_are_spelt_as_in_their_specifications_whatever_they_came_as() {
                     || name.chars().next().is_some_and(char::is_lowercase)
             };
             let wrong: Vec<&str> =
-                names.iter().map(|(name, _)| name.as_str()).filter(|name| wrong(&name)).collect();
+                names.iter().map(|(name, _)| name.as_str()).filter(|name| wrong(name)).collect();
             let came = if wrong.is_empty() { "right".to_owned() } else { wrong.join(" ") };
             table.row(what, "9110 §5.1", which, &came, &[("right", &came)]);
         }

@@ -34,7 +34,7 @@ pub(super) struct Exchange {
     was_asked: Cell<bool>,
     /// Whether there is a request whose answer has not ended.
     is_pending: Cell<bool>,
-    body: Arc<BodyState>,
+    body: Arc<RequestBody>,
     /// Reads the present head, or the one to come.
     line: Cell<QueryEscaper>,
     /// Whether hyper has written all that it had.
@@ -47,7 +47,7 @@ pub(super) struct Exchange {
 
 /// How far the present request's body was read.
 #[derive(Default)]
-struct BodyState {
+struct RequestBody {
     /// To its end: the next byte is another request's.
     is_whole: AtomicBool,
     /// It was left before: what is left of it comes behind the answer, and the connection cannot
@@ -61,7 +61,10 @@ impl Exchange {
             client,
             was_asked: Cell::new(false),
             is_pending: Cell::new(false),
-            body: Arc::new(BodyState { is_whole: AtomicBool::new(true), ..BodyState::default() }),
+            body: Arc::new(RequestBody {
+                is_whole: AtomicBool::new(true),
+                ..RequestBody::default()
+            }),
             line: Cell::default(),
             is_flushed: Cell::new(true),
             informational: RefCell::default(),
@@ -220,7 +223,7 @@ impl Drop for AnswerEnd {
     }
 }
 
-impl Observer for Arc<BodyState> {
+impl Observer for Arc<RequestBody> {
     fn on_frame(&mut self, frame: Option<&mut Result<Frame<Bytes>, BoxError>>) {
         // Nothing follows trailers, and not every reader asks again.
         let is_whole = match frame {

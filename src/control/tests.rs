@@ -5,6 +5,7 @@ mod applies;
 mod endpoints;
 mod moving;
 mod operating;
+mod random;
 mod reloads;
 mod returning;
 mod rooms;

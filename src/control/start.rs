@@ -23,6 +23,7 @@ use crate::pool::Backend;
 use crate::registry::LiveSessions;
 use crate::relay::HoldBudget;
 use crate::session::App;
+use crate::tls::{self, TicketSecrets};
 use crate::wire::via::Via;
 
 /// Builds the first snapshot, opens its listeners and begins to accept.
@@ -34,6 +35,9 @@ pub(super) fn start(
     let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
     predecessor.iter().flat_map(|before| &before.disabled).for_each(|one| disable(&core, one));
+    if let Some(secrets) = predecessor.as_ref().and_then(|before| before.tickets.as_ref()) {
+        take_tickets(secrets);
+    }
     // From here on nothing fails: the process before this one has stopped accepting.
     publish(&mut core, plan, sockets, servers);
     if let Some(before) = predecessor {
@@ -145,6 +149,14 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
         workers = core.common.queues.len(),
         "started"
     );
+}
+
+/// Clients resume their TLS sessions with the process before this one; without its keys they shake
+/// hands anew.
+fn take_tickets(secrets: &TicketSecrets) {
+    if let Err(error) = tls::take_ticket_secrets(secrets) {
+        tracing::warn!(%error, "clients do not resume TLS sessions of the process before");
+    }
 }
 
 /// Keeps work from a backend as the process before this one did; one that is there no more needs it

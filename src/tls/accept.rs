@@ -2,10 +2,9 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::server::NoServerSessionStorage;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, version};
 
 use crate::base::socket::Socket;
@@ -15,6 +14,7 @@ use super::engine::{Engine, RECORD_BYTES_MAX};
 use super::error::{AcceptError, TlsError};
 use super::resolver::{self, Resolver};
 use super::server_stream::{ServerStream, Spoken, looks_like_http};
+use super::tickets;
 
 /// A protocol's name in ALPN (RFC 7301).
 pub type Alpn = &'static str;
@@ -56,8 +56,7 @@ pub struct Greeting {
 impl Acceptor {
     /// An acceptor for a listener; `alpn` are the protocols it speaks, the preferred first.
     ///
-    /// Tickets are sealed by keys all acceptors of the process share and change every six hours,
-    /// so clients resume over reloads, renewed certificates too. Nothing about sessions is stored.
+    /// Clients resume over reloads and upgrades, renewed certificates too: see `tickets`.
     ///
     /// # Errors
     /// There is no certificate, or rustls refuses.
@@ -78,7 +77,7 @@ impl Acceptor {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         if tls.resumption {
-            config.ticketer = ticketer()?;
+            config.ticketer = tickets::shared()?;
             config.send_tls13_tickets = TICKETS;
         }
         Ok(Acceptor { config: Arc::new(config), alpn })
@@ -162,14 +161,4 @@ fn why(error: io::Error) -> AcceptError {
         Ok(error) => error.into(),
         Err(error) => AcceptError::Io(error),
     }
-}
-
-fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
-    static TICKETER: OnceLock<Arc<dyn ProducesTickets>> = OnceLock::new();
-    if let Some(made) = TICKETER.get() {
-        return Ok(Arc::clone(made));
-    }
-    // Where two threads get here at once, one of the two is thrown away.
-    let new = Ticketer::new()?;
-    Ok(Arc::clone(TICKETER.get_or_init(|| new)))
 }

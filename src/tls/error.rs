@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::AlertDescription;
 
+use super::tickets::NoTicketKey;
 use crate::base::label::Label;
 use crate::base::socket::Socket;
 
@@ -40,6 +41,12 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
+
+impl From<NoTicketKey> for TlsError {
+    fn from(_: NoTicketKey) -> TlsError {
+        TlsError::Refused(rustls::Error::FailedToGetRandomBytes)
+    }
+}
 
 impl From<rustls::Error> for TlsError {
     fn from(error: rustls::Error) -> TlsError {

@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod resolver;
 mod server_stream;
+mod tickets;
 mod transport;
 mod verify;
 
@@ -21,6 +22,7 @@ pub use connect::Connector;
 pub use engine::{Engine, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX, SEAL_OVERHEAD_MAX};
 pub use error::{AcceptError, TlsError};
 pub use server_stream::{READ_BYTES_MAX, SEAL_BYTES_MAX, ServerStream};
+pub use tickets::{KEY_TIME, NoTicketKey, TicketSecrets, take_ticket_secrets, ticket_secrets};
 pub use transport::Transport;
 
 use std::sync::{Arc, OnceLock};

@@ -11,6 +11,7 @@ use super::words::{self, DisabledBackend, New, Old, OlderProcess, VARIABLE, VERS
 use crate::base::link::Link;
 use crate::config::plan::Address;
 use crate::listen::Inherited;
+use crate::tls::TicketSecrets;
 
 /// How long the process before this one may take for what it says next: it says all it has at once,
 /// and needs a moment only to stop accepting.
@@ -27,6 +28,8 @@ pub struct Predecessor {
     older: Vec<(OlderProcess, Link)>,
     /// Backends that a command keeps work from, once it has stopped accepting.
     pub(in crate::control) disabled: Vec<DisabledBackend>,
+    /// The keys of its TLS tickets, from then on.
+    pub(in crate::control) tickets: Option<TicketSecrets>,
 }
 
 /// Tells the process before this one why it must serve on.
@@ -104,7 +107,7 @@ impl Predecessor {
             let fds = link.take_fds(some.len()).ok_or_else(lost)?;
             older.extend(some.into_iter().zip(fds.into_iter().map(as_link)));
         }
-        Ok(Predecessor { link, pid, number, sockets, older, disabled: Vec::new() })
+        Ok(Predecessor { link, pid, number, sockets, older, disabled: Vec::new(), tickets: None })
     }
 
     /// Says that all is ready but accepting, and waits until the process before this one has
@@ -118,8 +121,9 @@ impl Predecessor {
     ) -> io::Result<()> {
         self.say(&New::Ready { taken: taken.map(Into::into).collect() })?;
         match hear(&mut self.link)? {
-            Old::Go { disabled } => {
+            Old::Go { disabled, tickets } => {
                 self.disabled = disabled;
+                self.tickets = tickets.as_ref().map(Into::into);
                 Ok(())
             }
             _ => Err(unexpected()),

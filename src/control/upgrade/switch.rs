@@ -17,6 +17,7 @@ use crate::control::core::ProcessCore;
 use crate::control::manager;
 use crate::listen::Handover;
 use crate::pool::Backend;
+use crate::tls;
 
 /// How long the switch itself may take: the old process ceases to accept, the new one begins.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,10 +115,11 @@ async fn switch(
     taken: Vec<Address>,
 ) -> Result<(), UpgradeFailure> {
     let disabled = disabled(core);
+    let tickets = tls::ticket_secrets().map(Into::into);
     let switch = async {
         core.sockets.pause().await;
         // As above.
-        let _ = successor.say(&Old::Go { disabled }).await;
+        let _ = successor.say(&Old::Go { disabled, tickets }).await;
         match successor.hear().await? {
             New::Serving => Ok(()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),

@@ -5,7 +5,8 @@
 //! old  sockets    listening sockets, with their descriptors
 //! old  older      links to processes older than the old one, with their descriptors
 //! new  ready      it has its configuration and its sockets; which of them it takes
-//! old  go         it accepts no more: now the new one does, with the operator's orders that stand
+//! old  go         it accepts no more: now the new one does, with what it needs to
+//!                 go on: the operator's orders that stand, the keys of TLS tickets
 //! new  serving    it accepts
 //! old  left       what lives there still, until it ends
 //! old  reload     it was asked to reload: the new one is the one to do it
@@ -16,13 +17,18 @@
 //!
 //! [`Link`]: crate::base::link::Link
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::config::plan::Address;
 use crate::listen::{Handover, Origin};
+use crate::tls::TicketSecrets;
 
 /// The version of these words. A process that speaks another one refuses the upgrade.
 pub(super) const VERSION: u32 = 1;
@@ -55,6 +61,9 @@ pub(super) enum Old {
         /// Backends that a command keeps work from.
         #[serde(default)]
         disabled: Vec<DisabledBackend>,
+        /// By what TLS sessions are resumed.
+        #[serde(default)]
+        tickets: Option<TicketKeysRow>,
     },
     Left {
         sessions: usize,
@@ -70,6 +79,36 @@ pub(in crate::control) struct DisabledBackend {
     pub(in crate::control) pool: String,
     /// Its address.
     pub(in crate::control) backend: String,
+}
+
+/// The keys of TLS tickets. They are for the new process only: nothing prints them.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+pub(in crate::control) struct TicketKeysRow {
+    /// In base64, each with the seconds it is used for: the one that seals, then the one before.
+    keys: Vec<(String, u64)>,
+}
+
+impl fmt::Debug for TicketKeysRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TicketKeysRow")
+    }
+}
+
+impl From<TicketSecrets> for TicketKeysRow {
+    fn from(secrets: TicketSecrets) -> TicketKeysRow {
+        let row = |(key, left): &(Vec<u8>, Duration)| (STANDARD.encode(key), left.as_secs());
+        TicketKeysRow { keys: secrets.keys.iter().map(row).collect() }
+    }
+}
+
+impl From<&TicketKeysRow> for TicketSecrets {
+    fn from(row: &TicketKeysRow) -> TicketSecrets {
+        // What is not base64 is no key, and is refused as such.
+        let key = |(text, seconds): &(String, u64)| {
+            (STANDARD.decode(text).unwrap_or_default(), Duration::from_secs(*seconds))
+        };
+        TicketSecrets { keys: row.keys.iter().map(key).collect() }
+    }
 }
 
 /// What the new process says.
@@ -187,6 +226,6 @@ mod tests {
         assert!(serde_json::from_str::<New>(r#"{"say":"what"}"#).is_err());
         // As before anything was handed over with it.
         let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
-        assert_eq!(go, Old::Go { disabled: Vec::new() });
+        assert_eq!(go, Old::Go { disabled: Vec::new(), tickets: None });
     }
 }

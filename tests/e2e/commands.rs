@@ -273,7 +273,7 @@ async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notic
         "[listeners.http]\naddress = \"{address}\"\n[control]\nsocket = \"control.sock\"\n\
          [drain]\ndelay = \"0s\"\nwindow = \"0s\"\n\
          [pools.chat]\nbackends = [\"{from}\", {{ address = \"{to}\", backup = true }}]\n\
-         [[routes]]\npath = \"/chat\"\npool = \"chat\"\nhold = {{}}\n\
+         [[routes]]\npath = \"/chat\"\npool = \"chat\"\nhold.resume = \"always\"\n\
          [[routes]]\npath = \"/talk\"\npool = \"chat\"\n"
     ));
     let running = Running::start(dir.path(), &["run"]);

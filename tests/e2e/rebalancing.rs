@@ -18,7 +18,7 @@ const RULES: &str = "rebalance = { threshold = \"10%\", after = \"1s\", age_min 
 const CLIENTS: usize = 24;
 
 fn levelled(backends: &[&Backend], rules: &str) -> Site {
-    site(backends).pool(rules).route("hold = {}")
+    site(backends).pool(rules).route("hold.resume = \"always\"")
 }
 
 /// A number that a scrape tells of the pool, and of one backend where one is given.

@@ -22,7 +22,7 @@ fn configuration(backends: &[&Backend]) -> String {
         "[pools.both]\nbackends = {addresses:?}\n\
          rebalance = {{ threshold = \"10%\", after = \"2s\", age_min = \"1s\", \
          per_minute_max = \"{percent}%\" }}\n\
-         [[routes]]\npath = \"/\"\npool = \"both\"\nhold = {{}}\n"
+         [[routes]]\npath = \"/\"\npool = \"both\"\nhold.resume = \"always\"\n"
     )
 }
 

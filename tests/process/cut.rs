@@ -96,7 +96,7 @@ connect_timeout = "1s"
 [[routes]]
 path = "/"
 pool = "one"
-hold.resume = \"always\"
+hold.resume = "always"
 "#,
         cut_off.address, reachable.address
     ))

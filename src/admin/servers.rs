@@ -1,6 +1,9 @@
 //! The admin listener and the operator's socket, kept over reloads while they do not change.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -16,6 +19,10 @@ pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same of the operator's socket: a reload or an upgrade takes long.
 pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The mode of a directory that is made for the operator's socket: who may connect is said by the
+/// socket's own.
+const DIRECTORY_MODE: u32 = 0o755;
 
 /// How long requests may take that were in flight when another process took over.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -57,7 +64,10 @@ impl Servers {
         let admin = admin.map(|admin| inherited.open(&admin_at(admin), None));
         let operator = plan.control.as_ref().filter(|new| !self.takes_orders_at(new));
         let operator = operator.map(|new| {
-            let open = || Listening::open_unix(&new.socket, Some(new.mode));
+            let open = || {
+                make_directory_of(&new.socket);
+                Listening::open_unix(&new.socket, Some(new.mode))
+            };
             inherited.open_or(&operator_at(new), None, open)
         });
         let admin = admin.transpose()?;
@@ -172,6 +182,14 @@ impl Servers {
             Address::Inet(address) => Some(*address),
             Address::Unix(_) => None,
         }
+    }
+}
+
+/// Makes the directory of a socket where there is none. Where it cannot be made, opening the socket
+/// says so.
+fn make_directory_of(socket: &Path) {
+    if let Some(directory) = socket.parent().filter(|directory| !directory.exists()) {
+        let _ = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory);
     }
 }
 

@@ -69,11 +69,20 @@ pub(super) enum Command {
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// The configuration, as with `--config`; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(super) named: Option<PathBuf>,
     #[command(flatten)]
     pub(super) file: ConfigFile,
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    format: Format,
+    /// Print one JSON object, as `--format json` does
+    #[arg(long)]
+    json: bool,
+    /// Look at no certificate, key, directory or socket: they may be on another machine
+    #[arg(long)]
+    pub(super) no_files: bool,
     /// Say which route takes this URL, and why the others do not; `/path` and `host/path` will do
     #[arg(long, value_name = "URL")]
     pub(super) explain: Option<String>,
@@ -83,6 +92,13 @@ pub(super) struct Check {
     /// A field of the request explained, as `Name: value`; may be given again
     #[arg(long = "header", value_name = "FIELD", requires = "explain", value_parser = field)]
     pub(super) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+impl Check {
+    /// How the findings are printed.
+    pub(super) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -1,54 +1,92 @@
 //! `tidegate check`: all that is wrong with a configuration, and which route takes a URL.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
-use http::header::UPGRADE;
-use http::uri::Authority;
-use http::{HeaderMap, Uri};
-use serde_json::json;
+mod explain;
+mod traps;
 
 use super::args::{Check, Format};
 use super::config_file;
 use super::exit::Failure;
-use crate::config::plan::{Action, Address, Listener, Route};
-use crate::config::{self, Loaded};
-use crate::report::{Diagnostic, Report, Sources};
-use crate::router::{MatchOutcome, Query, Router};
-use crate::wire::list::has_token;
-use crate::wire::{host, path, upgrade};
+use crate::base::clock;
+use crate::config::{self, Loaded, NamedFiles, Refused};
+use crate::report::{Report, Sources};
+use crate::router::Router;
+
+/// What stands for standard input where a file is named.
+const STANDARD_INPUT: &str = "-";
 
 /// Prints the findings, or with `--explain` the answer, on standard output.
 pub(super) fn check(asked: &Check) -> Result<(), Failure> {
-    let file = config_file::find(&asked.file)?;
-    let (loaded, findings, sources) = match config::load(&file, &config::process_environment) {
+    let named_files = if asked.no_files { NamedFiles::Skip } else { NamedFiles::Read };
+    let (name, outcome) = load(asked, named_files)?;
+    let (loaded, findings, sources) = match outcome {
         Ok(loaded) => {
             let router = Router::build(&loaded.plan.routes);
-            let mut findings = loaded.warnings.clone();
-            add_unreachable(&router, &loaded, &mut findings);
-            loaded.redact(&mut findings);
-            add_case(&router, &loaded, &mut findings);
-            findings.sort();
+            let findings = all_findings(&loaded, &router, named_files);
             let sources = loaded.sources.clone();
             (Some((loaded, router)), findings, sources)
         }
         Err(refused) => (None, refused.report, refused.sources),
     };
+    let is_refused = loaded.is_none() || findings.errors() > 0;
     match (loaded, &asked.explain) {
-        (Some((loaded, router)), Some(text)) => {
-            let url = url_of(text, &loaded.plan.listeners)?;
-            explain(asked, &url, &router, &loaded)
+        (Some((loaded, router)), Some(text)) if !is_refused => {
+            let url = explain::url_of(text, &loaded.plan.listeners)?;
+            explain::explain(asked, &url, &router, &loaded)
         }
-        (loaded, _) => {
-            tell(asked.format, &findings, &sources);
-            if loaded.is_none() {
+        _ => {
+            tell(asked.format(), &findings, &sources);
+            if is_refused {
                 return Err(Failure::Said(Failure::CONFIG));
             }
-            eprintln!("{} can be taken", file.display());
+            eprintln!("{name} can be taken");
             Ok(())
         }
     }
+}
+
+/// What the configuration is called, and what came of reading it.
+fn load(
+    asked: &Check,
+    named_files: NamedFiles,
+) -> Result<(String, Result<Loaded, Refused>), Failure> {
+    let environment = &config::process_environment;
+    let file = match &asked.named {
+        Some(named) => named.clone(),
+        None => config_file::find(&asked.file)?,
+    };
+    if file == Path::new(STANDARD_INPUT) {
+        // Files that it names are relative to the working directory.
+        let name = "(standard input)";
+        let stdin = std::io::stdin().lock();
+        let outcome = config::load_from(Path::new(name), stdin, environment, named_files);
+        return Ok((name.to_owned(), outcome));
+    }
+    let outcome = config::load_file(&file, environment, named_files);
+    Ok((file.display().to_string(), outcome))
+}
+
+/// The warnings of a configuration, and what else is to be said of it here and now.
+fn all_findings(loaded: &Loaded, router: &Router, named_files: NamedFiles) -> Report {
+    let mut findings = loaded.warnings.clone();
+    traps::add_unreachable(router, loaded, &mut findings);
+    if named_files == NamedFiles::Read {
+        let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        traps::add_expiries(
+            loaded,
+            i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            &mut findings,
+        );
+        traps::add_uncovered(loaded, &mut findings);
+        traps::add_sockets(loaded, &mut findings);
+    }
+    loaded.redact(&mut findings);
+    traps::add_case(router, loaded, &mut findings);
+    findings.sort();
+    findings
 }
 
 fn tell(format: Format, findings: &Report, sources: &Sources) {
@@ -60,176 +98,5 @@ fn tell(format: Format, findings: &Report, sources: &Sources) {
     }
 }
 
-/// Warns of every route that no request can reach.
-fn add_unreachable(router: &Router, loaded: &Loaded, findings: &mut Report) {
-    let span = |route: usize| loaded.route_spans.get(route).copied();
-    for found in router.unreachable() {
-        let name = &loaded.plan.routes[found.route].identity;
-        let message = format!("this route can never be taken: {name}");
-        let mut warning = Diagnostic::warning("unreachable", message)
-            .at(span(found.route))
-            .label(found.why.to_string());
-        if let Some(by) = found.by {
-            warning = warning.also(span(by), "this one is taken instead");
-        }
-        findings.push(warning);
-    }
-}
-
-/// Warns of every denial that another case of letters gets round.
-fn add_case(router: &Router, loaded: &Loaded, findings: &mut Report) {
-    let span = |route: usize| loaded.route_spans.get(route).copied();
-    for found in router.case_counts() {
-        let path = found.path;
-        let message =
-            format!("case counts where this route denies, and it does not take: `{path}`");
-        let hint = "write `ignore_case = true`, or `~*` before a regex".to_owned();
-        let warning = Diagnostic::warning("case", message).at(span(found.route)).hint(hint);
-        findings.push(warning.also(span(found.by), "this one takes it"));
-    }
-}
-
-/// The URL meant by `text`: without a scheme it is that of a listener.
-fn url_of(text: &str, listeners: &[Arc<Listener>]) -> Result<Uri, Failure> {
-    let secure = listeners.iter().any(|listener| listener.tls.is_some());
-    let whole = match text {
-        path if path.starts_with('/') => path.to_owned(),
-        whole if whole.contains("://") => whole.to_owned(),
-        rest => format!("{}://{rest}", if secure { "https" } else { "http" }),
-    };
-    let url: Uri = whole.parse().map_err(|error| {
-        Failure::Usage(format!("not a URL, {error}: {text}; begin with `https://` or `/`"))
-    })?;
-    match url.scheme_str() {
-        None | Some("http" | "https" | "ws" | "wss") => Ok(url),
-        Some(other) => Err(Failure::Usage(format!(
-            "no listener speaks `{other}`; begin with `https://`, `http://`, `wss://` or `ws://`"
-        ))),
-    }
-}
-
-/// Says which route takes `url`, and why each other does not.
-fn explain(asked: &Check, url: &Uri, router: &Router, loaded: &Loaded) -> Result<(), Failure> {
-    let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("not a URL, {why}: {url}"));
-    let authority = url.authority().map(Authority::as_str);
-    let host = authority.map(host::canonical).transpose().map_err(|error| wrong(&error))?;
-    let (path, ambiguity) = match path::read(url.path()) {
-        Ok(reading) => (reading.matched, None),
-        Err(error) if error.is_ambiguous() => {
-            let read = path::read_ambiguous(url.path()).map_err(|error| wrong(&error))?;
-            (read.into(), Some(error))
-        }
-        Err(error) => return Err(wrong(&error)),
-    };
-    let mut headers: HeaderMap = asked.headers.iter().cloned().collect();
-    if matches!(url.scheme_str(), Some("ws" | "wss")) {
-        upgrade::insert(&mut headers);
-    }
-    let query = Query {
-        listener: came_in_by(url, &loaded.plan.listeners)?,
-        host: host.as_ref().map(|host| &*host.name),
-        path: &path,
-        is_websocket: has_token(&headers, UPGRADE, "websocket"),
-        method: &asked.method,
-        headers: &headers,
-    };
-    let outcomes = router.explain(&query);
-    let taken = outcomes.iter().find(|(_, outcome)| *outcome == MatchOutcome::Taken);
-    let taken = taken.map(|(index, _)| *index);
-    if let Some(error) = ambiguity
-        && !taken.is_some_and(|index| loaded.plan.routes[index].raw_path)
-    {
-        println!("{url}: answered 400, {error}");
-        return Err(Failure::Said(Failure::NO));
-    }
-    match asked.format {
-        Format::Text => print!("{}", story(url, taken, &outcomes, loaded)),
-        Format::Json => println!("{:#}", facts(url, taken, &outcomes, loaded)),
-    }
-    match taken {
-        Some(_) => Ok(()),
-        None => Err(Failure::Said(Failure::NO)),
-    }
-}
-
-/// The listener a request for `url` would come in by: of those that speak its scheme, the one on
-/// its port, else the first. A path alone comes in by any.
-fn came_in_by<'a>(url: &Uri, listeners: &'a [Arc<Listener>]) -> Result<Option<&'a str>, Failure> {
-    if url.scheme().is_none() {
-        return Ok(listeners.first().map(|listener| &*listener.name));
-    }
-    let secure = matches!(url.scheme_str(), Some("https" | "wss"));
-    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let on_port = |listener: &&&Arc<Listener>| match listener.address {
-        Address::Inet(address) => address.port() == port,
-        Address::Unix(_) => false,
-    };
-    let speaking: Vec<_> =
-        listeners.iter().filter(|listener| listener.tls.is_some() == secure).collect();
-    match speaking.iter().find(on_port).or(speaking.first()) {
-        Some(found) => Ok(Some(&found.name)),
-        None if secure => Err(Failure::No(format!("no listener speaks TLS: {url}"))),
-        None => Err(Failure::No(format!("no listener speaks plain HTTP: {url}"))),
-    }
-}
-
-fn story(
-    url: &Uri,
-    taken: Option<usize>,
-    outcomes: &[(usize, MatchOutcome)],
-    loaded: &Loaded,
-) -> String {
-    let routes = &loaded.plan.routes;
-    let mut text = match taken {
-        Some(index) => format!("{url}: {}\n\n", deed(&routes[index])),
-        None => format!("{url}: no route takes it, the answer is 404\n\n"),
-    };
-    let width = routes.iter().map(|route| route.identity.len()).max().unwrap_or_default();
-    for (index, outcome) in outcomes {
-        let mark = if taken == Some(*index) { '>' } else { ' ' };
-        let name = &routes[*index].identity;
-        let place = place(loaded, *index);
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{mark} {name:width$}  {outcome}  ({place})");
-    }
-    text
-}
-
-fn facts(
-    url: &Uri,
-    taken: Option<usize>,
-    outcomes: &[(usize, MatchOutcome)],
-    loaded: &Loaded,
-) -> serde_json::Value {
-    let routes = &loaded.plan.routes;
-    let others: Vec<_> = outcomes
-        .iter()
-        .map(|(index, outcome)| {
-            json!({
-                "route": &*routes[*index].identity,
-                "outcome": outcome.to_string(),
-                "place": place(loaded, *index),
-            })
-        })
-        .collect();
-    json!({
-        "url": url.to_string(),
-        "taken": taken.map(|index| &*routes[index].identity),
-        "does": taken.map(|index| deed(&routes[index])),
-        "routes": others,
-    })
-}
-
-fn place(loaded: &Loaded, route: usize) -> String {
-    loaded.route_spans.get(route).map_or_else(String::new, |span| loaded.sources.place(*span))
-}
-
-/// What a route does, in a few words.
-fn deed(route: &Route) -> String {
-    match &route.action {
-        Action::Pool { name, .. } => format!("to pool `{name}`"),
-        Action::Files(files) => format!("files below `{}`", files.root.display()),
-        Action::Redirect(redirect) => format!("{} to `{}`", redirect.status.as_u16(), redirect.to),
-        Action::Respond(respond) => format!("answered {}", respond.status.as_u16()),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,13 @@ mod schema;
 mod tables;
 
 pub use hint::did_you_mean;
+pub use lower::{ListenedOn, NamedFiles};
 pub use read::{Environment, is_named};
 pub use reference::{reference_markdown, schema_json};
 pub use tables::{Rate, Wait};
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +36,10 @@ pub struct Loaded {
     pub plan: Arc<Plan>,
     /// Where each of the plan's routes was written, in the plan's order.
     pub route_spans: Vec<Span>,
+    /// The files of certificates' chains, and where each was named.
+    pub certificate_spans: Vec<(PathBuf, Span)>,
+    /// What will be listened on, and where each was written.
+    pub listened_on: Vec<ListenedOn>,
     /// What is hardly meant, but can be taken.
     pub warnings: Report,
     /// The files that were read.
@@ -63,15 +70,46 @@ pub struct Refused {
 /// # Errors
 /// All that is wrong with it, at once.
 pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Refused> {
-    match read::text(path) {
-        Ok(text) => load_text(path, &text, environment),
-        Err(error) => {
-            let said = format!("cannot read the configuration `{}`: {error}", path.display());
-            let mut report = Report::default();
-            report.push(Diagnostic::error("file", said));
-            Err(Refused { report, sources: Sources::default(), files: vec![path.to_owned()] })
-        }
+    load_file(path, environment, NamedFiles::Read)
+}
+
+/// Reads a configuration file as [`load`] does, and the files that it names or not.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn load_file(
+    path: &Path,
+    environment: Environment<'_>,
+    named_files: NamedFiles,
+) -> Result<Loaded, Refused> {
+    match File::open(path) {
+        Ok(file) => load_from(path, file, environment, named_files),
+        Err(error) => Err(unreadable(path, &error)),
     }
+}
+
+/// Reads a configuration from what is no file; other files it names are relative to `path`, which
+/// need not exist.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn load_from(
+    path: &Path,
+    from: impl Read,
+    environment: Environment<'_>,
+    named_files: NamedFiles,
+) -> Result<Loaded, Refused> {
+    match read::text(from) {
+        Ok(text) => load_as(path, &text, environment, named_files),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Refused {
+    let said = format!("cannot read the configuration `{}`: {error}", path.display());
+    let mut report = Report::default();
+    report.push(Diagnostic::error("file", said));
+    Refused { report, sources: Sources::default(), files: vec![path.to_owned()] }
 }
 
 /// Reads a configuration from its text; other files it names are relative to `path`, which need
@@ -80,10 +118,19 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Refused
 /// # Errors
 /// All that is wrong with it, at once.
 pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Result<Loaded, Refused> {
+    load_as(path, text, environment, NamedFiles::Read)
+}
+
+fn load_as(
+    path: &Path,
+    text: &str,
+    environment: Environment<'_>,
+    named_files: NamedFiles,
+) -> Result<Loaded, Refused> {
     let (mut sources, mut report) = (Sources::default(), Report::default());
     let mut files = SourceFiles::default();
     let raw = read::read(path, text, environment, &mut sources, &mut files, &mut report);
-    let lower = || lower::lower(&raw.file, &sources, &mut files, &mut report);
+    let lower = || lower::lower(&raw.file, &sources, &mut files, &mut report, named_files);
     let lowered = raw.whole.then(lower).flatten();
     let redactions = Redactions::new(raw.expanded, &sources);
     redactions.apply(&mut report);
@@ -92,6 +139,8 @@ pub fn load_text(path: &Path, text: &str, environment: Environment<'_>) -> Resul
         Some(lowered) if report.errors() == 0 => Ok(Loaded {
             plan: Arc::new(lowered.plan),
             route_spans: lowered.route_spans,
+            certificate_spans: lowered.certificate_spans,
+            listened_on: lowered.listened_on,
             warnings: report,
             sources,
             redactions,

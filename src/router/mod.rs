@@ -25,6 +25,7 @@
 //! routes ignore case.
 
 mod affix;
+mod by_listener;
 mod case;
 mod conditions;
 mod cover;
@@ -34,6 +35,7 @@ mod rank;
 mod shadow;
 mod table;
 
+pub use by_listener::taken_on_every_listener;
 pub use case::CaseCounts;
 pub use explain::MatchOutcome;
 pub use rank::Precedence;

@@ -2,7 +2,7 @@
 
 mod waiting;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -70,6 +70,51 @@ fn check_reports_on_standard_output_and_by_its_exit_code() {
     let (code, out, err) = tidegate(Path::new("/"), &["check", "--config", "none.toml"]);
     assert_eq!(code, 3);
     assert!(out.contains("none.toml") && err.is_empty(), "{out}{err}");
+}
+
+#[test]
+fn check_reads_a_named_file_and_standard_input_and_prints_json() {
+    let dir = dir_with(SITE);
+    let (code, out, err) = tidegate(Path::new("/"), &["check", &path_in(&dir)]);
+    assert_eq!(code, 0, "{out}{err}");
+    let piped = |text: &str, words: &[&str]| {
+        let mut child = command(dir.path(), &[&["check", "-"], words].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    let (code, _, err) = piped(SITE, &[]);
+    assert_eq!((code, &*err), (0, "(standard input) can be taken\n"));
+    let (code, out, _) = piped(&SITE.replace("backends", "bakends"), &["--json"]);
+    assert_eq!(code, 3);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(json.to_string().contains("bakends"), "{json}");
+}
+
+#[test]
+fn check_refuses_what_run_would_and_leaves_files_alone_where_it_is_told_to() {
+    let site = SITE.replace("127.0.0.1:0", "unix:none/http.sock");
+    let tls = "tls.certificates = { chain = \"none.pem\", key = \"none.key\" }";
+    let secure = SITE.replacen("\n\n", &format!("\n{tls}\n\n"), 1);
+    for text in [site, secure] {
+        let dir = dir_with(&text);
+        let (code, out, _) = tidegate(dir.path(), &["check"]);
+        assert_eq!(code, 3, "{out}");
+        let (code, out, _) = tidegate(dir.path(), &["check", "--no-files"]);
+        assert_eq!(code, 0, "{out}");
+        let (code, _, _) = tidegate(dir.path(), &["run"]);
+        assert_ne!(code, 0);
+    }
+}
+
+fn path_in(dir: &TempDir) -> String {
+    dir.path().join("tidegate.toml").display().to_string()
 }
 
 #[test]

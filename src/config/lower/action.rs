@@ -11,7 +11,7 @@ use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{Action, Files, Redirect, Respond};
 use super::super::tables::{self, OrString};
 use super::condition::field_value;
-use super::{Lower, entries, number};
+use super::{Lower, NamedFiles, entries, number};
 
 /// What a redirect's target may hold.
 const FILLED: [&str; 4] = ["scheme", "host", "path", "query"];
@@ -130,7 +130,7 @@ fn files(
     let index = cx.take("index", &written.index, |name| below_root(name));
     let fallback = cx.take("fallback", &written.fallback, |name| below_root(name));
     let root = cx.path(written.root.get()?, written.root.span());
-    if !root.is_dir() {
+    if cx.named_files == NamedFiles::Read && !root.is_dir() {
         let said = format!("this is not a directory: `{}`", root.display());
         let finding = Diagnostic::warning("file", said).at(written.root.span());
         cx.report(finding.hint("until it is, every request is answered 404".to_owned()));

@@ -25,6 +25,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use overlap::ListenedOn;
+
 use crate::report::{Diagnostic, Report, Sources, Span};
 
 use super::fault::Fault;
@@ -32,10 +34,22 @@ use super::plan;
 use super::read::SourceFiles;
 use super::tables::{self, Named, Number, OneOrMany, Spanned, Time, checked};
 
-/// A plan, and where its routes were written.
+/// A plan, and where its parts were written.
 pub struct Lowered {
     pub plan: plan::Plan,
     pub route_spans: Vec<Span>,
+    pub certificate_spans: Vec<(PathBuf, Span)>,
+    pub listened_on: Vec<ListenedOn>,
+}
+
+/// Whether the files that a configuration names are looked at: certificates, keys, directories.
+/// Included files are part of the configuration, and always are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NamedFiles {
+    /// They are read, and what is wrong with them is told.
+    Read,
+    /// They may be on another machine. The plan has no certificates then, and cannot be run.
+    Skip,
 }
 
 /// Checks all of `file`; the plan is worth something only when the report has no errors.
@@ -44,8 +58,9 @@ pub fn lower(
     sources: &Sources,
     files: &mut SourceFiles,
     report: &mut Report,
+    named_files: NamedFiles,
 ) -> Option<Lowered> {
-    let mut cx = Lower { sources, files, report };
+    let mut cx = Lower { sources, files, report, named_files, certificate_spans: Vec::new() };
     let listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
     let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
@@ -60,9 +75,12 @@ pub fn lower(
     if let (Some(listeners), Some(pools)) = (&listeners, &pools) {
         loops::backends(&mut cx, file, listeners, pools);
     }
+    let mut listened_on = Vec::new();
     if let (Some(listeners), Some(admin), Some(control)) = (&listeners, &admin, &control) {
-        overlap::addresses(&mut cx, file, listeners, admin.as_ref(), control.as_ref());
+        listened_on =
+            overlap::addresses(&mut cx, file, listeners, admin.as_ref(), control.as_ref());
     }
+    let certificate_spans = cx.certificate_spans;
     let plan = plan::Plan {
         workers: process::workers(&file.workers),
         listeners: listeners?,
@@ -77,7 +95,7 @@ pub fn lower(
         log: log??,
         files: cx.files.named().to_owned(),
     };
-    Some(Lowered { plan, route_spans })
+    Some(Lowered { plan, route_spans, certificate_spans, listened_on })
 }
 
 /// What is at hand while a configuration is lowered.
@@ -85,6 +103,9 @@ struct Lower<'a> {
     sources: &'a Sources,
     files: &'a mut SourceFiles,
     report: &'a mut Report,
+    named_files: NamedFiles,
+    /// Where each certificate's chain was named.
+    certificate_spans: Vec<(PathBuf, Span)>,
 }
 
 impl Lower<'_> {

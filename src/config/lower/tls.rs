@@ -11,7 +11,7 @@ use crate::wire::pem::{self, Part, PemError, Remark};
 use super::super::fault::Fault;
 use super::super::plan;
 use super::super::tables::{self, OneOrMany, ServerTlsParts, Spanned};
-use super::Lower;
+use super::{Lower, NamedFiles};
 
 /// TLS towards clients.
 pub fn server(
@@ -29,7 +29,10 @@ pub fn server(
         cx.report(Diagnostic::error("missing", said).at(tls.certificates.span()));
     }
     let read: Vec<_> = list.iter().map(|one| certificate(cx, one)).collect();
-    let certificates: Option<Vec<_>> = read.into_iter().collect();
+    let certificates: Option<Vec<_>> = match cx.named_files {
+        NamedFiles::Read => read.into_iter().collect(),
+        NamedFiles::Skip => Some(Vec::new()),
+    };
     tls.lower(cx.report, ServerTlsParts { certificates })
 }
 
@@ -40,9 +43,13 @@ fn certificate(
     let tables::CertificateTable { chain, key } = written.get()?;
     cx.need((chain, "chain"), "a certificate", written.span(), "\"site.pem\"");
     cx.need((key, "key"), "a certificate", written.span(), "\"site.key\"");
+    if cx.named_files == NamedFiles::Skip {
+        return None;
+    }
     let (chain_file, key_file) = (cx.read("chain", chain), cx.read("key", key));
     let (chain_path, chain_bytes, chain_stamp) = chain_file?;
     let (key_path, key_bytes, key_stamp) = key_file?;
+    cx.certificate_spans.extend(chain.span().map(|span| (chain_path.clone(), span)));
     match pem::certified(&chain_bytes, &key_bytes) {
         Ok(read) => {
             for remark in &read.remarks {
@@ -97,7 +104,7 @@ pub fn upstream(cx: &mut Lower<'_>, tls: &tables::UpstreamTlsTable) -> Option<pl
             Err(_) => Err(Fault::new(said())),
         }
     });
-    let roots = match tls.ca.is_absent() {
+    let roots = match tls.ca.is_absent() || cx.named_files == NamedFiles::Skip {
         true => plan::Roots::System,
         false => roots(cx, &tls.ca)?,
     };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::report::{Diagnostic, Report, Sources, Span};
@@ -60,13 +60,13 @@ pub struct Whole {
     pub expanded: Vec<Expanded>,
 }
 
-/// A configuration file's text.
+/// A configuration's text.
 ///
 /// # Errors
 /// The system's; and when it is too large, or not UTF-8.
-pub fn text(path: &Path) -> io::Result<String> {
+pub fn text(from: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         let said = format!("it is larger than {FILE_BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
@@ -106,7 +106,7 @@ pub fn read(
     let mut whole = Whole { file: outcome.file, whole: outcome.whole, expanded: outcome.expanded };
     for (included, span) in included(&whole.file, path, files, report) {
         files.remember(&included);
-        let text = match self::text(&included) {
+        let text = match fs::File::open(&included).and_then(self::text) {
             Ok(text) => text,
             Err(error) => {
                 let said = format!("cannot read the file `{}`: {error}", included.display());

@@ -6,6 +6,7 @@ mod foreign;
 mod glob;
 mod key;
 mod merge;
+mod nginx_variables;
 mod node;
 mod syntax;
 mod twice;

@@ -21,7 +21,7 @@ use crate::config::tables::{ONE_OR_MANY, OR_STRING, SPANNED};
 use super::access::{Elements, Entries, Entry, First, Placed};
 use super::unknown::unknown;
 use super::variables::{BrokenVariable, expand};
-use super::{Fault, Reader};
+use super::{Fault, Reader, nginx_variables};
 
 /// A value and what it is called in messages.
 pub struct Node<'r, 'i> {
@@ -99,6 +99,12 @@ impl<'r, 'i> Node<'r, 'i> {
 
     /// A string with its variables in place.
     fn expanded(&self, text: &'r str) -> Result<Cow<'r, str>, Fault> {
+        // A body of text may say what it likes.
+        if !matches!(self.key(), "body" | "respond")
+            && let Some(warning) = nginx_variables::warning(&self.subject.text(), text)
+        {
+            self.reader.report(warning.at(self.reader.span(self.span.clone())));
+        }
         let mut variables = Vec::new();
         let expanded = expand(text, self.reader.environment, &mut variables);
         if let (Ok(whole), false) = (&expanded, variables.is_empty()) {

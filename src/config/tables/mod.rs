@@ -12,6 +12,7 @@ mod file;
 mod file_mode;
 mod hold;
 mod listener;
+mod log_filter;
 mod pool;
 mod process;
 mod relay;

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-
 use super::super::fault::Fault;
+use super::log_filter::log_filter;
 use super::words::{LogFormat, UpgradeSessions};
 use super::{
     FileMode, Number, OneOrMany, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds,
@@ -134,7 +133,7 @@ table! {
     /// The operator's unix socket.
     ControlTable "Control", "a table";
 
-    /// The path of the socket.
+    /// The path of the socket. Its directory is made where there is none.
     now socket: String = "/run/tidegate/control.sock".to_owned(), as in "tidegate.sock";
     /// Who may connect, and so give every command: the mode of the socket's file, in octal. By
     /// default only its owner.
@@ -146,7 +145,7 @@ table! {
     LogTable "Log", "a table" => Log;
 
     /// What is logged: a level, or levels by module, as filters of `tracing` are written.
-    now filter: String as String = "info".to_owned(), by filter, as in "info,tidegate::pool=debug";
+    now filter: String as String = "info".to_owned(), by log_filter, as in "info,tidegate::pool=debug";
     /// How lines look. `auto`: `text` on a terminal, `json` otherwise.
     restart format: LogFormat as LogFormat = LogFormat::Auto, as in "json";
     /// Whether each request has a line, and each session one when it opens and one when it has
@@ -181,15 +180,4 @@ fn ready_in_time(time: &Time) -> Result<Duration, Fault> {
     let most = UPGRADE_TIMEOUT_MAX;
     let said = || Fault::new(format!("must be at most {most}, not: `{time}`"));
     if time.0 <= most.0 { Ok(time.0) } else { Err(said()) }
-}
-
-fn filter(text: &String) -> Result<String, Fault> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.clone()),
-        Err(_) => {
-            let said = format!("must be a filter of `tracing`, not: `{text}`");
-            let hint = "as in `info` or `info,tidegate::pool=debug`".to_owned();
-            Err(Fault::new(said).hint(hint))
-        }
-    }
 }

@@ -83,6 +83,18 @@ pub(super) fn pair(one: &Backend, two: &Backend) -> Plan {
 }
 
 #[tokio::test]
+async fn the_directory_of_the_operators_socket_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("run/tidegate/control.sock");
+    let mut plan = plan(&[], &[]);
+    plan.control =
+        Some(Control { socket: socket.clone(), mode: crate::config::plan::FileMode::PRIVATE });
+    let process = Process::start(plan);
+    tokio::net::UnixStream::connect(&socket).await.unwrap();
+    drop(process);
+}
+
+#[tokio::test]
 async fn sessions_are_listed_and_narrowed_down() {
     let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
     let process = Operated::start(site(&[("one", &one), ("two", &two)]));

@@ -1,0 +1,67 @@
+//! `$host` and its kind: nginx fills them in, tidegate takes them as they are written.
+
+use crate::report::Diagnostic;
+
+/// Variables of nginx, each with what tidegate has for it.
+const VARIABLES: &[(&str, &str)] = &[
+    ("http_upgrade", "remove it: tidegate takes WebSockets without a word"),
+    ("connection_upgrade", "remove it: tidegate takes WebSockets without a word"),
+    ("proxy_add_x_forwarded_for", "remove it: tidegate sends `X-Forwarded-For` by itself"),
+    ("proxy_host", "`upstream_host` says which `Host` a backend gets"),
+    ("remote_addr", "remove it: tidegate sends `X-Forwarded-For` by itself"),
+    ("realip_remote_addr", "remove it: tidegate sends `X-Forwarded-For` by itself"),
+    ("http_host", HOST),
+    ("host", HOST),
+    ("server_name", HOST),
+    ("scheme", "`{scheme}` in a redirect; backends get `X-Forwarded-Proto` by themselves"),
+    ("server_port", "backends get `X-Forwarded-Port` by themselves"),
+    ("request_uri", "`{path}{query}` in a redirect; backends get the path as it came"),
+    ("uri", "`{path}` in a redirect; backends get the path as it came"),
+    ("document_uri", "`{path}` in a redirect; backends get the path as it came"),
+    ("args", "`{query}` in a redirect"),
+    ("query_string", "`{query}` in a redirect"),
+    ("is_args", "`{query}` in a redirect, with its `?`"),
+    ("request_id", "tidegate has no such variable"),
+    ("request_method", "tidegate has no such variable"),
+    ("http_origin", "`allowed_origins` says which origins may come"),
+    ("ssl_client_cert", "tidegate asks for no client certificates"),
+    ("http_", "tidegate has no variables of header fields; they go to backends as they came"),
+    ("cookie_", "`hash = \"cookie:NAME\"` is what tidegate has of cookies"),
+    ("arg_", "`hash = \"query:NAME\"` is what tidegate has of parameters"),
+];
+
+const HOST: &str = "`{host}` in a redirect; backends get `Host` as it came";
+
+/// A warning where `text` has one of nginx's variables in it.
+pub fn warning(subject: &str, text: &str) -> Option<Diagnostic> {
+    let word = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    };
+    let (name, hint) = text.split('$').skip(1).find_map(|rest| {
+        let name = word(rest.strip_prefix('{').unwrap_or(rest));
+        let is = |known: &str| {
+            name == known
+                || known.ends_with('_') && name.len() > known.len() && name.starts_with(known)
+        };
+        let (_, hint) = VARIABLES.iter().find(|(known, _)| is(known))?;
+        Some((name, *hint))
+    })?;
+    let said = format!("{subject} has a variable of nginx's, which is not filled in: `${name}`");
+    Some(Diagnostic::warning("variable", said).hint(hint.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nginx_variables_are_known_and_other_dollars_are_not() {
+        for text in ["$host", "https://$host$request_uri", "x-$http_x_room", "$arg_id;"] {
+            assert!(warning("`to`", text).is_some(), "{text}");
+        }
+        for text in ["", "$", "^/room$", "cost: $5", "$hosts", "$http_", "$$", "a$b"] {
+            assert!(warning("`to`", text).is_none(), "{text}");
+        }
+    }
+}

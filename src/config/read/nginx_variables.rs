@@ -40,9 +40,9 @@ pub fn warning(subject: &str, text: &str) -> Option<Diagnostic> {
     };
     let (name, hint) = text.split('$').skip(1).find_map(|rest| {
         let name = word(rest.strip_prefix('{').unwrap_or(rest));
-        let is = |known: &str| {
-            name == known
-                || known.ends_with('_') && name.len() > known.len() && name.starts_with(known)
+        let is = |known: &str| match known.ends_with('_') {
+            true => name.len() > known.len() && name.starts_with(known),
+            false => name == known,
         };
         let (_, hint) = VARIABLES.iter().find(|(known, _)| is(known))?;
         Some((name, *hint))

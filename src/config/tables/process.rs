@@ -145,7 +145,8 @@ table! {
     LogTable "Log", "a table" => Log;
 
     /// What is logged: a level, or levels by module, as filters of `tracing` are written.
-    now filter: String as String = "info".to_owned(), by log_filter, as in "info,tidegate::pool=debug";
+    now filter: String as String = "info".to_owned(), by log_filter,
+        as in "info,tidegate::pool=debug";
     /// How lines look. `auto`: `text` on a terminal, `json` otherwise.
     restart format: LogFormat as LogFormat = LogFormat::Auto, as in "json";
     /// Whether each request has a line, and each session one when it opens and one when it has

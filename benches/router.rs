@@ -143,7 +143,7 @@ fn measure<const N: usize>(kind: &Kind, count: usize, asked: [usize; N]) -> [f64
     })
 }
 
-// The house's clock counts milliseconds; here nanoseconds matter.
+// The crate's clock counts milliseconds; here nanoseconds matter.
 #[allow(clippy::disallowed_methods)]
 fn now() -> Instant {
     Instant::now()

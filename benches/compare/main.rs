@@ -5,7 +5,7 @@
 //! backend to another, CPU time and memory are read from the system. How to read what it prints,
 //! and what it needs, is in `benches/README.md`.
 
-// The load generator is no part of the house: its tasks are its own.
+// The load generator is no part of the crate: its tasks are its own.
 #![allow(clippy::disallowed_methods)]
 
 use std::path::PathBuf;

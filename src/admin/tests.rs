@@ -107,7 +107,7 @@ impl Process for Fake {
 #[tokio::test]
 async fn what_came_of_a_reload_is_told_by_the_status() {
     let fake = Fake::new();
-    let drain = ReloadRefused::Drain { sessions_let_go: 1, sessions: 1, drain_max_percent: 0 };
+    let drain = ReloadRefused::Drain { sessions_drained: 1, sessions: 1, drain_max_percent: 0 };
     for (answer, status) in [
         (Reloaded::Unchanged, 200),
         (Reloaded::Taken(Taken::default()), 200),

@@ -48,13 +48,13 @@ fn tell(core: &mut ProcessCore, request: ReloadRequest, reloaded: &Reloaded) {
         Reloaded::Unchanged => return,
         Reloaded::Taken(taken) => {
             core.last_refusal = None;
-            let Taken { generation, sessions, sessions_let_go, sessions_moved, .. } = taken;
+            let Taken { generation, sessions, sessions_drained, sessions_moved, .. } = taken;
             let outcome = reloaded.label();
             tracing::info!(
                 outcome,
                 generation,
                 sessions,
-                sessions_let_go,
+                sessions_drained,
                 sessions_moved,
                 "reload"
             );
@@ -96,12 +96,12 @@ async fn attempt(
         let would = core.common.drains.preview(order).await;
         taken.sessions = would.live;
         taken.sessions_moved = movable(core, order, changes.by_pool(&new, now)).await;
-        taken.sessions_let_go = would.sessions - taken.sessions_moved;
+        taken.sessions_drained = would.sessions - taken.sessions_moved;
     }
     let percent = plan.reload.drain_max_percent;
-    if !request.force && is_over(taken.sessions_let_go, taken.sessions, percent) {
+    if !request.force && is_over(taken.sessions_drained, taken.sessions, percent) {
         return Err(ReloadRefused::Drain {
-            sessions_let_go: taken.sessions_let_go,
+            sessions_drained: taken.sessions_drained,
             sessions: taken.sessions,
             drain_max_percent: percent,
         });

@@ -30,17 +30,17 @@ use crate::wire::pem;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Answers `client, name asked for, worker`; a request for `/wait` waits to be let go, one for
+/// Answers `client, name asked for, worker`; a request for `/wait` waits to be released, one for
 /// `/echo` gets its body back, one for `/head` what its head was.
 struct Echo {
     arrived: Arc<Semaphore>,
-    let_go: Arc<Semaphore>,
+    release: Arc<Semaphore>,
 }
 
 impl Echo {
     fn new() -> Arc<Echo> {
-        let (arrived, let_go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        Arc::new(Echo { arrived, let_go })
+        let (arrived, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        Arc::new(Echo { arrived, release })
     }
 }
 
@@ -67,11 +67,11 @@ impl Handler for Echo {
             return Box::pin(async { Response::new(body::full(told)) });
         }
         let waits = request.uri().path() == "/wait";
-        let (arrived, let_go) = (Arc::clone(&self.arrived), Arc::clone(&self.let_go));
+        let (arrived, release) = (Arc::clone(&self.arrived), Arc::clone(&self.release));
         Box::pin(async move {
             if waits {
                 arrived.add_permits(1);
-                let_go.acquire().await.unwrap().forget();
+                release.acquire().await.unwrap().forget();
             }
             Response::new(body::full(told))
         })

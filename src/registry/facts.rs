@@ -37,7 +37,7 @@ pub struct Facts {
     /// The client's address, where it has one.
     pub client: Option<SocketAddr>,
     /// When its request was admitted, before the snapshot was looked at: a session that was still
-    /// shaking hands when others were let go is let go with them.
+    /// shaking hands when others were drained is drained with them.
     pub opened: Moment,
     /// When its backend was chosen: with its request, or later where it was moved or held.
     pub settled: Moment,

@@ -37,7 +37,7 @@ pub struct MoveOrder {
 }
 
 impl MoveOrder {
-    /// Of two orders the earlier one is followed, and nobody stays whom either lets go.
+    /// Of two orders the earlier one is followed, and nobody stays whom either closes.
     pub fn merge(self, other: MoveOrder) -> MoveOrder {
         let otherwise = match (self.otherwise, other.otherwise) {
             (Some(one), Some(other)) => Some(one.merge(other)),
@@ -80,7 +80,7 @@ impl EndOrder {
 /// merged with the first, newer rules take the place of older ones.
 #[derive(Default)]
 pub(super) struct Mail {
-    let_go: Option<EndOrder>,
+    end: Option<EndOrder>,
     rules: Option<Arc<Rules>>,
     moving: Option<MoveOrder>,
     withdrawn: bool,
@@ -89,10 +89,10 @@ pub(super) struct Mail {
 impl Mail {
     pub(super) fn put(&mut self, note: Note) {
         match note {
-            Note::End(new) => self.let_go = Some(self.let_go.map_or(new, |old| old.merge(new))),
+            Note::End(new) => self.end = Some(self.end.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
-            Note::Withdrawn => (self.let_go, self.moving, self.withdrawn) = (None, None, true),
+            Note::Withdrawn => (self.end, self.moving, self.withdrawn) = (None, None, true),
         }
     }
 
@@ -105,8 +105,8 @@ impl Mail {
         if std::mem::take(&mut self.withdrawn) {
             return Some(Note::Withdrawn);
         }
-        if let Some(let_go) = self.let_go.take() {
-            return Some(Note::End(let_go));
+        if let Some(end) = self.end.take() {
+            return Some(Note::End(end));
         }
         self.moving.take().map(Note::Move)
     }
@@ -117,7 +117,7 @@ impl Mail {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let has_order = self.let_go.is_some() || self.moving.is_some() || self.withdrawn;
+        let has_order = self.end.is_some() || self.moving.is_some() || self.withdrawn;
         !has_order && self.rules.is_none()
     }
 }

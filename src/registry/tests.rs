@@ -114,10 +114,10 @@ fn who_is_meant_is_told_and_nobody_else() {
     assert!(notes(&mut local, one).is_empty());
     for id in [two, three] {
         let told = notes(&mut local, id);
-        let [Note::End(let_go)] = told.as_slice() else { panic!("{told:?}") };
-        assert_eq!(let_go.end(), End::Drained(Reason::Removed));
-        assert_eq!(let_go.deadline, Moment::from_millis(30_000));
-        assert!(let_go.at >= now && let_go.at <= Moment::from_millis(15_000));
+        let [Note::End(end)] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(end.end(), End::Drained(Reason::Removed));
+        assert_eq!(end.deadline, Moment::from_millis(30_000));
+        assert!(end.at >= now && end.at <= Moment::from_millis(15_000));
     }
 }
 
@@ -208,26 +208,26 @@ fn many_kicks_do_not_push_a_drain_out_of_memory() {
 }
 
 #[test]
-fn a_session_that_settles_elsewhere_is_let_go_with_those_who_were_there() {
+fn a_session_that_settles_elsewhere_is_drained_with_those_who_were_there() {
     let mut local = Local::new(0);
     let id = local.enter(facts("/chat", "old", 0)).unwrap();
     let on = |backend: &str| Selector::Backend { pool: "chat".into(), backend: backend.into() };
     let at = |second: u64| Moment::from_millis(second * 1_000);
-    let mut let_go = |number, who, second| {
+    let mut end = |number, who, second| {
         let told = Drain { number, ..drain(who) };
         local.drain(&told, at(second), ALONE);
     };
-    let_go(1, on("new"), 1);
-    let_go(2, on("new"), 3);
-    let_go(3, on("newer"), 3);
+    end(1, on("new"), 1);
+    end(2, on("new"), 3);
+    end(3, on("newer"), 3);
     assert!(notes(&mut local, id).is_empty());
     // What was said before it chose the new one is not for it; what was said since is.
     local.settled(id, "chat".into(), "newer".into(), at(4));
     assert!(notes(&mut local, id).is_empty());
     local.settled(id, "chat".into(), "new".into(), at(2));
     let told = notes(&mut local, id);
-    let [Note::End(let_go)] = told.as_slice() else { panic!("{told:?}") };
-    assert_eq!(let_go.deadline, at(3 + 25));
+    let [Note::End(end)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(end.deadline, at(3 + 25));
     let known = local.facts(id).unwrap();
     assert_eq!((&*known.backend, known.settled, known.opened), ("new", at(2), at(0)));
     assert_eq!((local.count(&on("old")), local.count(&on("new"))), (0, 1));
@@ -250,10 +250,10 @@ fn a_session_that_was_to_move_has_gone_when_it_is_elsewhere() {
     let moved = Drain { disposition, schedule: Schedule::at_once(), ..drain(who.clone()) };
     assert_eq!(local.drain(&moved, at(1), ALONE), 2);
     let told = notes(&mut local, holds);
-    let [Note::Move(MoveOrder { at: due, otherwise: Some(let_go) })] = told.as_slice() else {
+    let [Note::Move(MoveOrder { at: due, otherwise: Some(end) })] = told.as_slice() else {
         panic!("{told:?}")
     };
-    assert_eq!((*due, let_go.deadline), (at(1), at(26)));
+    assert_eq!((*due, end.deadline), (at(1), at(26)));
     assert!(matches!(notes(&mut local, not).as_slice(), [Note::End(_)]));
     assert_eq!(local.drained(1), DrainCount { left: 2, ..DrainCount::default() });
     local.went_away(holds, at(2));
@@ -303,11 +303,11 @@ fn a_mailbox_keeps_one_note_of_each_kind() {
         local.drain(&moving(Selector::All), now, ALONE);
     }
     let told = notes(&mut local, id);
-    let [Note::Rules(rules), Note::End(let_go), Note::Move(_)] = told.as_slice() else {
+    let [Note::Rules(rules), Note::End(end), Note::Move(_)] = told.as_slice() else {
         panic!("{told:?}")
     };
     assert_eq!(rules.close_timeout, Duration::from_secs(99));
-    assert_eq!(let_go.deadline, Moment::from_millis(26_000));
+    assert_eq!(end.deadline, Moment::from_millis(26_000));
 }
 
 #[test]
@@ -355,7 +355,7 @@ async fn a_seat_is_woken_by_its_deadline_and_by_a_note() {
             let note = poll_fn(|cx| seat.poll_note(cx)).await;
             assert!(matches!(note, Note::End(_)));
             drop(seat);
-            told.send(format!("let go, {} live", live())).unwrap();
+            told.send(format!("released, {} live", live())).unwrap();
         });
     };
     workers.queues().try_run_on(0, start).unwrap();
@@ -363,7 +363,7 @@ async fn a_seat_is_woken_by_its_deadline_and_by_a_note() {
     let kick = at_once(Selector::All, Reason::Command);
     let told = workers.queues().ask_all(move |_| super::drain(&kick, clock::now(), ALONE)).await;
     assert_eq!(told, [1]);
-    assert_eq!(heard.recv().await.unwrap(), "let go, 0 live");
+    assert_eq!(heard.recv().await.unwrap(), "released, 0 live");
     // With the last session the wheel stops turning: nothing is left.
     while workers.tasks() > 0 {
         tokio::task::yield_now().await;

@@ -27,7 +27,7 @@ pub(super) struct Asked {
     /// Who asks, as the record tells it.
     pub(super) client_addr: Option<SocketAddr>,
     /// When, which is before the snapshot is looked at: a session that is still shaking hands when
-    /// others are let go is let go with them.
+    /// others are drained is drained with them.
     pub(super) at: Moment,
 }
 

@@ -57,7 +57,8 @@ impl PendingUpgrade {
         (promise, PendingUpgrade(Arc::new(Mutex::new(Some(promised)))))
     }
 
-    /// Waits until HTTP has sent the answer and lets go; `None` when the client is gone.
+    /// Waits until HTTP has sent the answer and is done with the stream; `None` when its client is
+    /// gone.
     pub(super) async fn complete(self) -> Option<Leg> {
         let promised = self.0.lock().ok()?.take()?;
         promised.await.ok().map(Into::into)

@@ -88,7 +88,7 @@ fn waits(connected: &Connected) -> Option<Duration> {
 }
 
 /// The pool as it is now; the one the handshake came with where its route has another by now, which
-/// lets go of the session as it begins.
+/// drains the session as it begins.
 fn current(app: &App, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
     let snapshot = app.live.now();
     match snapshot.route(&route.plan.identity).map(|route| &route.action) {

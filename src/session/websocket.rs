@@ -181,7 +181,7 @@ impl Pair {
         (answer, Pair { client, upstream, kept })
     }
 
-    /// Waits until HTTP has written the 101 and lets go of the client, then begins the session.
+    /// Waits until HTTP has written the 101 and gives the client up, then begins the session.
     async fn hand_over(self) -> Option<Session> {
         let facts = self.kept.facts.clone();
         let why: Box<dyn fmt::Display> = match timeout(HANDOVER_TIMEOUT, self.join()).await {

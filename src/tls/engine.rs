@@ -123,9 +123,9 @@ impl Engine {
         match opened {
             Ok(()) if !self.peer_closed => self.hold(&bytes[used..]),
             // Nothing after a close_notify counts (RFC 8446 §6.1).
-            Ok(()) => self.let_go(),
+            Ok(()) => self.release(),
             Err(error) => {
-                self.let_go();
+                self.release();
                 self.failure = Some(Box::new(error.clone()));
                 if written == 0 {
                     return Err(error);
@@ -314,7 +314,7 @@ impl Engine {
         }
     }
 
-    fn let_go(&mut self) {
+    fn release(&mut self) {
         self.kept = 0;
         self.hold(&[]);
     }

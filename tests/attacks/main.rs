@@ -1,6 +1,6 @@
 //! Attacks on raw sockets. Each family is a table: what is sent, the outcome its RFC wants, and
 //! what the backend may see of it. `cargo test --test attacks -- --nocapture` prints the tables.
-// Tasks here belong to the tests, not to the house: nobody counts them.
+// Tasks here belong to the tests, not to the crate, which does not count them.
 #![allow(clippy::disallowed_methods)]
 // A table is as long as it is.
 #![allow(clippy::too_many_lines)]

@@ -5,7 +5,7 @@
 //! An outcome is asked for more strictly than by h2spec: a stream's error must reset that stream
 //! and leave the connection usable (`kept`), a connection's error must be said by GOAWAY before the
 //! connection is closed.
-// Tasks here belong to the tests, not to the house: nobody counts them.
+// Tasks here belong to the tests, not to the crate, which does not count them.
 #![allow(clippy::disallowed_methods)]
 // A table is as long as it is.
 #![allow(clippy::too_many_lines)]

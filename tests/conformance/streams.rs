@@ -131,7 +131,7 @@ fn states() -> Vec<Case> {
             all(&[post(1), rst(1), continuation(END_HEADERS, 1)]),
             PROTOCOL,
         ),
-        // The second while the stream's task has not let go of it.
+        // The second while the stream's task has not given it up.
         case("http2/5.1/11", rfc, "closed: DATA", get(1), EITHER)
             .then(Until::Answered, data(END_STREAM, 1, b"test")),
         case("http2/5.1/12", rfc, "closed: HEADERS", get(1), "GOAWAY STREAM_CLOSED, closed")

@@ -135,7 +135,7 @@ async fn a_running_proxy_is_asked_reloaded_and_stopped() {
     assert_eq!((code, err.contains("drain_max")), (4, true), "{err}");
     session.echo("still here").await;
     let (code, out, err) = reload(&["--force"]);
-    assert_eq!((code, out.contains("sessions let go: 1 of 1")), (0, true), "{out}{err}");
+    assert_eq!((code, out.contains("sessions drained: 1 of 1")), (0, true), "{out}{err}");
     assert!(matches!(session.ending().await, Ending::Close(1012, _)));
     write(&toml("colour = 1\n"));
     let (code, out, err) = reload(&[]);

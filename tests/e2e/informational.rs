@@ -19,14 +19,14 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A backend that hints, and answers when it is let.
 async fn hinting(hints: &'static str) -> (Backend, watch::Sender<bool>) {
-    let (lets, let_go) = watch::channel(false);
+    let (release, released) = watch::channel(false);
     let backend = Backend::script(move |head, mut wire| {
-        let mut let_go = let_go.clone();
+        let mut released = released.clone();
         async move {
             let mut head = Some(head);
             while let Some(asked) = head {
                 wire.write_all(hints.as_bytes()).await.unwrap();
-                let_go.wait_for(|is_let| *is_let).await.unwrap();
+                released.wait_for(|is_released| *is_released).await.unwrap();
                 match asked.is_upgrade() {
                     true => wire.write_all(granted(&asked).as_bytes()).await.unwrap(),
                     false => wire.write_all(ANSWER.as_bytes()).await.unwrap(),
@@ -36,12 +36,12 @@ async fn hinting(hints: &'static str) -> (Backend, watch::Sender<bool>) {
         }
     })
     .await;
-    (backend, lets)
+    (backend, release)
 }
 
 #[tokio::test]
 async fn early_hints_reach_a_client_before_the_answer_is_there() {
-    let (backend, lets) = hinting(HINTS).await;
+    let (backend, release) = hinting(HINTS).await;
     let cleaned = "response_headers = { remove = [\"X-Powered-By\"] }";
     let proxy = Proxy::start(&site(&[&backend]).route(cleaned)).await;
     let client = proxy.client();
@@ -52,7 +52,7 @@ async fn early_hints_reach_a_client_before_the_answer_is_there() {
         assert_eq!(hints.first, "HTTP/1.1 103 Early Hints");
         let link = ("Link".to_owned(), "</a.css>; rel=preload".to_owned());
         assert_eq!(hints.fields, [link]);
-        lets.send_replace(true);
+        release.send_replace(true);
         let head = within("the answer", Head::read(&mut wire)).await.unwrap();
         assert_eq!((head.status(), &*read_body(&head, &mut wire).await), (200, "hello"));
     }
@@ -68,15 +68,15 @@ async fn early_hints_reach_a_client_before_the_answer_is_there() {
 async fn those_before_a_handshakes_answer_and_unknown_ones_pass_and_100_does_not() {
     const SEVERAL: &str = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
                            HTTP/1.1 199 Own\r\nX: y\r\n\r\n";
-    let (backend, lets) = hinting(SEVERAL).await;
+    let (backend, release) = hinting(SEVERAL).await;
     let proxy = Proxy::start(&site(&[&backend])).await;
     let client = proxy.client();
     for request in [client.head("GET", &[]), client.upgrade("AAAAAAAAAAAAAAAAAAAAAA==")] {
-        lets.send_replace(false);
+        release.send_replace(false);
         let (first, mut wire) = client.say(request.as_bytes()).await;
         let second = within("another", Head::read(&mut wire)).await.unwrap();
         assert_eq!((first.unwrap().status(), second.status(), second.get("x")), (102, 199, "y"));
-        lets.send_replace(true);
+        release.send_replace(true);
         let last = within("the answer", Head::read(&mut wire)).await.unwrap();
         assert!([101, 200].contains(&last.status()), "{last:?}");
     }
@@ -102,7 +102,7 @@ async fn hints_without_end_are_cut_and_the_answer_comes() {
 
 #[tokio::test]
 async fn early_hints_reach_a_stream() {
-    let (backend, lets) = hinting(HINTS).await;
+    let (backend, release) = hinting(HINTS).await;
     let front = Front::clear(&backend, "");
     let mut client = front.client().await;
     let request = Request::get("http://localhost/").body(()).unwrap();
@@ -114,7 +114,7 @@ async fn early_hints_reach_a_stream() {
     assert_eq!(hints.headers()["link"], "</a.css>; rel=preload");
     let kept: Vec<_> = hints.headers().keys().map(|name| name.as_str()).collect();
     assert_eq!(kept, ["link", "x-powered-by"]);
-    lets.send_replace(true);
+    release.send_replace(true);
     assert_eq!(within("the answer", answer).await.unwrap().status(), 200);
     drop((sending, client));
     front.stop().await;

@@ -1,7 +1,7 @@
 //! tidegate from outside: scripted backends and clients on real sockets, the whole process between.
 //!
 //! An actor is built in one line and says what it does; a test's name is the sentence it proves.
-// Tasks here belong to the tests, not to the house: nobody counts them.
+// Tasks here belong to the tests, not to the crate, which does not count them.
 #![allow(clippy::disallowed_methods)]
 
 mod actors;

@@ -75,7 +75,7 @@ impl Site {
         self
     }
 
-    /// The file. A stop lets go at once, unless a test says otherwise.
+    /// The file. A stop drains at once, unless a test says otherwise.
     pub fn toml(&self) -> String {
         let Site { listener, pool, route, rest, backends } = self;
         let drain = match rest.contains("[drain]") {

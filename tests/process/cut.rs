@@ -30,22 +30,22 @@ fn in_a_namespace(case: &str) {
 }
 
 #[test]
-fn an_idle_client_whose_link_is_cut_is_let_go() {
+fn an_idle_client_whose_link_is_cut_is_closed() {
     in_a_namespace("client idle");
 }
 
 #[test]
-fn a_streaming_client_whose_link_is_cut_is_let_go() {
+fn a_streaming_client_whose_link_is_cut_is_closed() {
     in_a_namespace("client streaming");
 }
 
 #[test]
-fn an_idle_upstream_whose_link_is_cut_is_let_go() {
+fn an_idle_upstream_whose_link_is_cut_is_closed() {
     in_a_namespace("upstream idle");
 }
 
 #[test]
-fn a_streaming_upstream_whose_link_is_cut_is_let_go() {
+fn a_streaming_upstream_whose_link_is_cut_is_closed() {
     in_a_namespace("upstream streaming");
 }
 
@@ -180,7 +180,7 @@ pool = "one"
     let cut = Instant::now();
     let word = if side == "client" { "client_silent" } else { "upstream_silent" };
     proxy.wait(word, || proxy.log().contains(word)).await;
-    println!("{case}: let go {:?} after the cut", cut.elapsed());
+    println!("{case}: closed {:?} after the cut", cut.elapsed());
     if side == "upstream" && !streaming {
         assert_eq!(end.await.unwrap(), Err(Ended::Close(1012)));
     }

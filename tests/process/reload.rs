@@ -1,4 +1,4 @@
-//! Reloads under load: what did not change is not felt, what was removed is let go.
+//! Reloads under load: what did not change is not felt, what was removed is drained.
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;

@@ -71,16 +71,16 @@ const GROWTH_MAX_PERCENT: f64 = 1.0;
 
 /// Where sessions come in; every second one over TLS.
 #[derive(Clone)]
-struct Doors {
+struct Entrances {
     plain: String,
     tls: String,
     connector: TlsConnector,
 }
 
-impl Doors {
-    fn of(proxy: &Proxy) -> Doors {
+impl Entrances {
+    fn of(proxy: &Proxy) -> Entrances {
         let connector = proxy.connector(&[]);
-        Doors { plain: proxy.plain.clone(), tls: proxy.tls.clone(), connector }
+        Entrances { plain: proxy.plain.clone(), tls: proxy.tls.clone(), connector }
     }
 
     async fn open(&self, seed: u64, path: &str) -> Result<Socket, tungstenite::Error> {
@@ -145,7 +145,7 @@ fn kind_of(plan: Plan, seed: u64) -> Kind {
 async fn place(
     place: u64,
     plan: Plan,
-    doors: Doors,
+    entrances: Entrances,
     shared: Arc<Shared>,
     counts: Arc<Counts>,
 ) -> Option<Ended> {
@@ -157,7 +157,7 @@ async fn place(
     loop {
         let visit = Duration::from_millis(dice.roll(plan.visit.as_millis() as u64));
         let until = visits.then(|| Instant::now() + visit);
-        let ended = match doors.open(seed, path).await {
+        let ended = match entrances.open(seed, path).await {
             Ok(socket) => {
                 counts.visits.fetch_add(1, Ordering::Relaxed);
                 let kind = kind_of(plan, seed);
@@ -263,11 +263,11 @@ async fn nothing_is_lost_and_nothing_is_left_after_a_long_life() {
     let (files, kib) = (proxy.files(), proxy.memory_kib());
 
     let (shared, counts) = (Arc::<Shared>::default(), Arc::<Counts>::default());
-    let doors = Doors::of(&proxy);
+    let entrances = Entrances::of(&proxy);
     let mut places = JoinSet::new();
     for number in 0..plan.sessions as u64 {
         let (shared, theirs) = (Arc::clone(&shared), Arc::clone(&counts));
-        places.spawn(place(number, plan, doors.clone(), shared, theirs));
+        places.spawn(place(number, plan, entrances.clone(), shared, theirs));
         if number % 50 == 49 {
             // Gently: a connect storm is another test.
             let came = || counts.visits.load(Ordering::Relaxed) > number;

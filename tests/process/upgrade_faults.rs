@@ -131,7 +131,7 @@ async fn more_older_processes_than_allowed_are_refused_until_one_has_left() {
     let (code, said) = proxy.upgrade().await;
     let pid = proxy.pid();
     assert_eq!((code, said.contains(&format!("allows: {pid} "))), (4, true), "{said}");
-    // The old one is asked in vain; told to stop, it lets go of what it has.
+    // The old one is asked in vain; told to stop, it drains what it has.
     proxy.signal(libc::SIGUSR2);
     proxy.wait("a refusal", || proxy.log().contains("upgrade that one")).await;
     proxy.signal(libc::SIGTERM);

@@ -103,7 +103,8 @@ async fn sessions_over_tls_on_http2_and_held_ones_are_kept_through_an_upgrade() 
 }
 
 #[tokio::test]
-async fn sessions_over_tls_on_http2_and_held_ones_are_let_go_with_1012_by_an_upgrade_that_drains() {
+async fn sessions_over_tls_on_http2_and_held_ones_are_drained_with_1012_by_an_upgrade_that_drains()
+{
     let (backend, dies) = (Backend::start(), Backend::start());
     let drain = "upgrade.sessions = \"drain\"\n[drain]\ndelay = \"0s\"\nwindow = \"100ms\"";
     let text = configuration(&backend, &dies, "");

@@ -31,8 +31,8 @@ pub struct Taken {
     pub dry_run: bool,
     /// Sessions live.
     pub sessions: usize,
-    /// Those among them that are let go.
-    pub sessions_let_go: usize,
+    /// Those among them that are drained.
+    pub sessions_drained: usize,
     /// Those that go on with another backend, where there is one for them.
     pub sessions_moved: usize,
     /// Routes whose sessions hear of new rules.
@@ -59,7 +59,7 @@ pub enum ReloadRefused {
     /// It would end too many sessions.
     Drain {
         /// How many.
-        sessions_let_go: usize,
+        sessions_drained: usize,
         /// Of how many.
         sessions: usize,
         /// `reload.drain_max`, in percent.
@@ -89,7 +89,7 @@ impl Reloaded {
             Reloaded::Taken(taken) => json!({
                 "generation": taken.generation,
                 "sessions": taken.sessions,
-                "sessions_let_go": taken.sessions_let_go,
+                "sessions_drained": taken.sessions_drained,
                 "sessions_moved": taken.sessions_moved,
                 "routes_with_new_rules": taken.routes_with_new_rules,
                 "listeners_opened": taken.listeners_opened,
@@ -99,13 +99,13 @@ impl Reloaded {
             }),
             Reloaded::Unchanged => json!({}),
             Reloaded::Refused(ReloadRefused::Drain {
-                sessions_let_go,
+                sessions_drained,
                 sessions,
                 drain_max_percent,
             }) => {
                 json!({
                     "sessions": sessions,
-                    "sessions_let_go": sessions_let_go,
+                    "sessions_drained": sessions_drained,
                     "drain_max_percent": drain_max_percent,
                 })
             }
@@ -154,7 +154,7 @@ impl fmt::Display for Taken {
             true => write!(f, "would be taken; in force is generation {generation}")?,
             false => write!(f, "generation {generation} is in force")?,
         }
-        write!(f, "\nsessions let go: {} of {}", self.sessions_let_go, self.sessions)?;
+        write!(f, "\nsessions drained: {} of {}", self.sessions_drained, self.sessions)?;
         if self.sessions_moved > 0 {
             write!(f, "\nsessions moved: {} of {}", self.sessions_moved, self.sessions)?;
         }
@@ -183,9 +183,9 @@ impl fmt::Display for ReloadRefused {
                 write!(f, "the configuration cannot be put to work: {why}")
             }
             ReloadRefused::Listeners(errors) => write!(f, "{}", errors.join("\n")),
-            ReloadRefused::Drain { sessions_let_go, sessions, drain_max_percent } => write!(
+            ReloadRefused::Drain { sessions_drained, sessions, drain_max_percent } => write!(
                 f,
-                "the reload would end {sessions_let_go} of {sessions} sessions, more than \
+                "the reload would end {sessions_drained} of {sessions} sessions, more than \
                  `reload.drain_max` allows: {drain_max_percent} % (force it if that is meant)"
             ),
             ReloadRefused::Passed(pid) => {
@@ -208,14 +208,14 @@ mod tests {
         let taken = Reloaded::Taken(Taken {
             generation: 7,
             sessions: 20,
-            sessions_let_go: 2,
+            sessions_drained: 2,
             listeners_opened: vec!["https".into()],
             at_next_start: vec!["workers"],
             ..Taken::default()
         });
         assert_eq!(
             taken.to_string(),
-            "generation 7 is in force\nsessions let go: 2 of 20\nlisteners opened: https\n\
+            "generation 7 is in force\nsessions drained: 2 of 20\nlisteners opened: https\n\
              apply at the next start: workers"
         );
         let json = taken.json();
@@ -225,12 +225,12 @@ mod tests {
     #[test]
     fn a_refused_reload_says_the_count() {
         let refused = Reloaded::Refused(ReloadRefused::Drain {
-            sessions_let_go: 3,
+            sessions_drained: 3,
             sessions: 9,
             drain_max_percent: 10,
         });
         assert!(refused.to_string().starts_with("the reload would end 3 of 9 sessions"));
-        assert_eq!(refused.json()["sessions_let_go"], 3);
+        assert_eq!(refused.json()["sessions_drained"], 3);
         assert_eq!(refused.json()["outcome"], "refused_drain");
     }
 }

@@ -87,7 +87,7 @@ impl fmt::Display for Upgraded {
                 write!(f, "process {pid} serves; sessions kept by the old one: {sessions}")
             }
             Upgraded::Done { pid, sessions, keep: false } => {
-                write!(f, "process {pid} serves; sessions let go by the old one: {sessions}")
+                write!(f, "process {pid} serves; sessions drained by the old one: {sessions}")
             }
             Upgraded::Refused(refused) => refused.fmt(f),
             // A report brings its own words.
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn an_upgrade_says_what_became_of_the_sessions() {
         let done = Upgraded::Done { pid: 7, sessions: 20, keep: false };
-        assert_eq!(done.to_string(), "process 7 serves; sessions let go by the old one: 20");
+        assert_eq!(done.to_string(), "process 7 serves; sessions drained by the old one: 20");
         assert_eq!(done.json()["older"], "drain");
         let refused = Upgraded::Refused(NoUpgrade::Older(vec![7, 8]));
         assert!(refused.to_string().contains(": 7, 8 ("), "{refused}");

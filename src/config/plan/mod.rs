@@ -46,7 +46,7 @@ pub struct Plan {
     pub routes: Vec<Arc<Route>>,
     /// Limits of the whole process.
     pub limits: Limits,
-    /// How sessions are let go at a stop.
+    /// How sessions are drained at a stop.
     pub drain: Drain,
     /// How new configurations are taken.
     pub reload: Reload,

@@ -68,10 +68,10 @@ fn fault(key: &str, applies: &str, taken: &Taken) -> Option<String> {
     let rules = usize::from(applies == "now" && key.starts_with("relay."));
     let told = taken.routes_with_new_rules.min(1);
     let at_start = if applies == "restart" { vec![key] } else { Vec::new() };
-    let found = (taken.sessions_let_go, told, &taken.at_next_start);
+    let found = (taken.sessions_drained, told, &taken.at_next_start);
     let wanted = (drained, rules, &at_start);
     (found != wanted).then(|| {
-        format!("{key} ({applies}): let go, told rules, at next start: {found:?}, not {wanted:?}")
+        format!("{key} ({applies}): drained, told rules, at next start: {found:?}, not {wanted:?}")
     })
 }
 
@@ -167,7 +167,7 @@ async fn a_named_route_keeps_its_sessions_whatever_else_of_it_changes() {
     let mut session = site.process.session("/chat").await;
     let moved = named.replace("path = \"/chat\"", "path = \"/talk\"\nmethods = [\"GET\"]");
     let taken = site.reload(site.plan(&moved).unwrap()).await.unwrap();
-    assert_eq!((taken.sessions, taken.sessions_let_go), (1, 0));
+    assert_eq!((taken.sessions, taken.sessions_drained), (1, 0));
     session.echo("undisturbed").await;
     drop(session);
 }

@@ -171,7 +171,7 @@ async fn the_operator_reloads_over_a_socket_that_is_the_owners_alone() {
         (status, &json["outcome"], &json["generation"]),
         (200, &"dry_run".into(), &2.into())
     );
-    assert_eq!(json["sessions_let_go"], 1);
+    assert_eq!(json["sessions_drained"], 1);
 
     *process.next.lock().unwrap() = Err("error: no".into());
     assert_eq!(operate(&socket, "POST", "/reload", "*/*").await, (422, "error: no\n".into()));

@@ -195,7 +195,7 @@ async fn who_finds_no_room_elsewhere_stays() {
 }
 
 #[tokio::test]
-async fn a_drained_backends_sessions_move_where_they_can_and_the_others_are_let_go() {
+async fn a_drained_backends_sessions_move_where_they_can_and_the_others_are_closed() {
     let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
     let process = Operated::start(halves(&one, &two));
     let (talks, plain) = crowd(&process).await;
@@ -213,7 +213,7 @@ async fn a_drained_backends_sessions_move_where_they_can_and_the_others_are_let_
 }
 
 #[tokio::test]
-async fn the_last_backends_sessions_are_let_go_although_they_could_be_held() {
+async fn the_last_backends_sessions_are_closed_although_they_could_be_held() {
     let one = Backend::echo("one").await;
     let mut plan = site(&[("one", &one)]);
     route_of(&mut plan, "/one").hold = Some(Arc::new(hold()));
@@ -233,11 +233,11 @@ async fn a_reload_that_removes_a_backend_moves_its_sessions_and_counts_only_thos
     let without = |plan: &mut Plan| {
         Arc::make_mut(&mut plan.pools[0]).backends.remove(0);
     };
-    let refused = ReloadRefused::Drain { sessions_let_go: 4, sessions: 16, drain_max_percent: 10 };
+    let refused = ReloadRefused::Drain { sessions_drained: 4, sessions: 16, drain_max_percent: 10 };
     assert_eq!(process.change(without).await, Reloaded::Refused(refused));
     let taken =
         taken(process.reload(ReloadRequest { force: true, ..ReloadRequest::default() }).await);
-    assert_eq!((taken.sessions_let_go, taken.sessions_moved, taken.sessions), (4, 4, 16));
+    assert_eq!((taken.sessions_drained, taken.sessions_moved, taken.sessions), (4, 4, 16));
     let to = addresses(&[&two]).remove(0);
     until_on(&process, &to, 12).await;
     until("the old upstreams' ends", || one.endings().len() == 8).await;
@@ -266,7 +266,7 @@ async fn a_removed_pools_sessions_follow_their_route_and_a_removed_listeners_do_
             })
             .await,
     );
-    assert_eq!((taken_now.sessions_let_go, taken_now.sessions_moved), (0, 1));
+    assert_eq!((taken_now.sessions_drained, taken_now.sessions_moved), (0, 1));
     until("the handshake elsewhere", || two.heads().len() == 2).await;
     follows.echo("elsewhere").await;
     let listed = process.order("/sessions", json!({ "who": { "pool": "two" } })).await.1;
@@ -274,7 +274,7 @@ async fn a_removed_pools_sessions_follow_their_route_and_a_removed_listeners_do_
     // Where they came in is gone: there is nothing to go on with.
     let elsewhere = listener("other", 0);
     let taken_now = taken(process.change(|plan| plan.listeners = vec![Arc::new(elsewhere)]).await);
-    assert_eq!((taken_now.sessions_let_go, taken_now.sessions_moved), (2, 0));
+    assert_eq!((taken_now.sessions_drained, taken_now.sessions_moved), (2, 0));
     for session in [follows, stays] {
         assert_eq!(session.ending().await, Ending::Close(1012, "removed".into()));
     }

@@ -33,11 +33,11 @@ async fn removing_a_pool_is_refused_with_the_count_then_forced_and_only_its_sess
         plan.drain.window = Duration::ZERO;
     };
     let refused = process.change(without_one).await;
-    let expected = ReloadRefused::Drain { sessions_let_go: 1, sessions: 2, drain_max_percent: 10 };
+    let expected = ReloadRefused::Drain { sessions_drained: 1, sessions: 2, drain_max_percent: 10 };
     assert_eq!(refused, Reloaded::Refused(expected));
     assert_eq!(process.generation(), 1);
     let taken = taken(process.reload(FORCE).await);
-    assert_eq!((taken.generation, taken.sessions_let_go, taken.sessions), (2, 1, 2));
+    assert_eq!((taken.generation, taken.sessions_drained, taken.sessions), (2, 1, 2));
     assert_eq!(leaving.ending().await, Ending::Close(1012, "removed".into()));
     staying.echo("undisturbed").await;
     drop(staying);

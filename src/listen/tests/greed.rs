@@ -103,7 +103,7 @@ async fn idle_connections_make_room_and_those_at_work_do_not() {
     stranger_is_served(address).await;
     assert_eq!(rest(&mut idle[0]).await, "");
     ask(&mut idle[1]).await;
-    stand.handler.let_go.add_permits(2);
+    stand.handler.release.add_permits(2);
     for client in &mut works {
         assert!(answer(client).await.starts_with("client"));
     }
@@ -137,7 +137,7 @@ async fn behind_a_trusted_proxy_its_clients_are_counted_and_not_it() {
         let heard = rest(&mut send("/", client).await).await;
         assert!(heard.starts_with(&format!("HTTP/1.1 {status} ")), "{client}: {heard}");
     }
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     assert!(rest(&mut first).await.starts_with("HTTP/1.1 200 "));
     let heard = rest(&mut send("/", "2001:db8::2").await).await;
     assert!(heard.starts_with("HTTP/1.1 200 "), "{heard}");

@@ -169,7 +169,7 @@ async fn a_connection_is_idle_only_when_no_stream_is_open() {
     stand.handler.arrived.acquire().await.unwrap().forget();
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(!connection.is_finished());
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     answer.await.unwrap();
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
     drop(asker);
@@ -188,7 +188,7 @@ async fn a_closing_listener_finishes_open_streams_and_refuses_new_ones() {
     tokio::time::timeout(PATIENCE, idle).await.unwrap().unwrap().unwrap();
     let refused = get(&mut asker, "/").await.unwrap_err();
     assert_eq!(refused.reason(), Some(Reason::REFUSED_STREAM), "{refused}");
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     assert_eq!(answer.await.unwrap().status(), 200);
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
     drop((asker, idle_asker));
@@ -214,7 +214,7 @@ async fn when_another_process_accepts_open_streams_go_on_and_new_ones_are_sent_t
     };
     let sent_away = tokio::time::timeout(PATIENCE, sent_away).await.unwrap();
     assert_eq!(sent_away.reason(), Some(Reason::NO_ERROR), "{sent_away}");
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     assert_eq!(answer.await.unwrap().status(), 200);
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
     drop(asker);

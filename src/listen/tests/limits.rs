@@ -10,7 +10,7 @@ async fn a_connection_beyond_the_limit_is_closed_at_once_and_the_next_is_served(
     let mut second = TcpStream::connect(address).await.unwrap();
     assert_eq!(rest(&mut second).await, "");
     stand.refused(Rejection::Connections).await;
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     answer(&mut first).await;
     drop(first);
     stand.is_quiet().await;

@@ -67,7 +67,7 @@ async fn a_request_in_flight_is_finished_when_its_listener_closes() {
     stand.sockets.close_all();
     until(|| stand.workers.tasks() == 1).await;
     assert!(is_refused(address).await);
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     assert!(rest(&mut client).await.contains("200 OK"));
     stand.is_quiet().await;
 }

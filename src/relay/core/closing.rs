@@ -184,7 +184,7 @@ impl Core {
         if let Some(hold) = &mut self.hold {
             hold.on_end(end, now);
         }
-        for timer in [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold] {
+        for timer in [Timer::Idle, Timer::Lifetime, Timer::OrderedEnd, Timer::Hold] {
             self.timers.clear(timer);
         }
         for side in Side::BOTH {
@@ -208,7 +208,7 @@ impl Core {
         if !hold.is_leaving() {
             self.side_mut(Side::Upstream).outbox.cancel_move();
         }
-        self.on_let_go(instead);
+        self.on_end_order(instead);
         if let Some(end) = expired {
             self.begin_end(end, now);
         }
@@ -218,7 +218,7 @@ impl Core {
     pub(super) fn on_deadline(&mut self, ending: Option<End>, now: Moment) {
         let Some(end) = ending else {
             // The process slept past both moments: a Close is said all the same.
-            self.begin_end(self.let_go.unwrap_or(End::Fault), now);
+            self.begin_end(self.ordered_end.unwrap_or(End::Fault), now);
             return self.timers.set(Timer::Deadline, now.after(LAST_WORDS));
         };
         // Both transports are closed, but for a side whose turn has not come to be told: that has a

@@ -70,7 +70,7 @@ pub(super) struct Core {
     /// How the session ends; made once.
     end: Option<End>,
     /// How it will, once the note's moment has come.
-    let_go: Option<End>,
+    ordered_end: Option<End>,
     /// A frame to a side was cut in the middle.
     cut: bool,
     /// What only sessions have that can be held.
@@ -96,7 +96,7 @@ impl Core {
             secret: rng.u64(..),
             lifetime: Lifetime::new(rng.u8(..), now),
             end: None,
-            let_go: None,
+            ordered_end: None,
             cut: false,
             hold: hold.map(|terms| Box::new(Hold::new(terms, allowed, now))),
         };
@@ -132,7 +132,7 @@ impl Core {
     /// A note has come.
     pub(super) fn on_note(&mut self, note: Note, now: Moment) {
         match note {
-            Note::End(order) => self.on_let_go(Some(order)),
+            Note::End(order) => self.on_end_order(Some(order)),
             Note::Rules(rules) => {
                 let old = std::mem::replace(&mut self.rules, rules);
                 self.time_life();
@@ -154,15 +154,15 @@ impl Core {
                     // It cannot be held, and so not be moved.
                     None => order.otherwise,
                 };
-                self.on_let_go(instead);
+                self.on_end_order(instead);
             }
         }
         self.refresh();
     }
 
-    fn on_let_go(&mut self, order: Option<EndOrder>) {
+    fn on_end_order(&mut self, order: Option<EndOrder>) {
         let Some(order) = order else { return };
-        self.let_go = self.timers.order_end(&order).or(self.let_go);
+        self.ordered_end = self.timers.order_end(&order).or(self.ordered_end);
     }
 
     /// Does what is due.
@@ -184,7 +184,7 @@ impl Core {
                 // A message only stored its moment.
                 Timer::Idle => self.timers.set(Timer::Idle, self.lifetime.idle_at(&self.rules)),
                 Timer::Lifetime => self.begin_end(End::Lifetime, now),
-                Timer::LetGo => self.begin_end(self.let_go.unwrap_or(End::Fault), now),
+                Timer::OrderedEnd => self.begin_end(self.ordered_end.unwrap_or(End::Fault), now),
                 Timer::Deadline => self.on_deadline(ending, now),
                 Timer::Hold => self.on_hold_timeout(now),
             }
@@ -298,7 +298,7 @@ impl Core {
     pub(super) fn stay(&mut self) {
         let instead = self.hold.as_mut().and_then(|hold| hold.stay());
         self.side_mut(Side::Upstream).outbox.cancel_move();
-        self.on_let_go(instead);
+        self.on_end_order(instead);
         self.refresh();
     }
 

@@ -12,7 +12,7 @@ pub(super) enum Timer {
     /// `max_lifetime`.
     Lifetime,
     /// The moment of an order to end.
-    LetGo,
+    OrderedEnd,
     /// What only holding a session knows of.
     Hold,
     /// The deadline of an order to end.
@@ -22,7 +22,7 @@ pub(super) enum Timer {
 impl Timer {
     /// By precedence: what is due at the same moment as a deadline gives the end its name first.
     const ALL: [Timer; 5] =
-        [Timer::Idle, Timer::Lifetime, Timer::LetGo, Timer::Hold, Timer::Deadline];
+        [Timer::Idle, Timer::Lifetime, Timer::OrderedEnd, Timer::Hold, Timer::Deadline];
 }
 
 /// The table.
@@ -47,15 +47,15 @@ impl Timers {
 
     /// Keeps the moments of an order to end; how that ends it, where it is the first.
     pub(super) fn order_end(&mut self, order: &EndOrder) -> Option<End> {
-        let is_first = order.at < self.get(Timer::LetGo);
-        self.hasten(Timer::LetGo, order.at);
+        let is_first = order.at < self.get(Timer::OrderedEnd);
+        self.hasten(Timer::OrderedEnd, order.at);
         self.hasten(Timer::Deadline, order.deadline);
         is_first.then(|| order.end())
     }
 
     /// Forgets the orders to end.
     pub(super) fn withdraw_end(&mut self) {
-        self.clear(Timer::LetGo);
+        self.clear(Timer::OrderedEnd);
         self.clear(Timer::Deadline);
     }
 

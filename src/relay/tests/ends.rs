@@ -162,7 +162,7 @@ fn a_life_has_its_limit() {
 }
 
 #[test]
-fn who_is_let_go_is_told_why_with_the_routes_own_code() {
+fn a_drained_session_reads_why_with_the_routes_own_code() {
     run(async || {
         let close_codes = CloseCodes::new([("stop", 4999)]).unwrap();
         let scene = Scene::new(Rules { close_codes, ..rules() }).await;

@@ -1,4 +1,4 @@
-//! Plain requests, through the same door.
+//! Plain requests, which take the same way.
 
 use std::time::Duration;
 

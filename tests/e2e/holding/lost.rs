@@ -181,7 +181,7 @@ async fn a_full_buffer_ends_the_session_with_1013_and_not_the_others() {
 }
 
 #[tokio::test]
-async fn who_is_held_can_leave_and_is_let_go_at_a_stop() {
+async fn who_is_held_can_leave_and_is_closed_at_a_stop() {
     let backend = Backend::echo("a").await;
     let proxy = Proxy::start(&holding(&[&backend], "")).await;
     let mut leaves = proxy.client().open().await;

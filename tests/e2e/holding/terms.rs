@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 use crate::actors::{Ending, Session, Wire, granted};
 
-/// Answers the first handshake with `fields` added to its 101, and lets go of it when spoken to;
+/// Answers the first handshake with `fields` added to its 101, and closes it when spoken to;
 /// then does with each later one what `later` says.
 async fn changes_its_mind(fields: &'static str, later: &'static str) -> Backend {
     let heads = Arc::new(AtomicUsize::new(0));

@@ -9,7 +9,7 @@ const REFUSED_STREAM: u32 = 7;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// A GET of a path that is answered only when the handler is let go.
+/// A GET of a path that is answered only when the handler is released.
 fn waiting() -> Vec<(&'static str, &'static str)> {
     let mut fields = GET.to_vec();
     fields[3].1 = "/wait";
@@ -35,7 +35,7 @@ async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
     until(|| cells.streams.get() == 2).await;
     let http = [HttpVersion::Http1, HttpVersion::Http2].map(|version| cells.http[version].get());
     assert_eq!(http, [0, 1]);
-    stand.handler.let_go.add_permits(2);
+    stand.handler.release.add_permits(2);
     assert_eq!(raw.fate(first).await, Fate::Answer(200));
     drop(raw);
     stand.is_quiet().await;
@@ -139,7 +139,7 @@ async fn tiny_frames_that_nobody_takes_end_their_connection() {
     raw.say(&flood).await;
     assert_eq!(raw.fate(stream).await, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
-    stand.handler.let_go.add_permits(1);
+    stand.handler.release.add_permits(1);
     stand.is_quiet().await;
     let cells = stand.metrics.listener(&Arc::from("a"));
     assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);

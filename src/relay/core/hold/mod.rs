@@ -238,7 +238,7 @@ impl Hold {
     /// When what it leaves is to be cut, whatever was said by then.
     fn leave_by(&self) -> Moment {
         let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
-        otherwise.map_or(Moment::NEVER, |let_go| let_go.deadline)
+        otherwise.map_or(Moment::NEVER, |order| order.deadline)
     }
 
     /// Does not move: the order to end that it follows instead, where there is one; else it stays.

@@ -223,7 +223,7 @@ fn a_session_that_ends_while_its_upstream_is_away_ends_as_any() {
     story.core.on_eof(Client, Loss::Reset, after(1.0));
     story.obey(after(1.0));
     assert_eq!(story.core.end(), Some(End::Lost { side: Client, how: Loss::Reset }));
-    // It is let go.
+    // It is closed.
     let mut story = Story::new(hold());
     story.lose(START);
     let (at, deadline) = (after(1.0), after(9.0));

@@ -91,8 +91,8 @@ impl World {
     pub fn upset(&mut self) {
         let at = self.now.after(Duration::from_millis(self.rng.u64(..2_000)));
         let deadline = at.after(Duration::from_millis(self.rng.u64(..20_000)));
-        let let_go = EndOrder { reason: Reason::Unhealthy, at, deadline, code: None };
-        let otherwise = (self.rng.u8(..8) == 0).then_some(let_go);
+        let end = EndOrder { reason: Reason::Unhealthy, at, deadline, code: None };
+        let otherwise = (self.rng.u8(..8) == 0).then_some(end);
         let note = Note::Move(MoveOrder { at, otherwise });
         let code = self.rng.choice([1001, 1012, 1013]).unwrap_or(1001);
         let upstream = &mut self.peers[Side::Upstream as usize];

@@ -207,12 +207,12 @@ fn an_end_goes_before_a_move() {
 }
 
 fn asked_or_to_go(at: Moment, deadline: Moment) -> Note {
-    let let_go = EndOrder { reason: Reason::Command, at, deadline, code: None };
-    Note::Move(MoveOrder { at, otherwise: Some(let_go) })
+    let end = EndOrder { reason: Reason::Command, at, deadline, code: None };
+    Note::Move(MoveOrder { at, otherwise: Some(end) })
 }
 
 #[test]
-fn who_cannot_move_is_let_go_where_that_was_said() {
+fn who_cannot_move_is_closed_where_the_order_says_so() {
     let gone = Some(End::Drained(Reason::Command));
     // There is no place elsewhere.
     let mut story = Story::new(hold());

@@ -200,14 +200,6 @@ impl Socket {
         // A socket that is already gone needs no reset.
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
-
-    /// Whether the last read error tells of a reset rather than of an orderly end.
-    pub fn is_reset(error: &io::Error) -> bool {
-        matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut
-        )
-    }
 }
 
 impl AsFd for Socket {

@@ -40,7 +40,6 @@ pub(super) fn start(arrival: Arrival) {
 }
 
 async fn serve(arrival: Arrival) {
-    let opened = clock::now();
     let Arrival { fd, peer, bound, listener, mut permit, waiting, endpoint, context } = arrival;
     // A client that has left already is not counted as rejected.
     let Ok(stream) = connected(fd, &bound) else { return };
@@ -56,7 +55,7 @@ async fn serve(arrival: Arrival) {
     drop(listener);
     let permit = Rc::new(permit);
     let counted = Arc::clone(&cells);
-    let conn = Conn { listener: plan, cells: counted, peer_addr: client, tls, opened, permit };
+    let conn = Conn { listener: plan, cells: counted, peer_addr: client, tls, permit };
     let client = Rc::new(HttpClient::new(conn, endpoint, waiting, context));
     if speaks_http2(&transport, &client).await {
         // On the heap: its size is not that of every connection's task.

@@ -124,14 +124,6 @@ pub fn start(options: &LogOptions<'_>) -> Result<LogGuard, LogError> {
     Ok(guard)
 }
 
-/// Whether a filter parses, for who checks a configuration.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check(filter: &str) -> Result<(), String> {
-    EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
-}
-
 type Built = (Box<dyn Subscriber + Send + Sync>, LogGuard);
 
 fn build(

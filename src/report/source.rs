@@ -111,9 +111,4 @@ impl Sources {
         let Position { line, column } = source.position(span.start as usize);
         format!("{}:{line}:{column}", source.path.display())
     }
-
-    /// The files, in the order they were read.
-    pub fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.files.iter()
-    }
 }

@@ -147,11 +147,6 @@ impl Router {
         let mut levels = exact.chain(below).chain(&self.any);
         levels.find_map(|&level| self.tables[level].find(&self.routes, query))
     }
-
-    /// The routes the router was built from.
-    pub fn routes(&self) -> &[Arc<Route>] {
-        &self.routes
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use http::HeaderMap;
 
-use crate::base::clock::Moment;
 use crate::config::plan::Listener;
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
@@ -77,8 +76,6 @@ pub struct Conn {
     pub peer_addr: Option<SocketAddr>,
     /// What its TLS handshake agreed on; `None` without TLS.
     pub tls: Option<Greeting>,
-    /// When it was accepted.
-    pub opened: Moment,
     /// The connection's place. The session it becomes takes a share of this one, not of the `Conn`,
     /// which would keep old certificates in memory, and drops it when its transports are closed.
     pub permit: Rc<dyn Any>,

@@ -108,7 +108,6 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
             cells: Arc::default(),
             peer_addr: Some(client),
             tls: None,
-            opened: clock::now(),
             permit: Rc::new(RefCell::new(())),
         });
         let io = TokioIo::new(Transport::Plain(Socket::from(tcp)));

@@ -145,7 +145,6 @@ fn who_asks_is_told_by_trusted_proxies_only() {
         cells: Arc::default(),
         peer_addr: Some(SocketAddr::from(([10, 0, 0, 1], 5000))),
         tls: None,
-        opened: clock::now(),
         permit: Rc::new(()),
     };
     let mut headers = http::HeaderMap::new();

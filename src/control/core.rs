@@ -73,11 +73,9 @@ impl ProcessCore {
         }
     }
 
-    /// Frees the retired snapshots that nobody uses any more.
+    /// Frees the retired snapshots that nobody uses any more, and the metrics of what is gone: a
+    /// connection of a listener that was removed may have held them for longer.
     pub(super) fn retire(&mut self) {
-        if self.retired.is_empty() {
-            return;
-        }
         self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
         self.common.metrics.forget_unused();
     }

@@ -85,19 +85,23 @@ impl Process {
 
     /// Waits until nothing is left but the accept loops.
     async fn is_quiet(&self) {
-        let loops =
-            self.scrape(Exposition::OpenMetrics).matches("tidegate_connections_open{").count();
-        within("everything to end", async {
+        let mut last = None;
+        let quiet = async {
             loop {
                 self.0.queues.ask_all(|_| crate::action::close_idle()).await;
+                // Of a listener that is gone both end in a moment.
+                let page = self.scrape(Exposition::OpenMetrics);
+                let loops = page.matches("tidegate_connections_open{").count();
                 let counts = self.counts().await;
                 if counts == (Counts { tasks: loops, ..Counts::default() }) {
                     break;
                 }
+                last = Some((counts, loops));
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-        })
-        .await;
+        };
+        let is_over = tokio::time::timeout(Duration::from_secs(20), quiet).await.is_ok();
+        assert!(is_over, "left at the end, and loops that accept: {last:?}");
     }
 }
 

@@ -26,7 +26,7 @@ pool = "one"
 [[routes]]
 path = "/held"
 pool = "dies"
-hold = {{ timeout = "60s" }}
+hold = {{ timeout = "60s", resume = "always" }}
 {upgrade}
 "#,
         backend.address, dies.address

@@ -28,6 +28,9 @@ use crate::wire::request_line::QueryEscaper;
 /// may be (RFC 9110 §15.2: they are advice).
 pub(in super::super) const INFORMATIONAL_BYTES_MAX: usize = 64 * 1024;
 
+/// What a client of HTTP/2 begins with (RFC 9113 §3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// The exchanges of a connection, of which there is one at a time.
 pub(super) struct Exchange {
     client: Rc<HttpClient>,
@@ -90,7 +93,9 @@ impl Exchange {
     /// Takes bytes that came: how many of them are to be read before the next, and what they become
     /// where that is not what they are. That is a request's head, or all of what is none.
     pub(super) fn received(&self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
-        if !self.body.is_whole.load(Relaxed) {
+        // hyper knows the preface as a whole, and refuses it by its name.
+        let is_other = !self.was_asked.get() && bytes.starts_with(HTTP2_PREFACE);
+        if is_other || !self.body.is_whole.load(Relaxed) {
             return (bytes.len(), None);
         }
         let mut line = self.line.take();

@@ -88,8 +88,8 @@ impl Metrics {
         let _ = self.process.log_dropped.set(dropped);
     }
 
-    /// Forgets routes, listeners and pools that are held no longer: call it after a reload, or
-    /// a thousand reloads that rename a route keep a thousand routes in memory.
+    /// Forgets routes, listeners and pools that are held no longer: call it now and then, or a
+    /// thousand reloads that rename a route keep a thousand routes in memory.
     pub fn forget_unused(&self) {
         lock(&self.routes).retain(|_, metrics| Arc::strong_count(metrics) > 1);
         lock(&self.listeners).retain(|_, metrics| Arc::strong_count(metrics) > 1);

@@ -5,6 +5,7 @@ pub mod front;
 mod handshakes;
 mod many;
 mod parity;
+mod spellings;
 
 use front::text;
 pub use front::{Front, Streams};

@@ -8,6 +8,7 @@ mod actors;
 mod balancing;
 mod closing;
 mod commands;
+mod greed;
 mod handshakes;
 mod holding;
 mod hostile;

@@ -1,14 +1,14 @@
 //! A client: raw bytes, plain HTTP, or a WebSocket; over TCP or TLS.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
@@ -20,6 +20,7 @@ use super::{Certificates, Head, Io, Session, Wire, within};
 #[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
+    source: Option<IpAddr>,
     tls: Option<Arc<ClientConfig>>,
     host: String,
     path: String,
@@ -30,12 +31,18 @@ impl Client {
     /// A plain client of `address`, asking `localhost` for `/`.
     pub fn to(address: SocketAddr) -> Client {
         let (host, path) = ("localhost".to_owned(), "/".to_owned());
-        Client { address, tls: None, host, path, fields: Vec::new() }
+        Client { address, source: None, tls: None, host, path, fields: Vec::new() }
     }
 
     /// Where it connects to.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From this address of the machine.
+    pub fn from(mut self, source: IpAddr) -> Client {
+        self.source = Some(source);
+        self
     }
 
     /// Over TLS, trusting these.
@@ -72,7 +79,14 @@ impl Client {
     /// # Errors
     /// The system's or TLS's, when there is none to be had.
     pub async fn connect(&self) -> std::io::Result<Wire> {
-        let tcp = within("a connection", TcpStream::connect(self.address)).await?;
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(source) = self.source {
+            socket.bind((source, 0).into())?;
+        }
+        let tcp = within("a connection", socket.connect(self.address)).await?;
         tcp.set_nodelay(true)?;
         let io: Box<dyn Io> = match &self.tls {
             None => Box::new(tcp),

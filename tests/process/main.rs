@@ -18,6 +18,7 @@ mod activation;
 mod backend;
 mod blocked;
 mod cut;
+mod greed;
 mod kill;
 mod proxy;
 mod rebalance;

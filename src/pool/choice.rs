@@ -196,8 +196,12 @@ impl Pool {
     }
 
     fn refused(&self, members: &[Member], ask: &Ask<'_>) -> NoBackend {
-        let wants = |index: &usize| members[*index].rank.is_some() && !self.is_tried(*index, ask);
-        let is_full = (0..members.len()).any(|index| wants(&index));
+        // One that who waits may not try yet is not full.
+        let lacks_room = |index: usize| {
+            let member = &members[index];
+            member.rank.is_some() && !self.is_tried(index, ask) && self.is_full(index, ask)
+        };
+        let is_full = (0..members.len()).any(lacks_room);
         if is_full {
             self.cells.full.inc();
         }

@@ -239,6 +239,9 @@ fn who_waits_tries_what_is_ejected_at_a_pace_and_what_it_has_lost_last() {
     eject(&pool.backends()[1], 0);
     assert_eq!(lease(0, Some("a:1")), Some(a.to_string()), "the other is ejected");
     eject(&pool.backends()[0], 0);
+    let early = Ask { waits: true, ..Ask::new(Moment::from_millis(10), Kind::Session, None) };
+    assert!(!pool.lease(&early).unwrap_err().is_full, "it is not due, which is not full");
+    eject(&pool.backends()[0], 0);
     let tried: Vec<_> =
         (0..=4000).step_by(10).filter_map(|now| Some((now, lease(now, None)?))).collect();
     let of = |name: &str| -> Vec<u64> {

@@ -61,7 +61,7 @@ fn write_name(name: &str, text: &mut Vec<u8>) {
     }
 }
 
-/// Names that are no words with a capital each, as their specifications spell them.
+/// Names that are no words with a capital each, as their specifications spell them; in order.
 pub const SPECIAL_SPELLINGS: [&str; 28] = [
     "A-IM",
     "Accept-CH",
@@ -93,10 +93,11 @@ pub const SPECIAL_SPELLINGS: [&str; 28] = [
     "X-XSS-Protection",
 ];
 
-/// The one of [`SPECIAL_SPELLINGS`] that spells this name.
+/// The one of [`SPECIAL_SPELLINGS`] that spells this name, which is in lower case.
 pub fn special_spelling(name: &str) -> Option<&'static str> {
-    let spells = |spelling: &&&'static str| spelling.eq_ignore_ascii_case(name);
-    SPECIAL_SPELLINGS.iter().find(spells).copied()
+    let order =
+        |spelling: &&str| spelling.bytes().map(|byte| byte.to_ascii_lowercase()).cmp(name.bytes());
+    SPECIAL_SPELLINGS.binary_search_by(order).ok().map(|at| SPECIAL_SPELLINGS[at])
 }
 
 #[cfg(test)]
@@ -106,6 +107,10 @@ mod tests {
 
     #[test]
     fn names_are_spelt_as_rfcs_do() {
+        for spelling in SPECIAL_SPELLINGS {
+            let lower = spelling.to_ascii_lowercase();
+            assert_eq!(special_spelling(&lower), Some(spelling), "they are in order");
+        }
         let spelt = |name: &str| {
             let mut text = Vec::new();
             write_name(name, &mut text);

@@ -28,7 +28,13 @@ impl QueryEscaper {
     pub fn take(&mut self, bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
         let mut escaped: Option<Vec<u8>> = None;
         let mut taken = 0;
-        for byte in bytes {
+        while let Some(byte) = bytes.get(taken) {
+            // The fields, which are most of a head, have nothing to be escaped.
+            if escaped.is_none() && self.part.is_in_line(*byte) {
+                let line = bytes[taken..].iter().position(|byte| *byte == b'\n');
+                (self.part, taken) = (LinePart::Line, line.map_or(bytes.len(), |end| taken + end));
+                continue;
+            }
             if self.part == LinePart::End {
                 break;
             }
@@ -46,6 +52,15 @@ impl QueryEscaper {
 }
 
 impl LinePart {
+    /// Whether all up to the line's end is of no more interest.
+    fn is_in_line(self, byte: u8) -> bool {
+        match self {
+            LinePart::Line => byte != b'\n',
+            LinePart::LineStart => !matches!(byte, b'\r' | b'\n'),
+            _ => false,
+        }
+    }
+
     fn after(self, byte: u8) -> LinePart {
         match (self, byte) {
             (LinePart::Method, b'\r' | b'\n') => LinePart::Method,

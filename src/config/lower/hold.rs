@@ -90,7 +90,7 @@ fn in_vain(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::HoldTable
 /// Warns of a route whose path is that of a library which cannot go on with this `hold`. Who writes
 /// that its backend confirms knows better.
 fn unfit(cx: &mut Lower<'_>, route: &tables::RouteTable, raw: &tables::HoldTable) {
-    let Some(known) = route.path.get().and_then(|path| known::library(path)) else { return };
+    let Some(known) = route.path.get().and_then(|path| known::of_path(path)) else { return };
     let replays = number(&raw.replay_first).is_none_or(|first| first > 0);
     let fits = match raw.resume.written() {
         Some((Resumption::Confirmed, _)) => true,
@@ -98,7 +98,7 @@ fn unfit(cx: &mut Lower<'_>, route: &tables::RouteTable, raw: &tables::HoldTable
         None => replays,
     };
     if !fits {
-        let library = known.library;
+        let library = known.name;
         let said = format!("sessions of {library} cannot go on at a new backend with this `hold`");
         let finding = Diagnostic::warning("hold", said).at(route.hold.span());
         let finding = finding.also(route.path.span(), format!("the path of {library}"));

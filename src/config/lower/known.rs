@@ -5,8 +5,8 @@
 pub struct KnownLibrary {
     /// The end of its path.
     path: &'static str,
-    /// The library.
-    pub library: &'static str,
+    /// What the library is called.
+    pub name: &'static str,
     /// Whether its sessions go on at any backend, so that `resume = "always"` is enough.
     pub needs_nothing: bool,
     /// What to write.
@@ -50,12 +50,12 @@ const KNOWN: &[KnownLibrary] = &[
     ),
 ];
 
-const fn known(path: &'static str, library: &'static str, hint: &'static str) -> KnownLibrary {
-    KnownLibrary { path, library, needs_nothing: false, hint }
+const fn known(path: &'static str, name: &'static str, hint: &'static str) -> KnownLibrary {
+    KnownLibrary { path, name, needs_nothing: false, hint }
 }
 
 /// The library that a route's path, as it is written, is usual for.
-pub fn library(path: &str) -> Option<&'static KnownLibrary> {
+pub fn of_path(path: &str) -> Option<&'static KnownLibrary> {
     let text = path.trim_start_matches(['=', '^', '~', '*', ' ']).trim_end_matches(['/', '*']);
     KNOWN.iter().find(|known| text.ends_with(known.path))
 }

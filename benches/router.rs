@@ -97,6 +97,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         action: Action::Respond(respond),
         websocket: WebSocketMode::Allowed,
         allowed_origins: None,
+        access: None,
         rules: Arc::clone(rules),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 13] = [
     &["listen"],
     &["session"],
     &["live"],
-    &["action", "handshake", "drain"],
+    &["access", "action", "handshake", "drain"],
     &["relay", "pool"],
     &["router", "registry", "tls", "rewrite"],
     &["config"],

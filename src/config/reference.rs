@@ -137,7 +137,10 @@ fn kind(root: &Value, schema: &Value) -> String {
             let of = schema.get("items").map(|items| kind(root, items)).unwrap_or_default();
             format!("list of ({of})").replace("(string)", "strings").replace("(table)", "tables")
         }
-        Some(Value::String(name)) if name == "object" => "table of names".to_owned(),
+        Some(Value::String(name)) if name == "object" => match schema.get("properties") {
+            Some(_) => "table".to_owned(),
+            None => "table of names".to_owned(),
+        },
         Some(Value::String(name)) if name == "integer" => "number".to_owned(),
         Some(Value::String(name)) => name.clone(),
         Some(Value::Array(names)) => {

@@ -5,8 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{AliveCount, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED};
+use crate::access::{Policy, Verifier};
 use crate::action::FileServer;
-use crate::config::plan::{self, Action, Listener, ListenerIdentity, Plan, Route, Rules};
+use crate::config::plan::{
+    self, AccessRule, Action, Listener, ListenerIdentity, Plan, Route, Rules,
+};
 use crate::observe::metrics::Metrics;
 use crate::pool::{Backend, Pool};
 use crate::router::Router;
@@ -41,6 +44,13 @@ pub enum BuildError {
         /// The name.
         pool: Arc<str>,
     },
+    /// A route names an access rule the plan does not have.
+    NoRule {
+        /// The route.
+        route: Arc<str>,
+        /// The name.
+        rule: Arc<str>,
+    },
 }
 
 impl fmt::Display for BuildError {
@@ -51,6 +61,9 @@ impl fmt::Display for BuildError {
             BuildError::NoPool { route, pool } => {
                 write!(f, "route `{route}` goes to a pool that is not there: `{pool}`")
             }
+            BuildError::NoRule { route, rule } => {
+                write!(f, "route `{route}` names an access rule that is not there: `{rule}`")
+            }
         }
     }
 }
@@ -60,7 +73,7 @@ impl std::error::Error for BuildError {
         match self {
             BuildError::Pool { error, .. } => Some(error),
             BuildError::Tls { error, .. } => Some(error),
-            BuildError::NoPool { .. } => None,
+            BuildError::NoPool { .. } | BuildError::NoRule { .. } => None,
         }
     }
 }
@@ -77,7 +90,8 @@ pub fn build(
 ) -> Result<Snapshot, BuildError> {
     let pools = pools(&plan, old, metrics)?;
     let listeners = listeners(&plan, old, metrics)?;
-    let routes = Routes::of(old).build(&plan, &pools, metrics)?;
+    let access = verifiers(&plan, old, metrics);
+    let routes = Routes::of(old).build(&plan, &pools, &access, metrics)?;
     let known = routes.iter().enumerate();
     let known = known.map(|(index, route)| (Arc::clone(&route.plan.identity), index)).collect();
     let unrouted = old.map(|old| Arc::clone(&old.unrouted));
@@ -89,6 +103,7 @@ pub fn build(
         routes,
         known,
         pools,
+        access,
         departed,
         listeners,
         _alive: AliveCount::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
@@ -111,6 +126,18 @@ fn pools(
         }
     };
     plan.pools.iter().map(build).collect()
+}
+
+fn verifiers(
+    plan: &Plan,
+    old: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> BTreeMap<Arc<str>, Arc<Verifier>> {
+    let build = |rule: &Arc<AccessRule>| {
+        let before = old.and_then(|old| old.access.get(&rule.name));
+        (Arc::clone(&rule.name), Verifier::build(rule, before, metrics))
+    };
+    plan.access.iter().map(build).collect()
 }
 
 /// The backends that are members of no pool any more.
@@ -177,21 +204,26 @@ impl<'a> Routes<'a> {
         mut self,
         plan: &Plan,
         pools: &BTreeMap<Arc<str>, Arc<Pool>>,
+        access: &BTreeMap<Arc<str>, Arc<Verifier>>,
         metrics: &Metrics,
     ) -> Result<Vec<Arc<LiveRoute>>, BuildError> {
-        plan.routes.iter().map(|route| self.route(route, pools, metrics)).collect()
+        let build = |route: &Arc<Route>| {
+            let (action, access) = (action(route, pools)?, policy(route, access)?);
+            Ok(self.route(route, action, access, metrics))
+        };
+        plan.routes.iter().map(build).collect()
     }
 
     fn route(
         &mut self,
         plan: &Arc<Route>,
-        pools: &BTreeMap<Arc<str>, Arc<Pool>>,
+        action: LiveAction,
+        access: Option<Policy>,
         metrics: &Metrics,
-    ) -> Result<Arc<LiveRoute>, BuildError> {
-        let action = action(plan, pools)?;
+    ) -> Arc<LiveRoute> {
         let before = self.by_identity.get(&*plan.identity);
-        if let Some(before) = before.filter(|before| before.is(plan, &action)) {
-            return Ok(Arc::clone(before));
+        if let Some(before) = before.filter(|before| before.is(plan, &action, access.as_ref())) {
+            return Arc::clone(before);
         }
         let rules = self.rules.get(&*plan.rules).cloned().unwrap_or_else(|| {
             self.rules.insert(Arc::clone(&plan.rules));
@@ -204,13 +236,14 @@ impl<'a> Routes<'a> {
         let returned = before.map(|before| Arc::clone(&before.returned)).unwrap_or_default();
         let queue = before.map(|before| Arc::clone(&before.queue)).unwrap_or_default();
         queue.set_max(plan.queue.map_or(0, |queue| queue.handshakes_max));
-        Ok(Arc::new(LiveRoute { plan: Arc::clone(plan), rules, action, cells, returned, queue }))
+        let plan = Arc::clone(plan);
+        Arc::new(LiveRoute { plan, rules, access, action, cells, returned, queue })
     }
 }
 
 impl LiveRoute {
-    /// Whether this is the route planned, with this machine behind it.
-    fn is(&self, plan: &Route, action: &LiveAction) -> bool {
+    /// Whether this is the route planned, with these machines behind it.
+    fn is(&self, plan: &Route, action: &LiveAction, access: Option<&Policy>) -> bool {
         let same_pool = match (&self.action, action) {
             (LiveAction::Pool { pool: one, .. }, LiveAction::Pool { pool: other, .. }) => {
                 Arc::ptr_eq(one, other)
@@ -218,8 +251,22 @@ impl LiveRoute {
             // The plans' actions are compared below.
             _ => true,
         };
-        same_pool && *self.plan == *plan
+        let same_access = match (&self.access, access) {
+            (Some(one), Some(other)) => one.is(other),
+            (None, None) => true,
+            _ => false,
+        };
+        same_pool && same_access && *self.plan == *plan
     }
+}
+
+fn policy(
+    plan: &Route,
+    verifiers: &BTreeMap<Arc<str>, Arc<Verifier>>,
+) -> Result<Option<Policy>, BuildError> {
+    let Some(demand) = &plan.access else { return Ok(None) };
+    let no_rule = |rule| BuildError::NoRule { route: Arc::clone(&plan.identity), rule };
+    Policy::build(demand, verifiers).map(Some).map_err(no_rule)
 }
 
 fn action(plan: &Route, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Result<LiveAction, BuildError> {

@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync::Notify;
 
+use crate::access::{Policy, Verifier};
 use crate::action::FileServer;
 use crate::base::share::Shares;
 use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub routes: Vec<Arc<LiveRoute>>,
     /// By name.
     pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
+    /// Access rules at work, by name.
+    pub access: BTreeMap<Arc<str>, Arc<Verifier>>,
     /// Backends that pools before had and these have not, but for those that were without a lease
     /// for a reload: one that comes back while its sessions live goes on with their count.
     pub departed: Vec<Arc<Backend>>,
@@ -60,6 +63,8 @@ pub struct LiveRoute {
     pub plan: Arc<Route>,
     /// One `Arc` for all routes, and all snapshots in a row, whose rules are equal.
     pub rules: Arc<Rules>,
+    /// Who may pass; everybody when `None`.
+    pub access: Option<Policy>,
     /// What is done.
     pub action: LiveAction,
     /// The route's counts; they outlive a reload with its identity.

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::admit::{Asked, Routed};
+use super::admit::Asked;
 use super::affinity::Affinity;
 use super::conn::{App, Conn};
 use super::refusal::Refusal;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
-use crate::config::plan::WebSocketMode;
-use crate::handshake;
 use crate::live::LiveRoute;
 use crate::pool::Pool;
 use crate::rewrite::{FieldFilter, Informational, Outbound};
@@ -51,25 +49,6 @@ impl Forwarding {
     /// What the client's shares are counted by.
     pub(super) fn client_network(&self) -> ClientNetwork {
         self.conn.listener.client_network(self.client_addr)
-    }
-}
-
-impl Routed {
-    /// Asks the route whether the request may pass.
-    pub(super) fn granted(self) -> Result<Granted, Refusal> {
-        let Routed { asked, route } = self;
-        let asks_websocket = asked.asks_websocket;
-        match (route.plan.websocket, asks_websocket) {
-            (WebSocketMode::Refused, true) => return Err(Refusal::NoWebSocket),
-            (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
-            _ => {}
-        }
-        let (origins, host) =
-            (route.plan.allowed_origins.as_ref(), asked.target.authority.as_ref());
-        if asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins, host) {
-            return Err(handshake::HandshakeRefusal::Origin.into());
-        }
-        Ok(Granted { asked, route })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod admit;
 mod affinity;
+mod authorize;
 mod backoff;
 mod conn;
 mod grant;

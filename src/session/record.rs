@@ -39,6 +39,8 @@ pub(super) struct RequestRecord {
     pool: Option<Arc<str>>,
     backend: Option<Arc<str>>,
     why: Option<&'static str>,
+    /// The access rule that refused it.
+    access: Option<Arc<str>>,
     detail: Option<String>,
     status: Option<StatusCode>,
     bytes: u64,
@@ -71,6 +73,7 @@ impl RequestRecord {
             pool: None,
             backend: None,
             why: None,
+            access: None,
             detail: None,
             status: None,
             bytes: 0,
@@ -116,6 +119,7 @@ impl RequestRecord {
     /// Notes why tidegate itself answers.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.why = Some(refusal.label());
+        self.access = refusal.rule().cloned();
         self.detail = refusal.detail();
         self.listener_cells.requests_refused.count(refusal);
         if self.is_handshake || refusal.is_of_handshake() {
@@ -156,6 +160,7 @@ impl Drop for RequestRecord {
             // Without a status the client was gone before there was an answer.
             status = self.status.map(|status| status.as_u16()),
             why = self.why,
+            access = self.access.as_deref(),
             detail = self.detail,
             bytes = self.bytes,
             whole = self.is_whole,

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -9,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use crate::access::Denial;
 use crate::action;
 use crate::base::body::{self, Body};
 use crate::base::label::Label;
@@ -42,6 +44,8 @@ pub(super) enum Refusal {
     NoWebSocket,
     /// The route takes WebSockets only.
     OnlyWebSocket,
+    /// A rule of the route's `access` says no.
+    Access(Denial),
     /// The handshake is wrong.
     Handshake(handshake::HandshakeRefusal),
     /// A backend answered a handshake on a stream with a success that is no WebSocket.
@@ -65,6 +69,7 @@ impl Refusal {
             Refusal::NoRoute => StatusCode::NOT_FOUND,
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
+            Refusal::Access(denial) => denial.reason.status(),
             Refusal::Handshake(refusal) => refusal.status(),
             Refusal::NotOpened => StatusCode::BAD_GATEWAY,
             Refusal::Upstream(error) => status(error),
@@ -89,6 +94,14 @@ impl Refusal {
             source = error.source();
         }
         (!detail.is_empty()).then_some(detail)
+    }
+
+    /// The access rule that refuses.
+    pub(super) fn rule(&self) -> Option<&Arc<str>> {
+        match self {
+            Refusal::Access(denial) => Some(&denial.rule),
+            _ => None,
+        }
     }
 
     /// Whether it is a WebSocket handshake that is refused.
@@ -154,6 +167,7 @@ impl Label for Refusal {
             Refusal::NoRoute => "no_route",
             Refusal::NoWebSocket => "no_websocket",
             Refusal::OnlyWebSocket => "only_websocket",
+            Refusal::Access(denial) => denial.reason.label(),
             Refusal::Handshake(refusal) => refusal.label(),
             Refusal::NotOpened => "not_opened",
             Refusal::Upstream(error) => error.label(),
@@ -175,6 +189,7 @@ impl fmt::Display for Refusal {
             Refusal::NoWebSocket => "WebSockets are not served here",
             Refusal::OnlyWebSocket => "only WebSockets are served here",
             Refusal::NotOpened => "the backend opened no WebSocket",
+            Refusal::Access(denial) => return denial.reason.fmt(f),
             Refusal::Handshake(refusal) => return refusal.fmt(f),
             Refusal::Upstream(error) => return error.fmt(f),
             Refusal::Action(error) => return error.fmt(f),
@@ -185,6 +200,12 @@ impl fmt::Display for Refusal {
 impl From<handshake::HandshakeRefusal> for Refusal {
     fn from(refusal: handshake::HandshakeRefusal) -> Refusal {
         Refusal::Handshake(refusal)
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Refusal {
+        Refusal::Access(denial)
     }
 }
 

@@ -4,6 +4,7 @@
 // Tasks here belong to the tests, not to the crate, which does not count them.
 #![allow(clippy::disallowed_methods)]
 
+mod access;
 mod actors;
 mod balancing;
 mod closing;

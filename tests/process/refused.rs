@@ -81,6 +81,7 @@ fn http1(way: Way) -> Vec<Case> {
         case("a path of two readings", way, request("/a/..%2fb", "Host: a\r\n"), "path"),
         case("a method", way, "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "method"),
         case("no route", way, request("/nowhere", "Host: localhost\r\n"), "no_route"),
+        case("an address", way, request("/office", "Host: localhost\r\n"), "address"),
     ]
 }
 
@@ -107,6 +108,7 @@ fn http2(way: Way) -> Vec<Case> {
         case("a stream too many", way, streams(3, &GET), "streams_max"),
         case("a path of two readings", way, at("/a/..%2fb"), "path"),
         case("no route", way, at("/nowhere"), "no_route"),
+        case("an address", way, at("/office"), "address"),
         of(HTTP2, case("a frame on no stream", way, [preface, data].concat(), "protocol_error")),
         of(HTTP2, case("half a preface", way, "PRI * HT", "preface_timeout")),
     ]
@@ -172,6 +174,12 @@ limits.head_bytes_max = "128KiB"
 [[routes]]
 path = "= /"
 respond = {{ body = "here" }}
+[access.office]
+allow = "192.0.2.0/24"
+[[routes]]
+path = "/office"
+access = "office"
+respond = {{ body = "office" }}
 "#
     ))
     .await;

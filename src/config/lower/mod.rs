@@ -3,6 +3,7 @@
 //! Each function takes what was written and gives what it means, or nothing when something in it
 //! is wrong. All that is wrong was then reported; nothing stops at the first.
 
+mod access;
 mod action;
 mod address;
 mod condition;
@@ -63,6 +64,7 @@ pub fn lower(
     let mut cx = Lower { sources, files, report, named_files, certificate_spans: Vec::new() };
     let listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
+    let access = access::rules(&mut cx, file);
     let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
     let drain = file.drain.get().map(|drain| process::drain(&mut cx, drain));
     let upgrade = file.upgrade.get().map(|upgrade| upgrade.lower(cx.report));
@@ -85,6 +87,7 @@ pub fn lower(
         workers: process::workers(&file.workers),
         listeners: listeners?,
         pools: pools?,
+        access: access?,
         routes,
         limits: limits??,
         drain: drain??,

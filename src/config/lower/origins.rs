@@ -87,8 +87,7 @@ fn origin(text: &str) -> Result<Arc<str>, Fault> {
         Fault::new(format!("must be {known}, not: `{text}`"))
     };
     if text.parse::<IpNet>().is_ok() {
-        let hint =
-            "an origin is the address of a page; tidegate has no list of client addresses yet";
+        let hint = "an origin is a page's address; those of clients are for `[access.NAME]`";
         return Err(said().hint(hint.to_owned()));
     }
     let meant = match text {

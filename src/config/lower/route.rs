@@ -10,7 +10,7 @@ use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
-    Lower, action, condition, entries, fields, hold, named, opt, origins, rebalance, relay,
+    Lower, access, action, condition, entries, fields, hold, named, opt, origins, rebalance, relay,
 };
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
@@ -60,6 +60,7 @@ fn lower(
     let headers = headers(cx, raw);
     let action = action::action(cx, file, raw, Some(at));
     let origins = origins::origins(cx, raw);
+    let access = access::demand(cx, file, raw);
     let own = raw.relay.get()?;
     relay::check(cx, own);
     let rules = relay::rules(cx, own, all);
@@ -93,6 +94,7 @@ fn lower(
             TakesWebSockets::No => WebSocketMode::Refused,
         },
         allowed_origins: origins?,
+        access: access?,
         rules: Arc::new(rules?),
         request_headers,
         response_headers,

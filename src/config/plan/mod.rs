@@ -4,6 +4,7 @@
 //! are provably unchanged over a reload.
 
 // The tables name these files one by one: what they declare is named here.
+mod access;
 pub(super) mod address;
 pub(super) mod balance;
 pub(super) mod certificate;
@@ -19,6 +20,7 @@ pub use super::tables::{
     Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog,
     Rebalance, Reload, Retry, Rules, ServerTls, Upgrade,
 };
+pub use access::{AccessDemand, AccessRule, AccessTest, AddressLists};
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::{Balance, HashBy};
 pub use certificate::Certificate;
@@ -42,6 +44,8 @@ pub struct Plan {
     pub listeners: Vec<Arc<Listener>>,
     /// Groups of backends, in file order; names are unique.
     pub pools: Vec<Arc<Pool>>,
+    /// Rules of who may pass, in file order; names are unique.
+    pub access: Vec<Arc<AccessRule>>,
     /// Conditions to actions, in file order; identities are unique.
     pub routes: Vec<Arc<Route>>,
     /// Limits of the whole process.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::super::tables::{Hold, Rules};
+use super::access::AccessDemand;
 use crate::wire::path::folded_prefix;
 
 /// Which hosts a route takes; names are lower case, without a port or a final dot.
@@ -166,6 +167,8 @@ pub struct Route {
     /// Origins that may open a WebSocket; any when `None`. A handshake without `Origin` is not from
     /// a browser and passes.
     pub allowed_origins: Option<Origins>,
+    /// Which rules let requests pass; all requests pass when `None`.
+    pub access: Option<AccessDemand>,
     /// What the relay holds sessions to. Sessions share it.
     pub rules: Arc<Rules>,
     /// Fields of the request set or removed before it goes upstream.

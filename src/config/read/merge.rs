@@ -12,6 +12,7 @@ pub fn merge(into: &mut FileTable, from: FileTable, report: &mut Report) {
     }
     named(&mut into.listeners, from.listeners, "listener", report);
     named(&mut into.pools, from.pools, "pool", report);
+    named(&mut into.access, from.access, "rule of access", report);
     let routes = from.routes.into_value().unwrap_or_default();
     into.routes.value_or_default().extend(routes);
     one(&mut into.workers, from.workers, "workers", report);

@@ -184,7 +184,9 @@ impl<'r, 'i> Node<'r, 'i> {
                 None => entries.push(Entry { name, key: key.span(), value: Some(value) }),
                 Some(known) => {
                     let instead = self.unknown(key, value, known);
-                    let instead = instead.filter(|instead| !table.contains_key(*instead));
+                    // Two keys may stand for one.
+                    let has = |name| entries.iter().any(|entry: &Entry<'_, '_>| entry.name == name);
+                    let instead = instead.filter(|name| !table.contains_key(*name) && !has(*name));
                     let entry = |name| Entry { name, key: key.span(), value: None };
                     entries.extend(instead.map(entry));
                 }

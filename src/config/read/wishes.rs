@@ -98,9 +98,13 @@ wishes! {
          `allowed_origins`";
     // What may pass.
     "allow" | "deny" | "allow_list" | "deny_list" | "ip_allow_list" | "ip_whitelist" | "whitelist"
+        | "blacklist" | "ip_filter" | "remote_ip" | "acl" | "allowed_ips" in "strip_prefix" =>
+        "whose addresses may pass is a rule: write `[access.office]` with `allow` or `deny`, and \
+         here `access = \"office\"`", "access";
+    "allow" | "deny" | "allow_list" | "deny_list" | "ip_allow_list" | "ip_whitelist" | "whitelist"
         | "blacklist" | "ip_filter" | "remote_ip" | "acl" | "allowed_ips" =>
-        "tidegate has no list of client addresses yet; `trusted_proxies` and `allowed_origins` \
-         are other things";
+        "whose addresses may pass is a rule: `[access.NAME]` with `allow` or `deny`, which routes \
+         name in `access`";
     "auth_basic" | "auth_basic_user_file" | "basic_auth" | "basicauth" | "jwt" | "auth" | "auth_jwt"
         | "auth_request" | "forward_auth" | "oauth" | "oidc" | "authenticate" | "authorization" =>
         "tidegate does not authenticate clients yet: their fields and cookies reach the backend, \

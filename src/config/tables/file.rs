@@ -2,8 +2,8 @@
 
 use super::process::WORKERS_MAX;
 use super::{
-    AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable, LogTable, Named, Number,
-    OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, Spanned, UpgradeTable,
+    AccessTable, AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable, LogTable, Named,
+    Number, OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, Spanned, UpgradeTable,
 };
 
 table! {
@@ -23,6 +23,9 @@ table! {
     drains listeners: Named<ListenerTable>;
     /// Groups of backends. Routes refer to them by name.
     drains pools: Named<PoolTable>;
+    /// Rules of who may pass. Routes refer to them by name, in `access`; a rule that no route names
+    /// guards nothing.
+    next access: Named<AccessTable>;
     /// Conditions and what is done where they hold. "Which route is taken" above tells the order.
     drains routes: Vec<Spanned<RouteTable>>;
     /// What the relay asks of every session, unless its route says otherwise.

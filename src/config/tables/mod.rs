@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod table;
+mod access;
 mod file;
 mod file_mode;
 mod hold;
@@ -22,6 +23,7 @@ mod spanned;
 mod units;
 pub mod words;
 
+pub use access::{AccessTable, RouteAccess};
 pub use file::FileTable;
 pub use file_mode::FileMode;
 pub use hold::{Hold, HoldParts, HoldTable};

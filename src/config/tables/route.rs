@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{
-    FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, TakesWebSockets,
+    FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
+    TakesWebSockets,
 };
 
 table! {
@@ -61,6 +62,11 @@ table! {
     /// that knows its users by cookies needs this. Without the key any page may, and `check` warns.
     /// A handshake without `Origin` does not come from a page and passes. With `pool`.
     next allowed_origins: OneOrMany<String>, as in "same";
+    /// Who may pass: the name of a rule, `[access.NAME]`, or a list of names. They are asked in
+    /// this order, and each must let the request pass; of `{ any = [names] }` one must, and the
+    /// first that does decides. They are asked when a request or a handshake comes in, so a change
+    /// of a rule ends no session. Without the key all may pass.
+    next access: RouteAccess, as in ["office"];
     /// Whether the route's prefix is cut off before the request goes on: below `/api`, `/api/x`
     /// becomes `/x`. With `pool` or `files`.
     next strip_prefix: bool = false, as in true;

@@ -111,7 +111,7 @@ fn the_full_sample_has_every_key() {
 /// Keys by path, as the schema names them.
 fn gather(table: &DeTable<'_>, above: &str, found: &mut Vec<String>) {
     for (key, value) in table {
-        let named = matches!(above, "listeners" | "pools");
+        let named = matches!(above, "listeners" | "pools" | "access");
         let key = if named { "NAME" } else { key.get_ref() };
         let path = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
         gather_value(value.get_ref(), &path, found);

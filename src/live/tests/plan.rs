@@ -12,6 +12,7 @@ use crate::config::plan::*;
 pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
     let arcs = |routes: &[Route]| routes.iter().cloned().map(Arc::new).collect();
     Plan {
+        access: Vec::new(),
         workers: 1,
         listeners: vec![Arc::new(listener("http", 80))],
         pools: pools.iter().cloned().map(Arc::new).collect(),
@@ -93,6 +94,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         action,
         websocket: WebSocketMode::Allowed,
         allowed_origins: None,
+        access: None,
         rules: Arc::new(rules()),
         request_headers: FieldChanges::default(),
         response_headers: FieldChanges::default(),

@@ -120,6 +120,13 @@ groups! {
         holds_ended: LabelledCounter = "holds_ended" ["result"] "Holds that came to their end";
     }
 
+    /// An access rule's metrics.
+    #[derive(Debug, Default)]
+    pub struct AccessMetrics ["rule"] {
+        denied: LabelledCounter = "access_denied" ["reason"]
+            "Requests and handshakes that an access rule kept out, by why";
+    }
+
     /// A pool's metrics.
     #[derive(Debug, Default)]
     pub struct PoolMetrics ["pool"] {

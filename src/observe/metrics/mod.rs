@@ -12,8 +12,8 @@ mod instrument;
 mod route;
 
 pub use catalogue::{
-    BackendFacts, HttpVersion, ListenerMetrics, PoolMetrics, ProcessFacts, ProcessMetrics, ResetBy,
-    RouteCells, RouteTotals,
+    AccessMetrics, BackendFacts, HttpVersion, ListenerMetrics, PoolMetrics, ProcessFacts,
+    ProcessMetrics, ResetBy, RouteCells, RouteTotals,
 };
 pub use counter::{BackendCounter, Counter, LabelledCounter, LocalCounter};
 pub use exposition::Exposition;
@@ -40,6 +40,7 @@ pub struct Metrics {
     routes: ByName<RouteMetrics>,
     listeners: ByName<ListenerMetrics>,
     pools: ByName<PoolMetrics>,
+    access: ByName<AccessMetrics>,
     /// Metrics of the whole process.
     pub process: ProcessMetrics,
 }
@@ -62,8 +63,8 @@ impl Metrics {
             workers: workers as u64,
             ..ProcessMetrics::default()
         };
-        let (routes, listeners, pools) = Default::default();
-        Arc::new(Metrics { workers, routes, listeners, pools, process })
+        let (routes, listeners, pools, access) = Default::default();
+        Arc::new(Metrics { workers, routes, listeners, pools, access, process })
     }
 
     /// The metrics of a route, by its identity; the same ones for as long as somebody holds them.
@@ -82,18 +83,24 @@ impl Metrics {
         Arc::clone(lock(&self.pools).entry(Arc::clone(name)).or_default())
     }
 
+    /// The metrics of an access rule, by its name.
+    pub fn access(&self, name: &Arc<str>) -> Arc<AccessMetrics> {
+        Arc::clone(lock(&self.access).entry(Arc::clone(name)).or_default())
+    }
+
     /// Counts the lines this log drops.
     pub fn watch_log(&self, dropped: Dropped) {
         // A second log of the same process is the same log.
         let _ = self.process.log_dropped.set(dropped);
     }
 
-    /// Forgets routes, listeners and pools that are held no longer: call it now and then, or a
-    /// thousand reloads that rename a route keep a thousand routes in memory.
+    /// Forgets routes, listeners, pools and access rules that are held no longer: call it now and
+    /// then, or a thousand reloads that rename a route keep a thousand routes in memory.
     pub fn forget_unused(&self) {
         lock(&self.routes).retain(|_, metrics| Arc::strong_count(metrics) > 1);
         lock(&self.listeners).retain(|_, metrics| Arc::strong_count(metrics) > 1);
         lock(&self.pools).retain(|_, metrics| Arc::strong_count(metrics) > 1);
+        lock(&self.access).retain(|_, metrics| Arc::strong_count(metrics) > 1);
     }
 
     /// Sessions live, by the routes' counts.
@@ -112,6 +119,8 @@ impl Metrics {
         let routes = lock(&self.routes).clone();
         MetricGroup::write(&owners(&routes, |route| route.each().collect()), &mut page);
         MetricGroup::write(&owners(&routes, |route| vec![&route.totals]), &mut page);
+        let access = lock(&self.access).clone();
+        MetricGroup::write(&owners(&access, |metrics| vec![&**metrics]), &mut page);
         let pools = lock(&self.pools).clone();
         MetricGroup::write(&owners(&pools, |metrics| vec![&**metrics]), &mut page);
         let backends = facts.backends.iter().map(|([pool, backend], facts)| Owner {

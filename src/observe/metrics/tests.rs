@@ -44,6 +44,7 @@ fn busy() -> Arc<Metrics> {
     listener.resets[ResetBy::Tidegate].count(Word("refused_stream"));
     listener.http2_failed.count(Word("resets"));
     listener.tls_failures.count(Word("timeout"));
+    metrics.access(&name("office")).denied.count(Word("address"));
     let pool = metrics.pool(&name("websocket"));
     pool.dial_failures.count("127.0.0.1:9", Word("refused"));
     pool.retries.inc();

@@ -1,0 +1,13 @@
+//! Who may pass: what a route demands of a request, and the verdict.
+//!
+//! **In:** the plan's rules, and what a request shows of its client. **Out:** a verdict: it may
+//! pass, or which rule says no and why. **Never here:** routes, what is done with a request that
+//! passes, the answer to one that does not.
+
+mod denial;
+mod policy;
+mod verifier;
+
+pub use denial::Denial;
+pub use policy::Policy;
+pub use verifier::{Applicant, Verifier};

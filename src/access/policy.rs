@@ -1,0 +1,125 @@
+//! What a route demands: all of some rules, or one of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::denial::Denial;
+use super::verifier::{Applicant, Verifier};
+use crate::config::plan::AccessDemand;
+
+/// The rules of a route, at work.
+#[derive(Debug)]
+pub struct Policy {
+    /// In the order they are asked.
+    verifiers: Vec<Arc<Verifier>>,
+    /// Whether one of them is enough.
+    is_any: bool,
+}
+
+impl Policy {
+    /// The policy that a route demands.
+    ///
+    /// # Errors
+    /// The first name that no rule has.
+    pub fn build(
+        demand: &AccessDemand,
+        verifiers: &BTreeMap<Arc<str>, Arc<Verifier>>,
+    ) -> Result<Policy, Arc<str>> {
+        let find = |name: &Arc<str>| verifiers.get(name).cloned().ok_or_else(|| Arc::clone(name));
+        let verifiers = demand.names().iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        Ok(Policy { verifiers, is_any: matches!(demand, AccessDemand::Any(_)) })
+    }
+
+    /// Whether the two ask the same rules at work in the same way.
+    pub fn is(&self, other: &Policy) -> bool {
+        let same = |(one, other): (&Arc<Verifier>, &Arc<Verifier>)| Arc::ptr_eq(one, other);
+        self.is_any == other.is_any
+            && self.verifiers.len() == other.verifiers.len()
+            && self.verifiers.iter().zip(&other.verifiers).all(same)
+    }
+
+    /// Whether the applicant may pass. Who may not is counted once, for the rule that is told of:
+    /// the first that says no, also where one of several would have been enough.
+    ///
+    /// # Errors
+    /// Which rule says no, and why.
+    pub fn verify(&self, applicant: &Applicant) -> Result<(), Denial> {
+        let mut first = None;
+        for verifier in &self.verifiers {
+            match verifier.verify(applicant) {
+                Ok(()) if self.is_any => return Ok(()),
+                Ok(()) => {}
+                Err(denial) => {
+                    first.get_or_insert((verifier, denial));
+                    if !self.is_any {
+                        break;
+                    }
+                }
+            }
+        }
+        let Some((verifier, denial)) = first else { return Ok(()) };
+        verifier.count(denial.reason);
+        Err(denial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::denial::DenialReason;
+    use crate::config::plan::{AccessRule, AccessTest, AddressLists, Networks};
+    use crate::observe::metrics::Metrics;
+
+    fn rule(name: &str, net: &str) -> Arc<AccessRule> {
+        let allow = Networks { nets: vec![net.parse().unwrap()], unix: false };
+        let lists = AddressLists { allow: Some(allow), deny: Networks::default() };
+        Arc::new(AccessRule { name: name.into(), test: AccessTest::Addresses(lists) })
+    }
+
+    fn office_and_lab() -> BTreeMap<Arc<str>, Arc<Verifier>> {
+        let metrics = Metrics::new(1);
+        let rules = [rule("office", "10.0.0.0/8"), rule("lab", "10.1.0.0/16")];
+        let build = |rule| Verifier::build(&rule, None, &metrics);
+        rules.map(|rule| (Arc::clone(&rule.name), build(rule))).into()
+    }
+
+    fn names() -> Vec<Arc<str>> {
+        vec!["office".into(), "lab".into()]
+    }
+
+    fn denied_by(policy: &Policy, ip: &str) -> Option<String> {
+        let client = Some(ip.parse().unwrap());
+        policy.verify(&Applicant { client }).err().map(|denial| {
+            assert_eq!(denial.reason, DenialReason::Address);
+            denial.rule.to_string()
+        })
+    }
+
+    #[test]
+    fn all_rules_let_a_request_pass_or_any_of_them_does() {
+        let verifiers = office_and_lab();
+        let all = Policy::build(&AccessDemand::All(names()), &verifiers).unwrap();
+        assert_eq!(denied_by(&all, "10.1.0.1"), None);
+        assert_eq!(denied_by(&all, "10.2.0.1").as_deref(), Some("lab"));
+        assert_eq!(denied_by(&all, "192.0.2.1").as_deref(), Some("office"));
+        let any = Policy::build(&AccessDemand::Any(names()), &verifiers).unwrap();
+        assert_eq!(denied_by(&any, "10.2.0.1"), None);
+        assert_eq!(denied_by(&any, "192.0.2.1").as_deref(), Some("office"));
+        assert!(!all.is(&any) && all.is(&all));
+    }
+
+    #[test]
+    fn a_name_that_no_rule_has_lets_nobody_pass() {
+        let demand = AccessDemand::Any(vec!["home".into()]);
+        assert_eq!(Policy::build(&demand, &office_and_lab()).unwrap_err(), "home".into());
+    }
+
+    #[test]
+    fn a_rule_that_did_not_change_is_the_same_at_work() {
+        let metrics = Metrics::new(1);
+        let first = Verifier::build(&rule("office", "10.0.0.0/8"), None, &metrics);
+        let build = |net| Verifier::build(&rule("office", net), Some(&first), &metrics);
+        assert!(Arc::ptr_eq(&first, &build("10.0.0.0/8")));
+        assert!(!Arc::ptr_eq(&first, &build("10.0.0.0/9")));
+    }
+}

@@ -1,0 +1,126 @@
+//! `[access.NAME]`, and what routes demand of them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::report::{Diagnostic, Span};
+
+use super::super::fault::Fault;
+use super::super::hint::{did_you_mean, listed};
+use super::super::plan::{AccessDemand, AccessRule, AccessTest, AddressLists, Networks};
+use super::super::tables::{self, OneOrMany, RouteAccess, Spanned};
+use super::{Lower, address, entries, named};
+
+/// All rules, in file order.
+pub fn rules(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<AccessRule>>> {
+    let written = entries(&file.access);
+    let rules: Vec<_> =
+        written.iter().filter_map(|(name, raw)| rule(cx, name, raw)).map(Arc::new).collect();
+    unused(cx, file);
+    (rules.len() == written.len() && !file.access.is_faulty()).then_some(rules)
+}
+
+fn rule(
+    cx: &mut Lower<'_>,
+    name: &Spanned<String>,
+    written: &Spanned<tables::AccessTable>,
+) -> Option<AccessRule> {
+    let place = name.span();
+    let name = cx.take("access", name, |name| named(name))?;
+    let raw = written.get()?;
+    if raw.allow.is_absent() && raw.deny.is_absent() {
+        let said = format!("access rule `{name}` does not say who may pass");
+        let hint = "write `allow = [\"10.0.0.0/8\"]` or `deny = [\"192.0.2.0/24\"]`".to_owned();
+        cx.report(Diagnostic::error("missing", said).at(place).hint(hint));
+        return None;
+    }
+    let (allow, deny) = (networks(cx, "allow", &raw.allow), networks(cx, "deny", &raw.deny));
+    let (allow, deny) = (allow?, deny?);
+    let allow = raw.allow.is_written().then_some(allow);
+    Some(AccessRule { name, test: AccessTest::Addresses(AddressLists { allow, deny }) })
+}
+
+/// One of the lists; an empty one says nothing that could be meant.
+fn networks(
+    cx: &mut Lower<'_>,
+    key: &str,
+    written: &Spanned<OneOrMany<String>>,
+) -> Option<Networks> {
+    let networks = cx.take_each(key, written, |one| address::network(one))?;
+    if networks.is_empty() && written.is_written() {
+        let said = match key {
+            "allow" => "is an empty list: no client could pass",
+            _ => "is an empty list: it denies no client",
+        };
+        let hint = format!("name networks, or leave `{key}` out");
+        cx.fault(key, written.span(), Fault::new(said).hint(hint));
+        return None;
+    }
+    Some(address::networks(networks))
+}
+
+/// What a route demands; `None` inside where all may pass.
+pub fn demand(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    raw: &tables::RouteTable,
+) -> Option<Option<AccessDemand>> {
+    let Some(demand) = raw.access.get() else {
+        return raw.access.is_absent().then_some(None);
+    };
+    let at = raw.access.span();
+    if demand.names().is_empty() {
+        let fault = Fault::new("is an empty list: it demands nothing");
+        cx.fault("access", at, fault.hint("leave `access` out to let all pass".to_owned()));
+        return None;
+    }
+    let known: Vec<&str> = names(file).map(|(name, _)| name).collect();
+    let mut found: Vec<Arc<str>> = Vec::new();
+    for written in demand.names() {
+        let Some(name) = written.get() else { continue };
+        let place = written.span().or(at);
+        if found.iter().any(|one| **one == *name.as_str()) {
+            cx.fault("access", place, Fault::new(format!("names a rule twice: `{name}`")));
+        } else if known.contains(&name.as_str()) {
+            found.push(name.as_str().into());
+        } else {
+            let all = || match known.is_empty() {
+                true => format!("there is none: write `[access.{name}]`"),
+                false => format!("the rules are {}", listed(known.iter().copied(), "and")),
+            };
+            let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(all);
+            let said = format!("no access rule has this name: `{name}`");
+            cx.report(Diagnostic::error("undefined", said).at(place).hint(hint));
+        }
+    }
+    let all_found = found.len() == demand.names().len();
+    all_found.then_some(Some(match demand {
+        RouteAccess::All(_) => AccessDemand::All(found),
+        RouteAccess::Any(_) => AccessDemand::Any(found),
+    }))
+}
+
+/// The names of all rules, with their places.
+fn names(file: &tables::FileTable) -> impl Iterator<Item = (&str, Span)> {
+    let names = entries(&file.access).iter().filter_map(|(name, _)| name.written());
+    names.map(|(name, span)| (name.as_str(), span))
+}
+
+/// A rule that no route names guards nothing, which is hardly meant.
+fn unused(cx: &mut Lower<'_>, file: &tables::FileTable) {
+    let routes = file.routes.get().map_or(&[][..], Vec::as_slice);
+    let all_read = !file.routes.is_faulty()
+        && routes.iter().all(|route| route.get().is_some_and(|route| !route.access.is_faulty()));
+    let used: HashSet<&String> = routes
+        .iter()
+        .filter_map(|route| route.get()?.access.get())
+        .flat_map(|access| access.names().iter().filter_map(Spanned::get))
+        .collect();
+    let unused: Vec<_> =
+        names(file).filter(|(name, _)| all_read && !used.iter().any(|one| one == name)).collect();
+    for (name, span) in unused {
+        let said = format!("no route names this access rule, so it guards nothing: `{name}`");
+        let hint = format!("write `access = \"{name}\"` in a route");
+        cx.report(Diagnostic::warning("unused", said).at(span).hint(hint));
+    }
+}

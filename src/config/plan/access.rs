@@ -1,0 +1,87 @@
+//! Rules of who may pass, and what routes demand of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::address::Networks;
+
+/// A rule of who may pass: `[access.NAME]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessRule {
+    /// Its name, in routes, logs and metrics.
+    pub name: Arc<str>,
+    /// What it tests.
+    pub test: AccessTest,
+}
+
+/// What a rule tests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessTest {
+    /// The client's address.
+    Addresses(AddressLists),
+}
+
+/// Addresses that may pass, and those that may not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AddressLists {
+    /// Those that may; all when `None`.
+    pub allow: Option<Networks>,
+    /// Those that may not, whatever `allow` says.
+    pub deny: Networks,
+}
+
+impl AddressLists {
+    /// Whether a client may pass; `None` is the peer of a unix socket.
+    pub fn allows(&self, client: Option<IpAddr>) -> bool {
+        let is_allowed = self.allow.as_ref().is_none_or(|allow| allow.contains(client));
+        is_allowed && !self.deny.contains(client)
+    }
+}
+
+/// What a route demands: rules by their names, at least one, in the order they are asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessDemand {
+    /// Each of them lets the request pass.
+    All(Vec<Arc<str>>),
+    /// One of them does.
+    Any(Vec<Arc<str>>),
+}
+
+impl AccessDemand {
+    /// The rules' names.
+    pub fn names(&self) -> &[Arc<str>] {
+        match self {
+            AccessDemand::All(names) | AccessDemand::Any(names) => names,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(nets: &[&str], unix: bool) -> Networks {
+        Networks { nets: nets.iter().map(|net| net.parse().unwrap()).collect(), unix }
+    }
+
+    fn passing(lists: &AddressLists) -> Vec<&'static str> {
+        let clients = ["10.1.2.3", "10.6.6.6", "::ffff:10.1.2.3", "192.0.2.1", "2001:db8::1"];
+        let mut passing: Vec<_> =
+            clients.into_iter().filter(|ip| lists.allows(Some(ip.parse().unwrap()))).collect();
+        passing.extend(lists.allows(None).then_some("unix"));
+        passing
+    }
+
+    #[test]
+    fn deny_goes_before_allow_and_alone_lets_all_others_pass() {
+        let deny = networks(&["10.6.6.0/24"], false);
+        let allow = Some(networks(&["10.0.0.0/8", "2001:db8::/32"], false));
+        let both = AddressLists { allow: allow.clone(), deny: deny.clone() };
+        assert_eq!(passing(&both), ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"]);
+        let denied = AddressLists { allow: None, deny };
+        let others = ["10.1.2.3", "::ffff:10.1.2.3", "192.0.2.1", "2001:db8::1", "unix"];
+        assert_eq!(passing(&denied), others);
+        let local = AddressLists { allow: Some(networks(&[], true)), deny: Networks::default() };
+        assert_eq!(passing(&local), ["unix"]);
+    }
+}

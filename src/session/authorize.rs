@@ -1,0 +1,42 @@
+//! Whether a request may pass, by what its route says.
+
+use super::admit::Routed;
+use super::grant::Granted;
+use super::record::RequestRecord;
+use super::refusal::Refusal;
+use crate::access::Applicant;
+use crate::config::plan::WebSocketMode;
+use crate::handshake;
+
+impl Routed {
+    /// Asks the route whether the request may pass: first what costs nothing, then its rules.
+    pub(super) fn authorize(self, record: &mut RequestRecord) -> Result<Granted, Refusal> {
+        self.check_kind()?;
+        let Routed { asked, route } = self;
+        if let Some(policy) = &route.access {
+            if asked.asks_websocket {
+                record.handshake();
+            }
+            let client = asked.client_addr.map(|client| client.ip());
+            policy.verify(&Applicant { client })?;
+        }
+        Ok(Granted { asked, route })
+    }
+
+    /// Whether the route takes what is asked for, a WebSocket or not, of the page that asks.
+    fn check_kind(&self) -> Result<(), Refusal> {
+        let Routed { asked, route } = self;
+        match (route.plan.websocket, asked.asks_websocket) {
+            (WebSocketMode::Refused, true) => return Err(Refusal::NoWebSocket),
+            (WebSocketMode::Only, false) => return Err(Refusal::OnlyWebSocket),
+            _ => {}
+        }
+        let (origins, host) =
+            (route.plan.allowed_origins.as_ref(), asked.target.authority.as_ref());
+        if asked.asks_websocket && !handshake::is_origin_allowed(&asked.head.headers, origins, host)
+        {
+            return Err(handshake::HandshakeRefusal::Origin.into());
+        }
+        Ok(())
+    }
+}

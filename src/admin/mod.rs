@@ -23,7 +23,8 @@ pub use operator::{
 pub use process::{Counts, Phase, Process, Stopped};
 pub use release::ReleasedServers;
 pub use report::{
-    NoUpgrade, ReloadRefused, ReloadRequest, Reloaded, Taken, UpgradeFailure, Upgraded,
+    NoUpgrade, RefusedReload, ReloadRefused, ReloadRequest, Reloaded, Taken, UpgradeFailure,
+    Upgraded,
 };
 pub use servers::{OpenedServers, Servers};
 

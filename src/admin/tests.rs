@@ -20,6 +20,7 @@ use crate::live::tests::plan::{admin, plan, pool, route, to_pool};
 use crate::live::{self, Snapshot};
 use crate::observe::metrics::{Exposition, Metrics};
 use crate::registry::LiveSessions;
+use crate::report::Findings;
 
 /// A process that does nothing and remembers what it was asked.
 #[derive(Clone)]
@@ -110,11 +111,11 @@ async fn what_came_of_a_reload_is_told_by_the_status() {
     let drain = ReloadRefused::Drain { sessions_drained: 1, sessions: 1, drain_max_percent: 0 };
     for (answer, status) in [
         (Reloaded::Unchanged, 200),
-        (Reloaded::Taken(Taken::default()), 200),
-        (Reloaded::Refused(drain), 409),
-        (Reloaded::Refused(ReloadRefused::Passed(7)), 409),
-        (Reloaded::Refused(ReloadRefused::Config("no".into())), 422),
-        (Reloaded::Refused(ReloadRefused::Stopping), 503),
+        (Reloaded::Taken(Box::default()), 200),
+        (Reloaded::Refused(drain.into()), 409),
+        (Reloaded::Refused(ReloadRefused::Passed(7).into()), 409),
+        (Reloaded::Refused(ReloadRefused::Config(Findings::default()).into()), 422),
+        (Reloaded::Refused(ReloadRefused::Stopping.into()), 503),
     ] {
         *fake.answer.borrow_mut() = answer;
         assert_eq!(fake.ask("POST", "/reload?force=true", "").await.0, status);

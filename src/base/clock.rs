@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// A moment on the process's monotonic clock, in milliseconds since the clock was first asked.
 ///
 /// Eight bytes, ordered, without a platform type in it, so that a session's state can be written
@@ -70,6 +72,14 @@ pub async fn by<T>(deadline: Moment, work: impl Future<Output = T>) -> Option<T>
 #[allow(clippy::disallowed_methods)]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Microseconds of the system's `CLOCK_MONOTONIC` (clock_gettime(2)), which a service manager
+/// compares with its own.
+pub fn monotonic_micros() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+    u64::try_from(micros).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -29,6 +29,15 @@ Exit codes:
 
 Data goes to standard output, messages to standard error.";
 
+const RELOAD_EXIT_CODES: &str = "\
+Exit codes; all but 0 leave everything as it was:
+  0  the new configuration is in force, or with --dry-run could be
+  1  the running proxy gives no answer, or stops
+  2  the command line is wrong
+  3  refused: the configuration is wrong, or an address cannot be listened on
+  4  refused: more sessions would end than `reload.drain_max` allows (see --force), the file named
+     is not the one the running proxy reads (see --dry-run), or another process has taken over";
+
 /// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
 #[derive(Parser, Debug)]
 #[command(name = "tidegate", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
@@ -43,7 +52,8 @@ pub(super) enum Command {
     Run(ConfigFile),
     /// Say all that is wrong with a configuration, or which route takes a URL
     Check(Check),
-    /// Have the running proxy take its configuration anew
+    /// Have the running proxy take its configuration anew, or say what that would change
+    #[command(after_help = RELOAD_EXIT_CODES)]
     Reload(ToProxy<ReloadRequest>),
     /// Say what lives in the running proxy, how its backends stand and how far its drains are
     Status(ToProxy<StatusRequest>),

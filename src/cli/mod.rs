@@ -41,7 +41,7 @@ fn execute(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Check(asked) => check::check(&asked),
-        Command::Reload(asked) => operator::ask(&asked),
+        Command::Reload(asked) => operator::reload(asked),
         Command::Status(asked) => operator::ask(&asked),
         Command::Sessions(asked) => operator::ask(&asked),
         Command::Drain(asked) => operator::ask(&asked),

@@ -14,7 +14,7 @@ use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
 use super::waiting::{DrainRow, ProgressView};
-use crate::admin::OperatorRequest;
+use crate::admin::{OperatorRequest, ReloadRequest};
 
 /// How long an answer may take: reading thousands of certificates is not done in a moment, and an
 /// upgrade may take `upgrade.timeout`.
@@ -52,6 +52,14 @@ pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), F
         }
     };
     waited.tell(json, target.json)
+}
+
+/// Has the running proxy reload, or judge the configuration that is named.
+pub(super) fn reload(asked: ToProxy<ReloadRequest>) -> Result<(), Failure> {
+    let ToProxy { request, target } = asked;
+    let named = target.file.config.as_deref().map(std::path::absolute).transpose();
+    let config = named.map_err(|error| Failure::Usage(format!("`--config`: {error}")))?;
+    ask(&ToProxy { request: ReloadRequest { config, ..request }, target })
 }
 
 /// What came of waiting for a drain.

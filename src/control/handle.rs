@@ -59,7 +59,7 @@ impl Handle {
     /// Reloads the configuration. Reloads are taken one after the other, each on its own.
     pub async fn reload(&self, request: ReloadRequest) -> Reloaded {
         let (answer, answered) = oneshot::channel();
-        let stopping = Reloaded::Refused(ReloadRefused::Stopping);
+        let stopping = Reloaded::Refused(ReloadRefused::Stopping.into());
         match self.0.reloads.send(ReloadAsked { request, answer }).await {
             Ok(()) => answered.await.unwrap_or(stopping),
             Err(_) => stopping,

@@ -5,6 +5,24 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use crate::base::clock;
+
+/// Every listener accepts, or a reload that was asked for by SIGHUP is done.
+pub(super) fn ready() {
+    tell("READY=1");
+}
+
+/// A reload that was asked for by SIGHUP begins. A service of `Type=notify-reload` waits for the
+/// next [`ready`] and compares the time with that of its signal.
+pub(super) fn reloading() {
+    tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::monotonic_micros()));
+}
+
+/// One line for `systemctl status`.
+pub(super) fn status(text: &str) {
+    tell(&format!("STATUS={}", text.lines().next().unwrap_or_default()));
+}
+
 /// Tells the service manager one state, such as `READY=1`.
 pub(super) fn tell(state: &str) {
     if let Some(name) = std::env::var_os("NOTIFY_SOCKET")

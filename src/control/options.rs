@@ -1,18 +1,19 @@
 //! What a supervisor is started with.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::handle::lock;
 use super::upgrade::{Predecessor, Program};
+use crate::admin::ReloadRefused;
 use crate::config::plan::Plan;
 use crate::config::{self, Refused};
 use crate::listen::Inherited;
 use crate::observe::log;
-use crate::report::Colour;
+use crate::report::{Diagnostic, Findings};
 
-/// A function that makes configurations; its error is the report.
+/// A function that makes configurations; its error says why there is none.
 type MakeConfig = dyn FnMut() -> Result<Arc<Plan>, String> + Send;
 
 /// Where configurations come from; cheap to clone.
@@ -41,36 +42,63 @@ impl ConfigSource {
         ConfigSource::made(move || Ok(Arc::clone(&plan)))
     }
 
-    /// What `make` gives, which each reload asks anew; its error is the report.
+    /// What `make` gives, which each reload asks anew; its error says why there is none.
     pub fn made(make: impl FnMut() -> Result<Arc<Plan>, String> + Send + 'static) -> ConfigSource {
         ConfigSource::Made(Arc::new(Mutex::new(make)))
     }
 
-    /// Reads the configuration: the plan and its warnings as text, or what was refused.
-    pub(super) fn load(&self) -> Result<(Arc<Plan>, String), RefusedSource> {
+    /// Whether this is the file it is read from, by whatever name.
+    pub(super) fn is_file(&self, named: &Path) -> bool {
+        let ConfigSource::File(own) = self else { return false };
+        let whole = |path: &Path| path.canonicalize().ok();
+        own == named || whole(own).is_some_and(|own| whole(named) == Some(own))
+    }
+
+    /// A file, named from the working directory where the source's own is: what both name beside
+    /// them has the same name then, and is no change.
+    pub(super) fn alike(&self, named: &Path) -> PathBuf {
+        let is_relative = matches!(self, ConfigSource::File(own) if own.is_relative());
+        let directory = if is_relative { std::env::current_dir().ok() } else { None };
+        let relative = directory.as_ref().and_then(|here| named.strip_prefix(here).ok());
+        relative.unwrap_or(named).to_owned()
+    }
+
+    /// Reads the configuration: the plan and its warnings, or what was refused.
+    pub(super) fn load(&self) -> ReadConfig {
         match self {
             ConfigSource::Made(make) => match lock(make)() {
-                Ok(plan) => Ok((plan, String::new())),
-                Err(report) => Err(RefusedSource { report, files: Vec::new() }),
+                Ok(plan) => Ok((plan, Findings::default())),
+                Err(error) => Err(RefusedSource::of(Diagnostic::error("made", error))),
             },
             ConfigSource::File(path) => match config::load(path, &config::process_environment) {
-                Ok(loaded) => {
-                    Ok((loaded.plan, loaded.warnings.text(&loaded.sources, Colour::Plain)))
+                Ok(config::Loaded { plan, warnings: report, sources, .. }) => {
+                    Ok((plan, Findings { report, sources }))
                 }
                 Err(Refused { report, sources, files }) => {
-                    Err(RefusedSource { report: report.text(&sources, Colour::Plain), files })
+                    let why = ReloadRefused::Config(Findings { report, sources });
+                    Err(RefusedSource { why, files })
                 }
             },
         }
     }
 }
 
+/// What came of reading a configuration: the plan and its warnings.
+pub(super) type ReadConfig = Result<(Arc<Plan>, Findings), RefusedSource>;
+
 /// A configuration that could not be read.
 pub(super) struct RefusedSource {
-    /// All that is wrong with it.
-    pub(super) report: String,
+    /// Why; as a rule all that is wrong with it.
+    pub(super) why: ReloadRefused,
     /// The files that it named, as far as it could be read.
     pub(super) files: Vec<PathBuf>,
+}
+
+impl RefusedSource {
+    /// One whose text is not known.
+    pub(super) fn of(finding: Diagnostic) -> RefusedSource {
+        RefusedSource { why: ReloadRefused::Config(Findings::of(finding)), files: Vec::new() }
+    }
 }
 
 /// What a supervisor is started with.

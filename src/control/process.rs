@@ -35,14 +35,15 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
         let is_first = options.predecessor.is_none();
         let reader = ConfigReader::new(options.source.clone());
         let loaded = tokio::select! {
-            loaded = reader.read() => loaded,
+            loaded = reader.read(&ReloadRequest::default()) => loaded,
             // Nothing runs yet that would have to end.
             () = signals.stop() => return Ok(Stopped::default()),
         };
         let supervisor = Supervisor::launch(options, loaded)?;
         // The service of a process that takes over was ready all the time.
         if is_first {
-            manager::tell("READY=1");
+            manager::ready();
+            manager::status(&format!("generation {} is in force", supervisor.generation()));
         }
         ready(&supervisor);
         match signals.execute(&supervisor).await {
@@ -135,7 +136,12 @@ impl Signals {
                     // What comes of it is in the log; one that takes long holds up no stop.
                     let handle = handle.clone();
                     task::spawn("reload", async move {
-                        drop(handle.reload(ReloadRequest::default()).await);
+                        manager::reloading();
+                        let reloaded = handle.reload(ReloadRequest::default()).await;
+                        // One that stops has said so, and is not ready again.
+                        if !reloaded.is_stopping() {
+                            manager::ready();
+                        }
                     });
                 }
                 _ = self.user_2.recv() => {

@@ -9,15 +9,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::options::{ConfigSource, RefusedSource};
-use crate::config::plan::Plan;
+use super::options::{ConfigSource, ReadConfig, RefusedSource};
+use crate::admin::{ReloadRefused, ReloadRequest};
+use crate::report::Diagnostic;
 
 /// How long the reading of a configuration, with all files it names, may take. What is read later
 /// is thrown away.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What came of reading: the plan and its warnings as text.
-pub(super) type ReadConfig = Result<(Arc<Plan>, String), RefusedSource>;
 
 /// Reads one configuration after the other.
 pub(super) struct ConfigReader {
@@ -37,11 +35,12 @@ impl ConfigReader {
         &self.source
     }
 
-    /// Reads it; refused where that takes longer than [`READ_TIMEOUT`], or where an earlier reading
-    /// still does.
-    pub(super) fn read(&self) -> impl Future<Output = ReadConfig> + use<> {
+    /// Reads what the request asks for; refused where that takes longer than [`READ_TIMEOUT`], or
+    /// where an earlier reading still does.
+    pub(super) fn read(&self, request: &ReloadRequest) -> impl Future<Output = ReadConfig> + use<> {
         let (done, read) = oneshot::channel();
         let (source, reading) = (self.source.clone(), Arc::clone(&self.reading));
+        let request = request.clone();
         let work = move || {
             let held = match reading.try_lock() {
                 Err(TryLockError::WouldBlock) => return,
@@ -49,7 +48,7 @@ impl ConfigReader {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Ok(held) => held,
             };
-            let loaded = source.load();
+            let loaded = load(&source, &request);
             // Before the answer: who has it may ask again.
             drop(held);
             // Who asked may have given up.
@@ -58,23 +57,52 @@ impl ConfigReader {
         let started = thread::Builder::new().name("config".to_owned()).spawn(work);
         let limit = self.timeout;
         async move {
-            let refused = |report: String| RefusedSource { report, files: Vec::new() };
+            let no_thread = |error| format!("there is no thread to read with: {error}");
             started
-                .map_err(|error| refused(format!("error: no thread to read with: {error}\n")))?;
+                .map_err(|error| RefusedSource::of(Diagnostic::error("file", no_thread(error))))?;
             match timeout(limit, read).await {
                 Ok(Ok(loaded)) => loaded,
-                Ok(Err(_)) => Err(refused(blocked("an earlier reading has not ended"))),
-                Err(_) => Err(refused(blocked(&format!("not read within {limit:?}")))),
+                Ok(Err(_)) => Err(blocked("an earlier reading has not ended")),
+                Err(_) => Err(blocked(&format!("not read within {limit:?}"))),
             }
         }
     }
 }
 
-fn blocked(what: &str) -> String {
-    format!(
-        "error: the configuration cannot be read: {what}\n  = help: one of the files that it names \
-         is a FIFO that nobody writes, or on a mount that does not answer\n"
-    )
+/// Reads the source, or for a dry run the file that it names; a reload that names another file than
+/// the source's is refused.
+fn load(source: &ConfigSource, request: &ReloadRequest) -> ReadConfig {
+    match &request.config {
+        Some(named) if source.is_file(named) => source.load(),
+        Some(named) if request.dry_run => {
+            ConfigSource::File(source.alike(named)).load().map_err(with_hint)
+        }
+        Some(named) => {
+            let (own, named) = (source.to_string(), named.clone());
+            Err(RefusedSource { why: ReloadRefused::OtherFile { own, named }, files: Vec::new() })
+        }
+        None => source.load(),
+    }
+}
+
+/// Who names a file may see another one there than the process does.
+fn with_hint(mut refused: RefusedSource) -> RefusedSource {
+    if let ReloadRefused::Config(findings) = &mut refused.why
+        && let [only] = &mut findings.report.findings[..]
+        && only.span.is_none()
+    {
+        let hint = "the running process reads it, as its own user, and with a `/tmp` of its own \
+                    where its service has `PrivateTmp`";
+        only.hint.get_or_insert_with(|| hint.to_owned());
+    }
+    refused
+}
+
+fn blocked(what: &str) -> RefusedSource {
+    let hint = "one of the files that it names is a FIFO that nobody writes, or on a mount that \
+                does not answer";
+    let said = format!("the configuration cannot be read: {what}");
+    RefusedSource::of(Diagnostic::error("file", said).hint(hint.to_owned()))
 }
 
 #[cfg(test)]
@@ -93,13 +121,13 @@ mod tests {
         });
         let timeout = Duration::from_millis(100);
         let reader = ConfigReader { timeout, ..ConfigReader::new(source) };
-        let refused = reader.read().await.err().unwrap();
-        assert!(refused.report.contains("not read within 100ms"), "{}", refused.report);
-        let refused = reader.read().await.err().unwrap();
-        assert!(refused.report.contains("an earlier reading"), "{}", refused.report);
+        let refused = reader.read(&ReloadRequest::default()).await.err().unwrap();
+        assert!(refused.why.to_string().contains("not read within 100ms"), "{}", refused.why);
+        let refused = reader.read(&ReloadRequest::default()).await.err().unwrap();
+        assert!(refused.why.to_string().contains("an earlier reading"), "{}", refused.why);
         drop(release);
         // The thread ends, and another may read.
-        while reader.read().await.is_err() {
+        while reader.read(&ReloadRequest::default()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use super::core::ProcessCore;
+use super::manager;
 use super::opening::{self, Opening};
-use super::reading::ReadConfig;
+use super::options::ReadConfig;
 use super::start_error::with_hint;
-use crate::admin::{ReloadRefused, ReloadRequest, Reloaded, Taken};
+use crate::admin::{RefusedReload, ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
 use crate::base::label::Label;
 use crate::config::plan::Plan;
 use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
-use crate::live::{self, Changes, LiveListener, Snapshot};
-use crate::registry::{self, Disposition, Selector};
+use crate::live::{self, Changes, Impact, LiveListener, Snapshot};
+use crate::registry::{self, Disposition};
+use crate::report::Findings;
 
 /// Takes what was read, and says in log and metrics what came of it.
 pub(super) async fn reload(
     core: &mut ProcessCore,
-    request: ReloadRequest,
+    request: &ReloadRequest,
     loaded: ReadConfig,
 ) -> Reloaded {
     let named = match &loaded {
@@ -27,7 +29,7 @@ pub(super) async fn reload(
     };
     let reloaded = match loaded {
         Ok((plan, warnings)) => attempt(core, request, plan, warnings).await,
-        Err(refused) => Err(ReloadRefused::Config(refused.report)),
+        Err(refused) => Err(refused.why.into()),
     };
     let reloaded = reloaded.unwrap_or_else(Reloaded::Refused);
     if !request.dry_run {
@@ -41,46 +43,65 @@ pub(super) async fn reload(
     reloaded
 }
 
-fn tell(core: &mut ProcessCore, request: ReloadRequest, reloaded: &Reloaded) {
-    let metrics = &core.common.metrics;
+/// Says in log, metrics and to the service manager what came of a reload. A dry run is no news but
+/// for who asked.
+fn tell(core: &mut ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
+    let outcome = reloaded.label();
     match reloaded {
-        // A watch wakes for much that is no change, and a report need not be told twice.
-        Reloaded::Unchanged => return,
-        Reloaded::Taken(taken) => {
-            core.last_refusal = None;
-            let Taken { generation, sessions, sessions_drained, sessions_moved, .. } = taken;
-            let outcome = reloaded.label();
-            tracing::info!(
-                outcome,
-                generation,
-                sessions,
-                sessions_drained,
-                sessions_moved,
-                "reload"
-            );
-            if !taken.warnings.is_empty() {
-                tracing::warn!("{}", taken.warnings.trim_end());
+        // A watch wakes for much that is no change.
+        Reloaded::Unchanged => {
+            if core.last_refusal.take().is_some() {
+                manager::status(&in_force(core));
             }
+            return;
         }
-        Reloaded::Refused(refused) => {
-            let refusal = Some(refused.to_string());
+        Reloaded::Refused(RefusedReload { why, .. }) if request.dry_run => {
+            tracing::info!(outcome, "dry run: {}", why.summary());
+            return;
+        }
+        Reloaded::Refused(RefusedReload { why, .. }) => {
+            let refusal = Some(why.to_string());
+            // A report need not be told twice.
             if request.if_changed && refusal == core.last_refusal {
                 return;
             }
             core.last_refusal = refusal;
-            tracing::error!(outcome = reloaded.label(), "reload refused: {refused}");
+            manager::status(&format!("reload refused, {}: {}", in_force(core), why.summary()));
+            tracing::error!(outcome, "reload refused: {why}");
+        }
+        Reloaded::Taken(taken) => {
+            let Impact { sessions, drained, moved, .. } = taken.impact;
+            tracing::info!(
+                outcome,
+                generation = taken.generation,
+                sessions,
+                sessions_drained = drained,
+                sessions_moved = moved,
+                "reload"
+            );
+            if !taken.warnings.report.is_empty() {
+                tracing::warn!("{}", taken.warnings.text().trim_end());
+            }
+            if !taken.dry_run {
+                core.last_refusal = None;
+                manager::status(&in_force(core));
+            }
         }
     }
-    metrics.process.reloads.count(reloaded);
+    core.common.metrics.process.reloads.count(reloaded);
+}
+
+fn in_force(core: &ProcessCore) -> String {
+    format!("generation {} is in force", core.common.app.live.now().generation)
 }
 
 /// The steps of a reload. Up to the swap, whatever fails leaves all as it was.
 async fn attempt(
     core: &mut ProcessCore,
-    request: ReloadRequest,
+    request: &ReloadRequest,
     plan: Arc<Plan>,
-    warnings: String,
-) -> Result<Reloaded, ReloadRefused> {
+    warnings: Findings,
+) -> Result<Reloaded, RefusedReload> {
     let old = core.common.app.live.now();
     if request.if_changed && *plan == *old.plan {
         return Ok(Reloaded::Unchanged);
@@ -89,31 +110,36 @@ async fn attempt(
         .map_err(|error| ReloadRefused::Build(error.to_string()))?;
     let now = clock::now();
     let changes = live::diff(&old, &new, now);
-    let leaving = order(&changes, &plan);
-    let mut taken = Taken { warnings, ..facts(&old, &new, &changes) };
-    taken.sessions = core.common.sessions.live().await;
-    if let Some(order) = &leaving {
-        let would = core.common.drains.preview(order).await;
-        taken.sessions = would.live;
-        taken.sessions_moved = movable(core, order, changes.by_pool(&new, now)).await;
-        taken.sessions_drained = would.sessions - taken.sessions_moved;
-    }
-    let percent = plan.reload.drain_max_percent;
-    if !request.force && is_over(taken.sessions_drained, taken.sessions, percent) {
-        return Err(ReloadRefused::Drain {
-            sessions_drained: taken.sessions_drained,
-            sessions: taken.sessions,
-            drain_max_percent: percent,
-        });
+    let places = core.common.sessions.by_location().await;
+    let impact = changes.impact(&new, &places, now);
+    drop(places);
+    let config = request.config.as_ref().map(|named| named.display().to_string());
+    let config = config.unwrap_or_else(|| core.reader.source().to_string());
+    let taken = Taken { config, impact, warnings, ..facts(&old, &new, &changes) };
+    let refused = |why: ReloadRefused, taken: Taken| {
+        let would = Taken { dry_run: true, generation: old.generation, ..taken };
+        RefusedReload { why, would: Some(Box::new(would)) }
+    };
+    let Impact { sessions, drained: sessions_drained, .. } = taken.impact;
+    let drain_max_percent = plan.reload.drain_max_percent;
+    if !request.force && is_over(sessions_drained, sessions, drain_max_percent) {
+        let why = ReloadRefused::Drain { sessions_drained, sessions, drain_max_percent };
+        return Err(refused(why, taken));
     }
     if request.dry_run {
-        return Ok(Reloaded::Taken(Taken { dry_run: true, generation: old.generation, ..taken }));
+        let would = Taken { dry_run: true, generation: old.generation, ..taken };
+        return Ok(Reloaded::Taken(Box::new(would)));
     }
-    let Opening { sockets, servers, released } = opening::open(core, &plan)
-        .await
-        .map_err(|errors| ReloadRefused::Listeners(errors.iter().map(with_hint).collect()))?;
+    let Opening { sockets, servers, released } = match opening::open(core, &plan).await {
+        Ok(opening) => opening,
+        Err(errors) => {
+            let why = ReloadRefused::Listeners(errors.iter().map(with_hint).collect());
+            return Err(refused(why, taken));
+        }
+    };
 
     // In force.
+    let leaving = order(&changes, &plan);
     drop(old);
     core.retired.push(core.common.app.live.swap(Arc::new(new)));
     core.common.permits.set_limits(&plan.limits);
@@ -125,19 +151,7 @@ async fn attempt(
     core.publish();
     apply_log(core, &plan);
     tell_sessions(core, changes, leaving).await;
-    Ok(Reloaded::Taken(taken))
-}
-
-/// How many of an order's sessions go on with another backend: of each pool as many as there is
-/// room for.
-async fn movable(core: &ProcessCore, order: &DrainOrder, by_pool: Vec<(Selector, usize)>) -> usize {
-    let mut moved = 0;
-    for (routes, room) in by_pool {
-        let selector = Selector::AllOf([order.selector.clone(), routes].into());
-        let of_pool = DrainOrder { selector, ..order.clone() };
-        moved += core.common.drains.preview(&of_pool).await.moved.min(room);
-    }
-    moved
+    Ok(Reloaded::Taken(Box::new(taken)))
 }
 
 /// Tells live sessions what concerns them. A session that is still shaking hands hears it as
@@ -182,17 +196,12 @@ fn facts(old: &Snapshot, new: &Snapshot, changes: &Changes) -> Taken {
     let names = |listeners: &[Arc<LiveListener>]| {
         listeners.iter().map(|listener| listener.plan.name.to_string()).collect()
     };
-    let mut at_next_start = Vec::new();
-    let mut fixed = |key, is_equal: bool| at_next_start.extend((!is_equal).then_some(key));
-    fixed("workers", old.plan.workers == new.plan.workers);
-    fixed("log.format", old.plan.log.format == new.plan.log.format);
-    fixed("log.queue_bytes_max", old.plan.log.queue_bytes_max == new.plan.log.queue_bytes_max);
     Taken {
         generation: new.generation,
         routes_with_new_rules: changes.rules.len(),
         listeners_opened: names(&changes.listeners_added),
         listeners_closed: names(&changes.listeners_removed),
-        at_next_start,
+        changes: live::compare(&old.plan, &new.plan),
         ..Taken::default()
     }
 }

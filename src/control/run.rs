@@ -5,7 +5,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::ProcessCore;
 use super::handle::ReloadAsked;
-use super::reading::ReadConfig;
+use super::options::ReadConfig;
 use super::reload::reload;
 use super::stop::stop;
 use super::upgrade::{leave, upgrade};
@@ -27,10 +27,11 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
             // The sender lives in `core`.
             _ = asked.wait_for(|asked| *asked > 0) => break,
             Some(asked) = reloads.recv(), if reading.is_none() => {
-                reading = Some(AskedReading { asked, read: Box::pin(core.reader.read()) });
+                let read = Box::pin(core.reader.read(&asked.request));
+                reading = Some(AskedReading { asked, read });
             }
             Some((asked, loaded)) = next(&mut reading) => {
-                let reloaded = reload(&mut core, asked.request, loaded).await;
+                let reloaded = reload(&mut core, &asked.request, loaded).await;
                 // Who asked may be gone; the log has it all the same.
                 let _ = asked.answer.send(reloaded);
             }

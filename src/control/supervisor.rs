@@ -7,8 +7,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
 use super::handle::Handle;
-use super::options::Options;
-use super::reading::ReadConfig;
+use super::options::{Options, ReadConfig};
 use super::run::run;
 use super::start::start;
 use super::start_error::StartError;
@@ -33,9 +32,10 @@ impl Supervisor {
 
     /// Starts it with a configuration that was read.
     pub(super) fn launch(options: Options, loaded: ReadConfig) -> Result<Supervisor, StartError> {
-        let (plan, warnings) = loaded.map_err(|refused| StartError::Config(refused.report))?;
-        if !warnings.is_empty() {
-            tracing::warn!("{}", warnings.trim_end());
+        let (plan, warnings) =
+            loaded.map_err(|refused| StartError::Config(refused.why.to_string()))?;
+        if !warnings.report.is_empty() {
+            tracing::warn!("{}", warnings.text().trim_end());
         }
         let (ready, is_ready) = std_mpsc::channel();
         let thread = std::thread::Builder::new()

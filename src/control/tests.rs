@@ -7,6 +7,7 @@ mod moving;
 mod operating;
 mod random;
 mod reloads;
+mod reports;
 mod returning;
 mod rooms;
 mod stops;
@@ -107,7 +108,14 @@ impl Process {
 
 fn taken(reloaded: Reloaded) -> Taken {
     match reloaded {
-        Reloaded::Taken(taken) => taken,
+        Reloaded::Taken(taken) => *taken,
+        other => panic!("{other}"),
+    }
+}
+
+fn refused(reloaded: Reloaded) -> ReloadRefused {
+    match reloaded {
+        Reloaded::Refused(refused) => refused.why,
         other => panic!("{other}"),
     }
 }

@@ -1,11 +1,11 @@
 //! What a change of snapshots means for listeners and live sessions, as a value.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
 use crate::base::clock::Moment;
-use crate::pool::{Backend, Pool};
+use crate::pool::Backend;
 use crate::registry::{self, Selector};
 
 /// What changed between two snapshots. What is not named here is not touched in any way.
@@ -116,18 +116,6 @@ impl Changes {
         let listeners =
             listeners.map(|listener| Selector::Listener(Arc::clone(&listener.plan.name)));
         Selector::NoneOf(routes.cloned().map(Selector::Route).chain(listeners).collect())
-    }
-
-    /// For each pool in force: the routes to it, whose sessions would go on with it, and its room.
-    pub fn by_pool(&self, new: &Snapshot, now: Moment) -> Vec<(Selector, usize)> {
-        let mut routes: BTreeMap<&Arc<str>, (&Arc<Pool>, Vec<Selector>)> = BTreeMap::new();
-        for route in &new.routes {
-            let LiveAction::Pool { pool, .. } = &route.action else { continue };
-            let (_, of) = routes.entry(&pool.plan().name).or_insert((pool, Vec::new()));
-            of.push(Selector::Route(Arc::clone(&route.plan.identity)));
-        }
-        let pools = routes.into_values();
-        pools.map(|(pool, of)| (Selector::AnyOf(of.into()), pool.room_beside(&[], now))).collect()
     }
 
     fn routes(&mut self, old: &Snapshot, new: &Snapshot, now: Moment) {

@@ -1,14 +1,19 @@
 //! The snapshot in force: built aside from a plan, swapped whole.
 //!
 //! **In:** a plan and the snapshot before. **Out:** an immutable snapshot that reuses what is
-//! equal, and what a change of snapshots means for those who live.
+//! equal, and what a change of snapshots means for those who live: as orders, and
+//! as counts for who asks.
 //! **Never here:** a change after it was built; sockets of clients.
 
 mod build;
+mod compare;
 mod diff;
+mod impact;
 
 pub use build::build;
+pub use compare::{PartChanges, PlanChanges, compare};
 pub use diff::{Changes, diff};
+pub use impact::{Impact, ImpactRow, ReloadRule};
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,11 +1,15 @@
 //! The sessions of all workers, seen from outside.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::base::clock::Moment;
 use crate::base::worker::Queues;
 
 use super::drain::{Drain, Share};
-use super::facts::{Seen, Selector};
+use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
+use super::locations::LocationCount;
 use super::seat;
 use super::withdrawal::Withdrawal;
 
@@ -42,6 +46,16 @@ impl LiveSessions {
             live: sum.live + live,
             matched: sum.matched + matched,
         })
+    }
+
+    /// How many are in each place.
+    pub async fn by_location(&self) -> HashMap<Arc<Location>, LocationCount> {
+        let mut counts: HashMap<_, LocationCount> = HashMap::new();
+        for (location, count) in self.0.ask_all(|_| seat::by_location()).await.into_iter().flatten()
+        {
+            counts.entry(location).or_default().add(count);
+        }
+        counts
     }
 
     /// At most `most` of each worker's sessions that are matched.

@@ -16,7 +16,7 @@ use crate::end::Reason;
 pub const NOBODY: &str = "(none)";
 
 /// Where a session is. The names are the plan's own, shared with it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Location {
     /// The listener it came in by.
     pub listener: Arc<str>,

@@ -366,7 +366,7 @@ impl Local {
         }
     }
 
-    fn sessions(&self) -> impl Iterator<Item = (SessionId, &Facts)> {
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionId, &Facts)> {
         self.slots.iter().enumerate().filter_map(|(slot, held)| match held {
             Slot::Taken(session) => {
                 let id = SessionId::new(self.worker, slot as u32, session.generation);

@@ -1,9 +1,9 @@
 //! Where sessions are: one record for all that are in the same place.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::facts::Location;
+use super::facts::{Facts, Location};
 use super::note::Names;
 
 /// Locations that may be kept although nobody is there any more.
@@ -36,6 +36,38 @@ impl Locations {
         let Some(listener) = names.get(&location.listener) else { return Arc::clone(location) };
         self.shared(Arc::new(Location { listener: Arc::clone(listener), ..(**location).clone() }))
     }
+}
+
+/// Sessions in one place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LocationCount {
+    /// How many.
+    pub sessions: usize,
+    /// Those among them that can be held while their upstream is away, and so moved to another.
+    pub holding: usize,
+}
+
+impl LocationCount {
+    /// Counts more in the same place.
+    pub(super) fn add(&mut self, more: LocationCount) {
+        self.sessions += more.sessions;
+        self.holding += more.holding;
+    }
+}
+
+/// How many of these sessions are in each place.
+pub(super) fn by_location<'a>(
+    sessions: impl Iterator<Item = &'a Facts>,
+) -> HashMap<Arc<Location>, LocationCount> {
+    let mut counts: HashMap<_, LocationCount> = HashMap::new();
+    for facts in sessions {
+        let one = LocationCount { sessions: 1, holding: usize::from(facts.holds) };
+        match counts.get_mut(&facts.location) {
+            Some(count) => count.add(one),
+            None => drop(counts.insert(Arc::clone(&facts.location), one)),
+        }
+    }
+    counts
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub use everywhere::{Count, LiveSessions};
 pub use facts::{Facts, Location, NOBODY, Seen, Selector};
 pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
+pub use locations::LocationCount;
 pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{

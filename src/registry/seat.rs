@@ -3,6 +3,7 @@
 //! Every function here is about the worker it is called on.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,9 +13,10 @@ use crate::base::id::SessionId;
 use crate::base::{task, worker};
 
 use super::drain::{Drain, Share};
-use super::facts::{Facts, Seen, Selector};
+use super::facts::{Facts, Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::local::{Full, Local};
+use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
 use super::wheel::TICK;
 use super::withdrawal::Withdrawal;
@@ -119,6 +121,11 @@ pub fn rename_listeners(names: &Arc<Names>, now: Moment) {
 /// How many sessions are matched.
 pub fn count(selector: &Selector) -> usize {
     with(|local| local.count(selector))
+}
+
+/// How many sessions are in each place.
+pub fn by_location() -> HashMap<Arc<Location>, LocationCount> {
+    with(|local| locations::by_location(local.sessions().map(|(_, facts)| facts)))
 }
 
 /// What became of the sessions that this drain told, by its number.

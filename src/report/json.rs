@@ -5,14 +5,17 @@ use serde_json::{Value, json};
 use super::{Diagnostic, Report, Sources, Span};
 
 pub(super) fn print(report: &Report, sources: &Sources) -> String {
+    format!("{:#}\n", value(report, sources))
+}
+
+pub(super) fn value(report: &Report, sources: &Sources) -> Value {
     let findings: Vec<Value> =
         report.findings.iter().map(|found| finding(found, sources)).collect();
-    let whole = json!({
+    json!({
         "errors": report.errors(),
         "warnings": report.warnings(),
         "findings": findings,
-    });
-    format!("{whole:#}\n")
+    })
 }
 
 fn finding(found: &Diagnostic, sources: &Sources) -> Value {

@@ -156,5 +156,45 @@ impl Report {
     }
 }
 
+/// A report and the files it speaks of: what is found of a configuration, kept to be told later.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Findings {
+    /// What was found.
+    pub report: Report,
+    /// The files that were read.
+    pub sources: Sources,
+}
+
+impl Findings {
+    /// A finding that no file says.
+    pub fn of(finding: Diagnostic) -> Findings {
+        let report = Report { findings: vec![finding] };
+        Findings { report, sources: Sources::default() }
+    }
+
+    /// For people, as [`Report::text`] has it, without colours.
+    pub fn text(&self) -> String {
+        self.report.text(&self.sources, Colour::Plain)
+    }
+
+    /// The first error on one line, with its place, and how many more there are.
+    pub fn summary(&self) -> String {
+        let mut errors =
+            self.report.findings.iter().filter(|found| found.severity == Severity::Error);
+        let Some(first) = errors.next() else { return String::new() };
+        let place = first.span.map(|span| format!("{}: ", self.sources.place(span)));
+        let more = match errors.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        format!("{}{}{more}", place.unwrap_or_default(), first.message)
+    }
+
+    /// For programs, as [`Report::json`] has it.
+    pub fn json(&self) -> serde_json::Value {
+        json::value(&self.report, &self.sources)
+    }
+}
+
 #[cfg(test)]
 mod tests;

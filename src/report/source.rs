@@ -54,7 +54,7 @@ pub struct Position {
 }
 
 /// A file as it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Source {
     /// Its path, as it is shown.
     pub path: PathBuf,
@@ -78,7 +78,7 @@ impl Source {
 }
 
 /// The files a report speaks of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
 }

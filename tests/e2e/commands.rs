@@ -1,6 +1,7 @@
 //! The binary's commands: what they print, and their exit codes.
 
 mod checking;
+mod judged;
 mod waiting;
 
 use std::io::{BufRead, BufReader, Read, Write as _};

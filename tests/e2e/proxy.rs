@@ -112,7 +112,7 @@ impl Proxy {
 
     async fn ask(&self, ask: ReloadRequest) -> Result<(), String> {
         match within("a reload", self.supervisor.reload(ask)).await {
-            Reloaded::Refused(refused) => Err(refused.to_string()),
+            Reloaded::Refused(refused) => Err(refused.why.to_string()),
             Reloaded::Taken(_) | Reloaded::Unchanged => Ok(()),
         }
     }

@@ -76,6 +76,7 @@ async fn sockets_of_a_service_manager_are_taken_by_address_and_name_and_passed_o
         hand_down(command, fds, "plain:tidegate.socket:local", notify_path.to_str().unwrap());
     });
     assert_eq!(told(&notify), "READY=1");
+    assert_eq!(told(&notify), "STATUS=generation 1 is in force");
     let named = by_name.local_addr().unwrap().to_string();
     let local = format!("unix:{}", path.display());
     for to in [&named, &more, &local] {
@@ -96,6 +97,49 @@ async fn sockets_of_a_service_manager_are_taken_by_address_and_name_and_passed_o
     let silence = notify.recv(&mut [0; 512]).unwrap_err();
     assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock, "who leaves says nothing");
     assert!(path.exists(), "the file is the manager's");
+}
+
+#[tokio::test]
+async fn a_service_manager_is_told_when_a_reload_begins_and_ends_and_what_came_of_it() {
+    let backend = Backend::start();
+    let dir = tempfile::tempdir().unwrap();
+    let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    notify.set_read_timeout(Some(PATIENCE)).unwrap();
+    let text = configuration(&backend, "");
+    let proxy = Proxy::start_by(&[], &text, |command| {
+        command.env("NOTIFY_SOCKET", dir.path().join("notify"));
+    });
+    assert_eq!(told(&notify), "READY=1");
+    assert_eq!(told(&notify), "STATUS=generation 1 is in force");
+
+    // A service of `Type=notify-reload` is sent SIGHUP, and waits.
+    let mut last = 0;
+    let mut hang_up = |status: &str| {
+        proxy.signal(libc::SIGHUP);
+        let begun = told(&notify);
+        let micros = begun.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect(&begun);
+        let micros: u64 = micros.parse().unwrap();
+        assert!(micros > last, "{micros} after {last}");
+        last = micros;
+        let said = told(&notify);
+        assert!(said.starts_with(status), "{said}");
+        assert_eq!(told(&notify), "READY=1");
+        said
+    };
+    hang_up("STATUS=generation 2 is in force");
+    proxy.configure(&configuration(&backend, "colour = 1\ncolours = 2\n"));
+    let said = hang_up("STATUS=reload refused, generation 2 is in force: ");
+    assert!(said.contains("tidegate.toml:") && said.ends_with("(and 1 more)"), "{said}");
+
+    // The shipped unit has a command wait, whose exit code is that of `systemctl reload`.
+    let socket = proxy.path("control.socket");
+    let reload = || proxy.reload(&["--socket", socket.to_str().unwrap()]);
+    let (code, printed) = reload();
+    assert_eq!(code, 3, "{printed}");
+    assert!(told(&notify).starts_with("STATUS=reload refused, "));
+    proxy.configure(&text);
+    assert_eq!(reload().0, 0);
+    assert_eq!(told(&notify), "STATUS=generation 3 is in force");
 }
 
 /// Three listeners, the admin listener and the operator's socket.

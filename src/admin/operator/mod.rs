@@ -2,7 +2,7 @@
 //!
 //! | request | what it does |
 //! |---|---|
-//! | `POST /reload[?force=true][&dry_run=true]` | answers when the reload is done |
+//! | `POST /reload[?force=true][&dry_run=true][&config=/PATH]` | answers when the reload is done |
 //! | `POST /upgrade` | answers when another process serves, or does not |
 //! | `GET /status` | what lives, which backends are up, which drains are under way |
 //! | `POST /sessions` | lists sessions |

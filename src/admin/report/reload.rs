@@ -1,21 +1,30 @@
 //! What is asked of a reload, and what came of it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::changes;
 use crate::base::label::Label;
+use crate::live::{Impact, PlanChanges};
+use crate::report::Findings;
 
 /// What is asked of a reload.
-#[derive(Args, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
 pub struct ReloadRequest {
     /// Take it even when more than `reload.drain_max` of the sessions would end
     #[arg(long)]
     pub force: bool,
-    /// Say what would happen, and change nothing; new addresses are not tried
+    /// Say what would happen, and change nothing; with `--config` that file is judged, whichever
+    /// is in force. New addresses are not tried
     #[arg(long)]
     pub dry_run: bool,
+    /// The configuration that is named. A dry run judges it; a reload is refused where the process
+    /// takes its own from another file.
+    #[arg(skip)]
+    pub config: Option<PathBuf>,
     /// Do nothing when the configuration means what the one in force does: for a file watch, which
     /// wakes for much that is no change.
     #[arg(skip)]
@@ -25,33 +34,31 @@ pub struct ReloadRequest {
 /// A reload that was taken, or would be.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Taken {
+    /// Where its configuration is.
+    pub config: String,
     /// The configuration now in force; of a dry run, the one that still is.
     pub generation: u64,
     /// Whether this is only what would be.
     pub dry_run: bool,
-    /// Sessions live.
-    pub sessions: usize,
-    /// Those among them that are drained.
-    pub sessions_drained: usize,
-    /// Those that go on with another backend, where there is one for them.
-    pub sessions_moved: usize,
+    /// What the configuration says differently.
+    pub changes: PlanChanges,
+    /// What happens to live sessions.
+    pub impact: Impact,
     /// Routes whose sessions hear of new rules.
     pub routes_with_new_rules: usize,
     /// Listeners that appear.
     pub listeners_opened: Vec<String>,
     /// Listeners that vanish.
     pub listeners_closed: Vec<String>,
-    /// Keys that changed but apply at the next start only.
-    pub at_next_start: Vec<&'static str>,
     /// The configuration's warnings.
-    pub warnings: String,
+    pub warnings: Findings,
 }
 
 /// Why a reload was refused. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReloadRefused {
-    /// The configuration is wrong; this is its report.
-    Config(String),
+    /// The configuration is wrong; this is all that was found.
+    Config(Findings),
     /// Nothing can be built from the configuration.
     Build(String),
     /// These could not be opened.
@@ -65,6 +72,13 @@ pub enum ReloadRefused {
         /// `reload.drain_max`, in percent.
         drain_max_percent: u32,
     },
+    /// The process takes its configuration from a file, and a reload named another.
+    OtherFile {
+        /// Where it takes it from.
+        own: String,
+        /// What was named.
+        named: PathBuf,
+    },
     /// That process has taken over: it looks whether anything changed.
     Passed(u32),
     /// The process stops.
@@ -75,63 +89,112 @@ pub enum ReloadRefused {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reloaded {
     /// It was taken, or would be.
-    Taken(Taken),
+    Taken(Box<Taken>),
     /// The configuration means what the one in force does.
     Unchanged,
     /// It was refused.
-    Refused(ReloadRefused),
+    Refused(RefusedReload),
+}
+
+/// A refused reload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusedReload {
+    /// Why.
+    pub why: ReloadRefused,
+    /// What it would have done, where its configuration can be put to work.
+    pub would: Option<Box<Taken>>,
+}
+
+impl From<ReloadRefused> for RefusedReload {
+    /// One of which it is not known what it would have done.
+    fn from(why: ReloadRefused) -> RefusedReload {
+        RefusedReload { why, would: None }
+    }
 }
 
 impl Reloaded {
-    /// For programs.
+    /// Whether nothing came of it because the process stops.
+    pub fn is_stopping(&self) -> bool {
+        matches!(self, Reloaded::Refused(RefusedReload { why: ReloadRefused::Stopping, .. }))
+    }
+
+    /// For programs. The findings of its configuration are told as `tidegate check --json` does,
+    /// whatever came of the reload.
     pub fn json(&self) -> Value {
         let mut value = match self {
-            Reloaded::Taken(taken) => json!({
-                "generation": taken.generation,
-                "sessions": taken.sessions,
-                "sessions_drained": taken.sessions_drained,
-                "sessions_moved": taken.sessions_moved,
-                "routes_with_new_rules": taken.routes_with_new_rules,
-                "listeners_opened": taken.listeners_opened,
-                "listeners_closed": taken.listeners_closed,
-                "at_next_start": taken.at_next_start,
-                "warnings": taken.warnings,
-            }),
-            Reloaded::Unchanged => json!({}),
-            Reloaded::Refused(ReloadRefused::Drain {
-                sessions_drained,
-                sessions,
-                drain_max_percent,
-            }) => {
-                json!({
-                    "sessions": sessions,
-                    "sessions_drained": sessions_drained,
-                    "drain_max_percent": drain_max_percent,
-                })
+            Reloaded::Taken(taken) => taken.json(),
+            Reloaded::Unchanged => Findings::default().json(),
+            Reloaded::Refused(RefusedReload { why, would }) => {
+                let would = would.as_ref().map(|would| would.json());
+                let mut value = would.unwrap_or_else(|| why.findings().json());
+                if let ReloadRefused::Drain { drain_max_percent, .. } = why {
+                    value["drain_max_percent"] = (*drain_max_percent).into();
+                }
+                value["why"] = why.to_string().into();
+                value
             }
-            Reloaded::Refused(_) => json!({}),
         };
         value["outcome"] = self.label().into();
-        if let Reloaded::Refused(refused) = self {
-            value["why"] = refused.to_string().into();
+        value
+    }
+}
+
+impl Taken {
+    fn json(&self) -> Value {
+        let mut value = json!({
+            "config": self.config,
+            "generation": self.generation,
+            "changes": self.changes,
+            "at_next_start": self.changes.at_next_start,
+            "routes_with_new_rules": self.routes_with_new_rules,
+            "listeners_opened": self.listeners_opened,
+            "listeners_closed": self.listeners_closed,
+            "sessions": self.impact.sessions,
+            "sessions_drained": self.impact.drained,
+            "sessions_moved": self.impact.moved,
+            "sessions_with_new_rules": self.impact.with_new_rules,
+            "sessions_kept": self.impact.kept(),
+            "sessions_by_rule": changes::rows(&self.impact),
+            "sessions_by_rule_left_off": self.impact.rows_left_off,
+        });
+        if let (Value::Object(value), Value::Object(found)) = (&mut value, self.warnings.json()) {
+            value.extend(found);
         }
         value
+    }
+}
+
+impl ReloadRefused {
+    /// Why, on one line: of a configuration its first error, with its place.
+    pub fn summary(&self) -> String {
+        match self {
+            ReloadRefused::Config(findings) => findings.summary(),
+            _ => self.to_string().lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn findings(&self) -> Findings {
+        match self {
+            ReloadRefused::Config(findings) => findings.clone(),
+            _ => Findings::default(),
+        }
     }
 }
 
 impl Label for Reloaded {
     fn label(&self) -> &'static str {
         match self {
-            Reloaded::Taken(Taken { dry_run: true, .. }) => "dry_run",
+            Reloaded::Taken(taken) if taken.dry_run => "dry_run",
             Reloaded::Taken(_) => "taken",
             Reloaded::Unchanged => "unchanged",
-            Reloaded::Refused(ReloadRefused::Config(_) | ReloadRefused::Build(_)) => {
-                "refused_config"
-            }
-            Reloaded::Refused(ReloadRefused::Listeners(_)) => "refused_listeners",
-            Reloaded::Refused(ReloadRefused::Drain { .. }) => "refused_drain",
-            Reloaded::Refused(ReloadRefused::Passed(_)) => "passed_on",
-            Reloaded::Refused(ReloadRefused::Stopping) => "refused_stopping",
+            Reloaded::Refused(RefusedReload { why, .. }) => match why {
+                ReloadRefused::Config(_) | ReloadRefused::Build(_) => "refused_config",
+                ReloadRefused::Listeners(_) => "refused_listeners",
+                ReloadRefused::Drain { .. } => "refused_drain",
+                ReloadRefused::OtherFile { .. } => "refused_other_file",
+                ReloadRefused::Passed(_) => "passed_on",
+                ReloadRefused::Stopping => "refused_stopping",
+            },
         }
     }
 }
@@ -139,46 +202,45 @@ impl Label for Reloaded {
 impl fmt::Display for Reloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reloaded::Taken(taken) => taken.fmt(f),
+            Reloaded::Taken(taken) => {
+                f.write_str(&taken.warnings.text())?;
+                let Taken { generation, config, .. } = &**taken;
+                match taken.dry_run {
+                    true => write!(f, "would be taken; in force is generation {generation}")?,
+                    false => write!(f, "generation {generation} is in force")?,
+                }
+                write!(f, "\nconfiguration: {config}\n{}", taken.details())
+            }
             Reloaded::Unchanged => f.write_str("the configuration has not changed"),
-            Reloaded::Refused(refused) => refused.fmt(f),
+            Reloaded::Refused(RefusedReload { why, would: Some(would) }) => {
+                write!(f, "{why}\nconfiguration: {}\n{}", would.config, would.details())
+            }
+            Reloaded::Refused(RefusedReload { why, would: None }) => why.fmt(f),
         }
     }
 }
 
-impl fmt::Display for Taken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.warnings)?;
-        let generation = self.generation;
-        match self.dry_run {
-            true => write!(f, "would be taken; in force is generation {generation}")?,
-            false => write!(f, "generation {generation} is in force")?,
-        }
-        write!(f, "\nsessions drained: {} of {}", self.sessions_drained, self.sessions)?;
-        if self.sessions_moved > 0 {
-            write!(f, "\nsessions moved: {} of {}", self.sessions_moved, self.sessions)?;
-        }
-        if self.routes_with_new_rules > 0 {
-            write!(f, "\nroutes with new rules: {}", self.routes_with_new_rules)?;
-        }
-        for (what, names) in
-            [("opened", &self.listeners_opened), ("closed", &self.listeners_closed)]
-        {
+impl Taken {
+    /// What it changes, and what happens to whom.
+    fn details(&self) -> String {
+        let mut text = changes::parts(&self.changes);
+        let mut names = |what: &str, names: &[String]| {
             if !names.is_empty() {
-                write!(f, "\nlisteners {what}: {}", names.join(", "))?;
+                text.push_str(&format!("{what}: {}\n", names.join(", ")));
             }
-        }
-        if !self.at_next_start.is_empty() {
-            write!(f, "\napply at the next start: {}", self.at_next_start.join(", "))?;
-        }
-        Ok(())
+        };
+        names("listeners opened", &self.listeners_opened);
+        names("listeners closed", &self.listeners_closed);
+        text.push_str(&changes::impact(&self.impact));
+        text.truncate(text.trim_end().len());
+        text
     }
 }
 
 impl fmt::Display for ReloadRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReloadRefused::Config(report) => write!(f, "{}", report.trim_end()),
+            ReloadRefused::Config(findings) => f.write_str(findings.text().trim_end()),
             ReloadRefused::Build(why) => {
                 write!(f, "the configuration cannot be put to work: {why}")
             }
@@ -186,7 +248,13 @@ impl fmt::Display for ReloadRefused {
             ReloadRefused::Drain { sessions_drained, sessions, drain_max_percent } => write!(
                 f,
                 "the reload would end {sessions_drained} of {sessions} sessions, more than \
-                 `reload.drain_max` allows: {drain_max_percent} % (force it if that is meant)"
+                 `reload.drain_max` allows: {drain_max_percent} % (`--force` ends them)"
+            ),
+            ReloadRefused::OtherFile { own, named } => write!(
+                f,
+                "the running process takes its configuration from `{own}`, not from `{}`: put it \
+                 there, or have it judged with `--dry-run`",
+                named.display()
             ),
             ReloadRefused::Passed(pid) => {
                 write!(
@@ -196,41 +264,5 @@ impl fmt::Display for ReloadRefused {
             }
             ReloadRefused::Stopping => f.write_str("the process stops"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_taken_reload_says_what_it_did() {
-        let taken = Reloaded::Taken(Taken {
-            generation: 7,
-            sessions: 20,
-            sessions_drained: 2,
-            listeners_opened: vec!["https".into()],
-            at_next_start: vec!["workers"],
-            ..Taken::default()
-        });
-        assert_eq!(
-            taken.to_string(),
-            "generation 7 is in force\nsessions drained: 2 of 20\nlisteners opened: https\n\
-             apply at the next start: workers"
-        );
-        let json = taken.json();
-        assert_eq!((&json["outcome"], &json["generation"]), (&json!("taken"), &json!(7)));
-    }
-
-    #[test]
-    fn a_refused_reload_says_the_count() {
-        let refused = Reloaded::Refused(ReloadRefused::Drain {
-            sessions_drained: 3,
-            sessions: 9,
-            drain_max_percent: 10,
-        });
-        assert!(refused.to_string().starts_with("the reload would end 3 of 9 sessions"));
-        assert_eq!(refused.json()["sessions_drained"], 3);
-        assert_eq!(refused.json()["outcome"], "refused_drain");
     }
 }

@@ -8,13 +8,15 @@ use tempfile::TempDir;
 use super::*;
 use crate::actors::Certificates;
 use crate::config;
+use crate::live::{Impact, PartChanges};
 
 mod rows;
 
 use rows::ROWS;
 
 const BASE: &str = include_str!("applies/base.toml");
-const FORCE: ReloadRequest = ReloadRequest { force: true, dry_run: false, if_changed: false };
+const FORCE: ReloadRequest =
+    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
 
 /// A process whose configuration is text, and the files that it names.
 struct Written {
@@ -47,7 +49,7 @@ impl Written {
     /// Reloads with this plan, however many sessions that ends.
     async fn reload(&self, plan: Plan) -> Result<Taken, String> {
         match self.process.change_and(FORCE, |next| *next = plan).await {
-            Reloaded::Taken(taken) => Ok(taken),
+            Reloaded::Taken(taken) => Ok(*taken),
             other => Err(other.to_string()),
         }
     }
@@ -68,7 +70,7 @@ fn fault(key: &str, applies: &str, taken: &Taken) -> Option<String> {
     let rules = usize::from(applies == "now" && key.starts_with("relay."));
     let told = taken.routes_with_new_rules.min(1);
     let at_start = if applies == "restart" { vec![key] } else { Vec::new() };
-    let found = (taken.sessions_drained, told, &taken.at_next_start);
+    let found = (taken.impact.drained, told, &taken.changes.at_next_start);
     let wanted = (drained, rules, &at_start);
     (found != wanted).then(|| {
         format!("{key} ({applies}): drained, told rules, at next start: {found:?}, not {wanted:?}")
@@ -141,9 +143,15 @@ async fn a_configuration_that_means_the_same_drains_nothing_and_keeps_every_part
     let turned = tables.join("\n\n# A word.\n\n").replace(" = ", "   =  ");
     let renamed = plan_of(site.dir.path(), "other.toml", &turned, &site.backends).unwrap();
     let taken = site.reload(renamed).await.unwrap();
-    let nothing =
-        Taken { generation: 2, sessions: 1, warnings: taken.warnings.clone(), ..Taken::default() };
-    assert_eq!(taken, nothing);
+    for (kind, part) in taken.changes.parts() {
+        let kept = PartChanges { kept: part.kept, ..PartChanges::default() };
+        assert!(*part == kept && part.kept > 0, "{kind}: {part:?}");
+    }
+    assert!(taken.changes.settings.is_empty() && taken.changes.at_next_start.is_empty());
+    let nothing = Taken { generation: 2, ..Taken::default() };
+    let Taken { config, changes, warnings, .. } = taken.clone();
+    let impact = Impact { sessions: 1, ..Impact::default() };
+    assert_eq!(taken, Taken { config, changes, warnings, impact, ..nothing });
     let after = site.process.0.app.live.now();
     for (name, pool) in &before.pools {
         assert!(Arc::ptr_eq(pool, &after.pools[name]), "pool {name}");
@@ -167,7 +175,7 @@ async fn a_named_route_keeps_its_sessions_whatever_else_of_it_changes() {
     let mut session = site.process.session("/chat").await;
     let moved = named.replace("path = \"/chat\"", "path = \"/talk\"\nmethods = [\"GET\"]");
     let taken = site.reload(site.plan(&moved).unwrap()).await.unwrap();
-    assert_eq!((taken.sessions, taken.sessions_drained), (1, 0));
+    assert_eq!((taken.impact.sessions, taken.impact.drained), (1, 0));
     session.echo("undisturbed").await;
     drop(session);
 }

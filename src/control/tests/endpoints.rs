@@ -173,8 +173,9 @@ async fn the_operator_reloads_over_a_socket_that_is_the_owners_alone() {
     );
     assert_eq!(json["sessions_drained"], 1);
 
-    *process.next.lock().unwrap() = Err("error: no".into());
-    assert_eq!(operate(&socket, "POST", "/reload", "*/*").await, (422, "error: no\n".into()));
+    *process.next.lock().unwrap() = Err("no".into());
+    let refused = "error[made]: no\n\n1 error\n".to_owned();
+    assert_eq!(operate(&socket, "POST", "/reload", "*/*").await, (422, refused));
     assert_eq!(operate(&socket, "POST", "/reload?forse=true", "*/*").await.0, 400);
     assert_eq!(operate(&socket, "GET", "/reload", "*/*").await.0, 405);
     let (_, status) = operate(&socket, "GET", "/status", "*/*").await;

@@ -234,10 +234,10 @@ async fn a_reload_that_removes_a_backend_moves_its_sessions_and_counts_only_thos
         Arc::make_mut(&mut plan.pools[0]).backends.remove(0);
     };
     let refused = ReloadRefused::Drain { sessions_drained: 4, sessions: 16, drain_max_percent: 10 };
-    assert_eq!(process.change(without).await, Reloaded::Refused(refused));
+    assert_eq!(super::refused(process.change(without).await), refused);
     let taken =
         taken(process.reload(ReloadRequest { force: true, ..ReloadRequest::default() }).await);
-    assert_eq!((taken.sessions_drained, taken.sessions_moved, taken.sessions), (4, 4, 16));
+    assert_eq!((taken.impact.drained, taken.impact.moved, taken.impact.sessions), (4, 4, 16));
     let to = addresses(&[&two]).remove(0);
     until_on(&process, &to, 12).await;
     until("the old upstreams' ends", || one.endings().len() == 8).await;
@@ -266,7 +266,7 @@ async fn a_removed_pools_sessions_follow_their_route_and_a_removed_listeners_do_
             })
             .await,
     );
-    assert_eq!((taken_now.sessions_drained, taken_now.sessions_moved), (0, 1));
+    assert_eq!((taken_now.impact.drained, taken_now.impact.moved), (0, 1));
     until("the handshake elsewhere", || two.heads().len() == 2).await;
     follows.echo("elsewhere").await;
     let listed = process.order("/sessions", json!({ "who": { "pool": "two" } })).await.1;
@@ -274,7 +274,7 @@ async fn a_removed_pools_sessions_follow_their_route_and_a_removed_listeners_do_
     // Where they came in is gone: there is nothing to go on with.
     let elsewhere = listener("other", 0);
     let taken_now = taken(process.change(|plan| plan.listeners = vec![Arc::new(elsewhere)]).await);
-    assert_eq!((taken_now.sessions_drained, taken_now.sessions_moved), (2, 0));
+    assert_eq!((taken_now.impact.drained, taken_now.impact.moved), (2, 0));
     for session in [follows, stays] {
         assert_eq!(session.ending().await, Ending::Close(1012, "removed".into()));
     }

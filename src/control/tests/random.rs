@@ -20,7 +20,8 @@ const SEEDS: u64 = 6;
 /// Steps of one seed.
 const STEPS: usize = 40;
 
-const FORCE: ReloadRequest = ReloadRequest { force: true, dry_run: false, if_changed: false };
+const FORCE: ReloadRequest =
+    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
 
 /// What a configuration has of all that there can be.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,17 +1,22 @@
 use super::*;
 use crate::base::label::Label;
 use crate::live::tests::plan::rules;
+use crate::report::{Diagnostic, Findings};
 
-const FORCE: ReloadRequest = ReloadRequest { force: true, dry_run: false, if_changed: false };
+const FORCE: ReloadRequest =
+    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
 
 #[tokio::test]
 async fn a_configuration_that_is_refused_leaves_everything_as_it_was() {
     let backend = Backend::echo("one").await;
     let process = Process::start(site(&[("one", &backend)]));
     let mut session = process.session("/one").await;
-    *process.next.lock().unwrap() = Err("error: nonsense".into());
+    *process.next.lock().unwrap() = Err("nonsense".into());
     let refused = process.reload(ReloadRequest::default()).await;
-    assert_eq!(refused, Reloaded::Refused(ReloadRefused::Config("error: nonsense".into())));
+    assert_eq!(
+        super::refused(refused),
+        ReloadRefused::Config(Findings::of(Diagnostic::error("made", "nonsense")))
+    );
     session.echo("still here").await;
     assert_eq!(process.generation(), 1);
     assert_eq!(process.client("/").request("GET", "").await.1, "page");
@@ -34,10 +39,10 @@ async fn removing_a_pool_is_refused_with_the_count_then_forced_and_only_its_sess
     };
     let refused = process.change(without_one).await;
     let expected = ReloadRefused::Drain { sessions_drained: 1, sessions: 2, drain_max_percent: 10 };
-    assert_eq!(refused, Reloaded::Refused(expected));
+    assert_eq!(super::refused(refused), expected);
     assert_eq!(process.generation(), 1);
     let taken = taken(process.reload(FORCE).await);
-    assert_eq!((taken.generation, taken.sessions_drained, taken.sessions), (2, 1, 2));
+    assert_eq!((taken.generation, taken.impact.drained, taken.impact.sessions), (2, 1, 2));
     assert_eq!(leaving.ending().await, Ending::Close(1012, "removed".into()));
     staying.echo("undisturbed").await;
     drop(staying);
@@ -53,7 +58,10 @@ async fn a_dry_run_tells_and_changes_nothing() {
         plan.workers = 2;
     });
     let taken = taken(reloaded.await);
-    assert_eq!((taken.generation, taken.dry_run, taken.at_next_start), (1, true, vec!["workers"]));
+    assert_eq!(
+        (taken.generation, taken.dry_run, taken.changes.at_next_start),
+        (1, true, vec!["workers"])
+    );
     assert_eq!(process.client("/").request("GET", "").await.1, "page");
 }
 

@@ -4,7 +4,8 @@
 use super::operating::{Operated, addresses, pair};
 use super::*;
 
-const FORCE: ReloadRequest = ReloadRequest { force: true, dry_run: false, if_changed: false };
+const FORCE: ReloadRequest =
+    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
 
 type Change = fn(&mut Plan);
 
@@ -42,10 +43,10 @@ async fn what_is_given_back_in_time_is_as_if_it_had_never_been_away() {
         let (one, two) = (Backend::echo("one").await, Backend::echo("two").await);
         let (process, plan, mut sessions) = begun(&one, &two).await;
         let told = taken(process.change_and(FORCE, take_away).await);
-        assert_eq!(told.sessions_drained, 2, "{what}");
+        assert_eq!(told.impact.drained, 2, "{what}");
         assert_eq!(process.0.drains.under_way().len(), 1, "{what}");
         let told = taken(process.change_and(FORCE, |next| *next = plan).await);
-        assert_eq!(told.sessions_drained, 0, "{what}");
+        assert_eq!(told.impact.drained, 0, "{what}");
         until("the drain to finish", || process.0.drains.under_way().is_empty()).await;
         for session in &mut sessions {
             session.echo(what).await;
@@ -79,7 +80,7 @@ async fn a_backend_that_a_pool_comes_back_without_is_left() {
         without_backend(next);
         next.drain.window = Duration::ZERO;
     });
-    assert_eq!(taken(told.await).sessions_drained, 2);
+    assert_eq!(taken(told.await).impact.drained, 2);
     for session in sessions {
         assert_eq!(session.ending().await, Ending::Close(1012, "removed".into()));
     }

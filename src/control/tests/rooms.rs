@@ -41,7 +41,7 @@ async fn a_reload_that_leaves_only_a_dead_backend_says_that_it_ends_the_sessions
     let count = sessions.len();
     let refused =
         ReloadRefused::Drain { sessions_drained: count, sessions: count, drain_max_percent: 0 };
-    assert_eq!(process.change(without_the_living).await, Reloaded::Refused(refused));
+    assert_eq!(super::refused(process.change(without_the_living).await), refused);
     for session in &mut sessions {
         session.echo("still here").await;
     }

@@ -105,6 +105,6 @@ async fn a_second_stop_does_not_wait_and_neither_does_the_timeout() {
         let stopped = within("the end", process.stopped()).await;
         assert_eq!((stopped.drained, stopped.left.connections), (false, 1));
         let refused = process.reload(ReloadRequest::default()).await;
-        assert_eq!(refused, Reloaded::Refused(ReloadRefused::Stopping));
+        assert_eq!(super::refused(refused), ReloadRefused::Stopping);
     }
 }

@@ -99,12 +99,16 @@ async fn report(
         successor.try_say(&Old::Left { sessions });
         tokio::select! {
             () = sleep(REPORT_INTERVAL) => {}
-            Some(ReloadAsked { answer, .. }) = reloads.recv() => {
+            Some(ReloadAsked { request, answer }) = reloads.recv() => {
                 let pid = successor.pid();
-                tracing::info!(pid, "reload: passed on to the process that serves");
-                // One that is gone says so below; who asked may be gone, too.
-                let _ = successor.say(&Old::Reload).await;
-                let _ = answer.send(Reloaded::Refused(ReloadRefused::Passed(pid)));
+                // A dry run changes nothing there either.
+                if !request.dry_run {
+                    tracing::info!(pid, "reload: passed on to the process that serves");
+                    // One that is gone says so below.
+                    let _ = successor.say(&Old::Reload).await;
+                }
+                // Who asked may be gone.
+                let _ = answer.send(Reloaded::Refused(ReloadRefused::Passed(pid).into()));
             }
             word = successor.next() => match word {
                 Some(New::Stop) => {

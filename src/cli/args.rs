@@ -122,9 +122,38 @@ pub(super) struct Demo {
     /// The port of `http://` and `ws://`
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     pub(super) http_port: u16,
+    /// Your own backend, put behind `wss://`: `ADDRESS`, `ws://ADDRESS/PATH` or `unix:/PATH`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) backend: Option<String>,
+    /// Which of your backend's sessions go on after a restart: those that it confirms, or all, for
+    /// one that needs nothing to go on
+    #[arg(long, value_enum, default_value_t = DemoResume::Confirmed, requires = "backend")]
+    pub(super) resume: DemoResume,
+    /// The port of the byte tunnel that is shown beside; 0 is any
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(super) tunnel_port: u16,
     /// Where the development certificates are, or are made
     #[arg(long, value_name = "DIR", default_value = "certs/dev")]
     pub(super) certs: PathBuf,
+}
+
+/// `hold.resume` before a visitor's own backend.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DemoResume {
+    /// Those that the backend confirms
+    Confirmed,
+    /// All
+    Always,
+}
+
+impl DemoResume {
+    /// The configuration's word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            DemoResume::Confirmed => "confirmed",
+            DemoResume::Always => "always",
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! The binary's commands: what they print, and their exit codes.
 
 mod checking;
+mod demo;
 mod judged;
 mod waiting;
 
@@ -286,33 +287,4 @@ fn what_cannot_be_run_says_why_and_how() {
     let demo = ["demo", "--http-port", &port, "--https-port", "0"];
     let (code, _, err) = tidegate(dir.path(), &demo);
     assert_eq!((code, err.contains("--http-port PORT")), (1, true), "{err}");
-}
-
-#[tokio::test]
-async fn the_demo_serves_a_page_and_a_socket_over_tls() {
-    let dir = tempfile::tempdir().unwrap();
-    let [https, http] = [free(), free()].map(|address| address.port().to_string());
-    let words = ["demo", "--https-port", &https, "--http-port", &http];
-    let mut running = Running::start(dir.path(), &words);
-    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let page = lines.next().unwrap();
-    assert!(page.ends_with(&format!("https://localhost:{https}/")), "{page}");
-
-    let certificates = dir.path().join("certs/dev");
-    let address = format!("127.0.0.1:{https}").parse().unwrap();
-    let client = Client::to(address).trusting(&certificates.join("ca.pem"));
-    let (head, body) = client.request("GET", "").await;
-    assert_eq!((head.status(), head.get("content-type")), (200, "text/html; charset=utf-8"));
-    assert!(body.contains("<title>tidegate demo</title>"));
-    let (head, wire) =
-        client.path("/socket").field("Sec-WebSocket-Protocol", "one, two").handshake().await;
-    assert_eq!(head.status(), 101);
-    assert!(["one", "two"].contains(&head.get("sec-websocket-protocol")));
-    let mut session = Session::client(wire).await;
-    session.echo("hello").await;
-    session.send("/crash").await;
-    assert!(matches!(session.ending().await, Ending::Close(1012, _)));
-    running.signal(libc::SIGINT);
-    let (code, said) = running.end();
-    assert_eq!(code, Some(0), "{said}");
 }

@@ -1,12 +1,15 @@
-//! `tidegate demo`: the proxy, two backends and a page in one process, without a file.
+//! `tidegate demo`: the proxy, its backends, a byte tunnel beside it and a page that shows the
+//! difference, in one process, without a file.
 
 mod backend;
 mod certificates;
+mod page;
 mod site;
 mod socket;
+mod tunnel;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,10 +19,12 @@ use super::exit::Failure;
 use super::run;
 use crate::base::worker::Workers;
 use crate::config;
-use crate::config::plan::Address;
+use crate::config::plan::{Address, Plan};
 use crate::control::{ConfigSource, Options};
+use backend::Restarts;
+use site::Behind;
 
-/// The backends' names: the subprotocols they take, and what the page shows.
+/// The backends' names, which each of them knows itself by.
 const BACKENDS: [&str; 2] = ["one", "two"];
 
 /// Runs the demo until it is told to stop.
@@ -32,10 +37,27 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
         ))
     })?;
     let workers = Workers::start(1).map_err(Failure::run)?;
-    let backends = open_backends(&workers).map_err(Failure::run)?;
-    let toml = site::toml(asked, &files, &backends);
+    let (behind, restarts) = match &asked.backend {
+        Some(own) => (Behind::of(own), None),
+        None => {
+            let (backends, restarts) = open_backends(&workers).map_err(Failure::run)?;
+            (Behind::demo(&backends), Some(restarts))
+        }
+    };
+    let listener = TcpListener::bind((asked.address, asked.tunnel_port)).map_err(|error| {
+        let port = asked.tunnel_port;
+        Failure::Run(format!("cannot listen on port {port} for the byte tunnel: {error}"))
+    })?;
+    let tunnel = behind.dialled().is_some().then(|| listener.local_addr()).transpose();
+    let tunnel = tunnel.map_err(Failure::run)?;
+    let facts = site::facts(asked, &behind, tunnel);
+    let page = on_worker(&workers, move || page::open(&facts, restarts)).map_err(Failure::run)?;
+    let toml = site::toml(asked, &files, page, &behind);
     let loaded = config::load_text(Path::new(site::FILE), &toml, &config::process_environment)
         .map_err(config_file::refused)?;
+    if let Some(to) = behind.dialled() {
+        carry(&workers, listener, &loaded.plan, to).map_err(Failure::run)?;
+    }
     eprintln!("{}\n", site::about_trust(&files));
     let source = ConfigSource::made({
         let plan = Arc::clone(&loaded.plan);
@@ -46,7 +68,7 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
             Some(Address::Inet(address)) => address,
             _ => SocketAddr::new(asked.address, 0),
         };
-        print!("{}", site::welcome(&files, bound("https"), bound("http")));
+        print!("{}", site::welcome(asked, &files, &behind, bound("https"), bound("http")));
         eprintln!("\nCtrl-C stops it.");
     })?;
     // The backends were there to the end.
@@ -54,17 +76,30 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens all backends on the one worker given, and gives their addresses.
-fn open_backends(workers: &Workers) -> io::Result<Vec<SocketAddr>> {
+/// Opens all backends on the one worker given; gives their addresses and what kills them.
+fn open_backends(workers: &Workers) -> io::Result<(Vec<SocketAddr>, Restarts)> {
+    let restarts = Restarts::new();
+    let of = restarts.clone();
+    let open = move || BACKENDS.iter().map(|name| backend::open(name, &of)).collect();
+    Ok((on_worker(workers, open)?, restarts))
+}
+
+/// Opens the byte tunnel on the one worker given, with the certificate of the plan's TLS listener.
+fn carry(workers: &Workers, listener: TcpListener, plan: &Plan, to: String) -> io::Result<()> {
+    let tls = plan.listeners.iter().find_map(|listener| listener.tls.clone());
+    let tls = tls.ok_or_else(|| io::Error::other("no listener speaks TLS"))?;
+    on_worker(workers, move || tunnel::open(listener, &tls, to))
+}
+
+/// Opens something on the one worker given, where its tasks may be spawned.
+fn on_worker<T: Send + 'static>(
+    workers: &Workers,
+    open: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let (answer, answered) = std::sync::mpsc::channel();
-    let open = move || {
-        let hall = backend::hall();
-        let opened: io::Result<Vec<_>> =
-            BACKENDS.iter().map(|name| backend::open(name, &hall)).collect();
-        // The one who asked waits below.
-        let _ = answer.send(opened);
-    };
-    workers.queues().try_run_on(0, open).map_err(|_| io::Error::other("the worker is gone"))?;
+    // The one who asked waits below.
+    let job = move || drop(answer.send(open()));
+    workers.queues().try_run_on(0, job).map_err(|_| io::Error::other("the worker is gone"))?;
     answered.recv().map_err(|_| io::Error::other("the worker is gone"))?
 }
 

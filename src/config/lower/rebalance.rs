@@ -29,8 +29,11 @@ fn refuse(cx: &mut Lower<'_>, at: Option<Span>, balance: Option<&Balance>, is_st
         _ => return,
     };
     let fault = Fault::new(format!("cannot be had with {with}"));
-    let hint = "`least_sessions` and `random_two` can be rebalanced".to_owned();
-    cx.fault("rebalance", at, fault.hint(hint));
+    let hint = match is_sticky {
+        true => "remove one of them",
+        false => "`least_sessions` and `random_two` can be rebalanced",
+    };
+    cx.fault("rebalance", at, fault.hint(hint.to_owned()));
 }
 
 /// Only sessions that can be held can be moved.

@@ -54,7 +54,7 @@ pub fn unknown(
     }
     if at_the_top(name) && (holds_table || did_you_mean(name, known.iter().copied()).is_none()) {
         let hint = match holds_table {
-            true => format!("`{name}` is a table at the top: write `[{name}]`"),
+            true => format!("`{name}` is a table at the top: write {}", header(name)),
             false => format!("`{name}` belongs above the first `[table]`"),
         };
         return Unknown { finding: finding.hint(hint), instead: None };
@@ -75,6 +75,16 @@ static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let key = |place: Place<'_>| (place.name.to_owned(), place.path());
     places(&root).into_iter().map(key).collect()
 });
+
+/// The line that begins a table of this name at the top.
+fn header(name: &str) -> String {
+    let is_named = KEYS.iter().any(|(_, path)| path.starts_with(&format!("{name}.NAME")));
+    match name {
+        "routes" => "`[[routes]]`".to_owned(),
+        _ if is_named => format!("`[{name}.NAME]`"),
+        _ => format!("`[{name}]`"),
+    }
+}
 
 /// Whether there is a key of this name above all tables.
 fn at_the_top(name: &str) -> bool {

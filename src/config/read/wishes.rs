@@ -151,7 +151,7 @@ wishes! {
     "acme" | "letsencrypt" | "lets_encrypt" | "certresolver" | "certificate_resolver"
         | "certificates_resolvers" | "auto_https" | "on_demand_tls" =>
         "tidegate does not order certificates: let an ACME client write the files of \
-         `tls.certificates`, and `reload.watch = true` take them";
+         `tls.certificates`, and `reload.watch = true` take them", "certificates";
     "client_ca" | "client_auth" | "mtls" | "ssl_client_certificate" | "ssl_verify_client"
         | "client_certificates" =>
         "tidegate does not ask clients for certificates yet";

@@ -14,7 +14,9 @@ use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
 use super::waiting::{DrainRow, ProgressView};
-use crate::admin::{OperatorRequest, ReloadRequest};
+use crate::admin::{OperatorRequest, ReloadRefused, ReloadRequest, Reloaded};
+use crate::config;
+use crate::report::Findings;
 
 /// How long an answer may take: reading thousands of certificates is not done in a moment, and an
 /// upgrade may take `upgrade.timeout`.
@@ -59,7 +61,20 @@ pub(super) fn reload(asked: ToProxy<ReloadRequest>) -> Result<(), Failure> {
     let ToProxy { request, target } = asked;
     let named = target.file.config.as_deref().map(std::path::absolute).transpose();
     let config = named.map_err(|error| Failure::Usage(format!("`--config`: {error}")))?;
+    if target.json && target.socket.is_none() {
+        refuse_as_json(&config_file::find(&target.file)?)?;
+    }
     ask(&ToProxy { request: ReloadRequest { config, ..request }, target })
+}
+
+/// Judges a configuration here: one that is refused does not say where the running proxy is asked.
+fn refuse_as_json(file: &Path) -> Result<(), Failure> {
+    config::load(file, &config::process_environment).map(drop).map_err(|refused| {
+        let config::Refused { report, sources, .. } = refused;
+        let why = ReloadRefused::Config(Findings { report, sources });
+        println!("{}", Reloaded::Refused(why.into()).json());
+        Failure::Said(Failure::CONFIG)
+    })
 }
 
 /// What came of waiting for a drain.

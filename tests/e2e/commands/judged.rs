@@ -59,6 +59,11 @@ async fn another_file_is_judged_and_only_the_running_one_is_taken() {
     }
     assert_eq!((&told["errors"], &told["findings"][0]["place"]["line"]), (&2.into(), &14.into()));
 
+    // Without its socket nobody can be asked; the answer is the same.
+    let words = ["reload", "-c", "new.toml", "--dry-run", "--json"];
+    let (code, out, _) = tidegate(dir.path(), &words);
+    assert_eq!((code, &json(&out)), (3, &told));
+
     // A reload takes the process's own file, by whatever name, and no other.
     let (code, out, err) = reload(&["-c", "new.toml"]);
     assert_eq!((code, out.as_str()), (4, ""), "{err}");

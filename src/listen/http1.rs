@@ -1,11 +1,13 @@
 //! The HTTP/1.1 driver: hyper's, within the listener's limits.
 
 mod exchange;
+mod opening;
 mod stream;
+mod unsent;
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,6 +29,7 @@ use super::pace::{Paced, TakeProgress};
 use super::refused::{self, RequestRefusal};
 use super::{ListenerState, admit_request, linger, rate};
 use exchange::{AnswerEnd, Exchange};
+use opening::Unopened;
 use stream::ClientStream;
 
 use crate::base::body::{Body, Observed};
@@ -70,6 +73,17 @@ const DRAINED_BYTES_MAX: u64 = 8 * 1024;
 /// where bytes wait unread before that end: that is how the end of a long poll, or of a handshake
 /// that a backend leaves unanswered, is noticed.
 pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
+    let head_timeout = client.conn().listener.limits.head_timeout;
+    let deadline = TokioTimer::new().now() + head_timeout;
+    if let Some(unopened) = opening::run(transport, &client, deadline).await {
+        // On the heap: a connection that is a WebSocket's has no room for it.
+        Box::pin(drive_http(unopened, client, deadline)).await;
+    }
+}
+
+/// Drives a connection by hyper. Its first request's head must be there at the deadline.
+async fn drive_http(unopened: Unopened, client: Rc<HttpClient>, deadline: Instant) {
+    let Unopened { transport, read, answer } = unopened;
     let limits = client.conn().listener.limits.clone();
     let exchange = Exchange::new(Rc::clone(&client));
     let pace = TakeProgress::new(&limits);
@@ -79,10 +93,11 @@ pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
         pace: Rc::clone(&pace),
         state: state.clone(),
         exchange: Rc::clone(&exchange),
+        known: Cell::new(answer),
     };
     let service = service_fn(move |request| asking.answer(request));
-    let stream = ClientStream::new(transport, Rc::clone(&exchange));
-    let mut http = builder(&limits).serve_connection(TokioIo::new(stream), service);
+    let stream = ClientStream::new(transport, read, Rc::clone(&exchange));
+    let mut http = builder(&limits, deadline).serve_connection(TokioIo::new(stream), service);
     let mut is_closing = false;
     let ended = loop {
         tokio::select! {
@@ -142,6 +157,8 @@ struct Asking {
     pace: Rc<TakeProgress>,
     state: watch::Receiver<ListenerState>,
     exchange: Rc<Exchange>,
+    /// The answer to the first request, where it was asked for already.
+    known: Cell<Option<Response<Body>>>,
 }
 
 impl Asking {
@@ -155,7 +172,10 @@ impl Asking {
         let conn = self.client.conn();
         let rate_min = conn.listener.limits.body_rate_min;
         let request = request.map(|body| rate::rated(body, rate_min));
-        let answer = admit_request::answer(&self.client, HttpVersion::Http1, &conn, request);
+        let answer = match self.known.take() {
+            Some(answer) => Box::pin(ready(answer)),
+            None => admit_request::answer(&self.client, HttpVersion::Http1, &conn, request),
+        };
         let (pace, state) = (Rc::clone(&self.pace), self.state.clone());
         let exchange = Rc::clone(&self.exchange);
         async move {
@@ -188,13 +208,13 @@ pub(super) async fn grace(was_asked: &Cell<bool>) {
     }
 }
 
-fn builder(limits: &ListenerLimits) -> Builder {
+fn builder(limits: &ListenerLimits, first: Instant) -> Builder {
     let mut builder = Builder::new();
     builder
         .half_close(false)
         // What its spelling is not known of; see `rewrite::spell_answer`.
         .title_case_headers(true)
-        .timer(HeadTimer { is_first: AtomicBool::new(true), later: limits.keep_alive_timeout })
+        .timer(HeadTimer { is_first: AtomicBool::new(true), first, later: limits.keep_alive_timeout })
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.head_bytes_max)
         .max_buf_size(limits.head_bytes_max.max(BUFFER_BYTES_MIN));
@@ -211,12 +231,13 @@ fn builder(limits: &ListenerLimits) -> Builder {
 #[derive(Debug)]
 struct HeadTimer {
     is_first: AtomicBool,
+    first: Instant,
     later: Duration,
 }
 
 impl HeadTimer {
-    fn deadline(&self, asked: Instant) -> Instant {
-        if self.is_first.swap(false, Relaxed) { asked } else { self.now() + self.later }
+    fn deadline(&self) -> Instant {
+        if self.is_first.swap(false, Relaxed) { self.first } else { self.now() + self.later }
     }
 }
 
@@ -225,12 +246,12 @@ impl Timer for HeadTimer {
         self.sleep_until(self.now() + duration)
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        TokioTimer::new().sleep_until(self.deadline(deadline))
+    fn sleep_until(&self, _asked: Instant) -> Pin<Box<dyn Sleep>> {
+        TokioTimer::new().sleep_until(self.deadline())
     }
 
-    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
-        TokioTimer::new().reset(sleep, self.deadline(deadline));
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, _asked: Instant) {
+        TokioTimer::new().reset(sleep, self.deadline());
     }
 
     fn now(&self) -> Instant {

@@ -10,6 +10,7 @@ mod accept;
 mod admit_request;
 mod client;
 mod conn;
+mod date;
 mod http1;
 mod http2;
 mod inherited;

@@ -3,6 +3,7 @@
 mod greed;
 mod http2;
 mod limits;
+mod opening;
 mod proxied;
 mod secure;
 mod sockets;

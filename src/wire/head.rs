@@ -1,7 +1,7 @@
 //! A head as text of HTTP/1.1 (RFC 9112 §3, §4, §5).
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 /// Writes the first line, in origin form.
 pub fn write_request_line(method: &Method, target: &PathAndQuery, text: &mut Vec<u8>) {
@@ -29,6 +29,15 @@ pub fn write_field(name: &HeaderName, value: &HeaderValue, text: &mut Vec<u8>) {
     text.extend_from_slice(b": ");
     text.extend_from_slice(value);
     text.extend_from_slice(b"\r\n");
+}
+
+/// Writes an answer's head.
+pub fn write_answer<B>(answer: &Response<B>, text: &mut Vec<u8>) {
+    write_status_line(answer.status(), text);
+    for (name, value) in answer.headers() {
+        write_field(name, value, text);
+    }
+    end(text);
 }
 
 /// Ends the head.

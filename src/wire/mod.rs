@@ -28,6 +28,7 @@ pub mod request_line;
 pub mod resume;
 pub mod trailers;
 pub mod upgrade;
+pub mod upgrade_request;
 pub mod via;
 pub mod x509;
 

@@ -76,7 +76,7 @@ impl LinePart {
 }
 
 /// Whether a query has no such byte but escaped.
-fn is_odd(byte: u8) -> bool {
+pub(super) fn is_odd(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | 0x80..)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
@@ -18,15 +18,11 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::client::HttpClient;
+use super::unsent::Unsent;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::rewrite::{self, Informational};
 use crate::session::{ClientEnd, PendingUpgrade};
-use crate::wire::head;
 use crate::wire::request_line::QueryEscaper;
-
-/// Bytes of informational answers that wait for a client to read; what is more is dropped, as it
-/// may be (RFC 9110 §15.2: they are advice).
-pub(in super::super) const INFORMATIONAL_BYTES_MAX: usize = 64 * 1024;
 
 /// What a client of HTTP/2 begins with (RFC 9113 §3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,7 +39,7 @@ pub(super) struct Exchange {
     /// Whether hyper has written all that it had.
     is_flushed: Cell<bool>,
     /// Informational answers, as they are written.
-    informational: RefCell<BytesMut>,
+    informational: RefCell<Unsent>,
     /// For the client of a 101.
     promise: RefCell<Option<oneshot::Sender<ClientEnd>>>,
 }
@@ -121,7 +117,7 @@ impl Exchange {
 
     /// What is to be written before hyper writes anything more: nothing while it is in the middle
     /// of something.
-    pub(super) fn informational(&self) -> Option<&RefCell<BytesMut>> {
+    pub(super) fn informational(&self) -> Option<&RefCell<Unsent>> {
         self.is_flushed.get().then_some(&self.informational)
     }
 
@@ -154,20 +150,6 @@ impl Exchange {
         let end = AnswerEnd { exchange: Rc::clone(self), is_last: false };
         (request, PendingAnswer { end, promise, informed })
     }
-
-    /// Writes an informational answer as soon as hyper has written what it had.
-    fn inform(&self, answer: &Response<()>) {
-        let mut text = Vec::new();
-        head::write_status_line(answer.status(), &mut text);
-        for (name, value) in answer.headers() {
-            head::write_field(name, value, &mut text);
-        }
-        head::end(&mut text);
-        let mut waiting = self.informational.borrow_mut();
-        if waiting.len() + text.len() <= INFORMATIONAL_BYTES_MAX {
-            waiting.extend_from_slice(&text);
-        }
-    }
 }
 
 /// An exchange whose answer is waited for.
@@ -191,7 +173,7 @@ impl PendingAnswer {
             let polled = answer.as_mut().poll(cx);
             if let Some(informed) = &mut informed {
                 while let Poll::Ready(Some(informational)) = informed.poll_recv(cx) {
-                    exchange.inform(&informational);
+                    exchange.informational.borrow_mut().inform(&informational);
                 }
             }
             polled

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::Exchange;
@@ -25,8 +25,9 @@ pub(super) struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) fn new(transport: Transport, exchange: Rc<Exchange>) -> ClientStream {
-        ClientStream { transport, exchange, first: Bytes::new(), rest: Bytes::new() }
+    /// A connection of which this was read already.
+    pub(super) fn new(transport: Transport, read: Bytes, exchange: Rc<Exchange>) -> ClientStream {
+        ClientStream { transport, exchange, first: Bytes::new(), rest: read }
     }
 
     /// The connection alone.
@@ -50,14 +51,7 @@ impl ClientStream {
     /// Writes the informational answers that wait.
     fn poll_inform(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(text) = self.exchange.informational() else { return Poll::Ready(Ok(())) };
-        let mut text = text.borrow_mut();
-        while !text.is_empty() {
-            match ready!(Pin::new(&mut self.transport).poll_write(cx, &text))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => text.advance(written),
-            }
-        }
-        Poll::Ready(Ok(()))
+        text.borrow_mut().poll_write(&mut self.transport, cx)
     }
 }
 

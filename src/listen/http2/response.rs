@@ -10,13 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body as _, Frame};
-use httpdate::HttpDate;
 use tokio::time::timeout;
 
+use super::super::date;
 use super::super::rate::RateMeter;
 use crate::base::body::{Body, BoxError};
 use crate::base::flow::ConnectionFlow;
@@ -190,12 +190,7 @@ fn fit(head: &mut Parts, length: Option<u64>) {
     {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    // RFC 9110 §6.6.1: a server with a clock sends a date.
-    if !head.headers.contains_key(DATE)
-        && let Ok(date) = HeaderValue::try_from(HttpDate::from(clock::wall()).to_string())
-    {
-        head.headers.insert(DATE, date);
-    }
+    date::add(&mut head.headers);
 }
 
 #[cfg(test)]

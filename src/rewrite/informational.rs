@@ -1,10 +1,10 @@
 //! Informational answers (1xx, RFC 9110 §15.2) on their way from a backend to the client.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 use http::{HeaderMap, Response, StatusCode};
-use tokio::sync::mpsc;
 
 use super::response;
 use crate::config::plan::Route;
@@ -16,16 +16,27 @@ const INFORMATIONAL_MAX: usize = 16;
 /// none to a client of HTTP/1.0, which knows no such answer.
 #[derive(Clone, Debug)]
 pub struct Informational {
-    sender: mpsc::Sender<Response<()>>,
-    count: Arc<AtomicUsize>,
+    queue: Arc<Mutex<Queue>>,
     route: Option<Arc<Route>>,
 }
 
+/// The end of that way at the client's connection.
+#[derive(Debug)]
+pub struct Informed(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Response<()>>,
+    /// All that ever came.
+    count: usize,
+    waker: Option<Waker>,
+}
+
 impl Informational {
-    /// A way, and its end at the client's connection.
-    pub fn new() -> (Informational, mpsc::Receiver<Response<()>>) {
-        let (sender, receiver) = mpsc::channel(INFORMATIONAL_MAX);
-        (Informational { sender, count: Arc::default(), route: None }, receiver)
+    /// A way, and its end.
+    pub fn new() -> (Informational, Informed) {
+        let queue = Arc::<Mutex<Queue>>::default();
+        (Informational { queue: Arc::clone(&queue), route: None }, Informed(queue))
     }
 
     /// By a route, whose changes of fields count here, too.
@@ -37,13 +48,35 @@ impl Informational {
     pub fn pass(&self, status: StatusCode, headers: &HeaderMap) {
         let is_own = matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS);
         let Some(route) = self.route.as_ref().filter(|_| !is_own) else { return };
-        if self.count.fetch_add(1, Relaxed) >= INFORMATIONAL_MAX {
+        let mut queue = lock(&self.queue);
+        queue.count += 1;
+        if queue.count > INFORMATIONAL_MAX {
             return;
         }
         let mut answer = Response::new(());
         *answer.status_mut() = status;
         *answer.headers_mut() = response::informational(headers, &route.response_headers);
-        // There is room for all that may come; a client that is gone needs none.
-        let _ = self.sender.try_send(answer);
+        queue.waiting.push_back(answer);
+        if let Some(waker) = queue.waker.take() {
+            waker.wake();
+        }
     }
+}
+
+impl Informed {
+    /// The next one, in order. Where there is none, the task is woken by it.
+    pub fn next(&mut self, cx: &mut Context<'_>) -> Option<Response<()>> {
+        let mut queue = lock(&self.0);
+        let next = queue.waiting.pop_front();
+        if next.is_none() && !queue.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            queue.waker = Some(cx.waker().clone());
+        }
+        next
+    }
+}
+
+/// Every change leaves a queue whole.
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@ mod outbound;
 mod response;
 mod spelling;
 
-pub use informational::Informational;
+pub use informational::{Informational, Informed};
 pub use outbound::{FieldFilter, HANDSHAKE, Outbound};
 pub use response::{apply, switching, to_client};
 pub use spelling::{spell_answer, spell_request};

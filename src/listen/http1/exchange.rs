@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
@@ -15,12 +14,12 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::super::client::HttpClient;
 use super::unsent::Unsent;
 use crate::base::body::{Body, BoxError, Observed, Observer};
-use crate::rewrite::{self, Informational};
+use crate::rewrite::{self, Informational, Informed};
 use crate::session::{ClientEnd, PendingUpgrade};
 use crate::wire::request_line::QueryEscaper;
 
@@ -156,7 +155,7 @@ impl Exchange {
 pub(super) struct PendingAnswer {
     end: AnswerEnd,
     promise: Option<oneshot::Sender<ClientEnd>>,
-    informed: Option<mpsc::Receiver<Response<()>>>,
+    informed: Option<Informed>,
 }
 
 impl PendingAnswer {
@@ -172,7 +171,7 @@ impl PendingAnswer {
         let mut answer = poll_fn(|cx| {
             let polled = answer.as_mut().poll(cx);
             if let Some(informed) = &mut informed {
-                while let Poll::Ready(Some(informational)) = informed.poll_recv(cx) {
+                while let Some(informational) = informed.next(cx) {
                     exchange.informational.borrow_mut().inform(&informational);
                 }
             }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::super::client::HttpClient;
@@ -21,7 +21,7 @@ use super::unsent::Unsent;
 use crate::base::body::{self, Body};
 use crate::base::scratch;
 use crate::observe::metrics::HttpVersion;
-use crate::rewrite::Informational;
+use crate::rewrite::{Informational, Informed};
 use crate::session::{ClientEnd, PendingUpgrade};
 use crate::tls::Transport;
 use crate::wire::upgrade_request;
@@ -98,7 +98,7 @@ fn poll_begin(transport: &mut Transport, cx: &mut Context<'_>) -> Poll<Bytes> {
 /// A handshake that is answered.
 struct Opening {
     transport: Transport,
-    informed: mpsc::Receiver<Response<()>>,
+    informed: Informed,
     /// What is written next.
     unsent: Unsent,
 }
@@ -112,7 +112,7 @@ impl Opening {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Response<Body>>> {
         let polled = answer.poll(cx);
-        while let Poll::Ready(Some(informational)) = self.informed.poll_recv(cx) {
+        while let Some(informational) = self.informed.next(cx) {
             self.unsent.inform(&informational);
         }
         if let Poll::Ready(answer) = polled {

@@ -11,7 +11,7 @@ use h2::RecvStream;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::super::client::HttpClient;
 use super::super::pace::TAKE_TIMEOUT;
@@ -25,7 +25,7 @@ use crate::base::clock;
 use crate::base::flow::ConnectionFlow;
 use crate::observe::metrics::{GaugeGuard, HttpVersion};
 use crate::relay::Stream;
-use crate::rewrite::Informational;
+use crate::rewrite::{Informational, Informed};
 use crate::session::{ClientEnd, PendingUpgrade};
 
 /// What the streams of a connection share.
@@ -121,7 +121,7 @@ async fn unless_reset(
     respond: &mut SendResponse<Bytes>,
     answer: impl Future<Output = Response<Body>>,
     mut reads: Option<oneshot::Receiver<()>>,
-    mut informed: mpsc::Receiver<Response<()>>,
+    mut informed: Informed,
 ) -> Option<Response<Body>> {
     let mut answer = pin!(answer);
     poll_fn(|cx| {
@@ -135,7 +135,7 @@ async fn unless_reset(
                 let _ = respond.send_informational(go_on);
             }
         }
-        while let Poll::Ready(Some(informational)) = informed.poll_recv(cx) {
+        while let Some(informational) = informed.next(cx) {
             let _ = respond.send_informational(informational);
         }
         if let Poll::Ready(answer) = polled {

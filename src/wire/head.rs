@@ -53,20 +53,21 @@ pub fn answer_bytes(reason: usize, headers: &HeaderMap) -> usize {
     line + headers.iter().map(field).sum::<usize>() + 2
 }
 
-/// Writes a name, which is in lower case.
+/// Writes a name, which is in lower case: a capital begins each word.
 fn write_name(name: &str, text: &mut Vec<u8>) {
-    let start = text.len();
     if let Some(spelling) = special_spelling(name) {
-        text.extend_from_slice(spelling.as_bytes());
-        return;
+        return text.extend_from_slice(spelling.as_bytes());
     }
+    let start = text.len();
     text.extend_from_slice(name.as_bytes());
-    let mut begins = true;
-    for byte in &mut text[start..] {
-        if begins {
-            byte.make_ascii_uppercase();
+    let written = &mut text[start..];
+    let mut at = 0;
+    while let Some(first) = written.get_mut(at) {
+        first.make_ascii_uppercase();
+        match written[at..].iter().position(|byte| *byte == b'-') {
+            Some(end) => at += end + 1,
+            None => break,
         }
-        begins = *byte == b'-';
     }
 }
 
@@ -104,10 +105,28 @@ pub const SPECIAL_SPELLINGS: [&str; 28] = [
 
 /// The one of [`SPECIAL_SPELLINGS`] that spells this name, which is in lower case.
 pub fn special_spelling(name: &str) -> Option<&'static str> {
+    let first = name.as_bytes().first()?.wrapping_sub(b'a');
+    let lengths = *SPECIAL_LENGTHS.get(usize::from(first))?;
+    // Nearly every name is told from all of them by its first letter and its length.
+    if name.len() >= 32 || lengths & (1 << name.len()) == 0 {
+        return None;
+    }
     let order =
         |spelling: &&str| spelling.bytes().map(|byte| byte.to_ascii_lowercase()).cmp(name.bytes());
     SPECIAL_SPELLINGS.binary_search_by(order).ok().map(|at| SPECIAL_SPELLINGS[at])
 }
+
+/// By first letter, the lengths that [`SPECIAL_SPELLINGS`] have: a bit each.
+const SPECIAL_LENGTHS: [u32; 26] = {
+    let mut lengths = [0; 26];
+    let mut at = 0;
+    while at < SPECIAL_SPELLINGS.len() {
+        let spelling = SPECIAL_SPELLINGS[at].as_bytes();
+        lengths[(spelling[0] - b'A') as usize] |= 1 << spelling.len();
+        at += 1;
+    }
+    lengths
+};
 
 #[cfg(test)]
 mod tests {

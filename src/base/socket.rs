@@ -140,19 +140,16 @@ impl Socket {
     /// The reactor tells of an end and of bytes alike, and once for each. So what waits is taken as
     /// told, for the next event to be heard, and the next read asks the system itself.
     pub fn poll_peer_end(&self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.is_peer_end_seen() {
+        loop {
+            // Pending where nothing has happened since this was asked last, which is the rule.
             let readable = on_kind!(&self.0, stream => stream.poll_read_ready(cx));
-            if ready!(readable).is_err() {
-                break;
-            }
-            if self.is_peer_end_seen() {
-                break;
+            if ready!(readable).is_err() || self.is_peer_end_seen() {
+                return Poll::Ready(());
             }
             let told = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
             let _ = on_kind!(&self.0, stream => stream.try_io(Interest::READABLE, told));
             self.has_unheard().store(true, Relaxed);
         }
-        Poll::Ready(())
     }
 
     fn has_unheard(&self) -> &AtomicBool {

@@ -45,6 +45,8 @@ async fn serve(arrival: Arrival) {
     let Ok(stream) = connected(fd, &bound) else { return };
     let arrived = Arrived { client: peer, transport: stream, tls: None };
     let ready = tokio::select! {
+        // Without TLS nothing is waited for.
+        biased;
         ready = prepare(arrived, &listener, &mut permit, &waiting, &endpoint, &context) => ready,
         () = waiting.evicted() => return,
     };

@@ -214,7 +214,11 @@ fn builder(limits: &ListenerLimits, first: Instant) -> Builder {
         .half_close(false)
         // What its spelling is not known of; see `rewrite::spell_answer`.
         .title_case_headers(true)
-        .timer(HeadTimer { is_first: AtomicBool::new(true), first, later: limits.keep_alive_timeout })
+        .timer(HeadTimer {
+            is_first: AtomicBool::new(true),
+            first,
+            later: limits.keep_alive_timeout,
+        })
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.head_bytes_max)
         .max_buf_size(limits.head_bytes_max.max(BUFFER_BYTES_MIN));

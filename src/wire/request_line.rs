@@ -39,8 +39,7 @@ impl QueryEscaper {
                 break;
             }
             if self.part == LinePart::Query && is_odd(*byte) {
-                let escaped = escaped.get_or_insert_with(|| bytes[..taken].to_vec());
-                escaped.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 0xf)]);
+                push(*byte, escaped.get_or_insert_with(|| bytes[..taken].to_vec()));
             } else if let Some(escaped) = &mut escaped {
                 escaped.push(*byte);
             }
@@ -49,6 +48,17 @@ impl QueryEscaper {
         }
         (taken, escaped)
     }
+}
+
+/// A query, escaped in the same way; `None` where it has nothing to be escaped.
+pub fn escape_query(query: &str) -> Option<String> {
+    if !query.bytes().any(is_odd) {
+        return None;
+    }
+    let mut escaped = Vec::with_capacity(query.len() * 3);
+    query.bytes().for_each(|byte| push(byte, &mut escaped));
+    // cannot fail: of what is escaped all is ASCII.
+    Some(String::from_utf8(escaped).expect("ASCII"))
 }
 
 impl LinePart {
@@ -78,6 +88,14 @@ impl LinePart {
 /// Whether a query has no such byte but escaped.
 pub(super) fn is_odd(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | 0x80..)
+}
+
+/// Adds a byte of a query, escaped where it must be.
+fn push(byte: u8, escaped: &mut Vec<u8>) {
+    match is_odd(byte) {
+        true => escaped.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 0xf)]),
+        false => escaped.push(byte),
+    }
 }
 
 /// A digit in upper case (RFC 3986 §2.1).
@@ -136,6 +154,12 @@ mod tests {
             assert_eq!(escaper.take(&[head, behind].concat().into_bytes()), (head.len(), None));
             assert_eq!(escaper.take(behind.as_bytes()), (0, None));
         }
+    }
+
+    #[test]
+    fn a_query_alone_is_escaped_in_the_same_way() {
+        assert_eq!(escape_query("a=b&c=%22#"), None);
+        assert_eq!(escape_query("q=\"<é>\"&x").unwrap(), "q=%22%3C%C3%A9%3E%22&x");
     }
 
     proptest! {

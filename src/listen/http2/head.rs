@@ -5,10 +5,11 @@ use h2::Reason;
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::config::plan::ListenerLimits;
-use crate::wire::host;
+use crate::wire::{host, request_line};
 
 /// Why a head is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +44,18 @@ pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), HeadE
         return Err(MALFORMED);
     }
     keep_one_length(&mut head.headers);
+    escape_query(&mut head.uri)
+}
+
+/// Escapes what no URI has in its query (RFC 3986 §3.4), as is done over HTTP/1.1. Only bytes beyond
+/// ASCII come here as they are: the crate resets the stream of a `:path` with `"`, `<` or `>`, which
+/// `http::uri` does not take (`h2::server::Peer::convert_poll_message`).
+fn escape_query(uri: &mut Uri) -> Result<(), HeadError> {
+    let Some(query) = uri.query().and_then(request_line::escape_query) else { return Ok(()) };
+    let target = format!("{}?{query}", uri.path());
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|_| MALFORMED)?);
+    *uri = Uri::from_parts(parts).map_err(|_| MALFORMED)?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::actors::frames::{END_STREAM, Fate, GET};
+use crate::actors::frames::{END_HEADERS, END_STREAM, Fate, GET, HEADERS};
 
 const PROTOCOL_ERROR: u32 = 1;
 
@@ -80,6 +80,50 @@ async fn pseudo_fields_have_their_rules() {
     for fields in fine {
         assert_eq!(fate(address, fields).await, Fate::Answer(200), "{fields:?}");
     }
+    stand.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_query_beyond_ascii_is_escaped() {
+    let (stand, address) = Stand::with(clear());
+    let (mut asker, _connection) = client(address).await;
+    for (path, told) in [
+        ("/head?q=é&x=%22", "http://a/head?q=%C3%A9&x=%22 {}"),
+        ("/head?", "http://a/head? {}"),
+        ("/head?a?b", "http://a/head?a?b {}"),
+    ] {
+        let (answer, _) = asker.send_request(request(Method::GET, path), true).unwrap();
+        let body = read(answer.await.unwrap().into_body()).await;
+        assert_eq!(String::from_utf8(body).unwrap(), told, "{path}");
+    }
+    drop(asker);
+    stand.is_quiet().await;
+}
+
+/// The crate makes an `http::Uri` of `:path` before anything is ours.
+#[tokio::test]
+async fn a_path_that_is_no_uri_resets_its_stream_alone_and_is_counted() {
+    let (stand, address) = Stand::with(clear());
+    let mut raw = Raw::new(address).await;
+    let cells = stand.metrics.listener(&Arc::from("a"));
+    for (at, path) in ["/head?\"", "/head?<", "/head?>", "/head?a b", "/<"].into_iter().enumerate()
+    {
+        let fields = GET.map(|field| if field.0 == ":path" { (":path", path) } else { field });
+        let stream = raw.ask(&fields, END_STREAM).await;
+        assert_eq!(raw.fate(stream).await, Fate::Reset(PROTOCOL_ERROR), "{path}");
+        let count = at as u64 + 1;
+        until(|| cells.requests_refused.get("malformed") == count).await;
+    }
+    let stream = raw.ask(&GET, END_STREAM).await;
+    assert_eq!(raw.fate(stream).await, Fate::Answer(200));
+    // What is not UTF-8 ends the connection: the crate refuses it with the whole block of fields.
+    let fields = GET.map(|field| if field.0 == ":path" { (":path", "/head?~") } else { field });
+    let mut block = raw::block(&fields);
+    block.iter_mut().filter(|byte| **byte == b'~').for_each(|byte| *byte = 0xff);
+    raw.send(HEADERS, END_HEADERS | END_STREAM, stream + 2, &block).await;
+    assert_eq!(raw.fate(stream + 2).await, Fate::GoAway(PROTOCOL_ERROR));
+    until(|| cells.http2_failed.get("protocol_error") == 1).await;
+    drop(raw);
     stand.is_quiet().await;
 }
 

@@ -39,7 +39,7 @@ pub(super) fn answer(
         }
         Err(rejection) => {
             client.cells().refused.count(rejection);
-            refused::request(client, protocol, RequestRefusal::PerAddress);
+            refused::request_of(Some(asking), client, protocol, RequestRefusal::PerAddress);
             let text = "too many connections of this client\n";
             let mut answer = Response::new(body::full(text));
             *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;

@@ -1,6 +1,8 @@
 //! Requests that are refused before there is one for the handler: each has one line in the log and
 //! one count, by its reason.
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
 
 use super::client::HttpClient;
@@ -72,13 +74,23 @@ impl Label for RequestRefusal {
 
 /// Tells of a request that the driver refuses.
 pub(super) fn request(client: &HttpClient, protocol: HttpVersion, refusal: RequestRefusal) {
+    request_of(client.conn().peer_addr, client, protocol, refusal);
+}
+
+/// The same, where it is known who asked.
+pub(super) fn request_of(
+    asked: Option<SocketAddr>,
+    client: &HttpClient,
+    protocol: HttpVersion,
+    refusal: RequestRefusal,
+) {
     client.cells().requests_refused.count(refusal);
     let conn = client.conn();
     tracing::info!(
         target: ACCESS,
         event = "request_refused",
         listener = &*conn.listener.name,
-        client = %ShownAddr(conn.peer_addr),
+        client = %ShownAddr(asked),
         protocol = protocol.label(),
         status = refusal.status(protocol).map(|status| status.as_u16()),
         why = refusal.label(),

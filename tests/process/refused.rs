@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::actors::frames::{DATA, END_HEADERS, Frame, GET, HEADERS, PREFACE, SETTINGS, block};
@@ -103,6 +103,7 @@ fn http2(way: Way) -> Vec<Case> {
         case("a field about the connection", way, with(("connection", "close")), "malformed"),
         case("a value with spaces", way, with(("x", " y")), "malformed"),
         case("no path", way, streams(1, &GET[..3]), "malformed"),
+        case("a quote in a query", way, at("/?q=\""), "malformed"),
         case("a large field", way, with(("x", &"y".repeat(9000))), "request_head_too_large"),
         case("60 fields", way, streams(1, &many), "request_head_too_large"),
         case("a stream too many", way, streams(3, &GET), "streams_max"),
@@ -217,7 +218,13 @@ fn seen(proxy: &Proxy, metric: &str, why: &str) -> (u64, usize) {
     let why = format!("\"why\":\"{why}\"");
     let log = proxy.log();
     let lines = log.lines().filter(|line| line.contains(&why));
-    let lines = lines.inspect(|line| assert!(line.contains("\"client\":\"127.0.0.1:"), "{line}"));
+    // Who connected, or whom a trusted proxy names.
+    let is_told = |line: &str| {
+        ["127.0.0.1:", "203.0.113.9\""]
+            .iter()
+            .any(|who| line.contains(&format!("\"client\":\"{who}")))
+    };
+    let lines = lines.inspect(|line| assert!(is_told(line), "{line}"));
     (count, lines.count())
 }
 
@@ -233,31 +240,115 @@ async fn whatever_is_refused_has_one_line_and_one_count() {
     ];
     for (family, cases) in families {
         for case in cases {
-            let Case { name, way, bytes, closes, metric, why } = case;
-            let before = seen(&proxy, metric, why);
-            let mut wire = connect(&proxy, way, &at).await;
-            wire.write_all(&bytes).await.unwrap();
-            wire.flush().await.unwrap();
-            let wire = if closes {
-                drop(wire);
-                None
-            } else {
-                Some(wire)
-            };
-            let expected = (before.0 + 1, before.1 + 1);
-            let what = format!("{family}, {name}: one {metric} and one line of {why}");
-            proxy.wait(&what, || seen(&proxy, metric, why) == expected).await;
-            if let Some(mut wire) = wire {
-                // Its end: what comes late is counted by the next case of the same reason.
-                drop(wire.shutdown().await);
-                drop(
-                    tokio::time::timeout(std::time::Duration::from_millis(50), wire.read_u8())
-                        .await,
-                );
-            }
-            assert_eq!(seen(&proxy, metric, why), expected, "{what}");
+            is_seen(&proxy, &at, family, case).await;
         }
     }
+}
+
+/// Plays a case, which has one line and one count.
+async fn is_seen(proxy: &Proxy, at: &impl Fn(&str) -> String, family: &str, case: Case) {
+    let Case { name, way, bytes, closes, metric, why } = case;
+    let before = seen(proxy, metric, why);
+    let mut wire = connect(proxy, way, at).await;
+    wire.write_all(&bytes).await.unwrap();
+    wire.flush().await.unwrap();
+    let wire = if closes {
+        drop(wire);
+        None
+    } else {
+        Some(wire)
+    };
+    let expected = (before.0 + 1, before.1 + 1);
+    let what = format!("{family}, {name}: one {metric} and one line of {why}");
+    proxy.wait(&what, || seen(proxy, metric, why) == expected).await;
+    if let Some(mut wire) = wire {
+        // Its end: what comes late is counted by the next case of the same reason.
+        drop(wire.shutdown().await);
+        drop(tokio::time::timeout(std::time::Duration::from_millis(50), wire.read_u8()).await);
+    }
+    assert_eq!(seen(proxy, metric, why), expected, "{what}");
+}
+
+/// Requests that a backend leaves unanswered, or whose client is at fault only in time, or only
+/// beside others.
+fn in_the_end(way: Way) -> Vec<Case> {
+    let post = |fields: &str, body: &str| {
+        format!("POST /mute HTTP/1.1\r\nHost: process.test\r\n{fields}\r\n\r\n{body}")
+    };
+    let chunked = "Transfer-Encoding: chunked";
+    let upgrade = "GET /mute HTTP/1.1\r\nHost: process.test\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    vec![
+        case("a body that stops", way, post("Content-Length: 10", "half "), "stalled"),
+        case("chunks that stop", way, post(chunked, "5\r\nhalf "), "stalled"),
+        case("a broken chunk", way, post(chunked, "5\r\nwhole\r\nx\r\n"), "spoilt"),
+        case("no answer", way, "GET /mute HTTP/1.1\r\nHost: process.test\r\n\r\n", "timeout"),
+        case("a handshake without answer", way, upgrade, "timeout"),
+        case("a handshake without a key", way, upgrade.replace("-Key", "-Kez"), "key"),
+    ]
+}
+
+#[tokio::test]
+async fn requests_that_fail_in_the_end_are_seen_as_well() {
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let other = rcgen::generate_simple_self_signed(["other.test".to_owned()]).unwrap();
+    let [chain, key] = ["other.pem", "other-key.pem"].map(|name| dir.path().join(name));
+    std::fs::write(&chain, other.cert.pem()).unwrap();
+    std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
+    let addresses = [free().to_string(), free().to_string()];
+    let [secure, proxied] = &addresses;
+    let proxy = Proxy::start(&format!(
+        r#"limits.connections_per_address_max = 1
+[listeners.secure]
+address = "{secure}"
+tls.certificates = [{{ chain = "chain.pem", key = "key.pem" }}, {{ chain = {chain:?}, key = {key:?} }}]
+[listeners.proxied]
+address = "{proxied}"
+trusted_proxies = "127.0.0.1"
+[pools.mute]
+backends = ["{mute}"]
+response_timeout = "300ms"
+handshake_timeout = "300ms"
+retry = {{ attempts_max = 1 }}
+[pools.held]
+backends = ["{held}"]
+response_timeout = "1h"
+[[routes]]
+path = "/mute"
+pool = "mute"
+[[routes]]
+path = "/held"
+pool = "held"
+"#,
+        mute = mute.local_addr().unwrap(),
+        held = held.local_addr().unwrap(),
+    ))
+    .await;
+    let at = |name: &str| if name == "secure" { secure.clone() } else { proxied.clone() };
+    for (family, way) in [("HTTP/1.1", Way::Clear("proxied")), ("HTTP/1.1 over TLS", H1_TLS)] {
+        for case in in_the_end(way) {
+            is_seen(&proxy, &at, family, case).await;
+        }
+    }
+    let misdirected = "GET /mute HTTP/1.1\r\nHost: other.test\r\n\r\n";
+    let misdirected = case("another certificate's host", H1_TLS, misdirected, "misdirected");
+    is_seen(&proxy, &at, "HTTP/1.1 over TLS", misdirected).await;
+    // The first of two requests of one client behind a proxy is under way.
+    let request = "GET /held HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n";
+    let mut first = connect(&proxy, Way::Clear("proxied"), &at).await;
+    first.write_all(request.as_bytes()).await.unwrap();
+    let asked = held.accept().await.unwrap();
+    let beyond = case(
+        "a proxy's client beyond its share",
+        Way::Clear("proxied"),
+        request,
+        "connections_per_address_max",
+    );
+    is_seen(&proxy, &at, "HTTP/1.1", beyond).await;
+    drop((first, asked));
 }
 
 #[tokio::test]

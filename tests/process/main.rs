@@ -20,6 +20,7 @@ mod blocked;
 mod cut;
 mod greed;
 mod kill;
+mod limits;
 mod proxy;
 mod rebalance;
 mod refused;

@@ -16,16 +16,16 @@ const INFORMATIONAL_MAX: usize = 16;
 /// none to a client of HTTP/1.0, which knows no such answer.
 #[derive(Clone, Debug)]
 pub struct Informational {
-    queue: Arc<Mutex<Queue>>,
+    queue: Arc<Mutex<InformationalQueue>>,
     route: Option<Arc<Route>>,
 }
 
 /// The end of that way at the client's connection.
 #[derive(Debug)]
-pub struct Informed(Arc<Mutex<Queue>>);
+pub struct Informed(Arc<Mutex<InformationalQueue>>);
 
 #[derive(Debug, Default)]
-struct Queue {
+struct InformationalQueue {
     waiting: VecDeque<Response<()>>,
     /// All that ever came.
     count: usize,
@@ -35,7 +35,7 @@ struct Queue {
 impl Informational {
     /// A way, and its end.
     pub fn new() -> (Informational, Informed) {
-        let queue = Arc::<Mutex<Queue>>::default();
+        let queue = Arc::<Mutex<InformationalQueue>>::default();
         (Informational { queue: Arc::clone(&queue), route: None }, Informed(queue))
     }
 
@@ -77,6 +77,6 @@ impl Informed {
 }
 
 /// Every change leaves a queue whole.
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+fn lock(queue: &Mutex<InformationalQueue>) -> MutexGuard<'_, InformationalQueue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -304,7 +304,10 @@ async fn requests_that_fail_in_the_end_are_seen_as_well() {
         r#"limits.connections_per_address_max = 1
 [listeners.secure]
 address = "{secure}"
-tls.certificates = [{{ chain = "chain.pem", key = "key.pem" }}, {{ chain = {chain:?}, key = {key:?} }}]
+tls.certificates = [
+    {{ chain = "chain.pem", key = "key.pem" }},
+    {{ chain = {chain:?}, key = {key:?} }},
+]
 [listeners.proxied]
 address = "{proxied}"
 trusted_proxies = "127.0.0.1"

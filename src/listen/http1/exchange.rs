@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use super::super::client::HttpClient;
-use super::unsent::Unsent;
+use super::unsent::UnsentText;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::rewrite::{self, Informational, Informed};
 use crate::session::{ClientEnd, PendingUpgrade};
@@ -38,7 +38,7 @@ pub(super) struct Exchange {
     /// Whether hyper has written all that it had.
     is_flushed: Cell<bool>,
     /// Informational answers, as they are written.
-    informational: RefCell<Unsent>,
+    informational: RefCell<UnsentText>,
     /// For the client of a 101.
     promise: RefCell<Option<oneshot::Sender<ClientEnd>>>,
 }
@@ -116,7 +116,7 @@ impl Exchange {
 
     /// What is to be written before hyper writes anything more: nothing while it is in the middle
     /// of something.
-    pub(super) fn informational(&self) -> Option<&RefCell<Unsent>> {
+    pub(super) fn informational(&self) -> Option<&RefCell<UnsentText>> {
         self.is_flushed.get().then_some(&self.informational)
     }
 

@@ -17,7 +17,7 @@ use tokio::time::{sleep_until, timeout};
 use super::super::client::HttpClient;
 use super::super::pace::TAKE_TIMEOUT;
 use super::super::{ListenerState, admit_request, date};
-use super::unsent::Unsent;
+use super::unsent::UnsentText;
 use crate::base::body::{self, Body};
 use crate::base::scratch;
 use crate::observe::metrics::HttpVersion;
@@ -64,7 +64,7 @@ pub(super) async fn run(
     request.extensions_mut().insert(upgrade);
     request.extensions_mut().insert(informational);
     let mut answer = admit_request::answer(client, HttpVersion::Http1, &conn, request);
-    let mut opening = Opening { transport, informed, unsent: Unsent::default() };
+    let mut opening = PendingOpening { transport, informed, unsent: UnsentText::default() };
     let answer = poll_fn(|cx| opening.poll(answer.as_mut(), cx)).await?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         // What is begun is ended first.
@@ -96,14 +96,14 @@ fn poll_begin(transport: &mut Transport, cx: &mut Context<'_>) -> Poll<Bytes> {
 }
 
 /// A handshake that is answered.
-struct Opening {
+struct PendingOpening {
     transport: Transport,
     informed: Informed,
     /// What is written next.
-    unsent: Unsent,
+    unsent: UnsentText,
 }
 
-impl Opening {
+impl PendingOpening {
     /// Waits for the answer, and passes on informational ones before it; `None` when the client has
     /// left.
     fn poll(

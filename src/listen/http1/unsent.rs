@@ -16,13 +16,13 @@ pub(in super::super) const INFORMATIONAL_BYTES_MAX: usize = 64 * 1024;
 
 /// What is to be written before anything else.
 #[derive(Default)]
-pub(super) struct Unsent {
+pub(super) struct UnsentText {
     text: Vec<u8>,
     /// Bytes of it that are written.
     sent: usize,
 }
 
-impl Unsent {
+impl UnsentText {
     /// Adds an informational answer, where there is room for it.
     pub(super) fn inform(&mut self, answer: &Response<()>) {
         let known = self.text.len();
@@ -40,7 +40,7 @@ impl Unsent {
 
     /// Drops what is not written.
     pub(super) fn clear(&mut self) {
-        *self = Unsent::default();
+        *self = UnsentText::default();
     }
 
     /// Writes all there is.

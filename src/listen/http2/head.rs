@@ -47,9 +47,9 @@ pub(super) fn fit(head: &mut Parts, limits: &ListenerLimits) -> Result<(), HeadE
     escape_query(&mut head.uri)
 }
 
-/// Escapes what no URI has in its query (RFC 3986 §3.4), as is done over HTTP/1.1. Only bytes beyond
-/// ASCII come here as they are: the crate resets the stream of a `:path` with `"`, `<` or `>`, which
-/// `http::uri` does not take (`h2::server::Peer::convert_poll_message`).
+/// Escapes what no URI has in its query (RFC 3986 §3.4), as is done over HTTP/1.1. Only bytes
+/// beyond ASCII come here as they are: the crate resets the stream of a `:path` with `"`, `<` or
+/// `>`, which `http::uri` does not take (`h2::server::Peer::convert_poll_message`).
 fn escape_query(uri: &mut Uri) -> Result<(), HeadError> {
     let Some(query) = uri.query().and_then(request_line::escape_query) else { return Ok(()) };
     let target = format!("{}?{query}", uri.path());

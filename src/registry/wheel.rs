@@ -75,6 +75,8 @@ impl Wheel {
         if self.armed == 0 {
             self.next = self.next.max(current + 1);
         }
+        // One turn passes all that there are, however long the wheel stood still.
+        self.next = self.next.max((current + 1).saturating_sub(BUCKETS as u64));
         while self.next <= current {
             let key = self.heads[self.bucket(self.next)];
             if key == NONE {
@@ -170,6 +172,23 @@ mod tests {
             assert!(due(&mut wheel, now).is_empty(), "{now}");
         }
         assert_eq!(due(&mut wheel, far + TICK_MILLIS), [0]);
+    }
+
+    #[test]
+    fn a_wheel_that_stood_still_for_ages_turns_once() {
+        for armed in [[300, 50_000, 70_000], [1_000, 51_000, 10_000_000]] {
+            let mut wheel = Wheel::default();
+            for (key, millis) in armed.into_iter().enumerate() {
+                wheel.arm(key as u32, at(millis));
+            }
+            // To walk it tick by tick would take years.
+            let ages = u64::MAX / 1_000_000 * TICK_MILLIS;
+            assert_eq!(due(&mut wheel, ages), [0, 1, 2]);
+            wheel.arm(3, at(ages + 60_000));
+            wheel.arm(4, at(ages + 2_000));
+            assert_eq!(due(&mut wheel, ages + 59_000), [4]);
+            assert_eq!(due(&mut wheel, ages + 60_000 + TICK_MILLIS), [3]);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::upgrade::{leave, upgrade};
 use crate::base::clock;
 use crate::base::task::LocalBox;
 use crate::drain::{LOOK_INTERVAL, Pace};
+use crate::end::Reason;
 
 /// Takes commands until a stop was asked for and is done, or another process has taken over and
 /// this one has left.
@@ -73,13 +74,16 @@ async fn next(reading: &mut Option<AskedReading>) -> Option<(ReloadAsked, ReadCo
 async fn look_at_pools(core: &mut ProcessCore) {
     let snapshot = core.common.app.live.now();
     let (now, pace) = (clock::now(), Pace::of(&snapshot.plan.drain));
-    let orders = core.unhealthy.look(snapshot.pools.values(), pace, now);
+    let departures = core.unhealthy.look(snapshot.pools.values(), pace, now);
     let rebalanced = core.rebalances.look(snapshot.pools.values(), pace, now);
     // It is not kept while sessions are told.
     drop(snapshot);
     let drains = &core.common.drains;
     rebalanced.levelled.iter().for_each(|group| drains.close(group));
-    for order in orders {
+    if !departures.withdrawn.is_empty() {
+        drains.withdraw(Reason::Unhealthy, departures.withdrawn).await;
+    }
+    for order in departures.orders {
         drains.begin(&order).await;
     }
     for order in rebalanced.orders {

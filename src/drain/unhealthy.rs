@@ -1,5 +1,6 @@
 //! Sessions that leave a backend which stays out. Pure: the moment is an argument.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::order::DrainOrder;
@@ -15,6 +16,15 @@ use crate::registry::{Disposition, Selector};
 #[derive(Default)]
 pub struct Unhealthy(Vec<(Arc<Backend>, Moment, OutSessions)>);
 
+/// What a look has found.
+#[derive(Default)]
+pub struct Departures {
+    /// Orders for sessions that leave.
+    pub orders: Vec<DrainOrder>,
+    /// What sessions were told to leave under another rule, and need not any more.
+    pub withdrawn: HashSet<Selector>,
+}
+
 impl Unhealthy {
     /// The orders for the sessions on backends that stay out, of these pools, which are all there
     /// are; to be asked every [`LOOK_INTERVAL`](super::LOOK_INTERVAL).
@@ -23,11 +33,11 @@ impl Unhealthy {
         pools: impl Iterator<Item = &'a Arc<Pool>> + Clone,
         pace: Pace,
         now: Moment,
-    ) -> Vec<DrainOrder> {
+    ) -> Departures {
         let has = |backend: &Backend| pools.clone().any(|pool| pool.plan().name == *backend.pool());
         // A backend that a reload changed has the same record under another `Arc`.
         self.0.retain(|(backend, since, _)| backend.out_since() == Some(*since) && has(backend));
-        let mut orders = Vec::new();
+        let mut found = Departures::default();
         for pool in pools {
             let rule = pool.plan().health.sessions;
             for (backend, since) in pool.stay_out(now) {
@@ -35,13 +45,16 @@ impl Unhealthy {
                     self.0.iter_mut().find(|(told, of, _)| told.is(&backend) && *of == since);
                 match known {
                     Some((.., by)) if *by == rule => continue,
-                    Some((.., by)) => *by = rule,
+                    Some((.., by)) => {
+                        let before = order(&backend, std::mem::replace(by, rule), pace);
+                        found.withdrawn.extend(before.map(|order| order.selector));
+                    }
                     None => self.0.push((Arc::clone(&backend), since, rule)),
                 }
-                orders.extend(order(&backend, rule, pace));
+                found.orders.extend(order(&backend, rule, pace));
             }
         }
-        orders
+        found
     }
 }
 
@@ -94,9 +107,23 @@ mod tests {
         let kept = pool(OutSessions::Keep, None);
         crate::pool::tests::eject(&kept.backends()[0], 0);
         let mut unhealthy = Unhealthy::default();
-        let mut look = |pool: &Arc<Pool>| unhealthy.look([pool].into_iter(), pace, at(1)).len();
-        assert_eq!((look(&kept), look(&kept)), (0, 0));
+        let mut look = |pool: &Arc<Pool>| {
+            let Departures { orders, withdrawn } = unhealthy.look([pool].into_iter(), pace, at(1));
+            let orders: Vec<_> = orders.into_iter().map(|order| order.selector).collect();
+            (orders, withdrawn.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(look(&kept), (vec![], vec![]));
+        assert_eq!(look(&kept), (vec![], vec![]));
+        // Under another rule, which takes back what the one before ordered.
         let drained = pool(OutSessions::Drain, Some(&kept));
-        assert_eq!((look(&drained), look(&drained)), (1, 0));
+        let (ordered, withdrawn) = look(&drained);
+        assert_eq!((ordered.len(), withdrawn.len()), (1, 0));
+        assert_eq!(look(&drained), (vec![], vec![]));
+        let moved = pool(OutSessions::Move, Some(&drained));
+        let (moving, withdrawn) = look(&moved);
+        assert_eq!((moving.len(), withdrawn), (1, ordered));
+        let kept = pool(OutSessions::Keep, Some(&moved));
+        assert_eq!(look(&kept), (vec![], moving));
+        assert_eq!(look(&kept), (vec![], vec![]));
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions that are held: their clients stay while their upstream is away.
 
+mod carriers;
 mod lost;
 mod outage;
 mod proof;

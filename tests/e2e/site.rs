@@ -1,7 +1,6 @@
 //! The configuration most tests need: a listener, a pool, a route; and lines added to each.
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::fmt::{Display, Write as _};
 
 use crate::actors::{Backend, Certificates};
 
@@ -25,8 +24,8 @@ pub fn site(backends: &[&Backend]) -> Site {
 }
 
 impl Site {
-    /// Adds a backend that is no [`Backend`].
-    pub fn backend(mut self, address: SocketAddr) -> Site {
+    /// Adds a backend that is no [`Backend`], or on a unix socket.
+    pub fn backend(mut self, address: impl Display) -> Site {
         write!(self.backends, "\"{address}\", ").unwrap();
         self
     }

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -52,6 +53,28 @@ impl Backend {
     /// The same over TLS.
     pub async fn echo_tls(name: &'static str, certificates: &Certificates) -> Backend {
         Backend::start(Some(certificates.server()), |log| echoing(name, log)).await
+    }
+
+    /// [`Backend::echo_tls`] where another has died.
+    // For end-to-end tests.
+    #[allow(dead_code)]
+    pub async fn echo_tls_at(
+        name: &'static str,
+        address: SocketAddr,
+        certificates: &Certificates,
+    ) -> Backend {
+        let tls = Some(certificates.server());
+        Backend::start_at(address, tls, |log| echoing(name, log)).await
+    }
+
+    /// [`Backend::echo`] on a unix socket, in the place of one that has died; its
+    /// [`Backend::address`] means nothing.
+    #[allow(dead_code)]
+    pub fn echo_unix(name: &'static str, path: &Path) -> Backend {
+        let _ = std::fs::remove_file(path);
+        let listening = Listening::Unix(UnixListener::bind(path).unwrap());
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Backend::listening(listening, nowhere, None, |log| echoing(name, log))
     }
 
     /// Answers every head with these bytes, then waits for the other end to leave.
@@ -133,10 +156,19 @@ impl Backend {
     ) -> Backend {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
+        Backend::listening(Listening::Tcp(listener), address, tls, script)
+    }
+
+    fn listening(
+        listening: Listening,
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        script: impl FnOnce(Arc<Mutex<Log>>) -> Script,
+    ) -> Backend {
         let log = Arc::new(Mutex::new(Log::default()));
         let script = script(Arc::clone(&log));
         let closing = Arc::new(Notify::new());
-        let serving = serve(listener, tls, script, Arc::clone(&log), Arc::clone(&closing));
+        let serving = serve(listening, tls, script, Arc::clone(&log), Arc::clone(&closing));
         Backend { address, log, closing, serving: tokio::spawn(serving) }
     }
 
@@ -195,8 +227,38 @@ impl Drop for Backend {
     }
 }
 
+/// Where connections come from.
+enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listening {
+    async fn accept(&self) -> Accepted {
+        match self {
+            Listening::Tcp(listener) => Accepted::Tcp(listener.accept().await.unwrap().0),
+            Listening::Unix(listener) => Accepted::Unix(listener.accept().await.unwrap().0),
+        }
+    }
+}
+
+/// A connection on which nothing was said yet.
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Accepted {
+    async fn wire(self, tls: Option<Arc<ServerConfig>>) -> Option<Box<dyn Io>> {
+        match self {
+            Accepted::Tcp(tcp) => shake_hands(tcp, tls).await,
+            Accepted::Unix(unix) => Some(Box::new(unix)),
+        }
+    }
+}
+
 async fn serve(
-    listener: TcpListener,
+    listener: Listening,
     tls: Option<Arc<ServerConfig>>,
     script: Script,
     log: Arc<Mutex<Log>>,
@@ -205,14 +267,14 @@ async fn serve(
     // The set is dropped with this task, and takes every connection with it.
     let mut connections = JoinSet::new();
     loop {
-        let tcp = tokio::select! {
-            accepted = listener.accept() => accepted.unwrap().0,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = closing.notified() => break,
         };
         log.lock().unwrap().connections += 1;
         let (tls, script, log) = (tls.clone(), Arc::clone(&script), Arc::clone(&log));
         connections.spawn(async move {
-            let Some(io) = accept(tcp, tls).await else { return };
+            let Some(io) = accepted.wire(tls).await else { return };
             let mut wire = BufReader::new(io);
             let Some(head) = Head::read(&mut wire).await else { return };
             log.lock().unwrap().heads.push(head.clone());
@@ -223,7 +285,7 @@ async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(tcp: TcpStream, tls: Option<Arc<ServerConfig>>) -> Option<Box<dyn Io>> {
+async fn shake_hands(tcp: TcpStream, tls: Option<Arc<ServerConfig>>) -> Option<Box<dyn Io>> {
     tcp.set_nodelay(true).ok()?;
     Some(match tls {
         None => Box::new(tcp),

@@ -81,13 +81,7 @@ impl Front {
 
     /// The same over TLS.
     pub async fn tls_client(&self, certificates: &Certificates) -> Streams {
-        let mut config = (*certificates.client()).clone();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let tcp = TcpStream::connect(self.address()).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let tls = TlsConnector::from(std::sync::Arc::new(config)).connect(name, tcp).await.unwrap();
-        assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        Streams::on(tls).await
+        Streams::over_tls(self.address(), certificates).await
     }
 
     /// A client that speaks HTTP/1.1 inside TLS.
@@ -141,6 +135,17 @@ impl Streams {
         };
         within("the setting to be announced", announced).await;
         Streams { asker, connection }
+    }
+
+    /// On a connection of its own over TLS, with what ALPN agrees on.
+    pub async fn over_tls(address: SocketAddr, certificates: &Certificates) -> Streams {
+        let mut config = (*certificates.client()).clone();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let tls = TlsConnector::from(std::sync::Arc::new(config)).connect(name, tcp).await.unwrap();
+        assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Streams::on(tls).await
     }
 
     /// A handshake's request; tests change what they are about.

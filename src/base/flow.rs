@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -42,6 +42,7 @@ impl FlowBudget {
 #[derive(Debug)]
 pub struct ConnectionFlow {
     budget: Arc<FlowBudget>,
+    is_worn: AtomicBool,
     state: Mutex<FlowState>,
 }
 
@@ -55,7 +56,18 @@ struct FlowState {
 impl ConnectionFlow {
     /// Nothing is on its way yet.
     pub fn new(budget: Arc<FlowBudget>) -> Arc<ConnectionFlow> {
-        Arc::new(ConnectionFlow { budget, state: Mutex::default() })
+        let (is_worn, state) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(ConnectionFlow { budget, is_worn, state })
+    }
+
+    /// The connection's keys are used up, or nearly: its streams are to end.
+    pub fn wear(&self) {
+        self.is_worn.store(true, Relaxed);
+    }
+
+    /// Whether they are.
+    pub fn is_worn(&self) -> bool {
+        self.is_worn.load(Relaxed)
     }
 
     /// Waits until more may be read for this connection; how many bytes.

@@ -88,10 +88,13 @@ pub(super) async fn drive(
     };
     let mut state = client.state();
     let mut handover = client.state();
-    let streams = Rc::new(stream::StreamContext::new(Rc::clone(&client), flow, http2.resets_max));
+    let resets = http2.resets_max;
+    let context = stream::StreamContext::new(Rc::clone(&client), Arc::clone(&flow), resets);
+    let streams = Rc::new(context);
     let mut driver = ConnectionDriver {
         http,
         client: Rc::clone(&client),
+        flow,
         flood,
         keep_alive: listener.limits.keep_alive_timeout,
         quiet: None,
@@ -123,7 +126,7 @@ pub(super) async fn drive(
                     driver.calm();
                 }
                 ConnectionEvent::Quiet if driver.is_leaving => return,
-                ConnectionEvent::Quiet => driver.leave(),
+                ConnectionEvent::Quiet | ConnectionEvent::Worn => driver.leave(),
                 ConnectionEvent::Failed(error) => {
                     return Http2Failure::tell_error(&error, &client);
                 }
@@ -174,6 +177,8 @@ enum ConnectionEvent {
     Flood,
     /// No stream was open for a while.
     Quiet,
+    /// Its keys are used up, or nearly: its streams end by themselves.
+    Worn,
     /// It is closed, in order or not. The client was told by GOAWAY where there was anything to
     /// tell.
     Over,
@@ -183,6 +188,7 @@ enum ConnectionEvent {
 struct ConnectionDriver {
     http: Connection<Meter, Bytes>,
     client: Rc<HttpClient>,
+    flow: Arc<ConnectionFlow>,
     /// The client sends control frames and nothing else.
     flood: Rc<Cell<bool>>,
     keep_alive: Duration,
@@ -208,6 +214,9 @@ impl ConnectionDriver {
         if self.flood.get() && !self.is_calmed {
             self.is_calmed = true;
             return Poll::Ready(ConnectionEvent::Flood);
+        }
+        if self.flow.is_worn() && !self.is_leaving {
+            return Poll::Ready(ConnectionEvent::Worn);
         }
         if self.http.has_streams() {
             self.client.waiting().busy();

@@ -136,6 +136,16 @@ impl Carrier {
         }
     }
 
+    /// Whether its keys are used up, or nearly.
+    pub(super) fn is_worn(&self) -> bool {
+        match self {
+            Carrier::Connection(transport) => transport.is_worn(),
+            Carrier::Stream(stream) => stream.is_worn(),
+            #[cfg(test)]
+            Carrier::Simulated(_) => false,
+        }
+    }
+
     /// Closes both ways, with a reset or in order.
     pub(super) fn close(self, cx: &mut Context<'_>, reset: bool) {
         match self {

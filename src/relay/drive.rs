@@ -273,9 +273,7 @@ impl Relay {
                 if let Some(how) = finish {
                     self.core.on_finished(to, how == Finish::Both, now);
                 }
-                if to == Side::Upstream {
-                    self.core.on_flushed();
-                }
+                self.core.on_flushed(to);
             }
             Poll::Ready(Err(_)) => self.on_write_failed(to, now),
             Poll::Pending => {}
@@ -294,13 +292,10 @@ impl Relay {
         leg.on_failed();
     }
 
-    /// Whether bytes are wanted from a side, and there is room for them across; or for the answers
-    /// we give it in the place of the other side.
+    /// Whether bytes are wanted from a side, and there is room for them across.
     pub(super) fn may_read(&self, from: Side) -> bool {
         let clear = |side| self.legs[side as usize].as_ref().is_none_or(Leg::is_clear);
-        self.core.wants(from)
-            && (!self.core.crosses(from) || clear(from.other()))
-            && (!self.core.answers_for(from.other()) || clear(from))
+        self.core.wants(from) && (!self.core.crosses(from) || clear(from.other()))
     }
 
     fn sample(&self, side: Side, now: Moment) -> Sample {
@@ -344,6 +339,9 @@ impl Relay {
     ) -> Poll<(End, SessionStats)> {
         while let Poll::Ready(note) = self.seat.poll_note(cx) {
             self.core.on_note(note, now);
+        }
+        if self.legs.iter().flatten().any(Leg::is_worn) {
+            self.core.on_worn(now);
         }
         if self.core.keeps() {
             // What was kept goes before what is read now.

@@ -258,6 +258,11 @@ impl Leg {
         self.failed || self.tail.is_empty() && self.carrier.is_flushed()
     }
 
+    /// Whether the keys of what carries it are used up, or nearly.
+    pub(super) fn is_worn(&self) -> bool {
+        self.carrier.is_worn()
+    }
+
     /// Bytes its transport took so far.
     pub(super) fn sent(&self) -> u64 {
         self.sent

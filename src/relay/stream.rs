@@ -86,6 +86,11 @@ impl Stream {
         self.sending.send_data(Bytes::new(), true).map_err(lost)
     }
 
+    /// Whether the keys of its connection are used up, or nearly.
+    pub(super) fn is_worn(&self) -> bool {
+        self.flow.is_worn()
+    }
+
     /// Closes both ways. What was sent goes out first, unless bytes are lost.
     pub(super) fn close(mut self, reset: bool) {
         match reset {

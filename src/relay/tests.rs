@@ -7,6 +7,7 @@ mod late;
 mod reads;
 mod scene;
 mod simulation;
+mod worn;
 
 use super::*;
 

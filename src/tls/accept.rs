@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, version};
 
@@ -61,6 +62,14 @@ impl Acceptor {
     /// # Errors
     /// There is no certificate, or rustls refuses.
     pub fn build(tls: &ServerTls, alpn: &'static [Alpn]) -> Result<Acceptor, TlsError> {
+        Acceptor::with(super::provider(), tls, alpn)
+    }
+
+    pub(super) fn with(
+        provider: Arc<CryptoProvider>,
+        tls: &ServerTls,
+        alpn: &'static [Alpn],
+    ) -> Result<Acceptor, TlsError> {
         if tls.certificates.is_empty() {
             return Err(TlsError::NoCertificate);
         }
@@ -69,7 +78,7 @@ impl Acceptor {
             TlsVersion::V1_3 => &[&version::TLS13],
         };
         let resolver = Resolver::new(&tls.certificates);
-        let mut config = ServerConfig::builder_with_provider(super::provider())
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));

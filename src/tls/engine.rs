@@ -18,7 +18,9 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError,
     UnbufferedStatus, WriteTraffic,
 };
-use rustls::{Error, HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig};
+use rustls::{
+    Error, HandshakeKind, InvalidMessage, ProtocolVersion, ServerConfig, SupportedCipherSuite,
+};
 
 type Traffic<'c> = WriteTraffic<'c, ServerConnectionData>;
 
@@ -356,6 +358,11 @@ impl Engine {
     /// The version agreed on.
     pub fn version(&self) -> Option<ProtocolVersion> {
         self.conn.protocol_version()
+    }
+
+    /// The cipher suite agreed on.
+    pub fn cipher_suite(&self) -> Option<SupportedCipherSuite> {
+        self.conn.negotiated_cipher_suite()
     }
 
     /// Whether the handshake was a full one or resumed a session.

@@ -16,6 +16,7 @@ mod server_stream;
 mod tickets;
 mod transport;
 mod verify;
+mod wear;
 
 pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2, client_hello};
 pub use connect::Connector;
@@ -36,4 +37,4 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::socket::Socket;
 
 use super::engine::{Engine, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX, SEAL_OVERHEAD_MAX};
+use super::wear::Wear;
 
 /// Ciphertext read from a socket at once, at most; no more than the reader has room for, but always
 /// a whole record.
@@ -48,11 +49,12 @@ thread_local! {
 pub struct ServerStream {
     socket: Socket,
     engine: Engine,
+    wear: Wear,
 }
 
 impl ServerStream {
     pub(super) fn new(socket: Socket, engine: Engine) -> ServerStream {
-        ServerStream { socket, engine }
+        ServerStream { socket, engine, wear: Wear::default() }
     }
 
     /// The socket below.
@@ -67,6 +69,11 @@ impl ServerStream {
     /// The TLS state above.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Whether its keys are used up, or nearly.
+    pub(super) fn is_worn(&self) -> bool {
+        self.wear.is_worn(self.engine.cipher_suite())
     }
 
     /// Writes the last bytes there are, with the close_notify behind them in one `send`.
@@ -214,6 +221,7 @@ impl AsyncWrite for ServerStream {
         let plain = &buf[..buf.len().min(SEAL_BYTES_MAX)];
         SCRATCH.with_borrow_mut(|scratch| {
             let bytes = this.engine.seal(plain, scratch).map_err(failed)?;
+            this.wear.on_sealed(plain.len());
             let sealed = &scratch[..bytes];
             let sent = match Pin::new(&mut this.socket).poll_write(cx, sealed) {
                 Poll::Ready(sent) => sent?,

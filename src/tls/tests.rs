@@ -8,9 +8,13 @@ mod upstream;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{
+    CipherSuiteCommon, ClientConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    Tls12CipherSuite,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -114,4 +118,46 @@ pub(super) async fn ends_over(
 /// Bytes in which a lost, doubled or moved one shows.
 pub(super) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 + index / 251) as u8).collect()
+}
+
+/// Keys of TLS 1.2 that are good for so many records only.
+fn short_keys(records: u64) -> Arc<CryptoProvider> {
+    let suite = aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let SupportedCipherSuite::Tls12(of) = suite else { panic!("a suite of TLS 1.2") };
+    let common = CipherSuiteCommon {
+        suite: of.common.suite,
+        hash_provider: of.common.hash_provider,
+        confidentiality_limit: records,
+    };
+    let Tls12CipherSuite { prf_provider, kx, sign, aead_alg, .. } = *of;
+    let short = Tls12CipherSuite { common, prf_provider, kx, sign, aead_alg };
+    let mut provider = (*provider()).clone();
+    provider.cipher_suites = vec![SupportedCipherSuite::Tls12(Box::leak(Box::new(short)))];
+    Arc::new(provider)
+}
+
+/// A client's connection, of whose keys ours are good for so many records only; our end first.
+pub(crate) async fn worn_client(records: u64) -> (Transport, TlsStream<TcpStream>) {
+    let made = certificate(&["a.example"]);
+    let acceptor = Acceptor::with(short_keys(records), &server_tls(&[&made]), &[HTTP_1_1]);
+    let client = Arc::new(client(&made, &VERSIONS));
+    let Ends { server, client, .. } = ends(&acceptor.unwrap(), &client, "a.example").await;
+    (Transport::from(server), client)
+}
+
+/// A backend's connection, of whose keys ours are good for so many records only; our end first.
+pub(crate) async fn worn_backend(records: u64) -> (Transport, Transport) {
+    let made = certificate(&["a.example"]);
+    let config = ClientConfig::builder_with_provider(short_keys(records))
+        .with_protocol_versions(&VERSIONS)
+        .unwrap()
+        .with_root_certificates(Arc::clone(&made.trusted.roots))
+        .with_no_client_auth();
+    let (socket, tcp) = sockets().await;
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("a.example").unwrap();
+    let acceptor = acceptor(&made);
+    let (ours, far) =
+        tokio::join!(connector.connect(name, Socket::from(tcp)), acceptor.accept(socket, &[]));
+    (Transport::Upstream(Box::new(ours.unwrap())), Transport::from(far.unwrap().0))
 }

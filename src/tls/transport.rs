@@ -66,6 +66,12 @@ impl Transport {
         }
     }
 
+    /// Whether a client's keys are used up, or nearly: its connection is to end in order. A
+    /// backend's is as good as lost when it comes to that, which its user bears.
+    pub fn is_worn(&self) -> bool {
+        matches!(self, Transport::Tls(stream) if stream.is_worn())
+    }
+
     /// Whether all that was written is in the kernel's hands; else `poll_flush` is owed.
     pub fn is_flushed(&self) -> bool {
         match self {

@@ -90,6 +90,9 @@ impl Meter {
     }
 
     fn send(&mut self, bytes: &[u8]) {
+        if self.transport.is_worn() {
+            self.flow.wear();
+        }
         let Meter { cells, client, accepted, refused, flow, control, sent, .. } = self;
         // The crate answers what it refuses before it gives us a later stream.
         let mut refuse = |stream, refusal| {

@@ -28,7 +28,7 @@ use super::liveness::Sample;
 use super::next_step::{next_step, words};
 use super::order::Order;
 use super::outbox::{Goodbye, Item};
-use super::side_state::{CloseState, RecvState};
+use super::side_state::{CloseState, RecvState, SideState};
 use super::step_wait::StepWait;
 use super::timers::Timer;
 
@@ -184,16 +184,8 @@ impl Core {
         if let Some(hold) = &mut self.hold {
             hold.on_end(end, now);
         }
-        for timer in [Timer::Idle, Timer::Lifetime, Timer::OrderedEnd, Timer::Hold] {
-            self.timers.clear(timer);
-        }
-        for side in Side::BOTH {
-            let state = self.side_mut(side);
-            state.liveness.begin(Moment::NEVER);
-            state.outbox.cancel_ping();
-            state.outbox.cancel_move();
-            state.wait = None;
-        }
+        self.timers.on_end();
+        self.sides.iter_mut().for_each(SideState::on_end);
         if self.side(Side::Upstream).close == CloseState::Sent {
             // The session was leaving it: its answer is awaited as ever.
             self.time_step(Side::Upstream, now);
@@ -255,11 +247,12 @@ impl Core {
         let patience = self.side(side).patience(&self.rules);
         // In a session that lives the side across is pinged, which is what bounds it.
         let held_up = self.end.is_none() && !sample.reading;
+        let by = self.part_by(side);
         let over = self.side_mut(side).wait.as_mut().is_some_and(|wait| match held_up {
             true => wait.on_held_up(patience, now),
             false => wait.on_probed(sample, across, patience, now),
         });
-        if !over {
+        if !over && now < by {
             return;
         }
         match self.end {
@@ -297,8 +290,7 @@ impl Core {
 
     /// A side's next step is waited for from now on.
     pub(super) fn time_step(&mut self, side: Side, now: Moment) {
-        let parts = self.hold.as_ref().filter(|_| side == Side::Upstream);
-        let by = parts.map_or(Moment::NEVER, |hold| hold.part_by());
+        let by = self.part_by(side);
         let wait = match (self.side(side).close, self.timers.get(Timer::Deadline)) {
             // A boundary may be waited for as long as the order allows.
             (CloseState::Pending, Moment::NEVER) => {
@@ -308,6 +300,12 @@ impl Core {
             _ => StepWait::begin(self.side(side).patience(&self.rules), by, now),
         };
         self.side_mut(side).wait = Some(Box::new(wait));
+    }
+
+    /// When a side that the session leaves is to be cut, whatever it still says.
+    fn part_by(&self, side: Side) -> Moment {
+        let hold = self.hold.as_ref().filter(|_| side == Side::Upstream);
+        hold.map_or(Moment::NEVER, |hold| hold.part_by())
     }
 
     fn drop_late(&mut self, side: Side) {

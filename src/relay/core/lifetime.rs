@@ -23,6 +23,14 @@ impl Lifetime {
         self.last_data = now;
     }
 
+    /// The process did not run: for a message that came meanwhile there is as much time as for a
+    /// pong.
+    pub(super) fn on_overslept(&mut self, rules: &Rules, now: Moment) {
+        if let Some(timeout) = rules.idle_timeout {
+            self.last_data = self.last_data.max(now.after(rules.pong_timeout).before(timeout));
+        }
+    }
+
     /// When it will have been quiet for `idle_timeout`; `NEVER` without one.
     pub(super) fn idle_at(&self, rules: &Rules) -> Moment {
         rules.idle_timeout.map_or(Moment::NEVER, |timeout| self.last_data.after(timeout))

@@ -12,9 +12,14 @@
 use std::time::Duration;
 
 use crate::base::clock::Moment;
+use crate::config::plan::Rules;
 
 /// Payload of our pings.
 pub(super) const PING_BYTES: usize = 8;
+
+/// What is due is done so much later only where the process did not run: its machine slept, or it
+/// was stopped. What its peers did meanwhile is still to be found, so each has its time once more.
+pub(super) const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// Looks at a silent side within one `pong_timeout`.
 const LOOKS: u32 = 4;
@@ -65,6 +70,11 @@ pub(super) struct PingTimes {
 }
 
 impl PingTimes {
+    /// Those of a route that pings.
+    pub(super) fn of(rules: &Rules) -> Option<PingTimes> {
+        Some(PingTimes { interval: rules.ping_interval?, timeout: rules.pong_timeout })
+    }
+
     /// Between two looks.
     fn pause(&self) -> Duration {
         // Never nothing: a look must not be due again at once.
@@ -167,6 +177,13 @@ impl Liveness {
     /// Whether a look is due; it is by being asked.
     pub(super) fn poll_look(&mut self) -> bool {
         std::mem::take(&mut self.wants_look)
+    }
+
+    /// The process did not run ([`OVERSLEPT`]): the side has been silent from now on only.
+    pub(super) fn on_overslept(&mut self, now: Moment) {
+        if self.in_round() {
+            self.silent_since = now;
+        }
     }
 
     /// What a look found, `unasked` while this round's ping could not be sent yet; whether the side

@@ -23,7 +23,7 @@ use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
 use crate::registry::{EndOrder, Note};
-use crate::wire::frame::{Allowed, CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
+use crate::wire::frame::Allowed;
 
 mod closing;
 mod demand;
@@ -43,20 +43,16 @@ mod timers;
 
 pub use demand::{Demand, HoldCause, HoldEnd, HoldState, HoldTerms};
 pub(super) use liveness::Sample;
-pub(super) use order::{Finish, Flush, Order};
+pub(super) use order::{Finish, Flush, Order, UNDECIDED_BYTES_MAX};
 pub use stats::{Rtt, SessionStats, SideStats};
 
 use hold::Hold;
 use lane::Lane;
 use lifetime::Lifetime;
-use liveness::PingTimes;
+use liveness::{OVERSLEPT, PingTimes};
 use outbox::Goodbye;
 use side_state::{CloseState, RecvState, SideState};
 use timers::{Timer, Timers};
-
-/// Bytes a core may leave to be presented again with more behind them: a control frame but for its
-/// last byte, or less.
-pub(super) const UNDECIDED_BYTES_MAX: usize = HEADER_BYTES_MAX + CONTROL_BYTES_MAX;
 
 /// The state of one session between two legs.
 #[derive(Debug)]
@@ -165,9 +161,21 @@ impl Core {
         self.ordered_end = self.timers.order_end(&order).or(self.ordered_end);
     }
 
+    /// The keys of a connection are used up: so is the session's life.
+    pub(super) fn on_worn(&mut self, now: Moment) {
+        if self.end.is_none() {
+            self.timers.hasten(Timer::Lifetime, now);
+        }
+    }
+
     /// Does what is due.
     pub(super) fn on_timeout(&mut self, now: Moment) {
         let ending = self.end;
+        if now.since(self.timeout()) >= OVERSLEPT {
+            self.lifetime.on_overslept(&self.rules, now);
+            self.sides.iter_mut().for_each(|side| side.on_overslept(&self.rules, now));
+            self.hold.iter_mut().for_each(|hold| hold.on_overslept(self.rules.pong_timeout, now));
+        }
         for side in Side::BOTH {
             if self.side(side).liveness.timeout() <= now {
                 self.on_ping_due(side, now);
@@ -209,7 +217,7 @@ impl Core {
     }
 
     /// Whether we answer pings in the place of a side.
-    pub(super) fn answers_for(&self, side: Side) -> bool {
+    fn answers_for(&self, side: Side) -> bool {
         match side {
             Side::Upstream => self.keeps(),
             Side::Client => self.swallows() && self.end.is_none(),
@@ -269,9 +277,7 @@ impl Core {
 
     /// A dial failed: the next is another attempt.
     pub(super) fn on_dial_failed(&mut self) {
-        if let Some(hold) = &mut self.hold {
-            hold.on_dial_failed();
-        }
+        self.hold.iter_mut().for_each(|hold| hold.on_dial_failed());
     }
 
     /// No other upstream will come.
@@ -318,7 +324,7 @@ impl Core {
         if self.end.is_some() || state.close != CloseState::Open || state.write_failed {
             return self.on_step_probed(side, &sample, &across, now);
         }
-        let Some(times) = self.ping_times() else { return };
+        let Some(times) = PingTimes::of(&self.rules) else { return };
         let state = self.side_mut(side);
         let unasked = state.outbox.has_ping();
         if state.liveness.on_probed(&sample, &across, unasked, times, now) {
@@ -329,16 +335,11 @@ impl Core {
 
     /// The time of a ping, or of a look at a side that has not answered.
     fn on_ping_due(&mut self, side: Side, now: Moment) {
-        let Some(times) = self.ping_times() else { return };
+        let Some(times) = PingTimes::of(&self.rules) else { return };
         let state = self.side_mut(side);
         if state.liveness.on_timeout(times, now) && state.takes_frames() {
             state.outbox.queue_ping();
         }
-    }
-
-    fn ping_times(&self) -> Option<PingTimes> {
-        let interval = self.rules.ping_interval?;
-        Some(PingTimes { interval, timeout: self.rules.pong_timeout })
     }
 
     /// Begins to ping a side anew, first after a random part of the interval, so that the sessions

@@ -5,6 +5,11 @@ use std::time::Duration;
 use super::demand::{HoldCause, HoldEnd};
 use crate::base::side::Side;
 use crate::wire::control::ControlFrame;
+use crate::wire::frame::{CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
+
+/// Bytes that a core may ask to be presented again with more behind them: a control frame but for
+/// its last byte, or less.
+pub(in crate::relay) const UNDECIDED_BYTES_MAX: usize = HEADER_BYTES_MAX + CONTROL_BYTES_MAX;
 
 /// What is to be done.
 #[derive(Debug)]

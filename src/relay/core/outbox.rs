@@ -33,6 +33,9 @@ pub(super) struct Outbox {
     close: Option<Goodbye>,
     /// The last ping *from* this side that has no answer.
     asked: PendingPing,
+    /// An answer of ours is on its way to it: the next waits, so that a side which asks and does
+    /// not read makes us keep one (RFC 6455 §5.5.3: only the last ping must be answered).
+    pong_under_way: bool,
 }
 
 impl Outbox {
@@ -42,7 +45,7 @@ impl Outbox {
         if self.ping {
             return Some(Item::Ping);
         }
-        if self.asked.is_owed() {
+        if self.asked.is_owed() && !self.pong_under_way {
             return Some(Item::Pong);
         }
         let may_go = |close: &Goodbye| between_messages || *close != Goodbye::Move;
@@ -77,7 +80,13 @@ impl Outbox {
 
     /// The answer to the side's ping, for [`Item::Pong`].
     pub(super) fn take_pong(&mut self, mask: Option<[u8; 4]>) -> Option<ControlFrame> {
+        self.pong_under_way = true;
         self.asked.take_answer(mask)
+    }
+
+    /// The side's transport took all that went to it.
+    pub(super) fn on_flushed(&mut self) {
+        self.pong_under_way = false;
     }
 
     /// Nothing more is said: a Close went, or the side takes nothing.
@@ -107,6 +116,21 @@ mod tests {
         assert_eq!(outbox.next(false), Some(Item::Close(Goodbye::End)));
         outbox.clear();
         assert_eq!(outbox.next(true), None);
+    }
+
+    #[test]
+    fn of_pings_that_come_before_an_answer_is_gone_the_last_is_answered() {
+        let mut outbox = Outbox::default();
+        outbox.asked().on_kept(b"one");
+        assert_eq!(outbox.next(true), Some(Item::Pong));
+        assert_eq!(&*outbox.take_pong(None).unwrap(), b"\x8a\x03one");
+        for ping in [b"two", b"six"] {
+            outbox.asked().on_kept(ping);
+            assert_eq!(outbox.next(true), None);
+        }
+        outbox.on_flushed();
+        assert_eq!(outbox.next(true), Some(Item::Pong));
+        assert_eq!(&*outbox.take_pong(None).unwrap(), b"\x8a\x03six");
     }
 
     #[test]

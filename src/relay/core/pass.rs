@@ -98,10 +98,11 @@ impl Core {
         }
     }
 
-    /// All that went to the upstream was taken by its transport.
-    pub(in crate::relay) fn on_flushed(&mut self) {
-        if let Some(hold) = &mut self.hold {
-            hold.on_flushed();
+    /// All that went to a side was taken by its transport.
+    pub(in crate::relay) fn on_flushed(&mut self, to: Side) {
+        self.side_mut(to).outbox.on_flushed();
+        if to == Side::Upstream {
+            self.hold.iter_mut().for_each(|hold| hold.on_flushed());
         }
     }
 

@@ -117,6 +117,22 @@ impl SideState {
         Patience { answer, stuck }
     }
 
+    /// The process did not run: what it owes has its time once more.
+    pub(super) fn on_overslept(&mut self, rules: &Rules, now: Moment) {
+        self.liveness.on_overslept(now);
+        if let Some(wait) = &mut self.wait {
+            wait.on_overslept(rules.close_timeout, now);
+        }
+    }
+
+    /// The session ends: whether it lives is of no interest any more.
+    pub(super) fn on_end(&mut self) {
+        self.liveness.begin(Moment::NEVER);
+        self.outbox.cancel_ping();
+        self.outbox.cancel_move();
+        self.wait = None;
+    }
+
     /// A look is due whether its next step comes.
     pub(super) fn on_step_due(&mut self) {
         if let Some(wait) = &mut self.wait {

@@ -78,6 +78,16 @@ impl StepWait {
         self.wants_look = true;
     }
 
+    /// The process did not run: the wait lasts for this time from now on, also where it would be
+    /// over; no longer than to a moment that is still to come.
+    pub(super) fn on_overslept(&mut self, answer: Duration, now: Moment) {
+        let until = now.after(answer);
+        if self.by <= now {
+            self.by = until;
+        }
+        (self.since, self.timeout) = (now, until.min(self.by));
+    }
+
     /// Whether a look is due; it is by being asked.
     pub(super) fn poll_look(&mut self) -> bool {
         std::mem::take(&mut self.wants_look)

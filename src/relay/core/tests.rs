@@ -3,6 +3,7 @@
 mod holds;
 mod lives;
 mod moves;
+mod oversleeping;
 pub mod peer;
 mod proofs;
 mod rows;

@@ -59,6 +59,13 @@ impl Timers {
         self.clear(Timer::Deadline);
     }
 
+    /// The session ends: what could have ended it is of no interest any more.
+    pub(super) fn on_end(&mut self) {
+        for timer in [Timer::Idle, Timer::Lifetime, Timer::OrderedEnd, Timer::Hold] {
+            self.clear(timer);
+        }
+    }
+
     pub(super) fn clear(&mut self, timer: Timer) {
         self.set(timer, Moment::NEVER);
     }

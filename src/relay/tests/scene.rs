@@ -292,7 +292,7 @@ fn leg(near: TcpStream) -> Leg {
 }
 
 /// A connected pair, the test's end first.
-async fn pair(buffer: Option<u32>) -> (TcpStream, TcpStream) {
+pub async fn pair(buffer: Option<u32>) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = TcpSocket::new_v4().unwrap();
     if let Some(bytes) = buffer {

@@ -70,6 +70,7 @@ impl Play {
         };
         let rules = Rules {
             ping_interval: rng.bool().then_some(Duration::from_secs(30)),
+            idle_timeout: rng.bool().then_some(Duration::from_secs(300)),
             ..Rules::default()
         };
         let hold = rng.bool().then(|| HoldTerms {
@@ -128,6 +129,11 @@ impl Play {
             }
             24 => actor.appetite = self.rng.choice([200, 3_000, usize::MAX]).unwrap_or(200),
             25 if self.rng.bool() => self.mischief(),
+            26 if self.rng.u8(..4) == 0 => {
+                // The machine sleeps, and all that is due is done before anything else happens.
+                self.now = self.now.after(Duration::from_secs(self.rng.u64(30..2_000)));
+                self.poll();
+            }
             _ => {}
         }
         for _ in 0..self.rng.u8(..6) {

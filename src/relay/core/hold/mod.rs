@@ -30,6 +30,7 @@ use crate::end::{End, Loss};
 use crate::registry::{EndOrder, MoveOrder};
 use crate::wire::frame::Allowed;
 use std::sync::Arc;
+use std::time::Duration;
 
 mod backlog;
 mod messages;
@@ -72,6 +73,8 @@ pub(super) struct Hold {
     /// session that was never held are none.
     cause: HoldCause,
     since: Moment,
+    /// Nothing is waited for in vain before this moment.
+    spared: Moment,
     attempt: u32,
     how: Loss,
     proof: Proof,
@@ -112,6 +115,7 @@ impl Hold {
             stage: Stage::Live { asked: false },
             cause: HoldCause::Lost,
             since: Moment::default(),
+            spared: Moment::default(),
             attempt: 0,
             how: Loss::Eof,
             proof: Proof::new(now),
@@ -135,15 +139,33 @@ impl Hold {
     pub(super) fn timeout(&self) -> Moment {
         let due = match self.stage {
             Stage::Over(_) => return Moment::NEVER,
-            Stage::Leaving { until } | Stage::Waiting { until, .. } => until,
-            Stage::Away => self.since.after(self.terms.timeout),
+            Stage::Leaving { until } => until,
             Stage::Live { asked: false } => {
                 self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
             }
-            Stage::Live { asked: true } | Stage::Parting { .. } => Moment::NEVER,
+            _ => self.upstream_by(),
         };
-        let room = self.backlog.full_until(self.terms.full_timeout);
-        due.min(room).min(self.backlog.oldest().after(self.terms.message_age_max))
+        due.min(self.room_by()).min(self.backlog.oldest().after(self.terms.message_age_max))
+    }
+
+    /// When an upstream, or its answers, are waited for no longer.
+    fn upstream_by(&self) -> Moment {
+        match self.stage {
+            Stage::Waiting { until, .. } => until.max(self.spared),
+            Stage::Away => self.since.after(self.terms.timeout).max(self.spared),
+            _ => Moment::NEVER,
+        }
+    }
+
+    /// When room for more of the client's messages is waited for no longer.
+    fn room_by(&self) -> Moment {
+        self.backlog.full_until(self.terms.full_timeout).max(self.spared)
+    }
+
+    /// The process did not run: what is waited for has this time from now on. A message is too old
+    /// all the same.
+    pub(super) fn on_overslept(&mut self, time: Duration, now: Moment) {
+        self.spared = now.after(time);
     }
 
     /// Does what is due; `listens` while the upstream takes frames. The end, if something ran out,
@@ -154,17 +176,12 @@ impl Hold {
         now: Moment,
     ) -> (Option<End>, Option<EndOrder>) {
         let too_old = self.backlog.oldest().after(self.terms.message_age_max) <= now;
-        let no_room = self.backlog.full_until(self.terms.full_timeout) <= now;
+        let no_room = self.room_by() <= now;
         // A client that is not read for want of room is told so, whichever time is over first.
         if no_room || too_old && self.is_full() {
             return (Some(End::NoRoom { side: Side::Upstream }), None);
         }
-        let in_vain = match self.stage {
-            Stage::Waiting { until, .. } => until <= now,
-            Stage::Away => self.since.after(self.terms.timeout) <= now,
-            _ => false,
-        };
-        if too_old || in_vain {
+        if too_old || self.upstream_by() <= now {
             let result = if too_old { HoldEnd::TooOld } else { HoldEnd::InVain };
             return (Some(self.on_ran_out(result)), None);
         }
@@ -187,6 +204,9 @@ impl Hold {
         listens: bool,
         now: Moment,
     ) -> Option<EndOrder> {
+        if let (Stage::Parting { by }, Some(end)) = (&mut self.stage, order.otherwise) {
+            *by = (*by).min(end.deadline);
+        }
         let order = self.moving.take().map_or(order, |old| old.merge(order));
         self.moving = Some(Box::new(order));
         self.move_if_due(listens, now)
@@ -255,7 +275,7 @@ impl Hold {
 
     /// From here on the client's messages are kept; `open` when one is in progress.
     pub(super) fn on_parting(&mut self, cause: HoldCause, open: bool, now: Moment) {
-        let by = if cause == HoldCause::Moved { self.leave_by() } else { Moment::NEVER };
+        let by = self.leave_by();
         self.moving = None;
         if self.is_absent() {
             return;

@@ -189,7 +189,7 @@ fn a_move_waits_for_no_message_and_for_no_answer_for_ever() {
     story.core.leave(after(7.0));
     story.obey(after(7.0));
     assert!(story.core.is_leaving() && story.away().is_none());
-    story.tick(after(12.0));
+    story.live(after(12.0));
     assert_eq!(story.away().map(|away| away.why), Some(HoldCause::Moved));
 }
 
@@ -299,9 +299,42 @@ fn an_upstream_that_is_cut_while_it_is_not_read_ends_the_session() {
     story.note(asked_or_to_go(START, after(9.0)), START);
     story.core.leave(START);
     story.obey(START);
-    story.tick(after(8.9));
+    story.live(after(8.9));
     assert_eq!(story.core.end, None);
     // What it said is lost with it, so no other can go on where it stopped.
     story.tick(after(9.0));
     assert_eq!(story.core.end.map(|end| end.by()), Some(Some(Upstream)));
+}
+
+#[test]
+fn a_drains_deadline_ends_the_wait_for_an_upstream_that_cannot_be_written_to() {
+    let by = after(20.0);
+    for (order, end) in [
+        (Note::Move(MoveOrder { at: after(10.0), otherwise: Some(ended(10.0)) }), None),
+        (Note::End(ended(10.0)), Some(End::Drained(Reason::Removed))),
+        (asked(after(10.0)), None),
+    ] {
+        let bounded = !matches!(order, Note::Move(MoveOrder { otherwise: None, .. }));
+        for order_first in [false, true] {
+            let mut story = Story::new(hold());
+            // Its client is slow, so that what it said before is not read.
+            story.reading = false;
+            if order_first {
+                story.note(order.clone(), START);
+            }
+            story.core.on_write_failed(Upstream, after(1.0));
+            story.core.on_unsent(&[], &[], after(1.0));
+            if !order_first {
+                story.note(order.clone(), after(2.0));
+            }
+            let mut now = after(2.0);
+            while !story.dropped[Upstream as usize] && now < after(600.0) {
+                now = story.core.timeout().max(now);
+                story.tick(now);
+            }
+            let in_time = now <= by.after(std::time::Duration::from_secs(2));
+            assert_eq!(in_time, bounded, "{order:?}, first: {order_first}: {now:?}");
+            assert!(end.is_none() || story.core.end == end, "{:?}", story.core.end);
+        }
+    }
 }

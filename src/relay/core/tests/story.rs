@@ -99,10 +99,13 @@ impl Story {
     pub fn obey(&mut self, now: Moment) {
         while let Some(order) = self.core.poll_order(now) {
             match order {
-                Order::Send { to, frame, .. } => self.to[to as usize].extend(&*frame),
+                Order::Send { to, frame, .. } => {
+                    self.to[to as usize].extend(&*frame);
+                    self.core.on_flushed(to);
+                }
                 Order::Flush(flush) => {
                     self.to[Upstream as usize].extend(flush.bytes);
-                    self.core.on_flushed();
+                    self.core.on_flushed(Upstream);
                 }
                 Order::Drop { side, .. } => {
                     self.dropped[side as usize] = true;
@@ -123,6 +126,14 @@ impl Story {
     pub fn tick(&mut self, now: Moment) {
         self.core.on_timeout(now);
         self.obey(now);
+    }
+
+    /// Does what is due, each in its time, up to this moment.
+    pub fn live(&mut self, until: Moment) {
+        while self.core.timeout() < until {
+            self.tick(self.core.timeout());
+        }
+        self.tick(until);
     }
 
     pub fn lose(&mut self, now: Moment) {

@@ -171,9 +171,7 @@ impl World {
         }
         if line.tail.is_empty() {
             line.gone.clear();
-            if side == Side::Upstream {
-                self.core.on_flushed();
-            }
+            self.core.on_flushed(side);
         }
         let (line, peer) = (&mut self.lines[side as usize], &mut self.peers[side as usize]);
         let finish = line.finish.filter(|_| line.tail.is_empty() && !peer.finished);
@@ -237,9 +235,7 @@ impl World {
 
     fn may_read(&self, from: Side) -> bool {
         let clear = |side| self.lines[side as usize].tail.is_empty();
-        self.core.wants(from)
-            && (!self.core.crosses(from) || clear(from.other()))
-            && (!self.core.answers_for(from.other()) || clear(from))
+        self.core.wants(from) && (!self.core.crosses(from) || clear(from.other()))
     }
 
     /// Sends some of it at once, as a socket does, and leaves the rest.

@@ -20,6 +20,12 @@ pub struct Actor {
     pub appetite: usize,
     pub paused_until: Moment,
     pub has_paused: bool,
+    /// It reads only when all is written that it said: only a client may, as of two that did so
+    /// each would wait for the other.
+    writes_first: bool,
+    /// The number of its last ping, and of the last that was answered.
+    pub pinged: u8,
+    pub answered: u8,
     /// It ends its stream as soon as it has sent its Close.
     pub hasty: bool,
     pub close_sent: Option<u16>,
@@ -41,6 +47,9 @@ impl Actor {
             appetite: rng.choice([200, 3_000, usize::MAX]).unwrap_or(200),
             paused_until: Moment::default(),
             has_paused: false,
+            writes_first: side == Side::Client && rng.bool(),
+            pinged: 0,
+            answered: 0,
             hasty: rng.bool(),
             close_sent: None,
             close_heard: None,
@@ -70,7 +79,8 @@ impl Actor {
     }
 
     pub fn ping(&mut self, rng: &mut Rng) {
-        let ping = frame(rng, self.side, 0x89, b"are you there");
+        self.pinged += 1;
+        let ping = frame(rng, self.side, 0x89, &[b'#', self.pinged]);
         self.wire.0.borrow_mut().peer_write(&ping);
     }
 
@@ -100,6 +110,9 @@ impl Actor {
         if now < self.paused_until || self.wire.0.borrow().peer_closed {
             return false;
         }
+        if self.writes_first && !self.wire.0.borrow().unsaid.is_empty() {
+            return false;
+        }
         let read = self.wire.0.borrow_mut().peer_read(self.appetite);
         self.heard.extend(&read);
         while let Some((length, first, masked, payload)) = parse(&self.heard[self.looked_at..]) {
@@ -111,6 +124,7 @@ impl Actor {
                     let pong = frame(rng, self.side, 0x8a, &payload);
                     self.wire.0.borrow_mut().peer_write(&pong);
                 }
+                0x8a if payload[0] == b'#' => self.answered = self.answered.max(payload[1]),
                 0x88 => {
                     let code = payload
                         .get(..2)

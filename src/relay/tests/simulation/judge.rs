@@ -11,6 +11,8 @@ pub fn judge(play: &Play) {
     upstreams_got_each_message_once_and_in_order(play);
     the_client_got_all_that_its_upstreams_said(play);
     the_client_was_told_truly(play);
+    the_clients_last_ping_was_answered(play);
+    nobody_was_blamed_for_our_sleep(play);
 }
 
 /// Each message of the client's came to one upstream, whole and in order. Lost are only those of
@@ -102,5 +104,29 @@ fn the_client_was_told_truly(play: &Play) {
             },
         };
         assert!(right, "the client heard {heard} of {end:?}");
+    }
+}
+
+/// A client that closes, and is answered by its upstream, heard the answer to its last ping before:
+/// from the upstream, or from us in its place (RFC 6455 §5.5.3).
+fn the_clients_last_ping_was_answered(play: &Play) {
+    let [client, last] = &play.actors;
+    if let Some((End::Closed { by: Client, code }, _)) = play.outcome
+        && client.close_heard == Some(code)
+        && last.close_sent == Some(code)
+        && !last.closed_first
+        && code != 1001
+    {
+        assert_eq!(client.answered, client.pinged, "a ping without an answer");
+    }
+}
+
+/// All answer pings, and none is quiet for long: who reads is neither silent nor idle, however long
+/// the machine slept.
+fn nobody_was_blamed_for_our_sleep(play: &Play) {
+    let (end, _) = play.outcome.expect("an end");
+    assert_ne!(end, End::Idle);
+    if let End::Silent { side } = end {
+        assert!(play.actors[side as usize].has_paused, "the {side} answered");
     }
 }

@@ -74,6 +74,9 @@ pub struct Wire {
     /// To the peer, and from it.
     pub out: Way,
     pub back: Way,
+    /// What the peer says and its kernel has no room for yet.
+    pub unsaid: VecDeque<u8>,
+    ends: bool,
     relay_closed: bool,
     pub peer_closed: bool,
     /// A reset has come, to the relay or to the peer.
@@ -95,7 +98,9 @@ impl Wire {
     pub fn connect(sizes: Sizes, rng: &mut Rng) -> End {
         let wire = Wire {
             out: Way::new(sizes),
-            back: Way::new(Sizes { sending: usize::MAX, ..sizes }),
+            back: Way::new(sizes),
+            unsaid: VecDeque::new(),
+            ends: false,
             relay_closed: false,
             peer_closed: false,
             relay_reset: false,
@@ -128,6 +133,7 @@ impl Wire {
                 self.reset_peer();
                 return true;
             }
+            self.pour();
             let came = self.back.carry(most);
             if came {
                 wake(&mut self.readable);
@@ -141,6 +147,7 @@ impl Wire {
         self.relay_reset = true;
         self.out.queue.clear();
         self.back.queue.clear();
+        self.unsaid.clear();
         wake(&mut self.readable);
         wake(&mut self.writable);
     }
@@ -150,6 +157,7 @@ impl Wire {
         self.reset_took = !self.out.inbox.is_empty() || !self.out.queue.is_empty();
         self.out.queue.clear();
         self.back.queue.clear();
+        self.unsaid.clear();
     }
 
     /// The peer takes some of what came.
@@ -164,13 +172,23 @@ impl Wire {
     }
 
     pub fn peer_write(&mut self, bytes: &[u8]) {
-        if !self.relay_reset && !self.peer_reset && !self.back.fin {
-            self.back.accept(bytes);
+        if !self.relay_reset && !self.peer_reset && !self.back.fin && !self.ends {
+            self.unsaid.extend(bytes);
+            self.pour();
         }
     }
 
+    /// The peer's kernel takes what it has room for, and the end behind all.
+    fn pour(&mut self) {
+        let bytes = self.back.room().min(self.unsaid.len());
+        let taken: Vec<u8> = self.unsaid.drain(..bytes).collect();
+        self.back.accept(&taken);
+        self.back.fin |= self.ends && self.unsaid.is_empty();
+    }
+
     pub fn peer_shutdown(&mut self) {
-        self.back.fin = true;
+        self.ends = true;
+        self.pour();
     }
 
     /// The peer's socket is closed; with a reset where it is told so, or over unread bytes.
@@ -181,7 +199,8 @@ impl Wire {
         if reset || !self.out.inbox.is_empty() {
             self.reset_relay();
         } else {
-            self.back.fin = true;
+            // A process that closes in order has written what it said.
+            self.peer_shutdown();
         }
     }
 

@@ -34,12 +34,12 @@ table! {
     /// the session's end, as `client_rtt_ms` and `upstream_rtt_ms`.
     now ping_interval: OrOff<Time> as Option<Duration> = OrOff::On(seconds(30)), as in "45s";
     /// The time after a ping in which a side must show life, by sending any byte or by taking what
-    /// was sent to it. After a machine slept, or the process was stopped, each side has that time once
-    /// more; so do `idle_timeout` and the times of `hold`.
+    /// was sent to it. After a machine slept, or the process was stopped, each side has that time
+    /// once more; so do `idle_timeout` and the times of `hold`.
     now pong_timeout: Time as Duration = seconds(20), as in "10s";
     /// The longest life of a session. It then ends with 1012, and its client reconnects. Off by
-    /// default. A client over TLS 1.2 with AES-GCM reads 1012 after 15 million messages all the same:
-    /// that is what its keys are good for. TLS 1.3 changes them.
+    /// default. A client over TLS 1.2 with AES-GCM reads 1012 after 15 million messages all the
+    /// same: that is what its keys are good for. TLS 1.3 changes them.
     now max_lifetime: OrOff<Time> as Option<Duration> = OrOff::Off, as in "12h";
     /// Each session's `max_lifetime` is shortened at random by up to this share, so that sessions
     /// that opened together do not end together.

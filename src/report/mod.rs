@@ -76,6 +76,11 @@ impl Diagnostic {
         Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
     }
 
+    /// What makes it like another finding.
+    fn kind(&self) -> (Severity, &'static str) {
+        (self.severity, self.code)
+    }
+
     /// Says where it is.
     #[must_use]
     pub fn at(mut self, span: impl Into<Option<Span>>) -> Diagnostic {
@@ -142,8 +147,8 @@ impl Report {
         self.findings.sort_by_key(|found| (found.span, found.severity));
     }
 
-    /// For people: each finding with its line, caret and hint, and a last line that counts them.
-    /// Empty when nothing was found.
+    /// For people: findings with their line, caret and hint, and a last line that counts them. Of
+    /// one kind the first hundred are drawn and the rest counted. Empty when nothing was found.
     pub fn text(&self, sources: &Sources, colour: Colour) -> String {
         text::print(self, sources, colour)
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which file of a [`Sources`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,15 +60,38 @@ pub struct Source {
     pub path: PathBuf,
     /// Its text.
     pub text: Arc<str>,
+    /// Where its lines begin, found when somebody first asks: a report may speak of each of ten
+    /// thousand routes, and must not read the file from its beginning for each.
+    line_starts: OnceLock<Vec<usize>>,
 }
 
 impl Source {
     /// Where the byte `at` is; past the end counts as the end.
     pub fn position(&self, at: usize) -> Position {
-        let before = &self.text[..self.floor(at)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.matches('\n').count() + 1;
-        Position { line, column: before[line_start..].chars().count() + 1 }
+        let at = self.floor(at);
+        let line = self.line(at);
+        let column = self.text[self.line_starts()[line]..at].chars().count() + 1;
+        Position { line: line + 1, column }
+    }
+
+    /// The whole lines round the bytes `range`, and the number of the first, counted from 1.
+    pub(super) fn lines(&self, range: Range<usize>) -> (Range<usize>, usize) {
+        let (first, last) = (self.line(self.floor(range.start)), self.line(self.floor(range.end)));
+        let starts = self.line_starts();
+        let end = starts.get(last + 1).copied().unwrap_or(self.text.len());
+        (starts[first]..end, first + 1)
+    }
+
+    /// The line of the byte `at`, counted from 0.
+    fn line(&self, at: usize) -> usize {
+        self.line_starts().partition_point(|start| *start <= at) - 1
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let after = self.text.match_indices('\n').map(|(newline, _)| newline + 1);
+            std::iter::once(0).chain(after).collect()
+        })
     }
 
     /// The last character border at or before `at`.
@@ -86,7 +109,11 @@ pub struct Sources {
 impl Sources {
     /// Adds a file.
     pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> FileId {
-        self.files.push(Source { path: path.into(), text: text.into() });
+        self.files.push(Source {
+            path: path.into(),
+            text: text.into(),
+            line_starts: OnceLock::new(),
+        });
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 

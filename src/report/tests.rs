@@ -80,3 +80,27 @@ fn a_span_past_the_end_or_inside_a_character_is_drawn_all_the_same() {
         report.json(&sources);
     }
 }
+
+#[test]
+fn findings_of_one_kind_are_drawn_up_to_a_number_and_counted_beyond_it() {
+    let mut sources = Sources::default();
+    let file = sources.add("many.toml", "a = 1\n".repeat(20_000));
+    let mut report = Report::default();
+    for line in 0..20_000 {
+        let at = Span::new(file, line * 6..line * 6 + 1);
+        report.push(Diagnostic::warning("origins", format!("route {line}")).at(at));
+        if line % 50 == 0 {
+            report.push(Diagnostic::error("unknown-key", format!("key {line}")).at(at));
+        }
+    }
+    let text = report.text(&sources, Colour::Plain);
+    assert_eq!(text.matches("warning[origins]: route").count(), 100);
+    assert!(text.contains("warning[origins]: 19900 more of this kind"), "{text}");
+    assert_eq!(text.matches("error[unknown-key]: key").count(), 100);
+    assert!(text.contains(" --> many.toml:4951:1\n"), "{text}");
+    assert!(text.contains("error[unknown-key]: 300 more of this kind"), "{text}");
+    assert!(text.ends_with("400 errors, 20000 warnings\n"), "{text}");
+    let all: serde_json::Value = serde_json::from_str(&report.json(&sources)).unwrap();
+    assert_eq!(all["findings"].as_array().map(Vec::len), Some(20_400));
+    assert_eq!(all["findings"][20_399]["place"]["line"], 20_000);
+}

@@ -15,15 +15,36 @@ pub enum Colour {
     Ansi,
 }
 
+/// How many findings of one kind are drawn; the rest are counted. Whoever has ten thousand routes
+/// without `allowed_origins` is not helped by a megabyte that says so.
+const ALIKE_MAX: usize = 100;
+
 pub(super) fn print(report: &Report, sources: &Sources, colour: Colour) -> String {
     let renderer = match colour {
         Colour::Plain => Renderer::plain(),
         Colour::Ansi => Renderer::styled(),
     };
     let mut text = String::new();
+    let mut alike: Vec<(Severity, &str, usize)> = Vec::new();
     for finding in &report.findings {
-        text.push_str(renderer.render(&draw(finding, sources)).trim_end());
-        text.push_str("\n\n");
+        let same = |kind: &(Severity, &str, usize)| (kind.0, kind.1) == finding.kind();
+        let at = alike.iter().position(same).unwrap_or_else(|| {
+            alike.push((finding.severity, finding.code, 0));
+            alike.len() - 1
+        });
+        alike[at].2 += 1;
+        if alike[at].2 <= ALIKE_MAX {
+            text.push_str(renderer.render(&draw(finding, sources)).trim_end());
+            text.push_str("\n\n");
+        }
+    }
+    for (severity, code, number) in alike {
+        if let Some(more @ 1..) = number.checked_sub(ALIKE_MAX) {
+            let more = format!("{more} more of this kind; JSON output tells them all");
+            let title = level(severity).primary_title(more.as_str()).id(code);
+            text.push_str(renderer.render(&[Group::with_title(title)]).trim_end());
+            text.push_str("\n\n");
+        }
     }
     if !report.is_empty() {
         text.push_str(&count(report));
@@ -43,12 +64,15 @@ fn count(report: &Report) -> String {
     counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn draw<'a>(finding: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>> {
-    let level = match finding.severity {
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
-    };
-    let title = level.primary_title(&finding.message).id(finding.code);
+    }
+}
+
+fn draw<'a>(finding: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>> {
+    let title = level(finding.severity).primary_title(&finding.message).id(finding.code);
     let mut group = Group::with_title(title);
     if let Some(span) = finding.span {
         group = group.elements(snippets(span, finding, sources));
@@ -74,16 +98,25 @@ fn snippets<'a>(
     let draw = |file| {
         let source = sources.get(file)?;
         let path = source.path.to_str().unwrap_or_else(|| file_name(&source.path));
-        let mut snippet = Snippet::source(&*source.text).path(path);
-        if file == span.file {
-            let primary = AnnotationKind::Primary.span(visible(source, span));
-            snippet = snippet.annotation(primary.label(label(&finding.label)));
-        }
-        for related in finding.related.iter().filter(|related| related.span.file == file) {
-            let context = AnnotationKind::Context.span(visible(source, related.span));
-            snippet = snippet.annotation(context.label(label(&related.label)));
-        }
-        Some(snippet)
+        let primary = (file == span.file).then(|| {
+            let at = (AnnotationKind::Primary, visible(source, span));
+            (at, finding.label.as_str())
+        });
+        let related = finding.related.iter().filter(|related| related.span.file == file);
+        let context = related.map(|related| {
+            let at = (AnnotationKind::Context, visible(source, related.span));
+            (at, related.label.as_str())
+        });
+        let marks: Vec<_> = primary.into_iter().chain(context).collect();
+        // The printer looks at every line it is given: it gets those between the marks.
+        let start = marks.iter().map(|((_, at), _)| at.start).min()?;
+        let end = marks.iter().map(|((_, at), _)| at.end).max()?;
+        let (lines, number) = source.lines(start..end);
+        let snippet = Snippet::source(&source.text[lines.clone()]).line_start(number).path(path);
+        Some(marks.into_iter().fold(snippet, |snippet, ((kind, at), text)| {
+            let at = at.start - lines.start..at.end - lines.start;
+            snippet.annotation(kind.span(at).label(label(text)))
+        }))
     };
     files.into_iter().filter_map(draw).collect()
 }

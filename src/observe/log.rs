@@ -4,18 +4,21 @@
 //! Lines about requests and sessions are events of the target [`ACCESS`].
 
 mod fields;
+mod pid;
 mod queue;
 
 use std::io::{self, IsTerminal, Write};
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt, reload};
 
 use fields::TextFields;
+use pid::WithPid;
 use queue::LogQueue;
 
 pub use queue::Dropped;
@@ -139,11 +142,13 @@ fn build(
         LineFormat::Text => false,
         LineFormat::Json => true,
     };
-    let lines = fmt::layer().with_writer(queue).with_ansi(terminal);
+    let lines = fmt::layer().with_writer(queue);
     let lines = if is_json {
-        lines.json().flatten_event(true).with_current_span(false).boxed()
+        let format = fmt::format().json().flatten_event(true).with_current_span(false);
+        lines.fmt_fields(JsonFields::new()).event_format(WithPid::json(format)).boxed()
     } else {
-        lines.fmt_fields(TextFields).boxed()
+        let format = fmt::format().with_ansi(terminal);
+        lines.fmt_fields(TextFields).event_format(WithPid::text(format)).boxed()
     };
     Ok((Box::new(tracing_subscriber::registry().with(filter).with(lines)), guard))
 }
@@ -199,6 +204,26 @@ mod tests {
         assert_eq!((&value["route"], &value["message"]), (&"chat".into(), &"open".into()));
         let line = logged(&OPTIONS, true, log);
         assert!(line.contains("open") && !line.starts_with('{'), "{line}");
+    }
+
+    #[test]
+    fn every_line_says_which_process_wrote_it() {
+        let pid = std::process::id();
+        let log = |_: &LogGuard| {
+            tracing::info!(target: ACCESS, uri = "/a,b\n,c", "open");
+            tracing::info!("again");
+        };
+        for line in logged(&OPTIONS, false, log).lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["pid"], pid, "{line}");
+            assert!(line.starts_with("{\"timestamp\":"), "{line}");
+        }
+        for terminal in [false, true] {
+            let text = LogOptions { format: LineFormat::Text, ..OPTIONS };
+            let lines = logged(&text, terminal, log);
+            assert_eq!(lines.lines().count(), 2, "{lines}");
+            assert!(lines.lines().all(|line| line.ends_with(&format!(" pid={pid}"))), "{lines}");
+        }
     }
 
     #[test]

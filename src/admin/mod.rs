@@ -8,17 +8,20 @@ mod connections;
 mod exposition;
 mod guard;
 mod http;
+mod older;
 mod operator;
-
 mod probes;
 mod process;
 mod release;
 mod report;
 mod servers;
 
+pub use older::{
+    NoAnswer, OLDER_ANSWER_BYTES_MAX, OLDER_ANSWER_TIMEOUT, OlderAnswer, OlderQuestion, OlderReport,
+};
 pub use operator::{
-    DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest, SessionsRequest,
-    StatusRequest, UpgradeRequest,
+    BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest, REMARK,
+    SessionsRequest, StatusRequest, UpgradeRequest, answer_newer,
 };
 pub use process::{Counts, Phase, Process, Stopped};
 pub use release::ReleasedServers;

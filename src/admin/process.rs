@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use super::older::{OlderQuestion, OlderReport};
 use super::report::{ReloadRequest, Reloaded, Upgraded};
 use crate::drain::Drains;
 use crate::live::Snapshot;
@@ -28,6 +29,12 @@ pub trait Process: Clone + 'static {
 
     /// Everything it counts, as text.
     fn scrape(&self, format: Exposition) -> String;
+
+    /// Whether processes before this one have not ended.
+    fn has_older(&self) -> bool;
+
+    /// Asks all of them at once; those that have not answered in time are said as such.
+    fn ask_older(&self, question: OlderQuestion) -> impl Future<Output = Vec<OlderReport>>;
 
     /// Reloads its configuration.
     fn reload(&self, request: ReloadRequest) -> impl Future<Output = Reloaded>;

@@ -29,6 +29,8 @@ struct Fake {
     reloads: Rc<RefCell<Vec<ReloadRequest>>>,
     answer: Rc<RefCell<Reloaded>>,
     upgrades: Rc<Cell<usize>>,
+    older: Rc<RefCell<Vec<OlderReport>>>,
+    older_asked: Rc<RefCell<Vec<OlderQuestion>>>,
     snapshot: Arc<Snapshot>,
     sessions: LiveSessions,
     drains: Drains,
@@ -46,6 +48,8 @@ impl Fake {
             reloads: Rc::default(),
             answer: Rc::new(RefCell::new(Reloaded::Unchanged)),
             upgrades: Rc::default(),
+            older: Rc::default(),
+            older_asked: Rc::default(),
             snapshot: Arc::new(snapshot),
             drains: Drains::new(sessions.clone()),
             sessions,
@@ -88,6 +92,15 @@ impl Process for Fake {
 
     fn drains(&self) -> &Drains {
         &self.drains
+    }
+
+    fn has_older(&self) -> bool {
+        !self.older.borrow().is_empty()
+    }
+
+    async fn ask_older(&self, question: OlderQuestion) -> Vec<OlderReport> {
+        self.older_asked.borrow_mut().push(question);
+        self.older.borrow().clone()
     }
 
     fn scrape(&self, _: Exposition) -> String {

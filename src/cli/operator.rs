@@ -13,8 +13,8 @@ use super::args::operator::{ProxyTarget, ToProxy};
 use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
-use super::waiting::{DrainRow, ProgressView};
-use crate::admin::{OperatorRequest, ReloadRefused, ReloadRequest, Reloaded};
+use super::waiting::{DrainRow, DrainView, ProgressView};
+use crate::admin::{OperatorRequest, REMARK, ReloadRefused, ReloadRequest, Reloaded};
 use crate::config;
 use crate::report::Findings;
 
@@ -37,12 +37,14 @@ pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), F
     operator.heed(status, &answer, as_json)?;
     let json: Value = serde_json::from_str(&answer).unwrap_or_default();
     if !request.waits() {
-        println!("{answer}");
+        print(&answer);
         return Ok(());
     }
     let begun = || {
         if !target.json {
-            println!("{}", json["text"].as_str().unwrap_or(&answer));
+            print(json["text"].as_str().unwrap_or(&answer));
+            let remarks = json["remarks"].as_array().into_iter().flatten();
+            remarks.filter_map(Value::as_str).for_each(|remark| eprintln!("{remark}"));
         }
     };
     let waited = match json["drain"].as_u64() {
@@ -75,6 +77,16 @@ fn refuse_as_json(file: &Path) -> Result<(), Failure> {
         println!("{}", Reloaded::Refused(why.into()).json());
         Failure::Said(Failure::CONFIG)
     })
+}
+
+/// Prints an answer: data on standard output, remarks on standard error.
+fn print(answer: &str) {
+    for line in answer.lines() {
+        match line.strip_prefix(REMARK) {
+            Some(remark) => eprintln!("{remark}"),
+            None => println!("{line}"),
+        }
+    }
 }
 
 /// What came of waiting for a drain.
@@ -141,14 +153,18 @@ impl Operator<'_> {
     /// be pressed.
     fn wait(&self, drain: u64, begun: impl FnOnce()) -> Result<Waited, Failure> {
         let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let mut view = ProgressView::new();
+        let (mut view, mut seen) = (ProgressView::new(), DrainView::new(drain));
         let waited = built.map_err(Failure::run)?.block_on(async {
             let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::run)?;
             begun();
             loop {
-                match self.look(drain)? {
-                    DrainState::Finished(row) => return Ok(Waited::Finished(row)),
-                    DrainState::UnderWay(row) => view.show(&row),
+                let (status, answer) = self.send("GET", "/status", &Value::Null, true)?;
+                self.heed(status, &answer, true)?;
+                let is_under_way =
+                    seen.update(&serde_json::from_str(&answer).map_err(Failure::run)?);
+                match seen.row() {
+                    Some(row) if is_under_way => view.show(&row),
+                    row => return Ok(Waited::Finished(row)),
                 }
                 tokio::select! {
                     _ = interrupt.recv() => return Ok(Waited::Interrupted(drain)),
@@ -158,21 +174,6 @@ impl Operator<'_> {
         });
         view.clear();
         waited
-    }
-
-    /// How far a drain is.
-    fn look(&self, drain: u64) -> Result<DrainState, Failure> {
-        let (status, answer) = self.send("GET", "/status", &Value::Null, true)?;
-        self.heed(status, &answer, true)?;
-        let json: Value = serde_json::from_str(&answer).map_err(Failure::run)?;
-        let row = |list: &str| {
-            let rows = json[list].as_array().map_or(&[][..], Vec::as_slice);
-            rows.iter().find(|row| row["drain"] == drain).map(DrainRow::read)
-        };
-        Ok(match row("drains") {
-            Some(row) => DrainState::UnderWay(row),
-            None => DrainState::Finished(row("drains_finished")),
-        })
     }
 
     fn send(
@@ -209,12 +210,6 @@ impl Operator<'_> {
         let why = json["why"].as_str().filter(|_| as_json).unwrap_or(told);
         Err(failure(format!("{why}{end}")))
     }
-}
-
-/// How far a drain is.
-enum DrainState {
-    UnderWay(DrainRow),
-    Finished(Option<DrainRow>),
 }
 
 fn connect(socket: &Path) -> io::Result<UnixStream> {

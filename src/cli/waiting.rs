@@ -1,5 +1,6 @@
 //! Waiting for a drain: how far it is, on a terminal or in a log, and what came of it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
@@ -32,6 +33,18 @@ impl DrainRow {
             stayed: count("stayed"),
             withdrawn: count("withdrawn"),
             age_seconds: row["age_seconds"].as_f64().unwrap_or_default(),
+        }
+    }
+
+    /// The same drain in several processes.
+    fn plus(self, other: DrainRow) -> DrainRow {
+        DrainRow {
+            told: self.told + other.told,
+            left: self.left + other.left,
+            moved: self.moved + other.moved,
+            stayed: self.stayed + other.stayed,
+            withdrawn: self.withdrawn + other.withdrawn,
+            age_seconds: self.age_seconds.max(other.age_seconds),
         }
     }
 
@@ -81,6 +94,42 @@ impl DrainRow {
     }
 }
 
+/// A drain in every process that carries it out, as they last told of it.
+pub(super) struct DrainView {
+    drain: u64,
+    /// By process.
+    rows: BTreeMap<u64, DrainRow>,
+}
+
+impl DrainView {
+    pub(super) fn new(drain: u64) -> DrainView {
+        DrainView { drain, rows: BTreeMap::new() }
+    }
+
+    /// Reads an answer of `tidegate status`: whether the drain is under way anywhere.
+    pub(super) fn update(&mut self, status: &Value) -> bool {
+        let rows = |list: &str| status[list].as_array().map_or(&[][..], Vec::as_slice);
+        let pid = |row: &Value| row["pid"].as_u64().unwrap_or_default();
+        // A process that has ended has none of its sessions any more.
+        self.rows.values_mut().for_each(|row| row.left = 0);
+        let mut is_under_way = false;
+        for list in ["drains_finished", "drains"] {
+            for row in rows(list).iter().filter(|row| row["drain"] == self.drain) {
+                self.rows.insert(pid(row), DrainRow::read(row));
+                is_under_way |= list == "drains";
+            }
+        }
+        // One that does not answer this time has not finished for that.
+        let silent = rows("older").iter().filter(|row| row["answered"] == false);
+        is_under_way | silent.map(pid).any(|pid| self.rows.contains_key(&pid))
+    }
+
+    /// All of it; `None` where no process tells of it.
+    pub(super) fn row(&self) -> Option<DrainRow> {
+        self.rows.values().copied().reduce(DrainRow::plus)
+    }
+}
+
 /// Where progress is shown: a bar on a terminal, lines elsewhere; always on standard error.
 pub(super) struct ProgressView {
     is_terminal: bool,
@@ -116,6 +165,22 @@ impl ProgressView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drain_in_several_processes_is_one() {
+        let mut view = DrainView::new(7);
+        assert!(!view.update(&json!({})) && view.row().is_none());
+        let row = |pid, left| json!({ "pid": pid, "drain": 7, "sessions": 10, "left": left });
+        let other = json!({ "pid": 1, "drain": 8, "sessions": 99, "left": 99 });
+        assert!(view.update(&json!({ "drains": [row(1, 4), row(2, 2), other] })));
+        assert_eq!(view.row().unwrap().progress(), "14 of 20 done, 28/s, about 0 s left");
+        // The first has finished, and the second does not answer this time.
+        let silent = json!([{ "pid": 2, "answered": false }, { "pid": 3, "answered": false }]);
+        assert!(view.update(&json!({ "drains_finished": [row(1, 0)], "older": silent })));
+        // It has ended with its sessions.
+        assert!(!view.update(&json!({ "drains_finished": [row(1, 0)] })));
+        assert_eq!(view.row().unwrap().outcome(), "finished: 0 moved, 20 ended");
+    }
 
     #[test]
     fn a_row_becomes_a_bar_and_then_what_came_of_it() {

@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::upgrade::State;
 use crate::admin::{
-    Counts, NoUpgrade, Phase, Process, ReloadRefused, ReloadRequest, Reloaded, Stopped, Upgraded,
+    Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ReloadRefused, ReloadRequest,
+    Reloaded, Stopped, Upgraded,
 };
 use crate::base::clock;
 use crate::base::files;
@@ -167,7 +168,7 @@ impl Handle {
             generation: snapshot.generation,
             number: self.0.upgrade.number(),
             older: older.len() as u64,
-            older_sessions: older.values().sum::<usize>() as u64,
+            older_sessions: older.values().map(|older| older.sessions).sum::<usize>() as u64,
             snapshots: snapshot.alive() as u64,
             hold_bytes: self.0.app.budget.used(),
             connections_max: self.0.permits.max() as u64,
@@ -206,6 +207,14 @@ impl Process for Handle {
 
     fn drains(&self) -> &Drains {
         &self.0.drains
+    }
+
+    fn has_older(&self) -> bool {
+        !self.0.upgrade.older().is_empty()
+    }
+
+    async fn ask_older(&self, question: OlderQuestion) -> Vec<OlderReport> {
+        self.0.upgrade.ask_older(&question).await
     }
 
     fn scrape(&self, format: Exposition) -> String {

@@ -35,6 +35,7 @@ pub(super) fn start(
     let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
     predecessor.iter().flat_map(|before| &before.disabled).for_each(|one| disable(&core, one));
+    predecessor.iter().for_each(|before| core.common.drains.count_past(before.drains));
     if let Some(secrets) = predecessor.as_ref().and_then(|before| before.tickets.as_ref()) {
         take_tickets(secrets);
     }

@@ -67,7 +67,8 @@ impl Drains {
         let number = {
             let mut list = self.list();
             let open = order.group.as_ref().and_then(|group| list.of_group(group));
-            open.unwrap_or_else(|| list.number())
+            let drawn = order.number.inspect(|number| list.count_past(*number));
+            drawn.or(open).unwrap_or_else(|| list.number())
         };
         let told = self.tell(order, number, would.schedule.clone(), would.deadline).await;
         let moved = would.moved.min(told);
@@ -76,6 +77,22 @@ impl Drains {
             begun.number = 0;
         }
         begun
+    }
+
+    /// Draws the number of a drain that is begun later, perhaps in several processes.
+    pub fn draw(&self) -> u64 {
+        self.list().number()
+    }
+
+    /// The last number drawn.
+    pub fn last_number(&self) -> u64 {
+        self.list().last_number()
+    }
+
+    /// Goes on to count after the drains of the process before this one, so that a number never
+    /// names two of them.
+    pub fn count_past(&self, number: u64) {
+        self.list().count_past(number);
     }
 
     /// Gives an order again, at once, for sessions that came since it was begun.

@@ -21,6 +21,11 @@ pub struct DrainOrder {
     pub code: Option<u16>,
     /// How fast.
     pub pace: Pace,
+    /// The number that was drawn for it ([`Drains::draw`]); one is drawn as it begins where there is
+    /// none.
+    ///
+    /// [`Drains::draw`]: super::Drains::draw
+    pub number: Option<u64>,
     /// Orders of the same group are one drain, which stays open until it is closed by this name: a
     /// rebalance is given piece by piece.
     pub group: Option<Selector>,
@@ -29,8 +34,16 @@ pub struct DrainOrder {
 impl DrainOrder {
     /// Closes these sessions.
     pub fn close(selector: Selector, reason: Reason, pace: Pace) -> DrainOrder {
-        let (subset, code, group) = (None, None, None);
-        DrainOrder { selector, subset, disposition: Disposition::Close, reason, code, pace, group }
+        DrainOrder {
+            selector,
+            subset: None,
+            disposition: Disposition::Close,
+            reason,
+            code: None,
+            pace,
+            number: None,
+            group: None,
+        }
     }
 
     /// Those among its sessions that move where they can, rather than close.

@@ -52,6 +52,16 @@ impl List {
         self.given
     }
 
+    /// The last number given.
+    pub(super) fn last_number(&self) -> u64 {
+        self.given
+    }
+
+    /// Numbers up to this one are another process's, or were drawn by one.
+    pub(super) fn count_past(&mut self, number: u64) {
+        self.given = self.given.max(number);
+    }
+
     /// The open drain of this group.
     pub(super) fn of_group(&self, group: &Selector) -> Option<u64> {
         let mut all = self.under_way.iter();

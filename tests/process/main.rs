@@ -35,6 +35,7 @@ mod upgrade;
 mod upgrade_faults;
 mod upgrade_kinds;
 mod upgrade_state;
+mod upgrade_view;
 
 /// A number for every day, or the one for `TIDEGATE_SCALE=full`.
 fn scaled(small: usize, full: usize) -> usize {

@@ -188,8 +188,13 @@ log.format = "json"
 
     /// The same, while the test goes on.
     pub async fn reload_meanwhile(&self) -> (i32, String) {
-        let mut reload = self.ordered("reload", &[]);
-        tokio::task::spawn_blocking(move || said(&mut reload)).await.unwrap()
+        self.order_meanwhile("reload", &[]).await
+    }
+
+    /// A command with these flags, while the test goes on: exit code, and all it printed.
+    pub async fn order_meanwhile(&self, order: &str, flags: &[&str]) -> (i32, String) {
+        let mut command = self.ordered(order, flags);
+        tokio::task::spawn_blocking(move || said(&mut command)).await.unwrap()
     }
 
     /// What a client that trusts its certificate speaks TLS with; `alpn` are the protocols offered.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::orders::{self, CloseFields, PaceFields, carry_out, closed};
+use super::everywhere::{Asker, Everywhere, Outcome};
+use super::orders::{self, CloseFields, ClosedSessions, PaceFields, carry_out};
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use super::selectors::{Filters, backends};
@@ -70,10 +71,23 @@ impl OperatorRequest for DrainRequest {
     fn waits(&self) -> bool {
         self.pace.wait
     }
+
+    /// The newest process has looked whether the last backend of a pool goes.
+    fn for_older(&self) -> Value {
+        let mut body = json!(self);
+        body["force"] = true.into();
+        body
+    }
 }
 
-pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Result<Reply, Reply> {
-    let DrainRequest { who, cancel, force, closing, pace } = &request;
+const DRAINED: &str = "drained";
+
+pub(super) async fn drain(
+    process: &impl Process,
+    asker: Asker,
+    request: DrainRequest,
+) -> Result<Reply, Reply> {
+    let DrainRequest { who, cancel, .. } = &request;
     let DrainTarget { all, route, pool, backend, listener } = who;
     let a_backends = backend.is_some() || pool.is_some();
     let things = [*all, route.is_some(), listener.is_some(), a_backends, cancel.is_some()];
@@ -82,14 +96,29 @@ pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Resu
                     or `all` (`tidegate kick` takes single sessions); or `cancel` names one";
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
     }
-    if let Some(number) = cancel {
-        return cancelled(process, *number).await;
+    if let Some(number) = *cancel {
+        let here = async |_| cancel_here(process, number).await;
+        let cancelled = Everywhere::run(process, asker, &request, here).await?;
+        let text = format!("cancelled: {} sessions stay", cancelled.total.sessions);
+        return Ok(cancelled.reply(text));
     }
+    let here = async |asker| drain_here(process, asker, &request).await;
+    let drained = Everywhere::run(process, asker, &request, here).await?;
+    let text = drained.total.text(DRAINED);
+    Ok(drained.reply(text))
+}
+
+async fn drain_here(
+    process: &impl Process,
+    asker: Asker,
+    request: &DrainRequest,
+) -> Result<ClosedSessions, Reply> {
+    let DrainRequest { who, force, closing, pace, .. } = request;
     let selector = Filters::from(who).selector(process).await?;
-    let mut order = orders::order(process, selector, Reason::Command, pace, closing)?;
+    let mut order = orders::order(process, asker, selector, Reason::Command, pace, closing)?;
     let snapshot = process.snapshot();
-    let leaving: Vec<&Arc<Backend>> = match backend {
-        Some(address) => backends(&snapshot, pool.as_deref(), address).collect(),
+    let leaving: Vec<&Arc<Backend>> = match &who.backend {
+        Some(address) => backends(&snapshot, who.pool.as_deref(), address).collect(),
         None => Vec::new(),
     };
     let room = room_beside(&snapshot, &leaving);
@@ -100,28 +129,44 @@ pub(super) async fn drain(process: &impl Process, request: DrainRequest) -> Resu
         // Before its sessions hear of it: they come back at once.
         leaving.iter().for_each(|backend| backend.disable());
     }
-    if backend.is_some() && room > 0 {
+    if who.backend.is_some() && room > 0 {
         order.disposition = Disposition::MoveOrClose(Selector::All);
     }
     let mut begun = carry_out(process, &order, pace.dry_run).await;
     begun.moved = begun.moved.min(room);
-    Ok(closed(&begun, &leaving, pace.dry_run, "drained"))
+    Ok(ClosedSessions::new(&begun, &leaving, pace.dry_run, DRAINED))
 }
 
-/// Cancels a drain.
-async fn cancelled(process: &impl Process, number: u64) -> Result<Reply, Reply> {
-    let Some(sessions) = process.drains().cancel(number).await else {
+/// A drain that was cancelled.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+struct CancelledDrain {
+    outcome: String,
+    drain: u64,
+    /// Those that stay.
+    sessions: usize,
+}
+
+impl Outcome for CancelledDrain {
+    fn add(&mut self, other: CancelledDrain) {
+        let sessions = self.sessions + other.sessions;
+        *self = CancelledDrain { sessions, ..other };
+    }
+
+    fn sessions(&self) -> usize {
+        self.sessions
+    }
+}
+
+async fn cancel_here(process: &impl Process, drain: u64) -> Result<CancelledDrain, Reply> {
+    let Some(sessions) = process.drains().cancel(drain).await else {
         let text = format!(
-            "no drain {number} is under way that can be cancelled (`tidegate status` lists them; \
+            "no drain {drain} is under way that can be cancelled (`tidegate status` lists them; \
              those of a stop and of an upgrade cannot)"
         );
         return Err(Reply::no(StatusCode::NOT_FOUND, text));
     };
-    let text = format!("cancelled: {sessions} sessions stay");
-    let json = json!({
-        "outcome": "cancelled", "drain": number, "sessions": sessions, "text": text,
-    });
-    Ok(Reply::yes(text, json))
+    Ok(CancelledDrain { outcome: "cancelled".to_owned(), drain, sessions })
 }
 
 /// The last backend that works is not disabled by mistake.

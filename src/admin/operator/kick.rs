@@ -6,7 +6,8 @@ use clap::{ArgGroup, Args};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::orders::{self, CloseFields, PaceFields, carry_out, closed};
+use super::everywhere::{Asker, Everywhere, Outcome as _};
+use super::orders::{self, CloseFields, ClosedSessions, PaceFields, carry_out};
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use super::selectors::Filters;
@@ -37,20 +38,37 @@ impl OperatorRequest for KickRequest {
     }
 }
 
-pub(super) async fn kick(process: &impl Process, request: KickRequest) -> Result<Reply, Reply> {
-    let KickRequest { who, closing, pace } = &request;
-    if who.is_empty() {
+pub(super) async fn kick(
+    process: &impl Process,
+    asker: Asker,
+    request: KickRequest,
+) -> Result<Reply, Reply> {
+    if request.who.is_empty() {
         let text = "say whom to kick: ids, `route`, `client` …, or `all`";
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
     }
+    let here = async |asker| kick_here(process, asker, &request).await;
+    let kicked = Everywhere::run(process, asker, &request, here).await?;
+    if kicked.total.sessions() == 0 {
+        return Err(kicked.refuse(StatusCode::NOT_FOUND, "no live session matches"));
+    }
+    let text = kicked.total.text(KICKED);
+    Ok(kicked.reply(text))
+}
+
+const KICKED: &str = "kicked";
+
+async fn kick_here(
+    process: &impl Process,
+    asker: Asker,
+    request: &KickRequest,
+) -> Result<ClosedSessions, Reply> {
+    let KickRequest { who, closing, pace } = request;
     let selector = who.selector(process).await?;
-    let mut order = orders::order(process, selector, Reason::Kick, pace, closing)?;
+    let mut order = orders::order(process, asker, selector, Reason::Kick, pace, closing)?;
     if !pace.has_window() {
         order.pace.window = Duration::ZERO;
     }
     let begun = carry_out(process, &order, pace.dry_run).await;
-    if begun.sessions == 0 {
-        return Err(Reply::no(StatusCode::NOT_FOUND, "no live session matches"));
-    }
-    Ok(closed(&begun, &[], pace.dry_run, "kicked"))
+    Ok(ClosedSessions::new(&begun, &[], pace.dry_run, KICKED))
 }

@@ -11,6 +11,9 @@
 //! | `POST /kick` | ends single sessions at once |
 //! | `POST /enable` | gives a backend work again that a command disabled |
 //!
+//! Of the newest process's commands those about sessions and backends go to the older ones too, and
+//! what they answer is added up ([`everywhere`]).
+//!
 //! What a request asks for is a JSON object in its body, of at most [`BODY_BYTES_MAX`]: the fields
 //! of its struct, whose other derive is the command line. Answers are text, or JSON to who accepts
 //! it: 200; 400 when the request is wrong; 404 when it names what is not there; 409 when the answer
@@ -19,6 +22,7 @@
 
 mod drains;
 mod enable;
+mod everywhere;
 mod kick;
 mod moves;
 mod orders;
@@ -28,12 +32,14 @@ mod request;
 mod selectors;
 mod sessions;
 mod status;
+mod table;
 
 pub use drains::DrainRequest;
 pub use enable::EnableRequest;
 pub use kick::KickRequest;
 pub use moves::MoveRequest;
 pub use process::UpgradeRequest;
+pub use reply::REMARK;
 pub use request::{BODY_BYTES_MAX, OperatorRequest};
 pub use sessions::SessionsRequest;
 pub use status::StatusRequest;
@@ -46,8 +52,10 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
 
 use super::http::{Responder, line, method_not_allowed, reads};
+use super::older::{OlderAnswer, OlderQuestion};
 use super::process::Process;
 use crate::base::body::Body;
+use everywhere::Asker;
 use reply::Reply;
 use request::read;
 
@@ -92,13 +100,35 @@ async fn execute(process: &impl Process, head: &Parts, body: &[u8]) -> Result<Re
     match head.uri.path() {
         "/reload" => process::reload(process, head.uri.query()).await,
         "/upgrade" => Ok(process::upgrade(process).await),
-        "/sessions" => sessions::list(process, read(body)?).await,
-        "/drain" => drains::drain(process, read(body)?).await,
-        "/move" => moves::move_away(process, read(body)?).await,
-        "/kick" => kick::kick(process, read(body)?).await,
-        "/enable" => enable::enable(process, &read(body)?),
-        _ => Ok(status::status(process).await),
+        path => execute_for(process, Asker::Operator { drain: None }, path, body).await,
     }
+}
+
+/// The commands that are about what lives, in this process and in older ones.
+async fn execute_for(
+    process: &impl Process,
+    asker: Asker,
+    path: &str,
+    body: &[u8],
+) -> Result<Reply, Reply> {
+    match path {
+        "/sessions" => sessions::list(process, asker, read(body)?).await,
+        "/drain" => drains::drain(process, asker, read(body)?).await,
+        "/move" => moves::move_away(process, asker, read(body)?).await,
+        "/kick" => kick::kick(process, asker, read(body)?).await,
+        "/enable" => enable::enable(process, asker, read(body)?).await,
+        "/status" => status::status(process, asker).await,
+        _ => Err(Reply::no(StatusCode::BAD_REQUEST, "it does not know this command")),
+    }
+}
+
+/// Answers a command of an operator for the process after this one.
+pub async fn answer_newer(process: &impl Process, question: &OlderQuestion) -> OlderAnswer {
+    let OlderQuestion { path, body, drain } = question;
+    let asker = Asker::Newer { drain: *drain };
+    let reply = execute_for(process, asker, path, body.as_bytes()).await;
+    let Reply { status, json, .. } = reply.unwrap_or_else(|refusal| refusal);
+    OlderAnswer { status: status.as_u16(), json }
 }
 
 fn wants_json<B>(request: &Request<B>) -> bool {

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use clap::Args;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::drains::room_beside;
-use super::orders::{self, CloseFields, PaceFields, aftermath, carry_out, names, whole};
+use super::everywhere::{Asker, Everywhere, Outcome};
+use super::orders::{self, BegunDrain, CloseFields, PaceFields, carry_out};
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use super::selectors::{Filters, backends};
 use crate::admin::process::Process;
-use crate::config::Wait;
 use crate::drain::Begun;
 use crate::end::Reason;
 use crate::pool::Backend;
@@ -60,23 +59,38 @@ impl OperatorRequest for MoveRequest {
     }
 }
 
+const MOVED: &str = "moved";
+
 pub(super) async fn move_away(
     process: &impl Process,
+    asker: Asker,
     request: MoveRequest,
 ) -> Result<Reply, Reply> {
-    let MoveRequest { who: MoveTarget { backend, pool, route }, pace } = request;
-    let Some(address) = backend else {
+    let Some(address) = &request.who.backend else {
         let text = "a move is from one `backend` (of a `pool`); what else is given narrows its \
                     sessions down";
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
     };
-    let (backend, on) = (Some(address.clone()), pool.clone());
-    let selector = Filters { backend, pool, route, ..Filters::default() };
+    let here = async |asker| move_here(process, asker, address, &request).await;
+    let moved = Everywhere::run(process, asker, &request, here).await?;
+    let text = moved.total.text();
+    Ok(moved.reply(text))
+}
+
+async fn move_here(
+    process: &impl Process,
+    asker: Asker,
+    address: &str,
+    request: &MoveRequest,
+) -> Result<MovedSessions, Reply> {
+    let MoveRequest { who: MoveTarget { backend, pool, route }, pace } = request;
+    let (backend, on, route) = (backend.clone(), pool.clone(), route.clone());
+    let selector = Filters { backend, pool: on, route, ..Filters::default() };
     let selector = selector.selector(process).await?;
     let closing = CloseFields::default();
-    let mut order = orders::order(process, selector, Reason::Command, &pace, &closing)?;
+    let mut order = orders::order(process, asker, selector, Reason::Command, pace, &closing)?;
     let snapshot = process.snapshot();
-    let leaving: Vec<&Arc<Backend>> = backends(&snapshot, on.as_deref(), &address).collect();
+    let leaving: Vec<&Arc<Backend>> = backends(&snapshot, pool.as_deref(), address).collect();
     let room = room_beside(&snapshot, &leaving);
     if room == 0 {
         let text = format!("no other backend can take the sessions of `{address}`");
@@ -90,22 +104,61 @@ pub(super) async fn move_away(
         leaving.iter().for_each(|backend| backend.disable());
     }
     let begun = carry_out(process, &order, pace.dry_run).await;
-    let stay = Stay {
+    let without_room = begun.sessions.saturating_sub(room);
+    let moved = Begun { sessions: begun.sessions - without_room, ..begun };
+    Ok(MovedSessions {
+        begun: BegunDrain::new(&moved, &leaving, pace.dry_run, MOVED),
         without_hold: there.saturating_sub(begun.sessions),
-        without_room: begun.sessions.saturating_sub(room),
+        without_room,
         handshaking,
-    };
-    Ok(moved(&begun, &stay, &leaving, pace.dry_run))
+    })
 }
 
-/// Why sessions are not moved, and how many.
-struct Stay {
+/// What a move came to: those that are moved, and why others are not.
+#[derive(Serialize, Deserialize, Clone, Default, Debug)]
+#[serde(default)]
+struct MovedSessions {
+    #[serde(flatten)]
+    begun: BegunDrain,
     /// They cannot be held.
     without_hold: usize,
     /// The others have as many as they may.
     without_room: usize,
     /// They are none yet.
     handshaking: usize,
+}
+
+impl MovedSessions {
+    /// For people.
+    fn text(&self) -> String {
+        let mut text = self.begun.headline(MOVED);
+        for (count, why) in [
+            (self.without_hold, "that cannot be held (their route has no `hold`)"),
+            (self.without_room, "for which the other backends have no room"),
+        ] {
+            if count > 0 {
+                text += &format!("\nstay: {count} {why}");
+            }
+        }
+        if self.handshaking > 0 {
+            let count = self.handshaking;
+            text += &format!("\nin mid handshake: {count}; moved when they are sessions");
+        }
+        text + &self.begun.aftermath()
+    }
+}
+
+impl Outcome for MovedSessions {
+    fn add(&mut self, other: MovedSessions) {
+        self.begun.add(other.begun);
+        self.without_hold += other.without_hold;
+        self.without_room += other.without_room;
+        self.handshaking += other.handshaking;
+    }
+
+    fn sessions(&self) -> usize {
+        self.begun.sessions
+    }
 }
 
 /// Handshakes under way with these backends: they count there, and have no seat yet.
@@ -116,38 +169,4 @@ async fn handshaking(process: &impl Process, leaving: &[&Arc<Backend>]) -> usize
     });
     let seated = process.sessions().count(&Selector::AnyOf(on.collect())).await.matched;
     leaving.iter().map(|one| one.sessions()).sum::<usize>().saturating_sub(seated)
-}
-
-fn moved(begun: &Begun, stay: &Stay, disabled: &[&Arc<Backend>], dry_run: bool) -> Reply {
-    let Begun { number, sessions, live, .. } = begun;
-    let Stay { without_hold, without_room, handshaking } = stay;
-    let moved = sessions - without_room;
-    let window = Wait(whole(begun.window()));
-    let is = if dry_run { "would be moved" } else { "moved" };
-    let mut text = format!("{is}: {moved} of {live} sessions, over {window}");
-    for (count, why) in [
-        (without_hold, "that cannot be held (their route has no `hold`)"),
-        (without_room, "for which the other backends have no room"),
-    ] {
-        if *count > 0 {
-            text += &format!("\nstay: {count} {why}");
-        }
-    }
-    if *handshaking > 0 {
-        text += &format!("\nin mid handshake: {handshaking}; moved when they are sessions");
-    }
-    text += &aftermath(begun, disabled, dry_run);
-    let json = json!({
-        "outcome": if dry_run { "dry_run" } else { "moved" },
-        "drain": number,
-        "sessions": moved,
-        "without_hold": without_hold,
-        "without_room": without_room,
-        "handshaking": handshaking,
-        "live": live,
-        "window_seconds": begun.window().as_secs_f64(),
-        "disabled": names(disabled),
-        "text": text,
-    });
-    Reply::yes(text, json)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use super::everywhere::{Asker, Outcome};
 use super::reply::Reply;
 use super::request::{shown, value};
 use crate::admin::process::{Phase, Process};
@@ -64,13 +64,14 @@ impl PaceFields {
 /// The order to close these sessions, at the pace asked for; else at the configuration's.
 pub(super) fn order(
     process: &impl Process,
+    asker: Asker,
     selector: Selector,
     reason: Reason,
     pace: &PaceFields,
     closing: &CloseFields,
 ) -> Result<DrainOrder, Reply> {
-    // A process that stops drains everything already.
-    if process.phase() != Phase::Running {
+    // A process that stops drains everything already; one that was replaced keeps its sessions.
+    if process.phase() != Phase::Running && !asker.is_newer() {
         return Err(Reply::no(StatusCode::SERVICE_UNAVAILABLE, "the process stops"));
     }
     if let Some(code) = closing.code.filter(|code| !close_code_is_valid(*code)) {
@@ -83,7 +84,8 @@ pub(super) fn order(
         rate_max: pace.rate.map_or(plan.rate_max, |rate| rate.0),
         deadline: closing.deadline.map(|deadline| deadline.0),
     };
-    Ok(DrainOrder { code: closing.code, ..DrainOrder::close(selector, reason, pace) })
+    let (code, number) = (closing.code, asker.drain());
+    Ok(DrainOrder { code, number, ..DrainOrder::close(selector, reason, pace) })
 }
 
 /// Carries an order out, or only says what it would come to.
@@ -94,71 +96,175 @@ pub(super) async fn carry_out(process: &impl Process, order: &DrainOrder, dry_ru
     }
 }
 
-/// What is said of sessions that are closed.
-pub(super) fn closed(
-    begun: &Begun,
-    disabled: &[&Arc<Backend>],
-    dry_run: bool,
-    done: &str,
-) -> Reply {
-    let Begun { number, sessions, moved, live, deadline, .. } = begun;
-    let (window, within) = (Wait(whole(begun.window())), Wait(whole(*deadline)));
-    let mut text = match dry_run {
-        true => format!("would be {done}: {sessions} of {live} sessions, over {window}"),
-        false => format!("{done}: {sessions} of {live} sessions, over {window}"),
-    };
-    text += &format!("; what is left after {within} is cut");
-    if *moved > 0 {
-        text += &format!("\n{moved} of them move to other backends instead (`hold`)");
-    }
-    text += &aftermath(begun, disabled, dry_run);
-    let json = json!({
-        "outcome": if dry_run { "dry_run" } else { done },
-        "drain": number,
-        "sessions": sessions,
-        "moved": moved,
-        "live": live,
-        "window_seconds": begun.window().as_secs_f64(),
-        "deadline_seconds": deadline.as_secs_f64(),
-        "disabled": names(disabled),
-        "text": text,
-    });
-    Reply::yes(text, json)
+/// A backend, by its names.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub(super) struct BackendName {
+    pub(super) pool: String,
+    pub(super) backend: String,
 }
 
-/// How it goes on: the number it is followed by, and what no longer gets new sessions.
-pub(super) fn aftermath(begun: &Begun, disabled: &[&Arc<Backend>], dry_run: bool) -> String {
-    let mut text = String::new();
-    let Begun { number, sessions, .. } = begun;
-    if *sessions > 0 && !dry_run {
-        text += &match number {
-            0 => "\ntoo many drains are under way for this one to be followed".to_owned(),
-            _ => format!("\ndrain: {number} (`tidegate status` shows how far it is)"),
+impl BackendName {
+    /// The names of these.
+    pub(super) fn of(backends: &[&Arc<Backend>]) -> Vec<BackendName> {
+        let name = |one: &&Arc<Backend>| BackendName {
+            pool: one.pool().to_string(),
+            backend: one.address().to_string(),
         };
+        backends.iter().map(name).collect()
     }
-    if !disabled.is_empty() {
-        let gets = if dry_run { "would get" } else { "gets" };
-        let until = "no new sessions until `tidegate enable`, or a reload that changes it";
-        text += &format!("\n{}", lines(disabled, &format!("{gets} {until}")));
+
+    /// Adds those that are not there yet.
+    pub(super) fn add(names: &mut Vec<BackendName>, more: Vec<BackendName>) {
+        let new: Vec<_> = more.into_iter().filter(|name| !names.contains(name)).collect();
+        names.extend(new);
     }
-    text
+}
+
+/// What a drain came to that was begun, or would be.
+#[derive(Serialize, Deserialize, Clone, Default, Debug)]
+#[serde(default)]
+pub(super) struct BegunDrain {
+    pub(super) outcome: String,
+    /// Its number; 0 where it is not followed.
+    drain: u64,
+    /// Sessions told.
+    pub(super) sessions: usize,
+    pub(super) live: usize,
+    window_seconds: f64,
+    /// Backends that get no new sessions.
+    disabled: Vec<BackendName>,
+}
+
+impl BegunDrain {
+    /// `done` is the word for what was done.
+    pub(super) fn new(
+        begun: &Begun,
+        disabled: &[&Arc<Backend>],
+        dry_run: bool,
+        done: &str,
+    ) -> BegunDrain {
+        BegunDrain {
+            outcome: if dry_run { DRY_RUN } else { done }.to_owned(),
+            drain: begun.number,
+            sessions: begun.sessions,
+            live: begun.live,
+            window_seconds: begun.window().as_secs_f64(),
+            disabled: BackendName::of(disabled),
+        }
+    }
+
+    /// The same drain in another process.
+    pub(super) fn add(&mut self, other: BegunDrain) {
+        let BegunDrain { outcome, drain, sessions, live, window_seconds, disabled } = other;
+        if self.outcome.is_empty() {
+            self.outcome = outcome;
+        }
+        if self.drain == 0 {
+            self.drain = drain;
+        }
+        self.sessions += sessions;
+        self.live += live;
+        self.window_seconds = self.window_seconds.max(window_seconds);
+        BackendName::add(&mut self.disabled, disabled);
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.outcome == DRY_RUN
+    }
+
+    /// How many, in words.
+    pub(super) fn headline(&self, done: &str) -> String {
+        let BegunDrain { sessions, live, .. } = self;
+        let would = if self.is_dry_run() { "would be " } else { "" };
+        let window = shown_seconds(self.window_seconds);
+        format!("{would}{done}: {sessions} of {live} sessions, over {window}")
+    }
+
+    /// How it goes on: the number it is followed by, and what no longer gets new sessions.
+    pub(super) fn aftermath(&self) -> String {
+        let mut text = String::new();
+        let BegunDrain { drain, sessions, disabled, .. } = self;
+        if *sessions > 0 && !self.is_dry_run() {
+            text += &match drain {
+                0 => "\ntoo many drains are under way for this one to be followed".to_owned(),
+                _ => format!("\ndrain: {drain} (`tidegate status` shows how far it is)"),
+            };
+        }
+        if !disabled.is_empty() {
+            let gets = if self.is_dry_run() { "would get" } else { "gets" };
+            let until = "no new sessions until `tidegate enable`, or a reload that changes it";
+            text += &format!("\n{}", lines(disabled, &format!("{gets} {until}")));
+        }
+        text
+    }
+}
+
+/// The word for an outcome that is none.
+const DRY_RUN: &str = "dry_run";
+
+/// What a command came to that closes sessions.
+#[derive(Serialize, Deserialize, Clone, Default, Debug)]
+#[serde(default)]
+pub(super) struct ClosedSessions {
+    #[serde(flatten)]
+    begun: BegunDrain,
+    /// Those that move to other backends instead.
+    moved: usize,
+    deadline_seconds: f64,
+}
+
+impl ClosedSessions {
+    pub(super) fn new(
+        begun: &Begun,
+        disabled: &[&Arc<Backend>],
+        dry_run: bool,
+        done: &str,
+    ) -> ClosedSessions {
+        ClosedSessions {
+            moved: begun.moved,
+            deadline_seconds: begun.deadline.as_secs_f64(),
+            begun: BegunDrain::new(begun, disabled, dry_run, done),
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(&self, done: &str) -> String {
+        let ClosedSessions { begun, moved, deadline_seconds } = self;
+        let mut text = begun.headline(done);
+        text += &format!("; what is left after {} is cut", shown_seconds(*deadline_seconds));
+        if *moved > 0 {
+            text += &format!("\n{moved} of them move to other backends instead (`hold`)");
+        }
+        text + &begun.aftermath()
+    }
+}
+
+impl Outcome for ClosedSessions {
+    fn add(&mut self, other: ClosedSessions) {
+        self.begun.add(other.begun);
+        self.moved += other.moved;
+        self.deadline_seconds = self.deadline_seconds.max(other.deadline_seconds);
+    }
+
+    fn sessions(&self) -> usize {
+        self.begun.sessions
+    }
+}
+
+/// A time as configuration writes it.
+pub(super) fn shown_seconds(seconds: f64) -> Wait {
+    Wait(whole(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }
 
 /// Whole seconds, where there are some: more is not read.
-pub(super) fn whole(time: Duration) -> Duration {
+fn whole(time: Duration) -> Duration {
     if time.as_secs() < 5 { time } else { Duration::from_secs(time.as_secs()) }
 }
 
 /// A line for each backend.
-pub(super) fn lines(backends: &[&Arc<Backend>], does: &str) -> String {
-    let line = |one: &&Arc<Backend>| {
-        format!("backend `{}` of pool `{}` {does}", one.address(), one.pool())
+pub(super) fn lines(backends: &[BackendName], does: &str) -> String {
+    let line = |BackendName { pool, backend }: &BackendName| {
+        format!("backend `{backend}` of pool `{pool}` {does}")
     };
     backends.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// The backends, for programs.
-pub(super) fn names(backends: &[&Arc<Backend>]) -> Vec<Value> {
-    let name = |one: &&Arc<Backend>| json!({ "pool": &**one.pool(), "backend": &**one.address() });
-    backends.iter().map(name).collect()
 }

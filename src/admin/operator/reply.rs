@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 use crate::admin::http::{line, text_as};
 use crate::base::body::Body;
 
-/// An answer, for people and for programs.
+/// What stands before a remark in an answer's text: what follows is no data.
+pub const REMARK: &str = "# ";
+
+/// An answer, for people and for programs. What is to be said beside the text is `remarks` of the
+/// JSON, a list of texts.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -27,9 +31,13 @@ impl Reply {
     }
 
     pub(super) fn response(self, as_json: bool) -> Response<Body> {
-        match as_json {
-            true => text_as(self.status, "application/json", self.json.to_string()),
-            false => line(self.status, &self.text),
+        if as_json {
+            return text_as(self.status, "application/json", self.json.to_string());
         }
+        let remarks = self.json["remarks"].as_array().into_iter().flatten();
+        let remarks = remarks.filter_map(Value::as_str).map(|text| format!("{REMARK}{text}"));
+        let lines: Vec<String> =
+            std::iter::once(self.text).filter(|text| !text.is_empty()).chain(remarks).collect();
+        line(self.status, &lines.join("\n"))
     }
 }

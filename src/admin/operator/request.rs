@@ -24,6 +24,12 @@ pub trait OperatorRequest: Serialize {
         false
     }
 
+    /// The body for older processes, where this one has agreed already.
+    fn for_older(&self) -> Value {
+        // cannot fail: requests are strings, numbers and flags; an empty one asks for nothing.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
     /// The path with its query.
     fn target(&self) -> String {
         Self::PATH.to_owned()

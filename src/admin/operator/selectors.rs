@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use http::StatusCode;
@@ -13,7 +12,7 @@ use super::reply::Reply;
 use super::request::{shown, value};
 use crate::admin::process::Process;
 use crate::base::clock;
-use crate::base::id::SessionId;
+use crate::base::id::{SessionId, SessionName};
 use crate::config::{Wait, did_you_mean};
 use crate::live::Snapshot;
 use crate::pool::Backend;
@@ -216,21 +215,25 @@ fn ids(written: &[String]) -> Result<Arc<[SessionId]>, Reply> {
         let said = format!("too many ids in one request, more than {IDS_MAX}: {}", written.len());
         return Err(Reply::no(StatusCode::BAD_REQUEST, said));
     }
-    let id = |text: &String| {
-        text.parse().map_err(|_| {
-            let said =
-                format!("an id is 16 hexadecimal digits (`tidegate sessions`), not: `{text}`");
+    let name = |text: &String| {
+        text.parse::<SessionName>().map_err(|_| {
+            let said = format!(
+                "an id is 12 and 16 hexadecimal digits with `-` between, as `tidegate sessions` \
+                 and the log show it, not: `{text}`"
+            );
             Reply::no(StatusCode::BAD_REQUEST, said)
         })
     };
-    let mut ids: Vec<SessionId> = written.iter().map(id).collect::<Result<_, _>>()?;
+    let names: Vec<SessionName> = written.iter().map(name).collect::<Result<_, _>>()?;
+    // Those of other processes are none here.
+    let mut ids: Vec<SessionId> = names.into_iter().filter_map(SessionName::here).collect();
     ids.sort_unstable();
     Ok(ids.into())
 }
 
 /// An age for people.
-pub(super) fn age(of: Duration) -> String {
-    let seconds = of.as_secs();
+pub(super) fn age(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
@@ -259,14 +262,18 @@ mod tests {
     fn what_is_written_wrong_is_said() {
         assert!(network("10.0.0.0/8").is_ok() && network("::1").is_ok());
         assert!(network("localhost").is_err());
-        assert!(ids(&["00000000000000ff".to_owned()]).is_ok());
+        let here = SessionId::new(0, 1, 2);
+        assert_eq!(*ids(&[here.to_string()]).unwrap(), [here]);
+        // Of another process, perhaps of an older one.
+        assert!(ids(&["0123456789ab-00000000000000ff".to_owned()]).unwrap().is_empty());
+        assert!(ids(&["00000000000000ff".to_owned()]).is_err());
         assert!(ids(&["session".to_owned()]).unwrap_err().text.contains("`session`"));
         assert!(ids(&vec![String::new(); IDS_MAX + 1]).is_err());
     }
 
     #[test]
     fn ages_have_two_parts() {
-        let said = [7, 65, 3_700, 90_000].map(|seconds| age(Duration::from_secs(seconds)));
+        let said = [7.9, 65.0, 3_700.0, 90_000.0].map(age);
         assert_eq!(said, ["7s", "1m05s", "1h01m", "1d01h"]);
     }
 }

@@ -1,15 +1,14 @@
 //! `POST /sessions`: which sessions live.
 
-use std::fmt::Write as _;
-
 use clap::Args;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use super::everywhere::{Asker, Everywhere, Outcome};
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use super::selectors::{Filters, age};
+use super::table::Table;
 use crate::admin::process::Process;
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
@@ -41,66 +40,126 @@ impl OperatorRequest for SessionsRequest {
 
 /// Lists sessions, the oldest first. Where more match than the limit, which of them are listed is
 /// not said.
-pub(super) async fn list(process: &impl Process, request: SessionsRequest) -> Result<Reply, Reply> {
-    let SessionsRequest { who, limit } = request;
+pub(super) async fn list(
+    process: &impl Process,
+    asker: Asker,
+    request: SessionsRequest,
+) -> Result<Reply, Reply> {
+    let limit = request.limit;
     if limit > LISTED_MAX {
         let text = format!("`limit` must be at most {LISTED_MAX}, not: {limit}");
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
     }
-    let selector = who.selector(process).await?;
-    let count = process.sessions().count(&selector).await;
-    let mut listed = process.sessions().list(&selector, limit).await;
-    listed.sort_by_key(|seen| (seen.facts.opened, seen.id));
-    listed.truncate(limit);
+    let here = async |_| list_here(process, &request).await;
+    let mut listed = Everywhere::run(process, asker, &request, here).await?;
+    listed.total.sort(limit);
+    let mut text = listed.total.table();
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let SessionList { live, matched, sessions } = &listed.total;
+    text += &format!("listed: {} of {matched} matched, {live} live", sessions.len());
+    let json = serde_json::json!(listed.total);
+    Ok(listed.reply_json(text, json))
+}
+
+async fn list_here(
+    process: &impl Process,
+    request: &SessionsRequest,
+) -> Result<SessionList, Reply> {
+    let selector = request.who.selector(process).await?;
+    let Count { live, matched } = process.sessions().count(&selector).await;
+    let seen = process.sessions().list(&selector, request.limit).await;
     let now = clock::now();
-    let sessions: Vec<Value> = listed.iter().map(|seen| row(seen, now)).collect();
-    let Count { live, matched } = count;
-    let json = json!({ "live": live, "matched": matched, "sessions": sessions });
-    Ok(Reply::yes(table(&listed, count, now), json))
+    let sessions = seen.iter().map(|seen| SessionRow::new(seen, now)).collect();
+    let mut list = SessionList { live, matched, sessions };
+    list.sort(request.limit);
+    Ok(list)
 }
 
-fn row(Seen { id, facts, leaving }: &Seen, now: Moment) -> Value {
-    json!({
-        "id": id.to_string(),
-        "client": facts.client.map(|client| client.to_string()),
-        "listener": &*facts.listener,
-        "route": &*facts.route,
-        "pool": &*facts.pool,
-        "backend": &*facts.backend,
-        "age_seconds": now.since(facts.opened).as_secs_f64(),
-        "leaving": leaving.map(|reason| reason.label()),
-    })
+/// The sessions of one process, or of all.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+struct SessionList {
+    live: usize,
+    matched: usize,
+    sessions: Vec<SessionRow>,
 }
 
-const COLUMNS: [&str; 8] =
-    ["ID", "CLIENT", "LISTENER", "ROUTE", "POOL", "BACKEND", "AGE", "LEAVING"];
+/// A session.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+struct SessionRow {
+    id: String,
+    pid: u32,
+    client: Option<String>,
+    listener: String,
+    route: String,
+    pool: String,
+    backend: String,
+    age_seconds: f64,
+    leaving: Option<String>,
+}
 
-fn table(listed: &[Seen], count: Count, now: Moment) -> String {
-    let cells = listed.iter().map(|Seen { id, facts, leaving }| {
-        [
-            id.to_string(),
-            facts.client.map_or("-".to_owned(), |client| client.to_string()),
-            facts.listener.to_string(),
-            facts.route.to_string(),
-            facts.pool.to_string(),
-            facts.backend.to_string(),
-            age(now.since(facts.opened)),
-            leaving.map_or("-", |reason| reason.label()).to_owned(),
-        ]
-    });
-    let rows: Vec<[String; 8]> = std::iter::once(COLUMNS.map(str::to_owned)).chain(cells).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..COLUMNS.len()).filter_map(width).collect();
-    let mut text = String::new();
-    if !listed.is_empty() {
-        for row in &rows {
-            let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-            text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
-            text.push('\n');
+impl SessionList {
+    /// The oldest first, as many as asked for.
+    fn sort(&mut self, limit: usize) {
+        self.sessions.sort_by(|one, other| {
+            let by_age = other.age_seconds.total_cmp(&one.age_seconds);
+            by_age.then_with(|| one.id.cmp(&other.id))
+        });
+        self.sessions.truncate(limit);
+    }
+
+    /// For people; empty where there is none.
+    fn table(&self) -> String {
+        const COLUMNS: [&str; 9] =
+            ["ID", "PID", "CLIENT", "LISTENER", "ROUTE", "POOL", "BACKEND", "AGE", "LEAVING"];
+        let mut table = Table::new(COLUMNS);
+        self.sessions.iter().for_each(|row| table.add(row.cells()));
+        table.to_string()
+    }
+}
+
+impl Outcome for SessionList {
+    fn add(&mut self, other: SessionList) {
+        self.live += other.live;
+        self.matched += other.matched;
+        self.sessions.extend(other.sessions);
+    }
+
+    fn sessions(&self) -> usize {
+        self.matched
+    }
+}
+
+impl SessionRow {
+    fn new(Seen { id, facts, leaving }: &Seen, now: Moment) -> SessionRow {
+        SessionRow {
+            id: id.to_string(),
+            pid: std::process::id(),
+            client: facts.client.map(|client| client.to_string()),
+            listener: facts.listener.to_string(),
+            route: facts.route.to_string(),
+            pool: facts.pool.to_string(),
+            backend: facts.backend.to_string(),
+            age_seconds: now.since(facts.opened).as_secs_f64(),
+            leaving: leaving.map(|reason| reason.label().to_owned()),
         }
     }
-    // Writing to a string cannot fail.
-    let Count { live, matched } = count;
-    let _ = write!(text, "listed: {} of {matched} matched, {live} live", listed.len());
-    text
+
+    fn cells(&self) -> [String; 9] {
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        [
+            self.id.clone(),
+            self.pid.to_string(),
+            or_dash(&self.client),
+            self.listener.clone(),
+            self.route.clone(),
+            self.pool.clone(),
+            self.backend.clone(),
+            age(self.age_seconds),
+            or_dash(&self.leaving),
+        ]
+    }
 }

@@ -1,11 +1,11 @@
-//! `GET /status`: what lives in the process.
+//! `GET /status`: what lives in the process, and in those before it.
 
 use std::fmt::Write as _;
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
+use super::everywhere::{Asker, Everywhere, Outcome};
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use super::selectors::age;
@@ -25,88 +25,203 @@ impl OperatorRequest for StatusRequest {
 }
 
 /// Tells what lives, how every backend stands, and how far every drain is.
-pub(super) async fn status(process: &impl Process) -> Reply {
-    let phase = match process.phase() {
-        Phase::Running => "running",
-        Phase::Draining => "draining",
-        Phase::Stopped(_) => "stopped",
-    };
-    let counts = process.counts().await;
-    let now = clock::now();
-    let snapshot = process.snapshot();
-    let generation = snapshot.generation;
-    let health: Vec<BackendHealth> =
-        snapshot.pools.values().flat_map(|pool| pool.health(now)).collect();
-    let held: u64 = snapshot.routes.iter().map(|route| route.cells.held()).sum();
-    let drains = process.drains().under_way();
-    let mut text = format!(
-        "phase: {phase}\ngeneration: {generation}\nsessions: {}\nheld: {held}\nconnections: {}\n\
-         leases: {}\ntasks: {}",
-        counts.sessions, counts.connections, counts.leases, counts.tasks
-    );
-    // Writing to a string cannot fail.
-    for one in &health {
-        let backend = &one.backend;
-        let (pool, address) = (backend.pool(), backend.address());
-        let (word, sessions) = (standing(one), backend.sessions());
-        let _ = write!(text, "\nbackend {address} of {pool}: {word}, {sessions} sessions");
+pub(super) async fn status(process: &impl Process, asker: Asker) -> Result<Reply, Reply> {
+    let here = async |_| Ok(ProcessStatus::of(process).await);
+    let status = Everywhere::run(process, asker, &StatusRequest {}, here).await?;
+    let text = status.total.text();
+    let json = serde_json::json!(status.total);
+    Ok(status.reply_json(text, json))
+}
+
+/// What lives in a process, or in it and those before it: then counts are sums.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+struct ProcessStatus {
+    pid: u32,
+    phase: String,
+    generation: u64,
+    sessions: usize,
+    /// Those among them that are in older processes.
+    older_sessions: usize,
+    held: u64,
+    connections: usize,
+    leases: usize,
+    tasks: usize,
+    backends: Vec<BackendStatus>,
+    drains: Vec<DrainStatus>,
+    drains_finished: Vec<DrainStatus>,
+}
+
+/// How a backend stands.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+struct BackendStatus {
+    pool: String,
+    backend: String,
+    standing: String,
+    up: bool,
+    sessions: usize,
+    requests: usize,
+}
+
+/// How far a drain is.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+struct DrainStatus {
+    pid: u32,
+    drain: u64,
+    reason: String,
+    of: String,
+    sessions: usize,
+    left: usize,
+    moved: usize,
+    stayed: usize,
+    withdrawn: usize,
+    age_seconds: f64,
+    cut_in_seconds: f64,
+    cuts: bool,
+}
+
+impl ProcessStatus {
+    async fn of(process: &impl Process) -> ProcessStatus {
+        let phase = match process.phase() {
+            Phase::Running => "running",
+            Phase::Draining => "draining",
+            Phase::Stopped(_) => "stopped",
+        };
+        let counts = process.counts().await;
+        let now = clock::now();
+        let snapshot = process.snapshot();
+        let health = snapshot.pools.values().flat_map(|pool| pool.health(now));
+        let drains = |all: Vec<(u64, Progress)>| -> Vec<DrainStatus> {
+            all.iter().map(|(number, progress)| DrainStatus::of(*number, progress, now)).collect()
+        };
+        ProcessStatus {
+            pid: std::process::id(),
+            phase: phase.to_owned(),
+            generation: snapshot.generation,
+            sessions: counts.sessions,
+            older_sessions: 0,
+            held: snapshot.routes.iter().map(|route| route.cells.held()).sum(),
+            connections: counts.connections,
+            leases: counts.leases,
+            tasks: counts.tasks,
+            backends: health.map(|one| BackendStatus::of(&one)).collect(),
+            drains: drains(process.drains().under_way()),
+            drains_finished: drains(process.drains().finished()),
+        }
     }
-    for (number, Progress { reason, name, sessions, count, ends, cuts, .. }) in &drains {
-        let (reason, left, rest) = (reason.label(), count.left, age(ends.since(now)));
-        let then = if *cuts { "cut" } else { "given up" };
-        let _ = write!(
-            text,
-            "\ndrain {number} ({reason}) of {name}: {left} of {sessions} left, {then} in {rest}"
+
+    /// For people.
+    fn text(&self) -> String {
+        let ProcessStatus { phase, generation, sessions, older_sessions, held, .. } = self;
+        let older = match older_sessions {
+            0 => String::new(),
+            older => format!(" ({} here, {older} in older processes)", sessions - older),
+        };
+        let ProcessStatus { connections, leases, tasks, .. } = self;
+        let mut text = format!(
+            "phase: {phase}\ngeneration: {generation}\nsessions: {sessions}{older}\nheld: {held}\n\
+             connections: {connections}\nleases: {leases}\ntasks: {tasks}"
         );
-    }
-    let json = json!({
-        "phase": phase,
-        "generation": generation,
-        "sessions": counts.sessions,
-        "held": held,
-        "connections": counts.connections,
-        "leases": counts.leases,
-        "tasks": counts.tasks,
-        "backends": health.iter().map(backend_row).collect::<Vec<_>>(),
-        "drains": drains.iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
-        "drains_finished":
-            process.drains().finished().iter().map(|one| drain_row(one, now)).collect::<Vec<_>>(),
-    });
-    Reply::yes(text, json)
-}
-
-/// How a backend stands, in a word.
-fn standing(one: &BackendHealth) -> &'static str {
-    match one.standing {
-        _ if one.backend.is_disabled() => "disabled",
-        Standing::Up => "in",
-        Standing::Trial => "due",
-        Standing::Ejected { .. } => "out",
+        // Writing to a string cannot fail.
+        for BackendStatus { pool, backend, standing, sessions, .. } in &self.backends {
+            let _ = write!(text, "\nbackend {backend} of {pool}: {standing}, {sessions} sessions");
+        }
+        for drain in &self.drains {
+            let (then, rest) = (drain.then(), age(drain.cut_in_seconds));
+            let whose = match drain.pid == self.pid {
+                true => String::new(),
+                false => format!(" in older process {}", drain.pid),
+            };
+            let DrainStatus { drain, reason, of, sessions, left, .. } = drain;
+            let _ = write!(
+                text,
+                "\ndrain {drain} ({reason}) of {of}{whose}: {left} of {sessions} left, {then} in \
+                 {rest}"
+            );
+        }
+        text
     }
 }
 
-fn backend_row(one: &BackendHealth) -> Value {
-    json!({
-        "pool": &**one.backend.pool(),
-        "backend": &**one.backend.address(),
-        "standing": standing(one),
-        "up": one.up,
-        "sessions": one.backend.sessions(),
-        "requests": one.backend.requests(),
-    })
+impl Outcome for ProcessStatus {
+    fn add(&mut self, older: ProcessStatus) {
+        self.sessions += older.sessions;
+        self.older_sessions += older.sessions;
+        self.held += older.held;
+        self.connections += older.connections;
+        self.leases += older.leases;
+        self.tasks += older.tasks;
+        for one in older.backends {
+            let same =
+                |own: &&mut BackendStatus| own.pool == one.pool && own.backend == one.backend;
+            match self.backends.iter_mut().find(same) {
+                Some(own) => {
+                    own.sessions += one.sessions;
+                    own.requests += one.requests;
+                }
+                // Its configuration is in force there still.
+                None if one.sessions + one.requests > 0 => {
+                    let standing = "removed".to_owned();
+                    self.backends.push(BackendStatus { standing, up: false, ..one });
+                }
+                None => {}
+            }
+        }
+        self.drains.extend(older.drains);
+        self.drains_finished.extend(older.drains_finished);
+    }
+
+    fn add_unanswered(&mut self, sessions: usize) {
+        self.sessions += sessions;
+        self.older_sessions += sessions;
+    }
+
+    fn sessions(&self) -> usize {
+        self.sessions
+    }
 }
 
-fn drain_row((number, progress): &(u64, Progress), now: Moment) -> Value {
-    json!({
-        "drain": number,
-        "reason": progress.reason.label(),
-        "of": progress.name,
-        "sessions": progress.sessions,
-        "left": progress.count.left,
-        "moved": progress.count.moved,
-        "stayed": progress.count.stayed,
-        "withdrawn": progress.count.withdrawn,
-        "age_seconds": now.since(progress.began).as_secs_f64(),
-        "cut_in_seconds": progress.ends.since(now).as_secs_f64(),
-    })
+impl BackendStatus {
+    fn of(one: &BackendHealth) -> BackendStatus {
+        let standing = match one.standing {
+            _ if one.backend.is_disabled() => "disabled",
+            Standing::Up => "in",
+            Standing::Trial => "due",
+            Standing::Ejected { .. } => "out",
+        };
+        BackendStatus {
+            pool: one.backend.pool().to_string(),
+            backend: one.backend.address().to_string(),
+            standing: standing.to_owned(),
+            up: one.up,
+            sessions: one.backend.sessions(),
+            requests: one.backend.requests(),
+        }
+    }
+}
+
+impl DrainStatus {
+    fn of(drain: u64, progress: &Progress, now: Moment) -> DrainStatus {
+        DrainStatus {
+            pid: std::process::id(),
+            drain,
+            reason: progress.reason.label().to_owned(),
+            of: progress.name.clone(),
+            sessions: progress.sessions,
+            left: progress.count.left,
+            moved: progress.count.moved,
+            stayed: progress.count.stayed,
+            withdrawn: progress.count.withdrawn,
+            age_seconds: now.since(progress.began).as_secs_f64(),
+            cut_in_seconds: progress.ends.since(now).as_secs_f64(),
+            cuts: progress.cuts,
+        }
+    }
+
+    /// What becomes of those that are left.
+    fn then(&self) -> &'static str {
+        if self.cuts { "cut" } else { "given up" }
+    }
 }

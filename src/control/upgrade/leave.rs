@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::state::UpgradeAsked;
 use super::successor::Successor;
-use super::words::{New, Old};
+use super::words::{New, Old, PIECE_BYTES_MAX};
 use crate::admin::Process as _;
+use crate::admin::{self, OLDER_ANSWER_TIMEOUT, OlderAnswer, OlderQuestion};
 use crate::admin::{Phase, ReloadRefused, Reloaded, Upgraded};
 use crate::base::task;
 use crate::config::plan::UpgradeSessions;
@@ -27,7 +28,12 @@ async fn passed(core: &ProcessCore, successor: &Successor) -> Upgraded {
     let plan = core.common.app.live.now().plan.clone();
     let keep = plan.upgrade.sessions == UpgradeSessions::Keep;
     let pid = successor.pid();
-    tracing::info!(pid, sessions, keep, "upgrade: the new process serves, this one leaves");
+    tracing::info!(
+        new_pid = pid,
+        sessions,
+        keep,
+        "upgrade: the new process serves, this one leaves"
+    );
     Upgraded::Done { pid, sessions, keep }
 }
 
@@ -103,7 +109,7 @@ async fn report(
                 let pid = successor.pid();
                 // A dry run changes nothing there either.
                 if !request.dry_run {
-                    tracing::info!(pid, "reload: passed on to the process that serves");
+                    tracing::info!(new_pid = pid, "reload: passed on to the process that serves");
                     // One that is gone says so below.
                     let _ = successor.say(&Old::Reload).await;
                 }
@@ -115,6 +121,12 @@ async fn report(
                     told = true;
                     handle.stop();
                 }
+                Some(New::Ask { number, question }) => {
+                    let answer = answer(&handle, &successor, number, &question);
+                    // A worker that is blocked, or a process that does not read: who asked has
+                    // given up by then.
+                    let _ = timeout(OLDER_ANSWER_TIMEOUT, answer).await;
+                }
                 Some(_) => {}
                 None => break,
             }
@@ -123,5 +135,22 @@ async fn report(
     successor.reap();
     if !told {
         tracing::error!("the process that took over has ended; what is open here goes on");
+    }
+}
+
+/// Answers an operator's command to the process that took over.
+async fn answer(handle: &Handle, successor: &Successor, number: u64, question: &OlderQuestion) {
+    let OlderAnswer { status, json } = admin::answer_newer(handle, question).await;
+    let text = json.to_string();
+    let mut rest = text.as_str();
+    loop {
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES_MAX));
+        let status = more.is_empty().then_some(status);
+        let word = Old::Answer { number, piece: piece.to_owned(), status };
+        // One that is gone is heard to be.
+        if successor.say(&word).await.is_err() || status.is_some() {
+            return;
+        }
+        rest = more;
     }
 }

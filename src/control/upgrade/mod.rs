@@ -8,6 +8,7 @@
 
 mod leave;
 mod older;
+mod peer;
 mod predecessor;
 mod program;
 mod state;

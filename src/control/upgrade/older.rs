@@ -1,11 +1,13 @@
-//! The processes before this one that have not ended: what they still have, and a word to them.
+//! The processes before this one that have not ended: what they still have, and words to them.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::peer::Peer;
 use super::predecessor::Predecessor;
-use super::state::Known;
+use super::state::{Known, KnownProcess};
 use super::words::{self, New, Old, OlderProcess};
 use crate::admin::ReloadRequest;
 use crate::base::link::{AsyncLink, Link};
@@ -18,65 +20,90 @@ pub(in crate::control) struct Older(Vec<OlderLink>);
 
 struct OlderLink {
     pid: u32,
-    /// For writing, and for the process after this one.
+    /// For the process after this one.
     link: Link,
+    peer: Arc<Peer>,
     _ended: oneshot::Sender<()>,
 }
 
 impl Older {
     /// Listens to all before this one on this thread, until they end.
     pub(in crate::control) fn listen(handle: &Handle, before: Predecessor) -> Older {
-        let mut each = Vec::new();
-        for (OlderProcess { pid, sessions }, link) in before.into_older() {
-            // Without a copy there is nothing to say it by; it ends all the same.
-            let Ok(copy) = link.try_clone() else { continue };
-            let Ok(listening) = link.into_async() else { continue };
-            handle.upgrades().older().insert(pid, sessions);
-            let (ended, ends) = oneshot::channel();
-            let handle = handle.clone();
-            task::spawn("older", async move {
-                tokio::select! {
-                    () = follow(&handle, pid, listening) => {}
-                    _ = ends => {}
-                }
-            });
-            each.push(OlderLink { pid, link: copy, _ended: ended });
-        }
-        Older(each)
+        let each = before.into_older().into_iter();
+        Older(each.filter_map(|(known, link)| listen(handle, known, link).ok()).collect())
     }
 
     /// For the process after this one: those that have not ended.
     pub(super) fn links(&self, known: &Known) -> Vec<(OlderProcess, BorrowedFd<'_>)> {
-        let alive = self.0.iter().filter_map(|older| {
-            let sessions = *known.get(&older.pid)?;
-            Some((OlderProcess { pid: older.pid, sessions }, older.link.as_fd()))
+        let alive = self.0.iter().filter_map(|OlderLink { pid, link, peer, .. }| {
+            let (pid, sessions) = (*pid, known.get(pid)?.sessions);
+            let commands = peer.takes_commands();
+            Some((OlderProcess { pid, sessions, commands }, link.as_fd()))
         });
         alive.collect()
     }
 
     /// Tells all of them to stop.
     pub(in crate::control) fn stop(&self) {
-        for older in &self.0 {
-            // One that is gone has stopped.
-            let _ = older.link.send(&words::line(&New::Stop), &[]);
-        }
+        self.0.iter().for_each(|older| older.peer.stop());
     }
 }
 
+/// Listens to one. Where the system gives no descriptor for it, it cannot be spoken to, and ends all
+/// the same.
+fn listen(handle: &Handle, known: OlderProcess, link: Link) -> std::io::Result<OlderLink> {
+    let OlderProcess { pid, sessions, commands } = known;
+    let writing = link.try_clone()?.into_async()?;
+    let copy = link.try_clone()?;
+    let reading = link.into_async()?;
+    let (peer, words) = Peer::new(commands);
+    let known = KnownProcess { sessions, peer: Arc::clone(&peer) };
+    handle.upgrades().older().insert(pid, known);
+    let (ended, ends) = oneshot::channel();
+    let (handle, listening) = (handle.clone(), Arc::clone(&peer));
+    task::spawn("older", async move {
+        tokio::select! {
+            () = follow(&handle, pid, &listening, reading) => {}
+            // Apart from reading: neither process waits for the other to read.
+            () = write(words, writing) => {}
+            _ = ends => {}
+        }
+    });
+    Ok(OlderLink { pid, link: copy, peer, _ended: ended })
+}
+
 /// Keeps what is known of a process until it ends.
-async fn follow(handle: &Handle, pid: u32, mut link: AsyncLink) {
+async fn follow(handle: &Handle, pid: u32, peer: &Arc<Peer>, mut link: AsyncLink) {
     while let Ok(Some(line)) = link.receive().await {
         match serde_json::from_str(&line) {
-            Ok(Old::Left { sessions }) => drop(handle.upgrades().older().insert(pid, sessions)),
+            Ok(Old::Left { sessions }) => {
+                let known = KnownProcess { sessions, peer: Arc::clone(peer) };
+                handle.upgrades().older().insert(pid, known);
+            }
+            Ok(Old::Answer { number, piece, status }) => peer.on_answer(number, &piece, status),
             Ok(Old::Reload) => {
-                tracing::info!(pid, "reload: asked of an older process");
+                tracing::info!(older_pid = pid, "reload: asked of an older process");
                 let request = ReloadRequest { if_changed: true, ..ReloadRequest::default() };
-                handle.reload(request).await;
+                // Apart: its answers are read meanwhile.
+                let handle = handle.clone();
+                task::spawn("reload", async move { drop(handle.reload(request).await) });
             }
             // A later version may say more.
             _ => {}
         }
     }
     handle.upgrades().older().remove(&pid);
-    tracing::info!(pid, "an older process has ended");
+    peer.on_end();
+    tracing::info!(older_pid = pid, "an older process has ended");
+}
+
+/// Writes words to a process until it ends.
+async fn write(mut words: mpsc::Receiver<New>, link: AsyncLink) {
+    while let Some(word) = words.recv().await {
+        if link.send(&words::line(&word), &[]).await.is_err() {
+            break;
+        }
+    }
+    // Its end is read as well.
+    std::future::pending::<()>().await;
 }

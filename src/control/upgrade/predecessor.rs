@@ -26,6 +26,10 @@ pub struct Predecessor {
     pub(in crate::control) number: u64,
     pub(in crate::control) sockets: Vec<Inherited>,
     older: Vec<(OlderProcess, Link)>,
+    /// Whether it takes commands.
+    commands: bool,
+    /// The number of its last drain, once it has stopped accepting.
+    pub(in crate::control) drains: u64,
     /// Backends that a command keeps work from, once it has stopped accepting.
     pub(in crate::control) disabled: Vec<DisabledBackend>,
     /// The keys of its TLS tickets, from then on.
@@ -86,7 +90,7 @@ impl Herald {
 
 impl Predecessor {
     fn listen(mut link: Link) -> io::Result<Predecessor> {
-        let Old::Hello { version: VERSION, pid, number, sockets: count, older: olders } =
+        let Old::Hello { version: VERSION, pid, number, sockets: count, older: olders, commands } =
             hear(&mut link)?
         else {
             return Err(io::Error::other("it does not begin with a greeting of this version"));
@@ -107,7 +111,17 @@ impl Predecessor {
             let fds = link.take_fds(some.len()).ok_or_else(lost)?;
             older.extend(some.into_iter().zip(fds.into_iter().map(as_link)));
         }
-        Ok(Predecessor { link, pid, number, sockets, older, disabled: Vec::new(), tickets: None })
+        Ok(Predecessor {
+            link,
+            pid,
+            number,
+            sockets,
+            older,
+            commands,
+            drains: 0,
+            disabled: Vec::new(),
+            tickets: None,
+        })
     }
 
     /// Says that all is ready but accepting, and waits until the process before this one has
@@ -121,7 +135,8 @@ impl Predecessor {
     ) -> io::Result<()> {
         self.say(&New::Ready { taken: taken.map(Into::into).collect() })?;
         match hear(&mut self.link)? {
-            Old::Go { disabled, tickets } => {
+            Old::Go { disabled, tickets, drains } => {
+                self.drains = drains;
                 self.disabled = disabled;
                 self.tickets = tickets.as_ref().map(Into::into);
                 Ok(())
@@ -140,7 +155,8 @@ impl Predecessor {
 
     /// The processes that were replaced and have not ended, this one's predecessor last.
     pub(super) fn into_older(self) -> Vec<(OlderProcess, Link)> {
-        let before = (OlderProcess { pid: self.pid, sessions: 0 }, self.link);
+        let Predecessor { pid, commands, .. } = self;
+        let before = (OlderProcess { pid, sessions: 0, commands }, self.link);
         self.older.into_iter().chain([before]).collect()
     }
 

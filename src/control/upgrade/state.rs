@@ -1,18 +1,30 @@
 //! What all threads know of upgrades.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
-use crate::admin::{NoUpgrade, Upgraded};
+use super::peer::Peer;
+use crate::admin::{NoUpgrade, OLDER_ANSWER_TIMEOUT, OlderQuestion, OlderReport, Upgraded};
 
 /// Who asks for an upgrade, and waits.
 pub(in crate::control) type UpgradeAsked = oneshot::Sender<Upgraded>;
 
-/// Sessions of each older process, by its id.
-pub(in crate::control) type Known = BTreeMap<u32, usize>;
+/// The older processes, each by its id.
+pub(in crate::control) type Known = BTreeMap<u32, KnownProcess>;
+
+/// What is known of an older process.
+#[derive(Clone)]
+pub(in crate::control) struct KnownProcess {
+    /// Sessions it had when it last said so.
+    pub(in crate::control) sessions: usize,
+    /// By what it is asked.
+    pub(in crate::control) peer: Arc<Peer>,
+}
 
 /// What all threads know of upgrades.
 pub(in crate::control) struct State {
@@ -73,6 +85,26 @@ impl State {
     /// This process's number in its row of upgrades, counted from 1.
     pub(in crate::control) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Asks the processes before this one, all at once.
+    pub(in crate::control) async fn ask_older(&self, question: &OlderQuestion) -> Vec<OlderReport> {
+        let mut late = pin!(sleep(OLDER_ANSWER_TIMEOUT));
+        let known = self.older().clone();
+        let asked = known
+            .into_iter()
+            .map(|(pid, KnownProcess { sessions, peer })| (pid, sessions, peer.ask(question)));
+        // All are asked before the first is waited for.
+        let asked: Vec<_> = asked.collect();
+        let mut reports = Vec::with_capacity(asked.len());
+        for (pid, sessions, answering) in asked {
+            let answer = match answering {
+                Ok(answering) => answering.answer(late.as_mut()).await,
+                Err(why) => Err(why),
+            };
+            reports.push(OlderReport { pid, sessions, answer });
+        }
+        reports
     }
 
     /// The processes before this one that have not ended.

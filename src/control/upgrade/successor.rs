@@ -57,7 +57,9 @@ impl Successor {
         older: &[(OlderProcess, BorrowedFd<'_>)],
     ) -> io::Result<()> {
         let (pid, version) = (std::process::id(), VERSION);
-        let hello = Old::Hello { version, pid, number, sockets: sockets.len(), older: older.len() };
+        let (count, links) = (sockets.len(), older.len());
+        let hello =
+            Old::Hello { version, pid, number, sockets: count, older: links, commands: true };
         self.link.send(&words::line(&hello), &[]).await?;
         for some in sockets.chunks(FDS_PER_LINE_MAX) {
             let fds: Vec<_> = some.iter().map(|socket| socket.fd.as_fd()).collect();

@@ -47,7 +47,7 @@ async fn try_upgrade(
     let mut successor = Successor::start(&program)
         .map_err(|error| Upgraded::Failed(UpgradeFailure::Start(format!("{error}: `{path}`"))))?;
     let pid = successor.pid();
-    tracing::info!(pid, program = %path, "upgrade: a new process starts");
+    tracing::info!(new_pid = pid, program = %path, "upgrade: a new process starts");
     let ready = tokio::select! {
         ready = get_ready(core, &mut successor, &rules) => ready,
         // The sender lives in `core.common`.
@@ -116,10 +116,11 @@ async fn switch(
 ) -> Result<(), UpgradeFailure> {
     let disabled = disabled(core);
     let tickets = tls::ticket_secrets().map(Into::into);
+    let drains = core.common.drains.last_number();
     let switch = async {
         core.sockets.pause().await;
         // As above.
-        let _ = successor.say(&Old::Go { disabled, tickets }).await;
+        let _ = successor.say(&Old::Go { disabled, tickets, drains }).await;
         match successor.hear().await? {
             New::Serving => Ok(()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),

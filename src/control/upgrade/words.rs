@@ -10,6 +10,8 @@
 //! new  serving    it accepts
 //! old  left       what lives there still, until it ends
 //! old  reload     it was asked to reload: the new one is the one to do it
+//! new  ask        an operator's command to the new one, for what lives in the old one too
+//! old  answer     a piece of what came of it; with the last one its status
 //! new  stop       it stops: so shall the old one
 //! ```
 //!
@@ -26,6 +28,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::admin::OlderQuestion;
 use crate::config::plan::Address;
 use crate::listen::{Handover, Origin};
 use crate::tls::TicketSecrets;
@@ -35,6 +38,9 @@ pub(super) const VERSION: u32 = 1;
 
 /// Set for the new process, whose standard input is then the link: the version.
 pub(super) const VARIABLE: &str = "TIDEGATE_UPGRADE";
+
+/// Bytes of a piece of an answer; escaped it is far below what a line may have.
+pub(super) const PIECE_BYTES_MAX: usize = 64 << 10;
 
 /// What the old process says.
 #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
@@ -50,6 +56,9 @@ pub(super) enum Old {
         sockets: usize,
         /// Links that follow.
         older: usize,
+        /// Whether it takes commands from the new process.
+        #[serde(default)]
+        commands: bool,
     },
     Sockets {
         sockets: Vec<SocketRow>,
@@ -64,9 +73,21 @@ pub(super) enum Old {
         /// By what TLS sessions are resumed.
         #[serde(default)]
         tickets: Option<TicketKeysRow>,
+        /// The number of its last drain: the new process counts on from there.
+        #[serde(default)]
+        drains: u64,
     },
     Left {
         sessions: usize,
+    },
+    Answer {
+        /// That of the question.
+        number: u64,
+        /// The next piece of the answer's JSON, of at most [`PIECE_BYTES_MAX`].
+        piece: String,
+        /// Its HTTP status, with the last piece.
+        #[serde(default)]
+        status: Option<u16>,
     },
     /// A reload was asked of the old process: the new one shall look whether anything changed.
     Reload,
@@ -125,6 +146,12 @@ pub(super) enum New {
         config: bool,
         why: String,
     },
+    Ask {
+        /// Its own for each question.
+        number: u64,
+        #[serde(flatten)]
+        question: OlderQuestion,
+    },
     Stop,
 }
 
@@ -146,6 +173,9 @@ pub(super) struct SocketRow {
 pub(super) struct OlderProcess {
     pub(super) pid: u32,
     pub(super) sessions: usize,
+    /// Whether it takes commands from a newer process.
+    #[serde(default)]
+    pub(super) commands: bool,
 }
 
 /// An address.
@@ -226,6 +256,10 @@ mod tests {
         assert!(serde_json::from_str::<New>(r#"{"say":"what"}"#).is_err());
         // As before anything was handed over with it.
         let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
-        assert_eq!(go, Old::Go { disabled: Vec::new(), tickets: None });
+        assert_eq!(go, Old::Go { disabled: Vec::new(), tickets: None, drains: 0 });
+        // As before commands were passed on.
+        let hello = r#"{"say":"hello","version":1,"pid":7,"number":2,"sockets":0,"older":0}"#;
+        let Old::Hello { commands, .. } = serde_json::from_str(hello).unwrap() else { panic!() };
+        assert!(!commands);
     }
 }

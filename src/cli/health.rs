@@ -10,6 +10,7 @@ use super::args::Health;
 use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
+use crate::config;
 
 /// How long connecting, asking and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,14 +21,14 @@ pub(super) fn check(asked: &Health) -> Result<(), Failure> {
         return ask(url);
     }
     let file = config_file::find(&asked.file)?;
-    let loaded = config_file::load(&file)?;
-    let Some(admin) = &loaded.plan.admin else {
+    let address = config::admin_address(&file, &config::process_environment);
+    let Some(address) = address.map_err(config_file::refused)? else {
         let file = file.display();
         return Err(Failure::Usage(format!(
             "`{file}` has no `[admin]` listener to ask; add one, or name a URL with `--url`"
         )));
     };
-    let url = format!("http://{}/healthz", admin.address);
+    let url = format!("http://{address}/healthz");
     ask(&url.parse().map_err(Failure::run)?)
 }
 

@@ -15,6 +15,7 @@ mod demo;
 mod exit;
 mod health;
 mod operator;
+mod operator_socket;
 mod run;
 mod waiting;
 

@@ -1,8 +1,5 @@
 //! Orders and questions to the running proxy, over the operator's unix socket.
 
-use std::io;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -11,16 +8,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::operator::{ProxyTarget, ToProxy};
 use super::ask::{self, Question};
-use super::config_file;
 use super::exit::Failure;
+use super::operator_socket::OperatorSocket;
 use super::waiting::{DrainRow, DrainView, ProgressView};
 use crate::admin::{OperatorRequest, REMARK, ReloadRefused, ReloadRequest, Reloaded};
 use crate::config;
 use crate::report::Findings;
-
-/// How long an answer may take: reading thousands of certificates is not done in a moment, and an
-/// upgrade may take `upgrade.timeout`.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often it is asked how far a drain is.
 const WAIT_INTERVAL: Duration = Duration::from_millis(500);
@@ -29,7 +22,7 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(500);
 /// that is asked for.
 pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), Failure> {
     let ToProxy { request, target } = asked;
-    let operator = Operator::of(target)?;
+    let operator = Operator { socket: OperatorSocket::find(target)?, target };
     let body = serde_json::to_value(request).map_err(Failure::run)?;
     // The number of the drain is in the JSON only.
     let as_json = target.json || request.waits();
@@ -128,27 +121,11 @@ impl Waited {
 
 /// The running proxy, as it is reached.
 struct Operator<'a> {
-    socket: PathBuf,
+    socket: OperatorSocket,
     target: &'a ProxyTarget,
 }
 
 impl Operator<'_> {
-    /// The socket named, or else the configuration's; one that would be refused is reported here.
-    fn of(target: &ProxyTarget) -> Result<Operator<'_>, Failure> {
-        if let Some(socket) = &target.socket {
-            return Ok(Operator { socket: socket.clone(), target });
-        }
-        let file = config_file::find(&target.file)?;
-        match config_file::load(&file)?.plan.control.as_ref() {
-            Some(control) => Ok(Operator { socket: control.socket.clone(), target }),
-            None => Err(Failure::Usage(format!(
-                "`{}` has no `[control]` socket; add the table `[control]` and reload by SIGHUP, \
-                 or name a socket with `--socket`",
-                file.display()
-            ))),
-        }
-    }
-
     /// Waits until a drain has finished, or the person presses Ctrl-C; calls `begun` when that may
     /// be pressed.
     fn wait(&self, drain: u64, begun: impl FnOnce()) -> Result<Waited, Failure> {
@@ -186,9 +163,9 @@ impl Operator<'_> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let accept = if as_json { "application/json" } else { "text/plain" };
         let question = Question { method, target, host: "localhost", accept, body: &body };
-        connect(&self.socket)
-            .and_then(|stream| ask::ask(stream, &question))
-            .map_err(|error| unreachable(&self.socket, &error))
+        let stream = self.socket.connect();
+        let answer = stream.and_then(|stream| ask::ask(stream, &question));
+        answer.map_err(|error| self.socket.failure(&error))
     }
 
     /// What a status means to a person: an exit code, and the reason.
@@ -210,27 +187,4 @@ impl Operator<'_> {
         let why = json["why"].as_str().filter(|_| as_json).unwrap_or(told);
         Err(failure(format!("{why}{end}")))
     }
-}
-
-fn connect(socket: &Path) -> io::Result<UnixStream> {
-    let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
-}
-
-fn unreachable(socket: &Path, error: &io::Error) -> Failure {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => {
-            "\nhint: a running tidegate makes it when its configuration has the table `[control]`; \
-             `--socket PATH` names another"
-        }
-        io::ErrorKind::ConnectionRefused => "\nhint: the tidegate that made it has ended",
-        io::ErrorKind::PermissionDenied => {
-            "\nhint: it is open to the user that tidegate runs as, and to root"
-        }
-        _ => "",
-    };
-    let socket = socket.display();
-    Failure::run(format!("no answer from the operator's socket `{socket}`: {error}{hint}"))
 }

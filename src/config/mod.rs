@@ -6,6 +6,7 @@
 mod fault;
 mod hint;
 mod lower;
+mod part;
 pub mod plan;
 mod read;
 mod redact;
@@ -15,6 +16,7 @@ mod tables;
 
 pub use hint::did_you_mean;
 pub use lower::{ListenedOn, NamedFiles};
+pub use part::{admin_address, control_socket};
 pub use read::{Environment, is_named};
 pub use reference::{reference_markdown, schema_json};
 pub use tables::{Rate, Wait};

@@ -3,6 +3,7 @@
 mod checking;
 mod demo;
 mod judged;
+mod reaching;
 mod waiting;
 
 use std::io::{BufRead, BufReader, Read, Write as _};
@@ -44,7 +45,8 @@ fn dir_with(toml: &str) -> TempDir {
 
 fn command(dir: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.args(words).current_dir(dir).env_remove("TIDEGATE_CONFIG");
+    command.args(words).current_dir(dir);
+    command.env_remove("TIDEGATE_CONFIG").env_remove("TIDEGATE_CONTROL");
     command
 }
 

@@ -22,6 +22,7 @@ mod route;
 mod sticky;
 mod tls;
 
+use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +100,20 @@ pub fn lower(
         files: cx.files.named().to_owned(),
     };
     Some(Lowered { plan, route_spans, certificate_spans, listened_on })
+}
+
+/// Where the operator's socket is.
+pub fn control_socket(raw: &tables::ControlTable, sources: &Sources) -> Option<PathBuf> {
+    let (mut files, mut report) = (SourceFiles::default(), Report::default());
+    let (files, report, certificate_spans) = (&mut files, &mut report, Vec::new());
+    let named_files = NamedFiles::Skip;
+    let cx = Lower { sources, files, report, named_files, certificate_spans };
+    Some(cx.path(raw.socket.get()?, raw.socket.span()))
+}
+
+/// Where the admin listener is.
+pub fn admin_address(raw: &tables::AdminTable, report: &mut Report) -> Option<SocketAddr> {
+    checked(report, "address", &raw.address, |text| address::socket(text))
 }
 
 /// What is at hand while a configuration is lowered.

@@ -60,5 +60,6 @@ fn the_committed_reference_and_schema_are_those_that_are_printed() {
 
 mod files;
 mod meaning;
+mod part;
 mod samples;
 mod secrets;

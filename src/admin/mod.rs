@@ -23,7 +23,7 @@ pub use operator::{
     BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest, REMARK,
     SessionsRequest, StatusRequest, UpgradeRequest, answer_newer,
 };
-pub use process::{Counts, Phase, Process, Stopped};
+pub use process::{Counts, Phase, Process, ProcessSetup, Stopped};
 pub use release::ReleasedServers;
 pub use report::{
     NoUpgrade, RefusedReload, ReloadRefused, ReloadRequest, Reloaded, Taken, UpgradeFailure,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::older::{OlderQuestion, OlderReport};
 use super::report::{ReloadRequest, Reloaded, Upgraded};
+use crate::base::clock::Moment;
 use crate::drain::Drains;
 use crate::live::Snapshot;
 use crate::observe::metrics::Exposition;
@@ -27,6 +28,9 @@ pub trait Process: Clone + 'static {
     /// Its drain engine.
     fn drains(&self) -> &Drains;
 
+    /// What it runs by.
+    fn setup(&self) -> ProcessSetup;
+
     /// Everything it counts, as text.
     fn scrape(&self, format: Exposition) -> String;
 
@@ -41,6 +45,19 @@ pub trait Process: Clone + 'static {
 
     /// Has another process take over.
     fn upgrade(&self) -> impl Future<Output = Upgraded>;
+}
+
+/// What a process runs by.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProcessSetup {
+    /// Where its configuration comes from.
+    pub configuration: String,
+    /// When the configuration in force was taken.
+    pub taken: Moment,
+    /// Threads that carry connections.
+    pub workers: usize,
+    /// The names of its listeners, and where each is bound.
+    pub listeners: Vec<(String, String)>,
 }
 
 /// Where a process stands.

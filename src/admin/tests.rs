@@ -103,6 +103,15 @@ impl Process for Fake {
         self.older.borrow().clone()
     }
 
+    fn setup(&self) -> ProcessSetup {
+        ProcessSetup {
+            configuration: "tidegate.toml".to_owned(),
+            workers: 1,
+            listeners: vec![("http".to_owned(), "0.0.0.0:80".to_owned())],
+            ..ProcessSetup::default()
+        }
+    }
+
     fn scrape(&self, _: Exposition) -> String {
         "# EOF\n".to_owned()
     }
@@ -152,7 +161,13 @@ async fn a_process_that_stops_is_alive_not_ready_and_takes_no_orders() {
     assert_eq!(probes.map(|status| status.as_u16()), [503, 200, 200, 404]);
     assert_eq!(fake.ask("POST", "/drain", all).await.0, 503);
     let (status, text) = fake.ask("GET", "/status", "").await;
-    assert!(status == 200 && text.contains("phase: draining\n") && text.contains("sessions: 3\n"));
+    assert_eq!(status, 200);
+    assert!(
+        text.starts_with(concat!("tidegate ", env!("CARGO_PKG_VERSION"), ", draining")),
+        "{text}"
+    );
+    assert!(text.contains("\nsessions       3, 0 held\n"), "{text}");
+    assert!(text.contains("\nlisteners      http 0.0.0.0:80\n"), "{text}");
 }
 
 #[tokio::test]

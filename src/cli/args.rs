@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -38,9 +39,25 @@ Exit codes; all but 0 leave everything as it was:
   4  refused: more sessions would end than `reload.drain_max` allows (see --force), the file named
      is not the one the running proxy reads (see --dry-run), or another process has taken over";
 
+/// What `TIDEGATE_COMMIT` was when the program was built.
+const COMMIT: &str = match option_env!("TIDEGATE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+const ALLOCATOR: &str =
+    if cfg!(all(feature = "jemalloc", target_os = "linux")) { "jemalloc" } else { "the system's" };
+
+/// What `tidegate --version` and `tidegate version` print.
+pub(super) static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version}\ncommit: {COMMIT}\nallocator: {ALLOCATOR}\nTLS: rustls with aws-lc-rs")
+});
+
 /// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
 #[derive(Parser, Debug)]
-#[command(name = "tidegate", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "tidegate", version, long_version = LONG_VERSION.as_str())]
+#[command(after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -73,6 +90,8 @@ pub(super) enum Command {
     Demo(Demo),
     /// Print the reference of the configuration
     Reference(Reference),
+    /// Print the version, the commit, the allocator and the TLS library
+    Version,
     /// Ask a running proxy whether it is healthy (for containers' health checks)
     Health(Health),
 }

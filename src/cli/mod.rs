@@ -52,6 +52,10 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Upgrade(asked) => operator::ask(&asked),
         Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),
+        Command::Version => {
+            println!("tidegate {}", args::LONG_VERSION.as_str());
+            Ok(())
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Orders and questions to the running proxy, over the operator's unix socket.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::operator::{ProxyTarget, ToProxy};
 use super::ask::{self, Question};
+use super::config_file;
 use super::exit::Failure;
 use super::operator_socket::OperatorSocket;
 use super::waiting::{DrainRow, DrainView, ProgressView};
@@ -56,7 +58,7 @@ pub(super) fn reload(asked: ToProxy<ReloadRequest>) -> Result<(), Failure> {
     let ToProxy { request, target } = asked;
     let named = target.file.config.as_deref().map(std::path::absolute).transpose();
     let config = named.map_err(|error| Failure::Usage(format!("`--config`: {error}")))?;
-    if target.json && target.socket.is_none() {
+    if target.json && OperatorSocket::find(&target).is_err() {
         refuse_as_json(&config_file::find(&target.file)?)?;
     }
     ask(&ToProxy { request: ReloadRequest { config, ..request }, target })

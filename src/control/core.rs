@@ -10,6 +10,7 @@ use super::reading::ConfigReader;
 use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
+use crate::base::clock;
 use crate::drain::{Rebalances, Unhealthy};
 use crate::listen::{InheritedSockets, Sockets};
 use crate::live::Snapshot;
@@ -49,6 +50,12 @@ impl ProcessCore {
     pub(super) fn publish(&self) {
         let bound = self.sockets.bound().collect();
         *lock(&self.common.bound) = bound;
+        let generation = self.common.app.live.now().generation;
+        let mut taken = lock(&self.common.taken);
+        if taken.0 != generation {
+            *taken = (generation, clock::now());
+        }
+        drop(taken);
         let admin = self.servers.admin_address();
         *lock(&self.common.admin) = admin;
     }

@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::upgrade::State;
 use crate::admin::{
-    Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ReloadRefused, ReloadRequest,
-    Reloaded, Stopped, Upgraded,
+    Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ProcessSetup, ReloadRefused,
+    ReloadRequest, Reloaded, Stopped, Upgraded,
 };
-use crate::base::clock;
+use crate::base::clock::{self, Moment};
 use crate::base::files;
 use crate::base::label::Label;
 use crate::base::worker::{Queues, Workers};
@@ -39,6 +39,10 @@ pub(super) struct Common {
     /// How often a stop was asked for: once is with patience, twice at once.
     pub(super) stops: watch::Sender<u32>,
     pub(super) phase: watch::Sender<Phase>,
+    /// Where the configuration comes from.
+    pub(super) source: String,
+    /// The generation in force, and when it was taken.
+    pub(super) taken: Mutex<(u64, Moment)>,
     pub(super) bound: Mutex<BTreeMap<Arc<str>, Address>>,
     pub(super) admin: Mutex<Option<SocketAddr>>,
     pub(super) permits: Arc<Permits>,
@@ -215,6 +219,17 @@ impl Process for Handle {
 
     async fn ask_older(&self, question: OlderQuestion) -> Vec<OlderReport> {
         self.0.upgrade.ask_older(&question).await
+    }
+
+    fn setup(&self) -> ProcessSetup {
+        let bound = lock(&self.0.bound);
+        let listener = |(name, at): (&Arc<str>, &Address)| (name.to_string(), at.to_string());
+        ProcessSetup {
+            configuration: self.0.source.clone(),
+            taken: lock(&self.0.taken).1,
+            workers: self.0.queues.len(),
+            listeners: bound.iter().map(listener).collect(),
+        }
     }
 
     fn scrape(&self, format: Exposition) -> String {

@@ -84,6 +84,8 @@ fn build(
         reloads,
         stops: watch::Sender::new(0),
         phase: watch::Sender::new(Phase::Running),
+        source: options.source.to_string(),
+        taken: Mutex::default(),
         bound: Mutex::default(),
         admin: Mutex::default(),
         permits,

@@ -21,8 +21,8 @@ pub struct DrainOrder {
     pub code: Option<u16>,
     /// How fast.
     pub pace: Pace,
-    /// The number that was drawn for it ([`Drains::draw`]); one is drawn as it begins where there is
-    /// none.
+    /// The number that was drawn for it ([`Drains::draw`]); one is drawn as it begins where there
+    /// is none.
     ///
     /// [`Drains::draw`]: super::Drains::draw
     pub number: Option<u64>,

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::everywhere::{Asker, Everywhere, Outcome};
+use super::everywhere::{Asker, CommandOutcome, Everywhere};
 use super::orders::{self, CloseFields, ClosedSessions, PaceFields, carry_out};
 use super::reply::Reply;
 use super::request::OperatorRequest;
@@ -147,7 +147,7 @@ struct CancelledDrain {
     sessions: usize,
 }
 
-impl Outcome for CancelledDrain {
+impl CommandOutcome for CancelledDrain {
     fn add(&mut self, other: CancelledDrain) {
         let sessions = self.sessions + other.sessions;
         *self = CancelledDrain { sessions, ..other };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::everywhere::{Asker, Everywhere, Outcome};
+use super::everywhere::{Asker, CommandOutcome, Everywhere};
 use super::orders::{BackendName, lines};
 use super::reply::Reply;
 use super::request::OperatorRequest;
@@ -53,7 +53,7 @@ struct EnabledBackends {
     enabled: Vec<BackendName>,
 }
 
-impl Outcome for EnabledBackends {
+impl CommandOutcome for EnabledBackends {
     fn add(&mut self, other: EnabledBackends) {
         BackendName::add(&mut self.enabled, other.enabled);
     }

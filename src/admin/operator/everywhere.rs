@@ -39,7 +39,7 @@ impl Asker {
 }
 
 /// What a command comes to in one process, and in all of them.
-pub(super) trait Outcome: Serialize + DeserializeOwned + Default {
+pub(super) trait CommandOutcome: Serialize + DeserializeOwned + Default {
     /// Adds what it came to in an older process.
     fn add(&mut self, other: Self);
 
@@ -56,10 +56,11 @@ pub(super) struct Everywhere<O> {
     pub(super) total: O,
     /// What each older process said.
     older: Vec<Value>,
-    remarks: Vec<String>,
+    /// What is to be said beside the data.
+    pub(super) remarks: Vec<String>,
 }
 
-impl<O: Outcome> Everywhere<O> {
+impl<O: CommandOutcome> Everywhere<O> {
     /// Has the command carried out `here`, and then in the older processes where an operator asks.
     /// A refusal here is everyone's, unless it says that nothing matches.
     pub(super) async fn run<R: OperatorRequest>(
@@ -85,6 +86,11 @@ impl<O: Outcome> Everywhere<O> {
         combine(own, process.ask_older(question).await)
     }
 
+    /// What each older process said.
+    pub(super) fn older(&self) -> &[Value] {
+        &self.older
+    }
+
     /// It comes to nothing in any process.
     pub(super) fn refuse(self, status: StatusCode, why: &str) -> Reply {
         refuse_everywhere(Reply::no(status, why), self.older, self.remarks)
@@ -106,7 +112,7 @@ impl<O: Outcome> Everywhere<O> {
 }
 
 /// Adds up what the processes say.
-fn combine<O: Outcome>(
+fn combine<O: CommandOutcome>(
     own: Result<O, Reply>,
     reports: Vec<OlderReport>,
 ) -> Result<Everywhere<O>, Reply> {
@@ -162,7 +168,7 @@ enum Silence {
     NoAnswer(String),
 }
 
-fn read<O: Outcome>(answer: Result<OlderAnswer, NoAnswer>) -> Result<O, Silence> {
+fn read<O: CommandOutcome>(answer: Result<OlderAnswer, NoAnswer>) -> Result<O, Silence> {
     let OlderAnswer { status, json } = answer.map_err(|why| Silence::NoAnswer(why.to_string()))?;
     if status != StatusCode::OK {
         let why = json["why"].as_str().unwrap_or("it says no").to_owned();

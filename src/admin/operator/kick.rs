@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::everywhere::{Asker, Everywhere, Outcome as _};
+use super::everywhere::{Asker, CommandOutcome as _, Everywhere};
 use super::orders::{self, CloseFields, ClosedSessions, PaceFields, carry_out};
 use super::reply::Reply;
 use super::request::OperatorRequest;

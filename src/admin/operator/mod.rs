@@ -27,12 +27,14 @@ mod kick;
 mod moves;
 mod orders;
 mod process;
+mod process_status;
 mod reply;
 mod request;
 mod selectors;
 mod sessions;
 mod status;
-mod table;
+mod status_view;
+mod text_table;
 
 pub use drains::DrainRequest;
 pub use enable::EnableRequest;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::drains::room_beside;
-use super::everywhere::{Asker, Everywhere, Outcome};
+use super::everywhere::{Asker, CommandOutcome, Everywhere};
 use super::orders::{self, BegunDrain, CloseFields, PaceFields, carry_out};
 use super::reply::Reply;
 use super::request::OperatorRequest;
@@ -148,7 +148,7 @@ impl MovedSessions {
     }
 }
 
-impl Outcome for MovedSessions {
+impl CommandOutcome for MovedSessions {
     fn add(&mut self, other: MovedSessions) {
         self.begun.add(other.begun);
         self.without_hold += other.without_hold;

@@ -7,7 +7,7 @@ use clap::Args;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::everywhere::{Asker, Outcome};
+use super::everywhere::{Asker, CommandOutcome};
 use super::reply::Reply;
 use super::request::{shown, value};
 use crate::admin::process::{Phase, Process};
@@ -239,7 +239,7 @@ impl ClosedSessions {
     }
 }
 
-impl Outcome for ClosedSessions {
+impl CommandOutcome for ClosedSessions {
     fn add(&mut self, other: ClosedSessions) {
         self.begun.add(other.begun);
         self.moved += other.moved;

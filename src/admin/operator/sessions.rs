@@ -1,14 +1,16 @@
 //! `POST /sessions`: which sessions live.
 
-use clap::Args;
+use std::net::SocketAddr;
+
+use clap::{Args, ValueEnum};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::everywhere::{Asker, Everywhere, Outcome};
+use super::everywhere::{Asker, CommandOutcome, Everywhere};
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use super::selectors::{Filters, age};
-use super::table::Table;
+use super::text_table::TextTable;
 use crate::admin::process::Process;
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
@@ -26,11 +28,32 @@ pub struct SessionsRequest {
     /// List at most so many
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     limit: usize,
+    /// By what they are sorted
+    #[arg(long, value_enum, value_name = "COLUMN", default_value_t)]
+    sort: SortKey,
+}
+
+/// The column that sessions are sorted by.
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum SortKey {
+    /// The oldest first
+    #[default]
+    Age,
+    /// By the client's address
+    Client,
+    /// By route
+    Route,
+    /// By pool and backend
+    Backend,
+    /// By process, the newest last
+    Pid,
 }
 
 impl Default for SessionsRequest {
     fn default() -> SessionsRequest {
-        SessionsRequest { who: Filters::default(), limit: 1000 }
+        SessionsRequest { who: Filters::default(), limit: 1000, sort: SortKey::default() }
     }
 }
 
@@ -38,7 +61,7 @@ impl OperatorRequest for SessionsRequest {
     const PATH: &'static str = "/sessions";
 }
 
-/// Lists sessions, the oldest first. Where more match than the limit, which of them are listed is
+/// Lists sessions, sorted. Where more match than the limit, which of them are listed is
 /// not said.
 pub(super) async fn list(
     process: &impl Process,
@@ -52,13 +75,11 @@ pub(super) async fn list(
     }
     let here = async |_| list_here(process, &request).await;
     let mut listed = Everywhere::run(process, asker, &request, here).await?;
-    listed.total.sort(limit);
-    let mut text = listed.total.table();
-    if !text.is_empty() {
-        text.push('\n');
-    }
+    listed.total.sort(request.sort, limit);
     let SessionList { live, matched, sessions } = &listed.total;
-    text += &format!("listed: {} of {matched} matched, {live} live", sessions.len());
+    let count = sessions.len();
+    listed.remarks.insert(0, format!("listed: {count} of {matched} matched, {live} live"));
+    let text = listed.total.table();
     let json = serde_json::json!(listed.total);
     Ok(listed.reply_json(text, json))
 }
@@ -73,7 +94,7 @@ async fn list_here(
     let now = clock::now();
     let sessions = seen.iter().map(|seen| SessionRow::new(seen, now)).collect();
     let mut list = SessionList { live, matched, sessions };
-    list.sort(request.limit);
+    list.sort(request.sort, request.limit);
     Ok(list)
 }
 
@@ -102,26 +123,38 @@ struct SessionRow {
 }
 
 impl SessionList {
-    /// The oldest first, as many as asked for.
-    fn sort(&mut self, limit: usize) {
-        self.sessions.sort_by(|one, other| {
+    /// Sorted, as many as asked for.
+    fn sort(&mut self, key: SortKey, limit: usize) {
+        let sessions = &mut self.sessions;
+        // The oldest first, where the column does not decide.
+        sessions.sort_by(|one, other| {
             let by_age = other.age_seconds.total_cmp(&one.age_seconds);
             by_age.then_with(|| one.id.cmp(&other.id))
         });
-        self.sessions.truncate(limit);
+        let address = |row: &SessionRow| row.client.as_ref()?.parse::<SocketAddr>().ok();
+        match key {
+            SortKey::Age => {}
+            SortKey::Client => sessions.sort_by_cached_key(address),
+            SortKey::Route => sessions.sort_by(|one, other| one.route.cmp(&other.route)),
+            SortKey::Backend => sessions.sort_by(|one, other| {
+                (&one.pool, &one.backend).cmp(&(&other.pool, &other.backend))
+            }),
+            SortKey::Pid => sessions.sort_by_key(|row| row.pid),
+        }
+        sessions.truncate(limit);
     }
 
     /// For people; empty where there is none.
     fn table(&self) -> String {
         const COLUMNS: [&str; 9] =
             ["ID", "PID", "CLIENT", "LISTENER", "ROUTE", "POOL", "BACKEND", "AGE", "LEAVING"];
-        let mut table = Table::new(COLUMNS);
+        let mut table = TextTable::new(COLUMNS);
         self.sessions.iter().for_each(|row| table.add(row.cells()));
         table.to_string()
     }
 }
 
-impl Outcome for SessionList {
+impl CommandOutcome for SessionList {
     fn add(&mut self, other: SessionList) {
         self.live += other.live;
         self.matched += other.matched;
@@ -161,5 +194,35 @@ impl SessionRow {
             age(self.age_seconds),
             or_dash(&self.leaving),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_sorted_by_a_column_and_then_by_age() {
+        let row = |id: &str, client: &str, route: &str, age_seconds| SessionRow {
+            id: id.to_owned(),
+            client: Some(client.to_owned()),
+            route: route.to_owned(),
+            age_seconds,
+            ..SessionRow::default()
+        };
+        let sorted = |key, limit| {
+            let sessions = vec![
+                row("a", "10.0.0.10:1", "/y", 1.0),
+                row("b", "10.0.0.9:1", "/x", 2.0),
+                row("c", "10.0.0.9:1", "/y", 3.0),
+            ];
+            let mut list = SessionList { live: 3, matched: 3, sessions };
+            list.sort(key, limit);
+            list.sessions.into_iter().map(|row| row.id).collect::<String>()
+        };
+        assert_eq!(sorted(SortKey::Age, 9), "cba");
+        assert_eq!(sorted(SortKey::Client, 9), "cba");
+        assert_eq!(sorted(SortKey::Route, 9), "bca");
+        assert_eq!(sorted(SortKey::Route, 1), "b");
     }
 }

@@ -179,7 +179,10 @@ async fn the_operator_reloads_over_a_socket_that_is_the_owners_alone() {
     assert_eq!(operate(&socket, "POST", "/reload?forse=true", "*/*").await.0, 400);
     assert_eq!(operate(&socket, "GET", "/reload", "*/*").await.0, 405);
     let (_, status) = operate(&socket, "GET", "/status", "*/*").await;
-    assert!(status.contains("generation: 2\n") && status.contains("sessions: 1\n"), "{status}");
+    assert!(
+        status.contains("generation 2, ") && status.contains("\nsessions       1, 0 held\n"),
+        "{status}"
+    );
     drop(session);
     drop(process);
     assert!(!socket.exists());

@@ -121,7 +121,7 @@ async fn sessions_are_listed_and_narrowed_down() {
     assert_eq!((few["sessions"].as_array().unwrap().len(), &few["matched"]), (1, &json!(2)));
     let text = process.said("/sessions", json!({})).await;
     assert!(
-        text.starts_with("ID  ") && text.ends_with("listed: 2 of 2 matched, 2 live\n"),
+        text.starts_with("ID  ") && text.ends_with("\n# listed: 2 of 2 matched, 2 live\n"),
         "{text}"
     );
     drop(sessions);
@@ -148,7 +148,12 @@ async fn what_is_asked_wrongly_is_said_with_a_hint_and_touches_nobody() {
         ("/move", json!({ "who": { "backend": "10.0.0.1:1" } }), 404, "no such backend"),
         ("/move", json!({ "deadline": "5s" }), 400, "unknown field `deadline`"),
         ("/kick", json!({}), 400, "say whom to kick"),
-        ("/kick", json!({ "who": { "ids": ["7"] } }), 404, "no live session"),
+        (
+            "/kick",
+            json!({ "who": { "ids": ["0123456789ab-0000000000000007"] } }),
+            404,
+            "no live session",
+        ),
         ("/enable", json!({ "backend": "10.0.0.1:1" }), 404, "no such backend"),
         ("/enable", json!({}), 400, "missing field `backend`"),
     ] {
@@ -203,11 +208,11 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     assert!(scrape.contains(&format!("tidegate_backend_up{labels} 0")), "{scrape}");
     // A reload that says the same of it leaves it out.
     taken(process.change(|plan| plan.limits.connections_max = 1_000).await);
-    let standing = |status: &Value| {
+    let state = |status: &Value| {
         let rows = status["backends"].as_array().unwrap();
-        rows.iter().find(|row| row["backend"] == *first).unwrap()["standing"].clone()
+        rows.iter().find(|row| row["backend"] == *first).unwrap()["state"].clone()
     };
-    assert_eq!(standing(&process.status().await), "disabled");
+    assert_eq!(state(&process.status().await), "disabled");
 
     let (status, told) = process.order("/drain", drain(&second, json!({}))).await;
     let why = told["why"].as_str().unwrap();
@@ -216,7 +221,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     let enable = json!({ "backend": first });
     assert_eq!(process.order("/enable", enable.clone()).await.1["outcome"], "enabled");
     assert_eq!(process.order("/enable", enable).await.1["outcome"], "unchanged");
-    assert_eq!(standing(&process.status().await), "in");
+    assert_eq!(state(&process.status().await), "up");
     new.push(process.session("/one").await);
     assert_eq!(on(&first).await, 1);
     drop((new, stays));
@@ -231,7 +236,7 @@ async fn a_reload_that_changes_a_backend_gives_it_work_again() {
     let body = json!({ "who": { "backend": address } });
     assert_eq!(process.order("/drain", body).await.0, 200);
     taken(process.change(|plan| Arc::make_mut(&mut plan.pools[0]).backends[0].weight = 3).await);
-    assert_eq!(process.status().await["backends"][0]["standing"], "in");
+    assert_eq!(process.status().await["backends"][0]["state"], "up");
 }
 
 #[tokio::test]

@@ -49,8 +49,8 @@ impl Older {
     }
 }
 
-/// Listens to one. Where the system gives no descriptor for it, it cannot be spoken to, and ends all
-/// the same.
+/// Listens to one. Where the system gives no descriptor for it, it cannot be spoken to, and ends
+/// all the same.
 fn listen(handle: &Handle, known: OlderProcess, link: Link) -> std::io::Result<OlderLink> {
     let OlderProcess { pid, sessions, commands } = known;
     let writing = link.try_clone()?.into_async()?;

@@ -3,14 +3,14 @@
 use std::fmt;
 
 /// A table of text.
-pub(super) struct Table<const COLUMNS: usize> {
+pub(super) struct TextTable<const COLUMNS: usize> {
     rows: Vec<[String; COLUMNS]>,
 }
 
-impl<const COLUMNS: usize> Table<COLUMNS> {
+impl<const COLUMNS: usize> TextTable<COLUMNS> {
     /// One with these names of its columns.
-    pub(super) fn new(names: [&str; COLUMNS]) -> Table<COLUMNS> {
-        Table { rows: vec![names.map(str::to_owned)] }
+    pub(super) fn new(names: [&str; COLUMNS]) -> TextTable<COLUMNS> {
+        TextTable { rows: vec![names.map(str::to_owned)] }
     }
 
     /// One more row.
@@ -19,7 +19,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 }
 
-impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
+impl<const COLUMNS: usize> fmt::Display for TextTable<COLUMNS> {
     /// Its lines; nothing where there are no rows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows.len() == 1 {
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(["ID", "ROUTE"]);
+        let mut table = TextTable::new(["ID", "ROUTE"]);
         assert_eq!(table.to_string(), "");
         table.add(["1".to_owned(), "/über".to_owned()]);
         table.add(["1234".to_owned(), "/".to_owned()]);

@@ -1,0 +1,193 @@
+//! What a process tells of itself by `GET /status`, as data.
+
+use serde::{Deserialize, Serialize};
+
+use super::everywhere::CommandOutcome;
+use crate::admin::process::{Phase, Process};
+use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
+use crate::drain::Progress;
+use crate::pool::{BackendHealth, Standing};
+
+/// What lives in a process, or in it and those before it: then counts are sums.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct ProcessStatus {
+    pub(super) version: String,
+    pub(super) pid: u32,
+    pub(super) phase: String,
+    pub(super) uptime_seconds: f64,
+    pub(super) configuration: String,
+    pub(super) generation: u64,
+    /// How long the configuration has been in force.
+    pub(super) configuration_age_seconds: f64,
+    pub(super) workers: usize,
+    pub(super) listeners: Vec<ListenerStatus>,
+    pub(super) sessions: usize,
+    /// Those among them that are in older processes.
+    pub(super) older_sessions: usize,
+    pub(super) held: u64,
+    pub(super) connections: usize,
+    pub(super) leases: usize,
+    pub(super) tasks: usize,
+    pub(super) backends: Vec<BackendStatus>,
+    pub(super) drains: Vec<DrainStatus>,
+    pub(super) drains_finished: Vec<DrainStatus>,
+}
+
+/// A listener.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct ListenerStatus {
+    pub(super) name: String,
+    pub(super) address: String,
+}
+
+/// How a backend stands.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct BackendStatus {
+    pub(super) pool: String,
+    pub(super) backend: String,
+    pub(super) state: String,
+    pub(super) up: bool,
+    pub(super) sessions: usize,
+    pub(super) requests: usize,
+    pub(super) handshakes_waiting: usize,
+}
+
+/// How far a drain is.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct DrainStatus {
+    pub(super) pid: u32,
+    pub(super) drain: u64,
+    pub(super) reason: String,
+    pub(super) of: String,
+    pub(super) sessions: usize,
+    pub(super) left: usize,
+    pub(super) moved: usize,
+    pub(super) stayed: usize,
+    pub(super) withdrawn: usize,
+    pub(super) age_seconds: f64,
+    pub(super) cut_in_seconds: f64,
+    pub(super) cuts: bool,
+}
+
+impl ProcessStatus {
+    pub(super) async fn of(process: &impl Process) -> ProcessStatus {
+        let phase = match process.phase() {
+            Phase::Running => "running",
+            Phase::Draining => "draining",
+            Phase::Stopped(_) => "stopped",
+        };
+        let counts = process.counts().await;
+        let now = clock::now();
+        let snapshot = process.snapshot();
+        let health = snapshot.pools.values().flat_map(|pool| pool.health(now));
+        let drains = |all: Vec<(u64, Progress)>| -> Vec<DrainStatus> {
+            all.iter().map(|(number, progress)| DrainStatus::of(*number, progress, now)).collect()
+        };
+        let setup = process.setup();
+        let listener = |(name, address)| ListenerStatus { name, address };
+        ProcessStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            phase: phase.to_owned(),
+            // The clock runs from the process's start on.
+            uptime_seconds: now.since(Moment::default()).as_secs_f64(),
+            configuration: setup.configuration,
+            generation: snapshot.generation,
+            configuration_age_seconds: now.since(setup.taken).as_secs_f64(),
+            workers: setup.workers,
+            listeners: setup.listeners.into_iter().map(listener).collect(),
+            sessions: counts.sessions,
+            older_sessions: 0,
+            held: snapshot.routes.iter().map(|route| route.cells.held()).sum(),
+            connections: counts.connections,
+            leases: counts.leases,
+            tasks: counts.tasks,
+            backends: health.map(|one| BackendStatus::of(&one)).collect(),
+            drains: drains(process.drains().under_way()),
+            drains_finished: drains(process.drains().finished()),
+        }
+    }
+}
+
+impl CommandOutcome for ProcessStatus {
+    fn add(&mut self, older: ProcessStatus) {
+        self.sessions += older.sessions;
+        self.older_sessions += older.sessions;
+        self.held += older.held;
+        self.connections += older.connections;
+        self.leases += older.leases;
+        self.tasks += older.tasks;
+        for one in older.backends {
+            let same =
+                |own: &&mut BackendStatus| own.pool == one.pool && own.backend == one.backend;
+            match self.backends.iter_mut().find(same) {
+                Some(own) => {
+                    own.sessions += one.sessions;
+                    own.requests += one.requests;
+                    own.handshakes_waiting += one.handshakes_waiting;
+                }
+                // Its configuration is in force there still.
+                None if one.sessions + one.requests > 0 => {
+                    let state = "removed".to_owned();
+                    self.backends.push(BackendStatus { state, up: false, ..one });
+                }
+                None => {}
+            }
+        }
+        self.drains.extend(older.drains);
+        self.drains_finished.extend(older.drains_finished);
+    }
+
+    fn add_unanswered(&mut self, sessions: usize) {
+        self.sessions += sessions;
+        self.older_sessions += sessions;
+    }
+
+    fn sessions(&self) -> usize {
+        self.sessions
+    }
+}
+
+impl BackendStatus {
+    fn of(one: &BackendHealth) -> BackendStatus {
+        let state = match one.standing {
+            _ if one.backend.is_disabled() => "disabled",
+            Standing::Up => "up",
+            Standing::Trial => "trial",
+            Standing::Ejected { .. } => "ejected",
+        };
+        BackendStatus {
+            pool: one.backend.pool().to_string(),
+            backend: one.backend.address().to_string(),
+            state: state.to_owned(),
+            up: one.up,
+            sessions: one.backend.sessions(),
+            requests: one.backend.requests(),
+            handshakes_waiting: one.backend.handshakes_waiting(),
+        }
+    }
+}
+
+impl DrainStatus {
+    fn of(drain: u64, progress: &Progress, now: Moment) -> DrainStatus {
+        DrainStatus {
+            pid: std::process::id(),
+            drain,
+            reason: progress.reason.label().to_owned(),
+            of: progress.name.clone(),
+            sessions: progress.sessions,
+            left: progress.count.left,
+            moved: progress.count.moved,
+            stayed: progress.count.stayed,
+            withdrawn: progress.count.withdrawn,
+            age_seconds: now.since(progress.began).as_secs_f64(),
+            cut_in_seconds: progress.ends.since(now).as_secs_f64(),
+            cuts: progress.cuts,
+        }
+    }
+}

@@ -87,7 +87,7 @@ async fn the_demo_restarts_its_backends_and_only_what_is_not_held_notices() {
     held.echo("still the same connection").await;
 
     let (code, out, err) = demo.order(&["sessions"]).await;
-    assert_eq!((code, out.contains("listed: 1 of 1")), (0, true), "{out}{err}");
+    assert_eq!((code, err.contains("listed: 1 of 1")), (0, true), "{out}{err}");
     held.send("/who").await;
     let on = held.text().await;
     let (_, status, _) = demo.order(&["status", "--json"]).await;

@@ -23,8 +23,6 @@ pub struct Attempts<'a> {
     sharer: ClientNetwork,
     /// Addresses of backends that are not worth asking.
     tried: Vec<Arc<str>>,
-    /// A place that was taken before, which is asked first.
-    reserved: Option<Lease>,
     /// Whether a session or a handshake waits for it, and the backend that it has lost.
     waits: bool,
     avoided: Option<Arc<str>>,
@@ -73,8 +71,8 @@ impl<'a> Attempts<'a> {
     ) -> Attempts<'a> {
         let client = client.map(network);
         let sharer = ClientNetwork::Unshared;
-        let (tried, reserved, avoided) = (Vec::new(), None, None);
-        Attempts { pool, kind, key, client, sharer, tried, reserved, waits: false, avoided }
+        let (tried, waits, avoided) = (Vec::new(), false, None);
+        Attempts { pool, kind, key, client, sharer, tried, waits, avoided }
     }
 
     /// Takes what is shared out among clients from this one's share.
@@ -101,13 +99,9 @@ impl<'a> Attempts<'a> {
         self
     }
 
-    /// Begins with a place that was taken before, unless a reload has taken its backend out of the
-    /// pool.
-    pub fn starting_at(mut self, reserved: Option<Lease>) -> Attempts<'a> {
-        let stays = |lease: &Lease| {
-            self.pool.backends().iter().any(|one| one.address() == lease.backend().address())
-        };
-        self.reserved = reserved.filter(stays);
+    /// Never on this backend.
+    pub fn without(mut self, backend: Arc<str>) -> Attempts<'a> {
+        self.tried.push(backend);
         self
     }
 
@@ -138,10 +132,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Lease, NoBackend> {
-        if let Some(lease) = self.reserved.take() {
-            return Ok(lease);
-        }
+    fn next(&self) -> Result<Lease, NoBackend> {
         self.pool.lease(&Ask {
             client: self.sharer,
             tried: &self.tried,

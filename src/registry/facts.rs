@@ -39,7 +39,8 @@ pub struct Facts {
     /// When its request was admitted, before the snapshot was looked at: a session that was still
     /// shaking hands when others were drained is drained with them.
     pub opened: Moment,
-    /// When its backend was chosen: with its request, or later where it was moved or held.
+    /// When its backend was chosen: with its request, or later where it was moved or held, or was
+    /// asked to move and stayed.
     pub settled: Moment,
     /// Whether it can be held while its upstream is away, and so moved to another.
     pub holds: bool,

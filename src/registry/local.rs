@@ -294,9 +294,12 @@ impl Local {
     }
 
     /// It was to move, and cannot.
-    pub(super) fn stays(&mut self, id: SessionId) {
+    pub(super) fn stays(&mut self, id: SessionId, now: Moment) {
         if let Some(drain) = self.follow_no_more(id) {
             self.left.stayed(drain);
+        }
+        if let Some(session) = session(&mut self.slots, id) {
+            session.facts.settled = now;
         }
     }
 

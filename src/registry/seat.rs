@@ -60,9 +60,10 @@ impl Seat {
         with(|local| local.settled(self.id, pool, backend, chosen));
     }
 
-    /// The session was asked to move, and stays where it is.
-    pub fn stays(&self) {
-        with(|local| local.stays(self.id));
+    /// The session was asked to move, and stays where it is: it has settled there anew, so that a
+    /// rebalance asks others first.
+    pub fn stays(&self, now: Moment) {
+        with(|local| local.stays(self.id, now));
     }
 
     /// Wakes the task at this moment, at most a [`TICK`] late; takes the place of the moment named

@@ -271,8 +271,9 @@ fn a_session_that_was_to_move_has_gone_when_it_is_elsewhere() {
     let told = notes(&mut local, holds);
     assert!(matches!(told.as_slice(), [Note::Move(MoveOrder { otherwise: None, .. })]), "{told:?}");
     assert!(notes(&mut local, not).is_empty());
-    local.stays(holds);
+    local.stays(holds, at(5));
     assert_eq!(local.drained(2), DrainCount { stayed: 1, ..DrainCount::default() });
+    assert_eq!(local.facts(holds).unwrap().settled, at(5), "others are asked first now");
 }
 
 #[test]

@@ -100,13 +100,13 @@ impl Relay {
         self.core.leave(now);
     }
 
-    /// Does not leave the upstream, for [`Demand::Target`]: there is no place elsewhere. If it was
+    /// Does not leave the upstream, for [`Demand::Target`]: no other takes the session up. If it was
     /// to move or else to end, it ends.
     pub fn stay(&mut self) {
         self.core.stay();
     }
 
-    /// Whether it is on its way away from its upstream: a place elsewhere is still needed.
+    /// Whether it is on its way away from its upstream: the other one is still needed.
     pub fn is_leaving(&self) -> bool {
         self.core.is_leaving()
     }
@@ -226,7 +226,7 @@ impl Relay {
                 }
                 Order::Answered(side, took) => self.cells.here().ping[side].observe(took),
                 Order::Flush(flush) => self.flush(flush, cx, now),
-                Order::Stays => self.seat.stays(),
+                Order::Stays => self.seat.stays(now),
                 Order::HoldBegan(why) => self.cells.hold_began(why),
                 Order::HoldEnded { result, lasted, discarded } => {
                     self.cells.hold_ended(result, lasted, discarded);

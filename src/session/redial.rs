@@ -1,7 +1,7 @@
 //! Another upstream for a session that is held.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready as at_once};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,8 +17,12 @@ use super::conn::App;
 use crate::base::clock::{self, Moment};
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::live::LiveAction;
-use crate::pool::{Ask, Attempts, Key, Kind, Lease, Pool};
+use crate::pool::{Attempts, Key, Kind, Pool};
 use crate::relay::{HoldCause, HoldState};
+
+/// How long an upstream is kept that has taken a session up and was told nothing yet: the session
+/// still leaves the one before, which may take as long as its client reads. Then another is asked.
+const TARGET_KEPT_MAX: Duration = Duration::from_secs(30);
 
 /// What a session on a holding route has beyond others, to find another upstream.
 pub(super) struct Redial {
@@ -29,8 +33,8 @@ pub(super) struct Redial {
     key: Option<Key>,
     /// While its upstream is away.
     round: Option<Round>,
-    /// The place at another backend, when it is asked to move.
-    target: Option<Lease>,
+    /// Where it goes, when it is asked to move.
+    target: Option<Target>,
     /// There will be no other upstream, which was told.
     has_given_up: bool,
 }
@@ -42,7 +46,16 @@ struct Round {
     backoff: Backoff,
     /// A backend answers somebody, from the last attempt on.
     returned: Option<OwnedNotified>,
-    trying: Pin<Box<dyn Future<Output = Tried>>>,
+    trying: Trying,
+}
+
+/// One attempt, under way or done.
+type Trying = Pin<Box<dyn Future<Output = Tried>>>;
+
+/// An upstream at another backend, asked for while the one before is there.
+struct Target {
+    asked: Moment,
+    trying: Trying,
 }
 
 /// What came of one attempt.
@@ -126,15 +139,18 @@ impl Redial {
     pub(super) fn begin(&mut self, lost: Arc<str>, away: HoldState) {
         // An upstream that was lost as soon as it came is one more attempt that has failed.
         let mut backoff = Backoff::after(away.attempt.saturating_sub(1));
-        // A place that was reserved is taken at once; the others come one after another, because
-        // all sessions of a backend lose it at the same time.
-        let wait = match self.target {
-            Some(_) => Duration::ZERO,
-            None => self.wait(away, &mut backoff),
+        let now = clock::now();
+        let fresh = |target: &Target| now.since(target.asked) < TARGET_KEPT_MAX;
+        let trying = match self.target.take().filter(fresh) {
+            Some(target) => target.trying,
+            None => {
+                // One after another, because all sessions of a backend lose it at the same time.
+                let wait = self.wait(away, &mut backoff);
+                // What answers others is then no reason to come sooner: it has answered this one.
+                let returned = if away.attempt > 1 { None } else { self.returned() };
+                self.attempt(self.beside(&lost, away), away, wait, returned)
+            }
         };
-        // What answers others is then no reason to come sooner: it has answered this one too.
-        let returned = if away.attempt > 1 { None } else { self.returned() };
-        let trying = self.attempt(&lost, away, wait, returned);
         self.round = Some(Round { lost, backoff, returned: None, trying });
     }
 
@@ -151,7 +167,7 @@ impl Redial {
     pub(super) fn again(&mut self, away: HoldState) {
         let Some(Round { lost, mut backoff, returned, .. }) = self.round.take() else { return };
         let wait = self.wait(away, &mut backoff);
-        let trying = self.attempt(&lost, away, wait, returned);
+        let trying = self.attempt(self.beside(&lost, away), away, wait, returned);
         self.round = Some(Round { lost, backoff, returned: None, trying });
     }
 
@@ -161,13 +177,27 @@ impl Redial {
         self.target = None;
     }
 
-    /// Reserves a place at another backend than the `present` one; whether there is one.
-    pub(super) fn reserve(&mut self, present: Arc<str>) -> bool {
-        let pool = pool(&self.app, &self.route);
-        let tried = [present];
-        let ask = Ask { tried: &tried, ..Ask::new(clock::now(), Kind::Session, self.key) };
-        self.target = pool.and_then(|pool| pool.lease(&ask).ok());
-        self.target.is_some()
+    /// Asks other backends than the `present` one to take the session up, while it stays there;
+    /// why none does, if so. What takes it up is kept for [`Redial::begin`].
+    pub(super) fn poll_target(
+        &mut self,
+        present: &Arc<str>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<NoUpstream>> {
+        let now = clock::now();
+        let Target { asked, mut trying } = self.target.take().unwrap_or_else(|| {
+            let leaves =
+                HoldState { since: now, why: HoldCause::Moved, attempt: 1, not_before: now };
+            let beside = Beside::Never(Arc::clone(present));
+            Target { asked: now, trying: self.attempt(beside, leaves, Duration::ZERO, None) }
+        });
+        let (trying, outcome) = match trying.as_mut().poll(cx) {
+            Poll::Pending => (trying, Poll::Pending),
+            Poll::Ready(Tried { answer: Err(why), .. }) => return Poll::Ready(Some(why)),
+            Poll::Ready(tried) => (Box::pin(at_once(tried)) as Trying, Poll::Ready(None)),
+        };
+        self.target = Some(Target { asked, trying });
+        outcome
     }
 
     fn returned(&self) -> Option<OwnedNotified> {
@@ -181,16 +211,20 @@ impl Redial {
         backoff.next(pool.as_deref(), waiting).max(away.not_before.since(clock::now()))
     }
 
+    /// At first one does not go back to where one was thrown out, while another can be had, unless
+    /// it belongs there.
+    fn beside(&self, lost: &Arc<str>, away: HoldState) -> Beside {
+        let first = away.attempt == 1 && (self.key.is_none() || away.why == HoldCause::Moved);
+        if first { Beside::IfPossible(Arc::clone(lost)) } else { Beside::No }
+    }
+
     fn attempt(
-        &mut self,
-        lost: &Arc<str>,
+        &self,
+        beside: Beside,
         away: HoldState,
         wait: Duration,
         returned: Option<OwnedNotified>,
-    ) -> Pin<Box<dyn Future<Output = Tried>>> {
-        // At first one does not go back to where one was thrown out, while another can be had,
-        // unless it belongs there.
-        let first = away.attempt == 1 && (self.key.is_none() || away.why == HoldCause::Moved);
+    ) -> Trying {
         let attempt = RedialAttempt {
             app: Arc::clone(&self.app),
             route: Arc::clone(&self.route),
@@ -198,11 +232,19 @@ impl Redial {
             replay: Rc::clone(&self.replay),
             key: self.key,
             away,
-            lost: first.then(|| Arc::clone(lost)),
-            target: self.target.take(),
+            beside,
         };
         Box::pin(attempt.run(wait, returned))
     }
+}
+
+/// Which backend is not asked, if any.
+enum Beside {
+    No,
+    /// Not this one, while another can be had: it was lost.
+    IfPossible(Arc<str>),
+    /// Not this one: the session is there.
+    Never(Arc<str>),
 }
 
 /// One attempt, with all it needs: the session it is for may end meanwhile.
@@ -213,16 +255,15 @@ struct RedialAttempt {
     replay: Rc<Replay>,
     key: Option<Key>,
     away: HoldState,
-    /// The backend it does not go back to while another can be had.
-    lost: Option<Arc<str>>,
-    target: Option<Lease>,
+    beside: Beside,
 }
 
 impl RedialAttempt {
     async fn run(self, wait: Duration, returned: Option<OwnedNotified>) -> Tried {
         match returned {
             Some(returned) => backoff::pause(wait, returned).await,
-            None => sleep(wait).await,
+            None if wait > Duration::ZERO => sleep(wait).await,
+            None => {}
         }
         let at = clock::now();
         let returned = self.app.live.now().route(&self.route).map(|one| backoff::returned(one));
@@ -232,9 +273,12 @@ impl RedialAttempt {
         };
         let before = self.away.attempt.saturating_sub(1);
         let mut attempt = before;
-        let attempts = Attempts::new(&pool, Kind::Session, self.key, self.client)
-            .waiting(self.lost)
-            .starting_at(self.target);
+        let attempts = Attempts::new(&pool, Kind::Session, self.key, self.client);
+        let attempts = match self.beside {
+            Beside::No => attempts.waiting(None),
+            Beside::IfPossible(lost) => attempts.waiting(Some(lost)),
+            Beside::Never(present) => attempts.without(present),
+        };
         let answer = handshake::resume(attempts, &self.replay, &mut attempt, self.away.since).await;
         if answer.is_ok()
             && let Some(route) = self.app.live.now().route(&self.route)

@@ -48,16 +48,21 @@ impl Session {
         match self.relay.demand() {
             Some(Demand::Upstream(away)) => self.look(away, cx),
             Some(Demand::Target) => {
-                let present =
-                    self.lease.as_ref().map(|lease| Arc::clone(lease.backend().address()));
-                match present.is_some_and(|present| redial.reserve(present)) {
-                    true => self.relay.leave(clock::now()),
-                    false => self.relay.stay(),
+                let Some(lease) = &self.lease else { return false };
+                let Poll::Ready(none) = redial.poll_target(lease.backend().address(), cx) else {
+                    return false;
+                };
+                match none {
+                    None => self.relay.leave(clock::now()),
+                    Some(why) => {
+                        self.record.not_moved(lease.backend().address(), &why);
+                        self.relay.stay();
+                    }
                 }
                 true
             }
             None => {
-                // What was reserved is kept until the old upstream has said its last word.
+                // Where it goes is kept until the old upstream has said its last word.
                 if !self.relay.is_leaving() {
                     redial.rest();
                 }

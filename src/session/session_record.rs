@@ -86,6 +86,18 @@ impl SessionRecord {
         );
     }
 
+    /// Writes down why it stays where it is, or ends, when it was asked to move.
+    pub(super) fn not_moved(&self, backend: &str, why: &dyn fmt::Display) {
+        tracing::info!(
+            target: ACCESS,
+            event = "session_not_moved",
+            session = %self.id,
+            route = &**self.cells.name(),
+            backend,
+            %why,
+        );
+    }
+
     /// Notes why an attempt has failed that will be followed by others.
     pub(super) fn tried(&self, why: &dyn fmt::Display) {
         tracing::debug!(session = %self.id, %why, "no upstream yet");

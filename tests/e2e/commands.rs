@@ -3,6 +3,7 @@
 mod checking;
 mod demo;
 mod judged;
+mod moving;
 mod reaching;
 mod waiting;
 
@@ -53,6 +54,15 @@ fn command(dir: &Path, words: &[&str]) -> Command {
 /// Runs the binary in `dir`.
 fn tidegate(dir: &Path, words: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command(dir, words).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Runs the binary while the backends and clients of this thread go on.
+async fn meanwhile(dir: &Path, words: &[&str]) -> (i32, String, String) {
+    let mut command = command(dir, words);
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -229,54 +239,6 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     let (code, said) = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("drain begins") && said.contains("drain finished"), "{said}");
-}
-
-#[tokio::test]
-async fn a_backends_sessions_are_moved_by_command_and_their_clients_do_not_notice() {
-    let (one, two) = (Backend::echo("a").await, Backend::echo("b").await);
-    let address = free();
-    let [from, to] = [one.address().to_string(), two.address().to_string()];
-    let dir = dir_with(&format!(
-        "[listeners.http]\naddress = \"{address}\"\n[control]\nsocket = \"control.sock\"\n\
-         [drain]\ndelay = \"0s\"\nwindow = \"0s\"\n\
-         [pools.chat]\nbackends = [\"{from}\", {{ address = \"{to}\", backup = true }}]\n\
-         [[routes]]\npath = \"/chat\"\npool = \"chat\"\nhold.resume = \"always\"\n\
-         [[routes]]\npath = \"/talk\"\npool = \"chat\"\n"
-    ));
-    let running = Running::start(dir.path(), &["run"]);
-    until("a proxy", || tidegate(dir.path(), &["status"]).0 == 0).await;
-    let mut sessions = Vec::new();
-    for path in ["/chat", "/chat", "/talk"] {
-        let mut session = Client::to(address).path(path).open().await;
-        session.echo("hello").await;
-        sessions.push(session);
-    }
-    assert_eq!(tidegate(dir.path(), &["move"]).0, 2);
-    let (code, out, _) = tidegate(dir.path(), &["move", "--from", &from, "--dry-run"]);
-    assert_eq!((code, out.contains("would be moved: 2 of 3 sessions")), (0, true), "{out}");
-    assert!(out.contains("stay: 1 that cannot be held"), "{out}");
-    let (path, words) = (dir.path().to_owned(), from.clone());
-    let moved = tokio::task::spawn_blocking(move || {
-        tidegate(&path, &["move", "--from", &words, "--pool", "chat", "--route", "/chat", "--wait"])
-    });
-    // The backends answer on this thread.
-    let (code, out, err) = moved.await.unwrap();
-    assert_eq!((code, out.contains("moved: 2 of 3 sessions")), (0, true), "{out}{err}");
-    assert!(out.contains("until `tidegate enable`"), "{out}");
-    assert!(out.ends_with("finished: 2 moved, 0 ended\n"), "{out}");
-    for session in &mut sessions {
-        session.echo("still here").await;
-    }
-    let (_, out, err) = tidegate(dir.path(), &["sessions", "--backend", &to]);
-    assert_eq!(err, "listed: 2 of 2 matched, 3 live\n", "{out}");
-    let (code, out, _) = tidegate(dir.path(), &["move", "--from", &to, "--json"]);
-    assert_eq!((code, out.contains("no other backend can take")), (4, true), "{out}");
-    let (code, out, _) = tidegate(dir.path(), &["enable", "--backend", &from]);
-    assert_eq!((code, out.contains("gets new sessions again")), (0, true), "{out}");
-    drop(sessions);
-    running.signal(libc::SIGTERM);
-    let (code, said) = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
-    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]

@@ -113,3 +113,30 @@ async fn without_rebalance_it_is_only_told_what_would_move() {
     }
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn sessions_that_their_new_backend_does_not_confirm_are_asked_and_notice_nothing() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let [one, two] = &backends;
+    let defaults = |backends: &[&Backend]| site(backends).pool(RULES).route("hold = {}");
+    let proxy = Proxy::start(&defaults(&[one])).await;
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        held.push(proxy.client().open().await);
+    }
+    proxy.reload(&defaults(&[one, two])).await.unwrap();
+    // Two sessions in three seconds, by the rate.
+    until("some to be asked", || two.heads().len() >= 4).await;
+    for session in &mut held {
+        session.echo("still here").await;
+    }
+    let asked = two.heads();
+    let mut tokens: Vec<&str> = asked.iter().map(|head| head.get("tidegate-resume")).collect();
+    tokens.iter_mut().for_each(|field| *field = field.split(';').next().unwrap());
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!(tokens.len(), asked.len(), "each is asked once before one is asked again");
+    assert_eq!(one.endings().len(), 0);
+    drop(held);
+    proxy.stop().await;
+}

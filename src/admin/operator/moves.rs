@@ -20,7 +20,8 @@ use crate::registry::{Disposition, Selector};
 
 const AFTER_HELP: &str = "\
 Sessions of routes without `hold`, and those that no other backend has room for, are counted and
-stay as they are; `tidegate drain --backend` closes them as well. The backend gets no new sessions
+stay as they are. So do those that no other backend takes up, which is asked first: `--wait` and
+`tidegate status` count them. `tidegate drain --backend` closes them as well. The backend gets no new sessions
 until `tidegate enable`: it would have the fewest, and fill again at once.";
 
 /// Moves the sessions of one backend. It gets no new ones until it is enabled: they would fill it
@@ -131,7 +132,7 @@ struct MovedSessions {
 impl MovedSessions {
     /// For people.
     fn text(&self) -> String {
-        let mut text = self.begun.headline(MOVED);
+        let mut text = self.begun.headline("asked to move");
         for (count, why) in [
             (self.without_hold, "that cannot be held (their route has no `hold`)"),
             (self.without_room, "for which the other backends have no room"),

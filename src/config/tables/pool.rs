@@ -72,8 +72,8 @@ table! {
     /// Sessions move to other backends when the pool is uneven, for example after a backend was
     /// added; `{}` has every default. It is off unless this table is there;
     /// `tidegate_rebalance_would_move` counts what it would move. Only sessions of routes with
-    /// `hold` move, and their clients do not notice. Needs `balance` `least_sessions` or
-    /// `random_two`, and no `sticky`.
+    /// `hold` move, and only where the new backend takes them up, so that their clients do not
+    /// notice. Needs `balance` `least_sessions` or `random_two`, and no `sticky`.
     each rebalance: RebalanceTable;
     /// TLS towards the backends, always verified; `{}` is enough for a public certificate. It is
     /// off unless this table is there.
@@ -194,10 +194,11 @@ table! {
     /// The longest time a backend is ejected for.
     next eject_time_max: Time as Duration = seconds(60), as in "5m";
     /// What happens to the live WebSockets of a backend that stays ejected. `move`: those of routes
-    /// with `hold` move to other backends, and their clients do not notice; the others stay,
-    /// because what makes new handshakes fail need not hurt them, and pings find dead ones. `keep`:
-    /// all stay. `drain`: as `move`, and the others are closed with 1012. This happens at the pace
-    /// of `[drain]`, once for each ejection, and only while another backend is up.
+    /// with `hold` move to other backends that take them up, and their clients do not notice; the
+    /// others stay, because what makes new handshakes fail need not hurt them, and pings find dead
+    /// ones. `keep`: all stay. `drain`: as `move`, and the others are closed with 1012. This
+    /// happens at the pace of `[drain]`, once for each ejection, and only while another backend is
+    /// up.
     now sessions: OutSessions as OutSessions = OutSessions::Move, as in "keep";
     /// How long a backend must have been ejected for that, with its last trial failed. A backend
     /// that comes and goes keeps its sessions.

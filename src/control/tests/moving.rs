@@ -164,7 +164,10 @@ async fn a_move_takes_the_sessions_elsewhere_that_can_be_held_and_no_others() {
     let why = told["why"].as_str().unwrap();
     assert!(status == 409 && why.contains("no other backend"), "{told}");
     let text = process.said("/move", body(json!({ "dry_run": true }))).await;
-    assert!(text.contains("would be moved: 0 of 17") && text.contains("stay: 4 that"), "{text}");
+    assert!(
+        text.contains("would be asked to move: 0 of 17") && text.contains("stay: 4 that"),
+        "{text}"
+    );
     nobody_noticed(talks, [&one, &two]).await;
     drop((plain, new));
     process.is_quiet().await;

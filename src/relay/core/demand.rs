@@ -56,7 +56,7 @@ pub struct HoldState {
 pub enum Demand {
     /// Another upstream.
     Upstream(HoldState),
-    /// To leave this one, once there is a place at another.
+    /// To leave this one, once another takes the session up.
     Target,
 }
 

@@ -23,15 +23,6 @@ async fn crowd(backend: &Backend, sessions: usize) -> (TempDir, Running, Vec<Ses
     (dir, running, crowd)
 }
 
-/// Runs the binary while the backends and clients of this thread go on.
-async fn meanwhile(dir: &Path, words: &[&str]) -> (i32, String, String) {
-    let mut command = command(dir, words);
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
-
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

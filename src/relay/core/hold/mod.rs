@@ -49,8 +49,8 @@ use transit::Transit;
 /// Where a session that can be held stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// Its upstream is there; `asked` while a place elsewhere is looked for.
-    Live { asked: bool },
+    /// Its upstream is there; another one is asked to take the session up since the moment `asked`.
+    Live { asked: Option<Moment> },
     /// A Close goes to its upstream when the client's message is whole, until this moment.
     Leaving { until: Moment },
     /// Its upstream is told nothing more; it may still speak, to this moment at most.
@@ -112,7 +112,7 @@ impl Hold {
             replay: ReplayLog::new(terms.replay_first, terms.replay_bytes_max, allowed),
             terms,
             allowed,
-            stage: Stage::Live { asked: false },
+            stage: Stage::Live { asked: None },
             cause: HoldCause::Lost,
             since: Moment::default(),
             spared: Moment::default(),
@@ -140,9 +140,10 @@ impl Hold {
         let due = match self.stage {
             Stage::Over(_) => return Moment::NEVER,
             Stage::Leaving { until } => until,
-            Stage::Live { asked: false } => {
+            Stage::Live { asked: None } => {
                 self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
             }
+            Stage::Live { asked: Some(asked) } => self.ask_until(asked),
             _ => self.upstream_by(),
         };
         due.min(self.room_by()).min(self.backlog.oldest().after(self.terms.message_age_max))
@@ -187,6 +188,9 @@ impl Hold {
         }
         match self.stage {
             Stage::Leaving { until } if until <= now => (None, self.stay()),
+            Stage::Live { asked: Some(asked) } if self.ask_until(asked) <= now => {
+                (None, self.stay())
+            }
             _ => (None, self.move_if_due(listens, now)),
         }
     }
@@ -218,22 +222,22 @@ impl Hold {
             (Stage::Leaving { .. }, Some(order)) => order.otherwise = None,
             (Stage::Live { .. }, moving) => {
                 *moving = None;
-                self.stage = Stage::Live { asked: false };
+                self.stage = Stage::Live { asked: None };
             }
             (_, moving) => *moving = None,
         }
     }
 
-    /// Asks for a place elsewhere when an order to move is due.
+    /// Asks for another upstream when an order to move is due.
     fn move_if_due(&mut self, listens: bool, now: Moment) -> Option<EndOrder> {
         if self.moving.as_ref().is_none_or(|order| order.at > now) {
             return None;
         }
         match &mut self.stage {
-            Stage::Live { asked: true } => None,
+            Stage::Live { asked: Some(_) } => None,
             Stage::Live { .. } if self.replay.is_overflowed() || !listens => self.stay(),
             Stage::Live { asked } => {
-                *asked = true;
+                *asked = Some(now);
                 None
             }
             // It is on its way; or it is not this upstream's yet, and is asked again when it is.
@@ -245,14 +249,22 @@ impl Hold {
         }
     }
 
-    /// There is a place elsewhere: leaves the upstream with a Close when the client's message is
+    /// Another takes the session up: leaves the upstream with a Close when the client's message is
     /// whole, if that is before `until`. Whether it does.
     pub(super) fn leave(&mut self, until: Moment) -> bool {
-        let asked = self.stage == Stage::Live { asked: true };
+        let asked = matches!(self.stage, Stage::Live { asked: Some(_) });
         if asked {
             self.stage = Stage::Leaving { until: until.min(self.leave_by()) };
         }
         asked
+    }
+
+    /// How long another upstream is asked for where the session is to end if there is none: half of
+    /// its time, so that there is enough to end it.
+    fn ask_until(&self, asked: Moment) -> Moment {
+        let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
+        let half = |order: EndOrder| asked.after(order.deadline.since(asked) / 2);
+        otherwise.map_or(Moment::NEVER, half)
     }
 
     /// When what it leaves is to be cut, whatever was said by then.
@@ -264,7 +276,7 @@ impl Hold {
     /// Does not move: the order to end that it follows instead, where there is one; else it stays.
     pub(super) fn stay(&mut self) -> Option<EndOrder> {
         if matches!(self.stage, Stage::Leaving { .. } | Stage::Live { .. }) {
-            self.stage = Stage::Live { asked: false };
+            self.stage = Stage::Live { asked: None };
         }
         let order = self.moving.take()?;
         if order.otherwise.is_none() {
@@ -326,7 +338,7 @@ impl Hold {
 
     /// The upstream is the session's.
     fn resume(&mut self, now: Moment) {
-        self.stage = Stage::Live { asked: false };
+        self.stage = Stage::Live { asked: None };
         self.swallows = false;
         self.backlog.on_room();
         self.news.on_ended(HoldEnd::Resumed, now.since(self.since));
@@ -367,7 +379,7 @@ impl Hold {
             Stage::Live { .. } | Stage::Leaving { .. } => {
                 let lost = matches!(end, End::Lost { side: Side::Upstream, .. });
                 self.poisoned = lost && self.is_poisoned(now);
-                self.stage = Stage::Live { asked: false };
+                self.stage = Stage::Live { asked: None };
             }
             Stage::Parting { .. } | Stage::Away | Stage::Waiting { .. } => {
                 let no_room = matches!(end, End::NoRoom { .. });

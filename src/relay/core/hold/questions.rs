@@ -116,7 +116,7 @@ impl Hold {
                 attempt: self.attempt,
                 not_before: self.proof.next(&self.terms),
             })),
-            Stage::Live { asked: true } => Some(Demand::Target),
+            Stage::Live { asked: Some(_) } => Some(Demand::Target),
             _ => None,
         }
     }

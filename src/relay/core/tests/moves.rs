@@ -241,6 +241,24 @@ fn who_cannot_move_is_closed_where_the_order_says_so() {
 }
 
 #[test]
+fn no_other_upstream_is_asked_for_longer_than_half_of_the_time_that_is_left_to_end() {
+    let mut story = Story::new(hold());
+    story.note(asked_or_to_go(after(2.0), after(9.0)), START);
+    story.tick(after(3.0));
+    assert_eq!((story.core.demand(), story.core.timeout()), (Some(Demand::Target), after(6.0)));
+    story.tick(after(6.0));
+    story.tick(after(6.0));
+    assert_eq!(story.core.end, Some(End::Drained(Reason::Command)));
+    // One that is only to move is asked for as long as its handshake may take.
+    let mut story = Story::new(hold());
+    story.note(asked(START), START);
+    story.tick(after(300.0));
+    assert_eq!((story.core.demand(), story.core.end), (Some(Demand::Target), None));
+    story.core.stay();
+    assert_eq!((story.core.demand(), story.core.timeout()), (None, Moment::NEVER));
+}
+
+#[test]
 fn what_an_order_to_move_finds_unfinished_is_moved_after_that() {
     let mut story = Story::new(Hold { swallow_first: 1, ..hold() });
     story.say(Upstream, "ack", START);

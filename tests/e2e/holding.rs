@@ -1,6 +1,7 @@
 //! Sessions that are held: their clients stay while their upstream is away.
 
 mod carriers;
+mod examples;
 mod lost;
 mod outage;
 mod proof;

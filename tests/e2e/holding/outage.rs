@@ -42,14 +42,24 @@ async fn until_ejected(proxy: &Proxy, backends: &[SocketAddr]) {
     .await;
 }
 
-/// Each says something, and hears it again.
-async fn all_speak(sessions: &mut [Session], said: &str) {
-    for session in sessions.iter_mut() {
+/// Each says something while there is no backend, which is kept for the next.
+async fn all_say(sessions: &mut [Session], said: &str) {
+    for session in sessions {
         session.send(said).await;
     }
+}
+
+/// Each hears this.
+async fn all_hear(sessions: &mut [Session], said: &str) {
     for session in sessions {
         assert_eq!(session.text().await, said);
     }
+}
+
+/// Each says something, and hears it again.
+async fn all_speak(sessions: &mut [Session], said: &str) {
+    all_say(sessions, said).await;
+    all_hear(sessions, said).await;
 }
 
 #[tokio::test]
@@ -60,9 +70,11 @@ async fn two_backends_die_at_once_and_either_that_returns_first_takes_all_sessio
     for first in [0, 1, 0] {
         let addresses = [one.kill().await, two.kill().await];
         until_held(&proxy, SESSIONS as u64).await;
+        all_say(&mut sessions, "kept").await;
         until_ejected(&proxy, &addresses).await;
         let returned = Backend::echo_at("first", addresses[first]).await;
         let since = Instant::now();
+        within("what was kept", all_hear(&mut sessions, "kept")).await;
         within("the sessions", all_speak(&mut sessions, "back")).await;
         let took = since.elapsed();
         assert!(took < BACK_WITHIN, "after {took:?} of backend {first}");
@@ -90,8 +102,10 @@ async fn backends_that_die_in_turn_pass_the_sessions_to_each_other() {
         within("the sessions", all_speak(&mut sessions, "on the other")).await;
         let second = two.kill().await;
         until_held(&proxy, SESSIONS as u64).await;
+        all_say(&mut sessions, "kept").await;
         one = Backend::echo_at("a", first).await;
         let since = Instant::now();
+        within("what was kept", all_hear(&mut sessions, "kept")).await;
         within("the sessions", all_speak(&mut sessions, "back")).await;
         let took = since.elapsed();
         assert!(took < BACK_WITHIN, "after {took:?}");

@@ -26,7 +26,7 @@ export function livesOf(log) {
 
 /**
  * Judges what one client's lives read: `last` is the last number it sent, `marks` by generation
- * the last it had sent when that backend's loss was known. Returns what is wrong, and by generation
+ * the last it had sent when the loss of that backend was known. Returns what is wrong, and by generation
  * how many messages went with a backend.
  */
 export function judge(name, lives, { deflate, last, marks }) {
@@ -44,7 +44,7 @@ export function judge(name, lives, { deflate, last, marks }) {
       if (number <= before) wrong.push(`${place}, in life ${life.id}: twice or out of order`)
       else if (at > 0 && number !== before + 1) wrong.push(`${place}: a hole in life ${life.id}`)
       else if (number > before + 1) {
-        const generation = life.generation - 1
+        const generation = lives[index - 1]?.generation
         lost[generation] = (lost[generation] ?? 0) + number - before - 1
         // What it sent when the loss was known was read after it: it is never missing.
         if (index === 0 || !(number - 1 <= marks[generation])) {

@@ -29,6 +29,8 @@ const server = new WebSocketServer({ server: http, perMessageDeflate: { threshol
 const padding = 'tidegate '.repeat(8 * 1024).slice(0, 64 * 1024)
 let connections = 0
 
+server.on('headers', (answer, { headers }) =>
+  headers['tidegate-resume'] && answer.push(`Tidegate-Resume: ${headers['tidegate-resume']}`))
 server.on('connection', (socket, request) => {
   const client = new URL(request.url, 'http://x').searchParams.get('client')
   connections += 1

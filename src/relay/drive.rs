@@ -100,8 +100,8 @@ impl Relay {
         self.core.leave(now);
     }
 
-    /// Does not leave the upstream, for [`Demand::Target`]: no other takes the session up. If it was
-    /// to move or else to end, it ends.
+    /// Does not leave the upstream, for [`Demand::Target`]: no other takes the session up. If it
+    /// was to move or else to end, it ends.
     pub fn stay(&mut self) {
         self.core.stay();
     }

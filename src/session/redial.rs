@@ -34,7 +34,7 @@ pub(super) struct Redial {
     /// While its upstream is away.
     round: Option<Round>,
     /// Where it goes, when it is asked to move.
-    target: Option<Target>,
+    target: Option<NextUpstream>,
     /// There will be no other upstream, which was told.
     has_given_up: bool,
 }
@@ -53,7 +53,7 @@ struct Round {
 type Trying = Pin<Box<dyn Future<Output = Tried>>>;
 
 /// An upstream at another backend, asked for while the one before is there.
-struct Target {
+struct NextUpstream {
     asked: Moment,
     trying: Trying,
 }
@@ -140,7 +140,7 @@ impl Redial {
         // An upstream that was lost as soon as it came is one more attempt that has failed.
         let mut backoff = Backoff::after(away.attempt.saturating_sub(1));
         let now = clock::now();
-        let fresh = |target: &Target| now.since(target.asked) < TARGET_KEPT_MAX;
+        let fresh = |target: &NextUpstream| now.since(target.asked) < TARGET_KEPT_MAX;
         let trying = match self.target.take().filter(fresh) {
             Some(target) => target.trying,
             None => {
@@ -185,18 +185,18 @@ impl Redial {
         cx: &mut Context<'_>,
     ) -> Poll<Option<NoUpstream>> {
         let now = clock::now();
-        let Target { asked, mut trying } = self.target.take().unwrap_or_else(|| {
+        let NextUpstream { asked, mut trying } = self.target.take().unwrap_or_else(|| {
             let leaves =
                 HoldState { since: now, why: HoldCause::Moved, attempt: 1, not_before: now };
             let beside = Beside::Never(Arc::clone(present));
-            Target { asked: now, trying: self.attempt(beside, leaves, Duration::ZERO, None) }
+            NextUpstream { asked: now, trying: self.attempt(beside, leaves, Duration::ZERO, None) }
         });
         let (trying, outcome) = match trying.as_mut().poll(cx) {
             Poll::Pending => (trying, Poll::Pending),
             Poll::Ready(Tried { answer: Err(why), .. }) => return Poll::Ready(Some(why)),
             Poll::Ready(tried) => (Box::pin(at_once(tried)) as Trying, Poll::Ready(None)),
         };
-        self.target = Some(Target { asked, trying });
+        self.target = Some(NextUpstream { asked, trying });
         outcome
     }
 

@@ -21,8 +21,8 @@ use crate::registry::{Disposition, Selector};
 const AFTER_HELP: &str = "\
 Sessions of routes without `hold`, and those that no other backend has room for, are counted and
 stay as they are. So do those that no other backend takes up, which is asked first: `--wait` and
-`tidegate status` count them. `tidegate drain --backend` closes them as well. The backend gets no new sessions
-until `tidegate enable`: it would have the fewest, and fill again at once.";
+`tidegate status` count them. `tidegate drain --backend` closes them as well. The backend gets no
+new sessions until `tidegate enable`: it would have the fewest, and fill again at once.";
 
 /// Moves the sessions of one backend. It gets no new ones until it is enabled: they would fill it
 /// again at once, for it would have the fewest. Those that cannot be moved stay.

@@ -92,7 +92,9 @@ async fn sessions_go_on_where_they_were_with_a_backend_that_finds_them_in_its_st
         let ending = session.ending().await;
         assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
     }
-    backends.into_iter().for_each(|one| drop(one.kill()));
+    for backend in backends {
+        backend.kill();
+    }
     proxy.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::base::label::Label;
 
@@ -14,6 +14,8 @@ pub struct Denial {
     pub rule: Arc<str>,
     /// Why.
     pub reason: DenialReason,
+    /// What the client may show to pass: `WWW-Authenticate` (RFC 9110 §11.6.1).
+    pub challenge: Option<HeaderValue>,
 }
 
 /// Why a rule says no.
@@ -21,13 +23,21 @@ pub struct Denial {
 pub enum DenialReason {
     /// The client's address is denied, or not allowed.
     Address,
+    /// The request shows no name and password, or none that can be read.
+    NoPassword,
+    /// Name and password are no user's.
+    Password,
+    /// Too many passwords are being checked, of all clients or of this one.
+    PasswordsBusy,
 }
 
 impl DenialReason {
-    /// The status of the answer (RFC 9110 §15.5.2, §15.5.4).
+    /// The status of the answer (RFC 9110 §15.5.2, §15.5.4, §15.6.4).
     pub fn status(self) -> StatusCode {
         match self {
             DenialReason::Address => StatusCode::FORBIDDEN,
+            DenialReason::NoPassword | DenialReason::Password => StatusCode::UNAUTHORIZED,
+            DenialReason::PasswordsBusy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -36,6 +46,9 @@ impl Label for DenialReason {
     fn label(&self) -> &'static str {
         match self {
             DenialReason::Address => "address",
+            DenialReason::NoPassword => "no_password",
+            DenialReason::Password => "password",
+            DenialReason::PasswordsBusy => "passwords_busy",
         }
     }
 }
@@ -44,6 +57,9 @@ impl fmt::Display for DenialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DenialReason::Address => "clients of this address may not pass",
+            DenialReason::NoPassword => "a name and a password are needed here",
+            DenialReason::Password => "the name or the password is wrong",
+            DenialReason::PasswordsBusy => "too many passwords are being checked, try again",
         })
     }
 }

@@ -5,9 +5,11 @@
 //! passes, the answer to one that does not.
 
 mod denial;
+mod passwords;
 mod policy;
 mod verifier;
 
 pub use denial::Denial;
+pub use passwords::PasswordChecker;
 pub use policy::Policy;
 pub use verifier::{Applicant, Verifier};

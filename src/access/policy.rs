@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::{HeaderMap, StatusCode};
+
 use super::denial::Denial;
 use super::verifier::{Applicant, Verifier};
 use crate::config::plan::AccessDemand;
@@ -39,33 +41,46 @@ impl Policy {
     }
 
     /// Whether the applicant may pass. Who may not is counted once, for the rule that is told of:
-    /// the first that says no, also where one of several would have been enough.
+    /// the first that says no; where one of several would have been enough, the first that says
+    /// what to show, or when to come again.
     ///
     /// # Errors
     /// Which rule says no, and why.
-    pub fn verify(&self, applicant: &Applicant) -> Result<(), Denial> {
-        let mut first = None;
+    pub async fn verify(&self, applicant: &Applicant<'_>) -> Result<(), Denial> {
+        let mut told: Option<(&Arc<Verifier>, Denial)> = None;
         for verifier in &self.verifiers {
-            match verifier.verify(applicant) {
+            match verifier.verify(applicant).await {
                 Ok(()) if self.is_any => return Ok(()),
                 Ok(()) => {}
                 Err(denial) => {
-                    first.get_or_insert((verifier, denial));
+                    let helps = |denial: &Denial| denial.reason.status() != StatusCode::FORBIDDEN;
+                    if told.as_ref().is_none_or(|(_, before)| !helps(before) && helps(&denial)) {
+                        told = Some((verifier, denial));
+                    }
                     if !self.is_any {
                         break;
                     }
                 }
             }
         }
-        let Some((verifier, denial)) = first else { return Ok(()) };
+        let Some((verifier, denial)) = told else { return Ok(()) };
         verifier.count(denial.reason);
         Err(denial)
+    }
+
+    /// Removes from a request that passes what it showed to these rules, to whichever of them: it
+    /// is for nobody behind them, but where a rule says so.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        self.verifiers.iter().for_each(|verifier| verifier.strip(headers));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::access::PasswordChecker;
     use crate::access::denial::DenialReason;
     use crate::config::plan::{AccessRule, AccessTest, AddressLists, Networks};
     use crate::observe::metrics::Metrics;
@@ -79,7 +94,7 @@ mod tests {
     fn office_and_lab() -> BTreeMap<Arc<str>, Arc<Verifier>> {
         let metrics = Metrics::new(1);
         let rules = [rule("office", "10.0.0.0/8"), rule("lab", "10.1.0.0/16")];
-        let build = |rule| Verifier::build(&rule, None, &metrics);
+        let build = |rule| Verifier::build(&rule, None, &PasswordChecker::new(), &metrics);
         rules.map(|rule| (Arc::clone(&rule.name), build(rule))).into()
     }
 
@@ -87,24 +102,26 @@ mod tests {
         vec!["office".into(), "lab".into()]
     }
 
-    fn denied_by(policy: &Policy, ip: &str) -> Option<String> {
-        let client = Some(ip.parse().unwrap());
-        policy.verify(&Applicant { client }).err().map(|denial| {
+    async fn denied_by(policy: &Policy, ip: &str) -> Option<String> {
+        let client: IpAddr = ip.parse().unwrap();
+        let (network, headers) = (client.into(), &HeaderMap::new());
+        let applicant = Applicant { client: Some(client), network, headers };
+        policy.verify(&applicant).await.err().map(|denial| {
             assert_eq!(denial.reason, DenialReason::Address);
             denial.rule.to_string()
         })
     }
 
-    #[test]
-    fn all_rules_let_a_request_pass_or_any_of_them_does() {
+    #[tokio::test]
+    async fn all_rules_let_a_request_pass_or_any_of_them_does() {
         let verifiers = office_and_lab();
         let all = Policy::build(&AccessDemand::All(names()), &verifiers).unwrap();
-        assert_eq!(denied_by(&all, "10.1.0.1"), None);
-        assert_eq!(denied_by(&all, "10.2.0.1").as_deref(), Some("lab"));
-        assert_eq!(denied_by(&all, "192.0.2.1").as_deref(), Some("office"));
+        assert_eq!(denied_by(&all, "10.1.0.1").await, None);
+        assert_eq!(denied_by(&all, "10.2.0.1").await.as_deref(), Some("lab"));
+        assert_eq!(denied_by(&all, "192.0.2.1").await.as_deref(), Some("office"));
         let any = Policy::build(&AccessDemand::Any(names()), &verifiers).unwrap();
-        assert_eq!(denied_by(&any, "10.2.0.1"), None);
-        assert_eq!(denied_by(&any, "192.0.2.1").as_deref(), Some("office"));
+        assert_eq!(denied_by(&any, "10.2.0.1").await, None);
+        assert_eq!(denied_by(&any, "192.0.2.1").await.as_deref(), Some("office"));
         assert!(!all.is(&any) && all.is(&all));
     }
 
@@ -117,9 +134,11 @@ mod tests {
     #[test]
     fn a_rule_that_did_not_change_is_the_same_at_work() {
         let metrics = Metrics::new(1);
-        let first = Verifier::build(&rule("office", "10.0.0.0/8"), None, &metrics);
-        let build = |net| Verifier::build(&rule("office", net), Some(&first), &metrics);
-        assert!(Arc::ptr_eq(&first, &build("10.0.0.0/8")));
-        assert!(!Arc::ptr_eq(&first, &build("10.0.0.0/9")));
+        let passwords = PasswordChecker::new();
+        let build =
+            |net, before| Verifier::build(&rule("office", net), before, &passwords, &metrics);
+        let first = build("10.0.0.0/8", None);
+        assert!(Arc::ptr_eq(&first, &build("10.0.0.0/8", Some(&first))));
+        assert!(!Arc::ptr_eq(&first, &build("10.0.0.0/9", Some(&first))));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{AliveCount, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED};
-use crate::access::{Policy, Verifier};
+use crate::access::{PasswordChecker, Policy, Verifier};
 use crate::action::FileServer;
 use crate::config::plan::{
     self, AccessRule, Action, Listener, ListenerIdentity, Plan, Route, Rules,
@@ -90,7 +90,9 @@ pub fn build(
 ) -> Result<Snapshot, BuildError> {
     let pools = pools(&plan, old, metrics)?;
     let listeners = listeners(&plan, old, metrics)?;
-    let access = verifiers(&plan, old, metrics);
+    let passwords = old.map(|old| Arc::clone(&old.passwords));
+    let passwords = passwords.unwrap_or_else(PasswordChecker::new);
+    let access = verifiers(&plan, old, &passwords, metrics);
     let routes = Routes::of(old).build(&plan, &pools, &access, metrics)?;
     let known = routes.iter().enumerate();
     let known = known.map(|(index, route)| (Arc::clone(&route.plan.identity), index)).collect();
@@ -104,6 +106,7 @@ pub fn build(
         known,
         pools,
         access,
+        passwords,
         departed,
         listeners,
         _alive: AliveCount::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
@@ -131,11 +134,12 @@ fn pools(
 fn verifiers(
     plan: &Plan,
     old: Option<&Snapshot>,
+    passwords: &Arc<PasswordChecker>,
     metrics: &Metrics,
 ) -> BTreeMap<Arc<str>, Arc<Verifier>> {
     let build = |rule: &Arc<AccessRule>| {
         let before = old.and_then(|old| old.access.get(&rule.name));
-        (Arc::clone(&rule.name), Verifier::build(rule, before, metrics))
+        (Arc::clone(&rule.name), Verifier::build(rule, before, passwords, metrics))
     };
     plan.access.iter().map(build).collect()
 }

@@ -23,7 +23,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync::Notify;
 
-use crate::access::{Policy, Verifier};
+use crate::access::{PasswordChecker, Policy, Verifier};
 use crate::action::FileServer;
 use crate::base::share::Shares;
 use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub pools: BTreeMap<Arc<str>, Arc<Pool>>,
     /// Access rules at work, by name.
     pub access: BTreeMap<Arc<str>, Arc<Verifier>>,
+    /// Checks passwords for all of them; the same over reloads.
+    pub passwords: Arc<PasswordChecker>,
     /// Backends that pools before had and these have not, but for those that were without a lease
     /// for a reload: one that comes back while its sessions live goes on with their count.
     pub departed: Vec<Arc<Backend>>,

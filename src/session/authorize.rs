@@ -10,15 +10,21 @@ use crate::handshake;
 
 impl Routed {
     /// Asks the route whether the request may pass: first what costs nothing, then its rules.
-    pub(super) fn authorize(self, record: &mut RequestRecord) -> Result<Granted, Refusal> {
+    pub(super) async fn authorize(self, record: &mut RequestRecord) -> Result<Granted, Refusal> {
         self.check_kind()?;
-        let Routed { asked, route } = self;
+        let Routed { mut asked, route } = self;
         if let Some(policy) = &route.access {
             if asked.asks_websocket {
                 record.handshake();
             }
-            let client = asked.client_addr.map(|client| client.ip());
-            policy.verify(&Applicant { client })?;
+            let applicant = Applicant {
+                client: asked.client_addr.map(|client| client.ip()),
+                network: asked.conn.listener.client_network(asked.client_addr),
+                headers: &asked.head.headers,
+            };
+            // On the heap: most requests ask for none, and need not have the room.
+            Box::pin(policy.verify(&applicant)).await?;
+            policy.strip(&mut asked.head.headers);
         }
         Ok(Granted { asked, route })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -138,6 +139,9 @@ impl Refusal {
             };
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
+        if let Refusal::Access(Denial { challenge: Some(challenge), .. }) = self {
+            headers.insert(WWW_AUTHENTICATE, challenge.clone());
+        }
         if let Some(wait) = self.retry_after() {
             // Whole seconds, and never "at once": the field has no smaller unit.
             let seconds = wait.as_millis().div_ceil(1000).max(1);
@@ -150,6 +154,9 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Refusal::Upstream(error) => error.retry_after(),
+            Refusal::Access(_) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }

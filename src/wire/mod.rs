@@ -1,10 +1,10 @@
 //! Formats that are read and written: RFC 6455 frames and handshake fields, PROXY header,
-//! Forwarded, lists, hosts, paths, ranges, preconditions and the fields that frame a body.
+//! Forwarded, credentials, files of users, lists, hosts, paths, ranges, preconditions and the fields that frame a body.
 //!
 //! **In:** bytes and header values. **Out:** values. **Never here:** sockets, clocks, tidegate's
 //! policies.
 //!
-//! Serves RFC 6455 §4, §5, §9.1; RFC 9110 §5.6, §7.6.1, §13, §14; RFC 9112 §6; RFC 6265 §4.2;
+//! Serves RFC 6455 §4, §5, §9.1; RFC 7617; RFC 9110 §5.6, §7.6.1, §13, §14; RFC 9112 §6; RFC 6265 §4.2;
 //! RFC 7239; RFC 3986 §3.2; the PROXY protocol's text, versions 1 and 2.
 
 pub mod accept_key;
@@ -12,6 +12,7 @@ pub mod answer;
 pub mod conditional;
 pub mod control;
 pub mod cookie;
+pub mod credentials;
 pub mod extension;
 pub mod fields;
 pub mod forwarded;
@@ -19,6 +20,7 @@ pub mod frame;
 pub mod framing;
 pub mod head;
 pub mod host;
+pub mod htpasswd;
 pub mod list;
 pub mod path;
 pub mod pem;

@@ -1,5 +1,6 @@
 //! Who may pass: rules of `[access.NAME]`, whatever a request comes by.
 
+mod basic;
 mod ways;
 
 use crate::actors::{Backend, Certificates, Head, within};

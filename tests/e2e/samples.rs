@@ -29,6 +29,8 @@ impl Samples {
         copy(certificates.path(), &development);
         fs::rename(development.join("site.pem"), development.join("localhost.pem")).unwrap();
         fs::rename(development.join("site.key"), development.join("localhost.key")).unwrap();
+        let user = format!("ada:{}\n", bcrypt::hash("secret", 4).unwrap());
+        fs::write(config.join("tools.htpasswd"), user).unwrap();
         Samples { dir, certificates }
     }
 

@@ -1,15 +1,17 @@
 //! `[access.NAME]`, and what routes demand of them.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::report::{Diagnostic, Span};
+use crate::wire::htpasswd::Users;
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{AccessDemand, AccessRule, AccessTest, AddressLists, Networks};
-use super::super::tables::{self, OneOrMany, RouteAccess, Spanned};
-use super::{Lower, address, entries, named};
+use super::super::plan::{AccessDemand, AccessRule, AccessTest, AddressLists, Basic, Networks};
+use super::super::tables::{self, OneOrMany, OrString, RouteAccess, Spanned};
+use super::{Lower, NamedFiles, address, entries, named};
 
 /// All rules, in file order.
 pub fn rules(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<AccessRule>>> {
@@ -28,16 +30,117 @@ fn rule(
     let place = name.span();
     let name = cx.take("access", name, |name| named(name))?;
     let raw = written.get()?;
-    if raw.allow.is_absent() && raw.deny.is_absent() {
-        let said = format!("access rule `{name}` does not say who may pass");
-        let hint = "write `allow = [\"10.0.0.0/8\"]` or `deny = [\"192.0.2.0/24\"]`".to_owned();
-        cx.report(Diagnostic::error("missing", said).at(place).hint(hint));
-        return None;
+    let test = match kind(cx, raw, &name, place)? {
+        "basic" => basic(cx, &raw.basic, &name).map(AccessTest::Basic),
+        _ => addresses(cx, raw).map(AccessTest::Addresses),
+    };
+    Some(AccessRule { test: test?, name })
+}
+
+/// The key that says what kind of rule it is; it has exactly one.
+fn kind(
+    cx: &mut Lower<'_>,
+    raw: &tables::AccessTable,
+    name: &str,
+    place: Option<Span>,
+) -> Option<&'static str> {
+    let addresses = raw.allow.span().or(raw.deny.span());
+    let written: Vec<(&str, Span)> = [("allow", addresses), ("basic", raw.basic.span())]
+        .into_iter()
+        .filter_map(|(key, span)| Some((key, span?)))
+        .collect();
+    match written[..] {
+        [(kind, _)] => Some(kind),
+        [] => {
+            let said = format!("access rule `{name}` does not say who may pass");
+            let hint = "write `allow = [\"10.0.0.0/8\"]`, or another of its keys".to_owned();
+            cx.report(Diagnostic::error("missing", said).at(place).hint(hint));
+            None
+        }
+        [(_, first), (_, second), ..] => {
+            let said = format!("access rule `{name}` says in two ways who may pass");
+            let hint = "make two rules of it, and write `access = [\"one\", \"other\"]` in routes";
+            let finding = Diagnostic::error("conflict", said).at(second).hint(hint.to_owned());
+            cx.report(finding.also(Some(first), "the other"));
+            None
+        }
     }
+}
+
+fn addresses(cx: &mut Lower<'_>, raw: &tables::AccessTable) -> Option<AddressLists> {
     let (allow, deny) = (networks(cx, "allow", &raw.allow), networks(cx, "deny", &raw.deny));
     let (allow, deny) = (allow?, deny?);
     let allow = raw.allow.is_written().then_some(allow);
-    Some(AccessRule { name, test: AccessTest::Addresses(AddressLists { allow, deny }) })
+    Some(AddressLists { allow, deny })
+}
+
+fn basic(
+    cx: &mut Lower<'_>,
+    written: &Spanned<OrString<tables::BasicTable>>,
+    name: &Arc<str>,
+) -> Option<Basic> {
+    let OrString(raw) = written.get()?;
+    let owner = format!("`basic` of access rule `{name}`");
+    cx.need((&raw.users, "users"), &owner, written.span(), "\"users.htpasswd\"");
+    let realm = match raw.realm.is_absent() {
+        true => realm(name),
+        false => cx.take("realm", &raw.realm, |text| {
+            realm(text).ok_or_else(|| {
+                Fault::new(format!("must be text without quotes or control characters: `{text}`"))
+            })
+        }),
+    };
+    let strip = *raw.strip.get()?;
+    if cx.named_files == NamedFiles::Skip {
+        return Some(Basic {
+            path: PathBuf::new(),
+            stamp: 0,
+            users: Arc::default(),
+            realm: realm?,
+            strip,
+        });
+    }
+    let (path, bytes, stamp) = cx.read("users", &raw.users)?;
+    let users = users(cx, &path, &bytes, raw.users.span())?;
+    Some(Basic { path, stamp, users: Arc::new(users), realm: realm?, strip })
+}
+
+/// Text that can stand in a quoted string as it is.
+fn realm(text: &str) -> Option<Arc<str>> {
+    let fits = |c: char| !c.is_control() && c.is_ascii() && !matches!(c, '"' | '\\');
+    text.chars().all(fits).then(|| text.into())
+}
+
+/// Findings about one file at most; a file of another kind has no good line.
+const BAD_LINES_MAX: usize = 5;
+
+fn users(cx: &mut Lower<'_>, path: &Path, bytes: &[u8], at: Option<Span>) -> Option<Users> {
+    let file = path.display();
+    match Users::read(bytes) {
+        Ok(users) if users.is_empty() => {
+            let said = format!("the file `{file}` names no user: no client could pass");
+            let hint = format!("`htpasswd -B {file} NAME` adds one");
+            cx.report(Diagnostic::error("users", said).at(at).hint(hint));
+            None
+        }
+        Ok(users) => Some(users),
+        Err(bad) => {
+            let more = bad.len().saturating_sub(BAD_LINES_MAX);
+            for (number, line) in bad.iter().take(BAD_LINES_MAX).enumerate() {
+                let mut said = format!("line {} of `{file}` {}", line.line, line.what);
+                if more > 0 && number + 1 == BAD_LINES_MAX {
+                    said += &format!("; so it is with {more} more");
+                }
+                let hint = line.wants_other_hash.then(|| {
+                    format!(
+                        "make it anew with `htpasswd -B {file} NAME`, which asks for the password"
+                    )
+                });
+                cx.report(Diagnostic::error("users", said).at(at).hint(hint));
+            }
+            None
+        }
+    }
 }
 
 /// One of the lists; an empty one says nothing that could be meant.

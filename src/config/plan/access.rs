@@ -1,9 +1,11 @@
 //! Rules of who may pass, and what routes demand of them.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::Networks;
+use crate::wire::htpasswd::Users;
 
 /// A rule of who may pass: `[access.NAME]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +21,8 @@ pub struct AccessRule {
 pub enum AccessTest {
     /// The client's address.
     Addresses(AddressLists),
+    /// A name and a password (RFC 7617).
+    Basic(Basic),
 }
 
 /// Addresses that may pass, and those that may not.
@@ -37,6 +41,30 @@ impl AddressLists {
         is_allowed && !self.deny.contains(client)
     }
 }
+
+/// Users with passwords.
+#[derive(Clone, Debug)]
+pub struct Basic {
+    /// The file they stand in.
+    pub path: PathBuf,
+    /// A hash of its bytes.
+    pub stamp: u64,
+    /// What was read.
+    pub users: Arc<Users>,
+    /// What clients are told that the password is for; fit for a quoted string.
+    pub realm: Arc<str>,
+    /// Whether name and password are removed before the request goes on.
+    pub strip: bool,
+}
+
+impl PartialEq for Basic {
+    fn eq(&self, other: &Basic) -> bool {
+        let parts = |basic: &Basic| (basic.stamp, basic.strip);
+        parts(self) == parts(other) && self.path == other.path && self.realm == other.realm
+    }
+}
+
+impl Eq for Basic {}
 
 /// What a route demands: rules by their names, at least one, in the order they are asked.
 #[derive(Clone, PartialEq, Eq, Debug)]

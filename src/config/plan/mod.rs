@@ -20,7 +20,7 @@ pub use super::tables::{
     Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog,
     Rebalance, Reload, Retry, Rules, ServerTls, Upgrade,
 };
-pub use access::{AccessDemand, AccessRule, AccessTest, AddressLists};
+pub use access::{AccessDemand, AccessRule, AccessTest, AddressLists, Basic};
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::{Balance, HashBy};
 pub use certificate::Certificate;

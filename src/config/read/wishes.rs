@@ -105,10 +105,18 @@ wishes! {
         | "blacklist" | "ip_filter" | "remote_ip" | "acl" | "allowed_ips" =>
         "whose addresses may pass is a rule: `[access.NAME]` with `allow` or `deny`, which routes \
          name in `access`";
-    "auth_basic" | "auth_basic_user_file" | "basic_auth" | "basicauth" | "jwt" | "auth" | "auth_jwt"
+    "auth_basic" | "auth_basic_user_file" | "basic_auth" | "basicauth" | "htpasswd" | "userlist"
+        in "strip_prefix" =>
+        "users with passwords are a rule: write `[access.tools]` with `basic = \
+         \"tools.htpasswd\"`, and here `access = \"tools\"`", "access";
+    "auth_basic" | "auth_basic_user_file" | "basic_auth" | "basicauth" | "htpasswd"
+        | "userlist" =>
+        "users with passwords are a rule: `[access.NAME]` with `basic = \"tools.htpasswd\"`, \
+         which routes name in `access`";
+    "jwt" | "auth" | "auth_jwt"
         | "auth_request" | "forward_auth" | "oauth" | "oidc" | "authenticate" | "authorization" =>
-        "tidegate does not authenticate clients yet: their fields and cookies reach the backend, \
-         which can";
+        "tidegate knows addresses and passwords (`[access.NAME]`), and asks nobody else yet: \
+         fields and cookies reach the backend, which can";
     "limit_req" | "limit_req_zone" | "limit_conn" | "limit_conn_zone" | "rate_limit" | "ratelimit"
         | "rate_limits" | "throttle" | "burst" =>
         "there is `limits.connections_per_address_max`, and `handshake_rate_max` and \

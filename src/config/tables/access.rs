@@ -7,10 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{OneOrMany, Spanned};
+use super::{OneOrMany, OrString, Spanned};
 
 table! {
-    /// A rule of who may pass, which routes name in `access`.
+    /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or `basic`.
     AccessTable "Access", "a table";
 
     /// The networks whose clients may pass: networks, addresses, or `unix` for the peers of unix
@@ -19,6 +19,27 @@ table! {
     next allow: OneOrMany<String>, as in ["10.0.0.0/8", "2001:db8::/32"];
     /// The networks whose clients may not, also where `allow` has them.
     next deny: OneOrMany<String>, as in ["10.6.6.0/24"];
+    /// Users with passwords may pass (RFC 7617). A string is the file of users. Others are answered
+    /// 401. Browsers ask for a password at a page, not at a WebSocket: there it goes along where a
+    /// page of the same site was let in.
+    next basic: OrString<BasicTable>;
+}
+
+table! {
+    /// Users with passwords. Names and passwords that are right are remembered for five minutes, in
+    /// memory and sealed; two others are checked at once and 64 wait, of one client half at most,
+    /// and the rest is answered 503.
+    BasicTable "Basic", "a file, or a table with `users`";
+
+    /// The file of users, as `htpasswd -B` makes it: a line `name:hash` for each, with bcrypt or
+    /// argon2id. It is read when the configuration is; with `reload.watch` a change of it is taken
+    /// at once. A line that cannot be read is an error, so that nobody is locked out unseen.
+    next users [required]: String, as in "tools.htpasswd";
+    /// What the password is for, as browsers show it; by default the rule's name.
+    next realm: String, as in "tools";
+    /// Whether `Authorization` is removed before the request goes on. A backend that wants to know
+    /// the user needs `false`, and sees the password too.
+    next strip: bool = true, as in false;
 }
 
 /// The access rules of a route: a name, a list of names, or `{ any = [names] }`.

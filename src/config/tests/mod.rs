@@ -58,6 +58,7 @@ fn the_committed_reference_and_schema_are_those_that_are_printed() {
     golden(&root().join("config/tidegate.schema.json"), &schema_json());
 }
 
+mod access;
 mod files;
 mod meaning;
 mod part;

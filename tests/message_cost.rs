@@ -176,6 +176,7 @@ async fn talk(hold: Option<HoldTerms>) {
         seat: seat.unwrap(),
         cells: Metrics::new(1).route(&name),
         hold,
+        expires: clock::Moment::NEVER,
     };
     let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
     task::spawn("relay", async move {

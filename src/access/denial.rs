@@ -29,6 +29,28 @@ pub enum DenialReason {
     Password,
     /// Too many passwords are being checked, of all clients or of this one.
     PasswordsBusy,
+    /// The request shows no token.
+    NoToken,
+    /// It shows two in one place, or one that is no text.
+    TokenRequest,
+    /// What it shows is no token.
+    TokenMalformed,
+    /// No key has the name that the token tells.
+    TokenKey,
+    /// The token's algorithm is not that of the key.
+    TokenAlgorithm,
+    /// No key has signed it.
+    TokenSignature,
+    /// It has expired, or does not say when it will.
+    TokenExpired,
+    /// It is not valid yet.
+    TokenEarly,
+    /// Somebody else has issued it.
+    TokenIssuer,
+    /// It is for somebody else.
+    TokenAudience,
+    /// It does not claim what is needed.
+    TokenClaims,
 }
 
 impl DenialReason {
@@ -38,6 +60,28 @@ impl DenialReason {
             DenialReason::Address => StatusCode::FORBIDDEN,
             DenialReason::NoPassword | DenialReason::Password => StatusCode::UNAUTHORIZED,
             DenialReason::PasswordsBusy => StatusCode::SERVICE_UNAVAILABLE,
+            // RFC 6750 §3.1.
+            DenialReason::TokenRequest => StatusCode::BAD_REQUEST,
+            DenialReason::TokenClaims => StatusCode::FORBIDDEN,
+            _ => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// The code that tells a client what is wrong with its token (RFC 6750 §3.1); none where it
+    /// showed nothing.
+    pub(super) fn token_error(self) -> Option<&'static str> {
+        match self {
+            DenialReason::TokenRequest => Some("invalid_request"),
+            DenialReason::TokenClaims => Some("insufficient_scope"),
+            DenialReason::TokenMalformed
+            | DenialReason::TokenKey
+            | DenialReason::TokenAlgorithm
+            | DenialReason::TokenSignature
+            | DenialReason::TokenExpired
+            | DenialReason::TokenEarly
+            | DenialReason::TokenIssuer
+            | DenialReason::TokenAudience => Some("invalid_token"),
+            _ => None,
         }
     }
 }
@@ -49,6 +93,17 @@ impl Label for DenialReason {
             DenialReason::NoPassword => "no_password",
             DenialReason::Password => "password",
             DenialReason::PasswordsBusy => "passwords_busy",
+            DenialReason::NoToken => "no_token",
+            DenialReason::TokenRequest => "token_request",
+            DenialReason::TokenMalformed => "token_malformed",
+            DenialReason::TokenKey => "token_key",
+            DenialReason::TokenAlgorithm => "token_algorithm",
+            DenialReason::TokenSignature => "token_signature",
+            DenialReason::TokenExpired => "token_expired",
+            DenialReason::TokenEarly => "token_early",
+            DenialReason::TokenIssuer => "token_issuer",
+            DenialReason::TokenAudience => "token_audience",
+            DenialReason::TokenClaims => "token_claims",
         }
     }
 }
@@ -60,6 +115,12 @@ impl fmt::Display for DenialReason {
             DenialReason::NoPassword => "a name and a password are needed here",
             DenialReason::Password => "the name or the password is wrong",
             DenialReason::PasswordsBusy => "too many passwords are being checked, try again",
+            DenialReason::NoToken => "a token is needed here",
+            DenialReason::TokenRequest => "the request must show one token",
+            DenialReason::TokenExpired => "the token has expired",
+            DenialReason::TokenEarly => "the token is not valid yet",
+            DenialReason::TokenClaims => "the token does not allow this",
+            _ => "the token is not valid here",
         })
     }
 }

@@ -7,9 +7,10 @@
 mod denial;
 mod passwords;
 mod policy;
+mod tokens;
 mod verifier;
 
 pub use denial::Denial;
 pub use passwords::PasswordChecker;
 pub use policy::Policy;
-pub use verifier::{Applicant, Verifier};
+pub use verifier::{Applicant, Pass, Verifier};

@@ -1,4 +1,4 @@
-//! Passwords: hashed off the workers, a few at once, and remembered for a while when they are right.
+//! Passwords: hashed off the workers, a few at once, and remembered for a while when right.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -44,7 +44,7 @@ impl fmt::Debug for PasswordChecker {
 }
 
 /// A password to check: whose, and against what.
-pub(super) struct Attempt<'a> {
+pub(super) struct ShownPassword<'a> {
     pub(super) user: &'a str,
     pub(super) password: &'a str,
     pub(super) hash: &'a PasswordHash,
@@ -77,7 +77,7 @@ impl PasswordChecker {
 
     /// Checks a password. Dropping this while it waits frees its place; what is being hashed is
     /// hashed to its end, in its place.
-    pub(super) async fn check(&self, attempt: Attempt<'_>, client: ClientNetwork) -> Checked {
+    pub(super) async fn check(&self, attempt: ShownPassword<'_>, client: ClientNetwork) -> Checked {
         let seal = self.seal(&attempt);
         if self.known().contains(&seal, clock::now()) {
             return Checked::Right;
@@ -104,7 +104,7 @@ impl PasswordChecker {
     }
 
     /// What stands for a user, a password and its hash in memory: a change of any is another.
-    fn seal(&self, attempt: &Attempt<'_>) -> Seal {
+    fn seal(&self, attempt: &ShownPassword<'_>) -> Seal {
         let mut context = hmac::Context::with_key(&self.key);
         let stored = match attempt.hash {
             PasswordHash::Bcrypt(text) => text.as_bytes(),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
+use http::request::Parts;
+use http::{StatusCode, Uri};
 
 use super::denial::Denial;
-use super::verifier::{Applicant, Verifier};
+use super::verifier::{Applicant, Pass, Verifier};
 use crate::config::plan::AccessDemand;
 
 /// The rules of a route, at work.
@@ -46,12 +47,13 @@ impl Policy {
     ///
     /// # Errors
     /// Which rule says no, and why.
-    pub async fn verify(&self, applicant: &Applicant<'_>) -> Result<(), Denial> {
+    pub async fn verify(&self, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
+        let mut pass = Pass::FOR_GOOD;
         let mut told: Option<(&Arc<Verifier>, Denial)> = None;
         for verifier in &self.verifiers {
             match verifier.verify(applicant).await {
-                Ok(()) if self.is_any => return Ok(()),
-                Ok(()) => {}
+                Ok(one) if self.is_any => return Ok(one),
+                Ok(one) => pass = pass.and(one),
                 Err(denial) => {
                     let helps = |denial: &Denial| denial.reason.status() != StatusCode::FORBIDDEN;
                     if told.as_ref().is_none_or(|(_, before)| !helps(before) && helps(&denial)) {
@@ -63,21 +65,28 @@ impl Policy {
                 }
             }
         }
-        let Some((verifier, denial)) = told else { return Ok(()) };
+        let Some((verifier, denial)) = told else { return Ok(pass) };
         verifier.count(denial.reason);
         Err(denial)
     }
 
     /// Removes from a request that passes what it showed to these rules, to whichever of them: it
     /// is for nobody behind them, but where a rule says so.
-    pub fn strip(&self, headers: &mut HeaderMap) {
-        self.verifiers.iter().for_each(|verifier| verifier.strip(headers));
+    pub fn strip(&self, head: &mut Parts) {
+        self.verifiers.iter().for_each(|verifier| verifier.strip(head));
+    }
+
+    /// Removes from a target what is for no log.
+    pub fn redact(&self, uri: &mut Uri) {
+        self.verifiers.iter().for_each(|verifier| verifier.redact(uri));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+
+    use http::HeaderMap;
 
     use super::*;
     use crate::access::PasswordChecker;
@@ -104,8 +113,8 @@ mod tests {
 
     async fn denied_by(policy: &Policy, ip: &str) -> Option<String> {
         let client: IpAddr = ip.parse().unwrap();
-        let (network, headers) = (client.into(), &HeaderMap::new());
-        let applicant = Applicant { client: Some(client), network, headers };
+        let (network, headers, uri) = (client.into(), &HeaderMap::new(), &Uri::default());
+        let applicant = Applicant { client: Some(client), network, headers, uri };
         policy.verify(&applicant).await.err().map(|denial| {
             assert_eq!(denial.reason, DenialReason::Address);
             denial.rule.to_string()

@@ -2,13 +2,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
-use http::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Uri};
 
 use super::denial::{Denial, DenialReason};
-use super::passwords::{Attempt, Checked, PasswordChecker};
+use super::passwords::{Checked, PasswordChecker, ShownPassword};
+use super::tokens;
+use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
-use crate::config::plan::{AccessRule, AccessTest, Basic};
+use crate::config::plan::{AccessRule, AccessTest, Basic, Jwt};
 use crate::observe::metrics::{AccessMetrics, Metrics};
 use crate::wire::credentials::{self, BasicCredentials, Shown};
 
@@ -21,6 +25,25 @@ pub struct Applicant<'a> {
     pub network: ClientNetwork,
     /// The fields of the request.
     pub headers: &'a HeaderMap,
+    /// Its target.
+    pub uri: &'a Uri,
+}
+
+/// The right to pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass {
+    /// When a session that is opened with it has to end; `NEVER` where it need not.
+    pub expires: Moment,
+}
+
+impl Pass {
+    /// One without an end.
+    pub const FOR_GOOD: Pass = Pass { expires: Moment::NEVER };
+
+    /// The right to pass by both.
+    pub(super) fn and(self, other: Pass) -> Pass {
+        Pass { expires: self.expires.min(other.expires) }
+    }
 }
 
 /// A rule and what it needs at work. The same `Arc` over reloads that do not change the rule.
@@ -53,44 +76,63 @@ impl Verifier {
     }
 
     /// Whether the applicant may pass.
-    pub(super) async fn verify(&self, applicant: &Applicant<'_>) -> Result<(), Denial> {
+    pub(super) async fn verify(&self, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
         let verdict = match &self.plan.test {
-            AccessTest::Addresses(lists) if lists.allows(applicant.client) => Ok(()),
+            AccessTest::Addresses(lists) if lists.allows(applicant.client) => Ok(Pass::FOR_GOOD),
             AccessTest::Addresses(_) => Err(DenialReason::Address),
             AccessTest::Basic(basic) => self.password(basic, applicant).await,
+            AccessTest::Jwt(jwt) => token(jwt, applicant),
         };
         verdict.map_err(|reason| self.denial(reason))
     }
 
     /// Whether name and password are a user's. A name that no user has costs what another costs.
-    async fn password(&self, basic: &Basic, applicant: &Applicant<'_>) -> Result<(), DenialReason> {
+    async fn password(
+        &self,
+        basic: &Basic,
+        applicant: &Applicant<'_>,
+    ) -> Result<Pass, DenialReason> {
         let Shown::Credentials(shown) = credentials::basic(applicant.headers) else {
             return Err(DenialReason::NoPassword);
         };
         let BasicCredentials { user, password } = &shown;
         let known = basic.users.get(user);
         let hash = known.or(basic.users.any()).ok_or(DenialReason::Password)?;
-        let checked = self.passwords.check(Attempt { user, password, hash }, applicant.network);
+        let checked =
+            self.passwords.check(ShownPassword { user, password, hash }, applicant.network);
         match checked.await {
-            Checked::Right if known.is_some() => Ok(()),
+            Checked::Right if known.is_some() => Ok(Pass::FOR_GOOD),
             Checked::Right | Checked::Wrong => Err(DenialReason::Password),
             Checked::Busy => Err(DenialReason::PasswordsBusy),
         }
     }
 
     fn denial(&self, reason: DenialReason) -> Denial {
-        let challenge = match reason {
-            DenialReason::NoPassword | DenialReason::Password => self.challenge.clone(),
-            DenialReason::Address | DenialReason::PasswordsBusy => None,
+        let challenge = match (&self.plan.test, reason) {
+            (AccessTest::Jwt(_), _) => bearer(&self.plan.name, reason),
+            (_, DenialReason::PasswordsBusy) => None,
+            _ => self.challenge.clone(),
         };
         Denial { rule: Arc::clone(&self.plan.name), reason, challenge }
     }
 
     /// Removes what was shown to this rule and is for nobody behind it.
-    pub(super) fn strip(&self, headers: &mut HeaderMap) {
+    pub(super) fn strip(&self, head: &mut Parts) {
         match &self.plan.test {
-            AccessTest::Basic(basic) if basic.strip => credentials::remove(headers, "Basic"),
-            AccessTest::Basic(_) | AccessTest::Addresses(_) => {}
+            AccessTest::Basic(basic) if basic.strip => {
+                credentials::remove(&mut head.headers, "Basic");
+            }
+            AccessTest::Jwt(jwt) if jwt.strip => {
+                tokens::strip(&jwt.places, &mut head.headers, &mut head.uri);
+            }
+            AccessTest::Basic(_) | AccessTest::Jwt(_) | AccessTest::Addresses(_) => {}
+        }
+    }
+
+    /// Removes from a target what is for no log.
+    pub(super) fn redact(&self, uri: &mut Uri) {
+        if let AccessTest::Jwt(jwt) = &self.plan.test {
+            tokens::redact(&jwt.places, uri);
         }
     }
 
@@ -100,10 +142,34 @@ impl Verifier {
     }
 }
 
-/// The challenge of a rule: RFC 7617 §2.
+/// Whether a request's token lets it pass, and for how long.
+fn token(jwt: &Jwt, applicant: &Applicant<'_>) -> Result<Pass, DenialReason> {
+    let token = match tokens::find(&jwt.places, applicant.headers, applicant.uri) {
+        Shown::Credentials(token) => token,
+        Shown::Nothing => return Err(DenialReason::NoToken),
+        Shown::Unreadable => return Err(DenialReason::TokenRequest),
+    };
+    let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let left = tokens::verify(&token, jwt, since_1970.as_secs_f64())?;
+    let left = tokens::session_time(jwt, left, fastrand::f64());
+    Ok(Pass { expires: left.map_or(Moment::NEVER, |left| clock::now().after(left)) })
+}
+
+/// The challenge of a rule of tokens: RFC 6750 §3.
+fn bearer(rule: &str, reason: DenialReason) -> Option<HeaderValue> {
+    let quotable = |c: &char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    let realm: String = rule.chars().filter(quotable).collect();
+    let challenge = match reason.token_error() {
+        Some(error) => format!("Bearer realm=\"{realm}\", error=\"{error}\""),
+        None => format!("Bearer realm=\"{realm}\""),
+    };
+    HeaderValue::try_from(challenge).ok()
+}
+
+/// The challenge of a rule of passwords: RFC 7617 §2.
 fn challenge(test: &AccessTest) -> Option<HeaderValue> {
     match test {
-        AccessTest::Addresses(_) => None,
+        AccessTest::Addresses(_) | AccessTest::Jwt(_) => None,
         AccessTest::Basic(basic) => {
             HeaderValue::try_from(format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm))
                 .ok()

@@ -130,6 +130,8 @@ pub enum End {
     },
     /// `max_lifetime` was reached.
     Lifetime,
+    /// The token it was opened with has expired.
+    Expired,
     /// Drained.
     Drained(Reason),
     /// Drained with an operator's own code for the client.
@@ -178,6 +180,8 @@ impl End {
             End::Silent { side: Side::Upstream } => Farewell::Close(1012),
             End::Idle => Farewell::Close(1001),
             End::Lifetime if client => Farewell::Close(1012),
+            // graphql-ws gives up for good at 1008 and 4401, and comes back after this one.
+            End::Expired if client => Farewell::Close(4403),
             End::Drained(why) if client => Farewell::Close(why.code()),
             End::DrainedWith { code, .. } if client => Farewell::Close(code),
             End::Violation { by, .. } if same(by, side) => Farewell::Close(1002),
@@ -211,7 +215,7 @@ impl End {
 
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
-        let mut every = vec![End::Idle, End::Lifetime, End::Fault];
+        let mut every = vec![End::Idle, End::Lifetime, End::Expired, End::Fault];
         let closing = Reason::EVERY.into_iter().filter(|reason| reason.closes());
         every.extend(closing.clone().map(End::Drained));
         every.extend(closing.map(|reason| End::DrainedWith { reason, code: 4000 }));
@@ -240,6 +244,7 @@ impl Label for End {
             End::Silent { side: Side::Client } => "client_silent",
             End::Silent { side: Side::Upstream } => "upstream_silent",
             End::Lifetime => "lifetime",
+            End::Expired => "expired",
             End::Drained(reason) | End::DrainedWith { reason, .. } => reason.label(),
             End::Violation { .. } => "violation",
             End::TooBig { .. } => "too_big",

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 /// The ends whose code for the client may be chosen, by their words.
-pub const CODE_WORDS: [&str; 14] = [
+pub const CODE_WORDS: [&str; 15] = [
     "upstream_lost",
     "upstream_silent",
     "idle",
     "lifetime",
+    "expired",
     "stop",
     "removed",
     "drain",

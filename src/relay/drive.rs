@@ -32,6 +32,8 @@ pub struct Terms {
     pub cells: Arc<RouteMetrics>,
     /// How it is held while its upstream is away; not at all when `None`.
     pub hold: Option<HoldTerms>,
+    /// When the right to the session ends; `NEVER` where it has no such end.
+    pub expires: Moment,
 }
 
 /// A session at work. Resolves when it is over: both transports are closed.
@@ -55,8 +57,8 @@ pub struct Relay {
 impl Relay {
     /// A relay between two fresh legs.
     pub fn new(client: Leg, upstream: Leg, terms: Terms, now: Moment) -> Relay {
-        let Terms { rules, allowed, seat, cells, hold } = terms;
-        let core = Core::new(rules, allowed, hold, fastrand::u64(..), now);
+        let Terms { rules, allowed, seat, cells, hold, expires } = terms;
+        let core = Core::new(rules, allowed, hold, expires, fastrand::u64(..), now);
         let legs = [Some(client), Some(upstream)];
         Relay { core, legs, cells, seat, armed: Moment::NEVER, moved: false, reads: [0; 2] }
     }

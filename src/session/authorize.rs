@@ -4,15 +4,20 @@ use super::admit::Routed;
 use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use crate::access::Applicant;
+use crate::access::{Applicant, Pass};
 use crate::config::plan::WebSocketMode;
 use crate::handshake;
 
 impl Routed {
     /// Asks the route whether the request may pass: first what costs nothing, then its rules.
     pub(super) async fn authorize(self, record: &mut RequestRecord) -> Result<Granted, Refusal> {
+        if let Some(policy) = &self.route.access {
+            // Before all else: whoever is refused, or leaves meanwhile, has a line, too.
+            record.redact(|uri| policy.redact(uri));
+        }
         self.check_kind()?;
         let Routed { mut asked, route } = self;
+        let mut pass = Pass::FOR_GOOD;
         if let Some(policy) = &route.access {
             if asked.asks_websocket {
                 record.handshake();
@@ -21,12 +26,13 @@ impl Routed {
                 client: asked.client_addr.map(|client| client.ip()),
                 network: asked.conn.listener.client_network(asked.client_addr),
                 headers: &asked.head.headers,
+                uri: &asked.head.uri,
             };
             // On the heap: most requests ask for none, and need not have the room.
-            Box::pin(policy.verify(&applicant)).await?;
-            policy.strip(&mut asked.head.headers);
+            pass = Box::pin(policy.verify(&applicant)).await?;
+            policy.strip(&mut asked.head);
         }
-        Ok(Granted { asked, route })
+        Ok(Granted { asked, route, pass })
     }
 
     /// Whether the route takes what is asked for, a WebSocket or not, of the page that asks.

@@ -10,6 +10,7 @@ use super::admit::Asked;
 use super::affinity::Affinity;
 use super::conn::{App, Conn};
 use super::refusal::Refusal;
+use crate::access::Pass;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
 use crate::live::LiveRoute;
@@ -21,6 +22,7 @@ use crate::wire::forwarded::Hop;
 pub(super) struct Granted {
     pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
+    pub(super) pass: Pass,
 }
 
 /// `Host` where the client names none, as HTTP/1.0 may: HTTP/1.1 demands the field (RFC 9112 §3.2).
@@ -43,6 +45,7 @@ pub(super) struct Forwarding {
     pub(super) at: Moment,
     pub(super) route: Arc<LiveRoute>,
     pub(super) affinity: Affinity,
+    pub(super) pass: Pass,
 }
 
 impl Forwarding {
@@ -77,7 +80,7 @@ impl Granted {
             true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
             false => self.asked.target.sent(&self.asked.head)?,
         };
-        let Granted { asked, route } = self;
+        let Granted { asked, route, pass } = self;
         let Asked { conn, head, asks_websocket, target, client_addr, at } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
@@ -96,6 +99,6 @@ impl Granted {
             trailers: &route.plan.trailers.request,
         };
         let outbound = Outbound::new(head.method, path, head.headers, &passage);
-        Ok((outbound, Forwarding { conn, client_addr, at, route, affinity }))
+        Ok((outbound, Forwarding { conn, client_addr, at, route, affinity, pass }))
     }
 }

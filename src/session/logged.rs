@@ -24,6 +24,11 @@ impl LoggedTarget {
     pub(super) fn new(uri: &Uri, query: &QueryLog) -> LoggedTarget {
         LoggedTarget { uri: uri.clone(), query: query.clone() }
     }
+
+    /// Takes something out of it.
+    pub(super) fn redact(&mut self, redact: impl FnOnce(&mut Uri)) {
+        redact(&mut self.uri);
+    }
 }
 
 impl fmt::Display for LoggedTarget {

@@ -98,6 +98,11 @@ impl RequestRecord {
         self.host = host.map(Into::into);
     }
 
+    /// Takes out of the target what is for no log.
+    pub(super) fn redact(&mut self, redact: impl FnOnce(&mut http::Uri)) {
+        self.target.redact(redact);
+    }
+
     /// Notes the route that takes it.
     pub(super) fn route(&mut self, route: &LiveRoute) {
         self.route = Some(Arc::clone(&route.plan.identity));

@@ -23,7 +23,7 @@ use super::refusal::Refusal;
 use super::running::{Session, SessionTask};
 use super::session_record::{self, SessionRecord};
 use crate::base::body::{self, Body};
-use crate::base::clock;
+use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::config::plan::Rules;
 use crate::handshake::{Answered, Connected, Replay, Upstream, WsRequest};
@@ -108,6 +108,8 @@ struct SessionParts {
     cells: Arc<RouteMetrics>,
     permit: Rc<dyn Any>,
     hold: Option<HoldParts>,
+    /// When the right to it ends.
+    expires: Moment,
 }
 
 /// What it keeps besides on a holding route.
@@ -177,6 +179,7 @@ impl Pair {
             cells: Arc::clone(&forwarding.route.cells),
             permit: Rc::clone(&forwarding.conn.permit),
             hold,
+            expires: forwarding.pass.expires,
         };
         (answer, Pair { client, upstream, kept })
     }
@@ -213,13 +216,13 @@ impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold } = kept;
+        let SessionParts { facts, rules, cells, permit, hold, expires } = kept;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
         let record = SessionRecord::open(seat.id(), &facts, &agreed, Arc::clone(&cells), now);
         let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();
-        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold };
+        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold, expires };
         let relay = Relay::new(client, Leg::new(transport, early), terms, now);
         Ok(Session::new(relay, record, lease, redial, permit))
     }

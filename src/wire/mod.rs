@@ -1,11 +1,12 @@
 //! Formats that are read and written: RFC 6455 frames and handshake fields, PROXY header,
-//! Forwarded, credentials, files of users, lists, hosts, paths, ranges, preconditions and the fields that frame a body.
+//! Forwarded, credentials, files of users, keys of tokens, lists, hosts, paths, ranges,
+//! preconditions and the fields that frame a body.
 //!
 //! **In:** bytes and header values. **Out:** values. **Never here:** sockets, clocks, tidegate's
 //! policies.
 //!
-//! Serves RFC 6455 §4, §5, §9.1; RFC 7617; RFC 9110 §5.6, §7.6.1, §13, §14; RFC 9112 §6; RFC 6265 §4.2;
-//! RFC 7239; RFC 3986 §3.2; the PROXY protocol's text, versions 1 and 2.
+//! Serves RFC 6455 §4, §5, §9.1; RFC 7517; RFC 7617; RFC 9110 §5.6, §7.6.1, §11, §13, §14; RFC 9112
+//! §6; RFC 6265 §4.2; RFC 7239; RFC 3986 §3.2; the PROXY protocol's text, versions 1 and 2.
 
 pub mod accept_key;
 pub mod answer;
@@ -25,9 +26,11 @@ pub mod list;
 pub mod path;
 pub mod pem;
 pub mod proxy;
+pub mod query;
 pub mod range;
 pub mod request_line;
 pub mod resume;
+pub mod token_keys;
 pub mod trailers;
 pub mod upgrade;
 pub mod upgrade_request;

@@ -3,6 +3,7 @@
 mod blocks;
 mod chain;
 mod pem_error;
+mod public_key;
 mod remark;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use chain::{CertificateBlock, ordered};
 
 pub use blocks::BrokenBlock;
 pub use pem_error::{Part, PemError};
+pub use public_key::public_keys;
 pub use remark::Remark;
 
 /// A certificate chain and its key.

@@ -1,10 +1,13 @@
 //! What a certificate (RFC 5280 §4.1) says of itself that rustls does not tell: who issued it, from
-//! when until when it is valid, and whether it may issue others. Nothing is verified here.
+//! when until when it is valid, and whether it may issue others; and the parts of a public key.
+//! Nothing is verified here.
 
 /// Tags of DER (X.690 §8.1.2) as they stand in a certificate.
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
@@ -60,6 +63,61 @@ impl<'a> CertificateFacts<'a> {
     /// Whether subject and issuer have the same name.
     pub fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
+    }
+}
+
+/// Object identifiers of public keys: `rsaEncryption` (RFC 8017 §A.1), `id-ecPublicKey` (RFC 5480
+/// §2.1.1) with its two curves, and `id-Ed25519` (RFC 8410 §3).
+const RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const EC: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const P256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: [u8; 5] = [0x2b, 0x81, 0x04, 0x00, 0x22];
+const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
+
+/// What a public key is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PublicKeyKind {
+    /// RSA.
+    Rsa,
+    /// ECDSA on P-256.
+    P256,
+    /// ECDSA on P-384.
+    P384,
+    /// Ed25519.
+    Ed25519,
+}
+
+/// A `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) in its parts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SubjectPublicKey<'a> {
+    /// Its kind.
+    pub kind: PublicKeyKind,
+    /// The key, as its kind writes it.
+    pub key: &'a [u8],
+}
+
+impl<'a> SubjectPublicKey<'a> {
+    /// Reads one; `None` when it is none, or of another kind.
+    pub fn read(der: &'a [u8]) -> Option<SubjectPublicKey<'a>> {
+        let mut parts = Der(Der(der).take(SEQUENCE)?);
+        let mut algorithm = Der(parts.take(SEQUENCE)?);
+        let id = algorithm.take(OBJECT_IDENTIFIER)?;
+        let kind = if id == RSA {
+            PublicKeyKind::Rsa
+        } else if id == ED25519 {
+            PublicKeyKind::Ed25519
+        } else if id == EC {
+            match algorithm.take(OBJECT_IDENTIFIER)? {
+                curve if curve == P256 => PublicKeyKind::P256,
+                curve if curve == P384 => PublicKeyKind::P384,
+                _ => return None,
+            }
+        } else {
+            return None;
+        };
+        // The first byte counts the bits that are missing in the last.
+        let key = parts.take(BIT_STRING)?.strip_prefix(&[0])?;
+        Some(SubjectPublicKey { kind, key })
     }
 }
 

@@ -34,5 +34,6 @@ mod readers;
 mod records;
 mod smuggling;
 mod spellings;
+mod tokens;
 mod untimely;
 mod upgrades;

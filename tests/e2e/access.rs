@@ -1,6 +1,7 @@
 //! Who may pass: rules of `[access.NAME]`, whatever a request comes by.
 
 mod basic;
+mod tokens;
 mod ways;
 
 use crate::actors::{Backend, Certificates, Head, within};

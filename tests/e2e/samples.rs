@@ -31,6 +31,9 @@ impl Samples {
         fs::rename(development.join("site.key"), development.join("localhost.key")).unwrap();
         let user = format!("ada:{}\n", bcrypt::hash("secret", 4).unwrap());
         fs::write(config.join("tools.htpasswd"), user).unwrap();
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let keys = format!("{{\"kty\":\"oct\",\"k\":\"{key}\"}}");
+        fs::write(config.join("keys.json"), keys).unwrap();
         Samples { dir, certificates }
     }
 

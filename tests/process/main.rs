@@ -30,6 +30,7 @@ mod rush;
 mod soak;
 mod stop;
 mod terminal;
+mod tokens;
 mod traffic;
 mod upgrade;
 mod upgrade_faults;

@@ -11,7 +11,7 @@ use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{AccessDemand, AccessRule, AccessTest, AddressLists, Basic, Networks};
 use super::super::tables::{self, OneOrMany, OrString, RouteAccess, Spanned};
-use super::{Lower, NamedFiles, address, entries, named};
+use super::{Lower, NamedFiles, address, entries, jwt, named};
 
 /// All rules, in file order.
 pub fn rules(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<AccessRule>>> {
@@ -32,6 +32,7 @@ fn rule(
     let raw = written.get()?;
     let test = match kind(cx, raw, &name, place)? {
         "basic" => basic(cx, &raw.basic, &name).map(AccessTest::Basic),
+        "jwt" => jwt::jwt(cx, &raw.jwt, place, &name).map(AccessTest::Jwt),
         _ => addresses(cx, raw).map(AccessTest::Addresses),
     };
     Some(AccessRule { test: test?, name })
@@ -45,10 +46,11 @@ fn kind(
     place: Option<Span>,
 ) -> Option<&'static str> {
     let addresses = raw.allow.span().or(raw.deny.span());
-    let written: Vec<(&str, Span)> = [("allow", addresses), ("basic", raw.basic.span())]
-        .into_iter()
-        .filter_map(|(key, span)| Some((key, span?)))
-        .collect();
+    let written: Vec<(&str, Span)> =
+        [("allow", addresses), ("basic", raw.basic.span()), ("jwt", raw.jwt.span())]
+            .into_iter()
+            .filter_map(|(key, span)| Some((key, span?)))
+            .collect();
     match written[..] {
         [(kind, _)] => Some(kind),
         [] => {
@@ -83,7 +85,7 @@ fn basic(
     let owner = format!("`basic` of access rule `{name}`");
     cx.need((&raw.users, "users"), &owner, written.span(), "\"users.htpasswd\"");
     let realm = match raw.realm.is_absent() {
-        true => realm(name),
+        true => realm(&name.chars().filter(|c| may_be_quoted(*c)).collect::<String>()),
         false => cx.take("realm", &raw.realm, |text| {
             realm(text).ok_or_else(|| {
                 Fault::new(format!("must be text without quotes or control characters: `{text}`"))
@@ -107,8 +109,11 @@ fn basic(
 
 /// Text that can stand in a quoted string as it is.
 fn realm(text: &str) -> Option<Arc<str>> {
-    let fits = |c: char| !c.is_control() && c.is_ascii() && !matches!(c, '"' | '\\');
-    text.chars().all(fits).then(|| text.into())
+    text.chars().all(may_be_quoted).then(|| text.into())
+}
+
+fn may_be_quoted(c: char) -> bool {
+    c.is_ascii() && !c.is_ascii_control() && !matches!(c, '"' | '\\')
 }
 
 /// Findings about one file at most; a file of another kind has no good line.

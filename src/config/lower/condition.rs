@@ -120,7 +120,7 @@ fn literal(path: &str, written: &str) -> Result<(), Fault> {
 
 /// What follows a `~`: a regex, behind a star one without regard to case. Its `.` matches newlines,
 /// lest `^/admin.*$` be got round by one.
-fn regex(text: &str, ignore_case: bool) -> Result<Regex, Fault> {
+pub fn regex(text: &str, ignore_case: bool) -> Result<Regex, Fault> {
     let (source, ignore_case) = match text.strip_prefix('*') {
         Some(source) => (source, true),
         None => (text, ignore_case),

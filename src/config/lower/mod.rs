@@ -9,6 +9,7 @@ mod address;
 mod condition;
 mod fields;
 mod hold;
+mod jwt;
 mod known;
 mod listener;
 mod loops;

@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::super::tables::TokenSession;
 use super::address::Networks;
 use crate::wire::htpasswd::Users;
+use crate::wire::token_keys::TokenKey;
 
 /// A rule of who may pass: `[access.NAME]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +26,8 @@ pub enum AccessTest {
     Addresses(AddressLists),
     /// A name and a password (RFC 7617).
     Basic(Basic),
+    /// A token (RFC 7519).
+    Jwt(Jwt),
 }
 
 /// Addresses that may pass, and those that may not.
@@ -65,6 +70,96 @@ impl PartialEq for Basic {
 }
 
 impl Eq for Basic {}
+
+/// Tokens that somebody else has signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Jwt {
+    /// What they are verified with.
+    pub keys: TokenKeys,
+    /// Who may have issued them; anybody when empty.
+    pub issuers: Vec<Box<str>>,
+    /// Whom they may be for; for anybody when empty.
+    pub audiences: Vec<Box<str>>,
+    /// How far the clocks of issuer and proxy may be apart.
+    pub leeway: Duration,
+    /// Where they may stand; the first that has one counts.
+    pub places: Vec<TokenPlace>,
+    /// What they must claim, all of it.
+    pub claims: Vec<(Box<str>, ClaimMatch)>,
+    /// Whether they are removed before the request goes on.
+    pub strip: bool,
+    /// When a session that was opened with one ends.
+    pub session: TokenSession,
+}
+
+/// Keys, and the file or files they stand in.
+#[derive(Clone, Debug)]
+pub struct TokenKeys {
+    /// The file, or the directory; none where they are written in the configuration.
+    pub path: PathBuf,
+    /// A hash of all bytes.
+    pub stamp: u64,
+    /// What was read.
+    pub loaded: Arc<Vec<TokenKey>>,
+}
+
+impl PartialEq for TokenKeys {
+    fn eq(&self, other: &TokenKeys) -> bool {
+        (&self.path, self.stamp) == (&other.path, other.stamp)
+    }
+}
+
+impl Eq for TokenKeys {}
+
+/// Where a token may stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenPlace {
+    /// `Authorization: Bearer …` (RFC 6750 §2.1).
+    Header,
+    /// The cookie of this name.
+    Cookie(Arc<str>),
+    /// The parameter of this name in the query.
+    Query(Arc<str>),
+    /// Behind this text, in an entry of `Sec-WebSocket-Protocol`.
+    Protocol(Arc<str>),
+}
+
+impl TokenPlace {
+    /// The entry by which browsers' clients show a token to Kubernetes, in base64url.
+    pub const ENCODED_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
+    /// Whether a token stands there in base64url once more.
+    pub fn is_encoded(&self) -> bool {
+        matches!(self, TokenPlace::Protocol(prefix) if &**prefix == TokenPlace::ENCODED_PROTOCOL)
+    }
+}
+
+/// What a claim must be; of a list, what one of it must be.
+#[derive(Clone, Debug)]
+pub enum ClaimMatch {
+    /// This truth value.
+    Boolean(bool),
+    /// This whole number.
+    Number(i64),
+    /// This text.
+    Exact(Box<str>),
+    /// A text that this regex finds a match in. Compared by its source.
+    Regex(regex::Regex),
+}
+
+impl PartialEq for ClaimMatch {
+    fn eq(&self, other: &ClaimMatch) -> bool {
+        match (self, other) {
+            (ClaimMatch::Boolean(one), ClaimMatch::Boolean(other)) => one == other,
+            (ClaimMatch::Number(one), ClaimMatch::Number(other)) => one == other,
+            (ClaimMatch::Exact(one), ClaimMatch::Exact(other)) => one == other,
+            (ClaimMatch::Regex(one), ClaimMatch::Regex(other)) => one.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for ClaimMatch {}
 
 /// What a route demands: rules by their names, at least one, in the order they are asked.
 #[derive(Clone, PartialEq, Eq, Debug)]

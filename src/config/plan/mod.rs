@@ -18,9 +18,12 @@ pub use super::tables::words::{
 };
 pub use super::tables::{
     Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog,
-    Rebalance, Reload, Retry, Rules, ServerTls, Upgrade,
+    Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
-pub use access::{AccessDemand, AccessRule, AccessTest, AddressLists, Basic};
+pub use access::{
+    AccessDemand, AccessRule, AccessTest, AddressLists, Basic, ClaimMatch, Jwt, TokenKeys,
+    TokenPlace,
+};
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::{Balance, HashBy};
 pub use certificate::Certificate;

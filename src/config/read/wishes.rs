@@ -113,10 +113,18 @@ wishes! {
         | "userlist" =>
         "users with passwords are a rule: `[access.NAME]` with `basic = \"tools.htpasswd\"`, \
          which routes name in `access`";
-    "jwt" | "auth" | "auth_jwt"
-        | "auth_request" | "forward_auth" | "oauth" | "oidc" | "authenticate" | "authorization" =>
-        "tidegate knows addresses and passwords (`[access.NAME]`), and asks nobody else yet: \
-         fields and cookies reach the backend, which can";
+    "jwt" | "auth_jwt" | "jwks" | "bearer" in "strip_prefix" =>
+        "tokens are asked for by a rule: write `[access.login.jwt]` with `keys`, and here \
+         `access = \"login\"`", "access";
+    "jwt" | "auth_jwt" | "jwks" | "bearer" =>
+        "tokens are asked for by a rule: `[access.NAME.jwt]` with `keys`, which routes name in \
+         `access`";
+    "jwks_url" | "jwks_uri" | "auth_jwt_key_request" in "audience" =>
+        "keys are read from files: `keys = \"keys.json\"`; they are not fetched yet", "keys";
+    "auth" | "auth_request" | "forward_auth" | "oauth" | "oidc" | "authenticate"
+        | "authorization" =>
+        "tidegate knows addresses, passwords and tokens (`[access.NAME]`), and asks no other \
+         server yet: fields and cookies reach the backend, which can";
     "limit_req" | "limit_req_zone" | "limit_conn" | "limit_conn_zone" | "rate_limit" | "ratelimit"
         | "rate_limits" | "throttle" | "burst" =>
         "there is `limits.connections_per_address_max`, and `handshake_rate_max` and \

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::json;
 
-use super::{OneOrMany, OrString, Spanned};
+use super::{Named, OneOrMany, OrString, Spanned, Wait};
 
 table! {
-    /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or `basic`.
+    /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or
+    /// `basic`, or `jwt`.
     AccessTable "Access", "a table";
 
     /// The networks whose clients may pass: networks, addresses, or `unix` for the peers of unix
@@ -23,6 +26,10 @@ table! {
     /// 401. Browsers ask for a password at a page, not at a WebSocket: there it goes along where a
     /// page of the same site was let in.
     next basic: OrString<BasicTable>;
+    /// Clients with a token may pass (JWT, RFC 7519) that a known key has signed and that has not
+    /// expired. Others are answered 401, or 403 where only a claim is missing (RFC 6750). A session
+    /// ends when its token expires.
+    next jwt: JwtTable;
 }
 
 table! {
@@ -40,6 +47,119 @@ table! {
     /// Whether `Authorization` is removed before the request goes on. A backend that wants to know
     /// the user needs `false`, and sees the password too.
     next strip: bool = true, as in false;
+}
+
+table! {
+    /// Tokens that somebody else has signed. Algorithms are those of the keys, never what a token
+    /// says alone: RS, PS, ES256, ES384, EdDSA, and HS for shared secrets. A token must have `exp`,
+    /// and `nbf` counts where it is there.
+    JwtTable "Jwt", "a table with `keys` or `secret`";
+
+    /// The keys: a file, or a directory of files, each with a JWK, a set of them (RFC 7517), public
+    /// keys or certificates in PEM. They are read when the configuration is; with `reload.watch` a
+    /// change of them is taken at once. A token's `kid` chooses among keys that have one.
+    next keys: String, as in "keys.json";
+    /// A secret shared with the issuer, or several, of at least 32 bytes each, in place of `keys`.
+    next secret: OneOrMany<String>, as in "${JWT_SECRET}";
+    /// Who may have issued a token (`iss`), or a list; anybody with a key by default.
+    next issuer: OneOrMany<String>, as in "https://login.example.com/";
+    /// Whom a token must be for (`aud`), or a list of which one is enough. Without it a token that
+    /// the same issuer made for another service passes, too.
+    next audience: OneOrMany<String>, as in "chat";
+    /// How far the issuer's clock and this one may be apart, at most 10 minutes.
+    next leeway: Wait = Wait(Duration::from_secs(30)), as in "1m";
+    /// Where a token may stand, or a list, of which the first that has one counts: `header`
+    /// (`Authorization: Bearer`), `cookie:NAME`, `query:NAME`; `protocol`, an entry
+    /// `base64url.bearer.authorization.k8s.io.TOKEN` of `Sec-WebSocket-Protocol`, with the token in
+    /// base64url; or `protocol:PREFIX`, an entry that is PREFIX and the token. A browser cannot
+    /// send `Authorization` with a WebSocket. Beside the entry it must offer a real subprotocol,
+    /// which the backend chooses.
+    next from: OneOrMany<String> = OneOrMany(vec![Spanned::by_default("header".to_owned())]),
+        as in ["header", "query:access_token"];
+    /// What a token must claim, all of it: a text, `"~ regex"`, a number, or `true` or `false`. Of
+    /// a claim that is a list, one must be so. Dots lead into tables: `realm_access.roles`.
+    next claims: Named<ClaimTest>, as in json!({ "scope": "~ \\bchat\\b", "email_verified": true });
+    /// Whether tokens are removed from all places in `from` before the request goes on. With
+    /// `false` the backend sees them, and so does a stored handshake. In the log they never are.
+    next strip: bool = true, as in false;
+    /// When sessions end that were opened with a token.
+    each session: TokenSessionTable = TokenSessionTable::default();
+}
+
+table! {
+    /// When sessions end that were opened with a token.
+    TokenSessionTable "TokenSession", "a table" => TokenSession [Copy];
+
+    /// Whether a session ends when its token expires, with 4403 (see `expired` of `close_codes`),
+    /// be it held or not.
+    next expires: bool as bool = true, as in false;
+    /// How long after that, for a client that is late with a new one.
+    next grace: Wait as Duration = Wait(Duration::ZERO), as in "10s";
+    /// By how much it ends earlier at random, so that sessions whose tokens expire together do not
+    /// end together.
+    next spread: Wait as Duration = Wait(Duration::ZERO), as in "10s";
+}
+
+/// What a claim must be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClaimTest {
+    /// This truth value.
+    Boolean(bool),
+    /// This whole number.
+    Number(i64),
+    /// This text, or a match of this regex.
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for ClaimTest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClaimTestVisitor;
+
+        impl Visitor<'_> for ClaimTestVisitor {
+            type Value = ClaimTest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, `\"~ regex\"`, a number, true or false")
+            }
+
+            fn visit_bool<E: Error>(self, wanted: bool) -> Result<ClaimTest, E> {
+                Ok(ClaimTest::Boolean(wanted))
+            }
+
+            fn visit_i64<E: Error>(self, wanted: i64) -> Result<ClaimTest, E> {
+                Ok(ClaimTest::Number(wanted))
+            }
+
+            fn visit_str<E: Error>(self, wanted: &str) -> Result<ClaimTest, E> {
+                Ok(ClaimTest::Text(wanted.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(ClaimTestVisitor)
+    }
+}
+
+impl Serialize for ClaimTest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ClaimTest::Boolean(wanted) => wanted.serialize(serializer),
+            ClaimTest::Number(wanted) => wanted.serialize(serializer),
+            ClaimTest::Text(wanted) => wanted.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for ClaimTest {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "claim_test".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "boolean", "integer"] })
+    }
 }
 
 /// The access rules of a route: a name, a list of names, or `{ any = [names] }`.

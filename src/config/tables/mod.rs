@@ -23,7 +23,7 @@ mod spanned;
 mod units;
 pub mod words;
 
-pub use access::{AccessTable, BasicTable, RouteAccess};
+pub use access::{AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenSession};
 pub use file::FileTable;
 pub use file_mode::FileMode;
 pub use hold::{Hold, HoldParts, HoldTable};

@@ -8,6 +8,10 @@ use crate::config::schema::{Place, places, schema};
 /// A file of users as `htpasswd -B` writes it.
 const USERS: &str = "ada:$2y$05$abcdefghijklmnopqrstuuPZ1d2jzHZ8zZ5uVX6Hq1c6xZ8r7rTqa\n";
 
+/// A set of one key.
+const KEYS: &str =
+    "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}";
+
 /// A copy of `config/`, with the certificates its files name.
 struct Samples(TempDir);
 
@@ -28,6 +32,7 @@ impl Samples {
             samples.write(&format!("{beside}/ca.pem"), &authority);
         }
         samples.write("config/tools.htpasswd", USERS);
+        samples.write("config/keys.json", KEYS);
         samples.write(
             "config/conf.d/more.toml",
             "[[routes]]\npath = \"/more\"\npool = \"websocket\"\nallowed_origins = \"any\"\n",

@@ -2,6 +2,7 @@
 
 use crate::base::clock::Moment;
 use crate::config::plan::Rules;
+use crate::end::End;
 
 /// When it began, and when it last had something to say.
 #[derive(Debug)]
@@ -9,13 +10,15 @@ pub(super) struct Lifetime {
     opened: Moment,
     /// When a part of a data message last passed.
     last_data: Moment,
+    /// When the right to it ends; `NEVER` where it has no such end.
+    expires: Moment,
     /// Share of the jitter that shortens this session's life, in 1/255.
     jitter: u8,
 }
 
 impl Lifetime {
-    pub(super) fn new(jitter: u8, now: Moment) -> Lifetime {
-        Lifetime { opened: now, last_data: now, jitter }
+    pub(super) fn new(jitter: u8, expires: Moment, now: Moment) -> Lifetime {
+        Lifetime { opened: now, last_data: now, expires, jitter }
     }
 
     /// A part of a data message passes: all that a message costs.
@@ -36,11 +39,17 @@ impl Lifetime {
         rules.idle_timeout.map_or(Moment::NEVER, |timeout| self.last_data.after(timeout))
     }
 
-    /// When its `max_lifetime`, jitter taken off, is over; `NEVER` without one.
+    /// When its `max_lifetime`, jitter taken off, is reached, or the right to it ends; `NEVER`
+    /// without either.
     pub(super) fn ends_at(&self, rules: &Rules) -> Moment {
-        let Some(most) = rules.max_lifetime else { return Moment::NEVER };
+        let Some(most) = rules.max_lifetime else { return self.expires };
         let percent = f64::from(rules.max_lifetime_jitter_percent.min(100)) / 100.0;
         let shorter = percent * f64::from(self.jitter) / 255.0;
-        self.opened.after(most.mul_f64(1.0 - shorter))
+        self.opened.after(most.mul_f64(1.0 - shorter)).min(self.expires)
+    }
+
+    /// How it ends at this moment, when it ends of age.
+    pub(super) fn end(&self, now: Moment) -> End {
+        if self.expires <= now { End::Expired } else { End::Lifetime }
     }
 }

@@ -74,12 +74,13 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// A session that begins; `seed` decides its jitter and its pings. Where an extension that is
-    /// not known may interleave messages, it cannot be held: their ends cannot be told.
+    /// A session that begins and may last until `expires`; `seed` decides its jitter and pings. It
+    /// cannot be held where an unknown extension may interleave messages: their ends are not told.
     pub(super) fn new(
         rules: Arc<Rules>,
         allowed: Allowed,
         hold: Option<HoldTerms>,
+        expires: Moment,
         seed: u64,
         now: Moment,
     ) -> Core {
@@ -90,7 +91,7 @@ impl Core {
             sides: Side::BOTH.map(|side| SideState::new(side, allowed)),
             timers: Timers::default(),
             secret: rng.u64(..),
-            lifetime: Lifetime::new(rng.u8(..), now),
+            lifetime: Lifetime::new(rng.u8(..), expires, now),
             end: None,
             ordered_end: None,
             cut: false,
@@ -189,9 +190,8 @@ impl Core {
                 Timer::Idle if self.lifetime.idle_at(&self.rules) <= now => {
                     self.begin_end(End::Idle, now);
                 }
-                // A message only stored its moment.
                 Timer::Idle => self.timers.set(Timer::Idle, self.lifetime.idle_at(&self.rules)),
-                Timer::Lifetime => self.begin_end(End::Lifetime, now),
+                Timer::Lifetime => self.begin_end(self.lifetime.end(now), now),
                 Timer::OrderedEnd => self.begin_end(self.ordered_end.unwrap_or(End::Fault), now),
                 Timer::Deadline => self.on_deadline(ending, now),
                 Timer::Hold => self.on_hold_timeout(now),

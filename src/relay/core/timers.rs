@@ -9,7 +9,7 @@ use crate::registry::EndOrder;
 pub(super) enum Timer {
     /// `idle_timeout`, checked lazily: messages do not move it.
     Idle,
-    /// `max_lifetime`.
+    /// `max_lifetime`, or the end of the right to the session.
     Lifetime,
     /// The moment of an order to end.
     OrderedEnd,

@@ -218,7 +218,14 @@ impl Scene {
         let seat = seat(hold.is_some());
         let id = seat.id();
         let rules = Arc::new(rules);
-        let terms = Terms { rules, allowed, seat, cells: Arc::clone(&cells), hold };
+        let terms = Terms {
+            rules,
+            allowed,
+            seat,
+            cells: Arc::clone(&cells),
+            hold,
+            expires: clock::Moment::NEVER,
+        };
         let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
         let (told, outcome) = oneshot::channel();
         let (orders, obeyed) = mpsc::unbounded_channel();

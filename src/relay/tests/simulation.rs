@@ -102,6 +102,10 @@ impl Play {
             seat: seat(hold.is_some()),
             cells: Metrics::new(1).route(&"/chat".into()),
             hold,
+            expires: match rng.u8(..8) {
+                0 => now.after(Duration::from_secs(rng.u64(20..1_000))),
+                _ => Moment::NEVER,
+            },
         };
         let relay = Relay::new(leg(&actors[0]), leg(&actors[1]), terms, now);
         let woken = Arc::new(Woken(AtomicBool::new(true)));

@@ -68,7 +68,14 @@ async fn session(worn: Side) -> ([Box<dyn Far>; 2], oneshot::Receiver<End>) {
     };
     let cells = Metrics::new(1).route(&"/chat".into());
     let (rules, allowed) = (Arc::new(rules()), Allowed::NOTHING);
-    let terms = Terms { rules, allowed, seat: seat(false), cells, hold: None };
+    let terms = Terms {
+        rules,
+        allowed,
+        seat: seat(false),
+        cells,
+        hold: None,
+        expires: clock::Moment::NEVER,
+    };
     let legs = [client, upstream].map(|transport| Leg::new(transport, Vec::new()));
     let [client, upstream] = legs;
     let relay = Relay::new(client, upstream, terms, clock::now());

@@ -190,14 +190,24 @@ impl Streams {
 
     /// A stream that is a WebSocket, for frames made by hand.
     pub async fn stream(&mut self, path: &str) -> (RecvStream, SendStream<Bytes>) {
-        let (answer, sending) = self.ask(Streams::handshake(path), false).await.unwrap();
+        self.stream_by(Streams::handshake(path)).await
+    }
+
+    /// The same, by this handshake.
+    async fn stream_by(&mut self, handshake: Request<()>) -> (RecvStream, SendStream<Bytes>) {
+        let (answer, sending) = self.ask(handshake, false).await.unwrap();
         assert_eq!(answer.status(), 200);
         (answer.into_body(), sending)
     }
 
     /// A WebSocket.
     pub async fn open(&mut self, path: &str) -> Session {
-        let (receiving, sending) = self.stream(path).await;
+        self.open_by(Streams::handshake(path)).await
+    }
+
+    /// A WebSocket by this handshake.
+    pub async fn open_by(&mut self, handshake: Request<()>) -> Session {
+        let (receiving, sending) = self.stream_by(handshake).await;
         let (near, far) = UnixStream::pair().unwrap();
         tokio::spawn(pump(far, receiving, sending));
         let near: Box<dyn Io> = Box::new(near);

@@ -3,6 +3,8 @@
 /// The key, the text in the base, the text in its place.
 pub(super) type Row = (&'static str, &'static str, &'static str);
 
+const JWT_SECRET: &str = "secret = \"a secret that both sides know, and nobody else\"";
+
 pub(super) const ROWS: &[Row] = &[
     ("workers", "workers = 2", "workers = 3"),
     ("include", "#top", "include = [\"more.toml\"]"),
@@ -19,6 +21,18 @@ pub(super) const ROWS: &[Row] = &[
     ("access.NAME.basic.users", "one.htpasswd", "two.htpasswd"),
     ("access.NAME.basic.realm", "#basic", "realm = \"other\""),
     ("access.NAME.basic.strip", "#basic", "strip = false"),
+    ("access.NAME.jwt", JWT_SECRET, "keys = \"two.pem\""),
+    ("access.NAME.jwt.keys", JWT_SECRET, "keys = \"one.pem\""),
+    ("access.NAME.jwt.secret", "both sides", "two sides"),
+    ("access.NAME.jwt.issuer", "issuer = \"one\"", "issuer = \"two\""),
+    ("access.NAME.jwt.audience", "audience = \"one\"", "audience = \"two\""),
+    ("access.NAME.jwt.leeway", "leeway = \"5s\"", "leeway = \"6s\""),
+    ("access.NAME.jwt.from", "from = \"header\"", "from = \"query:token\""),
+    ("access.NAME.jwt.claims", "sub = \"one\"", "sub = \"two\""),
+    ("access.NAME.jwt.strip", "strip = true", "strip = false"),
+    ("access.NAME.jwt.session.expires", "expires = true", "expires = false"),
+    ("access.NAME.jwt.session.grace", "grace = \"1s\"", "grace = \"2s\""),
+    ("access.NAME.jwt.session.spread", "spread = \"1s\"", "spread = \"2s\""),
     ("routes.access", "access = \"office\"", "access = { any = \"office\" }"),
     ("routes", "path = \"/chat\"", "path = \"/talk\""),
     ("listeners.NAME.address", "\"127.0.0.1:0\"\n#l", "\"127.0.0.3:0\"\n#l"),

@@ -27,7 +27,7 @@ fn strict() -> Rules {
 }
 
 fn core(seed: u64) -> Core {
-    Core::new(Arc::new(strict()), Allowed::NOTHING, None, seed, START)
+    Core::new(Arc::new(strict()), Allowed::NOTHING, None, Moment::NEVER, seed, START)
 }
 
 /// Does what is due, both sides being read and having taken all; the pings that were sent.
@@ -110,7 +110,7 @@ fn a_session_is_not_idle_for_as_long_as_nobody_could_have_spoken() {
 #[test]
 fn a_lifetime_goes_on_in_sleep() {
     let rules = Rules { max_lifetime: Some(Duration::from_secs(600)), ..strict() };
-    let mut core = Core::new(Arc::new(rules), Allowed::NOTHING, None, 7, START);
+    let mut core = Core::new(Arc::new(rules), Allowed::NOTHING, None, Moment::NEVER, 7, START);
     tick(&mut core, after(700.0));
     assert_eq!(core.end, Some(End::Lifetime));
 }

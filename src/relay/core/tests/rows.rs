@@ -19,7 +19,7 @@ use crate::wire::frame::{Allowed, Violation};
 const START: Moment = Moment::from_millis(1_000_000);
 
 fn core(rules: Rules) -> Core {
-    Core::new(Arc::new(rules), Allowed::NOTHING, None, 7, START)
+    Core::new(Arc::new(rules), Allowed::NOTHING, None, Moment::NEVER, 7, START)
 }
 
 fn pinged() -> Rules {
@@ -308,7 +308,14 @@ fn lives_are_shortened_at_random_but_never_lengthened() {
     let most = Some(Duration::from_secs(1_000));
     let jittered = Rules { max_lifetime: most, max_lifetime_jitter_percent: 10, ..rules() };
     let lives = (0..50).map(|seed| {
-        let core = Core::new(Arc::new(jittered.clone()), Allowed::NOTHING, None, seed, START);
+        let core = Core::new(
+            Arc::new(jittered.clone()),
+            Allowed::NOTHING,
+            None,
+            Moment::NEVER,
+            seed,
+            START,
+        );
         core.timeout().since(START).as_secs()
     });
     let lives: Vec<u64> = lives.collect();
@@ -317,9 +324,26 @@ fn lives_are_shortened_at_random_but_never_lengthened() {
 }
 
 #[test]
+fn a_session_ends_when_the_right_to_it_does_or_its_life_whichever_is_first() {
+    let most = Some(Duration::from_secs(1_000));
+    for (expires, end) in [(500, End::Expired), (1_000, End::Expired), (2_000, End::Lifetime)] {
+        let rules = Arc::new(Rules { max_lifetime: most, ..rules() });
+        let at = START.after(Duration::from_secs(expires));
+        let mut core = Core::new(Arc::clone(&rules), Allowed::NOTHING, None, at, 7, START);
+        // New rules move the life, and never the right to it.
+        core.on_note(Note::Rules(rules), START);
+        let due = START.after(Duration::from_secs(expires.min(1_000)));
+        assert_eq!(core.timeout(), due);
+        core.on_timeout(due);
+        assert_eq!(core.end, Some(end));
+    }
+}
+
+#[test]
 fn first_pings_are_spread_over_the_interval() {
     let first = |seed| {
-        let core = Core::new(Arc::new(pinged()), Allowed::NOTHING, None, seed, START);
+        let core =
+            Core::new(Arc::new(pinged()), Allowed::NOTHING, None, Moment::NEVER, seed, START);
         core.timeout().since(START).as_secs() / 10
     };
     let mut thirds: Vec<u64> = (0..60).map(first).collect();
@@ -334,7 +358,8 @@ fn sessions_that_open_or_change_their_rules_at_once_do_not_ping_in_waves() {
     let mut pings = [0; 180];
     for seed in 0..SESSIONS {
         let rules = Arc::new(pinged());
-        let mut core = Core::new(Arc::clone(&rules), Allowed::NOTHING, None, seed, START);
+        let mut core =
+            Core::new(Arc::clone(&rules), Allowed::NOTHING, None, Moment::NEVER, seed, START);
         let mut now = START;
         for until in [60, 120, 180].map(|seconds| START.after(Duration::from_secs(seconds))) {
             while core.timeout() < until {

@@ -83,6 +83,7 @@ fn examine(world: &World) {
         }
     }
     nothing_said_before_its_close_is_lost(world, end);
+    assert!(end != End::Expired || world.expires <= ended, "it had the right to live on");
     // Three steps out for each side, none longer than its time; a note may allow more.
     let allowed = 6 * world.rules.close_timeout + Duration::from_secs(60);
     assert!(world.now.since(ended) <= allowed + 2 * HOUR);
@@ -99,7 +100,7 @@ fn nothing_said_before_its_close_is_lost(world: &World, end: End) {
     let answered = client.frames.last().is_some_and(|(_, kind)| *kind == Kind::Close);
     let heard = client.taken == client.sent.len();
     let left_early = upstream.closed_first || upstream.hung_up.is_some() && !upstream.close_got;
-    let we_closed = matches!(end, End::Idle | End::Lifetime);
+    let we_closed = matches!(end, End::Idle | End::Lifetime | End::Expired);
     if we_closed && answered && heard && fine(client) && fine(upstream) && !left_early {
         assert_eq!(world.relayed_to(Side::Upstream), world.to_relay_from(Side::Client));
     }

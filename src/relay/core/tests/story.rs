@@ -60,7 +60,7 @@ impl Story {
         let budget = Arc::new(HoldBudget::new(budget));
         let terms = HoldTerms { hold: Arc::new(hold), budget: Arc::clone(&budget), head_bytes: 0 };
         let rules = Rules { close_timeout: Duration::from_secs(5), ..rules() };
-        let core = Core::new(Arc::new(rules), allowed, Some(terms), 7, START);
+        let core = Core::new(Arc::new(rules), allowed, Some(terms), Moment::NEVER, 7, START);
         Story {
             core,
             rng: Rng::with_seed(1),

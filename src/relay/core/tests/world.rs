@@ -45,6 +45,8 @@ pub struct World {
     /// The first end seen, and when.
     pub end: Option<(End, Moment)>,
     pub secret: u64,
+    /// When the right to the session ends.
+    pub expires: Moment,
 }
 
 impl World {
@@ -54,11 +56,16 @@ impl World {
         let rules = Arc::new(rules);
         let held = hold.map(|hold| Held::new(hold, &mut rng));
         let terms = held.as_ref().map(|held| held.terms.clone());
-        let core = Core::new(Arc::clone(&rules), Allowed::NOTHING, terms, rng.u64(..), now);
+        let expires = match rng.u8(..4) {
+            0 => now.after(Duration::from_secs(rng.u64(20..1_000))),
+            _ => Moment::NEVER,
+        };
+        let core =
+            Core::new(Arc::clone(&rules), Allowed::NOTHING, terms, expires, rng.u64(..), now);
         let secret = core.secret;
         let peers = Side::BOTH.map(|side| Peer::new(side, &mut rng));
         let lines = [Line::default(), Line::default()];
-        World { rng, now, core, rules, peers, lines, held, end: None, secret }
+        World { rng, now, core, rules, peers, lines, held, end: None, secret, expires }
     }
 
     pub fn is_ours(&self) -> impl Fn(&[u8]) -> bool + use<> {

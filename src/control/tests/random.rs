@@ -1,6 +1,7 @@
-//! Whole processes under random orders: reloads that are taken, refused and dry, drains, kicks,
-//! clients that come and go; compared after each step with a model of what lives, is counted, is
-//! listed and listens.
+//! Whole processes under random orders: reloads that are taken, refused and dry, drains, moves,
+//! kicks, backends that die and return, clients that come and go; compared after each step with a
+//! model of what lives, is counted, is listed and listens. The sessions of the pool `one` can be
+//! held.
 //!
 //! Seeded: a failing seed is printed, and `TIDEGATE_SEED=<seed> cargo test --lib
 //! control::tests::random` plays it again. `TIDEGATE_SEEDS=<number>` plays more of them.
@@ -11,7 +12,9 @@ use serde_json::json;
 
 use super::operating::{Operated, addresses};
 use super::*;
+use crate::base::id::SessionId;
 use crate::base::label::Label;
+use crate::live::tests::plan::hold;
 use crate::registry::Selector;
 
 /// Seeds played where nobody asks for more.
@@ -37,9 +40,17 @@ struct Parts {
 /// A session, and where the model has it.
 struct Live {
     session: Session,
+    id: SessionId,
     listener: &'static str,
     pool: &'static str,
-    backend: String,
+    /// `None` where it goes on with whichever backend it can.
+    backend: Option<String>,
+}
+
+impl Live {
+    fn is_on(&self, backend: &str) -> bool {
+        self.backend.as_deref() == Some(backend)
+    }
 }
 
 struct World {
@@ -73,6 +84,9 @@ impl World {
         second.address = Address::Inet(([127, 0, 0, 2], 0).into());
         plan.listeners.push(Arc::new(second));
         plan.workers = 2;
+        // A backend that dies returns at once, and is asked as if nothing had been.
+        plan.pools.iter_mut().for_each(|pool| Arc::make_mut(pool).health.failures_max = 1_000);
+        route_of(&mut plan, "/one").hold = Some(Arc::new(hold()));
         let process = Operated::start(plan);
         let whole = process.next.lock().unwrap().clone().unwrap();
         World {
@@ -123,7 +137,7 @@ impl World {
     }
 
     async fn step(&mut self) {
-        match self.rng.u8(..12) {
+        match self.rng.u8(..15) {
             0..=3 => self.open().await,
             4 if !self.sessions.is_empty() => {
                 let at = self.rng.usize(..self.sessions.len());
@@ -134,6 +148,8 @@ impl World {
             6 => self.drain().await,
             7 => self.enable().await,
             8 => self.refused().await,
+            12 => self.move_away().await,
+            13 => self.restart().await,
             9 => {
                 let (dry, plan) = (ReloadRequest { dry_run: true, ..FORCE }, self.other());
                 let plan = self.plan(&plan);
@@ -161,7 +177,8 @@ impl World {
         let new = after.into_iter().find(|seen| is_new(seen.id)).unwrap();
         let backend = new.facts.backend.to_string();
         assert!(self.now.pools[pool].contains(&backend) && !self.disabled.contains(&backend));
-        self.sessions.push(Live { session, listener, pool, backend });
+        let (id, backend) = (new.id, Some(backend));
+        self.sessions.push(Live { session, id, listener, pool, backend });
     }
 
     async fn kick(&mut self) {
@@ -170,19 +187,51 @@ impl World {
         let who = json!({ "who": { "ids": [kicked.id.to_string()] } });
         let (status, told) = self.process.order("/kick", who).await;
         assert_eq!(status, 200, "{told}");
-        // Which of those in its place it was, only its end tells.
-        let place = (kicked.facts.backend.to_string(), kicked.facts.listener.to_string());
-        let here = |live: &Live| (live.backend.clone(), live.listener.to_owned()) == place;
-        let candidates: Vec<usize> =
-            (0..self.sessions.len()).filter(|at| here(&self.sessions[*at])).collect();
-        for at in candidates {
-            let Live { session, .. } = &mut self.sessions[at];
-            if session.try_send("still there?").await.is_err() || session.next().await.is_err() {
-                self.sessions.remove(at);
-                return;
+        let at = self.sessions.iter().position(|live| live.id == kicked.id).unwrap();
+        let ending = self.sessions.remove(at).session.ending().await;
+        assert!(matches!(ending, Ending::Close(1008, _)), "{ending:?}");
+    }
+
+    /// Whether sessions of the pool `one` have another place than this backend.
+    fn has_room_beside(&self, pool: &str, backend: &str) -> bool {
+        let works = |one: &&String| *one != backend && !self.disabled.contains(*one);
+        pool == "one" && self.now.pools.get(pool).is_some_and(|has| has.iter().any(|b| works(&b)))
+    }
+
+    /// The sessions on a backend leave it: for another where they can, else they end.
+    async fn leave(&mut self, backend: &str) {
+        let moves = self.has_room_beside("one", backend);
+        for live in self.sessions.iter_mut().filter(|live| live.is_on(backend)) {
+            if moves && live.pool == "one" {
+                live.backend = None;
             }
         }
-        panic!("nobody was kicked");
+        self.end(|live| live.is_on(backend)).await;
+    }
+
+    async fn move_away(&mut self) {
+        let all: Vec<_> = self.now.pools.get("one").into_iter().flatten().cloned().collect();
+        let Some(from) = all.get(self.rng.usize(..2)) else { return };
+        let who = json!({ "who": { "backend": from } });
+        let (status, told) = self.process.order("/move", who).await;
+        assert_eq!(status == 200, self.has_room_beside("one", from), "{told}");
+        if status == 200 {
+            self.disabled.insert(from.clone());
+            self.leave(from).await;
+        }
+    }
+
+    /// A backend dies, and another process takes its place.
+    async fn restart(&mut self) {
+        let at = self.rng.usize(..self.backends.len());
+        let address = self.backends.remove(at).kill().await;
+        let backend = address.to_string();
+        self.sessions
+            .iter_mut()
+            .filter(|live| live.pool == "one" && live.is_on(&backend))
+            .for_each(|live| live.backend = None);
+        self.end(|live| live.is_on(&backend)).await;
+        self.backends.insert(at, Backend::echo_at("again", address).await);
     }
 
     async fn drain(&mut self) {
@@ -191,7 +240,7 @@ impl World {
         let (status, told) = self.process.order("/drain", who).await;
         assert_eq!(status, 200, "{told}");
         self.disabled.insert(backend.clone());
-        self.end(|live| live.backend == backend).await;
+        self.leave(&backend).await;
     }
 
     async fn enable(&mut self) {
@@ -222,14 +271,18 @@ impl World {
         taken(self.process.change_and(FORCE, |next| *next = plan).await);
         self.generation += 1;
         self.now = parts.clone();
-        let stays = |live: &Live| {
-            parts.pools.get(live.pool).is_some_and(|has| has.contains(&live.backend))
-                && (live.listener == "http" || parts.second)
-        };
         // A backend that is away is forgotten with its last session.
         let has: BTreeSet<String> = parts.pools.values().flatten().cloned().collect();
         self.disabled.retain(|backend| has.contains(backend));
-        self.end(|live| !stays(live)).await;
+        let there = |live: &Live| {
+            parts.pools.contains_key(live.pool) && (live.listener == "http" || parts.second)
+        };
+        self.end(|live| !there(live)).await;
+        let gone = |live: &Live| live.backend.clone().filter(|backend| !has.contains(backend));
+        let gone: BTreeSet<String> = self.sessions.iter().filter_map(gone).collect();
+        for backend in gone {
+            self.leave(&backend).await;
+        }
     }
 
     /// These sessions end, each with a Close, and no others.
@@ -241,6 +294,26 @@ impl World {
             let ending = session.ending().await;
             assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
         }
+    }
+
+    /// Whether each session is listed where it is, and no other. Where one chose by itself, the
+    /// model learns of it.
+    async fn is_listed(&mut self) -> bool {
+        let listed = self.process.0.sessions.list(&Selector::All, 1000).await;
+        let mut listed: BTreeMap<_, _> = listed.into_iter().map(|seen| (seen.id, seen)).collect();
+        for live in &mut self.sessions {
+            let Some(seen) = listed.remove(&live.id) else { return false };
+            let place = &seen.facts.location;
+            let has = self.now.pools[live.pool].contains(&*place.backend);
+            if live.backend.is_none() && has && !self.disabled.contains(&*place.backend) {
+                live.backend = Some(place.backend.to_string());
+            }
+            let is_there = live.is_on(&place.backend) && *place.pool == *live.pool;
+            if !is_there || *place.listener != *live.listener {
+                return false;
+            }
+        }
+        listed.is_empty()
     }
 
     /// The process is what the model says.
@@ -257,26 +330,18 @@ impl World {
         })
         .await;
         assert_eq!(self.process.generation(), self.generation);
-        let sorted = |mut places: Vec<[String; 3]>| {
-            places.sort();
-            places
-        };
-        let listed = self.process.0.sessions.list(&Selector::All, 1000).await;
-        let listed = listed.iter().map(|seen| {
-            let place = &seen.facts.location;
-            [&place.listener, &place.pool, &place.backend].map(|name| name.to_string())
-        });
-        let live = self
-            .sessions
-            .iter()
-            .map(|live| [live.listener.to_owned(), live.pool.to_owned(), live.backend.clone()]);
-        assert_eq!(sorted(listed.collect()), sorted(live.collect()));
+        within("the list to be the model's", async {
+            while !self.is_listed().await {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
         let status = self.process.status().await;
         let rows = status["backends"].as_array().unwrap();
         assert_eq!(rows.len(), self.now.pools.values().flatten().count());
         for row in rows {
             let backend = row["backend"].as_str().unwrap();
-            let on = self.sessions.iter().filter(|live| live.backend == backend).count();
+            let on = self.sessions.iter().filter(|live| live.is_on(backend)).count();
             assert_eq!(row["sessions"], json!(on), "{row}");
             let snapshot = self.process.0.app.live.now();
             let mut all = snapshot.pools.values().flat_map(|pool| pool.backends());

@@ -51,7 +51,9 @@ struct Each {
     /// The connection of `h2`.
     _streams: Streams,
     h2: Session,
+    /// Both lost their upstream.
     held: Socket,
+    held_h2: Session,
 }
 
 impl Each {
@@ -65,10 +67,12 @@ impl Each {
         h2.echo("on HTTP/2").await;
         let mut held = traffic::open(&proxy.plain, "/held").await.unwrap();
         echo(&mut held, "before").await;
+        let mut held_h2 = streams.open("/held").await;
+        held_h2.echo("before").await;
         dies.kill();
-        let is_held = || proxy.metric("tidegate_sessions_held") == 1.0;
-        proxy.wait("the session to be held", is_held).await;
-        Each { tls: tls_socket, _streams: streams, h2, held }
+        let are_held = || proxy.metric("tidegate_sessions_held") == 2.0;
+        proxy.wait("the sessions to be held", are_held).await;
+        Each { tls: tls_socket, _streams: streams, h2, held, held_h2 }
     }
 }
 
@@ -79,6 +83,7 @@ async fn sessions_over_tls_on_http2_and_held_ones_are_kept_through_an_upgrade() 
     let address = dies.address.clone();
     let mut each = Each::open(&proxy, dies).await;
     each.held.send(Message::text("meanwhile")).await.unwrap();
+    each.held_h2.send("meanwhile").await;
     upgraded(&proxy).await;
     echo(&mut each.tls, "still over TLS").await;
     each.h2.echo("still on HTTP/2").await;
@@ -87,6 +92,9 @@ async fn sessions_over_tls_on_http2_and_held_ones_are_kept_through_an_upgrade() 
     let kept = traffic::read(&mut each.held).await;
     assert_eq!(kept.as_deref(), Ok(&b"meanwhile"[..]));
     echo(&mut each.held, "afterwards").await;
+    // By then the client of HTTP/2 was told to open what is new elsewhere.
+    assert_eq!(each.held_h2.text().await, "meanwhile");
+    each.held_h2.echo("afterwards").await;
 
     // New ones are the new process's.
     let mut new = traffic::open_on(Box::new(tls(&proxy, b"http/1.1").await), "/").await.unwrap();
@@ -96,6 +104,7 @@ async fn sessions_over_tls_on_http2_and_held_ones_are_kept_through_an_upgrade() 
     assert!(is_alive(proxy.pid()), "it has what is open");
     each.tls.close(None).await.unwrap();
     each.held.close(None).await.unwrap();
+    assert_eq!(each.held_h2.close(1000, "").await, Ending::Close(1000, String::new()));
     assert_eq!(each.h2.close(1000, "").await, Ending::Close(1000, String::new()));
     drop(each._streams);
     proxy.wait("the old process to leave", || !is_alive(proxy.pid())).await;
@@ -113,7 +122,9 @@ async fn sessions_over_tls_on_http2_and_held_ones_are_drained_with_1012_by_an_up
     upgraded(&proxy).await;
     assert_eq!(traffic::read(&mut each.tls).await, Err(Ended::Close(1012)));
     assert_eq!(traffic::read(&mut each.held).await, Err(Ended::Close(1012)));
-    let ending = each.h2.ending().await;
-    assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
+    for session in [each.h2, each.held_h2] {
+        let ending = session.ending().await;
+        assert!(matches!(ending, Ending::Close(1012, _)), "{ending:?}");
+    }
     proxy.wait("the old process to leave", || !is_alive(proxy.pid())).await;
 }

@@ -201,11 +201,8 @@ impl World {
     /// The sessions on a backend leave it: for another where they can, else they end.
     async fn leave(&mut self, backend: &str) {
         let moves = self.has_room_beside("one", backend);
-        for live in self.sessions.iter_mut().filter(|live| live.is_on(backend)) {
-            if moves && live.pool == "one" {
-                live.backend = None;
-            }
-        }
+        let here = self.sessions.iter_mut().filter(|live| live.is_on(backend));
+        here.filter(|live| moves && live.pool == "one").for_each(|live| live.backend = None);
         self.end(|live| live.is_on(backend)).await;
     }
 

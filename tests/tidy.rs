@@ -4,6 +4,8 @@
 mod graph;
 #[path = "tidy/impls.rs"]
 mod impls;
+#[path = "tidy/logs.rs"]
+mod logs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

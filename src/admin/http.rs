@@ -20,6 +20,7 @@ use super::connections::Connections;
 use crate::base::body::{self, Body};
 use crate::base::network::ClientNetwork;
 use crate::base::share::SharePermit;
+use crate::base::socket::PeerProcess;
 use crate::base::task::{self, LocalBox};
 use crate::config::plan::{Address, FileMode};
 use crate::listen::{
@@ -29,9 +30,17 @@ use crate::listen::{
 /// Time for a request head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Answers the requests of clients, who are told apart by their address.
-pub(super) type Responder =
-    Rc<dyn Fn(Option<SocketAddr>, Request<Incoming>) -> LocalBox<Response<Body>>>;
+/// Answers the requests of clients.
+pub(super) type Responder = Rc<dyn Fn(Peer, Request<Incoming>) -> LocalBox<Response<Body>>>;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Peer {
+    /// Over TCP.
+    pub(super) address: Option<SocketAddr>,
+    /// Over a unix socket.
+    pub(super) process: Option<PeerProcess>,
+}
 
 /// What an answer takes of something scarce, as its extension: its connection keeps it until the
 /// answer was sent, or cannot be.
@@ -166,6 +175,7 @@ async fn accept(accepting: &AcceptQueue, bound: &Address, service: &Rc<Service>)
         let client = peer.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
         let slot = service.connections.enter(client).await;
         let Ok(socket) = connected(fd, bound) else { continue };
+        let peer = Peer { address: peer, process: socket.peer_process() };
         let service = Rc::clone(service);
         task::spawn("admin", async move {
             let kept = Cell::new(None);

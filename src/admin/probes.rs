@@ -23,7 +23,7 @@ pub const SCRAPES_MAX: usize = 16;
 
 pub(super) fn answers(process: impl Process, admin: Admin) -> Responder {
     let probes = Probes::new(process, admin);
-    Rc::new(move |peer, request| Box::pin(ready(probes.answer(peer, &request))))
+    Rc::new(move |peer, request| Box::pin(ready(probes.answer(peer.address, &request))))
 }
 
 /// What answers the admin listener's requests.

@@ -21,6 +21,16 @@ const SIOCOUTQNSD: libc::Ioctl = 0x894b;
 #[derive(Debug)]
 pub struct Socket(SocketKind);
 
+/// The process at the other end of a unix socket, as it was when it connected (`SO_PEERCRED`,
+/// unix(7)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerProcess {
+    /// Its user.
+    pub uid: u32,
+    /// Its process id, where the system tells it.
+    pub pid: Option<i32>,
+}
+
 /// Beside each stream, where the enum's tag leaves room for it: whether bytes may wait that the
 /// reactor tells nothing of. See [`Socket::poll_peer_end`].
 #[derive(Debug)]
@@ -54,6 +64,13 @@ impl From<UnixStream> for Socket {
 }
 
 impl Socket {
+    /// The process at the other end; `None` over TCP.
+    pub fn peer_process(&self) -> Option<PeerProcess> {
+        let SocketKind::Unix(unix, _) = &self.0 else { return None };
+        let credentials = unix.peer_cred().ok()?;
+        Some(PeerProcess { uid: credentials.uid(), pid: credentials.pid() })
+    }
+
     /// Bytes handed to the kernel that the peer has not acknowledged (`SIOCOUTQ`, tcp(7); for a
     /// unix socket, not yet read by the peer).
     ///

@@ -84,7 +84,7 @@ impl Handle {
             Err(refused) => {
                 let refused = Upgraded::Refused(refused);
                 self.0.metrics.process.upgrades.count(&refused);
-                tracing::warn!(outcome = refused.label(), "no upgrade: {refused}");
+                tracing::warn!(outcome = refused.label(), why = %refused, "no upgrade");
                 refused
             }
         }

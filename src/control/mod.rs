@@ -9,6 +9,7 @@
 
 mod activation;
 mod core;
+mod finding_log;
 mod handle;
 mod handler;
 mod manager;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::core::ProcessCore;
+use super::finding_log;
 use super::manager;
 use super::opening::{self, Opening};
 use super::options::ReadConfig;
@@ -56,7 +57,7 @@ fn tell(core: &mut ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
             return;
         }
         Reloaded::Refused(RefusedReload { why, .. }) if request.dry_run => {
-            tracing::info!(outcome, "dry run: {}", why.summary());
+            tracing::info!(outcome, why = why.summary(), "dry run");
             return;
         }
         Reloaded::Refused(RefusedReload { why, .. }) => {
@@ -67,7 +68,15 @@ fn tell(core: &mut ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
             }
             core.last_refusal = refusal;
             manager::status(&format!("reload refused, {}: {}", in_force(core), why.summary()));
-            tracing::error!(outcome, "reload refused: {why}");
+            match why {
+                // Its findings have lines of their own.
+                ReloadRefused::Config(findings) => {
+                    let count = findings.report.findings.len();
+                    tracing::error!(outcome, findings = count, "reload refused");
+                    finding_log::write(findings);
+                }
+                _ => tracing::error!(outcome, %why, "reload refused"),
+            }
         }
         Reloaded::Taken(taken) => {
             let Impact { sessions, drained, moved, .. } = taken.impact;
@@ -79,9 +88,7 @@ fn tell(core: &mut ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
                 sessions_moved = moved,
                 "reload"
             );
-            if !taken.warnings.report.is_empty() {
-                tracing::warn!("{}", taken.warnings.text().trim_end());
-            }
+            finding_log::write(&taken.warnings);
             if !taken.dry_run {
                 core.last_refusal = None;
                 manager::status(&in_force(core));

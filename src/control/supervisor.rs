@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
+use super::finding_log;
 use super::handle::Handle;
 use super::options::{Options, ReadConfig};
 use super::run::run;
@@ -34,9 +35,7 @@ impl Supervisor {
     pub(super) fn launch(options: Options, loaded: ReadConfig) -> Result<Supervisor, StartError> {
         let (plan, warnings) =
             loaded.map_err(|refused| StartError::Config(refused.why.to_string()))?;
-        if !warnings.report.is_empty() {
-            tracing::warn!("{}", warnings.text().trim_end());
-        }
+        finding_log::write(&warnings);
         let (ready, is_ready) = std_mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("control".into())

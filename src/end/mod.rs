@@ -202,17 +202,6 @@ impl End {
         }
     }
 
-    /// The code to write down: the one seen where a side closed, 1006 where a side was lost or
-    /// silent (seen, never sent: RFC 6455 §7.4.1), else the one the client is sent.
-    pub const fn code(self) -> u16 {
-        match (self, self.farewell(Side::Client)) {
-            (End::Closed { code, .. }, _) => code,
-            (End::Lost { .. } | End::Silent { .. }, _) => 1006,
-            (_, Farewell::Close(code)) => code,
-            _ => 1006,
-        }
-    }
-
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
         let mut every = vec![End::Idle, End::Lifetime, End::Expired, End::Fault];

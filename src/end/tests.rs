@@ -59,3 +59,11 @@ fn chosen_codes_are_equal_in_any_order() {
     assert_eq!(one.unwrap().get("idle"), Some(4001));
     assert_eq!(CloseCodes::new([("sleepy", 4000)]), Err("sleepy"));
 }
+
+#[test]
+fn the_guide_has_every_word() {
+    let guide = include_str!("../../config/guides/logs.md");
+    for end in End::every() {
+        assert!(guide.contains(&format!("`{}`", end.label())), "{}", end.label());
+    }
+}

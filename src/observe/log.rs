@@ -4,17 +4,18 @@
 //! Lines about requests and sessions are events of the target [`ACCESS`].
 
 mod fields;
+mod panics;
 mod pid;
 mod queue;
 
 use std::io::{self, IsTerminal, Write};
 
 use tracing::Subscriber;
+use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt, reload};
 
 use fields::TextFields;
@@ -57,7 +58,7 @@ pub enum LogError {
     /// The filter is none.
     Filter(ParseError),
     /// The process has a log already.
-    Second(TryInitError),
+    Second(SetGlobalDefaultError),
     /// The system gives no thread to write it.
     Thread(io::Error),
 }
@@ -116,14 +117,17 @@ impl LogHandle {
     }
 }
 
-/// Starts the process's log, on standard error.
+/// Starts the process's log, on standard error; panics go there too.
 ///
 /// # Errors
 /// When the filter does not parse, or the process has a log already.
 pub fn start(options: &LogOptions<'_>) -> Result<LogGuard, LogError> {
     let terminal = io::stderr().is_terminal();
     let (subscriber, guard) = build(options, terminal, io::stderr())?;
-    subscriber.try_init().map_err(LogError::Second)?;
+    // What libraries write with the crate `log` is not taken: it names the files they were built
+    // from, as they are called on the machine that built them.
+    set_global_default(subscriber).map_err(LogError::Second)?;
+    panics::log_them();
     Ok(guard)
 }
 

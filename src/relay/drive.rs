@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
@@ -364,8 +365,9 @@ impl Relay {
         for (side, of) in [(Side::Client, &stats.client), (Side::Upstream, &stats.upstream)] {
             // Once per session, never on a message's way.
             if let Some(violation) = of.violation {
+                let (session, violation) = (self.seat.id(), violation.label());
                 let count = of.violations;
-                tracing::info!(%side, ?violation, count, "frames against RFC 6455");
+                tracing::info!(%session, %side, violation, count, "frames against RFC 6455");
             }
         }
         (end, stats)

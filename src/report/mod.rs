@@ -4,9 +4,11 @@
 //! **Never here:** what is right or wrong.
 
 mod json;
+mod line;
 mod source;
 mod text;
 
+pub use line::{FindingLine, FindingPlace};
 pub use source::{FileId, Position, Source, Sources, Span};
 pub use text::Colour;
 

@@ -12,6 +12,7 @@ use crate::config::plan::FieldChanges;
 use crate::wire::fields::{Scope, is_same_spelt, named_by_connection, scope};
 use crate::wire::forwarded::{self, Hop};
 use crate::wire::list::has_token;
+use crate::wire::request_id::X_REQUEST_ID;
 use crate::wire::trailers;
 
 /// The head of a request that goes upstream. It is made from a client's head and consumes it, so
@@ -40,6 +41,8 @@ pub struct FieldFilter<'a> {
     pub host: Option<&'a HeaderValue>,
     /// What this proxy adds to `Via`.
     pub via: &'a HeaderValue,
+    /// The request's `X-Request-Id`.
+    pub request_id: &'a HeaderValue,
     /// Whether it is a WebSocket handshake, whose own fields are made anew for each backend.
     pub is_handshake: bool,
     /// The route's changes, which have the last word.
@@ -57,9 +60,9 @@ pub const HANDSHAKE: [HeaderName; 5] = [
     header::SEC_WEBSOCKET_VERSION,
 ];
 
-/// Fields added to those of a client: `Host`, `Trailer`, `TE`, `Connection`, `Via`, and those of
-/// `forwarded`.
-const ADDED: usize = 12;
+/// Fields added to those of a client: `Host`, `Trailer`, `TE`, `Connection`, `Via`, `X-Request-Id`,
+/// and those of `forwarded`.
+const ADDED: usize = 13;
 
 impl Outbound {
     /// Makes the head.
@@ -104,6 +107,7 @@ impl Outbound {
             add(CONNECTION, HeaderValue::from_static("TE"));
         }
         add(VIA, passage.via.clone());
+        add(X_REQUEST_ID, passage.request_id.clone());
         for (name, value) in told {
             if let Some(value) = value {
                 add(name, value);
@@ -197,7 +201,7 @@ impl FieldFilter<'_> {
 
 /// Whether the route removes or sets the field, in any spelling: who reads fields as CGI does knows
 /// no other `X_User` than `X-User`.
-pub(super) fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
+pub fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
     changes.remove.iter().any(|removed| is_same_spelt(name, removed))
         || changes.set.iter().any(|(set, _)| is_same_spelt(name, set))
 }

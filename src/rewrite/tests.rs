@@ -12,6 +12,8 @@ use crate::wire::forwarded::Hop;
 
 static VIA: HeaderValue = HeaderValue::from_static("1.1 us");
 
+static ID: HeaderValue = HeaderValue::from_static("ours");
+
 const HOP: Hop<'static> =
     Hop { peer: None, client: None, proto: "http", host: Some("example.com"), port: 80 };
 
@@ -28,6 +30,7 @@ pub(crate) fn outbound(head: Parts) -> Outbound {
         is_trusted: false,
         host,
         via,
+        request_id: &ID,
         is_handshake: true,
         changes,
         trailers: &Arc::default(),
@@ -36,9 +39,8 @@ pub(crate) fn outbound(head: Parts) -> Outbound {
 }
 
 fn told() -> Vec<HeaderName> {
-    ["forwarded", "via", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"]
-        .map(HeaderName::from_static)
-        .into()
+    let hops = ["forwarded", "via", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"];
+    hops.into_iter().chain(["x-request-id"]).map(HeaderName::from_static).collect()
 }
 
 /// What goes upstream of these fields, a line each.
@@ -52,6 +54,7 @@ fn passed(fields: &[(&str, &str)], is_handshake: bool, changes: &FieldChanges) -
         is_trusted: false,
         host: Some(&host),
         via: &VIA,
+        request_id: &ID,
         is_handshake,
         changes,
         trailers: &[HeaderName::from_static("x-sum")].into(),

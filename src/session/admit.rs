@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use http::request::Parts;
 
 use super::conn::Conn;
@@ -26,6 +27,8 @@ pub(super) struct Asked {
     pub(super) target: Target,
     /// Who asks, as the record tells it.
     pub(super) client_addr: Option<SocketAddr>,
+    /// Its `X-Request-Id`.
+    pub(super) request_id: HeaderValue,
     /// When, which is before the snapshot is looked at: a session that is still shaking hands when
     /// others are drained is drained with them.
     pub(super) at: Moment,
@@ -58,8 +61,10 @@ impl Admitted {
             return Err(Refusal::Misdirected);
         }
         let (client_addr, at) = (record.client_addr(), record.started());
+        let request_id = record.request_id().clone();
         let asks_websocket = handshake::is_asked(&head);
-        Ok(Admitted(Box::new(Asked { conn, head, asks_websocket, target, client_addr, at })))
+        let asked = Asked { conn, head, asks_websocket, target, client_addr, request_id, at };
+        Ok(Admitted(Box::new(asked)))
     }
 
     /// Finds the route. The snapshot is not kept.

@@ -81,7 +81,7 @@ impl Granted {
             false => self.asked.target.sent(&self.asked.head)?,
         };
         let Granted { asked, route, pass } = self;
-        let Asked { conn, head, asks_websocket, target, client_addr, at } = *asked;
+        let Asked { conn, head, asks_websocket, target, client_addr, request_id, at } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
             hop: Hop {
@@ -92,6 +92,7 @@ impl Granted {
                 port: target.port.unwrap_or(conn.default_port()),
             },
             via: app.via.value(head.version),
+            request_id: &request_id,
             is_trusted: conn.is_trusted(),
             host: Some(to.host.or(authority).unwrap_or(&NO_HOST)),
             is_handshake: asks_websocket,

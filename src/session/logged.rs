@@ -33,7 +33,7 @@ impl LoggedTarget {
 
 impl fmt::Display for LoggedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = Line { f, room: BYTES_MAX, is_full: false };
+        let mut line = Shortened::new(f, BYTES_MAX);
         line.write_str(self.uri.path())?;
         match (self.uri.query(), &self.query) {
             (None, _) | (_, QueryLog::Drop) => Ok(()),
@@ -45,7 +45,7 @@ impl fmt::Display for LoggedTarget {
 }
 
 /// The query's parameters, with the values of those that are `shown`.
-fn names(line: &mut Line<'_, '_>, query: &str, shown: &[String]) -> fmt::Result {
+fn names(line: &mut Shortened<'_, '_>, query: &str, shown: &[String]) -> fmt::Result {
     for (at, parameter) in query.split('&').enumerate() {
         line.write_str(if at == 0 { "?" } else { "&" })?;
         match parameter.split_once('=') {
@@ -60,14 +60,21 @@ fn names(line: &mut Line<'_, '_>, query: &str, shown: &[String]) -> fmt::Result 
     Ok(())
 }
 
-/// A line with room for so many bytes.
-struct Line<'a, 'f> {
+/// Text of so many bytes at most; a mark stands for the rest.
+pub(super) struct Shortened<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
     room: usize,
     is_full: bool,
 }
 
-impl Write for Line<'_, '_> {
+impl<'a, 'f> Shortened<'a, 'f> {
+    /// Writes to `f`, as much as there is room for.
+    pub(super) fn new(f: &'a mut fmt::Formatter<'f>, room: usize) -> Shortened<'a, 'f> {
+        Shortened { f, room, is_full: false }
+    }
+}
+
+impl Write for Shortened<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.is_full {
             return Ok(());

@@ -15,6 +15,7 @@ mod queue;
 mod record;
 mod redial;
 mod refusal;
+mod request_facts;
 mod running;
 mod serve;
 mod session_record;

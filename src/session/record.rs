@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::conn::Conn;
-use super::logged::LoggedTarget;
 use super::refusal::Refusal;
+use super::request_facts::RequestFacts;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
+use crate::rewrite;
+use crate::wire::request_id::X_REQUEST_ID;
 use crate::wire::trailers;
 
 /// A request from its head to the last byte of its answer. Its line is written when it is dropped,
@@ -28,8 +30,12 @@ pub(super) struct RequestRecord {
     listener: Arc<str>,
     client_addr: Option<SocketAddr>,
     method: http::Method,
-    target: LoggedTarget,
-    host: Option<Box<str>>,
+    request_id: HeaderValue,
+    /// Whether the answer says it.
+    tells_id: bool,
+    /// None once it has become a session, whose own lines tell the rest. Boxed, so that the session
+    /// takes it along.
+    facts: Option<Box<RequestFacts>>,
     route: Option<Arc<str>>,
     /// The trailer fields of an answer that pass.
     trailers: Arc<[HeaderName]>,
@@ -47,8 +53,6 @@ pub(super) struct RequestRecord {
     is_whole: bool,
     /// Whether it opens a WebSocket.
     is_handshake: bool,
-    /// The session it became has lines of its own.
-    is_silent: bool,
 }
 
 impl RequestRecord {
@@ -59,13 +63,15 @@ impl RequestRecord {
         snapshot: &Snapshot,
         now: Moment,
     ) -> RequestRecord {
+        let facts = Box::new(RequestFacts::of(conn, head, &snapshot.plan.log));
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),
             client_addr: conn.client_addr(&head.headers),
             method: head.method.clone(),
-            target: LoggedTarget::new(&head.uri, &snapshot.plan.log.query),
-            host: None,
+            request_id: facts.id().clone(),
+            tells_id: true,
+            facts: Some(facts),
             route: None,
             trailers: Arc::default(),
             cells: Arc::clone(&snapshot.unrouted),
@@ -79,13 +85,17 @@ impl RequestRecord {
             bytes: 0,
             is_whole: false,
             is_handshake: false,
-            is_silent: false,
         }
     }
 
     /// Who asks.
     pub(super) fn client_addr(&self) -> Option<SocketAddr> {
         self.client_addr
+    }
+
+    /// Its `X-Request-Id`.
+    pub(super) fn request_id(&self) -> &HeaderValue {
+        &self.request_id
     }
 
     /// When it began.
@@ -95,7 +105,9 @@ impl RequestRecord {
 
     /// Notes the canonical host.
     pub(super) fn host(&mut self, host: Option<&str>) {
-        self.host = host.map(Into::into);
+        if let Some(facts) = &mut self.facts {
+            facts.host = host.map(Into::into);
+        }
     }
 
     /// Takes out of the target what is for no log.
@@ -108,6 +120,14 @@ impl RequestRecord {
         self.route = Some(Arc::clone(&route.plan.identity));
         self.trailers = Arc::clone(&route.plan.trailers.response);
         self.cells = Arc::clone(&route.cells);
+        self.tells_id = !rewrite::is_changed(&X_REQUEST_ID, &route.plan.response_headers);
+    }
+
+    /// Writes the request's id into its answer, unless the route says otherwise.
+    pub(super) fn tell_id(&self, answer: &mut Response<Body>) {
+        if self.tells_id {
+            answer.headers_mut().insert(X_REQUEST_ID, self.request_id.clone());
+        }
     }
 
     /// Notes who answers, or was asked last.
@@ -132,10 +152,10 @@ impl RequestRecord {
         }
     }
 
-    /// The request has become a session, whose own lines tell the rest.
-    pub(super) fn became_session(mut self) {
+    /// The request becomes a session, whose own lines tell the rest.
+    pub(super) fn become_session(&mut self) -> Option<Box<RequestFacts>> {
         self.cells.here().request(StatusCode::SWITCHING_PROTOCOLS);
-        self.is_silent = true;
+        self.facts.take()
     }
 
     /// Goes along with the answer's body until it has ended.
@@ -148,17 +168,20 @@ impl RequestRecord {
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
-        if self.is_silent {
-            return;
-        }
+        let Some(facts) = &self.facts else { return };
         tracing::info!(
             target: ACCESS,
             event = "request",
+            request_id = self.request_id.to_str().ok(),
             listener = &*self.listener,
             client = %ShownAddr(self.client_addr),
             method = self.method.as_str(),
-            host = self.host.as_deref(),
-            uri = %self.target,
+            host = facts.host.as_deref(),
+            uri = %facts.target,
+            origin = facts.origin(),
+            user_agent = facts.user_agent(),
+            protocol = facts.protocol(),
+            tls = facts.tls(),
             route = self.route.as_deref(),
             pool = self.pool.as_deref(),
             backend = self.backend.as_deref(),

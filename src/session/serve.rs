@@ -27,16 +27,16 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = app.live.now();
     let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
-    match answer(&app, conn, head, body, snapshot, &mut record).await {
-        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            record.became_session();
-            answer
-        }
-        Ok(answer) => record.follow(answer),
-        Err(refusal) => {
-            record.refused(&refusal);
-            record.follow(refusal.answer())
-        }
+    let answered = answer(&app, conn, head, body, snapshot, &mut record).await;
+    let mut answer = answered.unwrap_or_else(|refusal| {
+        record.refused(&refusal);
+        refusal.answer()
+    });
+    record.tell_id(&mut answer);
+    match answer.status() {
+        // It has become a session.
+        StatusCode::SWITCHING_PROTOCOLS => answer,
+        _ => record.follow(answer),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::{ShownAddr, millis};
+use super::request_facts::RequestFacts;
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::label::Label;
@@ -28,6 +29,7 @@ impl SessionRecord {
     pub(super) fn open(
         id: SessionId,
         facts: &Facts,
+        asked: Option<&RequestFacts>,
         agreed: &Agreed,
         cells: Arc<RouteMetrics>,
         now: Moment,
@@ -38,8 +40,15 @@ impl SessionRecord {
             target: ACCESS,
             event = "session_opened",
             session = %id,
+            request_id = asked.and_then(|asked| asked.id().to_str().ok()),
             listener = &*facts.listener,
             client = %ShownAddr(facts.client),
+            host = asked.and_then(|asked| asked.host.as_deref()),
+            uri = asked.map(|asked| tracing::field::display(&asked.target)),
+            origin = asked.and_then(RequestFacts::origin),
+            user_agent = asked.and_then(RequestFacts::user_agent),
+            protocol = asked.map(RequestFacts::protocol),
+            tls = asked.and_then(RequestFacts::tls),
             route = &*facts.route,
             pool = &*facts.pool,
             backend = &*facts.backend,
@@ -122,7 +131,10 @@ impl SessionRecord {
             backend = facts.map(|facts| &*facts.backend),
             end = end.label(),
             by = end.by().map_or("tidegate", |side| side.label()),
-            code = end.code(),
+            client_sent = stats.client.close.get(),
+            client_was_sent = stats.client.close_sent.get(),
+            upstream_sent = stats.upstream.close.get(),
+            upstream_was_sent = stats.upstream.close_sent.get(),
             cut = stats.cut,
             ms = millis(lasted),
             client_messages = stats.client.messages,

@@ -20,6 +20,7 @@ use super::queue;
 use super::record::RequestRecord;
 use super::redial::Redial;
 use super::refusal::Refusal;
+use super::request_facts::RequestFacts;
 use super::running::{Session, SessionTask};
 use super::session_record::{self, SessionRecord};
 use crate::base::body::{self, Body};
@@ -76,7 +77,8 @@ pub(super) async fn open(
             let replay = Replay::keep(&request, &outbound, &upstream.agreed);
             let hold = HoldParts::keep(app, &forwarding, replay, key);
             let via = app.via.value(Version::HTTP_11);
-            let (mut answer, pair) = Pair::answer(&forwarding, via, client, upstream, hold);
+            let (mut answer, mut pair) = Pair::answer(&forwarding, via, client, upstream, hold);
+            pair.kept.asked = record.become_session();
             affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("session", SessionTask::new(pair.hand_over()));
@@ -110,6 +112,8 @@ struct SessionParts {
     hold: Option<HoldParts>,
     /// When the right to it ends.
     expires: Moment,
+    /// For its first line.
+    asked: Option<Box<RequestFacts>>,
 }
 
 /// What it keeps besides on a holding route.
@@ -180,6 +184,7 @@ impl Pair {
             permit: Rc::clone(&forwarding.conn.permit),
             hold,
             expires: forwarding.pass.expires,
+            asked: None,
         };
         (answer, Pair { client, upstream, kept })
     }
@@ -216,11 +221,13 @@ impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold, expires } = kept;
+        let SessionParts { facts, rules, cells, permit, hold, expires, asked } = kept;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
-        let record = SessionRecord::open(seat.id(), &facts, &agreed, Arc::clone(&cells), now);
+        let asked = asked.as_deref();
+        let record =
+            SessionRecord::open(seat.id(), &facts, asked, &agreed, Arc::clone(&cells), now);
         let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();
         let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold, expires };
         let relay = Relay::new(client, Leg::new(transport, early), terms, now);

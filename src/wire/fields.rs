@@ -5,6 +5,7 @@ use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::list::tokens_of;
+use super::request_id::X_REQUEST_ID;
 
 /// How far a field goes, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +17,7 @@ pub enum Scope {
     Unnamed,
     /// To the next hop only, whether `Connection` names it or not.
     Hop,
-    /// Nowhere: only tidegate may say it (`Tidegate-*`).
+    /// Nowhere: only tidegate may say it (`Tidegate-*`, `X-Request-Id`).
     Reserved,
     /// It tells of hops; who is believed decides. `Connection` does not.
     Hops,
@@ -47,6 +48,7 @@ pub fn scope(name: &HeaderName) -> Scope {
         Some(b't') => is_one_of(&["te", "trailer", "transfer-encoding"], Scope::Hop),
         Some(b'u') => is_one_of(&["upgrade"], Scope::Hop),
         Some(b'x') if tells_of_hops(name) => Scope::Hops,
+        Some(b'x') if is_spelt(name, X_REQUEST_ID.as_str()) => Scope::Reserved,
         _ => Scope::Unnamed,
     }
 }
@@ -215,6 +217,7 @@ mod tests {
             ("transfer_encoding", "chunked"),
             ("content_length", "5"),
             ("x_forwarded-for", "6.6.6.6"),
+            ("x_request-id", "1"),
             ("host_", "1"),
             ("proxy", "1"),
             ("x-original-url", "/admin"),

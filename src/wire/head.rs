@@ -72,7 +72,7 @@ fn write_name(name: &str, text: &mut Vec<u8>) {
 }
 
 /// Names that are no words with a capital each, as their specifications spell them.
-pub const SPECIAL_SPELLINGS: [&str; 28] = [
+pub const SPECIAL_SPELLINGS: [&str; 27] = [
     "A-IM",
     "Accept-CH",
     "Content-DPR",
@@ -99,7 +99,6 @@ pub const SPECIAL_SPELLINGS: [&str; 28] = [
     "SourceMap",
     "TE",
     "WWW-Authenticate",
-    "X-Request-ID",
     "X-XSS-Protection",
 ];
 
@@ -156,7 +155,7 @@ mod tests {
             "DNT",
             "WWW-Authenticate",
             "X-Forwarded-For",
-            "X-Request-ID",
+            "X-Request-Id",
             "A",
             "X-",
         ]

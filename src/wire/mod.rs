@@ -28,6 +28,7 @@ pub mod pem;
 pub mod proxy;
 pub mod query;
 pub mod range;
+pub mod request_id;
 pub mod request_line;
 pub mod resume;
 pub mod token_keys;

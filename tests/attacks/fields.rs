@@ -257,6 +257,12 @@ const SPOOFED: &[Field] = &[
     ),
     field("a name with `_`", "–", &["X_User: root"], &[("x_user", ""), ("x-user", "")]),
     field(
+        "the request's id, as CGI reads it",
+        "–",
+        &["X_Request_Id: 6", "X-Request_Id: 6"],
+        &[("x_request_id", ""), ("x-request_id", "")],
+    ),
+    field(
         "tidegate's own name",
         "–",
         &["Tidegate-Session: 1", "tidegate_resume: 1"],
@@ -331,6 +337,7 @@ async fn trailers_say_nothing_that_only_a_head_may_say() {
         dropped("a length", "9112 §6.2", "Content-Length: 5"),
         dropped("a coding", "9112 §6.1", "Transfer-Encoding: chunked"),
         dropped("Connection, and what it names", "9110 §7.6.1", "Connection: X-Mine\r\nX-Mine: 1"),
+        dropped("the request's id", "–", "X-Request-Id: 6\r\nx_request_id: 6"),
         dropped("tidegate's own name", "–", "Tidegate-Session: 1\r\ntidegate_resume: 1"),
         case(
             "an obs-fold",

@@ -8,7 +8,7 @@ use crate::proxy::Proxy;
 use crate::site::site;
 
 /// Names as their specifications spell them.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 11] = [
     "Content-Type",
     "Cache-Control",
     "X-Own-Name",
@@ -16,7 +16,6 @@ const NAMES: [&str; 12] = [
     "TE",
     "DNT",
     "WWW-Authenticate",
-    "X-Request-ID",
     "X-XSS-Protection",
     "Sec-GPC",
     "Content-MD5",

@@ -22,6 +22,7 @@ mod messages;
 mod proxy;
 mod rebalancing;
 mod reloading;
+mod request_ids;
 mod samples;
 mod site;
 mod stopping;

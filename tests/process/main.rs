@@ -21,6 +21,7 @@ mod cut;
 mod greed;
 mod kill;
 mod limits;
+mod logs;
 mod proxy;
 mod rebalance;
 mod refused;

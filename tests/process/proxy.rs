@@ -133,6 +133,7 @@ impl Proxy {
                 )
             })
             .concat();
+        let format = if text.contains("log.format") { "" } else { "log.format = \"json\"\n" };
         let whole = format!(
             r#"workers = 2
 listeners.plain.address = "{plain}"
@@ -141,8 +142,7 @@ listeners.tls.address = "{tls}"
 listeners.tls.tls.certificates = [{{ chain = "{dir}/chain.pem", key = "{dir}/key.pem" }}]
 admin.address = "{admin}"
 control.socket = "{dir}/control.socket"
-log.format = "json"
-{patient}{text}"#
+{format}{patient}{text}"#
         );
         // As an editor does: whole, under another name, then renamed.
         std::fs::write(self.path("new.toml"), whole).unwrap();

@@ -20,6 +20,7 @@
 //! is no; 422 when a configuration or an address is refused; 502 when a new process failed; 503
 //! when the process stops.
 
+mod command_log;
 mod drains;
 mod enable;
 mod everywhere;
@@ -53,7 +54,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
 
-use super::http::{Responder, line, method_not_allowed, reads};
+use super::http::{Peer, Responder, line, method_not_allowed, reads};
 use super::older::{OlderAnswer, OlderQuestion};
 use super::process::Process;
 use crate::base::body::Body;
@@ -65,14 +66,15 @@ const PLACES: &str =
     "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /enable, GET /status";
 
 pub(super) fn answers(process: impl Process) -> Responder {
-    Rc::new(move |_, request| {
+    Rc::new(move |peer, request| {
         let process = process.clone();
-        Box::pin(async move { answer(&process, request).await })
+        Box::pin(async move { answer(&process, peer, request).await })
     })
 }
 
 pub(super) async fn answer<B: HttpBody>(
     process: &impl Process,
+    peer: Peer,
     request: Request<B>,
 ) -> Response<Body>
 where
@@ -91,10 +93,18 @@ where
         _ => return line(StatusCode::NOT_FOUND, PLACES),
     }
     let reply = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) => execute(process, &head, &body.to_bytes()).await,
-        Err(error) => Err(Reply::no(StatusCode::BAD_REQUEST, format!("the body: {error}"))),
+        Ok(body) => {
+            let body = body.to_bytes();
+            let reply = execute(process, &head, &body).await;
+            let reply = reply.unwrap_or_else(|refusal| refusal);
+            if !matches!(head.uri.path(), "/status" | "/sessions") {
+                command_log::write(peer, &head.uri, &body, &reply);
+            }
+            reply
+        }
+        Err(error) => Reply::no(StatusCode::BAD_REQUEST, format!("the body: {error}")),
     };
-    reply.unwrap_or_else(|refusal| refusal).response(as_json)
+    reply.response(as_json)
 }
 
 /// Does what is asked; an error is an answer too.

@@ -14,7 +14,8 @@ mod route;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
-    First, LogFormat, OutSessions, Resumption, SameSite, TlsVersion, UpgradeSessions, Validation,
+    First, LogFormat, OutSessions, RequestIdSource, Resumption, SameSite, TlsVersion,
+    UpgradeSessions, Validation,
 };
 pub use super::tables::{
     Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::fault::Fault;
 use super::log_filter::log_filter;
-use super::words::{LogFormat, UpgradeSessions};
+use super::words::{LogFormat, RequestIdSource, UpgradeSessions};
 use super::{
     FileMode, Number, OneOrMany, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds,
 };
@@ -156,6 +156,13 @@ table! {
     /// and `…` for their values, because queries often carry tokens. `drop`: nothing. `keep`: all
     /// of it. A list: the values of these parameters, and `…` for those of others.
     now query: QueryLog as QueryLog = QueryLog::Names, as in ["room"];
+    /// Whether the `X-Request-Id` that a request comes with is taken. `trusted`: one of the
+    /// listener's `trusted_proxies`. `always`: any client's. `never`: none. It must be one line of
+    /// 1 to 128 letters, digits and `-_.:/+=@~`; else, and where it is not taken, the request gets
+    /// a new one: 20 characters that cannot be guessed. The id is `request_id` in the access log,
+    /// and goes to the backend and to the client, in the place of what either of them says. A
+    /// route's `request_headers` and `response_headers` may remove it.
+    now request_id: RequestIdSource as RequestIdSource = RequestIdSource::Trusted, as in "never";
     /// Bytes of lines that may wait to be written; more lines are dropped and counted, because no
     /// session waits for a log. At least 64KiB.
     restart queue_bytes_max: Size as usize = Size(8 << 20), by log_queue, as in "1MiB";

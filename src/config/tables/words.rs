@@ -35,6 +35,18 @@ words! {
 }
 
 words! {
+    /// Whose ids of requests are taken.
+    RequestIdSource {
+        /// Those of trusted proxies.
+        Trusted = "trusted",
+        /// Everybody's.
+        Always = "always",
+        /// None: each request has a new one.
+        Never = "never",
+    }
+}
+
+words! {
     /// The lowest TLS version spoken.
     TlsVersion {
         /// TLS 1.2 (RFC 5246).

@@ -30,7 +30,7 @@ pub(in crate::control) async fn upgrade(
 ) -> Result<Successor, Upgraded> {
     let outcome = try_upgrade(core, &mut stops).await;
     if let Err(not) = &outcome {
-        tracing::error!(outcome = not.label(), "no upgrade: {not}");
+        tracing::error!(outcome = not.label(), why = %not, "no upgrade");
         core.common.metrics.process.upgrades.count(not);
     }
     core.common.upgrade.done();

@@ -122,19 +122,22 @@ impl Core {
                 control::ping(&(secret ^ u64::from(number)).to_be_bytes(), mask)
             }
             Item::Pong => self.side_mut(to).outbox.take_pong(mask)?,
-            Item::Close(Goodbye::Move) => {
-                self.say_move(now);
-                control::close(MOVED, "moved", mask)
-            }
-            Item::Close(Goodbye::Echo(code)) => {
-                self.side_mut(to).outbox.clear();
-                control::close(code, "", mask)
-            }
-            Item::Close(Goodbye::End) => {
-                let (code, reason) =
-                    self.end.map_or((NO_CODE, ""), |end| words(end, to, &self.rules));
-                last = self.is_last_to(to);
-                self.go(to, CloseState::Sent, now);
+            Item::Close(goodbye) => {
+                let (code, reason) = match (goodbye, self.end) {
+                    (Goodbye::Move, _) => (MOVED, "moved"),
+                    (Goodbye::Echo(code), _) => (code, ""),
+                    (Goodbye::End, None) => (NO_CODE, ""),
+                    (Goodbye::End, Some(end)) => words(end, to, &self.rules),
+                };
+                match goodbye {
+                    Goodbye::Move => self.say_move(now),
+                    Goodbye::Echo(_) => self.side_mut(to).outbox.clear(),
+                    Goodbye::End => {
+                        last = self.is_last_to(to);
+                        self.go(to, CloseState::Sent, now);
+                    }
+                }
+                self.side_mut(to).stats.on_close_sent(code);
                 control::close(code, reason, mask)
             }
         };

@@ -333,7 +333,7 @@ impl Scan<'_> {
         }
         let side = self.core.side_mut(from);
         side.recv = RecvState::Closed;
-        side.stats.close = Some(code);
+        side.stats.on_close(code);
         if from == Side::Upstream && self.core.is_going(code, self.now) {
             self.core.refresh();
             return Verdict::Stay(frame);
@@ -349,6 +349,7 @@ impl Scan<'_> {
         let verdict =
             if (first || answers) && across.close == CloseState::Open && self.lane == Lane::Forward
             {
+                across.stats.on_close_sent(code);
                 self.passage.last = self.core.is_last_to(to);
                 self.core.go(to, CloseState::Sent, self.now);
                 Verdict::PassClose(frame)

@@ -88,9 +88,11 @@ impl SideState {
         }
     }
 
-    /// A new transport takes this one's place: all begins anew but what is counted.
+    /// A new transport takes this one's place: all begins anew but what is counted. The Closes were
+    /// the old one's.
     pub(super) fn replace(&mut self, side: Side, allowed: Allowed) {
-        let (pings, stats) = (self.liveness.pings(), self.stats);
+        let stats = self.stats.without_closes();
+        let pings = self.liveness.pings();
         *self =
             SideState { liveness: Liveness::new(pings), stats, ..SideState::new(side, allowed) };
     }

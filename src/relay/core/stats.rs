@@ -1,6 +1,6 @@
 //! What is written down of a session.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use crate::wire::frame::Violation;
@@ -29,8 +29,39 @@ pub struct SideStats {
     pub violations: u32,
     /// What the first of them did.
     pub violation: Option<Violation>,
-    /// The code of its Close, when one was seen; 1005 when the Close had none.
-    pub close: Option<u16>,
+    /// Of its Close, when one was seen.
+    pub close: SeenCode,
+    /// Of the last Close that went to it, when one did.
+    pub close_sent: SeenCode,
+}
+
+/// The code of a Close, where there was one; 1005 where it had none. No code is 0, so that no Close
+/// takes no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SeenCode(Option<NonZeroU16>);
+
+impl SideStats {
+    /// A Close with this code came from it.
+    pub(super) fn on_close(&mut self, code: u16) {
+        self.close = SeenCode(NonZeroU16::new(code));
+    }
+
+    /// One with this code went to it.
+    pub(super) fn on_close_sent(&mut self, code: u16) {
+        self.close_sent = SeenCode(NonZeroU16::new(code));
+    }
+
+    /// The same, where another transport takes the side's place.
+    pub(super) fn without_closes(self) -> SideStats {
+        SideStats { close: SeenCode::default(), close_sent: SeenCode::default(), ..self }
+    }
+}
+
+impl SeenCode {
+    /// The code; `None` where there was no Close.
+    pub fn get(self) -> Option<u16> {
+        self.0.map(NonZeroU16::get)
+    }
 }
 
 /// The last round trip of our pings to a side, to the millisecond.

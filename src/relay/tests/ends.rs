@@ -62,7 +62,7 @@ fn an_upstream_that_just_leaves_after_a_close_is_answered_for_at_once() {
         scene.hang_up(Side::Client).await;
         let (end, stats) = scene.ended().await;
         assert_eq!(end, End::Closed { by: Side::Client, code: 1005 });
-        assert_eq!((stats.client.close, stats.upstream.close), (Some(1005), None));
+        assert_eq!((stats.client.close.get(), stats.upstream.close.get()), (Some(1005), None));
     });
 }
 

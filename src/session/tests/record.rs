@@ -83,7 +83,10 @@ async fn a_session_has_a_line_when_it_opens_and_one_when_it_has_ended() {
     }
     assert_eq!(opened["subprotocol"], "chat");
     assert_eq!((&ended["end"], &ended["by"]), (&"client_closed".into(), &"client".into()));
-    assert_eq!(ended["code"], 4000);
+    for side in ["client", "upstream"] {
+        assert_eq!(ended[format!("{side}_sent")], 4000, "{side}");
+        assert_eq!(ended[format!("{side}_was_sent")], 4000, "{side}");
+    }
     assert_eq!((&ended["client_messages"], &ended["upstream_messages"]), (&1.into(), &1.into()));
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::actors::{Backend, granted, until};
 
 /// Names that only tidegate, a trusted proxy or the route may say.
-const GUARDED: [&str; 17] = [
+const GUARDED: [&str; 18] = [
     "forwarded",
     "x-forwarded",
     "x-forwarded-for",
@@ -20,6 +20,7 @@ const GUARDED: [&str; 17] = [
     "x-forwarded-prefix",
     "x-forwarded-user",
     "x-real-ip",
+    "x-request-id",
     "x-original-url",
     "x-rewrite-url",
     "proxy",

@@ -204,6 +204,7 @@ pub(super) const ROWS: &[Row] = &[
     ("log.format", "#log", "format = \"json\""),
     ("log.access", "#log", "access = false"),
     ("log.query", "#log", "query = \"keep\""),
+    ("log.request_id", "#log", "request_id = \"never\""),
     ("log.queue_bytes_max", "#log", "queue_bytes_max = \"7MiB\""),
 ];
 

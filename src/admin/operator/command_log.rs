@@ -1,0 +1,28 @@
+//! The line of a command that may change the process: who gave it, what it asked for, and what came
+//! of it.
+
+use http::Uri;
+
+use super::reply::Reply;
+use crate::admin::http::Peer;
+
+/// Bytes of a request that are shown.
+const REQUEST_BYTES_MAX: usize = 512;
+
+/// Writes it.
+pub(super) fn write(peer: Peer, asked: &Uri, body: &[u8], reply: &Reply) {
+    let body = String::from_utf8_lossy(body);
+    // What a reload asks for is in its query.
+    let request = if body.trim().is_empty() { asked.query().unwrap_or_default() } else { &*body };
+    tracing::info!(
+        event = "command",
+        command = asked.path().trim_start_matches('/'),
+        by_uid = peer.process.map(|process| process.uid),
+        by_pid = peer.process.and_then(|process| process.pid),
+        request = &request[..request.floor_char_boundary(REQUEST_BYTES_MAX)],
+        status = reply.status.as_u16(),
+        drain = reply.json["drain"].as_u64(),
+        answer = reply.text.lines().next(),
+        "an operator gave a command"
+    );
+}

@@ -163,6 +163,7 @@ fn accept(
     if answer.status().as_u16() == 101 {
         return Err(UpstreamError::Unasked);
     }
+    lease.backend().metrics().requests[answer.status().into()].inc();
     let follows = AnswerBody { cut, _lease: lease };
     Ok(answer.map(|body| Observed::new(body, follows).boxed_unsync()))
 }

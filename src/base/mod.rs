@@ -16,4 +16,5 @@ pub mod share;
 pub mod side;
 pub mod socket;
 pub mod task;
+pub mod usage;
 pub mod worker;

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::scrape::{self, FactSources};
 use super::upgrade::State;
 use crate::admin::{
     Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ProcessSetup, ReloadRefused,
     ReloadRequest, Reloaded, Stopped, Upgraded,
 };
-use crate::base::clock::{self, Moment};
-use crate::base::files;
+use crate::base::clock::Moment;
 use crate::base::label::Label;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::Address;
 use crate::drain::Drains;
 use crate::listen::Permits;
-use crate::live::Snapshot;
-use crate::observe::metrics::{Exposition, Metrics, ProcessFacts, ScrapeFacts};
+use crate::live::{AtStart, Snapshot};
+use crate::observe::metrics::{Exposition, Metrics};
 use crate::registry::LiveSessions;
 use crate::session::App;
 
@@ -54,6 +54,7 @@ pub(super) struct Common {
     pub(super) sessions: LiveSessions,
     pub(super) drains: Drains,
     pub(super) upgrade: State,
+    pub(super) at_start: AtStart,
 }
 
 /// A cheap handle to a supervisor; it does not keep the process up.
@@ -162,28 +163,9 @@ impl Handle {
 
     /// Everything counted, as a scrape reads it.
     pub fn scrape(&self, format: Exposition) -> String {
-        let snapshot = self.0.app.live.now();
-        let now = clock::now();
-        let loads = self.0.permits.loads().into_iter().enumerate();
-        let left = self.0.drains.left().into_iter();
-        let older = self.0.upgrade.older().clone();
-        let process = ProcessFacts {
-            loads: loads.map(|(worker, open)| (worker.to_string(), open as u64)).collect(),
-            generation: snapshot.generation,
-            number: self.0.upgrade.number(),
-            older: older.len() as u64,
-            older_sessions: older.values().map(|older| older.sessions).sum::<usize>() as u64,
-            snapshots: snapshot.alive() as u64,
-            hold_bytes: self.0.app.budget.used(),
-            connections_max: self.0.permits.max() as u64,
-            // Without `/proc` there is no count.
-            files: files::open().unwrap_or(0) as u64,
-            files_max: files::limit() as u64,
-            http2_bytes: self.0.permits.http2_bytes() as u64,
-            drains: left.map(|(reason, left)| (reason.label().to_owned(), left as u64)).collect(),
-        };
-        let backends = snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect();
-        self.0.metrics.render(&ScrapeFacts { process, backends }, format)
+        let Common { app, permits, drains, upgrade, metrics, at_start, .. } = &*self.0;
+        let sources = FactSources { app, permits, drains, upgrade, metrics, at_start };
+        metrics.render(&scrape::facts(&sources), format)
     }
 
     /// Takes the workers out, to stop them.

@@ -19,6 +19,7 @@ mod process;
 mod reading;
 mod reload;
 mod run;
+mod scrape;
 mod start;
 mod start_error;
 mod stop;

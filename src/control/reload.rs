@@ -1,6 +1,7 @@
 //! A reload: a whole configuration is built aside, then taken whole or refused whole.
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::core::ProcessCore;
 use super::finding_log;
@@ -37,11 +38,23 @@ pub(super) async fn reload(
         // Whatever came of it: what was watched may be elsewhere now, or may be there at last.
         core.watch_files(&named);
     }
+    note(core, request, &reloaded);
     core.retire();
     // What was built and not taken leaves no names either.
     core.common.metrics.forget_unused();
     tell(core, request, &reloaded);
     reloaded
+}
+
+/// Keeps in mind whether the configuration that was read last is in force.
+fn note(core: &ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
+    let process = &core.common.metrics.process;
+    let second = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match reloaded {
+        _ if request.dry_run => {}
+        Reloaded::Refused(_) => process.reload_refused(second),
+        Reloaded::Taken(_) | Reloaded::Unchanged => process.reload_taken(second),
+    }
 }
 
 /// Says in log, metrics and to the service manager what came of a reload. A dry run is no news but

@@ -96,6 +96,7 @@ fn build(
         drains: Drains::new(sessions.clone()),
         sessions,
         upgrade,
+        at_start: live::AtStart::of(plan),
     });
     let core = ProcessCore {
         common,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use bytes::Bytes;
-use http::{Request, Version};
+use http::{Request, StatusCode, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -92,6 +92,7 @@ impl Reached {
         let answered = match switching {
             Some(fields) => {
                 let agreed = Agreed::verify(request, &fields).map_err(UpstreamError::Handshake)?;
+                lease.backend().metrics().handshakes[StatusCode::SWITCHING_PROTOCOLS.into()].inc();
                 let upstream = Upstream { transport, early: rest, fields, agreed, lease };
                 Answered::Upstream(Box::new(upstream))
             }
@@ -126,6 +127,7 @@ async fn passed_on(
     settle_answer(answer.status(), answer.headers_mut()).map_err(UpstreamError::Framing)?;
     // The version is each hop's own (RFC 9110 §6.2).
     *answer.version_mut() = Version::HTTP_11;
+    lease.backend().metrics().handshakes[answer.status().into()].inc();
     let driven = Driven { driver, _lease: lease };
     Ok(Answered::Http(answer.map(|body| Observed::new(body, driven).boxed_unsync())))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::at_start::AtStart;
 use crate::config::plan::{Certificate, Listener, Plan};
 
 /// Parts of one kind, by what a reload does to them.
@@ -74,7 +75,7 @@ pub fn compare(old: &Plan, new: &Plan) -> PlanChanges {
             certificates.map(|one| named(one.chain.display(), one)).collect()
         }),
         settings: settings(old, new),
-        at_next_start: at_next_start(old, new),
+        at_next_start: AtStart::of(old).differing(new),
     }
 }
 
@@ -119,13 +120,4 @@ fn settings(old: &Plan, new: &Plan) -> Vec<&'static str> {
         ("log", old.log == new.log),
     ];
     tables.into_iter().filter(|(_, is_equal)| !is_equal).map(|(table, _)| table).collect()
-}
-
-fn at_next_start(old: &Plan, new: &Plan) -> Vec<&'static str> {
-    let keys = [
-        ("workers", old.workers == new.workers),
-        ("log.format", old.log.format == new.log.format),
-        ("log.queue_bytes_max", old.log.queue_bytes_max == new.log.queue_bytes_max),
-    ];
-    keys.into_iter().filter(|(_, is_equal)| !is_equal).map(|(key, _)| key).collect()
 }

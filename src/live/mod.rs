@@ -5,11 +5,13 @@
 //! as counts for who asks.
 //! **Never here:** a change after it was built; sockets of clients.
 
+mod at_start;
 mod build;
 mod compare;
 mod diff;
 mod impact;
 
+pub use at_start::AtStart;
 pub use build::build;
 pub use compare::{PartChanges, PlanChanges, compare};
 pub use diff::{Changes, diff};

@@ -10,6 +10,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::base::share::{SharePermit, Shares};
 use crate::config::plan;
+use crate::observe::metrics::BackendMetrics;
 
 use super::busy::{Busy, HANDSHAKES_WAITING_MAX};
 use super::health::{Change, Evidence, PassiveHealth, Standing};
@@ -58,6 +59,7 @@ struct BackendState {
     handshakes_waiting: AtomicUsize,
     health: Mutex<PassiveHealth>,
     pace: Mutex<HandshakePace>,
+    metrics: Arc<BackendMetrics>,
 }
 
 impl Backend {
@@ -113,6 +115,11 @@ impl Backend {
     /// Its address as text: its name in facts, labels and logs.
     pub fn address(&self) -> &Arc<str> {
         &self.state.address
+    }
+
+    /// What it answered.
+    pub fn metrics(&self) -> &Arc<BackendMetrics> {
+        &self.state.metrics
     }
 
     /// Its pool's name.
@@ -299,6 +306,7 @@ impl BackendState {
             handshakes_waiting: AtomicUsize::new(0),
             health: Mutex::default(),
             pace: Mutex::default(),
+            metrics: Arc::default(),
         }
     }
 

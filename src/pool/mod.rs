@@ -56,7 +56,7 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
 use crate::config::plan;
-use crate::observe::metrics::{BackendFacts, Metrics, PoolMetrics};
+use crate::observe::metrics::{BackendFacts, BackendMetrics, Metrics, PoolMetrics};
 use crate::tls::{TlsError, Transport};
 use balance::Balancer;
 use budget::Budget;
@@ -296,7 +296,10 @@ impl Pool {
     }
 
     /// What a scrape says of the backends, each by its pool and its address.
-    pub fn facts(&self, now: Moment) -> impl Iterator<Item = ([Arc<str>; 2], BackendFacts)> {
+    pub fn facts(
+        &self,
+        now: Moment,
+    ) -> impl Iterator<Item = ([Arc<str>; 2], BackendFacts, Arc<BackendMetrics>)> {
         self.health(now).into_iter().map(|BackendHealth { backend, up, .. }| {
             let facts = BackendFacts {
                 sessions: backend.sessions() as u64,
@@ -304,7 +307,8 @@ impl Pool {
                 up,
                 disabled: backend.is_disabled(),
             };
-            ([Arc::clone(backend.pool()), Arc::clone(backend.address())], facts)
+            let names = [Arc::clone(backend.pool()), Arc::clone(backend.address())];
+            (names, facts, Arc::clone(backend.metrics()))
         })
     }
 }

@@ -124,7 +124,7 @@ fn at_least_half_of_the_pool_is_always_given_work() {
     assert!(
         pool.health(at(4)).iter().all(|seen| matches!(seen.standing, Standing::Ejected { .. }))
     );
-    assert_eq!(pool.facts(at(4)).filter(|(_, facts)| facts.up).count(), 2);
+    assert_eq!(pool.facts(at(4)).filter(|(_, facts, _)| facts.up).count(), 2);
 }
 
 #[test]

@@ -161,7 +161,9 @@ impl RequestRecord {
     /// Goes along with the answer's body until it has ended.
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
-        self.cells.here().request(answer.status());
+        let cells = self.cells.here();
+        cells.request(answer.status());
+        cells.answered(self.is_handshake, clock::now().since(self.started));
         answer.map(|body| Observed::new(body, self).boxed_unsync())
     }
 }

@@ -18,6 +18,7 @@ mod http2;
 mod informational;
 mod leaving;
 mod living;
+mod measuring;
 mod messages;
 mod proxy;
 mod rebalancing;

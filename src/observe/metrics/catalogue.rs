@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::counter::{BackendCounter, Counter, LabelledCounter, LocalCounter};
+use super::counter::{BackendCounter, Counter, CpuSeconds, LabelledCounter, LocalCounter};
 use super::exposition::Page;
 use super::gauge::{Gauge, LocalGauge, Version};
 use super::histogram::{Histogram, LatencyBounds, LifetimeBounds};
@@ -16,7 +16,7 @@ use crate::observe::log::Dropped;
 groups! {
     /// Metrics of the whole process.
     #[derive(Debug, Default)]
-    pub struct ProcessMetrics [] {
+    pub struct ProcessMetrics [] "tidegate_" {
         version: Version = "build" ["version"] "The version that runs";
         started: f64 = "start_time_seconds" []
             "When the process started, in seconds since 1970";
@@ -26,13 +26,33 @@ groups! {
             "Upgrades asked for that did not come about";
         log_dropped: OnceLock<Dropped> = "log_lines_dropped" []
             "Log lines lost because the log was not read";
+        reload_ok: Gauge = "config_last_reload_successful" []
+            "1 when the configuration that was read last is in force, 0 when it was refused";
+        reloaded: Gauge = "config_last_reload_timestamp_seconds" []
+            "When the last reload was asked for, taken or not, in seconds since 1970";
+        reload_taken: Gauge = "config_last_reload_success_timestamp_seconds" []
+            "When the configuration in force was read last, in seconds since 1970";
+    }
+
+    /// What the system counts of the process, by the names that all programs have for it.
+    #[derive(Clone, Debug, Default)]
+    pub struct SystemFacts [] "process_" {
+        cpu: Option<CpuSeconds> = "cpu_seconds" [] "CPU time of all threads, user and system";
+        resident: Option<u64> = "resident_memory_bytes" [] "Memory that is resident";
+        virtual_memory: Option<u64> = "virtual_memory_bytes" [] "Memory that is mapped";
+        files: Option<u64> = "open_fds" [] "Open files, sockets included";
+        files_max: u64 = "max_fds" [] "Open files that there may be";
+        threads: Option<u64> = "threads" [] "Threads";
+        started: f64 = "start_time_seconds" [] "When the process started, in seconds since 1970";
     }
 
     /// Facts of the process that each scrape is given.
     #[derive(Clone, Debug, Default)]
-    pub struct ProcessFacts [] {
+    pub struct ProcessFacts [] "tidegate_" {
         loads: Vec<(String, u64)> = "worker_connections" ["worker"]
             "Connections open on a worker, those that became a session included";
+        restart_needed: bool = "config_restart_needed" []
+            "1 when keys that apply at a start only differ from those of the start";
         generation: u64 = "config_generation" [] "The configuration in force, counted from 1";
         number: u64 = "process_number" []
             "This process in its row of upgrades, counted from 1";
@@ -55,7 +75,7 @@ groups! {
 
     /// A listener's metrics.
     #[derive(Debug, Default)]
-    pub struct ListenerMetrics ["listener"] {
+    pub struct ListenerMetrics ["listener"] "tidegate_" {
         open: Gauge = "connections_open" [] "Client connections open";
         http: By<HttpVersion, Gauge, 2> = "http_connections_open" ["protocol"]
             "Client connections that speak HTTP, by version; over HTTP/1.1 a WebSocket ends that";
@@ -84,7 +104,7 @@ groups! {
     /// A route's metrics on one worker. A cache line is shared with no other worker.
     #[derive(Debug, Default)]
     #[repr(align(128))]
-    pub struct RouteCells ["route"] {
+    pub struct RouteCells ["route"] "tidegate_" {
         messages: By<Side, LocalCounter, 2> = "messages" ["side"]
             "Data messages, by the side that sent them";
         bytes: By<Side, LocalCounter, 2> = "bytes" ["side"]
@@ -95,8 +115,10 @@ groups! {
             "Time from our ping to the side's pong";
         requests: By<StatusClass, LocalCounter, 5> = "requests" ["status"]
             "Requests answered, by class of status";
+        request: Histogram<LatencyBounds> = "request_seconds" []
+            "Time from a plain request's head to the head of its answer";
         handshake: Histogram<LatencyBounds> = "handshake_seconds" []
-            "Time from a WebSocket handshake's head to its answer";
+            "Time from a WebSocket handshake's head to its answer, whatever that is";
         live: LocalGauge = "sessions_live" [] "WebSocket sessions live";
         opened: LocalCounter = "sessions_opened" [] "WebSocket sessions opened";
         session: Histogram<LifetimeBounds> = "session_seconds" []
@@ -109,7 +131,7 @@ groups! {
 
     /// A route's metrics that all workers write, each seldom.
     #[derive(Debug, Default)]
-    pub struct RouteTotals ["route"] {
+    pub struct RouteTotals ["route"] "tidegate_" {
         handshakes_failed: LabelledCounter = "handshake_failures" ["reason"]
             "WebSocket handshakes that opened no session and passed no backend's answer on";
         queued: Gauge = "handshakes_queued" []
@@ -122,14 +144,14 @@ groups! {
 
     /// An access rule's metrics.
     #[derive(Debug, Default)]
-    pub struct AccessMetrics ["rule"] {
+    pub struct AccessMetrics ["rule"] "tidegate_" {
         denied: LabelledCounter = "access_denied" ["reason"]
             "Requests and handshakes that an access rule kept out, by why";
     }
 
     /// A pool's metrics.
     #[derive(Debug, Default)]
-    pub struct PoolMetrics ["pool"] {
+    pub struct PoolMetrics ["pool"] "tidegate_" {
         dial_failures: BackendCounter = "dial_failures" ["backend", "reason"]
             "Connections to a backend that could not be made";
         sources_exhausted: Counter = "source_addresses_exhausted" []
@@ -145,9 +167,25 @@ groups! {
             "Sessions asked to move to another backend for a pool to be level";
     }
 
+    /// What a backend answered.
+    #[derive(Debug, Default)]
+    pub struct BackendMetrics ["pool", "backend"] "tidegate_" {
+        requests: By<StatusClass, Counter, 5> = "backend_requests" ["status"]
+            "Plain requests that the backend answered, by class of status";
+        handshakes: By<StatusClass, Counter, 5> = "backend_handshakes" ["status"]
+            "WebSocket handshakes that the backend answered, by class of status; 1xx opened one";
+    }
+
+    /// Facts of a listener's certificate.
+    #[derive(Clone, PartialEq, Debug)]
+    pub struct CertificateExpiry ["listener", "certificate"] "tidegate_" {
+        not_after: f64 = "certificate_expiry_timestamp_seconds" []
+            "When the certificate of this file expires, in seconds since 1970";
+    }
+
     /// Facts of one backend that each scrape is given.
     #[derive(Clone, PartialEq, Eq, Debug)]
-    pub struct BackendFacts ["pool", "backend"] {
+    pub struct BackendFacts ["pool", "backend"] "tidegate_" {
         sessions: u64 = "backend_sessions" [] "WebSocket sessions live";
         handshakes_waiting: u64 = "backend_handshakes_waiting" []
             "Handshakes that wait until they may begin";

@@ -63,6 +63,18 @@ impl Instrument for LocalCounter {
     }
 }
 
+/// A count of seconds that the system keeps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuSeconds(pub f64);
+
+impl Instrument for CpuSeconds {
+    const KIND: MetricKind = MetricKind::Counter;
+
+    fn write(shards: &[&Self], sample: &mut SampleWriter<'_>) {
+        sample.total_seconds(shards.iter().map(|seconds| seconds.0).sum());
+    }
+}
+
 /// One count for each label, for what happens seldom: it takes a lock.
 #[derive(Debug, Default)]
 pub struct LabelledCounter(Mutex<BTreeMap<&'static str, u64>>);

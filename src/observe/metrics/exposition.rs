@@ -102,6 +102,11 @@ impl SampleWriter<'_> {
         self.line("_total", None, value);
     }
 
+    /// Writes a counter's value in seconds.
+    pub(super) fn total_seconds(&mut self, value: f64) {
+        self.line("_total", None, format_args!("{value:?}"));
+    }
+
     /// Writes a gauge's value, or an info's.
     pub(super) fn gauge(&mut self, value: i64) {
         let ending = if self.metric.kind == MetricKind::Info { "_info" } else { "" };

@@ -8,7 +8,7 @@ use super::exposition::SampleWriter;
 use super::instrument::{Instrument, MetricKind};
 
 /// How many buckets have an upper bound.
-const BOUNDS: usize = 12;
+const BOUNDS: usize = 16;
 
 /// The upper bounds of a histogram's buckets, in seconds.
 pub trait Bounds {
@@ -16,13 +16,14 @@ pub trait Bounds {
     const SECONDS: [f64; BOUNDS];
 }
 
-/// Bounds for what a client or a peer waits for.
+/// Bounds for what a client or a peer waits for: fine where a connection is quick, and fine enough
+/// up to a minute to tell timeouts apart.
 #[derive(Debug)]
 pub enum LatencyBounds {}
 
 impl Bounds for LatencyBounds {
     const SECONDS: [f64; BOUNDS] =
-        [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 5., 30.];
+        [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 20., 30., 60.];
 }
 
 /// Bounds for how long sessions last.
@@ -30,8 +31,10 @@ impl Bounds for LatencyBounds {
 pub enum LifetimeBounds {}
 
 impl Bounds for LifetimeBounds {
-    const SECONDS: [f64; BOUNDS] =
-        [0.1, 1., 5., 15., 60., 300., 900., 3600., 14_400., 43_200., 86_400., 604_800.];
+    const SECONDS: [f64; BOUNDS] = [
+        0.1, 1., 5., 15., 30., 60., 120., 300., 900., 1800., 3600., 14_400., 43_200., 86_400.,
+        259_200., 604_800.,
+    ];
 }
 
 /// A histogram with a single writer.

@@ -61,6 +61,18 @@ pub trait MetricGroup: Sized {
     fn write(owners: &[Owner<'_, Self>], page: &mut Page);
 }
 
+/// A fact that may not be known: then it has no sample.
+impl<T: Instrument> Instrument for Option<T> {
+    const KIND: MetricKind = T::KIND;
+
+    fn write(shards: &[&Self], sample: &mut SampleWriter<'_>) {
+        let known: Vec<&T> = shards.iter().filter_map(|shard| shard.as_ref()).collect();
+        if !known.is_empty() {
+            T::write(&known, sample);
+        }
+    }
+}
+
 /// One of the things that have a group of metrics.
 #[derive(Debug)]
 pub struct Owner<'a, G> {
@@ -70,12 +82,12 @@ pub struct Owner<'a, G> {
     pub shards: Vec<&'a G>,
 }
 
-/// Declares groups: each field is one metric, with its name, its own labels and its help, which is
-/// the field's documentation as well.
+/// Declares groups: the labels and the prefix of all their metrics; then each field is one metric,
+/// with its name, its own labels and its help, which is the field's documentation as well.
 macro_rules! groups {
     ($(
         $(#[$attribute:meta])*
-        pub struct $group:ident $owner:tt {
+        pub struct $group:ident $owner:tt $prefix:literal {
             $($field:ident: $instrument:ty = $name:literal [$($label:literal),*] $help:literal;)*
         }
     )*) => {
@@ -87,7 +99,7 @@ macro_rules! groups {
 
             impl MetricGroup for $group {
                 const METRICS: &'static [Metric] = &[$(Metric {
-                    name: concat!("tidegate_", $name),
+                    name: concat!($prefix, $name),
                     help: $help,
                     kind: <$instrument as Instrument>::KIND,
                     owner_labels: &$owner,

@@ -12,10 +12,10 @@ mod instrument;
 mod route;
 
 pub use catalogue::{
-    AccessMetrics, BackendFacts, HttpVersion, ListenerMetrics, PoolMetrics, ProcessFacts,
-    ProcessMetrics, ResetBy, RouteCells, RouteTotals,
+    AccessMetrics, BackendFacts, BackendMetrics, CertificateExpiry, HttpVersion, ListenerMetrics,
+    PoolMetrics, ProcessFacts, ProcessMetrics, ResetBy, RouteCells, RouteTotals, SystemFacts,
 };
-pub use counter::{BackendCounter, Counter, LabelledCounter, LocalCounter};
+pub use counter::{BackendCounter, Counter, CpuSeconds, LabelledCounter, LocalCounter};
 pub use exposition::Exposition;
 pub use gauge::{Gauge, GaugeGuard, LocalGauge};
 pub use histogram::Histogram;
@@ -50,8 +50,12 @@ pub struct Metrics {
 pub struct ScrapeFacts {
     /// Of the process.
     pub process: ProcessFacts,
-    /// Of backends, each by its pool's name and its address as text.
-    pub backends: Vec<([Arc<str>; 2], BackendFacts)>,
+    /// Of the process, by the system.
+    pub system: SystemFacts,
+    /// Of certificates, each by its listener's name and its file.
+    pub certificates: Vec<([Arc<str>; 2], CertificateExpiry)>,
+    /// Of backends, each by its pool's name and its address as text; and what they answered.
+    pub backends: Vec<([Arc<str>; 2], BackendFacts, Arc<BackendMetrics>)>,
 }
 
 impl Metrics {
@@ -63,6 +67,7 @@ impl Metrics {
             workers: workers as u64,
             ..ProcessMetrics::default()
         };
+        process.reload_taken(since_1970.as_secs());
         let (routes, listeners, pools, access) = Default::default();
         Arc::new(Metrics { workers, routes, listeners, pools, access, process })
     }
@@ -113,9 +118,15 @@ impl Metrics {
         let mut page = Page::new(format);
         MetricGroup::write(&[Owner { labels: vec![], shards: vec![&self.process] }], &mut page);
         MetricGroup::write(&[Owner { labels: vec![], shards: vec![&facts.process] }], &mut page);
+        MetricGroup::write(&[Owner { labels: vec![], shards: vec![&facts.system] }], &mut page);
         // Tables are cloned first, so that no worker waits for a long page to be written.
         let listeners = lock(&self.listeners).clone();
         MetricGroup::write(&owners(&listeners, |metrics| vec![&**metrics]), &mut page);
+        let certificates = facts.certificates.iter().map(|([listener, file], facts)| Owner {
+            labels: vec![&**listener, &**file],
+            shards: vec![facts],
+        });
+        MetricGroup::write(&certificates.collect::<Vec<_>>(), &mut page);
         let routes = lock(&self.routes).clone();
         MetricGroup::write(&owners(&routes, |route| route.each().collect()), &mut page);
         MetricGroup::write(&owners(&routes, |route| vec![&route.totals]), &mut page);
@@ -123,12 +134,32 @@ impl Metrics {
         MetricGroup::write(&owners(&access, |metrics| vec![&**metrics]), &mut page);
         let pools = lock(&self.pools).clone();
         MetricGroup::write(&owners(&pools, |metrics| vec![&**metrics]), &mut page);
-        let backends = facts.backends.iter().map(|([pool, backend], facts)| Owner {
+        let backends = facts.backends.iter().map(|([pool, backend], facts, _)| Owner {
             labels: vec![&**pool, &**backend],
             shards: vec![facts],
         });
         MetricGroup::write(&backends.collect::<Vec<_>>(), &mut page);
+        let backends = facts.backends.iter().map(|([pool, backend], _, metrics)| Owner {
+            labels: vec![&**pool, &**backend],
+            shards: vec![&**metrics],
+        });
+        MetricGroup::write(&backends.collect::<Vec<_>>(), &mut page);
         page.finish()
+    }
+}
+
+impl ProcessMetrics {
+    /// The configuration that was read at this second since 1970 is in force.
+    pub fn reload_taken(&self, second: u64) {
+        self.reload_ok.set(1);
+        self.reloaded.set(second);
+        self.reload_taken.set(second);
+    }
+
+    /// The one that was read at this second was refused.
+    pub fn reload_refused(&self, second: u64) {
+        self.reload_ok.set(0);
+        self.reloaded.set(second);
     }
 }
 

@@ -62,6 +62,12 @@ impl RouteCells {
     pub fn request(&self, status: StatusCode) {
         self.requests[status.into()].add(1);
     }
+
+    /// Counts how long the head of an answer took that opened no session.
+    pub fn answered(&self, is_handshake: bool, took: Duration) {
+        let histogram = if is_handshake { &self.handshake } else { &self.request };
+        histogram.observe(took);
+    }
 }
 
 /// A route's metrics. Sessions share them: they outlive a reload with them.

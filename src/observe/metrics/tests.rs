@@ -32,6 +32,8 @@ fn busy() -> Arc<Metrics> {
     route.here().relayed(Side::Client, 2, 70);
     route.here().violations[Side::Upstream].add(1);
     route.here().request(http::StatusCode::NOT_FOUND);
+    route.here().answered(false, Duration::from_secs(7));
+    route.here().answered(true, Duration::from_secs(11));
     route.here().ping[Side::Client].observe(Duration::from_millis(40));
     let listener = metrics.listener(&name("https"));
     listener.accepted.inc();
@@ -67,7 +69,19 @@ fn facts() -> ScrapeFacts {
             drains: vec![("stop".to_owned(), 2)],
             ..ProcessFacts::default()
         },
-        backends: vec![([name("websocket"), name("b")], backend)],
+        system: SystemFacts {
+            cpu: Some(CpuSeconds(1.5)),
+            resident: Some(1 << 20),
+            virtual_memory: Some(2 << 20),
+            files: Some(9),
+            threads: Some(3),
+            ..SystemFacts::default()
+        },
+        certificates: vec![(
+            [name("https"), name("chain.pem")],
+            CertificateExpiry { not_after: 1_800_000_000. },
+        )],
+        backends: vec![([name("websocket"), name("b")], backend, Arc::default())],
     }
 }
 
@@ -156,6 +170,15 @@ fn counts_appear_with_their_labels() {
         r#"tidegate_sticky_lost_total{pool="websocket",reason="out"} 1"#,
         r#"tidegate_worker_connections{worker="1"} 5"#,
         r#"tidegate_config_generation 3"#,
+        r#"tidegate_backend_requests_total{pool="websocket",backend="b",status="5xx"} 0"#,
+        concat!(
+            r#"tidegate_certificate_expiry_timestamp_seconds"#,
+            r#"{listener="https",certificate="chain.pem"} 1800000000.0"#
+        ),
+        r#"tidegate_handshake_seconds_bucket{le="20.0",route="chat"} 3"#,
+        "tidegate_config_last_reload_successful 1",
+        "process_cpu_seconds_total 1.5",
+        "process_threads 3",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
@@ -191,4 +214,90 @@ fn a_route_is_forgotten_when_nobody_holds_its_cells() {
     let text = open_metrics(&metrics);
     assert!(text.contains(r#"route="held""#) && !text.contains(r#"route="gone""#));
     assert!(Arc::ptr_eq(&held, &metrics.route(&name("held"))));
+}
+
+/// The page of all metrics, as the catalogue has them.
+fn guide() -> String {
+    const HEAD: &str = "# Metrics
+
+`/metrics` of the [admin listener](../README.md) speaks Prometheus' text format 0.0.4, or
+OpenMetrics 1.0.0 where `Accept` likes that best. This page is printed from the source.
+
+Every series belongs to something in the configuration, and goes with it: after a reload that
+removes a route, a backend or a certificate, and once its last session has ended. No metric has a
+session, a client or a path as its label. `route` is the route's name, else its path; `backend` is
+the address as it is written. `end` is the word of [the log](logs.md); `reason` of what is refused
+is the word of [refusals](refusals.md).
+
+A counter's sample ends in `_total`, an info's in `_info`. A histogram has `_bucket`, `_sum` and
+`_count`.
+";
+    const SECTIONS: [(&[&str], &str); 7] = [
+        (&[], "The process"),
+        (&["listener"], "By listener"),
+        (&["listener", "certificate"], "By certificate"),
+        (&["route"], "By route"),
+        (&["rule"], "By access rule"),
+        (&["pool"], "By pool"),
+        (&["pool", "backend"], "By backend"),
+    ];
+    const ALERTS: [(&str, &str); 9] = [
+        (
+            "tidegate_config_last_reload_successful == 0",
+            "the file is refused; the old one is in force",
+        ),
+        ("tidegate_config_restart_needed == 1", "a key that applies at a start only was changed"),
+        (
+            "tidegate_certificate_expiry_timestamp_seconds - time() < 14 * 86400",
+            "a certificate expires within two weeks",
+        ),
+        ("tidegate_backend_up == 0", "a backend is given no work"),
+        ("rate(tidegate_handshake_failures_total[5m]) > 0", "handshakes fail, by `reason`"),
+        ("rate(tidegate_connections_refused_total[5m]) > 0", "a limit is reached, by `reason`"),
+        ("process_open_fds / process_max_fds > 0.8", "the process runs out of files"),
+        ("rate(tidegate_log_lines_dropped_total[5m]) > 0", "the log is not read"),
+        (
+            "histogram_quantile(0.99, rate(tidegate_request_seconds_bucket[5m]))",
+            "what the slowest hundredth of plain requests waits for",
+        ),
+    ];
+    let mut page = HEAD.to_owned();
+    let all: Vec<&Metric> = ALL.iter().copied().flatten().collect();
+    let mut printed = 0;
+    for (labels, title) in SECTIONS {
+        page += &format!("\n## {title}\n\n| metric | kind | labels | what |\n");
+        page += "|---|---|---|---|\n";
+        for metric in all.iter().filter(|metric| metric.owner_labels == labels) {
+            let ending = match metric.kind {
+                MetricKind::Counter => "_total",
+                MetricKind::Info => "_info",
+                MetricKind::Gauge | MetricKind::Histogram => "",
+            };
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            let labels: Vec<String> =
+                metric.all_labels().map(|label| format!("`{label}`")).collect();
+            let (name, help) = (metric.name, metric.help);
+            page += &format!("| `{name}{ending}` | {kind} | {} | {help} |\n", labels.join(", "));
+            printed += 1;
+        }
+    }
+    assert_eq!(printed, all.len(), "a metric with labels of its own is in no section");
+    page += "\n## Worth an alert, or a graph\n\n| expression | says |\n|---|---|\n";
+    for (expression, says) in ALERTS {
+        page += &format!("| `{expression}` | {says} |\n");
+    }
+    page
+}
+
+#[test]
+fn the_guide_has_every_metric() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/guides/metrics.md");
+    if std::env::var_os("TIDEGATE_BLESS").is_some() {
+        std::fs::write(path, guide()).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == guide(),
+        "{path} is not as the catalogue has it: TIDEGATE_BLESS=1 prints it"
+    );
 }

@@ -43,7 +43,10 @@ fn messages_and_closes_pass_both_ways_as_they_are() {
         let (end, stats) = scene.ended().await;
         assert_eq!(end, End::Closed { by: Side::Client, code: 4321 });
         assert_eq!((stats.client.messages, stats.upstream.messages), (6, 6));
-        assert_eq!((stats.client.close.get(), stats.upstream.close.get()), (Some(4321), Some(4321)));
+        assert_eq!(
+            (stats.client.close.get(), stats.upstream.close.get()),
+            (Some(4321), Some(4321))
+        );
         assert!(!stats.cut);
     });
 }

@@ -1,0 +1,88 @@
+//! What a scrape is given of things that count for themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::upgrade::State;
+use crate::base::clock;
+use crate::base::files;
+use crate::base::label::Label;
+use crate::base::usage::{self, ProcessUsage};
+use crate::drain::Drains;
+use crate::listen::Permits;
+use crate::live::{AtStart, Snapshot};
+use crate::observe::metrics::{
+    CertificateExpiry, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SystemFacts,
+};
+use crate::session::App;
+
+/// Who knows.
+pub(super) struct FactSources<'a> {
+    pub(super) app: &'a App,
+    pub(super) permits: &'a Permits,
+    pub(super) drains: &'a Drains,
+    pub(super) upgrade: &'a State,
+    pub(super) metrics: &'a Metrics,
+    pub(super) at_start: &'a AtStart,
+}
+
+/// All of it.
+pub(super) fn facts(of: &FactSources<'_>) -> ScrapeFacts {
+    let snapshot = of.app.live.now();
+    let now = clock::now();
+    ScrapeFacts {
+        process: process(of, &snapshot),
+        system: system(of.metrics.process.started),
+        certificates: certificates(&snapshot),
+        backends: snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect(),
+    }
+}
+
+fn process(of: &FactSources<'_>, snapshot: &Snapshot) -> ProcessFacts {
+    let loads = of.permits.loads().into_iter().enumerate();
+    let left = of.drains.left().into_iter();
+    let older = of.upgrade.older().clone();
+    ProcessFacts {
+        loads: loads.map(|(worker, open)| (worker.to_string(), open as u64)).collect(),
+        restart_needed: !of.at_start.differing(&snapshot.plan).is_empty(),
+        generation: snapshot.generation,
+        number: of.upgrade.number(),
+        older: older.len() as u64,
+        older_sessions: older.values().map(|older| older.sessions).sum::<usize>() as u64,
+        snapshots: snapshot.alive() as u64,
+        hold_bytes: of.app.budget.used(),
+        connections_max: of.permits.max() as u64,
+        // Without `/proc` there is no count.
+        files: files::open().unwrap_or(0) as u64,
+        files_max: files::limit() as u64,
+        http2_bytes: of.permits.http2_bytes() as u64,
+        drains: left.map(|(reason, left)| (reason.label().to_owned(), left as u64)).collect(),
+    }
+}
+
+fn system(started: f64) -> SystemFacts {
+    let usage = ProcessUsage::now();
+    SystemFacts {
+        cpu: Some(CpuSeconds(usage::cpu().as_secs_f64())),
+        resident: usage.map(|usage| usage.resident),
+        virtual_memory: usage.map(|usage| usage.virtual_memory),
+        files: files::open().ok().map(|files| files as u64),
+        files_max: files::limit() as u64,
+        threads: usage.map(|usage| usage.threads),
+        started,
+    }
+}
+
+/// Each file once, however often a listener names it.
+fn certificates(snapshot: &Snapshot) -> Vec<([Arc<str>; 2], CertificateExpiry)> {
+    let mut found = BTreeMap::new();
+    for listener in snapshot.listeners.values() {
+        for certificate in listener.plan.tls.iter().flat_map(|tls| &tls.certificates) {
+            let file: Arc<str> = certificate.chain.display().to_string().into();
+            let names = [Arc::clone(&listener.plan.name), file];
+            let expiry = CertificateExpiry { not_after: certificate.validity.not_after as f64 };
+            found.insert(names, expiry);
+        }
+    }
+    found.into_iter().collect()
+}

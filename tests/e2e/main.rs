@@ -11,6 +11,7 @@ mod closing;
 mod commands;
 mod greed;
 mod handshakes;
+mod health;
 mod holding;
 mod hostile;
 mod http;

@@ -31,11 +31,11 @@ use crate::listen::{
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers the requests of clients.
-pub(super) type Responder = Rc<dyn Fn(Peer, Request<Incoming>) -> LocalBox<Response<Body>>>;
+pub(super) type Responder = Rc<dyn Fn(Caller, Request<Incoming>) -> LocalBox<Response<Body>>>;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Peer {
+pub(super) struct Caller {
     /// Over TCP.
     pub(super) address: Option<SocketAddr>,
     /// Over a unix socket.
@@ -175,7 +175,7 @@ async fn accept(accepting: &AcceptQueue, bound: &Address, service: &Rc<Service>)
         let client = peer.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
         let slot = service.connections.enter(client).await;
         let Ok(socket) = connected(fd, bound) else { continue };
-        let peer = Peer { address: peer, process: socket.peer_process() };
+        let peer = Caller { address: peer, process: socket.peer_process() };
         let service = Rc::clone(service);
         task::spawn("admin", async move {
             let kept = Cell::new(None);

@@ -9,7 +9,7 @@ use ::http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 
-use super::http::{Peer, Server};
+use super::http::{Caller, Server};
 use super::*;
 use crate::actors::Client;
 use crate::base::worker::Workers;
@@ -60,7 +60,7 @@ impl Fake {
     async fn ask(&self, method: &str, target: &str, body: &str) -> (StatusCode, String) {
         let body = Full::new(Bytes::from(body.to_owned()));
         let request = Request::builder().method(method).uri(target).body(body).unwrap();
-        let answer = operator::answer(self, Peer::default(), request).await;
+        let answer = operator::answer(self, Caller::default(), request).await;
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())

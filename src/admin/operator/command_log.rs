@@ -4,13 +4,13 @@
 use http::Uri;
 
 use super::reply::Reply;
-use crate::admin::http::Peer;
+use crate::admin::http::Caller;
 
 /// Bytes of a request that are shown.
 const REQUEST_BYTES_MAX: usize = 512;
 
 /// Writes it.
-pub(super) fn write(peer: Peer, asked: &Uri, body: &[u8], reply: &Reply) {
+pub(super) fn write(peer: Caller, asked: &Uri, body: &[u8], reply: &Reply) {
     let body = String::from_utf8_lossy(body);
     // What a reload asks for is in its query.
     let request = if body.trim().is_empty() { asked.query().unwrap_or_default() } else { &*body };

@@ -54,7 +54,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
 
-use super::http::{Peer, Responder, line, method_not_allowed, reads};
+use super::http::{Caller, Responder, line, method_not_allowed, reads};
 use super::older::{OlderAnswer, OlderQuestion};
 use super::process::Process;
 use crate::base::body::Body;
@@ -74,7 +74,7 @@ pub(super) fn answers(process: impl Process) -> Responder {
 
 pub(super) async fn answer<B: HttpBody>(
     process: &impl Process,
-    peer: Peer,
+    peer: Caller,
     request: Request<B>,
 ) -> Response<Body>
 where

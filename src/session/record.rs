@@ -112,7 +112,9 @@ impl RequestRecord {
 
     /// Takes out of the target what is for no log.
     pub(super) fn redact(&mut self, redact: impl FnOnce(&mut http::Uri)) {
-        self.target.redact(redact);
+        if let Some(facts) = &mut self.facts {
+            facts.target.redact(redact);
+        }
     }
 
     /// Notes the route that takes it.

@@ -207,7 +207,8 @@ async fn both_protocols_have_the_same_lines_as_text() {
 #[tokio::test]
 async fn a_log_of_everything_names_no_file_of_the_machine_that_built_it() {
     let backend = Backend::script(|_, mut wire| async move {
-        let _ = wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let _ = wire.write_all(answer).await;
         drain(&mut wire).await;
     })
     .await;

@@ -11,6 +11,7 @@ use crate::config;
 use crate::live::{Impact, PartChanges};
 
 mod rows;
+mod states;
 
 use rows::ROWS;
 

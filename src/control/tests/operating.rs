@@ -56,7 +56,7 @@ impl Operated {
     }
 }
 
-async fn send(socket: &Path, target: &str, body: &str, accept: &str) -> (u16, String) {
+pub(super) async fn send(socket: &Path, target: &str, body: &str, accept: &str) -> (u16, String) {
     let mut stream = UnixStream::connect(socket).await.unwrap();
     let length = body.len();
     let head = format!(

@@ -27,7 +27,8 @@ pub struct Stage {
     proxy: Proxy,
     site: Site,
     a: Backend,
-    b: Backend,
+    /// Kept alive.
+    _b: Backend,
     /// What `a` does to its sessions.
     orders: watch::Sender<Option<Event>>,
     readers: Readers,
@@ -137,7 +138,7 @@ impl Stage {
             proxy,
             site,
             a,
-            b,
+            _b: b,
             orders,
             readers,
             live,

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use http::{HeaderMap, Response, StatusCode};
 
 use super::response;
-use crate::config::plan::Route;
+use crate::config::plan::FieldChanges;
 
 /// Informational answers to one request that are passed on: no backend needs more.
 const INFORMATIONAL_MAX: usize = 16;
@@ -17,7 +17,7 @@ const INFORMATIONAL_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Informational {
     queue: Arc<Mutex<InformationalQueue>>,
-    route: Option<Arc<Route>>,
+    changes: Option<Arc<FieldChanges>>,
 }
 
 /// The end of that way at the client's connection.
@@ -36,18 +36,18 @@ impl Informational {
     /// A way, and its end.
     pub fn new() -> (Informational, Informed) {
         let queue = Arc::<Mutex<InformationalQueue>>::default();
-        (Informational { queue: Arc::clone(&queue), route: None }, Informed(queue))
+        (Informational { queue: Arc::clone(&queue), changes: None }, Informed(queue))
     }
 
-    /// By a route, whose changes of fields count here, too.
-    pub fn by(self, route: Arc<Route>) -> Informational {
-        Informational { route: Some(route), ..self }
+    /// By a route that makes these changes to answers.
+    pub fn by(self, changes: Arc<FieldChanges>) -> Informational {
+        Informational { changes: Some(changes), ..self }
     }
 
     /// Passes an answer on. 100 is not: each hop says for itself whether it wants the body.
     pub fn pass(&self, status: StatusCode, headers: &HeaderMap) {
         let is_own = matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS);
-        let Some(route) = self.route.as_ref().filter(|_| !is_own) else { return };
+        let Some(changes) = self.changes.as_ref().filter(|_| !is_own) else { return };
         let mut queue = lock(&self.queue);
         queue.count += 1;
         if queue.count > INFORMATIONAL_MAX {
@@ -55,7 +55,7 @@ impl Informational {
         }
         let mut answer = Response::new(());
         *answer.status_mut() = status;
-        *answer.headers_mut() = response::informational(headers, &route.response_headers);
+        *answer.headers_mut() = response::informational(headers, changes);
         queue.waiting.push_back(answer);
         if let Some(waker) = queue.waker.take() {
             waker.wake();

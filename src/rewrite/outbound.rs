@@ -78,7 +78,7 @@ impl Outbound {
         let reads_trailers = has_token(&headers, TE, "trailers");
         let told = forwarded::told(&headers, hop, *is_trusted);
         let expects_continue = !passage.is_handshake && has_token(&headers, EXPECT, "100-continue");
-        let room = headers.len() + changes.set.len() + ADDED;
+        let room = headers.len() + changes.set.len() + changes.add.len() + ADDED;
         let mut fields = Vec::with_capacity(room);
         let mut add = |name: HeaderName, value: HeaderValue| {
             if !is_changed(&name, changes) {
@@ -113,7 +113,7 @@ impl Outbound {
                 add(name, value);
             }
         }
-        fields.extend(changes.set.iter().cloned());
+        fields.extend(changes.set.iter().chain(&changes.add).cloned());
         Outbound { method, target, fields, expects_continue, trailers: Arc::clone(trailers) }
     }
 

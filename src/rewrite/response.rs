@@ -3,14 +3,19 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, VIA};
 
 use super::outbound::{HANDSHAKE, is_changed};
-use crate::config::plan::{FieldChanges, Route};
+use crate::config::plan::FieldChanges;
 use crate::wire::fields::{Scope, named_by, named_by_connection, scope};
 use crate::wire::trailers;
 
 /// Makes a backend's fields those that go to the client: what is for one hop ends, and so does what
 /// only tidegate may say; then the route's changes. Of trailers those are announced that pass.
-pub fn to_client(headers: &mut HeaderMap, via: &HeaderValue, route: &Route) {
-    let announced = trailers::announced(headers, &route.trailers.response);
+pub fn to_client(
+    headers: &mut HeaderMap,
+    via: &HeaderValue,
+    passing: &[HeaderName],
+    changes: &FieldChanges,
+) {
+    let announced = trailers::announced(headers, passing);
     let named = named_by_connection(headers);
     let ends = headers.keys().filter(|name| !goes_on(name, &named));
     for name in ends.cloned().collect::<Vec<_>>() {
@@ -20,7 +25,7 @@ pub fn to_client(headers: &mut HeaderMap, via: &HeaderValue, route: &Route) {
         headers.insert(TRAILER, names);
     }
     headers.append(VIA, via.clone());
-    apply(headers, &route.response_headers);
+    apply(headers, changes);
 }
 
 /// Makes the fields of an informational answer (1xx) those that go to the client. What the route
@@ -70,7 +75,7 @@ pub fn apply(headers: &mut HeaderMap, changes: &FieldChanges) {
     for name in changed.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
-    for (name, value) in &changes.set {
+    for (name, value) in changes.set.iter().chain(&changes.add) {
         headers.append(name, value.clone());
     }
 }

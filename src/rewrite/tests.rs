@@ -125,6 +125,7 @@ fn a_routes_changes_have_the_last_word_and_connection_cannot_name_them() {
             (HeaderName::from_static("x-set"), HeaderValue::from_static("1")),
             (HeaderName::from_static("x-set"), HeaderValue::from_static("2")),
         ],
+        add: vec![(HeaderName::from_static("x"), HeaderValue::from_static("z"))],
         remove: [told(), vec![HeaderName::from_static("cookie")]].concat(),
     };
     let fields = [
@@ -135,7 +136,7 @@ fn a_routes_changes_have_the_last_word_and_connection_cannot_name_them() {
         ("x", "y"),
     ];
     let passed = passed(&fields, false, &changes);
-    assert_eq!(passed, ["x: y", "host: set.example", "x-set: 1", "x-set: 2"]);
+    assert_eq!(passed, ["x: y", "host: set.example", "x-set: 1", "x-set: 2", "x: z"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::plan::{
-    Action, FieldChanges, FieldCondition, FieldMatch, PathPattern, Respond, WebSocketMode,
+    Action, FieldCondition, FieldMatch, PathPattern, Respond, RouteChanges, WebSocketMode,
 };
 use crate::wire::path::fold;
 
@@ -85,8 +85,8 @@ fn made(
         allowed_origins: None,
         access: None,
         rules: Arc::default(),
-        request_headers: FieldChanges::default(),
-        response_headers: FieldChanges::default(),
+        request_headers: RouteChanges::default(),
+        response_headers: RouteChanges::default(),
         trailers: Default::default(),
         hold: None,
         queue: None,

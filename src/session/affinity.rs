@@ -4,9 +4,10 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::grant::Granted;
+use super::request_values::RequestValues;
 use crate::base::body::Body;
-use crate::config::plan::{Balance, HashBy, SameSite};
-use crate::pool::{Key, Pool, network};
+use crate::config::plan::{Balance, SameSite};
+use crate::pool::{Key, Pool};
 use crate::wire::cookie;
 use crate::wire::list::has_token;
 
@@ -74,35 +75,6 @@ fn keep_private(answer: &mut Response<Body>) {
 
 fn key(granted: &Granted, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
     let Balance::Hash { by, .. } = &pool.plan().balance else { return pool.key(None, cookie) };
-    let head = &granted.asked.head;
-    let network = granted.asked.client_addr.map(|client| network(client.ip()));
-    let network = network.map(u64::to_be_bytes);
-    let hashed = match by {
-        HashBy::Client => network.as_ref().map(<[u8; 8]>::as_slice),
-        HashBy::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
-        HashBy::Cookie(name) => cookie::value(&head.headers, name),
-        HashBy::Query(name) => parameter(head.uri.query(), name),
-        HashBy::Path => Some(granted.asked.target.path.as_bytes()),
-    };
-    pool.key(hashed, cookie)
-}
-
-/// A query parameter's value, as it is written.
-fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a [u8]> {
-    let mut pairs = query?.split('&');
-    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::as_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parameter_is_found_by_its_whole_name() {
-        let found = |query| parameter(Some(query), "room");
-        assert_eq!(found("a=1&room=b%20c&room=2"), Some(&b"b%20c"[..]));
-        assert_eq!(found("xroom=1&rooms=2&room"), None);
-        assert_eq!(found("room="), Some(&b""[..]));
-        assert_eq!(parameter(None, "room"), None);
-    }
+    let values = RequestValues { asked: &granted.asked, route: &granted.route };
+    pool.key(values.key(by).as_deref(), cookie)
 }

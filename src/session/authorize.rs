@@ -4,6 +4,7 @@ use super::admit::Routed;
 use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
+use super::request_values::RequestValues;
 use crate::access::{Applicant, Pass};
 use crate::config::plan::WebSocketMode;
 use crate::handshake;
@@ -32,7 +33,9 @@ impl Routed {
             pass = Box::pin(policy.verify(&applicant)).await?;
             policy.strip(&mut asked.head);
         }
-        Ok(Granted { asked, route, pass })
+        let values = RequestValues { asked: &asked, route: &route };
+        let answer_changes = route.plan.response_headers.fill(&values);
+        Ok(Granted { asked, route, pass, answer_changes })
     }
 
     /// Whether the route takes what is asked for, a WebSocket or not, of the page that asks.

@@ -10,9 +10,11 @@ use super::admit::Asked;
 use super::affinity::Affinity;
 use super::conn::{App, Conn};
 use super::refusal::Refusal;
+use super::request_values::RequestValues;
 use crate::access::Pass;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
+use crate::config::plan::FieldChanges;
 use crate::live::LiveRoute;
 use crate::pool::Pool;
 use crate::rewrite::{FieldFilter, Informational, Outbound};
@@ -23,6 +25,8 @@ pub(super) struct Granted {
     pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
     pub(super) pass: Pass,
+    /// What the route changes of the answer.
+    pub(super) answer_changes: Arc<FieldChanges>,
 }
 
 /// `Host` where the client names none, as HTTP/1.0 may: HTTP/1.1 demands the field (RFC 9112 §3.2).
@@ -46,6 +50,7 @@ pub(super) struct Forwarding {
     pub(super) route: Arc<LiveRoute>,
     pub(super) affinity: Affinity,
     pub(super) pass: Pass,
+    pub(super) answer_changes: Arc<FieldChanges>,
 }
 
 impl Forwarding {
@@ -59,7 +64,7 @@ impl Granted {
     /// Where informational answers to the request go.
     pub(super) fn informational(&mut self) -> Option<Informational> {
         let informational = self.asked.head.extensions.remove::<Informational>();
-        informational.map(|informational| informational.by(Arc::clone(&self.route.plan)))
+        informational.map(|informational| informational.by(Arc::clone(&self.answer_changes)))
     }
 
     /// Makes the head the one that goes upstream. By what the request finds its backend again is
@@ -75,12 +80,14 @@ impl Granted {
         if app.via.is_loop(&self.asked.head.headers) {
             return Err(Refusal::Loop);
         }
+        let values = RequestValues { asked: &self.asked, route: &self.route };
+        let changes = self.route.plan.request_headers.fill(&values);
         let affinity = Affinity::from_request(&mut self, to.pool);
         let path = match to.strip_prefix {
             true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
             false => self.asked.target.sent(&self.asked.head)?,
         };
-        let Granted { asked, route, pass } = self;
+        let Granted { asked, route, pass, answer_changes } = self;
         let Asked { conn, head, asks_websocket, target, client_addr, request_id, at } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
@@ -96,10 +103,11 @@ impl Granted {
             is_trusted: conn.is_trusted(),
             host: Some(to.host.or(authority).unwrap_or(&NO_HOST)),
             is_handshake: asks_websocket,
-            changes: &route.plan.request_headers,
+            changes: &changes,
             trailers: &route.plan.trailers.request,
         };
         let outbound = Outbound::new(head.method, path, head.headers, &passage);
-        Ok((outbound, Forwarding { conn, client_addr, at, route, affinity, pass }))
+        let left = Forwarding { conn, client_addr, at, route, affinity, pass, answer_changes };
+        Ok((outbound, left))
     }
 }

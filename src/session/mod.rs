@@ -16,6 +16,7 @@ mod record;
 mod redial;
 mod refusal;
 mod request_facts;
+mod request_values;
 mod running;
 mod serve;
 mod session_record;

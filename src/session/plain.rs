@@ -28,7 +28,7 @@ pub(super) async fn forward(
     let informational = granted.informational();
     let (outbound, forwarding) = granted.outbound(app, to)?;
     let sharer = forwarding.client_network();
-    let Forwarding { route, affinity, client_addr, .. } = forwarding;
+    let Forwarding { route, affinity, client_addr, answer_changes, .. } = forwarding;
     let client = client_addr.map(|client| client.ip());
     let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client).sharing(sharer);
     let Attempted { backend, outcome } =
@@ -41,7 +41,8 @@ pub(super) async fn forward(
         _ => Vec::new(),
     };
     let via = app.via.value(Version::HTTP_11);
-    rewrite::to_client(answer.headers_mut(), via, &route.plan);
+    let passing = &route.plan.trailers.response;
+    rewrite::to_client(answer.headers_mut(), via, passing, &answer_changes);
     for protocols in upgrades {
         answer.headers_mut().append(UPGRADE, protocols);
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -75,7 +76,7 @@ pub(super) async fn file(
     let route = strip_prefix.then_some(&*granted.route.plan);
     let path = granted.asked.target.below(route);
     let mut answer = files.serve(&granted.asked.head, &path).await?;
-    rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
+    rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     Ok(answer)
 }
 
@@ -91,13 +92,13 @@ pub(super) fn redirect(
         query: granted.asked.head.uri.query(),
     };
     let mut answer = action::redirect(redirect, &asked)?;
-    rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
+    rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     Ok(answer)
 }
 
 /// Gives the fixed response.
 pub(super) fn respond(granted: &Granted, respond: &plan::Respond) -> Response<Body> {
     let mut answer = action::respond(respond);
-    rewrite::apply(answer.headers_mut(), &granted.route.plan.response_headers);
+    rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     answer
 }

@@ -64,7 +64,9 @@ pub(super) async fn open(
     match outcome? {
         Answered::Http(mut answer) => {
             let via = app.via.value(Version::HTTP_11);
-            rewrite::to_client(answer.headers_mut(), via, &forwarding.route.plan);
+            let passing = &forwarding.route.plan.trailers.response;
+            let changes = &forwarding.answer_changes;
+            rewrite::to_client(answer.headers_mut(), via, passing, changes);
             if answer.status() == StatusCode::UPGRADE_REQUIRED {
                 // It ended with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
                 upgrade::insert(answer.headers_mut());
@@ -159,7 +161,7 @@ impl Pair {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let fields = std::mem::take(&mut upstream.fields);
-        let changes = &forwarding.route.plan.response_headers;
+        let changes = &forwarding.answer_changes;
         *answer.headers_mut() = rewrite::switching(fields, via, changes);
         // After the route's changes: what was agreed on is not theirs to change.
         upstream.agreed.write(answer.headers_mut());

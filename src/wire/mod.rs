@@ -31,6 +31,7 @@ pub mod range;
 pub mod request_id;
 pub mod request_line;
 pub mod resume;
+pub mod template;
 pub mod token_keys;
 pub mod trailers;
 pub mod upgrade;

@@ -28,3 +28,5 @@ mod request_ids;
 mod samples;
 mod site;
 mod stopping;
+mod templates;
+mod versions;

@@ -9,12 +9,10 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{Action, Files, Redirect, Respond};
-use super::super::tables::{self, OrString};
+use super::super::tables::{self, OrString, Spanned};
 use super::condition::field_value;
-use super::{Lower, NamedFiles, entries, number};
-
-/// What a redirect's target may hold.
-const FILLED: [&str; 4] = ["scheme", "host", "path", "query"];
+use super::{Lower, NamedFiles, entries, number, template};
+use crate::wire::template::{REDIRECT, Template};
 
 /// The one action of a route.
 pub fn action(
@@ -158,7 +156,7 @@ fn redirect(
     at: Option<Span>,
 ) -> Option<Action> {
     cx.need((&written.to, "to"), "`redirect`", at, "\"https://{host}{path}{query}\"");
-    let to = cx.take("to", &written.to, |to| target(to));
+    let to = target(cx, &written.to);
     let status = cx.take("status", &written.status, |status| match status.0 {
         301 | 302 | 303 | 307 | 308 => status_of(status.0),
         other => Err(Fault::new(format!("must be 301, 302, 303, 307 or 308, not: {other}"))),
@@ -167,24 +165,16 @@ fn redirect(
 }
 
 /// Names in braces are those that are filled in; the rest can stand in a `Location`.
-fn target(to: &str) -> Result<Arc<str>, Fault> {
-    let mut rest = to;
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else {
-            return Err(Fault::new(format!("has a brace that is not closed: `{to}`")));
-        };
-        if !FILLED.contains(&name) {
-            let fault = Fault::new(format!("has nothing to fill in for `{{{name}}}`: `{to}`"));
-            let names = || "there are `{scheme}`, `{host}`, `{path}` and `{query}`".to_owned();
-            return Err(fault.hint(did_you_mean(name, FILLED).unwrap_or_else(names)));
+fn target(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<Template> {
+    let text = written.get()?;
+    let made = template::template(cx, written, &REDIRECT)?.and_then(|made| {
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err(Fault::new(format!("must be a URL or a path, not: `{text}`")));
         }
-        rest = after;
-    }
-    if to.is_empty() || to.contains(char::is_whitespace) {
-        return Err(Fault::new(format!("must be a URL or a path, not: `{to}`")));
-    }
-    field_value(to)?;
-    Ok(to.into())
+        made.texts().try_for_each(|text| field_value(text).map(drop))?;
+        Ok(made)
+    });
+    made.map_err(|fault| cx.fault("to", written.span(), fault)).ok()
 }
 
 fn respond(cx: &mut Lower<'_>, written: &tables::RespondTable) -> Option<Action> {

@@ -1,13 +1,14 @@
-//! Header fields set and removed.
+//! Header fields removed, set and added.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::super::fault::Fault;
-use super::super::plan::{FieldChanges, PassingTrailers};
-use super::super::tables::{self, OneOrMany, Spanned};
+use super::super::plan::{FieldTemplates, FieldValue, PassingTrailers, RouteChanges};
+use super::super::tables::{self, Named, OneOrMany, Spanned};
 use super::condition::{field_name, field_value};
-use super::{Lower, entries};
+use super::{Lower, entries, template};
 use crate::wire::fields::{Scope, is_same_spelt, scope};
+use crate::wire::template::{REQUEST, Template};
 
 /// Fields that say how the message itself is carried, or prove a WebSocket handshake: tidegate
 /// makes them anew (RFC 9110 §7.6.1, RFC 6455 §11.3).
@@ -32,22 +33,19 @@ pub enum Of {
     Response,
 }
 
-/// What is set and what is removed; nothing when the table is absent.
+/// What is removed, set and added; nothing when the table is absent.
 pub fn changes(
     cx: &mut Lower<'_>,
     written: &Spanned<tables::FieldChangesTable>,
     of: Of,
-) -> Option<FieldChanges> {
+) -> Option<RouteChanges> {
     let Some(raw) = written.get() else {
-        return written.is_absent().then(FieldChanges::default);
+        return written.is_absent().then(RouteChanges::default);
     };
     let remove = cx.take_each("remove", &raw.remove, |name| may_change(name, of));
-    let mut set = Vec::new();
-    for (name, values) in entries(&raw.set) {
-        let lines = set_one(cx, name, values, of);
-        set.extend(lines.into_iter().flatten());
-    }
-    Some(FieldChanges { set, remove: remove? })
+    let set = lines(cx, "set", &raw.set, of);
+    let add = lines(cx, "add", &raw.add, of);
+    Some(FieldTemplates { remove: remove?, set: set?, add: add? }.into())
 }
 
 /// A trailer field that may pass (RFC 9110 §6.5.1).
@@ -63,30 +61,65 @@ pub fn trailer(text: &str) -> Result<HeaderName, Fault> {
 /// The trailers that pass each way: a route's changes hold for them as well.
 pub fn passing(
     names: &[HeaderName],
-    request: &FieldChanges,
-    response: &FieldChanges,
+    request: &RouteChanges,
+    response: &RouteChanges,
 ) -> PassingTrailers {
-    let passes = |changes: &FieldChanges| {
-        let changed = |name: &HeaderName| {
-            let set = changes.set.iter().map(|(name, _)| name);
-            changes.remove.iter().chain(set).any(|changed| is_same_spelt(changed, name))
-        };
-        names.iter().filter(|name| !changed(name)).cloned().collect()
+    let passes = |changes: &RouteChanges| {
+        let replaced = changes.replaced();
+        let is_replaced = |name: &HeaderName| replaced.iter().any(|one| is_same_spelt(one, name));
+        names.iter().filter(|name| !is_replaced(name)).cloned().collect()
     };
     PassingTrailers { request: passes(request), response: passes(response) }
 }
 
-fn set_one(
+/// The lines of `set` or `add`.
+fn lines(
     cx: &mut Lower<'_>,
-    name: &Spanned<String>,
-    values: &Spanned<OneOrMany<String>>,
+    key: &str,
+    written: &Spanned<Named<OneOrMany<String>>>,
     of: Of,
-) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let field = cx.take("set", name, |name| may_change(name, of));
-    let shown = name.get().map_or("", String::as_str);
-    let values = cx.take_each(shown, values, |value| field_value(value));
-    let field = field?;
-    Some(values?.into_iter().map(|value| (field.clone(), value)).collect())
+) -> Option<Vec<(HeaderName, FieldValue)>> {
+    let mut lines = Some(Vec::new());
+    for (name, values) in entries(written) {
+        let field = cx.take(key, name, |name| may_change(name, of));
+        let shown = name.get().map_or("", String::as_str);
+        let values = values_of(cx, shown, values);
+        match (field, values, &mut lines) {
+            (Some(field), Some(values), Some(lines)) => {
+                lines.extend(values.into_iter().map(|value| (field.clone(), value)));
+            }
+            _ => lines = None,
+        }
+    }
+    lines.filter(|_| !written.is_faulty())
+}
+
+fn values_of(
+    cx: &mut Lower<'_>,
+    name: &str,
+    written: &Spanned<OneOrMany<String>>,
+) -> Option<Vec<FieldValue>> {
+    let OneOrMany(values) = written.get()?;
+    let mut found = Vec::with_capacity(values.len());
+    for value in values {
+        match template::template(cx, value, &REQUEST).map(|made| made.and_then(field_value_of)) {
+            Some(Ok(value)) => found.push(value),
+            Some(Err(fault)) => {
+                let subject = format!("an entry of `{name}`");
+                cx.report(fault.finding("value", &subject, value.span()));
+            }
+            None => {}
+        }
+    }
+    (found.len() == values.len()).then_some(found)
+}
+
+fn field_value_of(made: Template) -> Result<FieldValue, Fault> {
+    if let Some(fixed) = made.fixed() {
+        return field_value(fixed).map(FieldValue::Fixed);
+    }
+    made.texts().try_for_each(|text| field_value(text).map(drop))?;
+    Ok(FieldValue::Template(made))
 }
 
 fn may_change(text: &str, of: Of) -> Result<HeaderName, Fault> {

@@ -10,6 +10,7 @@ mod condition;
 mod fields;
 mod hold;
 mod jwt;
+mod key;
 mod known;
 mod listener;
 mod loops;
@@ -21,6 +22,7 @@ mod rebalance;
 mod relay;
 mod route;
 mod sticky;
+mod template;
 mod tls;
 
 use std::net::SocketAddr;

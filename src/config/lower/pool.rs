@@ -5,13 +5,12 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{self, Backend, BackendAddress, HashBy, Health, Pool};
+use super::super::plan::{self, Backend, BackendAddress, Health, Pool};
 use super::super::tables::words::BalanceWord;
 use super::super::tables::{self, BackendParts, Number, OneOrMany, PoolParts, Spanned, if_any};
-use super::condition::field_name;
 use super::rebalance::rebalance;
-use super::sticky::{cookie_name, sticky};
-use super::{Lower, address, entries, named, opt, tls};
+use super::sticky::sticky;
+use super::{Lower, address, entries, key, named, opt, tls};
 
 /// All pools.
 pub fn pools(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<Pool>>> {
@@ -60,7 +59,7 @@ fn lower(
 }
 
 fn balance(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<plan::Balance> {
-    let by = cx.take("hash", &raw.hash, |text| hash_by(text));
+    let by = cx.take("hash", &raw.hash, |text| key::request_key(text));
     let balance = match raw.balance.get()? {
         BalanceWord::Hash => {
             cx.need((&raw.hash, "hash"), owner, raw.balance.span(), "\"client\"");
@@ -79,27 +78,6 @@ fn balance(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<p
         }
     }
     Some(balance)
-}
-
-/// What is hashed.
-fn hash_by(text: &str) -> Result<HashBy, Fault> {
-    let (kind, name) = text.split_once(':').map_or((text, None), |(kind, name)| (kind, Some(name)));
-    match (kind, name) {
-        ("client", None) => Ok(HashBy::Client),
-        ("path", None) => Ok(HashBy::Path),
-        ("header", Some(name)) => field_name(name).map(HashBy::Header),
-        ("cookie", Some(name)) => cookie_name(name).map(HashBy::Cookie),
-        ("query", Some(name)) if is_query_name(name) => Ok(HashBy::Query(name.into())),
-        _ => {
-            let known = "`client`, `header:NAME`, `cookie:NAME`, `query:NAME` or `path`";
-            Err(Fault::new(format!("must be {known}, not: `{text}`")))
-        }
-    }
-}
-
-/// Whether a parameter's name can be written in a query as it is.
-fn is_query_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(['=', '&', '#', ' '])
 }
 
 fn backends(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<Vec<Backend>> {

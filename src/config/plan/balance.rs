@@ -1,8 +1,6 @@
 //! How a backend is chosen.
 
-use std::sync::Arc;
-
-use http::HeaderName;
+use super::request_key::RequestKey;
 
 /// How a backend is chosen.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -16,23 +14,8 @@ pub enum Balance {
     /// By a hash of something in the request; without it as [`Balance::LeastSessions`].
     Hash {
         /// Of what.
-        by: HashBy,
+        by: RequestKey,
         /// How far above its fair share of sessions a backend may come, in percent.
         excess_percent: Option<u32>,
     },
-}
-
-/// What is hashed of a request.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum HashBy {
-    /// Who asks: the IPv4 address, or the first half of the IPv6 address.
-    Client,
-    /// The value of a header field's first line.
-    Header(HeaderName),
-    /// A cookie's value.
-    Cookie(Arc<str>),
-    /// A query parameter's value, as it is written.
-    Query(Arc<str>),
-    /// The normalised path.
-    Path,
 }

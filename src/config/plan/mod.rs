@@ -8,8 +8,10 @@ mod access;
 pub(super) mod address;
 pub(super) mod balance;
 pub(super) mod certificate;
+mod changes;
 mod listener;
 mod process;
+mod request_key;
 mod route;
 pub(super) mod upstream;
 
@@ -26,13 +28,15 @@ pub use access::{
     TokenPlace,
 };
 pub use address::{Address, BackendAddress, Networks};
-pub use balance::{Balance, HashBy};
+pub use balance::Balance;
 pub use certificate::Certificate;
+pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use process::{Admin, Control};
+pub use request_key::RequestKey;
 pub use route::{
-    Action, FieldChanges, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers,
-    PathPattern, Queue, Redirect, Respond, Route, WebSocketMode,
+    Action, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers, PathPattern,
+    Queue, Redirect, Respond, Route, WebSocketMode,
 };
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 

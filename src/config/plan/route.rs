@@ -9,7 +9,9 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::super::tables::{Hold, Rules};
 use super::access::AccessDemand;
+use super::changes::RouteChanges;
 use crate::wire::path::folded_prefix;
+use crate::wire::template::Template;
 
 /// Which hosts a route takes; names are lower case, without a port or a final dot.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -171,10 +173,10 @@ pub struct Route {
     pub access: Option<AccessDemand>,
     /// What the relay holds sessions to. Sessions share it.
     pub rules: Arc<Rules>,
-    /// Fields of the request set or removed before it goes upstream.
-    pub request_headers: FieldChanges,
-    /// Fields of the answer set or removed before it goes to the client.
-    pub response_headers: FieldChanges,
+    /// Fields of the request changed before it goes upstream.
+    pub request_headers: RouteChanges,
+    /// Fields of the answer changed before it goes to the client.
+    pub response_headers: RouteChanges,
     /// Trailer fields that pass.
     pub trailers: PassingTrailers,
     /// How its sessions are held while their upstream is away; not at all when `None`.
@@ -202,15 +204,6 @@ pub struct Origins {
     pub same: bool,
     /// Others: `https://example.com`, `https://*.example.com`, or `null`.
     pub listed: Vec<Arc<str>>,
-}
-
-/// Fields set and removed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct FieldChanges {
-    /// Set to these values; the same name twice gives two lines.
-    pub set: Vec<(HeaderName, HeaderValue)>,
-    /// Removed.
-    pub remove: Vec<HeaderName>,
 }
 
 /// Trailer fields that pass: those a route names, but for what it sets or removes.
@@ -258,8 +251,8 @@ pub struct Files {
 /// A redirect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Redirect {
-    /// Target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in.
-    pub to: Arc<str>,
+    /// Target; of holes it has `{scheme}`, `{host}`, `{path}` and `{query}`.
+    pub to: Template,
     /// 301, 302, 303, 307 or 308.
     pub status: StatusCode,
 }

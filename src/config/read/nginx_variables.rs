@@ -13,24 +13,27 @@ const VARIABLES: &[(&str, &str)] = &[
     ("http_host", HOST),
     ("host", HOST),
     ("server_name", HOST),
-    ("scheme", "`{scheme}` in a redirect; backends get `X-Forwarded-Proto` by themselves"),
-    ("server_port", "backends get `X-Forwarded-Port` by themselves"),
-    ("request_uri", "`{path}{query}` in a redirect; backends get the path as it came"),
-    ("uri", "`{path}` in a redirect; backends get the path as it came"),
-    ("document_uri", "`{path}` in a redirect; backends get the path as it came"),
-    ("args", "`{query}` in a redirect"),
-    ("query_string", "`{query}` in a redirect"),
-    ("is_args", "`{query}` in a redirect, with its `?`"),
+    ("remote_port", "it is `{client_port}`"),
+    ("scheme", "it is `{scheme}`; backends get `X-Forwarded-Proto` by themselves"),
+    ("server_port", "it is `{port}`; backends get `X-Forwarded-Port` by themselves"),
+    ("request_uri", "it is `{path}{query}`; backends get the path as it came"),
+    ("uri", "it is `{path}`; backends get the path as it came"),
+    ("document_uri", "it is `{path}`; backends get the path as it came"),
+    ("args", "it is `{query}`, with its `?`"),
+    ("query_string", "it is `{query}`, with its `?`"),
+    ("is_args", "it is in `{query}`, which has its `?`"),
     ("request_id", "tidegate has no such variable"),
-    ("request_method", "tidegate has no such variable"),
-    ("http_origin", "`allowed_origins` says which origins may come"),
+    ("request_method", "it is `{method}`"),
+    ("ssl_protocol", "it is `{tls.version}`"),
+    ("ssl_server_name", "it is `{tls.sni}`"),
+    ("http_origin", "it is `{header.Origin}`; `allowed_origins` says which origins may come"),
     ("ssl_client_cert", "tidegate asks for no client certificates"),
-    ("http_", "tidegate has no variables of header fields; they go to backends as they came"),
-    ("cookie_", "`hash = \"cookie:NAME\"` is what tidegate has of cookies"),
-    ("arg_", "`hash = \"query:NAME\"` is what tidegate has of parameters"),
+    ("http_", "a header field is `{header.NAME}`; backends get them as they came"),
+    ("cookie_", "a cookie is `{cookie.NAME}`"),
+    ("arg_", "a parameter is `{query.NAME}`"),
 ];
 
-const HOST: &str = "`{host}` in a redirect; backends get `Host` as it came";
+const HOST: &str = "it is `{host}`; backends get `Host` as it came";
 
 /// A warning where `text` has one of nginx's variables in it.
 pub fn warning(subject: &str, text: &str) -> Option<Diagnostic> {

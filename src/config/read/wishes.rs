@@ -88,11 +88,11 @@ wishes! {
          requests have `response_timeout` of the pool";
     "proxy_http_version" | "proxy_set_header" | "header_up" | "custom_request_headers"
         | "request_header" | "set_header" | "requestheaders" =>
-        "fields are changed by `request_headers.set` and `.remove` of a route; `Host`, \
+        "fields are changed by `request_headers.set`, `.add` and `.remove` of a route; `Host`, \
          `Upgrade`, `Connection` and the forwarding fields need nothing";
     "add_header" | "header" | "header_down" | "custom_response_headers" | "response_header"
         | "proxy_hide_header" | "more_set_headers" in "pool" =>
-        "fields of answers are changed by `response_headers.set` and `.remove`";
+        "fields of answers are changed by `response_headers.set`, `.add` and `.remove`";
     "cors" | "access_control_allow_origin" =>
         "fields of answers are `response_headers.set`; who may open a WebSocket is \
          `allowed_origins`";

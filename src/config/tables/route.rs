@@ -83,9 +83,9 @@ table! {
     /// The route's sessions are held while their upstream is away: their clients stay connected. It
     /// is off unless this table is there; `hold = {}` has every default. With `pool`.
     next hold: HoldTable, as in json!({ "timeout": "1m" });
-    /// Fields of the request that are set or removed before it goes upstream. With `pool`.
+    /// Fields of the request that are removed, set or added before it goes upstream. With `pool`.
     next request_headers: FieldChangesTable;
-    /// Fields of the answer that are set or removed before it goes to the client.
+    /// Fields of the answer that are removed, set or added before it goes to the client.
     next response_headers: FieldChangesTable;
     /// Trailer fields that pass, of requests and of answers; none by default. What
     /// `request_headers` or `response_headers` set or remove does not. With `pool`.
@@ -93,11 +93,16 @@ table! {
 }
 
 table! {
-    /// Fields set and removed, however they are spelt: `X_User` goes with `X-User`.
-    FieldChangesTable "FieldChanges", "a table with `set` and `remove`";
+    /// Fields removed, then set, then added. What is removed or set goes however it is spelt:
+    /// `X_User` goes with `X-User`. Values may have holes, as `"{client_ip}"`: see
+    /// [holes](#values-made-of-the-request).
+    FieldChangesTable "FieldChanges", "a table with `set`, `add` and `remove`";
 
     /// Fields that are set to a value, or to several lines of values, in place of what was there.
+    /// Where a value with holes comes to nothing, the field is only removed.
     next set: Named<OneOrMany<String>>, as in json!({ "X-Frame-Options": "DENY" });
+    /// Lines that are added beside those that are there.
+    next add: Named<OneOrMany<String>>, as in json!({ "Vary": "Origin" });
     /// Fields that are removed.
     next remove: OneOrMany<String>, as in ["Server"];
 }
@@ -121,8 +126,8 @@ table! {
     /// A redirect.
     RedirectTable "Redirect", "a target, or a table with `to`";
 
-    /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in. The
-    /// path begins with one slash, and what may not stand in a URL is escaped. A request without a
+    /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in, `{{`
+    /// is a brace. The path begins with one slash, and what may not stand in a URL is escaped. A request without a
     /// host is answered 400 where the target has `{host}`.
     next to [required]: String, as in "https://{host}{path}{query}";
     /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method. Browsers remember

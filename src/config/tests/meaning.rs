@@ -2,7 +2,7 @@ use super::*;
 
 use std::time::Duration;
 
-use crate::config::plan::{Action, HostPattern, PathPattern, Route};
+use crate::config::plan::{Action, HostPattern, PathPattern, Route, RouteChanges};
 
 const HEAD: &str = "\
 listeners.http.address = \"0.0.0.0:80\"
@@ -165,7 +165,7 @@ fn short_forms_are_tables_with_their_first_key() {
          [[routes]]\nmethods = \"GET\"\nfiles = \".\"\n",
     );
     let Action::Redirect(redirect) = &route(&loaded, 0).action else { panic!() };
-    assert_eq!((&*redirect.to, redirect.status.as_u16()), ("/b", 307));
+    assert_eq!((redirect.to.fixed(), redirect.status.as_u16()), (Some("/b"), 307));
     let Action::Respond(respond) = &route(&loaded, 1).action else { panic!() };
     assert_eq!((&*respond.body, respond.status.as_u16()), ("gone", 200));
     let Action::Files(files) = &route(&loaded, 2).action else { panic!() };
@@ -192,7 +192,8 @@ fn variables_come_from_the_environment_and_a_missing_one_is_shown_where_it_is_us
                 request_headers.set.X-Cost = \"$${PORT}\"\n";
     let loaded = load_with(text, &environment).unwrap();
     assert_eq!(loaded.plan.pools[1].backends[0].address.to_string(), "127.0.0.1:8081");
-    assert_eq!(route(&loaded, 1).request_headers.set[0].1, "${PORT}");
+    let RouteChanges::Fixed(changes) = &route(&loaded, 1).request_headers else { panic!() };
+    assert_eq!(changes.set[0].1, "${PORT}");
     let refused = load_with(text, &nothing).unwrap_err();
     assert!(refused.contains("is not set: `PORT`"), "{refused}");
     assert!(refused.contains("x.toml:4:24"), "{refused}");

@@ -10,7 +10,7 @@ use crate::observe::metrics::Metrics;
 use crate::registry::Selector;
 
 pub(crate) mod plan;
-use plan::{listener, plan, pool, respond, route, rules, to_pool};
+use plan::{listener, plan, pool, remove_cookies, respond, route, rules, to_pool};
 
 fn name(text: &str) -> Arc<str> {
     Arc::from(text)
@@ -78,9 +78,7 @@ fn a_route_is_itself_wherever_it_stands() {
 fn routes_of_equal_rules_share_them() {
     let (old, new) = reload(
         site(),
-        with_route(&site(), 2, |route| {
-            route.request_headers.remove.push(http::header::COOKIE);
-        }),
+        with_route(&site(), 2, remove_cookies),
     );
     assert!(Arc::ptr_eq(&old.routes[0].rules, &old.routes[1].rules));
     assert!(!Arc::ptr_eq(&old.routes[2], &new.routes[2]));

@@ -96,12 +96,18 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         allowed_origins: None,
         access: None,
         rules: Arc::new(rules()),
-        request_headers: FieldChanges::default(),
-        response_headers: FieldChanges::default(),
+        request_headers: RouteChanges::default(),
+        response_headers: RouteChanges::default(),
         trailers: Default::default(),
         hold: None,
         queue: None,
     }
+}
+
+/// Lets a route change something: its requests' cookies do not go upstream.
+pub(crate) fn remove_cookies(route: &mut Route) {
+    let remove = vec![http::header::COOKIE];
+    route.request_headers = FieldChanges { remove, ..FieldChanges::default() }.into();
 }
 
 /// An action that goes to a pool.

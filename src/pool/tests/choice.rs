@@ -15,7 +15,7 @@ fn home(of: &Pool, key: Option<Key>) -> Arc<str> {
 fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
     let metrics = Metrics::new(1);
     let hashed = |members: &[(&str, u32)]| {
-        let by = plan::HashBy::Path;
+        let by = plan::RequestKey::Path;
         let balance = Balance::Hash { by, excess_percent: Some(25) };
         Arc::new(plan::Pool { balance, ..plan(members) })
     };
@@ -39,7 +39,7 @@ fn a_hashed_key_has_one_home_over_reloads_and_its_next_choice_is_kept_too() {
 
 #[test]
 fn without_a_key_a_hashing_pool_goes_by_the_fewest_sessions() {
-    let balance = Balance::Hash { by: plan::HashBy::Path, excess_percent: None };
+    let balance = Balance::Hash { by: plan::RequestKey::Path, excess_percent: None };
     let pool = pool(plan::Pool { balance, ..plan(&THREE) });
     assert_eq!(pool.key(None, Some(b"x")), None);
     assert_eq!(pool.key(Some(b""), None), None);
@@ -233,7 +233,7 @@ fn a_slow_start_weighs_on_every_balance_and_on_plain_requests() {
 }
 
 fn hash_by_path() -> Balance {
-    Balance::Hash { by: plan::HashBy::Path, excess_percent: None }
+    Balance::Hash { by: plan::RequestKey::Path, excess_percent: None }
 }
 
 #[tokio::test]

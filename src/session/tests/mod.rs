@@ -18,7 +18,7 @@ use crate::base::socket::Socket;
 use crate::base::task;
 use crate::base::worker::Workers;
 use crate::config::plan::{Action, Plan};
-use crate::live::tests::plan::{listener, plan, pool, route, to_pool};
+use crate::live::tests::plan::{listener, plan, pool, remove_cookies, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::registry::{self, Selector};

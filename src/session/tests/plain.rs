@@ -56,7 +56,7 @@ async fn a_stream_of_events_is_not_held_back() {
     let first = within("the first event", read_chunk(&mut wire)).await.unwrap();
     assert_eq!(first, b"data: one\n\n");
     // An answer that lasts keeps no old configuration alive.
-    proxy.reload(|plan| route_of(plan).request_headers.remove.push(http::header::COOKIE));
+    proxy.reload(|plan| remove_cookies(route_of(plan)));
     assert_eq!(proxy.app.live.now().alive(), 1);
     told.send(true).unwrap();
     let second = within("the second event", read_chunk(&mut wire)).await.unwrap();

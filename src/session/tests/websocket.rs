@@ -8,7 +8,7 @@ use super::actors::backend::granted;
 use super::actors::client::read_body;
 use super::actors::{Ending, Head, Session, Wire, frame, within};
 use super::*;
-use crate::config::plan::{Origins, WebSocketMode};
+use crate::config::plan::{FieldChanges, Origins, WebSocketMode};
 use crate::pool::Standing;
 use crate::registry::tests::{ALONE, at_once};
 
@@ -37,8 +37,9 @@ async fn the_backend_sees_a_clean_head() {
     let backend = Backend::echo("one").await;
     let proxy = Proxy::before(&[&backend], |plan| {
         let set = (http::header::HeaderName::from_static("x-set"), "ours".parse().unwrap());
-        route_of(plan).request_headers.set.push(set);
-        route_of(plan).request_headers.remove.push(http::header::COOKIE);
+        let remove = vec![http::header::COOKIE];
+        let changes = FieldChanges { set: vec![set], remove, ..FieldChanges::default() };
+        route_of(plan).request_headers = changes.into();
     })
     .await;
     let client = proxy
@@ -296,7 +297,7 @@ async fn a_session_lives_on_when_its_snapshot_is_gone() {
     let proxy = Proxy::before(&[&backend], |_| {}).await;
     let mut session = proxy.client().open().await;
     session.echo("before").await;
-    proxy.reload(|plan| route_of(plan).request_headers.remove.push(http::header::COOKIE));
+    proxy.reload(|plan| remove_cookies(route_of(plan)));
     assert_eq!(proxy.app.live.now().alive(), 1);
     session.echo("after").await;
     session.close(1000, "").await;

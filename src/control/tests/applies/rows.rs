@@ -168,6 +168,7 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.hold.queue_max", "#route", "hold = { queue_max = 7 }"),
     ("routes.hold.queue_timeout", "#route", "hold = { queue_timeout = \"7s\" }"),
     ("routes.request_headers.set", "#route", "request_headers.set = { X-One = \"1\" }"),
+    ("routes.request_headers.add", "#route", "request_headers.add = { X-One = \"{host}\" }"),
     ("routes.request_headers.remove", "#route", "request_headers.remove = [\"X-One\"]"),
     ("relay.validation", "#relay", "validation = \"observe\""),
     ("relay.message_bytes_max", "#relay", "message_bytes_max = \"7MiB\""),

@@ -1,0 +1,37 @@
+//! What requests are told apart by: for `hash`, and for limits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+/// What of a request tells it apart.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RequestKey {
+    /// Who asks: the IPv4 address, or the first half of the IPv6 address.
+    Client,
+    /// The value of a header field's first line.
+    Header(HeaderName),
+    /// A cookie's value.
+    Cookie(Arc<str>),
+    /// A query parameter's value, as it is written.
+    Query(Arc<str>),
+    /// The path as routes match it.
+    Path,
+    /// The canonical host, without a port.
+    Host,
+}
+
+/// As it is written.
+impl fmt::Display for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestKey::Client => f.write_str("client"),
+            RequestKey::Header(name) => write!(f, "header:{name}"),
+            RequestKey::Cookie(name) => write!(f, "cookie:{name}"),
+            RequestKey::Query(name) => write!(f, "query:{name}"),
+            RequestKey::Path => f.write_str("path"),
+            RequestKey::Host => f.write_str("host"),
+        }
+    }
+}

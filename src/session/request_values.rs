@@ -1,0 +1,82 @@
+//! What a request has to say where configuration asks for it: holes of templates, and keys.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Write as _;
+
+use http::HeaderValue;
+
+use super::admit::Asked;
+use crate::config::plan::{RequestKey, TlsVersion};
+use crate::live::{LiveAction, LiveRoute};
+use crate::pool::network;
+use crate::wire::cookie;
+use crate::wire::template::{Fill, Hole, parameter};
+
+/// A request that its route has taken, its head as it came from the client.
+#[derive(Clone, Copy)]
+pub(super) struct RequestValues<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) route: &'a LiveRoute,
+}
+
+impl<'a> RequestValues<'a> {
+    /// What tells the request apart by this key; `None` where it has nothing there.
+    pub(super) fn key(&self, key: &RequestKey) -> Option<Cow<'a, [u8]>> {
+        let Asked { head, target, client_addr, .. } = self.asked;
+        let value = match key {
+            RequestKey::Client => {
+                let network = network(client_addr.as_ref()?.ip());
+                return Some(network.to_be_bytes().to_vec().into());
+            }
+            RequestKey::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
+            RequestKey::Cookie(name) => cookie::value(&head.headers, name),
+            RequestKey::Query(name) => parameter(head.uri.query(), name).map(str::as_bytes),
+            RequestKey::Path => Some(target.path.as_bytes()),
+            RequestKey::Host => target.host.as_deref().map(str::as_bytes),
+        };
+        value.map(Cow::Borrowed)
+    }
+}
+
+impl Fill for RequestValues<'_> {
+    fn fill(&self, hole: &Hole, out: &mut Vec<u8>) {
+        let Asked { conn, head, target, client_addr, .. } = self.asked;
+        let tls = conn.tls.as_ref();
+        let text = match hole {
+            Hole::ClientIp => return show(out, client_addr.map(|client| client.ip().to_canonical())),
+            Hole::ClientPort => {
+                let port = client_addr.map(|client| client.port());
+                return show(out, port.filter(|port| *port != 0));
+            }
+            Hole::Port => return show(out, Some(target.port.unwrap_or(conn.default_port()))),
+            Hole::Query => return show(out, head.uri.query().map(|query| format!("?{query}"))),
+            Hole::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
+            Hole::Cookie(name) => cookie::value(&head.headers, name),
+            Hole::QueryValue(name) => parameter(head.uri.query(), name).map(str::as_bytes),
+            Hole::Scheme => Some(conn.scheme().as_bytes()),
+            Hole::Host => target.host.as_deref().map(str::as_bytes),
+            Hole::Method => Some(head.method.as_str().as_bytes()),
+            Hole::Path => Some(target.sent_path(head).as_bytes()),
+            Hole::Listener => Some(conn.listener.name.as_bytes()),
+            Hole::Route => Some(self.route.plan.identity.as_bytes()),
+            Hole::Pool => match &self.route.action {
+                LiveAction::Pool { pool, .. } => Some(pool.plan().name.as_bytes()),
+                _ => None,
+            },
+            Hole::TlsVersion => tls.map(|tls| match tls.version {
+                TlsVersion::V1_2 => &b"TLSv1.2"[..],
+                TlsVersion::V1_3 => b"TLSv1.3",
+            }),
+            Hole::TlsSni => tls.and_then(|tls| tls.sni.as_deref()).map(str::as_bytes),
+        };
+        out.extend_from_slice(text.unwrap_or_default());
+    }
+}
+
+fn show(out: &mut Vec<u8>, value: Option<impl fmt::Display>) {
+    if let Some(value) = value {
+        // Writing to a vector cannot fail: it only grows.
+        let _ = write!(out, "{value}");
+    }
+}

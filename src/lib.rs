@@ -19,7 +19,9 @@ mod end;
 // Layer 4: text to raw to checked plan.
 pub mod config;
 
-// Layer 5: which route; live sessions; the TLS engine, certificates, a connection's transport.
+// Layer 5: which route; live sessions; the TLS engine, certificates, a connection's transport; how
+// much one key may have.
+mod limit;
 pub mod registry;
 mod rewrite;
 pub mod router;

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 13] = [
     &["live"],
     &["access", "action", "handshake", "drain"],
     &["relay", "pool"],
-    &["router", "registry", "tls", "rewrite"],
+    &["router", "registry", "tls", "rewrite", "limit"],
     &["config"],
     &["end"],
     &["wire", "observe"],

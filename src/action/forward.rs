@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 
 use super::backend_stream::CutOnDrop;
 use super::clients::{self, Client};
-use super::shared_body::SharedBody;
+use super::shared_body::{BodyFailure, SharedBody};
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock;
 use crate::pool::{Attempt, Attempted, Attempts, Evidence, Lease, Pool, Repeat, UpstreamError};
@@ -93,9 +93,15 @@ impl Forward<'_> {
         loop {
             let due = self.body.moved().max(started).after(limit);
             match tokio::time::timeout(due.since(clock::now()), &mut answer).await {
-                Ok(Err(_)) if self.body.is_too_slow() => return Err(UpstreamError::BodyStalled),
-                Ok(Err(_)) if self.body.has_failed() => return Err(UpstreamError::BodyBroken),
-                Ok(answer) => return Ok((answer.map_err(clients::why)?, cut)),
+                Ok(Err(error)) => {
+                    return Err(match self.body.failure() {
+                        Some(BodyFailure::TooSlow) => UpstreamError::BodyStalled,
+                        Some(BodyFailure::TooLong) => UpstreamError::BodyTooLarge,
+                        Some(BodyFailure::Broken) => UpstreamError::BodyBroken,
+                        None => clients::why(error),
+                    });
+                }
+                Ok(Ok(answer)) => return Ok((answer, cut)),
                 // The body has moved on meanwhile.
                 Err(_) if self.is_moving(limit) => {}
                 Err(_) if self.body.is_client_awaited() => return Err(UpstreamError::BodyStalled),

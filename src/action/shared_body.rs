@@ -11,7 +11,7 @@ use http::HeaderName;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::base::body::{Body, BoxError, TooSlow};
+use crate::base::body::{Body, BoxError, TooLong, TooSlow};
 use crate::base::clock::{self, Moment};
 use crate::wire::trailers;
 
@@ -23,14 +23,24 @@ pub(super) struct SharedBody(Arc<Mutex<BodyState>>);
 struct BodyState {
     body: Body,
     is_begun: bool,
-    has_failed: bool,
-    is_too_slow: bool,
+    failure: Option<BodyFailure>,
     is_client_awaited: bool,
     moved: Moment,
     /// The trailer fields that pass.
     trailers: Arc<[HeaderName]>,
     /// While the backend has not said that it wants the body.
     held: Option<Held>,
+}
+
+/// Why a body came to no right end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BodyFailure {
+    /// Its sender took more time than it has.
+    TooSlow,
+    /// It is longer than it may be.
+    TooLong,
+    /// It ended early, or is not what its framing says.
+    Broken,
 }
 
 /// A body that is not read yet.
@@ -46,8 +56,7 @@ impl SharedBody {
             body,
             trailers: Arc::clone(trailers),
             is_begun: false,
-            has_failed: false,
-            is_too_slow: false,
+            failure: None,
             is_client_awaited: false,
             moved: now,
             held: None,
@@ -73,14 +82,9 @@ impl SharedBody {
         self.state().is_begun
     }
 
-    /// Whether it came to no right end, which is its sender's fault and no reader's.
-    pub(super) fn has_failed(&self) -> bool {
-        self.state().has_failed
-    }
-
-    /// Whether its sender took more time than it has.
-    pub(super) fn is_too_slow(&self) -> bool {
-        self.state().is_too_slow
+    /// Why it came to no right end, which is its sender's fault and no reader's.
+    pub(super) fn failure(&self) -> Option<BodyFailure> {
+        self.state().failure
     }
 
     /// Whether the reader waits for the client, and not the client for the reader.
@@ -120,8 +124,11 @@ impl http_body::Body for SharedBody {
         let mut polled = Pin::new(&mut state.body).poll_frame(cx);
         state.is_client_awaited = polled.is_pending();
         if let Poll::Ready(Some(Err(error))) = &polled {
-            state.has_failed = true;
-            state.is_too_slow = error.is::<TooSlow>();
+            state.failure = Some(match () {
+                () if error.is::<TooSlow>() => BodyFailure::TooSlow,
+                () if error.is::<TooLong>() => BodyFailure::TooLong,
+                () => BodyFailure::Broken,
+            });
         }
         if polled.is_ready() {
             state.moved = clock::now();

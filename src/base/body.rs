@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Empty, Full, LengthLimitError, combinators::UnsyncBoxBody};
 
 /// Any error a body can end with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,6 +35,26 @@ impl fmt::Display for TooSlow {
 }
 
 impl std::error::Error for TooSlow {}
+
+/// A body ended because it is longer than it may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is too long")
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+/// A body that ends with [`TooLong`] where it has more bytes than this.
+pub fn limited(body: Body, bytes_max: u64) -> Body {
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let limited = http_body_util::Limited::new(body, bytes_max);
+    let why = |error: BoxError| if error.is::<LengthLimitError>() { TooLong.into() } else { error };
+    limited.map_err(why).boxed_unsync()
+}
 
 /// Sees what passes through a body, may change it, and is kept as long as the body is.
 pub trait Observer {

@@ -62,6 +62,18 @@ impl Queues {
         self.0[index].try_send(Box::new(job)).map_err(|_| JobRefused)
     }
 
+    /// Runs `ask` on worker `index` and waits for the answer; none when the worker has stopped.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        index: usize,
+        ask: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move || drop(answer.send(ask())));
+        self.0.get(index)?.send(job).await.ok()?;
+        answered.await.ok()
+    }
+
     /// Runs `ask` on every worker and waits for the answers, in the workers' order. A worker that
     /// has stopped gives none.
     pub async fn ask_all<T: Send + 'static>(

@@ -164,6 +164,7 @@ async fn attempt(
     core.retired.push(core.common.app.live.swap(Arc::new(new)));
     core.common.permits.set_limits(&plan.limits);
     core.common.app.budget.set_most(plan.limits.hold_bytes_max);
+    core.common.app.buckets.set_max(plan.limits.keys_max);
     core.sockets.take(sockets, core.common.app.live.now().listeners.values().cloned());
     released.close();
     core.servers.take(servers, &plan, &core.handle());

@@ -12,7 +12,7 @@ use crate::drain::Drains;
 use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
 use crate::observe::metrics::{
-    CertificateExpiry, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SystemFacts,
+    CountFact, CertificateExpiry, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SystemFacts,
 };
 use crate::session::App;
 
@@ -56,6 +56,8 @@ fn process(of: &FactSources<'_>, snapshot: &Snapshot) -> ProcessFacts {
         files: files::open().unwrap_or(0) as u64,
         files_max: files::limit() as u64,
         http2_bytes: of.permits.http2_bytes() as u64,
+        limit_bytes: of.app.buckets.bytes() as u64,
+        limit_keys_shared: CountFact(of.app.buckets.shared()),
         drains: left.map(|(reason, left)| (reason.label().to_owned(), left as u64)).collect(),
     }
 }

@@ -16,6 +16,7 @@ use crate::base::files;
 use crate::base::worker::Workers;
 use crate::config::plan::Plan;
 use crate::drain::{Drains, Rebalances, Unhealthy};
+use crate::limit::{Buckets, SessionPlaces};
 use crate::listen::{InheritedSockets, OpenedSockets, Permits, Sockets};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
@@ -73,13 +74,20 @@ fn build(
         .map_err(|error| StartError::Build(error.to_string()))?;
     let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
     let live = Live::new(Arc::new(first));
-    let app = Arc::new(App { live, budget, via: Via::new() });
+    let sessions = LiveSessions::new(queues.clone());
+    let app = Arc::new(App {
+        live,
+        budget,
+        buckets: Arc::new(Buckets::new(plan.limits.keys_max)),
+        places: SessionPlaces::new(),
+        sessions: sessions.clone(),
+        via: Via::new(),
+    });
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
     let (upgrade, upgrades) = State::new(predecessor.map_or(1, |before| before.number));
     let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
-    let sessions = LiveSessions::new(queues.clone());
     let common = Arc::new(Common {
         reloads,
         stops: watch::Sender::new(0),

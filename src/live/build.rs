@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AliveCount, LiveAction, LiveListener, LiveRoute, Snapshot, UNROUTED};
+use super::{AliveCount, LiveAction, LiveLimits, LiveListener, LiveRoute, Snapshot, UNROUTED};
 use crate::access::{PasswordChecker, Policy, Verifier};
 use crate::action::FileServer;
 use crate::config::plan::{
@@ -240,8 +240,13 @@ impl<'a> Routes<'a> {
         let returned = before.map(|before| Arc::clone(&before.returned)).unwrap_or_default();
         let queue = before.map(|before| Arc::clone(&before.queue)).unwrap_or_default();
         queue.set_max(plan.queue.map_or(0, |queue| queue.handshakes_max));
+        let same = before.filter(|before| before.plan.limits == plan.limits);
+        let limits = match same {
+            Some(before) => Arc::clone(&before.limits),
+            None => LiveLimits::new(plan),
+        };
         let plan = Arc::clone(plan);
-        Arc::new(LiveRoute { plan, rules, access, action, cells, returned, queue })
+        Arc::new(LiveRoute { plan, rules, access, action, limits, cells, returned, queue })
     }
 }
 

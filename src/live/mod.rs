@@ -10,12 +10,14 @@ mod build;
 mod compare;
 mod diff;
 mod impact;
+mod limits;
 
 pub use at_start::AtStart;
 pub use build::build;
 pub use compare::{PartChanges, PlanChanges, compare};
 pub use diff::{Changes, diff};
 pub use impact::{Impact, ImpactRow, ReloadRule};
+pub use limits::LiveLimits;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub struct LiveRoute {
     pub access: Option<Policy>,
     /// What is done.
     pub action: LiveAction,
+    /// How much one value of a key may have.
+    pub limits: Arc<LiveLimits>,
     /// The route's counts; they outlive a reload with its identity.
     pub cells: Arc<RouteMetrics>,
     /// Wakes those that wait for a backend when one has answered; it outlives a reload as well.

@@ -56,6 +56,8 @@ pub enum UpstreamError {
     BodyStalled,
     /// The request's body ended early, or is not what its framing says.
     BodyBroken,
+    /// The request's body is longer than its route lets it be.
+    BodyTooLarge,
 }
 
 impl UpstreamError {
@@ -101,7 +103,8 @@ impl UpstreamError {
             | UpstreamError::Full { .. }
             | UpstreamError::Busy(_)
             | UpstreamError::BodyStalled
-            | UpstreamError::BodyBroken => Evidence::Unknown,
+            | UpstreamError::BodyBroken
+            | UpstreamError::BodyTooLarge => Evidence::Unknown,
         }
     }
 
@@ -143,6 +146,7 @@ impl Label for UpstreamError {
             UpstreamError::Unasked => "unasked",
             UpstreamError::BodyStalled => "stalled",
             UpstreamError::BodyBroken => "spoilt",
+            UpstreamError::BodyTooLarge => "body_too_large",
         }
     }
 }
@@ -172,6 +176,7 @@ impl fmt::Display for UpstreamError {
             UpstreamError::Unasked => "the backend switched protocols unasked",
             UpstreamError::BodyStalled => "the request's body did not arrive in time",
             UpstreamError::BodyBroken => "the request's body cannot be read",
+            UpstreamError::BodyTooLarge => "the request's body is too large",
         })
     }
 }

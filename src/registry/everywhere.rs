@@ -2,16 +2,23 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::clock::Moment;
+use crate::base::clock::{self, Moment};
+use crate::base::id::SessionId;
 use crate::base::worker::Queues;
+use crate::end::Reason;
 
-use super::drain::{Drain, Share};
+use super::drain::{Disposition, Drain, Share};
 use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
+use super::schedule::Schedule;
 use super::seat;
 use super::withdrawal::Withdrawal;
+
+/// How long a session that is kicked has for its last messages and both Closes.
+const KICK_DEADLINE: Duration = Duration::from_secs(25);
 
 /// The sessions of all workers. Each question and each order is one job on every worker.
 #[derive(Clone)]
@@ -82,6 +89,23 @@ impl LiveSessions {
             seat::drain(&drain, now, Share { worker, workers, subset })
         };
         self.0.ask_all(tell).await.into_iter().sum()
+    }
+
+    /// Ends one session for another that a limit has only one place for.
+    pub async fn kick(&self, id: SessionId) {
+        let drain = Drain {
+            // One that nothing waits for, and that none finds again.
+            number: 0,
+            selector: Selector::Session(id),
+            subset: None,
+            disposition: Disposition::Close,
+            reason: Reason::Kick,
+            code: None,
+            schedule: Schedule::at_once(),
+            deadline: KICK_DEADLINE,
+        };
+        let tell = move || seat::drain_one(id, drain, clock::now());
+        self.0.ask(id.worker().into(), tell).await;
     }
 
     /// Withdraws orders whose cause is gone; answers from how many sessions.

@@ -236,6 +236,13 @@ impl Local {
         told.len()
     }
 
+    /// Tells one session, when it still lives, without a look at the others.
+    pub(super) fn drain_one(&mut self, id: SessionId, drain: Drain, now: Moment) {
+        let Some(facts) = self.facts(id) else { return };
+        let note = drain.note(id, &facts, now, now);
+        self.send_away(id.slot(), &Arc::new(drain), note, now);
+    }
+
     /// Gives a session the order to go, and counts it with the drain it then follows.
     fn send_away(&mut self, slot: u32, drain: &Arc<Drain>, note: Note, at: Moment) {
         let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { return };

@@ -102,6 +102,11 @@ pub fn drain(drain: &Drain, now: Moment, share: Share) -> usize {
     with(|local| local.drain(drain, now, share))
 }
 
+/// Gives one session the order, due now, when it lives.
+pub fn drain_one(id: SessionId, drain: Drain, now: Moment) {
+    with(|local| local.drain_one(id, drain, now));
+}
+
 /// Withdraws orders whose cause is gone; answers from how many sessions. Those that enter later are
 /// not told them.
 pub fn withdraw(withdrawal: &Withdrawal, now: Moment) -> usize {

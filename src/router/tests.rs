@@ -3,7 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::plan::{
-    Action, FieldCondition, FieldMatch, PathPattern, Respond, RouteChanges, WebSocketMode,
+    Action, FieldCondition, FieldMatch, PathPattern, Respond, RouteChanges, RouteLimits,
+    WebSocketMode,
 };
 use crate::wire::path::fold;
 
@@ -85,6 +86,7 @@ fn made(
         allowed_origins: None,
         access: None,
         rules: Arc::default(),
+        limits: RouteLimits::default(),
         request_headers: RouteChanges::default(),
         response_headers: RouteChanges::default(),
         trailers: Default::default(),

@@ -1,17 +1,19 @@
 //! Whether a request may pass, by what its route says.
 
 use super::admit::Routed;
-use super::grant::Granted;
+use super::grant::Authorized;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use super::request_values::RequestValues;
 use crate::access::{Applicant, Pass};
 use crate::config::plan::WebSocketMode;
 use crate::handshake;
 
 impl Routed {
     /// Asks the route whether the request may pass: first what costs nothing, then its rules.
-    pub(super) async fn authorize(self, record: &mut RequestRecord) -> Result<Granted, Refusal> {
+    pub(super) async fn authorize(
+        self,
+        record: &mut RequestRecord,
+    ) -> Result<Authorized, Refusal> {
         if let Some(policy) = &self.route.access {
             // Before all else: whoever is refused, or leaves meanwhile, has a line, too.
             record.redact(|uri| policy.redact(uri));
@@ -33,9 +35,7 @@ impl Routed {
             pass = Box::pin(policy.verify(&applicant)).await?;
             policy.strip(&mut asked.head);
         }
-        let values = RequestValues { asked: &asked, route: &route };
-        let answer_changes = route.plan.response_headers.fill(&values);
-        Ok(Granted { asked, route, pass, answer_changes })
+        Ok(Authorized { asked, route, pass })
     }
 
     /// Whether the route takes what is asked for, a WebSocket or not, of the page that asks.

@@ -10,8 +10,10 @@ use tokio::sync::oneshot;
 use http::HeaderMap;
 
 use crate::config::plan::Listener;
+use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
+use crate::registry::LiveSessions;
 use crate::relay::{HoldBudget, Leg, Stream};
 use crate::tls::{Greeting, Transport};
 use crate::wire::forwarded;
@@ -23,6 +25,12 @@ pub struct App {
     pub live: Live,
     /// What sessions may keep together while their upstreams are away.
     pub budget: Arc<HoldBudget>,
+    /// What was taken of the rate limits.
+    pub buckets: Arc<Buckets>,
+    /// The places of sessions whose number is limited by key.
+    pub places: Arc<SessionPlaces>,
+    /// The sessions of all workers.
+    pub sessions: LiveSessions,
     /// What this process is called in `Via`.
     pub via: Via,
 }

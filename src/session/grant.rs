@@ -9,6 +9,7 @@ use http::HeaderValue;
 use super::admit::Asked;
 use super::affinity::Affinity;
 use super::conn::{App, Conn};
+use super::counted::HeldPlaces;
 use super::refusal::Refusal;
 use super::request_values::RequestValues;
 use crate::access::Pass;
@@ -20,11 +21,21 @@ use crate::pool::Pool;
 use crate::rewrite::{FieldFilter, Informational, Outbound};
 use crate::wire::forwarded::Hop;
 
-/// A request that its route lets pass. Every action begins with one.
+/// A request of a kind, an origin and a client that its route takes.
+pub(super) struct Authorized {
+    pub(super) asked: Box<Asked>,
+    pub(super) route: Arc<LiveRoute>,
+    pub(super) pass: Pass,
+}
+
+/// A request that its route lets pass, and what it has of the route's limits. Every action begins
+/// with one.
 pub(super) struct Granted {
     pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
     pub(super) pass: Pass,
+    /// The places that its session will have, where sessions are limited.
+    pub(super) places: Option<Box<HeldPlaces>>,
     /// What the route changes of the answer.
     pub(super) answer_changes: Arc<FieldChanges>,
 }
@@ -51,6 +62,7 @@ pub(super) struct Forwarding {
     pub(super) affinity: Affinity,
     pub(super) pass: Pass,
     pub(super) answer_changes: Arc<FieldChanges>,
+    pub(super) places: Option<Box<HeldPlaces>>,
 }
 
 impl Forwarding {
@@ -61,6 +73,14 @@ impl Forwarding {
 }
 
 impl Granted {
+    /// Begins with what is changed of the answer.
+    pub(super) fn new(authorized: Authorized, places: Option<Box<HeldPlaces>>) -> Granted {
+        let Authorized { asked, route, pass } = authorized;
+        let values = RequestValues { asked: &asked, route: &route };
+        let answer_changes = route.plan.response_headers.fill(&values);
+        Granted { asked, route, pass, places, answer_changes }
+    }
+
     /// Where informational answers to the request go.
     pub(super) fn informational(&mut self) -> Option<Informational> {
         let informational = self.asked.head.extensions.remove::<Informational>();
@@ -87,7 +107,7 @@ impl Granted {
             true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
             false => self.asked.target.sent(&self.asked.head)?,
         };
-        let Granted { asked, route, pass, answer_changes } = self;
+        let Granted { asked, route, pass, places, answer_changes } = self;
         let Asked { conn, head, asks_websocket, target, client_addr, request_id, at } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
@@ -107,7 +127,8 @@ impl Granted {
             trailers: &route.plan.trailers.request,
         };
         let outbound = Outbound::new(head.method, path, head.headers, &passage);
-        let left = Forwarding { conn, client_addr, at, route, affinity, pass, answer_changes };
+        let left =
+            Forwarding { conn, client_addr, at, route, affinity, pass, answer_changes, places };
         Ok((outbound, left))
     }
 }

@@ -8,6 +8,7 @@ mod affinity;
 mod authorize;
 mod backoff;
 mod conn;
+mod counted;
 mod grant;
 mod logged;
 mod plain;

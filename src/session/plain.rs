@@ -25,6 +25,10 @@ pub(super) async fn forward(
     if take_forward(&mut granted.asked.head) == Some(0) {
         return Ok(options());
     }
+    let body = match granted.route.plan.limits.body_bytes_max {
+        Some(max) => body::limited(body, max),
+        None => body,
+    };
     let informational = granted.informational();
     let (outbound, forwarding) = granted.outbound(app, to)?;
     let sharer = forwarding.client_network();

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use super::counted::LimitRefusal;
 use crate::access::Denial;
 use crate::action;
 use crate::base::body::{self, Body};
@@ -47,6 +48,8 @@ pub(super) enum Refusal {
     OnlyWebSocket,
     /// A rule of the route's `access` says no.
     Access(Denial),
+    /// The client has had what a limit of the route gives it.
+    Limit(LimitRefusal),
     /// The handshake is wrong.
     Handshake(handshake::HandshakeRefusal),
     /// A backend answered a handshake on a stream with a success that is no WebSocket.
@@ -71,6 +74,7 @@ impl Refusal {
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
             Refusal::Access(denial) => denial.reason.status(),
+            Refusal::Limit(refusal) => refusal.status(),
             Refusal::Handshake(refusal) => refusal.status(),
             Refusal::NotOpened => StatusCode::BAD_GATEWAY,
             Refusal::Upstream(error) => status(error),
@@ -157,6 +161,7 @@ impl Refusal {
             Refusal::Access(_) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 Some(Duration::from_secs(1))
             }
+            Refusal::Limit(refusal) => refusal.retry_after(),
             _ => None,
         }
     }
@@ -175,6 +180,7 @@ impl Label for Refusal {
             Refusal::NoWebSocket => "no_websocket",
             Refusal::OnlyWebSocket => "only_websocket",
             Refusal::Access(denial) => denial.reason.label(),
+            Refusal::Limit(refusal) => refusal.label(),
             Refusal::Handshake(refusal) => refusal.label(),
             Refusal::NotOpened => "not_opened",
             Refusal::Upstream(error) => error.label(),
@@ -197,6 +203,7 @@ impl fmt::Display for Refusal {
             Refusal::OnlyWebSocket => "only WebSockets are served here",
             Refusal::NotOpened => "the backend opened no WebSocket",
             Refusal::Access(denial) => return denial.reason.fmt(f),
+            Refusal::Limit(refusal) => return refusal.fmt(f),
             Refusal::Handshake(refusal) => return refusal.fmt(f),
             Refusal::Upstream(error) => return error.fmt(f),
             Refusal::Action(error) => return error.fmt(f),
@@ -213,6 +220,12 @@ impl From<handshake::HandshakeRefusal> for Refusal {
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Refusal {
         Refusal::Access(denial)
+    }
+}
+
+impl From<LimitRefusal> for Refusal {
+    fn from(refusal: LimitRefusal) -> Refusal {
+        Refusal::Limit(refusal)
     }
 }
 
@@ -241,6 +254,7 @@ fn status(error: &UpstreamError) -> StatusCode {
         },
         UpstreamError::BodyStalled => StatusCode::REQUEST_TIMEOUT,
         UpstreamError::BodyBroken => StatusCode::BAD_REQUEST,
+        UpstreamError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::BAD_GATEWAY,
     }
 }

@@ -44,7 +44,9 @@ impl Fill for RequestValues<'_> {
         let Asked { conn, head, target, client_addr, .. } = self.asked;
         let tls = conn.tls.as_ref();
         let text = match hole {
-            Hole::ClientIp => return show(out, client_addr.map(|client| client.ip().to_canonical())),
+            Hole::ClientIp => {
+                return show(out, client_addr.map(|client| client.ip().to_canonical()));
+            }
             Hole::ClientPort => {
                 let port = client_addr.map(|client| client.port());
                 return show(out, port.filter(|port| *port != 0));

@@ -15,6 +15,7 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use tokio::time::timeout;
 
 use super::conn::{App, PendingUpgrade};
+use super::counted::HeldPlaces;
 use super::grant::{Forwarding, Granted, ToPool};
 use super::queue;
 use super::record::RequestRecord;
@@ -56,7 +57,8 @@ pub(super) async fn open(
     }
     let client = granted.asked.head.extensions.remove::<PendingUpgrade>();
     let client = client.ok_or(Refusal::NoWebSocket)?;
-    let (outbound, forwarding) = granted.outbound(app, to)?;
+    let (outbound, mut forwarding) = granted.outbound(app, to)?;
+    let places = forwarding.places.take();
     let (pool, affinity) = (to.pool, &forwarding.affinity);
     let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
     let Connected { backend, outcome } = connected.await;
@@ -79,7 +81,8 @@ pub(super) async fn open(
             let replay = Replay::keep(&request, &outbound, &upstream.agreed);
             let hold = HoldParts::keep(app, &forwarding, replay, key);
             let via = app.via.value(Version::HTTP_11);
-            let (mut answer, mut pair) = Pair::answer(&forwarding, via, client, upstream, hold);
+            let (mut answer, mut pair) =
+                Pair::answer(&forwarding, via, client, upstream, (hold, places));
             pair.kept.asked = record.become_session();
             affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
@@ -116,6 +119,7 @@ struct SessionParts {
     expires: Moment,
     /// For its first line.
     asked: Option<Box<RequestFacts>>,
+    places: Option<Box<HeldPlaces>>,
 }
 
 /// What it keeps besides on a holding route.
@@ -156,7 +160,7 @@ impl Pair {
         via: &HeaderValue,
         client: PendingUpgrade,
         mut upstream: Box<Upstream>,
-        hold: Option<HoldParts>,
+        (hold, places): (Option<HoldParts>, Option<Box<HeldPlaces>>),
     ) -> (Response<Body>, Pair) {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -187,6 +191,7 @@ impl Pair {
             hold,
             expires: forwarding.pass.expires,
             asked: None,
+            places,
         };
         (answer, Pair { client, upstream, kept })
     }
@@ -223,10 +228,18 @@ impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold, expires, asked } = kept;
+        let SessionParts { facts, rules, cells, permit, hold, expires, asked, places } = kept;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
+        // With the connection's place, which costs a session without limits nothing.
+        let permit: Rc<dyn Any> = match places {
+            Some(places) => {
+                places.seated(seat.id());
+                Rc::new((permit, places))
+            }
+            None => permit,
+        };
         let asked = asked.as_deref();
         let record =
             SessionRecord::open(seat.id(), &facts, asked, &agreed, Arc::clone(&cells), now);

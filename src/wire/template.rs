@@ -197,6 +197,39 @@ impl Template {
     }
 }
 
+/// As it is written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            TemplatePart::Text(text) => f.write_str(&text.replace('{', "{{")),
+            TemplatePart::Hole(hole) => write!(f, "{{{hole}}}"),
+        })
+    }
+}
+
+impl fmt::Display for Hole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hole::ClientIp => "client_ip",
+            Hole::ClientPort => "client_port",
+            Hole::Scheme => "scheme",
+            Hole::Host => "host",
+            Hole::Port => "port",
+            Hole::Method => "method",
+            Hole::Path => "path",
+            Hole::Query => "query",
+            Hole::QueryValue(name) => return write!(f, "query.{name}"),
+            Hole::Header(name) => return write!(f, "header.{name}"),
+            Hole::Cookie(name) => return write!(f, "cookie.{name}"),
+            Hole::Listener => "listener",
+            Hole::Route => "route",
+            Hole::Pool => "pool",
+            Hole::TlsVersion => "tls.version",
+            Hole::TlsSni => "tls.sni",
+        })
+    }
+}
+
 impl Hole {
     fn parse(written: &str, names: &[&str]) -> Result<Hole, TemplateErrorKind> {
         let (kind, name) = match written.split_once('.') {
@@ -290,7 +323,9 @@ mod tests {
     fn every_name_is_read_and_what_is_wrong_has_its_place() {
         for name in REQUEST {
             let name = if name.ends_with('.') { format!("{name}n") } else { name.to_owned() };
-            assert!(Template::parse(&format!("{{{name}}}"), &REQUEST).is_ok(), "{name}");
+            let text = format!("{{{{{{{name}}}");
+            let template = Template::parse(&text, &REQUEST).unwrap();
+            assert_eq!(template.to_string(), text, "it is shown as it is written");
         }
         use TemplateErrorKind::{Name, Open, TooLong, Unknown};
         for (text, kind, at) in [

@@ -18,6 +18,7 @@ mod http;
 mod http2;
 mod informational;
 mod leaving;
+mod limits;
 mod living;
 mod measuring;
 mod messages;

@@ -70,6 +70,8 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     if is_unclear.contains(&true) {
         return;
     }
+    let of_pool =
+        |key: fn(&tables::RouteLimitsTable) -> Option<Span>| raw.limits.get().and_then(key);
     let keys = [
         ("websocket", raw.websocket.span()),
         ("allowed_origins", raw.allowed_origins.span()),
@@ -79,6 +81,9 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
         ("hold", raw.hold.span()),
         ("request_headers", raw.request_headers.span()),
         ("trailers", raw.trailers.span()),
+        ("limits.handshakes", of_pool(|limits| limits.handshakes.span())),
+        ("limits.sessions", of_pool(|limits| limits.sessions.span())),
+        ("limits.body_bytes_max", of_pool(|limits| limits.body_bytes_max.span())),
         ("strip_prefix", raw.strip_prefix.span().filter(|_| !raw.files.is_written())),
     ];
     for (key, span) in keys {

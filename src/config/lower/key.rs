@@ -34,6 +34,7 @@ fn probably(text: &str) -> Option<String> {
         return Some("write `\"client\"`".to_owned());
     }
     let (kind, name) = text.split_once([':', '.', '=', ' ']).unwrap_or((text, "NAME"));
+    let name = if name.is_empty() { "NAME" } else { name };
     let alone = ALONE.iter().map(|(word, _)| (*word).to_owned());
     let named = NAMED.iter().map(|kind| format!("{kind}:{name}"));
     let known: Vec<String> = alone.chain(named).collect();

@@ -12,6 +12,7 @@ mod hold;
 mod jwt;
 mod key;
 mod known;
+mod limit;
 mod listener;
 mod loops;
 mod origins;

@@ -62,7 +62,10 @@ fn probably(name: &str, names: &[&str]) -> String {
     let of_fields = [("http_", "header"), ("cookie_", "cookie"), ("arg_", "query")];
     let of_fields = of_fields.iter().find_map(|(prefix, kind)| {
         let rest = name.strip_prefix(prefix).filter(|rest| !rest.is_empty() && ours(kind))?;
-        Some(format!("`{{{kind}.{}}}`", rest.replace('_', if *kind == "header" { "-" } else { "_" })))
+        Some(format!(
+            "`{{{kind}.{}}}`",
+            rest.replace('_', if *kind == "header" { "-" } else { "_" })
+        ))
     });
     if let Some(intended) = foreign.map(|ours| format!("`{ours}`")).or(of_fields) {
         return format!("write {intended}");

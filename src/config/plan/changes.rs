@@ -109,9 +109,8 @@ impl FieldTemplates {
                 None => remove.push(name.clone()),
             }
         }
-        let line = |(name, value): &(HeaderName, FieldValue)| {
-            Some((name.clone(), value.fill(filler)?))
-        };
+        let line =
+            |(name, value): &(HeaderName, FieldValue)| Some((name.clone(), value.fill(filler)?));
         FieldChanges { remove, set, add: self.add.iter().filter_map(line).collect() }
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod address;
 pub(super) mod balance;
 pub(super) mod certificate;
 mod changes;
+mod limits;
 mod listener;
 mod process;
 mod request_key;
@@ -16,12 +17,12 @@ mod route;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
-    First, LogFormat, OutSessions, RequestIdSource, Resumption, SameSite, TlsVersion,
+    First, LogFormat, OutSessions, RequestIdSource, Resumption, SameSite, SessionExcess, TlsVersion,
     UpgradeSessions, Validation,
 };
 pub use super::tables::{
-    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pool, QueryLog,
-    Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
+    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool,
+    QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
     AccessDemand, AccessRule, AccessTest, AddressLists, Basic, ClaimMatch, Jwt, TokenKeys,
@@ -31,6 +32,7 @@ pub use address::{Address, BackendAddress, Networks};
 pub use balance::Balance;
 pub use certificate::Certificate;
 pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
+pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use process::{Admin, Control};
 pub use request_key::RequestKey;

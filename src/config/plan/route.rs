@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::super::tables::{Hold, Rules};
 use super::access::AccessDemand;
 use super::changes::RouteChanges;
+use super::limits::RouteLimits;
 use crate::wire::path::folded_prefix;
 use crate::wire::template::Template;
 
@@ -173,6 +174,8 @@ pub struct Route {
     pub access: Option<AccessDemand>,
     /// What the relay holds sessions to. Sessions share it.
     pub rules: Arc<Rules>,
+    /// How much one value of a key may have.
+    pub limits: RouteLimits,
     /// Fields of the request changed before it goes upstream.
     pub request_headers: RouteChanges,
     /// Fields of the answer changed before it goes to the client.

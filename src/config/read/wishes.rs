@@ -127,11 +127,12 @@ wishes! {
          server yet: fields and cookies reach the backend, which can";
     "limit_req" | "limit_req_zone" | "limit_conn" | "limit_conn_zone" | "rate_limit" | "ratelimit"
         | "rate_limits" | "throttle" | "burst" =>
-        "there is `limits.connections_per_address_max`, and `handshake_rate_max` and \
-         `sessions_max` of a pool; requests are not limited by rate yet";
+        "a route's `limits` has `requests`, `handshakes` and `sessions`, as in `limits.requests = \
+         { key = \"client\", rate = \"10/s\" }`; connections are \
+         `limits.connections_per_address_max`";
     "client_max_body_size" | "max_body_size" | "body_limit" | "request_body" =>
-        "bodies of requests pass without a limit, and are not buffered; messages of WebSockets \
-         are limited by `relay.message_bytes_max`";
+        "bodies of requests are limited by `limits.body_bytes_max` of a route, messages of \
+         WebSockets by `relay.message_bytes_max`";
     "client_header_timeout" | "read_header_timeout" =>
         "time for the head of a request is `limits.head_timeout` of a listener";
     // What is done to them.

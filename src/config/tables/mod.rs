@@ -12,6 +12,7 @@ mod access;
 mod file;
 mod file_mode;
 mod hold;
+mod limit;
 mod listener;
 mod log_filter;
 mod pool;
@@ -27,6 +28,7 @@ pub use access::{AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, Toke
 pub use file::FileTable;
 pub use file_mode::FileMode;
 pub use hold::{Hold, HoldParts, HoldTable};
+pub use limit::{RateRuleTable, RouteLimitsTable, SessionRuleTable};
 pub use listener::{
     CertificateTable, Http2, Http2Table, ListenerLimits, ListenerTable, ProxyProtocolTable,
     ServerTls, ServerTlsParts, ServerTlsTable,
@@ -44,4 +46,4 @@ pub use route::{FieldChangesTable, FilesTable, RedirectTable, RespondTable, Rout
 pub use scalar::{FieldTest, Number, OrOff, QueryLog, TakesWebSockets};
 pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};
 pub use table::{checked, if_any};
-pub use units::{Percent, Rate, Size, Time, Wait, seconds};
+pub use units::{Pacing, Percent, Rate, Size, Time, Wait, seconds};

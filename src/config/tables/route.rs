@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
+    RouteLimitsTable,
     TakesWebSockets,
 };
 
@@ -83,6 +84,8 @@ table! {
     /// The route's sessions are held while their upstream is away: their clients stay connected. It
     /// is off unless this table is there; `hold = {}` has every default. With `pool`.
     next hold: HoldTable, as in json!({ "timeout": "1m" });
+    /// How much one client, or whatever else tells requests apart, may have.
+    next limits: RouteLimitsTable, as in json!({ "requests": { "key": "client", "rate": "50/s" } });
     /// Fields of the request that are removed, set or added before it goes upstream. With `pool`.
     next request_headers: FieldChangesTable;
     /// Fields of the answer that are removed, set or added before it goes to the client.

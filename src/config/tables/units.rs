@@ -41,6 +41,15 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate(pub u32);
 
+/// A number in a second, a minute or an hour, at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pacing {
+    /// How many.
+    pub count: u32,
+    /// In which time.
+    pub per: Duration,
+}
+
 /// A share of a hundred, 0 to 100.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Percent(pub u32);
@@ -158,6 +167,37 @@ impl Quantity for Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/s", self.0)
+    }
+}
+
+const PERIODS: [(&str, u64); 3] = [("/s", 1), ("/m", 60), ("/h", 3600)];
+
+impl Quantity for Pacing {
+    const IS: &'static str = "a rate, such as `10/s`, `30/m` or `100/h`";
+    const NAME: &'static str = "pacing";
+    const PATTERN: &'static str = r"^[0-9]+/[smh]$|\$\{";
+
+    fn parse(text: &str) -> Result<Pacing, String> {
+        let period = |(unit, seconds): (&str, u64)| {
+            let count = digits(text.strip_suffix(unit)?)?;
+            Some(Pacing { count, per: Duration::from_secs(seconds) })
+        };
+        match PERIODS.into_iter().find_map(period) {
+            Some(Pacing { count: 0, .. }) => Err(format!("must be more than zero, not: `{text}`")),
+            Some(pacing) => Ok(pacing),
+            None => Err(Broken::of(text).say::<Self>(text)),
+        }
+    }
+
+    fn suggestion(number: u64) -> String {
+        format!("{number}/s")
+    }
+}
+
+impl fmt::Display for Pacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = PERIODS.iter().find(|(_, seconds)| self.per.as_secs() == *seconds);
+        write!(f, "{}{}", self.count, unit.map_or("/s", |(unit, _)| unit))
     }
 }
 
@@ -327,7 +367,7 @@ macro_rules! quantities {
     )*};
 }
 
-quantities!(Time, Wait, Size, Rate, Percent);
+quantities!(Time, Wait, Size, Rate, Pacing, Percent);
 
 #[cfg(test)]
 mod tests {
@@ -343,6 +383,7 @@ mod tests {
         assert_eq!(Size::parse("10MB").unwrap(), Size(10_000_000));
         assert_eq!(Size(65536).to_string(), "64KiB");
         assert_eq!(Rate::parse("100/s").unwrap().to_string(), "100/s");
+        assert_eq!(Pacing::parse("30/m").unwrap().to_string(), "30/m");
         assert_eq!(Percent::parse("10%").unwrap().to_string(), "10%");
         assert_eq!(Wait::parse("0s").unwrap().to_string(), "0ms");
     }
@@ -358,6 +399,7 @@ mod tests {
         }
         assert!(Percent::parse("101%").is_err());
         assert!(Rate::parse("100").unwrap_err().contains("`100/s`"));
+        assert!(Pacing::parse("10/d").is_err() && Pacing::parse("0/h").is_err());
         assert!(Size::parse("64kb").unwrap_err().contains("no such unit"));
     }
 }

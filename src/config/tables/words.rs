@@ -71,6 +71,16 @@ words! {
 }
 
 words! {
+    /// What becomes of a session that is one too many.
+    SessionExcess {
+        /// It is refused.
+        Refuse = "refuse",
+        /// The oldest one ends.
+        Oldest = "oldest",
+    }
+}
+
+words! {
     /// Which sessions move first.
     First {
         /// Those that have been longest where they are.

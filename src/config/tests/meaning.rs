@@ -189,7 +189,7 @@ fn variables_come_from_the_environment_and_a_missing_one_is_shown_where_it_is_us
     let environment = |name: &str| (name == "PORT").then(|| "8081".to_owned());
     let text = "[pools.two]\nbackends = [\"127.0.0.1:${PORT}\"]\n[[routes]]\npool = \"two\"\n\
                 [[routes]]\npath = \"/x\"\npool = \"app\"\n\
-                request_headers.set.X-Cost = \"$${PORT}\"\n";
+                request_headers.set.X-Cost = \"$${{PORT}\"\n";
     let loaded = load_with(text, &environment).unwrap();
     assert_eq!(loaded.plan.pools[1].backends[0].address.to_string(), "127.0.0.1:8081");
     let RouteChanges::Fixed(changes) = &route(&loaded, 1).request_headers else { panic!() };

@@ -76,10 +76,7 @@ fn a_route_is_itself_wherever_it_stands() {
 
 #[test]
 fn routes_of_equal_rules_share_them() {
-    let (old, new) = reload(
-        site(),
-        with_route(&site(), 2, remove_cookies),
-    );
+    let (old, new) = reload(site(), with_route(&site(), 2, remove_cookies));
     assert!(Arc::ptr_eq(&old.routes[0].rules, &old.routes[1].rules));
     assert!(!Arc::ptr_eq(&old.routes[2], &new.routes[2]));
     assert!(Arc::ptr_eq(&old.routes[2].rules, &new.routes[2].rules));

@@ -96,6 +96,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         allowed_origins: None,
         access: None,
         rules: Arc::new(rules()),
+        limits: RouteLimits::default(),
         request_headers: RouteChanges::default(),
         response_headers: RouteChanges::default(),
         trailers: Default::default(),

@@ -3,7 +3,9 @@
 
 use std::sync::OnceLock;
 
-use super::counter::{BackendCounter, Counter, CpuSeconds, LabelledCounter, LocalCounter};
+use super::counter::{
+    BackendCounter, CountFact, Counter, CpuSeconds, LabelledCounter, LocalCounter,
+};
 use super::exposition::Page;
 use super::gauge::{Gauge, LocalGauge, Version};
 use super::histogram::{Histogram, LatencyBounds, LifetimeBounds};
@@ -69,6 +71,9 @@ groups! {
         files_max: u64 = "files_max" [] "Open files that this process may have";
         http2_bytes: u64 = "http2_buffer_bytes" []
             "Bytes of answers and messages on their way to clients over HTTP/2";
+        limit_bytes: u64 = "limit_bytes" [] "Bytes that the buckets of `routes.limits` take";
+        limit_keys_shared: CountFact = "limit_keys_shared" []
+            "Requests whose key shared a bucket because `limits.keys_max` was reached";
         drains: Vec<(String, u64)> = "drain_sessions_left" ["reason"]
             "Sessions that the drains under way still have to close";
     }

@@ -134,6 +134,18 @@ impl Instrument for BackendCounter {
 }
 
 /// The lines that the process's log dropped, once it has one.
+/// A count that a scrape is given, of what counts for itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountFact(pub u64);
+
+impl Instrument for CountFact {
+    const KIND: MetricKind = MetricKind::Counter;
+
+    fn write(shards: &[&Self], sample: &mut SampleWriter<'_>) {
+        sample.count(shards.iter().map(|count| count.0).sum());
+    }
+}
+
 impl Instrument for OnceLock<Dropped> {
     const KIND: MetricKind = MetricKind::Counter;
 

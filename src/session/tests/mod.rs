@@ -18,10 +18,11 @@ use crate::base::socket::Socket;
 use crate::base::task;
 use crate::base::worker::Workers;
 use crate::config::plan::{Action, Plan};
+use crate::limit::{Buckets, SessionPlaces};
 use crate::live::tests::plan::{listener, plan, pool, remove_cookies, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
-use crate::registry::{self, Selector};
+use crate::registry::{self, LiveSessions, Selector};
 use crate::relay::HoldBudget;
 use crate::tls::Transport;
 use crate::wire::via::Via;
@@ -48,11 +49,18 @@ impl Proxy {
         let metrics = Metrics::new(1);
         let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
         let budget = Arc::new(HoldBudget::new(1 << 20));
-        let app = Arc::new(App { live: Live::new(Arc::new(snapshot)), budget, via: Via::new() });
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listening.set_nonblocking(true).unwrap();
         let address = listening.local_addr().unwrap();
         let workers = Workers::start(1).unwrap();
+        let app = Arc::new(App {
+            live: Live::new(Arc::new(snapshot)),
+            budget,
+            buckets: Arc::new(Buckets::new(1000)),
+            places: SessionPlaces::new(),
+            sessions: LiveSessions::new(workers.queues().clone()),
+            via: Via::new(),
+        });
         let for_worker = Arc::clone(&app);
         let job = move || task::spawn("accept", accept(listening, for_worker));
         workers.queues().try_run_on(0, job).unwrap();

@@ -130,6 +130,16 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.raw_path", "#route", "raw_path = true"),
     ("routes.upstream_host", "#route", "upstream_host = \"backend.test\""),
     ("routes.hold", "#route", "hold = {}"),
+    ("routes.limits", "#route", "limits.body_bytes_max = \"7MiB\""),
+    ("routes.limits.handshakes", "#route", HANDSHAKES),
+    ("routes.limits.handshakes.key", "#route", HANDSHAKES),
+    ("routes.limits.handshakes.rate", "#route", HANDSHAKES),
+    ("routes.limits.handshakes.burst", "#route", HANDSHAKES),
+    ("routes.limits.sessions", "#route", SESSIONS),
+    ("routes.limits.sessions.key", "#route", SESSIONS),
+    ("routes.limits.sessions.max", "#route", SESSIONS),
+    ("routes.limits.sessions.excess", "#route", SESSIONS),
+    ("routes.limits.body_bytes_max", "#route", "limits.body_bytes_max = \"7MiB\""),
     ("routes.request_headers", "#route", "request_headers.set = { X-One = \"1\" }"),
     ("routes.trailers", "#route", "trailers = \"Server-Timing\""),
     ("routes.files.root", "root = \"/\"", "root = \"/tmp\""),
@@ -184,6 +194,7 @@ pub(super) const ROWS: &[Row] = &[
     ("limits.connections_per_address_max", "#limits", "connections_per_address_max = 700"),
     ("limits.http2_buffer_bytes_max", "#limits", "http2_buffer_bytes_max = \"7MiB\""),
     ("limits.silent_max", "#limits", "silent_max = 700"),
+    ("limits.keys_max", "#limits", "keys_max = 7000"),
     ("limits.hold_bytes_max", "#limits", "hold_bytes_max = \"7MiB\""),
     ("drain.delay", "delay = \"0s\"", "delay = \"1s\""),
     ("drain.window", "window = \"0s\"", "window = \"1s\""),
@@ -208,6 +219,10 @@ pub(super) const ROWS: &[Row] = &[
     ("log.request_id", "#log", "request_id = \"never\""),
     ("log.queue_bytes_max", "#log", "queue_bytes_max = \"7MiB\""),
 ];
+
+const HANDSHAKES: &str = "limits.handshakes = { key = \"client\", rate = \"700/s\", burst = 7000 }";
+
+const SESSIONS: &str = "limits.sessions = { key = \"client\", max = 70, excess = \"oldest\" }";
 
 const TLS: &str = "tls.certificates = [{ chain = \"one.pem\", key = \"one.key\" }]";
 

@@ -1,0 +1,102 @@
+//! So many in a time, and so many at once: the generic cell rate algorithm (ITU-T I.371), whose
+//! whole state is one moment.
+
+use std::time::Duration;
+
+use crate::base::clock::Moment;
+
+/// What a bucket gives: a unit each `interval`, and `burst` of them at once when it is whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowance {
+    /// Nanoseconds in which one unit comes back.
+    interval: u64,
+    /// Nanoseconds in which all of them do.
+    whole: u64,
+}
+
+/// When a bucket will be whole again, in nanoseconds of the clock: a bucket's only state. 0 is a
+/// whole one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) struct WholeAt(pub(super) u64);
+
+impl Allowance {
+    /// So many in each `per`; at least one at once.
+    pub fn new(count: u32, per: Duration, burst: u32) -> Allowance {
+        let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
+        let interval = (per / u64::from(count.max(1))).max(1);
+        Allowance { interval, whole: interval.saturating_mul(u64::from(burst.max(1))) }
+    }
+
+    /// Takes one from a bucket; the bucket after it.
+    ///
+    /// # Errors
+    /// There is none: how long until there is.
+    pub(super) fn take(self, bucket: WholeAt, now: Moment) -> Result<WholeAt, Duration> {
+        let now = nanos(now);
+        let after = bucket.0.max(now).saturating_add(self.interval);
+        let missing = after - now;
+        if missing > self.whole {
+            return Err(Duration::from_nanos(missing - self.whole));
+        }
+        Ok(WholeAt(after))
+    }
+}
+
+impl WholeAt {
+    pub(super) fn is_whole(self, now: Moment) -> bool {
+        self.0 <= nanos(now)
+    }
+}
+
+fn nanos(moment: Moment) -> u64 {
+    moment.as_millis().saturating_mul(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of the units asked for at these milliseconds are given.
+    fn given(allowance: Allowance, moments: impl Iterator<Item = u64>) -> usize {
+        let mut bucket = WholeAt::default();
+        moments
+            .filter(|at| match allowance.take(bucket, Moment::from_millis(*at)) {
+                Ok(after) => {
+                    bucket = after;
+                    true
+                }
+                Err(_) => false,
+            })
+            .count()
+    }
+
+    #[test]
+    fn a_burst_is_given_at_once_and_then_the_rate() {
+        let allowance = Allowance::new(10, Duration::from_secs(1), 20);
+        assert_eq!(given(allowance, std::iter::repeat_n(5, 100)), 20);
+        // A second at ten times the rate: the burst and what came back.
+        assert_eq!(given(allowance, (0..1000).step_by(10)), 20 + 9);
+        // At the rate itself nothing is refused.
+        assert_eq!(given(allowance, (0..100_000).step_by(100)), 1000);
+    }
+
+    #[test]
+    fn who_is_refused_learns_when_there_is_one_again() {
+        let allowance = Allowance::new(6, Duration::from_secs(60), 1);
+        let now = Moment::from_millis(1000);
+        let bucket = allowance.take(WholeAt::default(), now).unwrap();
+        let wait = allowance.take(bucket, now).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(10));
+        assert!(allowance.take(bucket, now.after(wait)).is_ok());
+        assert!(!bucket.is_whole(now) && bucket.is_whole(now.after(wait)));
+    }
+
+    #[test]
+    fn no_number_overflows() {
+        let slow = Allowance::new(1, Duration::MAX, u32::MAX);
+        let bucket = slow.take(WholeAt::default(), Moment::from_millis(1)).unwrap();
+        assert!(slow.take(bucket, Moment::NEVER).is_ok());
+        let fast = Allowance::new(u32::MAX, Duration::from_nanos(1), 0);
+        assert!(fast.take(WholeAt::default(), Moment::default()).is_ok());
+    }
+}

@@ -1,0 +1,40 @@
+//! A route's limits at work.
+
+use std::sync::Arc;
+
+use crate::config::plan::{RateRule, RequestKey, Route, SessionRule};
+use crate::limit::{Allowance, RateLimit};
+
+/// A route's limits. They count by the route's identity, so that what was taken before a reload
+/// counts after it.
+#[derive(Debug, Default)]
+pub struct LiveLimits {
+    /// Of WebSocket handshakes.
+    pub handshakes: Vec<(RequestKey, RateLimit)>,
+    /// Of plain requests.
+    pub requests: Vec<(RequestKey, RateLimit)>,
+    /// Of sessions at once, each with the name it counts by.
+    pub sessions: Vec<(SessionRule, Box<str>)>,
+}
+
+impl LiveLimits {
+    pub(super) fn new(route: &Route) -> Arc<LiveLimits> {
+        let identity = &route.identity;
+        let rate = |of: &'static str| {
+            move |rule: &RateRule| {
+                let RateRule { key, rate, burst } = rule;
+                let name = format!("{identity} {of} {key} {}", rate.per.as_secs());
+                let allowance = Allowance::new(rate.count, rate.per, *burst);
+                (key.clone(), RateLimit::new(name, allowance))
+            }
+        };
+        let sessions =
+            |rule: &SessionRule| (rule.clone(), format!("{identity} sessions {}", rule.key).into());
+        let limits = &route.limits;
+        Arc::new(LiveLimits {
+            handshakes: limits.handshakes.iter().map(rate("handshakes")).collect(),
+            requests: limits.requests.iter().map(rate("requests")).collect(),
+            sessions: limits.sessions.iter().map(sessions).collect(),
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! How much one client may have of a route.
+
+use std::net::SocketAddr;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::actors::{Backend, Ending, Head, read_chunk, until, within};
+use crate::proxy::Proxy;
+use crate::site::site;
+use crate::versions::{BOTH, SPEAKS_BOTH, Version, get, handshake};
+
+const BY_CLIENT: &str = "limits.requests = { key = \"client\", rate = \"1/h\", burst = 3 }\n\
+     limits.handshakes = { key = \"client\", rate = \"2/h\" }";
+
+/// The statuses of so many requests, or handshakes, of one client behind a trusted proxy.
+async fn statuses(
+    version: Version,
+    address: SocketAddr,
+    (client, asks_websocket): (&str, bool),
+    count: usize,
+) -> Vec<u16> {
+    let fields = [("X-Forwarded-For", client)];
+    let mut statuses = Vec::new();
+    for _ in 0..count {
+        let answer = match asks_websocket {
+            true => handshake(version, address, "/", &fields).await,
+            false => get(version, address, "/", &fields).await,
+        };
+        if answer.status == 429 {
+            let wait: u64 = answer.get("retry-after").parse().unwrap();
+            assert!((1000..=3600).contains(&wait), "{wait}");
+        }
+        statuses.push(answer.status);
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_requests_and_handshakes_on_all_workers_and_versions_together() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let site = site(&[&backends[0], &backends[1]])
+        .listener(SPEAKS_BOTH)
+        .listener("trusted_proxies = \"127.0.0.0/8\"")
+        .route(BY_CLIENT);
+    let proxy = Proxy::start(&site).await;
+    let address = proxy.client().address();
+    for [one, other] in [["2001:db8::1", "2001:db8::2"], ["198.51.100.1", "::ffff:198.51.100.1"]] {
+        let plain = statuses(Version::Http1, address, (one, false), 2).await;
+        assert_eq!(plain, [200, 200], "{one}");
+        let more = statuses(Version::Http2, address, (other, false), 3).await;
+        assert_eq!(more, [200, 429, 429], "{other}");
+        assert_eq!(statuses(Version::Http2, address, (one, true), 1).await, [101]);
+        assert_eq!(statuses(Version::Http1, address, (other, true), 2).await, [101, 429]);
+    }
+    // What was taken before a reload counts after it, also where the limit is another.
+    proxy.force_toml(&site.toml().replace("burst = 3", "burst = 4")).await.unwrap();
+    let after = statuses(Version::Http1, address, ("2001:db8::1", false), 2).await;
+    assert_eq!(after, [200, 429]);
+    let failures = "tidegate_handshake_failures_total{route=\"all\",reason=\"rate_limit\"} 2";
+    let scrape = proxy.scrape();
+    assert!(scrape.contains(failures), "{scrape}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_without_the_value_counts_by_its_client() {
+    let backend = Backend::echo("a").await;
+    let limit = "limits.requests = { key = \"header:X-User\", rate = \"1/h\" }";
+    let site = site(&[&backend]).listener(SPEAKS_BOTH).route(limit);
+    let proxy = Proxy::start(&site).await;
+    let address = proxy.client().address();
+    for version in BOTH {
+        let user = format!("{version:?}");
+        let fields = [("X-User", &*user)];
+        assert_eq!(get(version, address, "/", &fields).await.status, 200);
+        assert_eq!(get(version, address, "/", &fields).await.status, 429);
+    }
+    assert_eq!(get(Version::Http1, address, "/", &[]).await.status, 200);
+    assert_eq!(get(Version::Http2, address, "/", &[]).await.status, 429);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_sessions_and_one_that_ends_makes_room() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let site = site(&[&backends[0], &backends[1]])
+        .listener(SPEAKS_BOTH)
+        .route("limits.sessions = { key = \"query:user\", max = 2 }");
+    let proxy = Proxy::start(&site).await;
+    let client = proxy.client().path("/?user=7");
+    let mut held = vec![client.open().await, client.open().await];
+    for version in BOTH {
+        let answer = handshake(version, client.address(), "/?user=7", &[]).await;
+        assert_eq!((answer.status, answer.get("retry-after")), (429, "1"), "{version:?}");
+        assert_eq!(handshake(version, client.address(), "/?user=8", &[]).await.status, 101);
+    }
+    held.pop().unwrap().close(1000, "").await;
+    until("the place to be given back", || proxy.sessions() == 1).await;
+    client.open().await.echo("hello").await;
+    held.pop().unwrap().echo("still here").await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn the_oldest_session_makes_room_on_whatever_worker_it_is() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let site = site(&[&backends[0], &backends[1]])
+        .route("limits.sessions = { key = \"client\", max = 3, excess = \"oldest\" }");
+    let proxy = Proxy::start(&site).await;
+    let mut held = std::collections::VecDeque::new();
+    for number in 0..3 {
+        let mut session = proxy.client().open().await;
+        session.echo(format!("{number}")).await;
+        held.push_back(session);
+    }
+    for _ in 0..6 {
+        let mut session = proxy.client().open().await;
+        session.echo("new").await;
+        held.push_back(session);
+        let mut oldest = held.pop_front().unwrap();
+        assert_eq!(oldest.ending().await, Ending::Close(1008, "kicked".into()));
+    }
+    for session in &mut held {
+        session.echo("stays").await;
+    }
+    // A handshake that comes to nothing takes no place.
+    backends[0].refuse().await;
+    backends[1].refuse().await;
+    assert_ne!(proxy.client().handshake().await.0.status(), 101);
+    for session in &mut held {
+        session.echo("stays still").await;
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_answered_413_before_its_rest_is_read() {
+    let backend = Backend::echo("a").await;
+    let site = site(&[&backend]).listener(SPEAKS_BOTH).route("limits.body_bytes_max = \"10B\"");
+    let proxy = Proxy::start(&site).await;
+    let client = proxy.client();
+    assert_eq!(client.request("POST", "0123456789").await.0.status(), 200);
+    // Nothing of it need be sent.
+    let head = client.head("POST", &[("Content-Length", "11"), ("Expect", "100-continue")]);
+    let (answer, _wire) = client.say(head.as_bytes()).await;
+    assert_eq!(answer.unwrap().status(), 413);
+    let mut wire = client.connect().await.unwrap();
+    let head = client.head("POST", &[("Transfer-Encoding", "chunked")]);
+    wire.write_all(head.as_bytes()).await.unwrap();
+    wire.write_all(b"a\r\n0123456789\r\n1\r\nx\r\n").await.unwrap();
+    let answer = within("an answer", Head::read(&mut wire)).await.unwrap();
+    assert_eq!(answer.status(), 413, "its end has not come");
+    proxy.stop().await;
+}

@@ -3,8 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::plan::{
-    Action, FieldCondition, FieldMatch, PathPattern, Respond, RouteChanges, RouteLimits,
-    WebSocketMode,
+    Action, FieldCondition, FieldMatch, PathPattern, Respond, WebSocketMode,
 };
 use crate::wire::path::fold;
 
@@ -86,9 +85,9 @@ fn made(
         allowed_origins: None,
         access: None,
         rules: Arc::default(),
-        limits: RouteLimits::default(),
-        request_headers: RouteChanges::default(),
-        response_headers: RouteChanges::default(),
+        limits: Default::default(),
+        request_headers: Default::default(),
+        response_headers: Default::default(),
         trailers: Default::default(),
         hold: None,
         queue: None,

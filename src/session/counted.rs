@@ -9,6 +9,7 @@ use http::header::CONTENT_LENGTH;
 use super::admit::Asked;
 use super::conn::App;
 use super::grant::{Authorized, Granted};
+use super::record::RequestRecord;
 use super::request_values::RequestValues;
 use crate::base::id::SessionId;
 use crate::base::label::Label;
@@ -16,7 +17,7 @@ use crate::base::network::ClientNetwork;
 use crate::base::task;
 use crate::config::plan::{RequestKey, SessionExcess, SessionRule};
 use crate::limit::{RateLimit, SessionPlace};
-use crate::live::LiveRoute;
+use crate::live::{LiveAction, LiveRoute};
 use crate::registry::LiveSessions;
 
 /// Which limit of a route has nothing left.
@@ -38,11 +39,18 @@ impl Authorized {
     ///
     /// # Errors
     /// Nothing is left.
-    pub(super) fn counted(self, app: &App) -> Result<Granted, LimitRefusal> {
+    pub(super) fn counted(
+        self,
+        app: &App,
+        record: &mut RequestRecord,
+    ) -> Result<Granted, LimitRefusal> {
         let Authorized { asked, route, .. } = &self;
         let limits = &route.limits;
         let values = RequestValues { asked, route };
-        let places = if asked.asks_websocket {
+        // What no backend is asked for is a plain request, whatever it calls itself.
+        let has_pool = matches!(route.action, LiveAction::Pool { .. });
+        let places = if asked.asks_websocket && has_pool {
+            record.handshake();
             draw(app, &limits.handshakes, values)?;
             places(app, &limits.sessions, values)?
         } else {

@@ -52,7 +52,7 @@ async fn answer(
     let routed = admitted.routed(&snapshot, record)?;
     // From here on the route is enough: a long answer must not keep a configuration alive.
     drop(snapshot);
-    let granted = routed.authorize(record).await?.counted(app)?;
+    let granted = routed.authorize(record).await?.counted(app, record)?;
     let route = Arc::clone(&granted.route);
     let is_on_stream = handshake::is_on_stream(&granted.asked.head);
     let is_old = granted.asked.head.version == Version::HTTP_10;

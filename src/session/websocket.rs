@@ -47,7 +47,6 @@ pub(super) async fn open(
     to: ToPool<'_>,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    record.handshake();
     let mut request = WsRequest::check(&granted.asked.head)?;
     if let Some(hold) = &granted.route.plan.hold {
         request.hold(hold.swallow_first > 0, hold.resume);

@@ -66,11 +66,8 @@ fn made(
     methods: Vec<Method>,
     headers: Vec<FieldCondition>,
 ) -> Route {
-    let respond = Respond {
-        status: StatusCode::OK,
-        body: "".into(),
-        content_type: HeaderValue::from_static("text/plain"),
-    };
+    let content_type = HeaderValue::from_static("text/plain");
+    let respond = Respond { status: StatusCode::OK, body: "".into(), content_type };
     Route {
         identity: identity.into(),
         listeners: Vec::new(),

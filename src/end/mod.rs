@@ -155,6 +155,8 @@ pub enum End {
         /// The limit that was passed.
         limit: SizeLimit,
     },
+    /// The client sends more, or faster, than it may.
+    TooFast,
     /// A side does not read and there is no room to keep more for it.
     NoRoom {
         /// The side that does not read.
@@ -186,6 +188,7 @@ impl End {
             End::DrainedWith { code, .. } if client => Farewell::Close(code),
             End::Violation { by, .. } if same(by, side) => Farewell::Close(1002),
             End::TooBig { by, .. } if same(by, side) => Farewell::Close(1009),
+            End::TooFast if client => Farewell::Close(1008),
             End::NoRoom { .. } if client => Farewell::Close(1013),
             End::Fault if client => Farewell::Close(1012),
             End::Fault => Farewell::Close(1011),
@@ -198,13 +201,14 @@ impl End {
         match self {
             End::Closed { by, .. } | End::Violation { by, .. } | End::TooBig { by, .. } => Some(by),
             End::Lost { side, .. } | End::Silent { side } | End::NoRoom { side } => Some(side),
+            End::TooFast => Some(Side::Client),
             _ => None,
         }
     }
 
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
-        let mut every = vec![End::Idle, End::Lifetime, End::Expired, End::Fault];
+        let mut every = vec![End::Idle, End::Lifetime, End::Expired, End::TooFast, End::Fault];
         let closing = Reason::EVERY.into_iter().filter(|reason| reason.closes());
         every.extend(closing.clone().map(End::Drained));
         every.extend(closing.map(|reason| End::DrainedWith { reason, code: 4000 }));
@@ -237,6 +241,7 @@ impl Label for End {
             End::Drained(reason) | End::DrainedWith { reason, .. } => reason.label(),
             End::Violation { .. } => "violation",
             End::TooBig { .. } => "too_big",
+            End::TooFast => "too_fast",
             End::NoRoom { .. } => "no_room",
             End::Fault => "fault",
         }

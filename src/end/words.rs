@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// The ends whose code for the client may be chosen, by their words.
-pub const CODE_WORDS: [&str; 15] = [
+pub const CODE_WORDS: [&str; 16] = [
     "upstream_lost",
     "upstream_silent",
     "idle",
@@ -16,6 +16,7 @@ pub const CODE_WORDS: [&str; 15] = [
     "unhealthy",
     "violation",
     "too_big",
+    "too_fast",
     "kicked",
     "no_room",
     "fault",

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 
 /// What a bucket gives: a unit each `interval`, and `burst` of them at once when it is whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Allowance {
     /// Nanoseconds in which one unit comes back.
-    interval: u64,
+    interval: f64,
     /// Nanoseconds in which all of them do.
     whole: u64,
 }
@@ -17,28 +17,39 @@ pub struct Allowance {
 /// When a bucket will be whole again, in nanoseconds of the clock: a bucket's only state. 0 is a
 /// whole one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct WholeAt(pub(super) u64);
+pub struct WholeAt(u64);
 
 impl Allowance {
     /// So many in each `per`; at least one at once.
-    pub fn new(count: u32, per: Duration, burst: u32) -> Allowance {
-        let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
-        let interval = (per / u64::from(count.max(1))).max(1);
-        Allowance { interval, whole: interval.saturating_mul(u64::from(burst.max(1))) }
+    pub fn new(count: u64, per: Duration, burst: u64) -> Allowance {
+        let interval = per.as_nanos() as f64 / count.max(1) as f64;
+        let whole = (interval * burst.max(1) as f64).ceil() as u64;
+        Allowance { interval, whole: whole.max(1) }
     }
 
     /// Takes one from a bucket; the bucket after it.
     ///
     /// # Errors
     /// There is none: how long until there is.
-    pub(super) fn take(self, bucket: WholeAt, now: Moment) -> Result<WholeAt, Duration> {
-        let now = nanos(now);
-        let after = bucket.0.max(now).saturating_add(self.interval);
-        let missing = after - now;
-        if missing > self.whole {
-            return Err(Duration::from_nanos(missing - self.whole));
+    pub fn take(self, bucket: WholeAt, now: Moment) -> Result<WholeAt, Duration> {
+        let after = self.owe(bucket, 1, now);
+        match self.wait(after, now) {
+            None => Ok(after),
+            Some(wait) => Err(wait),
         }
-        Ok(WholeAt(after))
+    }
+
+    /// Takes so many units, whether or not they are there; the bucket after it, which may owe some.
+    pub fn owe(self, bucket: WholeAt, units: u64, now: Moment) -> WholeAt {
+        // Rounded up: a unit of nothing would be no limit.
+        let time = (self.interval * units as f64).ceil() as u64;
+        WholeAt(bucket.0.max(nanos(now)).saturating_add(time))
+    }
+
+    /// How long a bucket owes units still; `None` when it owes none.
+    pub fn wait(self, bucket: WholeAt, now: Moment) -> Option<Duration> {
+        let missing = bucket.0.saturating_sub(nanos(now));
+        (missing > self.whole).then(|| Duration::from_nanos(missing - self.whole))
     }
 }
 
@@ -92,11 +103,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_owed_is_paid_back_at_the_rate() {
+        let allowance = Allowance::new(1 << 20, Duration::from_secs(1), 1 << 20);
+        let now = Moment::from_millis(5);
+        let owing = allowance.owe(WholeAt::default(), 3 << 20, now);
+        assert_eq!(allowance.wait(owing, now), Some(Duration::from_secs(2)));
+        assert_eq!(allowance.wait(owing, now.after(Duration::from_secs(2))), None);
+        let fast = Allowance::new(10 << 30, Duration::from_secs(1), 1);
+        assert!(fast.wait(fast.owe(WholeAt::default(), 10 << 30, now), now).is_some());
+    }
+
+    #[test]
     fn no_number_overflows() {
-        let slow = Allowance::new(1, Duration::MAX, u32::MAX);
+        let slow = Allowance::new(1, Duration::MAX, u64::MAX);
         let bucket = slow.take(WholeAt::default(), Moment::from_millis(1)).unwrap();
         assert!(slow.take(bucket, Moment::NEVER).is_ok());
-        let fast = Allowance::new(u32::MAX, Duration::from_nanos(1), 0);
+        let fast = Allowance::new(u64::MAX, Duration::from_nanos(1), 0);
         assert!(fast.take(WholeAt::default(), Moment::default()).is_ok());
     }
 }

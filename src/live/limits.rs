@@ -24,7 +24,7 @@ impl LiveLimits {
             move |rule: &RateRule| {
                 let RateRule { key, rate, burst } = rule;
                 let name = format!("{identity} {of} {key} {}", rate.per.as_secs());
-                let allowance = Allowance::new(rate.count, rate.per, *burst);
+                let allowance = Allowance::new(rate.count.into(), rate.per, (*burst).into());
                 (key.clone(), RateLimit::new(name, allowance))
             }
         };

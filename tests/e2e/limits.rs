@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::actors::{Backend, Ending, Head, read_chunk, until, within};
+use crate::actors::{Backend, Ending, Head, until, within};
+use crate::http2::Streams;
 use crate::proxy::Proxy;
 use crate::site::site;
 use crate::versions::{BOTH, SPEAKS_BOTH, Version, get, handshake};
@@ -150,5 +152,60 @@ async fn a_body_that_is_too_long_is_answered_413_before_its_rest_is_read() {
     wire.write_all(b"a\r\n0123456789\r\n1\r\nx\r\n").await.unwrap();
     let answer = within("an answer", Head::read(&mut wire)).await.unwrap();
     assert_eq!(answer.status(), 413, "its end has not come");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_fast_waits_and_loses_nothing_and_its_neighbour_does_not_wait() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let site = site(&[&backends[0], &backends[1]])
+        .listener(SPEAKS_BOTH)
+        .route("relay = { messages_max = \"20/s\", messages_burst = 10 }");
+    let proxy = Proxy::start(&site).await;
+    let mut fast = proxy.client().open().await;
+    let mut neighbour = proxy.client().open().await;
+    let began = std::time::Instant::now();
+    for number in 0..30 {
+        fast.send(format!("{number}")).await;
+    }
+    neighbour.echo("at once").await;
+    for number in 0..30 {
+        let echo = within("an echo", fast.next()).await.unwrap();
+        assert_eq!(echo.into_text().unwrap().as_str(), format!("{number}"));
+    }
+    // Ten at once, and twenty at twenty in a second.
+    let took = began.elapsed();
+    assert!(took.as_millis() >= 950, "{took:?}");
+    // A stream of HTTP/2 waits alone, too.
+    let mut streams =
+        Streams::on(TcpStream::connect(proxy.client().address()).await.unwrap()).await;
+    let (mut fast, mut other) = (streams.open("/").await, streams.open("/").await);
+    for number in 0..20 {
+        fast.send(format!("{number}")).await;
+    }
+    other.echo("at once").await;
+    for number in 0..20 {
+        let echo = within("an echo", fast.next()).await.unwrap();
+        assert_eq!(echo.into_text().unwrap().as_str(), format!("{number}"));
+    }
+    drop((fast, other, streams));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_much_reads_1008_where_excess_closes() {
+    let backend = Backend::echo("a").await;
+    let site = site(&[&backend])
+        .listener(SPEAKS_BOTH)
+        .route("relay = { bytes_max = \"1KiB\", excess = \"close\" }");
+    let proxy = Proxy::start(&site).await;
+    let mut streams =
+        Streams::on(TcpStream::connect(proxy.client().address()).await.unwrap()).await;
+    for mut session in [proxy.client().open().await, streams.open("/").await] {
+        session.echo("little").await;
+        session.send("x".repeat(2000)).await;
+        assert_eq!(session.ending().await, Ending::Close(1008, "too_fast".into()));
+    }
+    drop(streams);
     proxy.stop().await;
 }

@@ -6,7 +6,7 @@ use crate::report::Diagnostic;
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::Rules;
-use super::super::tables::{RelayParts, RelayTable};
+use super::super::tables::{OrOff, RelayParts, RelayTable};
 use super::{Lower, entries, number};
 
 /// The rules of a route: each key its own where it was written, else that of `[relay]`.
@@ -41,6 +41,21 @@ pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) {
         }
         let key = word.get().map_or("close_codes", String::as_str);
         cx.take(key, code, |code| may_be_sent(code.0));
+    }
+    let bursts = [
+        (
+            "messages_burst",
+            relay.messages_burst.span(),
+            relay.messages_max.get() == Some(&OrOff::Off),
+        ),
+        ("bytes_burst", relay.bytes_burst.span(), relay.bytes_max.get() == Some(&OrOff::Off)),
+    ];
+    for (key, span, is_off) in bursts {
+        if span.is_some() && is_off {
+            let rate = key.replace("burst", "max");
+            let fault = Fault::new(format!("means nothing without `{rate}`"));
+            cx.fault(key, span, fault.hint("write that too, or remove this".to_owned()));
+        }
     }
     let frame = relay.frame_bytes_max.written().and_then(|(size, span)| Some((size.on()?, span)));
     let message = relay.message_bytes_max.get().and_then(|size| size.on());

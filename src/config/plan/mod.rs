@@ -17,7 +17,8 @@ mod route;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
-    First, LogFormat, OutSessions, RequestIdSource, Resumption, SameSite, SessionExcess, TlsVersion,
+    First, LogFormat, OutSessions, RelayExcess, RequestIdSource, Resumption, SameSite,
+    SessionExcess, TlsVersion,
     UpgradeSessions, Validation,
 };
 pub use super::tables::{

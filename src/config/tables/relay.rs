@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::words::Validation;
-use super::{Named, Number, OrOff, Percent, Size, Time, seconds};
+use super::words::{RelayExcess, Validation};
+use super::{Named, Number, OrOff, Percent, Rate, Size, Time, seconds};
 use crate::end::CloseCodes;
 use crate::report::Report;
 
@@ -25,6 +25,23 @@ table! {
     now message_bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "16MiB";
     /// The largest payload of a frame. A larger one ends the session with 1009.
     now frame_bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "1MiB";
+    /// Data messages that the client may send in a second; off by default. `excess` says what
+    /// becomes of more.
+    now messages_max: OrOff<Rate> as Option<u32> = OrOff::Off, as in "50/s";
+    /// Messages at once, after a pause: by default as many as `messages_max` says.
+    now messages_burst: Number<1> as Option<u32>, as in 100;
+    /// Bytes of data frames, headers included, that the client may send in a second; off by
+    /// default. A frame counts when it is announced, and a message that has begun is finished.
+    now bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "256KiB";
+    /// Bytes at once, after a pause: by default as many as `bytes_max` says.
+    now bytes_burst: Size as Option<u64>, as in "1MiB";
+    /// What becomes of a client that sends more than `messages_max` or `bytes_max`. `pause`: it is
+    /// not read until it may send again, so that it has to wait and loses nothing; its pings and
+    /// its Close are served unless they stand behind a message that waits. `close`: the session
+    /// ends with 1008.
+    now excess: RelayExcess as RelayExcess = RelayExcess::Pause, as in "close";
+    /// The longest pause. Where a client would have to wait for longer, its session ends with 1008.
+    now pause_max: Time as Duration = seconds(10), as in "30s";
     /// The time without a data message in either direction after which the session ends with 1001.
     /// Pings do not count. Off by default: a quiet chat is not dead, and pings find those that are.
     now idle_timeout: OrOff<Time> as Option<Duration> = OrOff::Off, as in "1h";
@@ -53,7 +70,8 @@ table! {
     /// Close codes for clients in place of tidegate's own, by the reason of the end, because some
     /// libraries never reconnect after certain codes: `upstream_lost`, `upstream_silent`, `idle`,
     /// `lifetime`, `expired`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
-    /// `too_big`, `kicked`, `no_room`, `fault`. Those of a route are added to those of `[relay]`.
+    /// `too_big`, `too_fast`, `kicked`, `no_room`, `fault`. Those of a route are added to those of
+    /// `[relay]`.
     now close_codes: Named<Number<1000, 4999>>,
         as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }

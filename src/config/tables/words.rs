@@ -71,6 +71,16 @@ words! {
 }
 
 words! {
+    /// What becomes of a client that sends more than it may.
+    RelayExcess {
+        /// It is not read for a while.
+        Pause = "pause",
+        /// Its session ends.
+        Close = "close",
+    }
+}
+
+words! {
     /// What becomes of a session that is one too many.
     SessionExcess {
         /// It is refused.

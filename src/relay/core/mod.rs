@@ -37,8 +37,10 @@ mod outbox;
 mod pass;
 mod pending_ping;
 mod side_state;
+mod size;
 mod stats;
 mod step_wait;
+mod throttle;
 mod timers;
 
 pub use demand::{Demand, HoldCause, HoldEnd, HoldState, HoldTerms};
@@ -52,6 +54,7 @@ use lifetime::Lifetime;
 use liveness::{OVERSLEPT, PingTimes};
 use outbox::Goodbye;
 use side_state::{CloseState, RecvState, SideState};
+use throttle::Throttle;
 use timers::{Timer, Timers};
 
 /// The state of one session between two legs.
@@ -61,6 +64,7 @@ pub(super) struct Core {
     sides: [SideState; 2],
     timers: Timers,
     lifetime: Lifetime,
+    throttle: Throttle,
     /// What our pings carry, so that their answers are known.
     secret: u64,
     /// How the session ends; made once.
@@ -87,6 +91,7 @@ impl Core {
         let mut rng = fastrand::Rng::with_seed(seed);
         let hold = hold.filter(|_| !allowed.opcodes);
         let mut core = Core {
+            throttle: Throttle::new(&rules),
             rules,
             sides: Side::BOTH.map(|side| SideState::new(side, allowed)),
             timers: Timers::default(),
@@ -132,6 +137,7 @@ impl Core {
             Note::End(order) => self.on_end_order(Some(order)),
             Note::Rules(rules) => {
                 let old = std::mem::replace(&mut self.rules, rules);
+                self.throttle.renew(&self.rules);
                 self.time_life();
                 if old.ping_interval != self.rules.ping_interval {
                     // Anew at random: all sessions of a route hear of it at once.
@@ -185,6 +191,7 @@ impl Core {
                 self.on_step_due(side);
             }
         }
+        self.throttle.on_timeout(now);
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Idle if self.lifetime.idle_at(&self.rules) <= now => {
@@ -202,13 +209,15 @@ impl Core {
 
     /// When [`Core::on_timeout`] is needed next.
     pub(super) fn timeout(&self) -> Moment {
-        self.sides.iter().map(SideState::timeout).fold(self.timers.next(), Moment::min)
+        let first = self.timers.next().min(self.throttle.timeout());
+        self.sides.iter().map(SideState::timeout).fold(first, Moment::min)
     }
 
     /// Whether bytes from a side are wanted at all; else it is not to be read.
     pub(super) fn wants(&self, from: Side) -> bool {
-        let full = from == Side::Client && self.hold.as_ref().is_some_and(|hold| hold.is_full());
-        !self.side(from).ended && !full
+        let full = self.hold.as_ref().is_some_and(|hold| hold.is_full());
+        let paused = self.throttle.is_paused() && self.end.is_none();
+        !self.side(from).ended && !(from == Side::Client && (full || paused))
     }
 
     /// Whether bytes from a side go across: then they are read only as fast as they can be sent.

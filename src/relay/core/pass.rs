@@ -3,7 +3,7 @@
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::Validation;
-use crate::end::{End, Loss, SizeLimit};
+use crate::end::{End, Loss};
 use crate::wire::control::{close_code_is_valid, parse_close};
 use crate::wire::frame::{
     CONTROL_BYTES_MAX, FrameEvent, FrameHeader, Opcode, Tracker, Violation, unmask,
@@ -12,6 +12,8 @@ use crate::wire::frame::{
 use super::Core;
 use super::lane::Lane;
 use super::side_state::{CloseState, RecvState};
+use super::size;
+use super::throttle::Admission;
 
 /// What becomes of bytes that were presented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -289,11 +291,19 @@ impl Scan<'_> {
         if header.opcode.is_control() {
             return self.control(&header, step.used, &rest[step.used..]);
         }
-        self.core.lifetime.on_data(self.now);
-        match self.too_big(&header) {
-            Some(limit) => Verdict::Refuse(End::TooBig { by: self.from, limit }),
-            None => Verdict::Pass(step.used),
+        if let Some(limit) = size::too_big(&header, &self.core.rules) {
+            return Verdict::Refuse(End::TooBig { by: self.from, limit });
         }
+        if self.from == Side::Client && self.core.end.is_none() {
+            let Core { throttle, rules, .. } = &mut *self.core;
+            match throttle.admit(&header, step.used, rules, self.now) {
+                Admission::Pass => {}
+                Admission::Pause => return Verdict::Wait,
+                Admission::TooFast => return Verdict::Refuse(End::TooFast),
+            }
+        }
+        self.core.lifetime.on_data(self.now);
+        Verdict::Pass(step.used)
     }
 
     /// A control frame, which is opened (§5.5). A longer one is there only where violations pass,
@@ -382,18 +392,6 @@ impl Scan<'_> {
             side.recv = RecvState::Faulted;
             // The end is made already: there is nothing more to refuse.
             let _ = self.violated(Violation::AfterClose);
-        }
-    }
-
-    fn too_big(&self, header: &FrameHeader) -> Option<SizeLimit> {
-        let over = |most: Option<u64>, bytes: u64| most.is_some_and(|most| bytes > most);
-        let rules = &self.core.rules;
-        if over(rules.frame_bytes_max, header.length) {
-            Some(SizeLimit::Frame)
-        } else if over(rules.message_bytes_max, header.message_bytes) {
-            Some(SizeLimit::Message)
-        } else {
-            None
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept of a key: a hash of it.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// A key's hash. Unlike the key itself it is short; and it is made with random numbers of this
 /// process, so that no one can choose keys that meet.
@@ -17,11 +17,7 @@ impl KeyHasher {
     }
 
     pub(super) fn hash(&self, key: impl Hash) -> KeyHash {
-        let [high, low] = self.0.each_ref().map(|state| {
-            let mut hasher = state.build_hasher();
-            key.hash(&mut hasher);
-            u128::from(hasher.finish())
-        });
+        let [high, low] = self.0.each_ref().map(|state| u128::from(state.hash_one(&key)));
         KeyHash((high << 64 | low).max(1))
     }
 }

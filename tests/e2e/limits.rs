@@ -119,7 +119,7 @@ async fn the_oldest_session_makes_room_on_whatever_worker_it_is() {
         let mut session = proxy.client().open().await;
         session.echo("new").await;
         held.push_back(session);
-        let mut oldest = held.pop_front().unwrap();
+        let oldest = held.pop_front().unwrap();
         assert_eq!(oldest.ending().await, Ending::Close(1008, "kicked".into()));
     }
     for session in &mut held {

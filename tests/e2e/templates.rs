@@ -67,7 +67,8 @@ async fn own_answers_have_fields_made_of_the_request_too() {
         let answer = get(version, address, "/to/a", &[]).await;
         assert_eq!((answer.status, answer.get("location")), (307, "/{x}/to/a"));
         assert_eq!(answer.get("x-host"), "localhost");
-        assert_eq!(get(version, address, "/fixed?a=b", &[]).await.get("x-query"), "?a=b");
+        let answer = get(version, address, "/fixed?a=b", &[]).await;
+        assert_eq!((answer.body.as_str(), answer.get("x-query")), ("x", "?a=b"));
         assert_eq!(get(version, address, "/fixed", &[]).await.get("x-query"), "");
     }
     proxy.stop().await;

@@ -10,10 +10,7 @@ use crate::handshake;
 
 impl Routed {
     /// Asks the route whether the request may pass: first what costs nothing, then its rules.
-    pub(super) async fn authorize(
-        self,
-        record: &mut RequestRecord,
-    ) -> Result<Authorized, Refusal> {
+    pub(super) async fn authorize(self, record: &mut RequestRecord) -> Result<Authorized, Refusal> {
         if let Some(policy) = &self.route.access {
             // Before all else: whoever is refused, or leaves meanwhile, has a line, too.
             record.redact(|uri| policy.redact(uri));

@@ -35,10 +35,10 @@ table! {
     /// have read from backends and not yet sent. A connection has as much as it leaves free for
     /// others, and 64 KiB in any case; beyond that its backends are not read.
     next http2_buffer_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
-    /// Keys that `limits` of routes count at once, 32 bytes each, which are taken as they come. When
-    /// there are more, those that are quiet make room, and a key that came again goes last; one
-    /// that finds none shares a bucket with others like it, so that it is neither let in nor kept
-    /// out. Metrics: `tidegate_limit_keys_shared_total`, `tidegate_limit_bytes`.
+    /// Keys that `limits` of routes count at once, 32 bytes each, which are taken as they come.
+    /// When there are more, those that are quiet make room, and a key that came again goes last;
+    /// one that finds none shares a bucket with others like it, so that it is neither let in nor
+    /// kept out. Metrics: `tidegate_limit_keys_shared_total`, `tidegate_limit_bytes`.
     now keys_max: Number<1> as usize = Number(1_000_000), as in 100_000;
     /// Bytes that the sessions of all routes together may keep while their upstreams are away;
     /// a session that finds no room ends with 1013.

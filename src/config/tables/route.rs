@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::{
     FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
-    RouteLimitsTable,
-    TakesWebSockets,
+    RouteLimitsTable, TakesWebSockets,
 };
 
 table! {
@@ -130,8 +129,8 @@ table! {
     RedirectTable "Redirect", "a target, or a table with `to`";
 
     /// The target; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`) are filled in, `{{`
-    /// is a brace. The path begins with one slash, and what may not stand in a URL is escaped. A request without a
-    /// host is answered 400 where the target has `{host}`.
+    /// is a brace. The path begins with one slash, and what may not stand in a URL is escaped. A
+    /// request without a host is answered 400 where the target has `{host}`.
     next to [required]: String, as in "https://{host}{path}{query}";
     /// 301, 302, 303, 307 or 308. The default is temporary and keeps the method. Browsers remember
     /// a permanent one (308) even when it was a mistake.

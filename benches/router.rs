@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tidegate::config::plan::{
-    Action, FieldChanges, HostPattern, PathPattern, Respond, Route, Rules, WebSocketMode,
+    Action, HostPattern, PathPattern, Respond, Route, Rules, WebSocketMode,
 };
 use tidegate::router::{Query, Router};
 
@@ -99,8 +99,9 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         allowed_origins: None,
         access: None,
         rules: Arc::clone(rules),
-        request_headers: FieldChanges::default(),
-        response_headers: FieldChanges::default(),
+        limits: Default::default(),
+        request_headers: Default::default(),
+        response_headers: Default::default(),
         trailers: Default::default(),
         hold: None,
         queue: None,

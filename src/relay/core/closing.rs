@@ -390,6 +390,10 @@ impl Core {
         (self.side(Side::Upstream).is_whole() || self.swallows()) && self.may_be_held(now)
     }
 
+    pub(super) fn swallows(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.swallows())
+    }
+
     /// Whether what went to a side so far ends at a frame's boundary.
     fn at_boundary_to(&self, side: Side) -> bool {
         let apart = self.hold.as_ref().is_some_and(|hold| hold.stands_apart(side));

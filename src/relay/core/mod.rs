@@ -37,7 +37,6 @@ mod outbox;
 mod pass;
 mod pending_ping;
 mod side_state;
-mod size;
 mod stats;
 mod step_wait;
 mod throttle;
@@ -231,15 +230,6 @@ impl Core {
             Side::Upstream => self.keeps(),
             Side::Client => self.swallows() && self.end.is_none(),
         }
-    }
-
-    /// Whether the client's messages are kept.
-    pub(super) fn keeps(&self) -> bool {
-        self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.keeps())
-    }
-
-    fn swallows(&self) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.swallows())
     }
 
     /// The end, when all is done and both transports are gone.

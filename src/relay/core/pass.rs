@@ -12,8 +12,7 @@ use crate::wire::frame::{
 use super::Core;
 use super::lane::Lane;
 use super::side_state::{CloseState, RecvState};
-use super::size;
-use super::throttle::Admission;
+use super::throttle::{self, Admission};
 
 /// What becomes of bytes that were presented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -155,6 +154,11 @@ impl Core {
         ours.is_some()
     }
 
+    /// Whether the client's messages are kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.keeps())
+    }
+
     /// Keeps what would have gone across; there was `room` for so many of the bytes.
     fn keep(&mut self, bytes: &[u8], passage: Passage, room: usize, now: Moment) -> Passage {
         let short = room < bytes.len();
@@ -291,12 +295,11 @@ impl Scan<'_> {
         if header.opcode.is_control() {
             return self.control(&header, step.used, &rest[step.used..]);
         }
-        if let Some(limit) = size::too_big(&header, &self.core.rules) {
+        if let Some(limit) = throttle::too_big(&header, &self.core.rules) {
             return Verdict::Refuse(End::TooBig { by: self.from, limit });
         }
         if self.from == Side::Client && self.core.end.is_none() {
-            let Core { throttle, rules, .. } = &mut *self.core;
-            match throttle.admit(&header, step.used, rules, self.now) {
+            match self.core.throttle.admit(&header, step.used, &self.core.rules, self.now) {
                 Admission::Pass => {}
                 Admission::Pause => return Verdict::Wait,
                 Admission::TooFast => return Verdict::Refuse(End::TooFast),

@@ -1,13 +1,27 @@
-//! How fast a client may send: messages and bytes in a second.
+//! How much a side may send: how large a frame and a message may be, and how many messages and
+//! bytes in a second are the client's.
 
 use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::config::plan::{RelayExcess, Rules};
+use crate::end::SizeLimit;
 use crate::limit::{Allowance, WholeAt};
 use crate::wire::frame::{FrameHeader, Opcode};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The limit that a frame breaks, by what it announces.
+pub(super) fn too_big(header: &FrameHeader, rules: &Rules) -> Option<SizeLimit> {
+    let over = |most: Option<u64>, bytes: u64| most.is_some_and(|most| bytes > most);
+    if over(rules.frame_bytes_max, header.length) {
+        Some(SizeLimit::Frame)
+    } else if over(rules.message_bytes_max, header.message_bytes) {
+        Some(SizeLimit::Message)
+    } else {
+        None
+    }
+}
 
 /// What a client has sent of what it may; one empty pointer where it may send what it likes.
 #[derive(Debug, Default)]

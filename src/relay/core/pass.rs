@@ -155,7 +155,7 @@ impl Core {
     }
 
     /// Whether the client's messages are kept.
-    pub(super) fn keeps(&self) -> bool {
+    pub(in crate::relay) fn keeps(&self) -> bool {
         self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.keeps())
     }
 

@@ -171,6 +171,31 @@ pub(super) const ROWS: &[Row] = &[
 /// Limits whose rows are tests of their own, by the files these stand in.
 pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
+        "limits.keys_max",
+        include_str!("../../../src/limit/buckets.rs"),
+        "strangers_in_any_number_take_bounded_memory_and_refuse_no_known_client",
+    ),
+    (
+        "routes.limits.body_bytes_max",
+        include_str!("../../e2e/limits.rs"),
+        "a_body_that_is_too_long_is_answered_413_before_its_rest_is_read",
+    ),
+    (
+        "relay.messages_max",
+        include_str!("../../e2e/limits.rs"),
+        "a_client_that_sends_too_fast_waits_and_loses_nothing_and_its_neighbour_does_not_wait",
+    ),
+    (
+        "relay.bytes_max",
+        include_str!("../../e2e/limits.rs"),
+        "a_client_that_sends_too_much_reads_1008_where_excess_closes",
+    ),
+    (
+        "relay.pause_max",
+        include_str!("../../../src/relay/core/throttle.rs"),
+        "bytes_are_charged_as_they_are_announced_and_owed_by_what_comes_next",
+    ),
+    (
         "limits.http2_buffer_bytes_max",
         include_str!("../greed.rs"),
         "answers_that_nobody_reads_cost_what_the_limit_says",

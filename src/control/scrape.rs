@@ -12,7 +12,7 @@ use crate::drain::Drains;
 use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
 use crate::observe::metrics::{
-    CountFact, CertificateExpiry, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SystemFacts,
+    CertificateExpiry, CountFact, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SystemFacts,
 };
 use crate::session::App;
 

@@ -18,8 +18,7 @@ pub(super) mod upstream;
 
 pub use super::tables::words::{
     First, LogFormat, OutSessions, RelayExcess, RequestIdSource, Resumption, SameSite,
-    SessionExcess, TlsVersion,
-    UpgradeSessions, Validation,
+    SessionExcess, TlsVersion, UpgradeSessions, Validation,
 };
 pub use super::tables::{
     Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool,

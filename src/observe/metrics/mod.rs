@@ -15,9 +15,7 @@ pub use catalogue::{
     AccessMetrics, BackendFacts, BackendMetrics, CertificateExpiry, HttpVersion, ListenerMetrics,
     PoolMetrics, ProcessFacts, ProcessMetrics, ResetBy, RouteCells, RouteTotals, SystemFacts,
 };
-pub use counter::{
-    BackendCounter, CountFact, Counter, CpuSeconds, LabelledCounter, LocalCounter,
-};
+pub use counter::{BackendCounter, CountFact, Counter, CpuSeconds, LabelledCounter, LocalCounter};
 pub use exposition::Exposition;
 pub use gauge::{Gauge, GaugeGuard, LocalGauge};
 pub use histogram::Histogram;

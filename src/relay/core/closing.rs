@@ -387,11 +387,8 @@ impl Core {
     /// Whether the session can be held when its upstream is lost now: not while a message from it
     /// is cut, which none could complete. What an answer that is swallowed lacks, no one sees.
     fn can_be_held(&self, now: Moment) -> bool {
-        (self.side(Side::Upstream).is_whole() || self.swallows()) && self.may_be_held(now)
-    }
-
-    pub(super) fn swallows(&self) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.swallows())
+        let swallows = self.hold.as_ref().is_some_and(|hold| hold.swallows());
+        (self.side(Side::Upstream).is_whole() || swallows) && self.may_be_held(now)
     }
 
     /// Whether what went to a side so far ends at a frame's boundary.

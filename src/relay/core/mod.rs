@@ -228,7 +228,8 @@ impl Core {
     fn answers_for(&self, side: Side) -> bool {
         match side {
             Side::Upstream => self.keeps(),
-            Side::Client => self.swallows() && self.end.is_none(),
+            Side::Client if self.end.is_some() => false,
+            Side::Client => self.hold.as_ref().is_some_and(|hold| hold.swallows()),
         }
     }
 

@@ -10,7 +10,7 @@ mod response;
 mod spelling;
 
 pub use informational::{Informational, Informed};
-pub use outbound::{FieldFilter, HANDSHAKE, Outbound, is_changed};
+pub use outbound::{FieldFilter, HANDSHAKE, Outbound};
 pub use response::{apply, switching, to_client};
 pub use spelling::{spell_answer, spell_request};
 

@@ -201,7 +201,7 @@ impl FieldFilter<'_> {
 
 /// Whether the route removes or sets the field, in any spelling: who reads fields as CGI does knows
 /// no other `X_User` than `X-User`.
-pub fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
+pub(super) fn is_changed(name: &HeaderName, changes: &FieldChanges) -> bool {
     changes.remove.iter().any(|removed| is_same_spelt(name, removed))
         || changes.set.iter().any(|(set, _)| is_same_spelt(name, set))
 }

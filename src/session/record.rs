@@ -19,7 +19,6 @@ use crate::base::label::Label;
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
-use crate::rewrite;
 use crate::wire::request_id::X_REQUEST_ID;
 use crate::wire::trailers;
 
@@ -122,7 +121,7 @@ impl RequestRecord {
         self.route = Some(Arc::clone(&route.plan.identity));
         self.trailers = Arc::clone(&route.plan.trailers.response);
         self.cells = Arc::clone(&route.cells);
-        self.tells_id = !rewrite::is_changed(&X_REQUEST_ID, &route.plan.response_headers);
+        self.tells_id = !route.plan.response_headers.replaces(&X_REQUEST_ID);
     }
 
     /// Writes the request's id into its answer, unless the route says otherwise.

@@ -7,7 +7,7 @@ use super::super::plan::{FieldTemplates, FieldValue, PassingTrailers, RouteChang
 use super::super::tables::{self, Named, OneOrMany, Spanned};
 use super::condition::{field_name, field_value};
 use super::{Lower, entries, template};
-use crate::wire::fields::{Scope, is_same_spelt, scope};
+use crate::wire::fields::{Scope, scope};
 use crate::wire::template::{REQUEST, Template};
 
 /// Fields that say how the message itself is carried, or prove a WebSocket handshake: tidegate
@@ -65,9 +65,7 @@ pub fn passing(
     response: &RouteChanges,
 ) -> PassingTrailers {
     let passes = |changes: &RouteChanges| {
-        let replaced = changes.replaced();
-        let is_replaced = |name: &HeaderName| replaced.iter().any(|one| is_same_spelt(one, name));
-        names.iter().filter(|name| !is_replaced(name)).cloned().collect()
+        names.iter().filter(|name| !changes.replaces(name)).cloned().collect()
     };
     PassingTrailers { request: passes(request), response: passes(response) }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::wire::fields::is_same_spelt;
 use crate::wire::template::{self, Fill, Template};
 
 /// What a route changes of a message's fields.
@@ -55,14 +56,15 @@ impl RouteChanges {
         }
     }
 
-    /// The fields that are removed or set, of whatever value.
-    pub fn replaced(&self) -> Vec<&HeaderName> {
+    /// Whether a field is removed or set, however it is spelt.
+    pub fn replaces(&self, name: &HeaderName) -> bool {
+        let is = |one: &HeaderName| is_same_spelt(one, name);
         match self {
             RouteChanges::Fixed(changes) => {
-                changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)).collect()
+                changes.remove.iter().any(is) || changes.set.iter().any(|(name, _)| is(name))
             }
             RouteChanges::Templates(templates) => {
-                templates.remove.iter().chain(templates.set.iter().map(|(name, _)| name)).collect()
+                templates.remove.iter().any(is) || templates.set.iter().any(|(name, _)| is(name))
             }
         }
     }

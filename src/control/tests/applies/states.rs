@@ -25,7 +25,9 @@ const PATHS: [&str; 5] = ["/chat", "/files/none", "/old", "/page", "/nothing"];
 
 /// Fields that differ between two processes and two moments.
 fn is_its_own(name: &str) -> bool {
-    ["x-forwarded-port", "via", "date"].iter().any(|own| name.eq_ignore_ascii_case(own))
+    ["x-forwarded-port", "via", "date", "x-request-id"]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
 }
 
 /// A backend that answers a plain request with what it was sent, and a WebSocket with an echo: one

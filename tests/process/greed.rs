@@ -91,7 +91,8 @@ async fn answers_that_nobody_reads_cost_what_the_limit_says() {
     println!("{asked} streams: {grown} KiB, {opened} files, {} KiB buffered", buffered() / 1024.0);
     let most = BUFFER_KIB + (CONNECTIONS * STREAMS) as u64 * STREAM_KIB + OTHER_KIB;
     assert!(grown <= most, "{grown} KiB, where {most} are allowed");
-    assert!(opened <= CONNECTIONS * (STREAMS + 1), "{opened} files");
+    // The connection of a scrape may not be closed yet.
+    assert!(opened <= CONNECTIONS * (STREAMS + 1) + 1, "{opened} files");
     let stranger = Client::to(proxy.plain.parse().unwrap()).from([127, 0, 9, 9].into());
     let (head, body) = stranger.path("/page").request("GET", "").await;
     assert_eq!((head.status(), &*body), (200, "page"));

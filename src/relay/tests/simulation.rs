@@ -54,6 +54,8 @@ struct Play {
     sizes: Sizes,
     woken: Arc<Woken>,
     said: u32,
+    /// It was ordered to end: from the order's deadline on nobody is waited for.
+    is_ordered: bool,
 }
 
 fn leg(actor: &Actor) -> Leg {
@@ -110,7 +112,8 @@ impl Play {
         let relay = Relay::new(leg(&actors[0]), leg(&actors[1]), terms, now);
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let (lives, outcome) = (Vec::new(), None);
-        Play { rng, now, relay: Some(relay), outcome, actors, lives, sizes, woken, said: 0 }
+        let (relay, said, is_ordered) = (Some(relay), 0, false);
+        Play { rng, now, relay, outcome, actors, lives, sizes, woken, said, is_ordered }
     }
 
     /// One thing happens, and some of what follows from it.
@@ -151,11 +154,11 @@ impl Play {
         let rng = &mut self.rng;
         let code = rng.choice([1000, 1001, 1012, 4000]).unwrap_or(1000);
         match rng.u8(..12) {
-            0..3 if upstream.may_speak() => upstream.close_first(rng, code),
+            0..3 if upstream.may_speak() => upstream.close_first(rng, code, self.now),
             3 => upstream.hang_up(),
             // A backend's process ends: over what it has not read that is a reset.
             4 => upstream.wire.0.borrow_mut().peer_close(false),
-            5 if client.may_speak() => client.close_first(rng, code),
+            5 if client.may_speak() => client.close_first(rng, code, self.now),
             6 => client.hang_up(),
             7 => {
                 let at = self.now.after(Duration::from_millis(rng.u64(..3_000)));
@@ -169,6 +172,7 @@ impl Play {
     }
 
     fn note(&mut self, note: Note) {
+        self.is_ordered |= matches!(note, Note::End(_));
         if let Some(relay) = &mut self.relay {
             relay.core_mut().on_note(note, self.now);
             self.woken.0.store(true, Ordering::Relaxed);
@@ -262,7 +266,7 @@ impl Play {
             }
             let next = relay.core_mut().timeout();
             if self.actors[0].may_speak() && next > self.now.after(Duration::from_millis(50)) {
-                self.actors[0].close_first(&mut self.rng, 1000);
+                self.actors[0].close_first(&mut self.rng, 1000, self.now);
                 continue;
             }
             assert!(next < Moment::NEVER, "nothing will ever happen again");

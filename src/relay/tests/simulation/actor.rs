@@ -30,6 +30,9 @@ pub struct Actor {
     pub hasty: bool,
     pub close_sent: Option<u16>,
     pub close_heard: Option<u16>,
+    /// When it sent its Close, and heard one.
+    pub closed_at: Moment,
+    pub heard_at: Moment,
     /// It closed of its own accord.
     pub closed_first: bool,
     /// It reset its connection.
@@ -53,6 +56,8 @@ impl Actor {
             hasty: rng.bool(),
             close_sent: None,
             close_heard: None,
+            closed_at: Moment::NEVER,
+            heard_at: Moment::NEVER,
             closed_first: false,
             hung_up: false,
         }
@@ -84,9 +89,9 @@ impl Actor {
         self.wire.0.borrow_mut().peer_write(&ping);
     }
 
-    pub fn close_first(&mut self, rng: &mut Rng, code: u16) {
+    pub fn close_first(&mut self, rng: &mut Rng, code: u16, now: Moment) {
         self.closed_first = true;
-        self.close(rng, code);
+        self.close(rng, code, now);
     }
 
     /// It is gone from one moment to the next.
@@ -95,7 +100,8 @@ impl Actor {
         self.wire.0.borrow_mut().peer_close(true);
     }
 
-    fn close(&mut self, rng: &mut Rng, code: u16) {
+    fn close(&mut self, rng: &mut Rng, code: u16, now: Moment) {
+        self.closed_at = now;
         let close = frame(rng, self.side, 0x88, &code.to_be_bytes());
         let mut wire = self.wire.0.borrow_mut();
         wire.peer_write(&close);
@@ -130,8 +136,9 @@ impl Actor {
                         .get(..2)
                         .map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]));
                     self.close_heard = Some(code);
+                    self.heard_at = now;
                     if self.may_speak() {
-                        self.close(rng, code);
+                        self.close(rng, code, now);
                     }
                     if self.side == Side::Upstream {
                         // A server ends the connection when both Closes went (RFC 6455 §7.1.1).

@@ -4,6 +4,7 @@
 use super::Play;
 use super::actor::{Actor, messages};
 use crate::base::side::Side::{Client, Upstream};
+use crate::config::plan::Rules;
 use crate::end::{End, Farewell};
 
 /// Judges a session that came to its end.
@@ -86,7 +87,7 @@ fn the_client_was_told_truly(play: &Play) {
     let wire = client.wire.0.borrow();
     let listens = !client.has_paused && !client.hung_up && !stats.cut;
     let owed = !matches!(end.farewell(Client), Farewell::Gone | Farewell::Cut);
-    let hurried = matches!(end, End::Drained(_));
+    let hurried = play.is_ordered;
     if listens && owed && !hurried {
         assert!(client.close_heard.is_some(), "the client was not told of {end:?}");
         // One that answers after its time meets a closed socket, and has read all by then.
@@ -108,14 +109,18 @@ fn the_client_was_told_truly(play: &Play) {
 }
 
 /// A client that closes, and is answered by its upstream, heard the answer to its last ping before:
-/// from the upstream, or from us in its place (RFC 6455 §5.5.3).
+/// from the upstream, or from us in its place (RFC 6455 §5.5.3). After `close_timeout` the answer
+/// is ours, and what the upstream has still to say is left.
 fn the_clients_last_ping_was_answered(play: &Play) {
     let [client, last] = &play.actors;
+    let ours = client.closed_at.after(Rules::default().close_timeout);
     if let Some((End::Closed { by: Client, code }, _)) = play.outcome
         && client.close_heard == Some(code)
         && last.close_sent == Some(code)
         && !last.closed_first
         && code != 1001
+        && client.heard_at < ours
+        && !play.is_ordered
     {
         assert_eq!(client.answered, client.pinged, "a ping without an answer");
     }

@@ -1,6 +1,6 @@
 # One binary and what it links, as an unprivileged user, and nothing else: no shell, no packages.
 #
-#   docker build -t tidegate .
+#   docker build -t tidegate --build-arg COMMIT=$(git rev-parse --short HEAD) .
 #   docker run -v ./config:/etc/tidegate:ro -p 443:8443 --stop-timeout 30 tidegate
 
 FROM rust:1.95-slim-bookworm AS build
@@ -8,7 +8,9 @@ FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates make
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked
+# What `tidegate --version` says it was built from.
+ARG COMMIT=unknown
+RUN TIDEGATE_COMMIT=$COMMIT cargo build --release --locked
 # The root of the final image: the binary, the libraries it names, and public authorities for
 # backends that speak TLS.
 RUN mkdir -p /image/etc/ssl/certs /image/usr/bin \

@@ -256,8 +256,11 @@ fn are_held(site: &Written) -> u64 {
 async fn each_key_meets_a_held_session_as_its_class_says() {
     let base = BASE.replace("#route", HOLD);
     let mut site = Written::start().await;
-    let dead = std::mem::replace(&mut site.backends[0], Backend::echo("nowhere").await);
+    // No other test listens at this address, whose port is free while nothing does.
+    let own = SocketAddr::from(([127, 77, 0, 1], 0));
+    let dead = Backend::echo_at("one", own).await;
     let address = dead.kill().await;
+    site.backends[0] = Backend::echo("nowhere").await;
     let named = |text: &str| text.replace("ONE", &address.to_string());
     site.reload(site.plan(&named(&base)).unwrap()).await.unwrap();
     let mut held: Option<Held> = None;

@@ -1,5 +1,7 @@
 //! `X-Request-Id`: the id by which a request is found in the logs of all that it went through.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::rand;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -16,14 +18,41 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Characters of an id of ours: 100 random bits, which no one guesses and no two requests share.
 const LENGTH: usize = 20;
 
+/// Ids whose random bytes are drawn at once: to begin a draw costs more than all the rest of an id.
+const IDS_PER_DRAW: usize = 32;
+
+/// Random bytes in store, of which each is used once.
+struct RandomStore {
+    bytes: [u8; IDS_PER_DRAW * LENGTH],
+    used: usize,
+}
+
+thread_local! {
+    static STORE: RefCell<RandomStore> =
+        const { RefCell::new(RandomStore { bytes: [0; _], used: IDS_PER_DRAW * LENGTH }) };
+}
+
 /// A new id.
 pub fn new_id() -> HeaderValue {
-    let mut id = [0; LENGTH];
-    // cannot fail: the library's generator has its seed once a process runs; TLS stands on it too.
-    rand::fill(&mut id).expect("a random generator that was seeded");
+    let mut id = STORE.with_borrow_mut(RandomStore::take);
     id.iter_mut().for_each(|byte| *byte = ALPHABET[usize::from(*byte) % ALPHABET.len()]);
     // cannot fail: letters and digits.
     HeaderValue::from_bytes(&id).expect("text")
+}
+
+impl RandomStore {
+    fn take(&mut self) -> [u8; LENGTH] {
+        if self.used == self.bytes.len() {
+            // cannot fail: the library's generator has its seed once a process runs; TLS stands on
+            // it too.
+            rand::fill(&mut self.bytes).expect("a random generator that was seeded");
+            self.used = 0;
+        }
+        let mut taken = [0; LENGTH];
+        taken.copy_from_slice(&self.bytes[self.used..self.used + LENGTH]);
+        self.used += LENGTH;
+        taken
+    }
 }
 
 /// The id that the sender of a request gave it: where there is just one, that a log line, a shell

@@ -58,17 +58,12 @@ fn write_name(name: &str, text: &mut Vec<u8>) {
     if let Some(spelling) = special_spelling(name) {
         return text.extend_from_slice(spelling.as_bytes());
     }
-    let start = text.len();
-    text.extend_from_slice(name.as_bytes());
-    let written = &mut text[start..];
-    let mut at = 0;
-    while let Some(first) = written.get_mut(at) {
-        first.make_ascii_uppercase();
-        match written[at..].iter().position(|byte| *byte == b'-') {
-            Some(end) => at += end + 1,
-            None => break,
-        }
-    }
+    let mut begins = true;
+    text.extend(name.bytes().map(|byte| {
+        let written = if begins { byte.to_ascii_uppercase() } else { byte };
+        begins = byte == b'-';
+        written
+    }));
 }
 
 /// Names that are no words with a capital each, as their specifications spell them.
@@ -105,7 +100,7 @@ pub const SPECIAL_SPELLINGS: [&str; 27] = [
 /// The one of [`SPECIAL_SPELLINGS`] that spells this name, which is in lower case.
 pub fn special_spelling(name: &str) -> Option<&'static str> {
     let first = name.as_bytes().first()?.wrapping_sub(b'a');
-    let lengths = *SPECIAL_LENGTHS.get(usize::from(first))?;
+    let (lengths, place) = *BY_FIRST_LETTER.get(usize::from(first))?;
     // Nearly every name is told from all of them by its first letter and its length.
     if name.len() >= 32 || lengths & (1 << name.len()) == 0 {
         return None;
@@ -113,19 +108,21 @@ pub fn special_spelling(name: &str) -> Option<&'static str> {
     let spells = |one: &&&str| {
         one.len() == name.len() && one.as_bytes().eq_ignore_ascii_case(name.as_bytes())
     };
-    SPECIAL_SPELLINGS.iter().find(spells).copied()
+    SPECIAL_SPELLINGS[place..].iter().find(spells).copied()
 }
 
-/// By first letter, the lengths that [`SPECIAL_SPELLINGS`] have: a bit each.
-const SPECIAL_LENGTHS: [u32; 26] = {
-    let mut lengths = [0; 26];
-    let mut at = 0;
-    while at < SPECIAL_SPELLINGS.len() {
+/// Of [`SPECIAL_SPELLINGS`], which are sorted, by first letter: the lengths that there are, a bit
+/// each, and where they begin.
+const BY_FIRST_LETTER: [(u32, usize); 26] = {
+    let mut by_letter = [(0, 0); 26];
+    let mut at = SPECIAL_SPELLINGS.len();
+    while at > 0 {
+        at -= 1;
         let spelling = SPECIAL_SPELLINGS[at].as_bytes();
-        lengths[(spelling[0] - b'A') as usize] |= 1 << spelling.len();
-        at += 1;
+        let letter = &mut by_letter[(spelling[0] - b'A') as usize];
+        *letter = (letter.0 | 1 << spelling.len(), at);
     }
-    lengths
+    by_letter
 };
 
 #[cfg(test)]

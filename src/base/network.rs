@@ -16,6 +16,10 @@ pub enum ClientNetwork {
     Unshared,
 }
 
+/// Values by client. The hash is keyed by the process and by the map, so that nobody can choose
+/// addresses that meet in it.
+pub type ByClient<V> = foldhash::HashMap<ClientNetwork, V>;
+
 /// As one number: a connect looks its client up a dozen times.
 impl Hash for ClientNetwork {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -4,12 +4,12 @@
 //! client alone has half of all, two have a third each, and some units are always left for the
 //! next one. No number has to be guessed for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::network::ClientNetwork;
+use super::network::{ByClient, ClientNetwork};
 
 /// The units, and who holds or waits for them.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ struct Ledger {
     max: usize,
     taken: usize,
     waiting: usize,
-    clients: HashMap<ClientNetwork, ClientAccount>,
+    clients: ByClient<ClientAccount>,
     /// Those with somebody waiting, the next in turn first.
     turns: VecDeque<ClientNetwork>,
 }

@@ -1,14 +1,13 @@
 //! Permits: which connections are admitted, and on which worker. Dropping a permit returns all it
 //! took.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::waiting::WaitingRoom;
 use crate::base::flow::FlowBudget;
 use crate::base::label::Label;
-use crate::base::network::ClientNetwork;
+use crate::base::network::{ByClient, ClientNetwork};
 use crate::config::plan::Limits;
 use crate::observe::metrics::ListenerMetrics;
 
@@ -68,7 +67,7 @@ pub struct Permits {
     files_max: usize,
     /// 0 is no limit.
     per_client_max: AtomicUsize,
-    clients: Mutex<HashMap<ClientNetwork, usize>>,
+    clients: Mutex<ByClient<usize>>,
     workers: Box<[AtomicUsize]>,
     flow: Arc<FlowBudget>,
     pub(super) waiting: Arc<WaitingRoom>,
@@ -222,7 +221,7 @@ impl Permits {
     }
 
     /// Numbers only: whole even after a panic.
-    fn clients(&self) -> MutexGuard<'_, HashMap<ClientNetwork, usize>> {
+    fn clients(&self) -> MutexGuard<'_, ByClient<usize>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -3,13 +3,13 @@
 
 use std::cell::Cell;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::base::network::ClientNetwork;
+use crate::base::network::{ByClient, ClientNetwork};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ struct Table {
 /// Waiting connections by client, and the clients by how many they have.
 #[derive(Debug, Default)]
 struct WaitQueues {
-    by_client: HashMap<ClientNetwork, BTreeMap<u64, Arc<Eviction>>>,
+    by_client: ByClient<BTreeMap<u64, Arc<Eviction>>>,
     sizes: BTreeSet<(usize, ClientNetwork)>,
 }
 

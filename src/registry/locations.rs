@@ -1,6 +1,6 @@
 //! Where sessions are: one record for all that are in the same place.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::facts::{Facts, Location};
@@ -12,7 +12,7 @@ const EMPTY_LOCATIONS_MAX: usize = 64;
 /// The locations of a worker's sessions, and at most as many others, or [`EMPTY_LOCATIONS_MAX`].
 #[derive(Default)]
 pub(super) struct Locations {
-    known: HashSet<Arc<Location>>,
+    known: foldhash::HashSet<Arc<Location>>,
     /// Those that somebody was in when it was last looked.
     used: usize,
 }

@@ -1,6 +1,6 @@
 //! Texts kept by their length, to be found as beginnings or endings of a longer text.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Values by text. A lookup hashes once for every *length* that some text has, however many texts
 /// there are, and never more bytes than the longest of them.
@@ -13,7 +13,7 @@ pub struct ByLength<V> {
 
 impl<V> Default for ByLength<V> {
     fn default() -> ByLength<V> {
-        ByLength { values: HashMap::new(), lengths: Vec::new() }
+        ByLength { values: HashMap::default(), lengths: Vec::new() }
     }
 }
 

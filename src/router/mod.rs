@@ -101,7 +101,7 @@ pub struct Router {
     routes: Vec<Arc<Route>>,
     tables: Vec<RouteTable>,
     /// Indices into `tables`, for each way a route can name its host.
-    exact: HashMap<Box<str>, usize>,
+    exact: foldhash::HashMap<Box<str>, usize>,
     wildcard: ByLength<usize>,
     any: Option<usize>,
 }
@@ -121,7 +121,7 @@ impl Router {
         let mut router = Router {
             routes: routes.to_vec(),
             tables: builders.into_iter().map(|builder| builder.finish(routes)).collect(),
-            exact: HashMap::new(),
+            exact: foldhash::HashMap::default(),
             wildcard: ByLength::default(),
             any: None,
         };

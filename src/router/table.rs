@@ -1,7 +1,6 @@
 //! The paths of one host.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -29,7 +28,7 @@ pub struct RouteTable {
 /// Routes whose path is a literal text.
 #[derive(Debug, Default)]
 struct Literals {
-    exact: HashMap<Box<str>, Group>,
+    exact: foldhash::HashMap<Box<str>, Group>,
     segment: ByLength<Group>,
     textual: ByLength<Group>,
 }
@@ -129,7 +128,7 @@ impl Regexes {
 #[derive(Debug, Default)]
 pub struct Builder {
     table: RouteTable,
-    by_source: HashMap<String, usize>,
+    by_source: foldhash::HashMap<String, usize>,
 }
 
 impl Builder {

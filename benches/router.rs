@@ -100,6 +100,8 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         access: None,
         rules: Arc::clone(rules),
         limits: Default::default(),
+        labels: Default::default(),
+        backend_labels: false,
         request_headers: Default::default(),
         response_headers: Default::default(),
         trailers: Default::default(),

@@ -169,6 +169,7 @@ async fn talk(hold: Option<HoldTerms>) {
         opened: clock::now(),
         settled: clock::now(),
         holds: hold.is_some(),
+        labels: Default::default(),
     });
     let terms = Terms {
         rules: Arc::new(rules()),

@@ -1,16 +1,18 @@
 //! Who may pass: what a route demands of a request, and the verdict.
 //!
 //! **In:** the plan's rules, and what a request shows of its client. **Out:** a verdict: it may
-//! pass, or which rule says no and why. **Never here:** routes, what is done with a request that
-//! passes, the answer to one that does not.
+//! pass, for how long and as whose, or which rule says no and why. **Never here:** routes, what is
+//! done with a request that passes, the answer to one that does not.
 
 mod denial;
+mod identity;
 mod passwords;
 mod policy;
 mod tokens;
 mod verifier;
 
 pub use denial::Denial;
+pub use identity::Identity;
 pub use passwords::PasswordChecker;
 pub use policy::Policy;
 pub use verifier::{Applicant, Pass, Verifier};

@@ -8,9 +8,10 @@ use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue, Uri};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::denial::DenialReason;
+use super::identity::{Claims, claim};
 use crate::config::plan::{ClaimMatch, Jwt, TokenPlace, TokenSession};
 use crate::wire::credentials::{self, Shown};
 use crate::wire::token_keys::TokenKey;
@@ -19,7 +20,13 @@ use crate::wire::{cookie, list, query};
 /// Bytes of a token at most.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
-type Claims = Map<String, Value>;
+/// A token that lets its owner pass.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct VerifiedToken {
+    /// In how many seconds it expires; less than none where only the leeway lets it pass.
+    pub(super) left: f64,
+    pub(super) claims: Claims,
+}
 
 /// The token of a request: the first of the places that has one.
 pub(super) fn find(places: &[TokenPlace], headers: &HeaderMap, uri: &Uri) -> Shown<String> {
@@ -96,9 +103,8 @@ pub(super) fn redact(places: &[TokenPlace], uri: &mut Uri) {
     }
 }
 
-/// Verifies a token at this moment, in seconds since 1970; in how many seconds it expires, which
-/// are less than none where only the leeway lets it pass.
-pub(super) fn verify(token: &str, rule: &Jwt, now: f64) -> Result<f64, DenialReason> {
+/// Verifies a token at this moment, in seconds since 1970.
+pub(super) fn verify(token: &str, rule: &Jwt, now: f64) -> Result<VerifiedToken, DenialReason> {
     let claims = signed(token, &rule.keys.loaded)?;
     let leeway = rule.leeway.as_secs_f64();
     let number = |name: &str| match claims.get(name) {
@@ -130,7 +136,7 @@ pub(super) fn verify(token: &str, rule: &Jwt, now: f64) -> Result<f64, DenialRea
     if !rule.claims.iter().all(holds) {
         return Err(DenialReason::TokenClaims);
     }
-    Ok(expires - now)
+    Ok(VerifiedToken { left: expires - now, claims })
 }
 
 /// How long a session may last whose token expires in `left` seconds; `None` where it does not end
@@ -185,15 +191,6 @@ fn only_signature(algorithm: Algorithm) -> Validation {
     validation
 }
 
-/// A claim by its name, or by the names that lead to it with dots between them.
-fn claim<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
-    if let Some(claimed) = claims.get(path) {
-        return Some(claimed);
-    }
-    let (first, rest) = path.split_once('.')?;
-    claim(claims.get(first)?.as_object()?, rest)
-}
-
 /// Whether a text, or one of a list, is one of these.
 fn names_any(claimed: &Value, wanted: &[Box<str>]) -> bool {
     let is_wanted = |text: &str| wanted.iter().any(|one| **one == *text);
@@ -233,6 +230,11 @@ mod tests {
     use crate::wire::token_keys;
 
     const NOW: f64 = 1_000_000.0;
+
+    /// In how many seconds a token expires that lets its owner pass.
+    fn verify(token: &str, rule: &Jwt, now: f64) -> Result<f64, DenialReason> {
+        super::verify(token, rule, now).map(|verified| verified.left)
+    }
 
     fn rule(keys: Vec<TokenKey>) -> Jwt {
         Jwt {

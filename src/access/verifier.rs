@@ -8,8 +8,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
 
 use super::denial::{Denial, DenialReason};
+use super::identity::Identity;
 use super::passwords::{Checked, PasswordChecker, ShownPassword};
-use super::tokens;
+use super::tokens::{self, VerifiedToken};
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::config::plan::{AccessRule, AccessTest, Basic, Jwt};
@@ -30,19 +31,24 @@ pub struct Applicant<'a> {
 }
 
 /// The right to pass.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pass {
     /// When a session that is opened with it has to end; `NEVER` where it need not.
     pub expires: Moment,
+    /// Whose it is.
+    pub identity: Identity,
 }
 
 impl Pass {
     /// One without an end.
-    pub const FOR_GOOD: Pass = Pass { expires: Moment::NEVER };
+    pub const FOR_GOOD: Pass = Pass { expires: Moment::NEVER, identity: Identity::UNKNOWN };
 
     /// The right to pass by both.
     pub(super) fn and(self, other: Pass) -> Pass {
-        Pass { expires: self.expires.min(other.expires) }
+        Pass {
+            expires: self.expires.min(other.expires),
+            identity: self.identity.and(other.identity),
+        }
     }
 }
 
@@ -101,7 +107,9 @@ impl Verifier {
         let checked =
             self.passwords.check(ShownPassword { user, password, hash }, applicant.network);
         match checked.await {
-            Checked::Right if known.is_some() => Ok(Pass::FOR_GOOD),
+            Checked::Right if known.is_some() => {
+                Ok(Pass { identity: Identity::of_user(user), ..Pass::FOR_GOOD })
+            }
             Checked::Right | Checked::Wrong => Err(DenialReason::Password),
             Checked::Busy => Err(DenialReason::PasswordsBusy),
         }
@@ -150,9 +158,10 @@ fn token(jwt: &Jwt, applicant: &Applicant<'_>) -> Result<Pass, DenialReason> {
         Shown::Unreadable => return Err(DenialReason::TokenRequest),
     };
     let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = tokens::verify(&token, jwt, since_1970.as_secs_f64())?;
+    let VerifiedToken { left, claims } = tokens::verify(&token, jwt, since_1970.as_secs_f64())?;
     let left = tokens::session_time(jwt, left, fastrand::f64());
-    Ok(Pass { expires: left.map_or(Moment::NEVER, |left| clock::now().after(left)) })
+    let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
+    Ok(Pass { expires, identity: Identity::of_token(claims) })
 }
 
 /// The challenge of a rule of tokens: RFC 6750 §3.

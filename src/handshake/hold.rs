@@ -30,9 +30,10 @@ pub(super) struct Holding {
 }
 
 impl WsRequest {
-    /// Makes it a handshake whose session can be held. Only permessage-deflate is offered on: of
-    /// another extension nobody knows what it keeps from message to message.
-    pub fn hold(&mut self, swallows: bool, resume: Resumption) {
+    /// Makes it a handshake whose session, called by this token, can be held. Only
+    /// permessage-deflate is offered on: of another extension nobody knows what it keeps from
+    /// message to message.
+    pub fn hold(&mut self, token: Token, swallows: bool, resume: Resumption) {
         let offers = extension::parse(&self.offer).unwrap_or_default();
         let offers = offers.into_iter().filter(Extension::is_deflate).map(|mut offer| {
             offer.add(CLIENT_RESETS);
@@ -43,7 +44,7 @@ impl WsRequest {
         });
         set_extensions(&mut self.offer, offers);
         self.holding = Some(Holding {
-            token: Token::new(),
+            token,
             swallows,
             confirms: resume == Resumption::Confirmed,
             again: None,

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 use crate::end::Reason;
+use crate::wire::label::SessionLabels;
 
 /// What stands for the backend of a session whose upstream is away.
 pub const NOBODY: &str = "(none)";
@@ -44,6 +45,8 @@ pub struct Facts {
     pub settled: Moment,
     /// Whether it can be held while its upstream is away, and so moved to another.
     pub holds: bool,
+    /// By which it is found.
+    pub labels: SessionLabels,
 }
 
 impl Deref for Facts {
@@ -89,6 +92,13 @@ pub enum Selector {
     Sessions(Arc<[SessionId]>),
     /// Those of clients in a network.
     Client(IpNet),
+    /// Those with a label.
+    Label {
+        /// Its name.
+        name: Arc<str>,
+        /// Its value.
+        value: Arc<str>,
+    },
     /// Those whose request was admitted at this moment or before.
     OpenedBy(Moment),
     /// Those that can be held while their upstream is away, and so moved to another.
@@ -115,11 +125,28 @@ impl Selector {
             Selector::Client(net) => {
                 facts.client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
             }
+            Selector::Label { name, value } => facts.labels.get(name) == Some(&**value),
             Selector::OpenedBy(moment) => facts.opened <= *moment,
             Selector::Holding => facts.holds,
             Selector::AnyOf(several) => several.iter().any(|who| who.matches(id, facts)),
             Selector::AllOf(several) => several.iter().all(|who| who.matches(id, facts)),
             Selector::NoneOf(several) => !several.iter().any(|who| who.matches(id, facts)),
+        }
+    }
+
+    /// The labels that each session must have that it matches.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parts().iter().filter_map(|part| match part {
+            Selector::Label { name, value } => Some((&**name, &**value)),
+            _ => None,
+        })
+    }
+
+    /// What each session matches that it matches.
+    pub(super) fn parts(&self) -> &[Selector] {
+        match self {
+            Selector::AllOf(parts) => parts,
+            one => std::slice::from_ref(one),
         }
     }
 
@@ -161,6 +188,7 @@ impl fmt::Display for Selector {
             Selector::Session(id) => write!(f, "session {id}"),
             Selector::Sessions(ids) => write!(f, "{} sessions by id", ids.len()),
             Selector::Client(net) => write!(f, "clients in {net}"),
+            Selector::Label { name, value } => write!(f, "label `{name}={value}`"),
             Selector::OpenedBy(_) => f.write_str("older sessions"),
             Selector::Holding => f.write_str("sessions that can be held"),
             Selector::NoneOf(_) => f.write_str("other sessions"),

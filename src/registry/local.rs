@@ -7,12 +7,14 @@ use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 use super::drain::{Drain, Share, moments};
-use super::facts::{Facts, Location, NOBODY, Seen, Selector};
+use super::facts::{Facts, Location, NOBODY};
+use super::label_index::LabelIndex;
 use super::leaving::{DrainCount, Leaving, Left, Orders};
 use super::locations::Locations;
 use super::note::{Mail, Names, Note, RuleChanges};
 use super::sweeps::{Sweep, SweepNote, Sweeps};
 use super::wheel::{TICK, Wheel};
+use crate::wire::label::SessionLabels;
 
 /// Sessions one worker can hold: what a session id has room for.
 pub const SESSIONS_MAX: usize = 1 << 24;
@@ -63,6 +65,7 @@ pub(super) struct Local {
     entered: u32,
     wheel: Wheel,
     locations: Locations,
+    pub(super) labels: LabelIndex,
     pub(super) sweeps: Sweeps,
     rng: fastrand::Rng,
     /// Whether the task that turns the wheel lives.
@@ -80,6 +83,7 @@ impl Local {
             entered: 0,
             wheel: Wheel::default(),
             locations: Locations::default(),
+            labels: LabelIndex::default(),
             sweeps: Sweeps::default(),
             rng: fastrand::Rng::new(),
             turning: false,
@@ -92,7 +96,7 @@ impl Local {
             return Err(Full);
         }
         let facts = Facts { location: self.locations.shared(facts.location), ..facts };
-        let deadline = Moment::NEVER;
+        let (deadline, labels) = (Moment::NEVER, facts.labels.clone());
         let (waker, mail, leaving) = (None, None, None);
         let session = SessionEntry { generation, facts, waker, mail, leaving, deadline };
         let slot = self.vacant;
@@ -104,6 +108,7 @@ impl Local {
             self.slots.push(Slot::Taken(session));
             (self.slots.len() - 1) as u32
         };
+        self.labels.insert(slot, &labels);
         self.live += 1;
         self.entered = self.entered.wrapping_add(1);
         let id = SessionId::new(self.worker, slot, generation);
@@ -157,6 +162,7 @@ impl Local {
         if let Some(drain) = session.leaving.as_ref().and_then(|orders| orders.drain()) {
             self.left.take(drain);
         }
+        self.labels.remove(id.slot(), &session.facts.labels);
         self.slots[id.slot() as usize] = Slot::Vacant(self.vacant);
         self.vacant = id.slot();
         self.wheel.disarm(id.slot());
@@ -216,7 +222,8 @@ impl Local {
 
     pub(super) fn drain(&mut self, drain: &Drain, now: Moment, share: Share) -> usize {
         let (mut rng, drain) = (self.rng.fork(), Arc::new(drain.clone()));
-        let matched = self.sessions().filter(|(id, facts)| drain.matches(*id, facts));
+        let matched = self.candidates(&drain.selector);
+        let matched = matched.filter(|(id, facts)| drain.matches(*id, facts));
         let matched = matched.map(|(id, facts)| (id.slot(), facts));
         let matched = matched.filter(|(slot, _)| !self.follows(*slot, drain.number));
         let told: Vec<u32> = match &drain.subset {
@@ -300,6 +307,14 @@ impl Local {
         self.locate(id, Some(pool), backend, chosen);
     }
 
+    /// It has other labels now.
+    pub(super) fn relabel(&mut self, id: SessionId, labels: SessionLabels) {
+        let Some(session) = session(&mut self.slots, id) else { return };
+        self.labels.remove(id.slot(), &session.facts.labels);
+        self.labels.insert(id.slot(), &labels);
+        session.facts.labels = labels;
+    }
+
     /// It was to move, and cannot.
     pub(super) fn stays(&mut self, id: SessionId, now: Moment) {
         if let Some(drain) = self.follow_no_more(id) {
@@ -334,37 +349,8 @@ impl Local {
         self.catch_up(id, since, Some(&before));
     }
 
-    pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {
-        match self.slots.get(id.slot() as usize) {
-            Some(Slot::Taken(session)) if session.generation == id.generation() => {
-                Some(session.facts.clone())
-            }
-            _ => None,
-        }
-    }
-
     pub(super) fn live(&self) -> usize {
         self.live
-    }
-
-    pub(super) fn count(&self, selector: &Selector) -> usize {
-        self.sessions().filter(|(id, facts)| selector.matches(*id, facts)).count()
-    }
-
-    pub(super) fn list(&self, selector: &Selector, most: usize) -> Vec<Seen> {
-        let matched = self.sessions().filter(|(id, facts)| selector.matches(*id, facts));
-        let seen = matched.take(most).map(|(id, facts)| Seen {
-            id,
-            facts: facts.clone(),
-            leaving: match &self.slots[id.slot() as usize] {
-                Slot::Taken(session) => {
-                    let orders = session.leaving.as_ref();
-                    orders.and_then(|orders| Some(orders.followed()?.drain.reason))
-                }
-                Slot::Vacant(_) => None,
-            },
-        });
-        seen.collect()
     }
 
     /// Puts a note into a mailbox; its session is woken by the wheel's next tick after `at`.
@@ -374,16 +360,6 @@ impl Local {
         if at < self.wheel.at(slot) {
             self.wheel.arm(slot, at);
         }
-    }
-
-    pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionId, &Facts)> {
-        self.slots.iter().enumerate().filter_map(|(slot, held)| match held {
-            Slot::Taken(session) => {
-                let id = SessionId::new(self.worker, slot as u32, session.generation);
-                Some((id, &session.facts))
-            }
-            Slot::Vacant(_) => None,
-        })
     }
 }
 

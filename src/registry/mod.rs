@@ -10,9 +10,11 @@
 mod drain;
 mod everywhere;
 mod facts;
+mod label_index;
 mod leaving;
 mod local;
 mod locations;
+mod lookup;
 mod note;
 mod schedule;
 mod seat;

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::{task, worker};
+use crate::wire::label::SessionLabels;
 
 use super::drain::{Drain, Share};
 use super::facts::{Facts, Location, Seen, Selector};
@@ -58,6 +59,15 @@ impl Seat {
     /// order that was given since then for its sessions is given to this one too.
     pub fn settled(&self, pool: Arc<str>, backend: Arc<str>, chosen: Moment) {
         with(|local| local.settled(self.id, pool, backend, chosen));
+    }
+
+    /// The session has other labels now: what a change makes of those that it has.
+    pub fn relabel(&self, change: impl FnOnce(&mut SessionLabels)) {
+        with(|local| {
+            let Some(mut labels) = local.facts(self.id).map(|facts| facts.labels) else { return };
+            change(&mut labels);
+            local.relabel(self.id, labels);
+        });
     }
 
     /// The session was asked to move, and stays where it is: it has settled there anew, so that a

@@ -57,7 +57,8 @@ mod tests {
         let name = || "x".into();
         let (listener, route, pool, backend) = (name(), name(), name(), name());
         let location = Arc::new(Location { listener, route, pool, backend });
-        Facts { location, client: None, opened: settled, settled, holds: true }
+        let labels = Default::default();
+        Facts { location, client: None, opened: settled, settled, holds: true, labels }
     }
 
     #[test]

@@ -1,3 +1,4 @@
+mod labels;
 mod withdrawals;
 
 use std::future::poll_fn;
@@ -13,6 +14,7 @@ use crate::base::task;
 use crate::base::worker::Workers;
 use crate::config::plan::Rules;
 use crate::end::{End, Reason};
+use crate::wire::label::SessionLabels;
 
 fn facts(route: &str, backend: &str, opened: u64) -> Facts {
     let location = Location {
@@ -27,6 +29,7 @@ fn facts(route: &str, backend: &str, opened: u64) -> Facts {
         opened: Moment::from_millis(opened),
         settled: Moment::from_millis(opened),
         holds: true,
+        labels: SessionLabels::default(),
     }
 }
 

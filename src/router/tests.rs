@@ -83,6 +83,8 @@ fn made(
         access: None,
         rules: Arc::default(),
         limits: Default::default(),
+        labels: Default::default(),
+        backend_labels: false,
         request_headers: Default::default(),
         response_headers: Default::default(),
         trailers: Default::default(),

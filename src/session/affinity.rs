@@ -4,7 +4,6 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::grant::Granted;
-use super::request_values::RequestValues;
 use crate::base::body::Body;
 use crate::config::plan::{Balance, SameSite};
 use crate::pool::{Key, Pool};
@@ -75,6 +74,5 @@ fn keep_private(answer: &mut Response<Body>) {
 
 fn key(granted: &Granted, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
     let Balance::Hash { by, .. } = &pool.plan().balance else { return pool.key(None, cookie) };
-    let values = RequestValues { asked: &granted.asked, route: &granted.route };
-    pool.key(values.key(by).as_deref(), cookie)
+    pool.key(granted.values().key(by).as_deref(), cookie)
 }

@@ -1,6 +1,7 @@
 //! Whether a request may pass, by what its route says.
 
 use super::admit::Routed;
+use super::clearance::Clearance;
 use super::grant::Authorized;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
@@ -32,7 +33,8 @@ impl Routed {
             pass = Box::pin(policy.verify(&applicant)).await?;
             policy.strip(&mut asked.head);
         }
-        Ok(Authorized { asked, route, pass })
+        let clearance = Clearance::new(pass, &asked, &route);
+        Ok(Authorized { asked, route, clearance })
     }
 
     /// Whether the route takes what is asked for, a WebSocket or not, of the page that asks.

@@ -44,9 +44,9 @@ impl Authorized {
         app: &App,
         record: &mut RequestRecord,
     ) -> Result<Granted, LimitRefusal> {
+        let values = self.values();
         let Authorized { asked, route, .. } = &self;
         let limits = &route.limits;
-        let values = RequestValues { asked, route };
         // What no backend is asked for is a plain request, whatever it calls itself.
         let has_pool = matches!(route.action, LiveAction::Pool { .. });
         let places = if asked.asks_websocket && has_pool {

@@ -8,11 +8,11 @@ use http::HeaderValue;
 
 use super::admit::Asked;
 use super::affinity::Affinity;
+use super::clearance::Clearance;
 use super::conn::{App, Conn};
 use super::counted::HeldPlaces;
 use super::refusal::Refusal;
 use super::request_values::RequestValues;
-use crate::access::Pass;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
 use crate::config::plan::FieldChanges;
@@ -25,7 +25,7 @@ use crate::wire::forwarded::Hop;
 pub(super) struct Authorized {
     pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
-    pub(super) pass: Pass,
+    pub(super) clearance: Clearance,
 }
 
 /// A request that its route lets pass, and what it has of the route's limits. Every action begins
@@ -33,7 +33,7 @@ pub(super) struct Authorized {
 pub(super) struct Granted {
     pub(super) asked: Box<Asked>,
     pub(super) route: Arc<LiveRoute>,
-    pub(super) pass: Pass,
+    pub(super) clearance: Clearance,
     /// The places that its session will have, where sessions are limited.
     pub(super) places: Option<Box<HeldPlaces>>,
     /// What the route changes of the answer.
@@ -60,7 +60,7 @@ pub(super) struct Forwarding {
     pub(super) at: Moment,
     pub(super) route: Arc<LiveRoute>,
     pub(super) affinity: Affinity,
-    pub(super) pass: Pass,
+    pub(super) clearance: Clearance,
     pub(super) answer_changes: Arc<FieldChanges>,
     pub(super) places: Option<Box<HeldPlaces>>,
 }
@@ -72,13 +72,26 @@ impl Forwarding {
     }
 }
 
+impl Authorized {
+    /// What it has to say where configuration asks for it.
+    pub(super) fn values(&self) -> RequestValues<'_> {
+        let Authorized { asked, route, clearance } = self;
+        RequestValues { asked, route, clearance }
+    }
+}
+
 impl Granted {
+    /// What it has to say where configuration asks for it.
+    pub(super) fn values(&self) -> RequestValues<'_> {
+        let Granted { asked, route, clearance, .. } = self;
+        RequestValues { asked, route, clearance }
+    }
+
     /// Begins with what is changed of the answer.
     pub(super) fn new(authorized: Authorized, places: Option<Box<HeldPlaces>>) -> Granted {
-        let Authorized { asked, route, pass } = authorized;
-        let values = RequestValues { asked: &asked, route: &route };
-        let answer_changes = route.plan.response_headers.fill(&values);
-        Granted { asked, route, pass, places, answer_changes }
+        let answer_changes = authorized.route.plan.response_headers.fill(&authorized.values());
+        let Authorized { asked, route, clearance } = authorized;
+        Granted { asked, route, clearance, places, answer_changes }
     }
 
     /// Where informational answers to the request go.
@@ -100,14 +113,13 @@ impl Granted {
         if app.via.is_loop(&self.asked.head.headers) {
             return Err(Refusal::Loop);
         }
-        let values = RequestValues { asked: &self.asked, route: &self.route };
-        let changes = self.route.plan.request_headers.fill(&values);
+        let changes = self.route.plan.request_headers.fill(&self.values());
         let affinity = Affinity::from_request(&mut self, to.pool);
         let path = match to.strip_prefix {
             true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
             false => self.asked.target.sent(&self.asked.head)?,
         };
-        let Granted { asked, route, pass, places, answer_changes } = self;
+        let Granted { asked, route, clearance, places, answer_changes } = self;
         let Asked { conn, head, asks_websocket, target, client_addr, request_id, at } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
@@ -127,8 +139,16 @@ impl Granted {
             trailers: &route.plan.trailers.request,
         };
         let outbound = Outbound::new(head.method, path, head.headers, &passage);
-        let left =
-            Forwarding { conn, client_addr, at, route, affinity, pass, answer_changes, places };
+        let left = Forwarding {
+            conn,
+            client_addr,
+            at,
+            route,
+            affinity,
+            clearance,
+            answer_changes,
+            places,
+        };
         Ok((outbound, left))
     }
 }

@@ -7,6 +7,7 @@ mod admit;
 mod affinity;
 mod authorize;
 mod backoff;
+mod clearance;
 mod conn;
 mod counted;
 mod grant;

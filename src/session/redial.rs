@@ -200,6 +200,11 @@ impl Redial {
         outcome
     }
 
+    /// Whether the labels count that a backend gives.
+    pub(super) fn takes_labels(&self) -> bool {
+        self.app.live.now().route(&self.route).is_some_and(|route| route.plan.backend_labels)
+    }
+
     fn returned(&self) -> Option<OwnedNotified> {
         self.app.live.now().route(&self.route).map(|route| backoff::returned(route))
     }

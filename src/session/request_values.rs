@@ -7,17 +7,19 @@ use std::io::Write as _;
 use http::HeaderValue;
 
 use super::admit::Asked;
+use super::clearance::Clearance;
 use crate::config::plan::{RequestKey, TlsVersion};
 use crate::live::{LiveAction, LiveRoute};
 use crate::pool::network;
 use crate::wire::cookie;
 use crate::wire::template::{Fill, Hole, parameter};
 
-/// A request that its route has taken, its head as it came from the client.
+/// A request that its route lets pass, its head as it came from the client.
 #[derive(Clone, Copy)]
 pub(super) struct RequestValues<'a> {
     pub(super) asked: &'a Asked,
     pub(super) route: &'a LiveRoute,
+    pub(super) clearance: &'a Clearance,
 }
 
 impl<'a> RequestValues<'a> {
@@ -34,6 +36,10 @@ impl<'a> RequestValues<'a> {
             RequestKey::Query(name) => parameter(head.uri.query(), name).map(str::as_bytes),
             RequestKey::Path => Some(target.path.as_bytes()),
             RequestKey::Host => target.host.as_deref().map(str::as_bytes),
+            RequestKey::Label(name) => self.clearance.labels.get(name).map(str::as_bytes),
+            RequestKey::Claim(name) => {
+                return Some(bytes(self.clearance.identity().claim(name)?));
+            }
         };
         value.map(Cow::Borrowed)
     }
@@ -43,6 +49,7 @@ impl Fill for RequestValues<'_> {
     fn fill(&self, hole: &Hole, out: &mut Vec<u8>) {
         let Asked { conn, head, target, client_addr, .. } = self.asked;
         let tls = conn.tls.as_ref();
+        let identity = self.clearance.identity();
         let text = match hole {
             Hole::ClientIp => {
                 return show(out, client_addr.map(|client| client.ip().to_canonical()));
@@ -60,6 +67,11 @@ impl Fill for RequestValues<'_> {
             Hole::Host => target.host.as_deref().map(str::as_bytes),
             Hole::Method => Some(head.method.as_str().as_bytes()),
             Hole::Path => Some(target.sent_path(head).as_bytes()),
+            Hole::RequestId => Some(self.asked.request_id.as_bytes()),
+            Hole::Session => return show(out, self.clearance.token),
+            Hole::Claim(name) => return show(out, identity.claim(name)),
+            Hole::AccessUser => identity.user().map(str::as_bytes),
+            Hole::Label(name) => self.clearance.labels.get(name).map(str::as_bytes),
             Hole::Listener => Some(conn.listener.name.as_bytes()),
             Hole::Route => Some(self.route.plan.identity.as_bytes()),
             Hole::Pool => match &self.route.action {
@@ -73,6 +85,13 @@ impl Fill for RequestValues<'_> {
             Hole::TlsSni => tls.and_then(|tls| tls.sni.as_deref()).map(str::as_bytes),
         };
         out.extend_from_slice(text.unwrap_or_default());
+    }
+}
+
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 

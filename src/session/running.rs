@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::redial::{Redial, Tried};
-use super::session_record::SessionRecord;
+use super::session_record::{SessionRecord, labels_given};
 use crate::base::clock;
 use crate::base::label::Label;
 use crate::base::task::LocalBox;
@@ -103,7 +103,11 @@ impl Session {
         match answer {
             Ok(upstream) => {
                 redial.rest();
-                let Upstream { transport, early, lease, .. } = *upstream;
+                let Upstream { transport, early, fields, lease, .. } = *upstream;
+                if redial.takes_labels() {
+                    let give = |labels: &mut _| labels_given(labels, &fields, lease.backend());
+                    self.relay.seat().relabel(give);
+                }
                 let now = clock::now();
                 let backend = Arc::clone(lease.backend().address());
                 let attempt = away.attempt.saturating_add(asked.saturating_sub(1));

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::field::DisplayValue;
+
 use super::record::{ShownAddr, millis};
 use super::request_facts::RequestFacts;
 use crate::base::clock::{self, Moment};
@@ -14,8 +16,11 @@ use crate::end::End;
 use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteMetrics;
+use crate::pool::Backend;
 use crate::registry::{self, Facts};
 use crate::relay::{HoldCause, Rtt, SessionStats};
+use crate::wire::answer::Fields;
+use crate::wire::label::SessionLabels;
 
 /// A session that was opened. What is known of it stays in the registry, where it is already.
 pub(super) struct SessionRecord {
@@ -52,6 +57,7 @@ impl SessionRecord {
             route = &*facts.route,
             pool = &*facts.pool,
             backend = &*facts.backend,
+            labels = shown(&facts.labels),
             subprotocol = agreed.protocol().and_then(|chosen| chosen.to_str().ok()),
             deflate = agreed.is_deflate(),
             ms = millis(took),
@@ -129,6 +135,7 @@ impl SessionRecord {
             route = &**self.cells.name(),
             pool = facts.map(|facts| &*facts.pool),
             backend = facts.map(|facts| &*facts.backend),
+            labels = facts.and_then(|facts| shown(&facts.labels)),
             end = end.label(),
             by = end.by().map_or("tidegate", |side| side.label()),
             client_sent = stats.client.close.get(),
@@ -154,6 +161,19 @@ impl Drop for SessionRecord {
             self.end(End::Fault, &SessionStats::default());
         }
     }
+}
+
+/// Gives a session the labels of a backend's 101, in place of those of the backend before.
+pub(super) fn labels_given(labels: &mut SessionLabels, answer: &Fields, backend: &Backend) {
+    let refused = labels.on_answer(answer.iter().map(|(name, value)| (name, value)));
+    if refused > 0 {
+        let (pool, backend) = (&**backend.pool(), &**backend.address());
+        tracing::debug!(pool, backend, refused, "a backend gives what is no label");
+    }
+}
+
+fn shown(labels: &SessionLabels) -> Option<DisplayValue<&SessionLabels>> {
+    (!labels.is_empty()).then(|| tracing::field::display(labels))
 }
 
 /// Writes down that a client was promised a session, and none began.

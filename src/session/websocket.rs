@@ -48,8 +48,8 @@ pub(super) async fn open(
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
     let mut request = WsRequest::check(&granted.asked.head)?;
-    if let Some(hold) = &granted.route.plan.hold {
-        request.hold(hold.swallow_first > 0, hold.resume);
+    if let (Some(hold), Some(token)) = (&granted.route.plan.hold, granted.clearance.token) {
+        request.hold(token, hold.swallow_first > 0, hold.resume);
     }
     if let Some(informational) = granted.informational() {
         request.inform(informational);
@@ -164,6 +164,10 @@ impl Pair {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let fields = std::mem::take(&mut upstream.fields);
+        let mut labels = forwarding.clearance.labels.clone();
+        if forwarding.route.plan.backend_labels {
+            session_record::labels_given(&mut labels, &fields, upstream.lease.backend());
+        }
         let changes = &forwarding.answer_changes;
         *answer.headers_mut() = rewrite::switching(fields, via, changes);
         // After the route's changes: what was agreed on is not theirs to change.
@@ -181,6 +185,7 @@ impl Pair {
             opened: forwarding.at,
             settled: forwarding.at,
             holds: hold.is_some(),
+            labels,
         };
         let kept = SessionParts {
             facts,
@@ -188,7 +193,7 @@ impl Pair {
             cells: Arc::clone(&forwarding.route.cells),
             permit: Rc::clone(&forwarding.conn.permit),
             hold,
-            expires: forwarding.pass.expires,
+            expires: forwarding.clearance.pass.expires,
             asked: None,
             places,
         };

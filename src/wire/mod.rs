@@ -22,6 +22,7 @@ pub mod framing;
 pub mod head;
 pub mod host;
 pub mod htpasswd;
+pub mod label;
 pub mod list;
 pub mod path;
 pub mod pem;

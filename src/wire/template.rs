@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::label::is_label;
 use super::list::is_token;
 
 /// Bytes of a template, and of a value that is made of one.
@@ -47,6 +48,17 @@ pub enum Hole {
     Header(HeaderName),
     /// A cookie's value.
     Cookie(Arc<str>),
+    /// The request's `X-Request-Id`.
+    RequestId,
+    /// The token by which a backend knows the session, `Tidegate-Session`; of a handshake whose
+    /// route gives one.
+    Session,
+    /// What the client's token claims by this name.
+    Claim(Arc<str>),
+    /// The user whom an access rule knows.
+    AccessUser,
+    /// The value of the session's label of this name.
+    Label(Arc<str>),
     /// The listener's name.
     Listener,
     /// The route's identity.
@@ -61,7 +73,7 @@ pub enum Hole {
 
 /// The names of holes that any request has something for; one that ends with a dot goes on with a
 /// name of the writer's choice.
-pub const REQUEST: [&str; 16] = [
+pub const REQUEST: [&str; 21] = [
     "client_ip",
     "client_port",
     "scheme",
@@ -78,7 +90,21 @@ pub const REQUEST: [&str; 16] = [
     "pool",
     "tls.version",
     "tls.sni",
+    "request_id",
+    "session",
+    "claim.",
+    "access.user",
+    LABEL,
 ];
+
+const LABEL: &str = "label.";
+
+/// The names of holes that a label may have: all but that of labels.
+pub const LABEL_SOURCES: [&str; REQUEST.len() - 1] = {
+    let mut names = [""; REQUEST.len() - 1];
+    names.copy_from_slice(REQUEST.split_at(REQUEST.len() - 1).0);
+    names
+};
 
 /// The names of holes that a redirect's target may have.
 pub const REDIRECT: [&str; 4] = ["scheme", "host", "path", "query"];
@@ -221,6 +247,11 @@ impl fmt::Display for Hole {
             Hole::QueryValue(name) => return write!(f, "query.{name}"),
             Hole::Header(name) => return write!(f, "header.{name}"),
             Hole::Cookie(name) => return write!(f, "cookie.{name}"),
+            Hole::RequestId => "request_id",
+            Hole::Session => "session",
+            Hole::Claim(name) => return write!(f, "claim.{name}"),
+            Hole::AccessUser => "access.user",
+            Hole::Label(name) => return write!(f, "label.{name}"),
             Hole::Listener => "listener",
             Hole::Route => "route",
             Hole::Pool => "pool",
@@ -233,7 +264,9 @@ impl fmt::Display for Hole {
 impl Hole {
     fn parse(written: &str, names: &[&str]) -> Result<Hole, TemplateErrorKind> {
         let (kind, name) = match written.split_once('.') {
-            Some((kind @ ("query" | "header" | "cookie"), name)) => (kind, Some(name)),
+            Some((kind @ ("query" | "header" | "cookie" | "claim" | "label"), name)) => {
+                (kind, Some(name))
+            }
             _ => (written, None),
         };
         let is_known = match name {
@@ -257,7 +290,14 @@ impl Hole {
                 Hole::Header(name.parse().map_err(|_| TemplateErrorKind::Name)?)
             }
             ("cookie", Some(name)) if is_token(name) => Hole::Cookie(name.into()),
-            ("query" | "cookie", Some(_)) => return Err(TemplateErrorKind::Name),
+            ("claim", Some(name)) if is_claim(name) => Hole::Claim(name.into()),
+            ("label", Some(name)) if is_label(name) => Hole::Label(name.into()),
+            ("query" | "cookie" | "claim" | "label", Some(_)) => {
+                return Err(TemplateErrorKind::Name);
+            }
+            ("request_id", _) => Hole::RequestId,
+            ("session", _) => Hole::Session,
+            ("access.user", _) => Hole::AccessUser,
             ("listener", _) => Hole::Listener,
             ("route", _) => Hole::Route,
             ("pool", _) => Hole::Pool,
@@ -266,6 +306,11 @@ impl Hole {
             _ => return Err(TemplateErrorKind::Unknown),
         })
     }
+}
+
+/// Whether it can be the name of a claim.
+pub fn is_claim(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(char::is_control)
 }
 
 /// Whether a parameter's name can be written in a query as it is.
@@ -280,82 +325,4 @@ pub fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Fills in a letter for each hole, and a name where it has one.
-    struct Letters;
-
-    impl Fill for Letters {
-        fn fill(&self, hole: &Hole, out: &mut Vec<u8>) {
-            match hole {
-                Hole::Host => out.push(b'h'),
-                Hole::Header(name) => out.extend_from_slice(name.as_str().as_bytes()),
-                _ => {}
-            }
-        }
-    }
-
-    fn filled(text: &str) -> String {
-        let template = Template::parse(text, &REQUEST).unwrap();
-        String::from_utf8(template.fill(&Letters)).unwrap()
-    }
-
-    #[test]
-    fn names_in_braces_are_filled_in_and_two_braces_are_one() {
-        assert_eq!(filled("a{host}b{header.X-User}{query.q}c"), "ahbx-userc");
-        assert_eq!(filled("{{\"group\":\"{host}\"}"), "{\"group\":\"h\"}");
-        assert_eq!(filled("{{{host}}"), "{h}");
-        assert_eq!(filled("}"), "}");
-        assert_eq!(filled(""), "");
-    }
-
-    #[test]
-    fn a_template_without_holes_is_its_text() {
-        let fixed = |text: &str| Template::parse(text, &REQUEST).unwrap().fixed().map(String::from);
-        assert_eq!(fixed("a"), Some("a".to_owned()));
-        assert_eq!(fixed("{{a}"), Some("{a}".to_owned()));
-        assert_eq!(fixed("{host}"), None);
-        assert_eq!(fixed(""), Some(String::new()));
-    }
-
-    #[test]
-    fn every_name_is_read_and_what_is_wrong_has_its_place() {
-        for name in REQUEST {
-            let name = if name.ends_with('.') { format!("{name}n") } else { name.to_owned() };
-            let text = format!("{{{{{{{name}}}");
-            let template = Template::parse(&text, &REQUEST).unwrap();
-            assert_eq!(template.to_string(), text, "it is shown as it is written");
-        }
-        use TemplateErrorKind::{Name, Open, TooLong, Unknown};
-        for (text, kind, at) in [
-            ("a{hots}", Unknown, 1..7),
-            ("a{{{}", Unknown, 3..5),
-            ("{tls.name}", Unknown, 0..10),
-            ("{host.x}", Unknown, 0..8),
-            ("{header}", Unknown, 0..8),
-            ("é{header.}", Name, 2..11),
-            ("{header.a b}", Name, 0..12),
-            ("{cookie.a;b}", Name, 0..12),
-            ("{query.a=b}", Name, 0..11),
-            ("{host", Open, 0..5),
-            ("{host}{", Open, 6..7),
-            (&"x".repeat(4097), TooLong, 0..4097),
-        ] {
-            assert_eq!(Template::parse(text, &REQUEST), Err(TemplateError { at, kind }), "{text}");
-        }
-        assert!(Template::parse("{host}{query}", &REDIRECT).is_ok());
-        for text in ["{query.a}", "{method}"] {
-            assert_eq!(Template::parse(text, &REDIRECT).unwrap_err().kind, Unknown, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_parameter_is_found_by_its_whole_name() {
-        let found = |query| parameter(Some(query), "room");
-        assert_eq!(found("a=1&room=b%20c&room=2"), Some("b%20c"));
-        assert_eq!(found("xroom=1&rooms=2&room"), None);
-        assert_eq!(found("room="), Some(""));
-        assert_eq!(parameter(None, "room"), None);
-    }
-}
+mod tests;

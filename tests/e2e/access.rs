@@ -2,7 +2,7 @@
 
 mod basic;
 mod tokens;
-mod ways;
+pub mod ways;
 
 use crate::actors::{Backend, Certificates, Head, within};
 use crate::proxy::Proxy;

@@ -3,6 +3,7 @@
 mod checking;
 mod demo;
 mod judged;
+mod labels;
 mod moving;
 mod reaching;
 mod waiting;

@@ -1,5 +1,10 @@
 //! Values made of the request: in fields that go upstream, in answers, in redirects.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+
 use crate::actors::Backend;
 use crate::proxy::Proxy;
 use crate::site::site;
@@ -90,5 +95,72 @@ async fn tls_and_what_a_trusted_proxy_tells_are_filled_in() {
     let head = backend.head();
     assert_eq!(head.get("x-tls"), "TLSv1.3 localhost https 443");
     assert_eq!((head.get("x-client"), head.all("x-port").count()), ("198.51.100.7", 0));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn who_a_request_comes_from_is_filled_in_and_tells_requests_apart() {
+    const SECRET: &str = "a secret that both sides know, and nobody else";
+    let backend = Backend::echo("a").await;
+    let users = tempfile::NamedTempFile::new().unwrap();
+    let hash = bcrypt::hash("pass", 4).unwrap();
+    std::fs::write(users.path(), format!("bob:{hash}\n")).unwrap();
+    let site = site(&[&backend])
+        .listener(SPEAKS_BOTH)
+        .table(&format!(
+            "[access.login.jwt]\nsecret = \"{SECRET}\"\nfrom = \"query:token\"\n\
+             [access.tools.basic]\nusers = \"{}\"\n\
+             [[routes]]\npath = \"/basic\"\npool = \"chat\"\naccess = \"tools\"\n\
+             request_headers.set.X-User = \"{{access.user}}\"\n",
+            users.path().display()
+        ))
+        .route("access = \"login\"\nhold = {}")
+        .route("labels = { user = \"{claim.sub}\", room = \"room {query.room}\" }")
+        .route("limits.handshakes = { key = \"claim:sub\", rate = \"1/h\" }")
+        .route("limits.requests = { key = \"label:user\", rate = \"1/h\" }")
+        .route("request_headers.set.X-User = \"{access.user}, {claim.sub}, {claim.org.id}\"")
+        .route("request_headers.set.X-Roles = \"{claim.roles}\"")
+        .route("request_headers.set.X-Label = \"{label.user} in {label.room}{label.none}\"")
+        .route("request_headers.set.X-Id = \"{request_id}\"")
+        .route("request_headers.set.X-Session = \"{session}\"");
+    let proxy = Proxy::start(&site).await;
+    let address = proxy.client().address();
+    let mut asked = 0;
+    for version in BOTH {
+        let path = |user: &str| {
+            let claims = json!({
+                "exp": 4_000_000_000_u64, "sub": user, "org": { "id": 7 }, "roles": ["a", "b"],
+            });
+            let key = EncodingKey::from_secret(SECRET.as_bytes());
+            format!("/?room=1&token={}", encode(&Header::default(), &claims, &key).unwrap())
+        };
+        let (user, other) = (format!("ada-{version:?}"), format!("eve-{version:?}"));
+        for is_websocket in [true, false] {
+            let answer = match is_websocket {
+                true => handshake(version, address, &path(&user), &[]).await,
+                false => get(version, address, &path(&user), &[]).await,
+            };
+            assert_eq!(answer.status, if is_websocket { 101 } else { 200 }, "{version:?}");
+            let head = backend.heads().pop().unwrap();
+            assert_eq!(head.get("x-user"), format!("{user}, {user}, 7"));
+            assert_eq!(head.get("x-roles"), "a,b");
+            assert_eq!(head.get("x-label"), format!("{user} in room 1"));
+            assert_eq!(head.get("x-id"), head.get("x-request-id"));
+            assert_eq!(head.get("x-session"), head.get("tidegate-session"));
+            assert_eq!(head.get("x-session").len(), if is_websocket { 32 } else { 0 });
+            asked += 1;
+        }
+        // One an hour for each user, whatever connection it comes by.
+        assert_eq!(handshake(version, address, &path(&user), &[]).await.status, 429);
+        assert_eq!(get(version, address, &path(&user), &[]).await.status, 429);
+        assert_eq!(get(version, address, &path(&other), &[]).await.status, 200);
+        asked += 1;
+        let shown = format!("Basic {}", STANDARD.encode("bob:pass"));
+        let answer = get(version, address, "/basic", &[("Authorization", &shown)]).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(backend.heads().pop().unwrap().get("x-user"), "bob");
+        asked += 1;
+    }
+    assert_eq!(backend.heads().len(), asked);
     proxy.stop().await;
 }

@@ -22,15 +22,15 @@ use crate::registry::{Disposition, Selector};
 /// Drains the sessions of one thing. A backend gets no new ones until it is enabled.
 #[derive(Args, Serialize, Deserialize, Default, Debug)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
-    .args(["route", "pool", "backend", "listener", "all", "cancel"]))]
+    .args(["route", "labels", "pool", "backend", "listener", "all", "cancel"]))]
 #[serde(default)]
 pub struct DrainRequest {
     #[command(flatten)]
     who: DrainTarget,
     /// Cancel the drain of this number, as `tidegate status` shows it: sessions that have not gone
     /// stay. A backend that it disabled stays so until it is enabled
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["route", "pool", "backend", "listener",
-        "all", "force", "window", "rate", "deadline", "code", "dry_run"])]
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["route", "labels", "pool", "backend",
+        "listener", "all", "force", "window", "rate", "deadline", "code", "dry_run"])]
     cancel: Option<u64>,
     /// Disable even the last backend of a pool
     #[arg(long, requires = "backend")]
@@ -63,6 +63,12 @@ pub struct DrainTarget {
     /// Every session; new ones may come
     #[arg(long)]
     all: bool,
+    /// The sessions with this label, given again those that have each of them; with `--route`
+    /// those of the route. New ones may come
+    #[arg(long = "label", value_name = "NAME=VALUE",
+        conflicts_with_all = ["pool", "backend", "listener", "all"])]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
 }
 
 impl OperatorRequest for DrainRequest {
@@ -88,12 +94,14 @@ pub(super) async fn drain(
     request: DrainRequest,
 ) -> Result<Reply, Reply> {
     let DrainRequest { who, cancel, .. } = &request;
-    let DrainTarget { all, route, pool, backend, listener } = who;
+    let DrainTarget { all, route, pool, backend, listener, labels } = who;
     let a_backends = backend.is_some() || pool.is_some();
-    let things = [*all, route.is_some(), listener.is_some(), a_backends, cancel.is_some()];
+    let a_routes = route.is_some() || !labels.is_empty();
+    let things = [*all, a_routes, listener.is_some(), a_backends, cancel.is_some()];
     if things.iter().filter(|given| **given).count() != 1 {
-        let text = "a drain is of one thing: `route`, `pool`, `backend` (of a `pool`), `listener` \
-                    or `all` (`tidegate kick` takes single sessions); or `cancel` names one";
+        let text = "a drain is of one thing: `route` or `labels` (of a `route`), `pool`, `backend` \
+                    (of a `pool`), `listener` or `all` (`tidegate kick` takes single sessions); or \
+                    `cancel` names one";
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
     }
     if let Some(number) = *cancel {
@@ -198,12 +206,13 @@ pub(super) fn room_beside(snapshot: &Snapshot, leaving: &[&Arc<Backend>]) -> usi
 
 impl From<&DrainTarget> for Filters {
     fn from(target: &DrainTarget) -> Filters {
-        let DrainTarget { route, pool, backend, listener, .. } = target;
+        let DrainTarget { route, pool, backend, listener, labels, .. } = target;
         Filters {
             route: route.clone(),
             pool: pool.clone(),
             backend: backend.clone(),
             listener: listener.clone(),
+            labels: labels.clone(),
             ..Filters::default()
         }
     }

@@ -17,7 +17,8 @@ use crate::end::Reason;
 /// Ends single sessions at once.
 #[derive(Args, Serialize, Deserialize, Default, Debug)]
 #[command(group = ArgGroup::new("whom").required(true).multiple(true)
-    .args(["ids", "all", "route", "pool", "backend", "listener", "client", "older_than"]))]
+    .args(["ids", "all", "route", "pool", "backend", "listener", "client", "older_than",
+        "labels"]))]
 #[serde(default)]
 pub struct KickRequest {
     #[command(flatten)]
@@ -44,7 +45,7 @@ pub(super) async fn kick(
     request: KickRequest,
 ) -> Result<Reply, Reply> {
     if request.who.is_empty() {
-        let text = "say whom to kick: ids, `route`, `client` …, or `all`";
+        let text = "say whom to kick: ids, `route`, `labels`, `client` …, or `all`";
         return Err(Reply::no(StatusCode::BAD_REQUEST, text));
     }
     let here = async |asker| kick_here(process, asker, &request).await;

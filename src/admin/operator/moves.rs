@@ -50,6 +50,10 @@ pub struct MoveTarget {
     /// Only the sessions of a route
     #[arg(long, value_name = "ROUTE")]
     route: Option<String>,
+    /// Only those with this label; given again, they must have each of them
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
 }
 
 impl OperatorRequest for MoveRequest {
@@ -84,9 +88,10 @@ async fn move_here(
     address: &str,
     request: &MoveRequest,
 ) -> Result<MovedSessions, Reply> {
-    let MoveRequest { who: MoveTarget { backend, pool, route }, pace } = request;
+    let MoveRequest { who: MoveTarget { backend, pool, route, labels }, pace } = request;
     let (backend, on, route) = (backend.clone(), pool.clone(), route.clone());
-    let selector = Filters { backend, pool: on, route, ..Filters::default() };
+    let labels = labels.clone();
+    let selector = Filters { backend, pool: on, route, labels, ..Filters::default() };
     let selector = selector.selector(process).await?;
     let closing = CloseFields::default();
     let mut order = orders::order(process, asker, selector, Reason::Command, pace, &closing)?;

@@ -51,7 +51,8 @@ pub(super) fn read<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<T, Re
     }
 }
 
-/// A field that is written and was not understood. (`deny_unknown_fields` does not go with fields
+/// A field that is written and was not understood, unless it is an empty list, which asks for
+/// nothing. (`deny_unknown_fields` does not go with fields
 /// that several requests share.)
 fn unknown<'a>(written: &'a Value, understood: &Value) -> Option<&'a str> {
     let (Value::Object(written), Value::Object(understood)) = (written, understood) else {
@@ -59,7 +60,7 @@ fn unknown<'a>(written: &'a Value, understood: &Value) -> Option<&'a str> {
     };
     written.iter().find_map(|(name, value)| match understood.get(name) {
         Some(same) => unknown(value, same),
-        None => Some(&**name),
+        None => (*value != Value::Array(Vec::new())).then_some(&**name),
     })
 }
 

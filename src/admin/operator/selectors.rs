@@ -17,6 +17,7 @@ use crate::config::{Wait, did_you_mean};
 use crate::live::Snapshot;
 use crate::pool::Backend;
 use crate::registry::Selector;
+use crate::wire::label;
 
 /// Ids in one request.
 const IDS_MAX: usize = 1000;
@@ -54,14 +55,20 @@ pub struct Filters {
     #[arg(long, value_name = "AGE", value_parser = value::<Wait>)]
     #[serde(serialize_with = "shown")]
     pub(super) older_than: Option<Wait>,
+    /// Those with this label; given again, they must have each of them
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    // Not known to processes of versions before it, which are asked as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) labels: Vec<String>,
 }
 
 impl Filters {
     /// Whether nothing was asked for.
     pub(super) fn is_empty(&self) -> bool {
-        let Filters { all, route, pool, backend, listener, client, older_than, ids } = self;
+        let Filters { all, route, pool, backend, listener, client, older_than, labels, ids } = self;
         let names = [route, pool, backend, listener, client];
-        !all && names.iter().all(|name| name.is_none()) && older_than.is_none() && ids.is_empty()
+        let is_named = names.iter().any(|name| name.is_some());
+        !all && !is_named && older_than.is_none() && labels.is_empty() && ids.is_empty()
     }
 
     /// The sessions that match.
@@ -87,6 +94,9 @@ impl Filters {
         }
         if let Some(Wait(age)) = self.older_than {
             parts.push(Selector::OpenedBy(clock::now().before(age)));
+        }
+        for label in &self.labels {
+            parts.push(labelled(label)?);
         }
         if !self.ids.is_empty() {
             parts.push(Selector::Sessions(ids(&self.ids)?));
@@ -200,6 +210,14 @@ fn missing(what: &str, name: &str, mut known: Vec<&str>) -> Reply {
         count => format!("there are {count} others; `tidegate sessions` shows those in use"),
     });
     Reply::no(StatusCode::NOT_FOUND, format!("no such {what}: `{name}`\nhint: {hint}"))
+}
+
+fn labelled(text: &str) -> Result<Selector, Reply> {
+    let (name, value) = label::parse(text, '=').map_err(|error| {
+        let said = format!("`label` must be `NAME=VALUE`, not: `{text}`\nhint: {error}");
+        Reply::no(StatusCode::BAD_REQUEST, said)
+    })?;
+    Ok(Selector::Label { name: name.into(), value: value.into() })
 }
 
 fn network(text: &str) -> Result<IpNet, Reply> {

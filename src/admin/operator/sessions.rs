@@ -1,5 +1,6 @@
 //! `POST /sessions`: which sessions live.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
@@ -15,6 +16,7 @@ use crate::admin::process::Process;
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::registry::{Count, Seen};
+use crate::wire::label::SessionLabels;
 
 /// Sessions listed at most.
 const LISTED_MAX: usize = 10_000;
@@ -120,6 +122,7 @@ struct SessionRow {
     backend: String,
     age_seconds: f64,
     leaving: Option<String>,
+    labels: BTreeMap<String, String>,
 }
 
 impl SessionList {
@@ -146,8 +149,10 @@ impl SessionList {
 
     /// For people; empty where there is none.
     fn table(&self) -> String {
-        const COLUMNS: [&str; 9] =
-            ["ID", "PID", "CLIENT", "LISTENER", "ROUTE", "POOL", "BACKEND", "AGE", "LEAVING"];
+        const COLUMNS: [&str; 10] = [
+            "ID", "PID", "CLIENT", "LISTENER", "ROUTE", "POOL", "BACKEND", "AGE", "LEAVING",
+            "LABELS",
+        ];
         let mut table = TextTable::new(COLUMNS);
         self.sessions.iter().for_each(|row| table.add(row.cells()));
         table.to_string()
@@ -167,6 +172,12 @@ impl CommandOutcome for SessionList {
 }
 
 impl SessionRow {
+    fn shown_labels(&self) -> String {
+        let pairs = self.labels.iter().map(|(name, value)| format!("{name}={value}"));
+        let pairs: Vec<String> = pairs.collect();
+        if pairs.is_empty() { "-".to_owned() } else { pairs.join(",") }
+    }
+
     fn new(Seen { id, facts, leaving }: &Seen, now: Moment) -> SessionRow {
         SessionRow {
             id: id.to_string(),
@@ -178,10 +189,11 @@ impl SessionRow {
             backend: facts.backend.to_string(),
             age_seconds: now.since(facts.opened).as_secs_f64(),
             leaving: leaving.map(|reason| reason.label().to_owned()),
+            labels: labels(&facts.labels),
         }
     }
 
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         [
             self.id.clone(),
@@ -193,8 +205,13 @@ impl SessionRow {
             self.backend.clone(),
             age(self.age_seconds),
             or_dash(&self.leaving),
+            self.shown_labels(),
         ]
     }
+}
+
+fn labels(labels: &SessionLabels) -> BTreeMap<String, String> {
+    labels.iter().map(|label| (label.name().to_owned(), label.value().to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
         ("raw_path", raw.raw_path.span()),
         ("relay", raw.relay.span()),
         ("hold", raw.hold.span()),
+        ("backend_labels", raw.backend_labels.span()),
         ("request_headers", raw.request_headers.span()),
         ("trailers", raw.trailers.span()),
         ("limits.handshakes", of_pool(|limits| limits.handshakes.span())),

@@ -5,14 +5,15 @@ use super::super::hint::did_you_mean;
 use super::super::plan::RequestKey;
 use super::condition::field_name;
 use super::sticky::cookie_name;
-use crate::wire::template::is_parameter;
+use crate::wire::label::is_label;
+use crate::wire::template::{is_claim, is_parameter};
 
 const ALONE: [(&str, RequestKey); 3] =
     [("client", RequestKey::Client), ("path", RequestKey::Path), ("host", RequestKey::Host)];
 
-const NAMED: [&str; 3] = ["header", "cookie", "query"];
+const NAMED: [&str; 5] = ["header", "cookie", "query", "claim", "label"];
 
-/// Reads `client`, `path`, `host`, `header:NAME`, `cookie:NAME` or `query:NAME`.
+/// Reads `client`, `path`, `host`, or one of [`NAMED`] with a name behind `:`.
 pub fn request_key(text: &str) -> Result<RequestKey, Fault> {
     if let Some((_, key)) = ALONE.iter().find(|(word, _)| *word == text) {
         return Ok(key.clone());
@@ -21,8 +22,11 @@ pub fn request_key(text: &str) -> Result<RequestKey, Fault> {
         Some(("header", name)) => field_name(name).map(RequestKey::Header),
         Some(("cookie", name)) => cookie_name(name).map(RequestKey::Cookie),
         Some(("query", name)) if is_parameter(name) => Ok(RequestKey::Query(name.into())),
+        Some(("claim", name)) if is_claim(name) => Ok(RequestKey::Claim(name.into())),
+        Some(("label", name)) if is_label(name) => Ok(RequestKey::Label(name.into())),
         _ => {
-            let known = "`client`, `header:NAME`, `cookie:NAME`, `query:NAME`, `path` or `host`";
+            let known = "`client`, `header:NAME`, `cookie:NAME`, `query:NAME`, `claim:NAME`, \
+                         `label:NAME`, `path` or `host`";
             Err(Fault::new(format!("must be {known}, not: `{text}`")).hint(probably(text)))
         }
     }

@@ -12,6 +12,7 @@ mod hold;
 mod jwt;
 mod key;
 mod known;
+mod label;
 mod limit;
 mod listener;
 mod loops;

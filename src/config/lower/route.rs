@@ -10,8 +10,8 @@ use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
-    Lower, access, action, condition, entries, fields, hold, limit, named, opt, origins, rebalance,
-    relay,
+    Lower, access, action, condition, entries, fields, hold, label, limit, named, opt, origins,
+    rebalance, relay,
 };
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
@@ -69,6 +69,7 @@ fn lower(
     let response_headers = fields::changes(cx, &raw.response_headers, fields::Of::Response);
     let trailers = cx.take_each("trailers", &raw.trailers, |name| fields::trailer(name));
     let limits = limit::limits(cx, &raw.limits);
+    let labels = label::labels(cx, &raw.labels);
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
@@ -99,6 +100,8 @@ fn lower(
         access: access?,
         rules: Arc::new(rules?),
         limits: limits?,
+        labels: labels?,
+        backend_labels: *raw.backend_labels.get()?,
         request_headers,
         response_headers,
         trailers,

@@ -8,7 +8,7 @@ use crate::report::Span;
 use crate::wire::template::{Template, TemplateError, TemplateErrorKind};
 
 /// Names that other proxies have, each with ours.
-const FOREIGN: [(&str, &str); 14] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("remote_addr", "{client_ip}"),
     ("remote_host", "{client_ip}"),
     ("remote_ip", "{client_ip}"),
@@ -23,6 +23,7 @@ const FOREIGN: [(&str, &str); 14] = [
     ("query_string", "{query}"),
     ("args", "{query}"),
     ("ssl_protocol", "{tls.version}"),
+    ("remote_user", "{access.user}"),
 ];
 
 /// The template that is written; its holes have these `names`.
@@ -59,7 +60,8 @@ fn fault(text: &str, error: &TemplateError, names: &[&str]) -> Fault {
 fn probably(name: &str, names: &[&str]) -> String {
     let ours = |name: &str| names.contains(&name) || names.iter().any(|one| one.ends_with('.'));
     let foreign = FOREIGN.iter().find(|(known, _)| *known == name).map(|(_, ours)| *ours);
-    let of_fields = [("http_", "header"), ("cookie_", "cookie"), ("arg_", "query")];
+    let of_fields =
+        [("http_", "header"), ("cookie_", "cookie"), ("arg_", "query"), ("jwt_claim_", "claim")];
     let of_fields = of_fields.iter().find_map(|(prefix, kind)| {
         let rest = name.strip_prefix(prefix).filter(|rest| !rest.is_empty() && ours(kind))?;
         Some(format!(

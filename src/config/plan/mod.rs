@@ -38,7 +38,7 @@ pub use process::{Admin, Control};
 pub use request_key::RequestKey;
 pub use route::{
     Action, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers, PathPattern,
-    Queue, Redirect, Respond, Route, WebSocketMode,
+    Queue, Redirect, Respond, Route, RouteLabels, WebSocketMode,
 };
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 

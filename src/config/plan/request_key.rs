@@ -20,6 +20,10 @@ pub enum RequestKey {
     Path,
     /// The canonical host, without a port.
     Host,
+    /// What the client's token claims by this name.
+    Claim(Arc<str>),
+    /// The value of a label that the route gives.
+    Label(Arc<str>),
 }
 
 /// As it is written.
@@ -32,6 +36,8 @@ impl fmt::Display for RequestKey {
             RequestKey::Query(name) => write!(f, "query:{name}"),
             RequestKey::Path => f.write_str("path"),
             RequestKey::Host => f.write_str("host"),
+            RequestKey::Claim(name) => write!(f, "claim:{name}"),
+            RequestKey::Label(name) => write!(f, "label:{name}"),
         }
     }
 }

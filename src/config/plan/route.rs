@@ -176,6 +176,10 @@ pub struct Route {
     pub rules: Arc<Rules>,
     /// How much one value of a key may have.
     pub limits: RouteLimits,
+    /// The labels of its sessions.
+    pub labels: RouteLabels,
+    /// Whether a backend may give its sessions labels.
+    pub backend_labels: bool,
     /// Fields of the request changed before it goes upstream.
     pub request_headers: RouteChanges,
     /// Fields of the answer changed before it goes to the client.
@@ -270,6 +274,9 @@ pub struct Respond {
     /// Its `Content-Type`.
     pub content_type: HeaderValue,
 }
+
+/// Labels by name, with what makes their values.
+pub type RouteLabels = Vec<(Arc<str>, Template)>;
 
 /// How handshakes wait while no backend is up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -85,6 +85,16 @@ table! {
     next hold: HoldTable, as in json!({ "timeout": "1m" });
     /// How much one client, or whatever else tells requests apart, may have.
     next limits: RouteLimitsTable, as in json!({ "requests": { "key": "client", "rate": "50/s" } });
+    /// Labels of the route's sessions: names, and values that may have holes, as `"{claim.sub}"`.
+    /// By them sessions are found: in `tidegate sessions`, `kick`, `drain` and `move`
+    /// (`--label user=42`), by keys (`label:user`), and in the log. At most 8; a name has at most
+    /// 32 letters, digits, `_`, `-` and `.`, a value 128 bytes. A value that comes to nothing, or
+    /// to what no label can be, is not given. A session keeps them for its life.
+    next labels: Named<String>, as in json!({ "user": "{claim.sub}", "room": "{query.room}" });
+    /// Whether a backend gives labels as well: `Tidegate-Label: seat=7, room="a, b"` in its 101,
+    /// which clients do not see. Those of the route stay as they are. When a session moves to
+    /// another backend, what that gives takes their place. With `pool`.
+    next backend_labels: bool = false, as in true;
     /// Fields of the request that are removed, set or added before it goes upstream. With `pool`.
     next request_headers: FieldChangesTable;
     /// Fields of the answer that are removed, set or added before it goes to the client.

@@ -23,7 +23,7 @@ fn asked(fields: &[(&str, &str)], swallows: bool) -> (WsRequest, Outbound) {
     }
     let head = request.body(()).unwrap().into_parts().0;
     let mut asked = WsRequest::check(&head).unwrap();
-    asked.hold(swallows, Resumption::Always);
+    asked.hold(Token::new(), swallows, Resumption::Always);
     (asked, outbound(head))
 }
 
@@ -168,7 +168,7 @@ fn what_is_kept_is_the_head_and_little_more() {
 fn a_backend_that_does_not_name_the_session_confirms_nothing() {
     for (resume, needed) in [(Resumption::Confirmed, true), (Resumption::Always, false)] {
         let (mut asked, head) = asked(&[], false);
-        asked.hold(false, resume);
+        asked.hold(Token::new(), false, resume);
         let token = written(&mut asked, &head)[SESSION].clone();
         let terms = agreed(&mut asked, &head, &[]);
         let replay = Replay::keep(&asked, &head, &terms).unwrap();

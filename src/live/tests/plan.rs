@@ -97,6 +97,8 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         access: None,
         rules: Arc::new(rules()),
         limits: RouteLimits::default(),
+        labels: Default::default(),
+        backend_labels: false,
         request_headers: RouteChanges::default(),
         response_headers: RouteChanges::default(),
         trailers: Default::default(),

@@ -290,6 +290,7 @@ pub fn seat(holds: bool) -> Seat {
         opened: clock::now(),
         settled: clock::now(),
         holds,
+        labels: Default::default(),
     });
     seat.unwrap()
 }

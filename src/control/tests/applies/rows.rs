@@ -142,6 +142,8 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.limits.body_bytes_max", "#route", "limits.body_bytes_max = \"7MiB\""),
     ("routes.request_headers", "#route", "request_headers.set = { X-One = \"1\" }"),
     ("routes.trailers", "#route", "trailers = \"Server-Timing\""),
+    ("routes.labels", "#route", "labels = { host = \"{host}\" }"),
+    ("routes.backend_labels", "#route", "backend_labels = true"),
     ("routes.files.root", "root = \"/\"", "root = \"/tmp\""),
     ("routes.files.index", "index = \"index.html\"", "index = \"start.html\""),
     ("routes.files.fallback", "fallback = \"index.html\"", "fallback = \"start.html\""),

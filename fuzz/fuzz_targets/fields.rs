@@ -55,6 +55,7 @@ fuzz_target!(|data: &[u8]| {
             proto: "http",
             host: Some("a"),
             port: 80,
+            prefix: "",
         };
         let told = forwarded::told(&headers, &hop, trusted);
         let told = told.iter().find(|(name, _)| name == "x-forwarded-for").unwrap();

@@ -4,7 +4,7 @@ use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue};
 
 use crate::config::plan::Origins;
-use crate::wire::host::canonical;
+use crate::wire::host::is_page_of;
 
 /// Whether the handshake's origin is among those allowed, on a request for `host` as the client
 /// wrote it; a handshake without `Origin` does not come from a page and passes, one with several
@@ -20,24 +20,11 @@ pub fn is_allowed(
         (None, _) => true,
         (Some(origin), None) => origin.to_str().is_ok_and(|origin| {
             let host = host.filter(|_| allowed.same).and_then(|host| host.to_str().ok());
-            host.is_some_and(|host| is_same(origin, host))
+            host.is_some_and(|host| is_page_of(origin, host))
                 || allowed.listed.iter().any(|one| matches(origin, one))
         }),
         _ => false,
     }
-}
-
-/// Whether `origin` is a page of `host`: the same name and port. A port that is not written is the
-/// origin's scheme's; by which scheme the request came only the proxies before us know.
-fn is_same(origin: &str, host: &str) -> bool {
-    let Some((scheme, page)) = origin.split_once("://") else { return false };
-    let default = match scheme.to_ascii_lowercase().as_str() {
-        "https" => 443,
-        "http" => 80,
-        _ => return false,
-    };
-    let (Ok(page), Ok(host)) = (canonical(page), canonical(host)) else { return false };
-    page.name == host.name && page.port.unwrap_or(default) == host.port.unwrap_or(default)
 }
 
 /// Whether `origin` is `pattern`, or below its wildcard: `https://*.example.com` takes

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AliveCount, LiveAction, LiveLimits, LiveListener, LiveRoute, Snapshot, UNROUTED};
+use super::{
+    AliveCount, LiveAction, LiveLimits, LiveListener, LivePool, LiveRoute, Snapshot, UNROUTED,
+};
 use crate::access::{PasswordChecker, Policy, Verifier};
 use crate::action::FileServer;
 use crate::config::plan::{
-    self, AccessRule, Action, Listener, ListenerIdentity, Plan, Route, Rules,
+    self, AccessRule, Action, Listener, ListenerIdentity, Plan, PoolTarget, Route, Rules,
 };
 use crate::observe::metrics::Metrics;
 use crate::pool::{Backend, Pool};
@@ -253,10 +255,8 @@ impl<'a> Routes<'a> {
 impl LiveRoute {
     /// Whether this is the route planned, with these machines behind it.
     fn is(&self, plan: &Route, action: &LiveAction, access: Option<&Policy>) -> bool {
-        let same_pool = match (&self.action, action) {
-            (LiveAction::Pool { pool: one, .. }, LiveAction::Pool { pool: other, .. }) => {
-                Arc::ptr_eq(one, other)
-            }
+        let same_pool = match (self.action.pool(), action.pool()) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             // The plans' actions are compared below.
             _ => true,
         };
@@ -278,17 +278,20 @@ fn policy(
     Policy::build(demand, verifiers).map(Some).map_err(no_rule)
 }
 
+fn live_pool(
+    plan: &Route,
+    target: &PoolTarget,
+    pools: &BTreeMap<Arc<str>, Arc<Pool>>,
+) -> Result<LivePool, BuildError> {
+    let no_pool =
+        || BuildError::NoPool { route: Arc::clone(&plan.identity), pool: Arc::clone(&target.name) };
+    let pool = pools.get(&target.name).ok_or_else(no_pool)?;
+    Ok(LivePool { pool: Arc::clone(pool), target: target.clone() })
+}
+
 fn action(plan: &Route, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Result<LiveAction, BuildError> {
     Ok(match &plan.action {
-        Action::Pool { name, strip_prefix, host } => {
-            let no_pool =
-                || BuildError::NoPool { route: Arc::clone(&plan.identity), pool: Arc::clone(name) };
-            LiveAction::Pool {
-                pool: Arc::clone(pools.get(name).ok_or_else(no_pool)?),
-                strip_prefix: *strip_prefix,
-                host: host.clone(),
-            }
-        }
+        Action::Pool(target) => LiveAction::Pool(live_pool(plan, target, pools)?),
         Action::Files(files) => {
             let strip_prefix = files.strip_prefix;
             let prefix = plan.path.prefix().filter(|_| strip_prefix);

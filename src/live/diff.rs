@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{LiveAction, LiveListener, LiveRoute, Snapshot};
+use super::{LiveListener, LiveRoute, Snapshot};
 use crate::base::clock::Moment;
 use crate::pool::Backend;
 use crate::registry::{self, Selector};
@@ -52,8 +52,7 @@ pub fn diff(old: &Snapshot, new: &Snapshot, now: Moment) -> Changes {
 /// Whether sessions of this route can go on elsewhere: its pool has a backend that is up and has
 /// room.
 fn has_room(route: &LiveRoute, now: Moment) -> bool {
-    let LiveAction::Pool { pool, .. } = &route.action else { return false };
-    pool.room_beside(&[], now) > 0
+    route.action.pool().is_some_and(|pool| pool.room_beside(&[], now) > 0)
 }
 
 /// What the new snapshot has and the old one has not, each as orders to leave it name it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Changes, LiveAction, Snapshot};
+use super::{Changes, Snapshot};
 use crate::base::clock::Moment;
 use crate::base::label::Label;
 use crate::registry::{Location, LocationCount};
@@ -182,8 +182,5 @@ impl<'a> Gone<'a> {
 
 /// The pool that a route leads to.
 fn pool_of<'a>(new: &'a Snapshot, route: &str) -> Option<&'a Arc<str>> {
-    match &new.route(route)?.action {
-        LiveAction::Pool { pool, .. } => Some(&pool.plan().name),
-        _ => None,
-    }
+    Some(&new.route(route)?.action.pool()?.plan().name)
 }

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use tokio::sync::Notify;
 
 use crate::access::{PasswordChecker, Policy, Verifier};
 use crate::action::FileServer;
 use crate::base::share::Shares;
-use crate::config::plan::{Listener, ListenerIdentity, Plan, Redirect, Respond, Route, Rules};
+use crate::config::plan::{
+    Listener, ListenerIdentity, Plan, PoolTarget, Redirect, Respond, Route, Rules,
+};
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
 use crate::pool::{Backend, Pool};
 use crate::router::Router;
@@ -92,14 +93,7 @@ pub struct LiveRoute {
 /// A route's action, with its machine.
 pub enum LiveAction {
     /// Requests and WebSockets go to a pool.
-    Pool {
-        /// Where to.
-        pool: Arc<Pool>,
-        /// Whether the route's prefix is cut from the path.
-        strip_prefix: bool,
-        /// Host sent upstream: the client's when `None`.
-        host: Option<HeaderValue>,
-    },
+    Pool(LivePool),
     /// Files from a directory.
     Files {
         /// The directory.
@@ -111,6 +105,24 @@ pub enum LiveAction {
     Redirect(Redirect),
     /// A fixed response.
     Respond(Respond),
+}
+
+/// Where requests and WebSockets go.
+pub struct LivePool {
+    /// The pool.
+    pub pool: Arc<Pool>,
+    /// How they go there, as planned.
+    pub target: PoolTarget,
+}
+
+impl LiveAction {
+    /// The pool that requests go to.
+    pub fn pool(&self) -> Option<&Arc<Pool>> {
+        match self {
+            LiveAction::Pool(to) => Some(&to.pool),
+            LiveAction::Files { .. } | LiveAction::Redirect(_) | LiveAction::Respond(_) => None,
+        }
+    }
 }
 
 /// A listener and what it needs at work.

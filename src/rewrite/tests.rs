@@ -14,8 +14,14 @@ static VIA: HeaderValue = HeaderValue::from_static("1.1 us");
 
 static ID: HeaderValue = HeaderValue::from_static("ours");
 
-const HOP: Hop<'static> =
-    Hop { peer: None, client: None, proto: "http", host: Some("example.com"), port: 80 };
+const HOP: Hop<'static> = Hop {
+    peer: None,
+    client: None,
+    proto: "http",
+    host: Some("example.com"),
+    port: 80,
+    prefix: "",
+};
 
 /// A handshake's head on its way upstream, by a route that changes nothing.
 pub(crate) fn outbound(head: Parts) -> Outbound {

@@ -44,7 +44,7 @@ impl Router {
             method: route.methods.first().unwrap_or(&Method::GET),
             headers: &HeaderMap::new(),
         })?;
-        let serves = matches!(self.routes[by].action, Action::Pool { .. } | Action::Files(_));
+        let serves = matches!(self.routes[by].action, Action::Pool(_) | Action::Files(_));
         serves.then_some(CaseCounts { route: index, path, by })
     }
 }

@@ -17,7 +17,7 @@ use crate::base::network::ClientNetwork;
 use crate::base::task;
 use crate::config::plan::{RequestKey, SessionExcess, SessionRule};
 use crate::limit::{RateLimit, SessionPlace};
-use crate::live::{LiveAction, LiveRoute};
+use crate::live::LiveRoute;
 use crate::registry::LiveSessions;
 
 /// Which limit of a route has nothing left.
@@ -48,7 +48,7 @@ impl Authorized {
         let Authorized { asked, route, .. } = &self;
         let limits = &route.limits;
         // What no backend is asked for is a plain request, whatever it calls itself.
-        let has_pool = matches!(route.action, LiveAction::Pool { .. });
+        let has_pool = route.action.pool().is_some();
         let places = if asked.asks_websocket && has_pool {
             record.handshake();
             draw(app, &limits.handshakes, values)?;

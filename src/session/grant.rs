@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use http::header::ORIGIN;
 
 use super::admit::Asked;
 use super::affinity::Affinity;
@@ -16,10 +17,10 @@ use super::request_values::RequestValues;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
 use crate::config::plan::FieldChanges;
-use crate::live::LiveRoute;
-use crate::pool::Pool;
-use crate::rewrite::{FieldFilter, Informational, Outbound};
-use crate::wire::forwarded::Hop;
+use crate::live::{LivePool, LiveRoute};
+use crate::rewrite::{FieldFilter, Informational, Outbound, ReverseMapping};
+use crate::wire::forwarded::{self, Hop};
+use crate::wire::host::is_page_of;
 
 /// A request of a kind, an origin and a client that its route takes.
 pub(super) struct Authorized {
@@ -43,16 +44,6 @@ pub(super) struct Granted {
 /// `Host` where the client names none, as HTTP/1.0 may: HTTP/1.1 demands the field (RFC 9112 §3.2).
 static NO_HOST: HeaderValue = HeaderValue::from_static("");
 
-/// Where a route sends what it forwards.
-#[derive(Clone, Copy)]
-pub(super) struct ToPool<'a> {
-    pub(super) pool: &'a Arc<Pool>,
-    /// Whether the route's prefix is cut from the path.
-    pub(super) strip_prefix: bool,
-    /// `Host` towards the backend; the client's when `None`.
-    pub(super) host: Option<&'a HeaderValue>,
-}
-
 /// What is left of a request whose head has become an [`Outbound`].
 pub(super) struct Forwarding {
     pub(super) conn: Rc<Conn>,
@@ -63,6 +54,8 @@ pub(super) struct Forwarding {
     pub(super) clearance: Clearance,
     pub(super) answer_changes: Arc<FieldChanges>,
     pub(super) places: Option<Box<HeldPlaces>>,
+    /// How the answer leads back to where the client is; `None` where it stays.
+    pub(super) reverse: Option<ReverseMapping>,
 }
 
 impl Forwarding {
@@ -108,17 +101,20 @@ impl Granted {
     pub(super) fn outbound(
         mut self,
         app: &App,
-        to: ToPool<'_>,
+        to: &LivePool,
     ) -> Result<(Outbound, Forwarding), Refusal> {
         if app.via.is_loop(&self.asked.head.headers) {
             return Err(Refusal::Loop);
         }
         let changes = self.route.plan.request_headers.fill(&self.values());
-        let affinity = Affinity::from_request(&mut self, to.pool);
-        let path = match to.strip_prefix {
-            true => self.asked.target.cut(&self.asked.head, &self.route.plan)?,
-            false => self.asked.target.sent(&self.asked.head)?,
-        };
+        let affinity = Affinity::from_request(&mut self, &to.pool);
+        if to.target.origin_follows {
+            self.follow_host(to);
+        }
+        let (asked, plan) = (&self.asked, &self.route.plan);
+        let path = asked.target.changed(&asked.head, plan, &to.target.path)?;
+        let prefix = if to.target.path.is_cut() { self.whole_prefix() } else { String::new() };
+        let reverse = to.target.reverse_mapping.then(|| self.reverse(to, &prefix));
         let Granted { asked, route, clearance, places, answer_changes } = self;
         let Asked { conn, head, asks_websocket, target, client_addr, request_id, at } = *asked;
         let authority = target.authority.as_ref();
@@ -129,11 +125,12 @@ impl Granted {
                 proto: conn.scheme(),
                 host: authority.and_then(|authority| authority.to_str().ok()),
                 port: target.port.unwrap_or(conn.default_port()),
+                prefix: &prefix,
             },
             via: app.via.value(head.version),
             request_id: &request_id,
             is_trusted: conn.is_trusted(),
-            host: Some(to.host.or(authority).unwrap_or(&NO_HOST)),
+            host: Some(to.target.host.as_ref().or(authority).unwrap_or(&NO_HOST)),
             is_handshake: asks_websocket,
             changes: &changes,
             trailers: &route.plan.trailers.request,
@@ -148,7 +145,53 @@ impl Granted {
             clearance,
             answer_changes,
             places,
+            reverse,
         };
         Ok((outbound, left))
+    }
+
+    /// How the answer leads back to where the client is.
+    fn reverse(&self, to: &LivePool, told: &str) -> ReverseMapping {
+        let Asked { conn, head, target, client_addr, .. } = &*self.asked;
+        let plan = &self.route.plan;
+        let change = &to.target.path;
+        let public = change.prefix.is_some().then(|| target.public_prefix(plan));
+        let scheme = |is_secure| if is_secure { "https" } else { "http" };
+        let is_secure = conn.is_secure(&head.headers, *client_addr);
+        ReverseMapping {
+            upstream: change.prefix.clone(),
+            public: public.unwrap_or_default(),
+            told: told.to_owned(),
+            authority: target.authority.clone(),
+            host: to.target.host.clone(),
+            schemes: [scheme(is_secure), scheme(to.pool.plan().tls.is_some())],
+        }
+    }
+
+    /// The route's prefix, behind those that trusted proxies tell of; empty where it is the root.
+    pub(super) fn whole_prefix(&self) -> String {
+        let Asked { conn, head, target, .. } = &*self.asked;
+        match target.public_prefix(&self.route.plan) {
+            own if own.is_empty() => own,
+            own => forwarded::whole_prefix(&head.headers, &own, conn.is_trusted()),
+        }
+    }
+
+    /// Makes the `Origin` of a page of the host that is asked for one of the host that is sent.
+    fn follow_host(&mut self, to: &LivePool) {
+        let Asked { head, target, .. } = &mut *self.asked;
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let asked = target.authority.as_ref().and_then(text);
+        let sent = to.target.host.as_ref().and_then(text);
+        let origin = head.headers.get(ORIGIN).and_then(text);
+        let (Some(asked), Some(sent), Some(origin)) = (asked, sent, origin) else { return };
+        let Some((scheme, _)) = origin.split_once("://") else { return };
+        let is_only = head.headers.get_all(ORIGIN).iter().count() == 1;
+        if let Ok(origin) = HeaderValue::try_from(format!("{scheme}://{sent}"))
+            && is_only
+            && is_page_of(head.headers[ORIGIN].to_str().unwrap_or_default(), &asked)
+        {
+            head.headers.insert(ORIGIN, origin);
+        }
     }
 }

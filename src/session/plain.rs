@@ -1,16 +1,18 @@
 //! A plain request: its route's action, and the fields of the answer.
 
-use http::header::{ALLOW, CONNECTION, HeaderValue, MAX_FORWARDS, UPGRADE};
+use http::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, MAX_FORWARDS, UPGRADE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 
+use super::admit::Asked;
 use super::conn::App;
-use super::grant::{Forwarding, Granted, ToPool};
+use super::grant::{Forwarding, Granted};
 use super::record::RequestRecord;
 use super::refusal::{METHODS, Refusal};
 use crate::action::{self, FileServer, RedirectRequest};
 use crate::base::body::{self, Body};
-use crate::config::plan;
+use crate::config::plan::{self, PathPattern};
+use crate::live::LivePool;
 use crate::pool::{Attempted, Attempts, Kind};
 use crate::rewrite;
 
@@ -18,12 +20,15 @@ use crate::rewrite;
 pub(super) async fn forward(
     app: &App,
     mut granted: Granted,
-    to: ToPool<'_>,
+    to: &LivePool,
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
     if take_forward(&mut granted.asked.head) == Some(0) {
         return Ok(options());
+    }
+    if let Some(answer) = to_slash(&granted, to) {
+        return Ok(answer);
     }
     let body = match granted.route.plan.limits.body_bytes_max {
         Some(max) => body::limited(body, max),
@@ -32,13 +37,17 @@ pub(super) async fn forward(
     let informational = granted.informational();
     let (outbound, forwarding) = granted.outbound(app, to)?;
     let sharer = forwarding.client_network();
-    let Forwarding { route, affinity, client_addr, answer_changes, .. } = forwarding;
+    let Forwarding { route, affinity, client_addr, answer_changes, reverse, .. } = forwarding;
     let client = client_addr.map(|client| client.ip());
-    let attempts = Attempts::new(to.pool, Kind::Request, affinity.key, client).sharing(sharer);
+    let pool = &to.pool;
+    let attempts = Attempts::new(pool, Kind::Request, affinity.key, client).sharing(sharer);
     let Attempted { backend, outcome } =
         action::forward(attempts, &outbound, body, informational).await;
-    record.asked(&to.pool.plan().name, backend.clone());
+    record.asked(&pool.plan().name, backend.clone());
     let mut answer = outcome?;
+    if let Some(reverse) = &reverse {
+        reverse.apply(answer.headers_mut(), backend.as_deref());
+    }
     let upgrades: Vec<HeaderValue> = match answer.status() {
         // It ends with its hop, but this answer is nothing without it (RFC 9110 §15.5.22).
         StatusCode::UPGRADE_REQUIRED => answer.headers().get_all(UPGRADE).iter().cloned().collect(),
@@ -51,7 +60,7 @@ pub(super) async fn forward(
         answer.headers_mut().append(UPGRADE, protocols);
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     }
-    affinity.set_cookie(to.pool, backend.as_deref(), &mut answer);
+    affinity.set_cookie(pool, backend.as_deref(), &mut answer);
     Ok(answer)
 }
 
@@ -62,6 +71,26 @@ fn take_forward(head: &mut Parts) -> Option<u64> {
     let left = left.to_str().ok()?.parse::<u64>().ok()?;
     head.headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     Some(left)
+}
+
+/// Where the route's prefix is cut off and asked for without its last slash: the way to the slash,
+/// without which a page's relative links lead past the prefix. What has a body, or is asked for by
+/// another method than a page, goes on.
+fn to_slash(granted: &Granted, to: &LivePool) -> Option<Response<Body>> {
+    let Asked { head, target, .. } = &*granted.asked;
+    let plan = &granted.route.plan;
+    let is_page = matches!(head.method, Method::GET | Method::HEAD);
+    let is_segment = matches!(plan.path, PathPattern::Segment { .. });
+    if !(to.target.path.is_cut() && is_page && is_segment && target.is_prefix(plan)) {
+        return None;
+    }
+    let query = head.uri.query().map(|query| ["?", query].concat()).unwrap_or_default();
+    let location = [&*granted.whole_prefix(), "/", &query].concat();
+    let mut answer = Response::new(body::empty());
+    *answer.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    answer.headers_mut().insert(LOCATION, HeaderValue::try_from(location).ok()?);
+    rewrite::apply(answer.headers_mut(), &granted.answer_changes);
+    Some(answer)
 }
 
 /// The answer to OPTIONS that is to go no further.

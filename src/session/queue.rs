@@ -16,7 +16,7 @@ use crate::base::clock;
 use crate::base::network::ClientNetwork;
 use crate::base::share::SharePermit;
 use crate::handshake::{self, Answered, Connected, WsRequest};
-use crate::live::{LiveAction, LiveRoute};
+use crate::live::LiveRoute;
 use crate::observe::metrics::RouteMetrics;
 use crate::pool::{Attempts, Kind, Pool, UpstreamError};
 use crate::rewrite::Outbound;
@@ -91,12 +91,8 @@ fn waits(connected: &Connected) -> Option<Duration> {
 /// drains the session as it begins.
 fn current(app: &App, route: &LiveRoute, pool: &Arc<Pool>) -> Arc<Pool> {
     let snapshot = app.live.now();
-    match snapshot.route(&route.plan.identity).map(|route| &route.action) {
-        Some(LiveAction::Pool { pool: now, .. }) if now.plan().name == pool.plan().name => {
-            Arc::clone(now)
-        }
-        _ => Arc::clone(pool),
-    }
+    let now = snapshot.route(&route.plan.identity).and_then(|route| route.action.pool());
+    Arc::clone(now.filter(|now| now.plan().name == pool.plan().name).unwrap_or(pool))
 }
 
 /// A place in a route's queue, of the client's share; dropping it frees it.

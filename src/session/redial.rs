@@ -16,7 +16,6 @@ use super::backoff::{self, Backoff};
 use super::conn::App;
 use crate::base::clock::{self, Moment};
 use crate::handshake::{self, NotResumed, Replay, Upstream};
-use crate::live::LiveAction;
 use crate::pool::{Attempts, Key, Kind, Pool};
 use crate::relay::{HoldCause, HoldState};
 
@@ -301,8 +300,5 @@ impl RedialAttempt {
 
 /// The pool a route goes to now. The snapshot is not kept.
 fn pool(app: &App, route: &str) -> Option<Arc<Pool>> {
-    match &app.live.now().route(route)?.action {
-        LiveAction::Pool { pool, .. } => Some(Arc::clone(pool)),
-        _ => None,
-    }
+    app.live.now().route(route)?.action.pool().cloned()
 }

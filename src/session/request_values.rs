@@ -9,7 +9,7 @@ use http::HeaderValue;
 use super::admit::Asked;
 use super::clearance::Clearance;
 use crate::config::plan::{RequestKey, TlsVersion};
-use crate::live::{LiveAction, LiveRoute};
+use crate::live::LiveRoute;
 use crate::pool::network;
 use crate::wire::cookie;
 use crate::wire::template::{Fill, Hole, parameter};
@@ -74,10 +74,7 @@ impl Fill for RequestValues<'_> {
             Hole::Label(name) => self.clearance.labels.get(name).map(str::as_bytes),
             Hole::Listener => Some(conn.listener.name.as_bytes()),
             Hole::Route => Some(self.route.plan.identity.as_bytes()),
-            Hole::Pool => match &self.route.action {
-                LiveAction::Pool { pool, .. } => Some(pool.plan().name.as_bytes()),
-                _ => None,
-            },
+            Hole::Pool => self.route.action.pool().map(|pool| pool.plan().name.as_bytes()),
             Hole::TlsVersion => tls.map(|tls| match tls.version {
                 TlsVersion::V1_2 => &b"TLSv1.2"[..],
                 TlsVersion::V1_3 => b"TLSv1.3",

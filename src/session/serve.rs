@@ -10,7 +10,7 @@ use http_body::Body as _;
 
 use super::admit::Admitted;
 use super::conn::{App, Conn};
-use super::grant::{Granted, ToPool};
+use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
 use super::{plain, websocket};
@@ -64,7 +64,7 @@ async fn answer(
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     match (is_on_stream && answer.status().is_success(), &route.action) {
-        (true, LiveAction::Pool { .. }) => Err(Refusal::NotOpened),
+        (true, LiveAction::Pool(_)) => Err(Refusal::NotOpened),
         (true, _) => Err(Refusal::NoWebSocket),
         (false, _) => Ok(answer),
     }
@@ -85,13 +85,10 @@ async fn act(
 ) -> Result<Response<Body>, Refusal> {
     let route = Arc::clone(&granted.route);
     match &route.action {
-        LiveAction::Pool { pool, strip_prefix, host } => {
-            let to = ToPool { pool, strip_prefix: *strip_prefix, host: host.as_ref() };
-            match granted.asked.asks_websocket {
-                true => Box::pin(websocket::open(app, granted, to, record)).await,
-                false => Box::pin(plain::forward(app, granted, to, body, record)).await,
-            }
-        }
+        LiveAction::Pool(to) => match granted.asked.asks_websocket {
+            true => Box::pin(websocket::open(app, granted, to, record)).await,
+            false => Box::pin(plain::forward(app, granted, to, body, record)).await,
+        },
         LiveAction::Files { files, strip_prefix } => {
             Box::pin(plain::file(granted, files, *strip_prefix)).await
         }

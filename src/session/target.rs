@@ -6,7 +6,8 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::refusal::Refusal;
-use crate::config::plan::Route;
+use crate::config::plan::{PathChange, Route};
+use crate::rewrite::upstream_path;
 use crate::wire::host;
 use crate::wire::path::{self, PathError, Reading};
 
@@ -79,9 +80,30 @@ impl Target {
         }
     }
 
-    /// Path and query as they are sent on, without the prefix that the route has cut off.
-    pub(super) fn cut(&self, head: &Parts, route: &Route) -> Result<PathAndQuery, Refusal> {
-        join(&path::cut(self.sent_path(head), self.prefix(route)), head.uri.query())
+    /// Path and query as they are sent on by a route that does this to the path.
+    pub(super) fn changed(
+        &self,
+        head: &Parts,
+        route: &Route,
+        change: &PathChange,
+    ) -> Result<PathAndQuery, Refusal> {
+        if change.prefix.is_none() && change.rewrite.is_none() {
+            return self.sent(head);
+        }
+        let (prefix, is_whole) = (self.prefix(route), self.is_prefix(route));
+        let path = upstream_path(self.sent_path(head), prefix, is_whole, change);
+        join(&path.map_err(Refusal::Path)?, head.uri.query())
+    }
+
+    /// Whether it is the route's prefix, without a slash behind it.
+    pub(super) fn is_prefix(&self, route: &Route) -> bool {
+        self.prefix(route) == self.path.len() && !self.path.ends_with('/')
+    }
+
+    /// The route's prefix as the client wrote it, escaped, without its last slash.
+    pub(super) fn public_prefix(&self, route: &Route) -> String {
+        let prefix = self.path.get(..self.prefix(route)).unwrap_or_default();
+        path::escape(prefix.trim_end_matches('/'), false).into_owned()
     }
 
     /// The path as it is matched, without the prefix that the route has cut off: what stands below

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::conn::{App, PendingUpgrade};
 use super::counted::HeldPlaces;
-use super::grant::{Forwarding, Granted, ToPool};
+use super::grant::{Forwarding, Granted};
 use super::queue;
 use super::record::RequestRecord;
 use super::redial::Redial;
@@ -29,6 +29,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::config::plan::Rules;
 use crate::handshake::{Answered, Connected, Replay, Upstream, WsRequest};
+use crate::live::LivePool;
 use crate::observe::metrics::RouteMetrics;
 use crate::pool::Key;
 use crate::registry::{self, Facts, Full, Location};
@@ -44,7 +45,7 @@ pub const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) async fn open(
     app: &Arc<App>,
     mut granted: Granted,
-    to: ToPool<'_>,
+    to: &LivePool,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
     let mut request = WsRequest::check(&granted.asked.head)?;
@@ -58,12 +59,15 @@ pub(super) async fn open(
     let client = client.ok_or(Refusal::NoWebSocket)?;
     let (outbound, mut forwarding) = granted.outbound(app, to)?;
     let places = forwarding.places.take();
-    let (pool, affinity) = (to.pool, &forwarding.affinity);
+    let (pool, affinity) = (&to.pool, &forwarding.affinity);
     let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
     let Connected { backend, outcome } = connected.await;
     record.asked(&pool.plan().name, backend.clone());
     match outcome? {
         Answered::Http(mut answer) => {
+            if let Some(reverse) = &forwarding.reverse {
+                reverse.apply(answer.headers_mut(), backend.as_deref());
+            }
             let via = app.via.value(Version::HTTP_11);
             let passing = &forwarding.route.plan.trailers.response;
             let changes = &forwarding.answer_changes;
@@ -163,7 +167,12 @@ impl Pair {
     ) -> (Response<Body>, Pair) {
         let mut answer = Response::new(body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let fields = std::mem::take(&mut upstream.fields);
+        let mut fields = std::mem::take(&mut upstream.fields);
+        let backend = upstream.lease.backend();
+        if let Some(reverse) = &forwarding.reverse {
+            let pairs = fields.iter_mut().map(|(name, value)| (&*name, value));
+            reverse.apply(pairs, Some(&**backend.address()));
+        }
         let mut labels = forwarding.clearance.labels.clone();
         if forwarding.route.plan.backend_labels {
             session_record::labels_given(&mut labels, &fields, upstream.lease.backend());

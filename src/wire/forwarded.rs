@@ -50,6 +50,8 @@ pub struct Hop<'a> {
     /// The port asked for: the one in `Host`, else the scheme's. Never one of our own, which says
     /// nothing of the URL that the client has.
     pub port: u16,
+    /// What [`whole_prefix`] makes of a prefix that is cut from the path; empty where none is.
+    pub prefix: &'a str,
 }
 
 /// A field's value, where there is one.
@@ -70,15 +72,29 @@ pub fn told(
     let here = element(peer, node.as_deref(), hop);
     // A sender that is trusted and tells no port may stand before us on any.
     let port = if trusted { before.port } else { Some(hop.port.to_string()) };
+    let prefix = if hop.prefix.is_empty() { before.prefix } else { Some(hop.prefix.to_owned()) };
     [
         (X_FOR, addresses.and_then(value)),
         (X_PROTO, before.proto.map_or(Some(HeaderValue::from_static(hop.proto)), value)),
         (X_HOST, before.host.or_else(|| hop.host.map(str::to_owned)).and_then(value)),
         (X_PORT, port.and_then(value)),
-        (X_PREFIX, before.prefix.and_then(value)),
-        (X_REAL_IP, before.real_ip.and_then(value)),
+        (X_PREFIX, prefix.and_then(value)),
+        (X_REAL_IP, hop.client.map(|ip| written(ip.to_canonical())).and_then(value)),
         (FORWARDED, behind(before.elements, Some(&here)).and_then(value)),
     ]
+}
+
+/// What the client's paths begin with that a backend does not see, once `own` is cut from them:
+/// behind what trusted proxies tell that they have cut. It begins with one slash, or is empty.
+pub fn whole_prefix(headers: &HeaderMap, own: &str, trusted: bool) -> String {
+    let before = match HopSource::of(headers) {
+        HopSource::Forwarded => None,
+        _ => joined(headers, &X_PREFIX).filter(|_| trusted).filter(|line| prefixes(line)),
+    };
+    let before = before.unwrap_or_default();
+    let cut = before.split(", ").chain([own]);
+    let cut = cut.map(|one| one.trim_matches('/')).filter(|one| !one.is_empty());
+    cut.flat_map(|one| ["/", one]).collect()
 }
 
 /// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never passes:
@@ -153,7 +169,6 @@ struct Account {
     host: Option<String>,
     port: Option<String>,
     prefix: Option<String>,
-    real_ip: Option<String>,
 }
 
 impl Account {
@@ -176,21 +191,18 @@ impl Account {
             }
             HopSource::Neither => None,
         };
-        let real_ip = hop.client.filter(|_| headers.contains_key(X_REAL_IP));
-        account.real_ip = real_ip.map(|ip| ip.to_canonical().to_string());
         account
     }
 
     /// What the fields beside `X-Forwarded-For` say.
     fn of_fields(headers: &HeaderMap) -> Account {
         let all = |line: &String, holds: fn(&str) -> bool| line.split(", ").all(holds);
-        let is_prefix = |one: &str| path::read(one).is_ok_and(|read| read.sent == one);
         let is_port = |one: &str| one.parse::<u16>().is_ok();
         Account {
             proto: joined(headers, &X_PROTO).and_then(|line| protos(&line)),
             host: joined(headers, &X_HOST).filter(|line| all(line, |one| host(one).is_some())),
             port: joined(headers, &X_PORT).filter(|line| all(line, is_port)),
-            prefix: joined(headers, &X_PREFIX).filter(|line| all(line, is_prefix)),
+            prefix: joined(headers, &X_PREFIX).filter(|line| prefixes(line)),
             ..Account::default()
         }
     }
@@ -266,6 +278,11 @@ fn joined_up<'a>(elements: impl Iterator<Item = &'a str>) -> Option<String> {
 fn port(host: Option<&str>, proto: &str) -> String {
     let port = host.and_then(|host| spelling::canonical(host).ok()?.port);
     port.unwrap_or(if proto == "https" { 443 } else { 80 }).to_string()
+}
+
+/// Whether each element is a path that can be sent as it is.
+fn prefixes(line: &str) -> bool {
+    line.split(", ").all(|one| path::read(one).is_ok_and(|read| read.sent == one))
 }
 
 /// [`proto`] of each element; `None` when one is neither.

@@ -111,6 +111,19 @@ pub fn canonical(written: &str) -> Result<Host<'_>, HostError> {
     Ok(Host { name, port })
 }
 
+/// Whether `origin` is a page of `host`: the same name and port. A port that is not written is the
+/// origin's scheme's; by which scheme the request came only the proxies before us know.
+pub fn is_page_of(origin: &str, host: &str) -> bool {
+    let Some((scheme, page)) = origin.split_once("://") else { return false };
+    let default = match scheme.to_ascii_lowercase().as_str() {
+        "https" => 443,
+        "http" => 80,
+        _ => return false,
+    };
+    let (Ok(page), Ok(host)) = (canonical(page), canonical(host)) else { return false };
+    page.name == host.name && page.port.unwrap_or(default) == host.port.unwrap_or(default)
+}
+
 /// A port's digits; RFC 3986 §3.2.3 allows none.
 fn number(port: &str) -> Result<Option<u16>, HostError> {
     if port.is_empty() {

@@ -23,6 +23,8 @@ pub enum PathError {
     Control,
     /// A letter of ASCII in more bytes than it has: some decoders take `%c0%af` for a slash.
     Overlong,
+    /// It is rewritten to one that is longer than a path may be.
+    TooLong,
 }
 
 impl PathError {
@@ -44,6 +46,7 @@ impl fmt::Display for PathError {
             PathError::Backslash => "the path has a backslash",
             PathError::Control => "the path has a control character",
             PathError::Overlong => "the path has an overlong escape",
+            PathError::TooLong => "the path becomes too long",
         })
     }
 }

@@ -22,6 +22,7 @@ mod limits;
 mod living;
 mod measuring;
 mod messages;
+mod paths;
 mod proxy;
 mod rebalancing;
 mod reloading;

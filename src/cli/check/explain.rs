@@ -159,7 +159,7 @@ fn place(loaded: &Loaded, route: usize) -> String {
 /// What a route does, in a few words.
 fn deed(route: &Route) -> String {
     match &route.action {
-        Action::Pool { name, .. } => format!("to pool `{name}`"),
+        Action::Pool(to) => format!("to pool `{}`", to.name),
         Action::Files(files) => format!("files below `{}`", files.root.display()),
         Action::Redirect(redirect) => format!("{} to `{}`", redirect.status.as_u16(), redirect.to),
         Action::Respond(respond) => format!("answered {}", respond.status.as_u16()),

@@ -8,10 +8,10 @@ use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{Action, Files, Redirect, Respond};
+use super::super::plan::{Action, Files, PoolTarget, Redirect, Respond};
 use super::super::tables::{self, OrString, Spanned};
 use super::condition::field_value;
-use super::{Lower, NamedFiles, entries, number, template};
+use super::{Lower, NamedFiles, entries, number, path_change, template};
 use crate::wire::template::{REDIRECT, Template};
 
 /// The one action of a route.
@@ -76,6 +76,10 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
         ("websocket", raw.websocket.span()),
         ("allowed_origins", raw.allowed_origins.span()),
         ("upstream_host", raw.upstream_host.span()),
+        ("upstream_origin", raw.upstream_origin.span()),
+        ("replace_prefix", raw.replace_prefix.span()),
+        ("rewrite", raw.rewrite.span()),
+        ("reverse_mapping", raw.reverse_mapping.span()),
         ("raw_path", raw.raw_path.span()),
         ("relay", raw.relay.span()),
         ("hold", raw.hold.span()),
@@ -102,6 +106,12 @@ fn to_pool(
     raw: &tables::RouteTable,
 ) -> Option<Action> {
     let host = cx.take("upstream_host", &raw.upstream_host, |host| field_value(host));
+    let origin_follows = *raw.upstream_origin.get()?;
+    if origin_follows && raw.upstream_host.is_absent() {
+        let said = "`upstream_origin` needs an `upstream_host` that it follows";
+        cx.report(Diagnostic::error("conflict", said).at(raw.upstream_origin.span()));
+    }
+    let path = path_change::path_change(cx, raw);
     let (name, span) = raw.pool.written()?;
     let known = || entries(&file.pools).iter().filter_map(|(name, _)| name.get());
     if !known().any(|pool| pool == name) {
@@ -120,8 +130,9 @@ fn to_pool(
         cx.report(Diagnostic::error("undefined", said).at(span).hint(hint));
         return None;
     }
-    let strip_prefix = *raw.strip_prefix.get()?;
-    Some(Action::Pool { name: name.as_str().into(), strip_prefix, host })
+    let reverse_mapping = *raw.reverse_mapping.get()?;
+    let name = name.as_str().into();
+    Some(Action::Pool(PoolTarget { name, path: path?, host, origin_follows, reverse_mapping }))
 }
 
 fn files(

@@ -11,7 +11,7 @@ use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules,
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
     Lower, access, action, condition, entries, fields, hold, label, limit, named, opt, origins,
-    rebalance, relay,
+    path_change, rebalance, relay,
 };
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
@@ -73,8 +73,8 @@ fn lower(
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
-    strippable(cx, raw, &path);
-    let raw_path = raw_path(cx, raw)?;
+    path_change::check_prefix(cx, raw, &path);
+    let raw_path = path_change::raw_path(cx, raw)?;
     let several = raw.host.get().is_some_and(|_| hosts.len() != 1 || is_list(cx, raw));
     let hosts = if raw.host.is_absent() { vec![HostPattern::Any] } else { hosts };
     let (hold, queue) = hold?.unzip();
@@ -167,27 +167,6 @@ fn headers(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<Vec<FieldCond
         }
     }
     (headers.len() == written.len() && !raw.headers.is_faulty()).then_some(headers)
-}
-
-/// Only a prefix can be cut off.
-fn strippable(cx: &mut Lower<'_>, raw: &tables::RouteTable, path: &PathPattern) {
-    let prefix = matches!(path, PathPattern::Segment { .. } | PathPattern::Textual { .. });
-    if raw.strip_prefix.get() == Some(&true) && !prefix {
-        let said = "`strip_prefix` needs a path that is a prefix";
-        let finding = Diagnostic::error("conflict", said).at(raw.strip_prefix.span());
-        cx.report(finding.also(raw.path.span(), "the path"));
-    }
-}
-
-/// What is not resolved has no prefix that could be told from the rest.
-fn raw_path(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<bool> {
-    let is_raw = *raw.raw_path.get()?;
-    if is_raw && raw.strip_prefix.get() == Some(&true) {
-        let said = "`raw_path` sends the path as it came, and `strip_prefix` cuts it";
-        let finding = Diagnostic::error("conflict", said).at(raw.raw_path.span());
-        cx.report(finding.also(raw.strip_prefix.span(), "the other"));
-    }
-    Some(is_raw)
 }
 
 /// An identity belongs to one route.

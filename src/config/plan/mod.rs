@@ -11,6 +11,7 @@ pub(super) mod certificate;
 mod changes;
 mod limits;
 mod listener;
+mod path_change;
 mod process;
 mod request_key;
 mod route;
@@ -34,11 +35,12 @@ pub use certificate::Certificate;
 pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
 pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
+pub use path_change::{PathChange, PathRewrite, RewritePart};
 pub use process::{Admin, Control};
 pub use request_key::RequestKey;
 pub use route::{
     Action, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers, PathPattern,
-    Queue, Redirect, Respond, Route, RouteLabels, WebSocketMode,
+    PoolTarget, Queue, Redirect, Respond, Route, RouteLabels, WebSocketMode,
 };
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 

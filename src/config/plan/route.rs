@@ -11,6 +11,7 @@ use super::super::tables::{Hold, Rules};
 use super::access::AccessDemand;
 use super::changes::RouteChanges;
 use super::limits::RouteLimits;
+use super::path_change::PathChange;
 use crate::wire::path::folded_prefix;
 use crate::wire::template::Template;
 
@@ -226,20 +227,28 @@ pub struct PassingTrailers {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Requests and WebSockets go to a pool.
-    Pool {
-        /// Its name; the plan has it.
-        name: Arc<str>,
-        /// Whether the route's prefix is cut from the path (`/api/x` → `/x`).
-        strip_prefix: bool,
-        /// Host sent upstream: the client's when `None`.
-        host: Option<HeaderValue>,
-    },
+    Pool(PoolTarget),
     /// Files from a directory.
     Files(Files),
     /// A redirect.
     Redirect(Redirect),
     /// A fixed response.
     Respond(Respond),
+}
+
+/// A pool, and how requests go there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PoolTarget {
+    /// Its name; the plan has it.
+    pub name: Arc<str>,
+    /// What becomes of the path.
+    pub path: PathChange,
+    /// Host sent upstream: the client's when `None`.
+    pub host: Option<HeaderValue>,
+    /// Whether the `Origin` of pages of the request's own host is made one of `host`.
+    pub origin_follows: bool,
+    /// Whether URLs, paths and cookies in answers are led back to where the client is.
+    pub reverse_mapping: bool,
 }
 
 /// Files from a directory.

@@ -138,10 +138,10 @@ wishes! {
     // What is done to them.
     "gzip" | "gzip_types" | "brotli" | "zstd" | "compress" | "compression" | "encode" | "deflate" =>
         "tidegate does not compress: what the backend compresses passes, permessage-deflate too";
-    "rewrite" | "rewrites" | "replace_path" | "replace_path_regex" | "add_prefix" | "url_rewrite"
-        | "path_rewrite" =>
-        "`strip_prefix = true` cuts the route's prefix off, and `redirect` sends the client \
-         elsewhere; paths are not rewritten otherwise";
+    "rewrites" | "replace_path" | "replace_path_regex" | "add_prefix" | "url_rewrite"
+        | "path_rewrite" | "regex_rewrite" | "prefix_rewrite" =>
+        "`rewrite = { from = \"^/u/([0-9]+)$\", to = \"/users/$1\" }` of a route rewrites a path; \
+         `strip_prefix = true` cuts the route's prefix off, `replace_prefix = \"/v2\"` replaces it";
     "handle_path" | "strip_path" | "strip_path_prefix" | "uri_strip_prefix" =>
         "the route's prefix is cut off by `strip_prefix = true`", "strip_prefix";
     "try_files" | "root" | "alias" | "file_server" | "static" | "directory" | "webroot" | "index"

@@ -42,7 +42,9 @@ pub use process::{
     ReloadTable, Upgrade, UpgradeTable,
 };
 pub use relay::{RelayParts, RelayTable, Rules};
-pub use route::{FieldChangesTable, FilesTable, RedirectTable, RespondTable, RouteTable};
+pub use route::{
+    FieldChangesTable, FilesTable, RedirectTable, RespondTable, RewriteTable, RouteTable,
+};
 pub use scalar::{FieldTest, Number, OrOff, QueryLog, TakesWebSockets};
 pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};
 pub use table::{checked, if_any};

@@ -68,16 +68,35 @@ table! {
     /// of a rule ends no session. Without the key all may pass.
     next access: RouteAccess, as in ["office"];
     /// Whether the route's prefix is cut off before the request goes on: below `/api`, `/api/x`
-    /// becomes `/x`. With `pool` or `files`.
+    /// becomes `/x`. With `pool` or `files`. A pool reads the prefix in `X-Forwarded-Prefix`, and
+    /// its answers lead back below it (`reverse_mapping`). GET or HEAD of the prefix without its
+    /// last slash is answered 301 with it, since a page's relative links need it.
     next strip_prefix: bool = false, as in true;
+    /// What the route's prefix is replaced by: below `/api`, `/api/x` becomes `/v2/x` by `/v2`. It
+    /// is written decoded, as `path` is. With `pool`, in place of `strip_prefix`.
+    next replace_prefix: String, as in "/v2";
+    /// A part of the path that is rewritten before the request goes on, after `strip_prefix` and
+    /// `replace_prefix`; the query stays. Routes, access rules and limits have the path as it came.
+    /// With `pool`.
+    next rewrite: RewriteTable, as in json!({ "from": "^/u/([0-9]+)$", "to": "/users/$1" });
+    /// Whether answers lead back to where the client is: the paths in `Location`,
+    /// `Content-Location` and `Refresh`, and those of cookies, are put back below a prefix that was
+    /// cut off or replaced, unless they are there; URLs of the backend's own address or of
+    /// `upstream_host` become paths, and a cookie's `Domain` of that host goes. Write `false` for
+    /// an API whose redirects and cookies are for pages beside it. With `pool`.
+    next reverse_mapping: bool = true, as in false;
     /// Whether the path is sent as it came: `.` and `..` stay in it, and what is answered 400
     /// elsewhere passes (see `path`). It opens what other routes deny: the backend may read
     /// `/a/..%2fadmin`, `/a/..;/admin` or `/a\admin` as `/admin`, whatever a route for `/admin`
     /// says. For a backend that needs such paths and guards itself. With `pool`, without
-    /// `strip_prefix`.
+    /// `strip_prefix`, `replace_prefix` and `rewrite`.
     next raw_path: bool = false, as in true;
     /// The `Host` that is sent upstream; the client's by default. With `pool`.
     next upstream_host: String, as in "backend.internal";
+    /// Whether `Origin` follows `upstream_host`: a page of the host and port that the request is
+    /// for is said to be one of `upstream_host`, for backends that compare the two. The origins of
+    /// other pages stay as they are, so that the backend can refuse them. With `upstream_host`.
+    next upstream_origin: bool = false, as in true;
     /// What the relay asks of the route's sessions, where it differs from `[relay]`. With `pool`.
     now relay: RelayTable = RelayTable::default();
     /// The route's sessions are held while their upstream is away: their clients stay connected. It
@@ -132,6 +151,21 @@ table! {
     /// The file below `root` that is served where none is found: the page of a single-page
     /// application, which does its own routing.
     next fallback: String, as in "index.html";
+}
+
+table! {
+    /// What is found in a path, and what stands there instead. It is looked for in the path as
+    /// routes are matched with it: decoded, without parameters. A path in which it is not found is
+    /// sent as it came; a result that leads elsewhere than it says (`..`, a backslash, a control
+    /// character) is answered 400.
+    RewriteTable "Rewrite", "a table with `from` and `to`";
+
+    /// A regular expression. What matches first is replaced, the rest of the path stays: `^` and
+    /// `$` make it the whole.
+    next from [required]: String, as in "^/u/([0-9]+)$";
+    /// What stands there instead, decoded; `$1` to `$9` and `${NAME}` are what groups have found,
+    /// `$$` is a dollar.
+    next to [required]: String, as in "/users/$1";
 }
 
 table! {

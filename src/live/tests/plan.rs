@@ -115,7 +115,18 @@ pub(crate) fn remove_cookies(route: &mut Route) {
 
 /// An action that goes to a pool.
 pub(crate) fn to_pool(name: &str) -> Action {
-    Action::Pool { name: name.into(), strip_prefix: false, host: None }
+    Action::Pool(pool_target(name))
+}
+
+/// A pool that requests go to as they came.
+pub(crate) fn pool_target(name: &str) -> PoolTarget {
+    PoolTarget {
+        name: name.into(),
+        path: PathChange::default(),
+        host: None,
+        origin_follows: false,
+        reverse_mapping: true,
+    }
 }
 
 /// A fixed response.

@@ -34,7 +34,7 @@ fn a_denial_in_one_case_only_is_found() {
             let Action::Respond(respond) = &mut denial.action else { unreachable!() };
             respond.status = StatusCode::FORBIDDEN;
         }
-        last.action = Action::Pool { name: "backends".into(), strip_prefix: false, host: None };
+        last.action = to_pool("backends");
         let router = Router::build(&routes.into_iter().map(Arc::new).collect::<Vec<_>>());
         let found = router.case_counts();
         found.iter().map(|found| (found.route, found.path.clone())).collect::<Vec<_>>()

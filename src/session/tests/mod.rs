@@ -17,9 +17,9 @@ use crate::base::clock;
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::base::worker::Workers;
-use crate::config::plan::{Action, Plan};
+use crate::config::plan::{Action, PathChange, Plan, PoolTarget};
 use crate::limit::{Buckets, SessionPlaces};
-use crate::live::tests::plan::{listener, plan, pool, remove_cookies, route, to_pool};
+use crate::live::tests::plan::{listener, plan, pool, pool_target, remove_cookies, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::registry::{self, LiveSessions, Selector};
@@ -159,7 +159,8 @@ fn nowhere() -> u16 {
 
 /// Sends the only route to its pool in another way.
 fn strip_prefix(plan: &mut Plan, path: &str) {
-    let action = Action::Pool { name: "pool".into(), strip_prefix: true, host: None };
+    let path_change = PathChange { prefix: Some("".into()), rewrite: None };
+    let action = Action::Pool(PoolTarget { path: path_change, ..pool_target("pool") });
     plan.routes[0] = Arc::new(route(path, action));
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 fn hop(peer: Option<&str>) -> Hop<'static> {
     let peer: Option<SocketAddr> = peer.map(|peer| peer.parse().unwrap());
     let client = peer.map(|peer| peer.ip());
-    Hop { peer, client, proto: "https", host: Some("example.com"), port: 443 }
+    Hop { peer, client, proto: "https", host: Some("example.com"), port: 443, prefix: "" }
 }
 
 fn map(fields: &[(&str, &str)]) -> HeaderMap {

@@ -127,6 +127,12 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.websocket", "#route", "websocket = \"only\""),
     ("routes.allowed_origins", "#route", "allowed_origins = [\"https://example.com\"]"),
     ("routes.strip_prefix", "#route", "strip_prefix = true"),
+    ("routes.replace_prefix", "#route", "replace_prefix = \"/v2\""),
+    ("routes.rewrite", "#route", REWRITE),
+    ("routes.rewrite.from", "#route", REWRITE),
+    ("routes.rewrite.to", "#route", REWRITE),
+    ("routes.reverse_mapping", "#route", "reverse_mapping = false"),
+    ("routes.upstream_origin", "#route", UPSTREAM_ORIGIN),
     ("routes.raw_path", "#route", "raw_path = true"),
     ("routes.upstream_host", "#route", "upstream_host = \"backend.test\""),
     ("routes.hold", "#route", "hold = {}"),
@@ -246,3 +252,7 @@ const STICKY_COOKIE: &str =
 
 const STICKY_SITE: &str =
     "sticky = { secrets = \"what is signed with, as long as it has to be\", same_site = \"none\" }";
+
+const REWRITE: &str = "rewrite = { from = \"^/chat/(.*)$\", to = \"/talk/$1\" }";
+
+const UPSTREAM_ORIGIN: &str = "upstream_host = \"backend.test\"\nupstream_origin = true";

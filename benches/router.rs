@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tidegate::config::plan::{
-    Action, HostPattern, PathPattern, Respond, Route, Rules, WebSocketMode,
+    Action, HostPattern, Page, PathPattern, Respond, Route, Rules, WebSocketMode,
 };
 use tidegate::router::{Query, Router};
 
@@ -82,8 +82,7 @@ fn regex(source: String) -> PathPattern {
 fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Route> {
     let respond = Respond {
         status: StatusCode::OK,
-        body: "".into(),
-        content_type: HeaderValue::from_static("text/plain"),
+        page: Page { body: "".into(), content_type: HeaderValue::from_static("text/plain") },
     };
     Arc::new(Route {
         identity: format!("{host} {path}").into(),
@@ -105,6 +104,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         request_headers: Default::default(),
         response_headers: Default::default(),
         trailers: Default::default(),
+        errors: None,
         hold: None,
         queue: None,
     })

@@ -8,15 +8,16 @@ use crate::config::plan::Respond;
 
 /// The response the plan holds.
 pub fn respond(plan: &Respond) -> Response<Body> {
-    let mut answer = Response::new(body::full(plan.body.as_bytes().to_vec()));
+    let mut answer = Response::new(body::full(plan.page.body.clone()));
     *answer.status_mut() = plan.status;
-    answer.headers_mut().insert(CONTENT_TYPE, plan.content_type.clone());
+    answer.headers_mut().insert(CONTENT_TYPE, plan.page.content_type.clone());
     answer
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::Page;
     use http::{HeaderValue, StatusCode};
     use http_body_util::BodyExt;
 
@@ -24,8 +25,10 @@ mod tests {
     async fn a_fixed_response_is_given_as_planned() {
         let plan = Respond {
             status: StatusCode::GONE,
-            body: "moved out\n".into(),
-            content_type: HeaderValue::from_static("text/plain"),
+            page: Page {
+                body: "moved out\n".into(),
+                content_type: HeaderValue::from_static("text/plain"),
+            },
         };
         let answer = respond(&plan);
         assert_eq!(answer.status(), StatusCode::GONE);

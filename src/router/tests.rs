@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::plan::{
-    Action, FieldCondition, FieldMatch, PathPattern, Respond, WebSocketMode,
+    Action, FieldCondition, FieldMatch, Page, PathPattern, Respond, WebSocketMode,
 };
 use crate::wire::path::fold;
 
@@ -67,7 +67,7 @@ fn made(
     headers: Vec<FieldCondition>,
 ) -> Route {
     let content_type = HeaderValue::from_static("text/plain");
-    let respond = Respond { status: StatusCode::OK, body: "".into(), content_type };
+    let respond = Respond { status: StatusCode::OK, page: Page { body: "".into(), content_type } };
     Route {
         identity: identity.into(),
         listeners: Vec::new(),
@@ -88,6 +88,7 @@ fn made(
         request_headers: Default::default(),
         response_headers: Default::default(),
         trailers: Default::default(),
+        errors: None,
         hold: None,
         queue: None,
     }

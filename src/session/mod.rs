@@ -10,6 +10,7 @@ mod backoff;
 mod clearance;
 mod conn;
 mod counted;
+mod error_pages;
 mod grant;
 mod logged;
 mod plain;

@@ -8,8 +8,9 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 
-use super::admit::Admitted;
+use super::admit::{Admitted, Routed};
 use super::conn::{App, Conn};
+use super::error_pages::RequestPages;
 use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
@@ -27,11 +28,21 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = app.live.now();
     let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
-    let answered = answer(&app, conn, head, body, snapshot, &mut record).await;
-    let mut answer = answered.unwrap_or_else(|refusal| {
-        record.refused(&refusal);
-        refusal.answer()
-    });
+    let routed = route(conn, head, &snapshot, &mut record);
+    // From here on the route is enough: a long answer must not keep a configuration alive.
+    drop(snapshot);
+    let mut answer = match routed {
+        Ok(routed) => {
+            let (pages, asks_pool) =
+                (RequestPages::of(&routed), routed.route.action.pool().is_some());
+            match answer(&app, routed, body, &mut record).await {
+                Ok(answer) if asks_pool => pages.from_backend(answer),
+                Ok(answer) => answer,
+                Err(refusal) => pages.own(refuse(&refusal, &mut record)),
+            }
+        }
+        Err(refusal) => refuse(&refusal, &mut record),
+    };
     record.tell_id(&mut answer);
     match answer.status() {
         // It has become a session.
@@ -40,18 +51,28 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
     }
 }
 
-async fn answer(
-    app: &Arc<App>,
+/// Finds out what is asked for, and the route that takes it.
+fn route(
     conn: Rc<Conn>,
     head: Parts,
+    snapshot: &Snapshot,
+    record: &mut RequestRecord,
+) -> Result<Routed, Refusal> {
+    Admitted::new(conn, head, record)?.routed(snapshot, record)
+}
+
+/// Makes a refusal's answer, and notes it.
+fn refuse(refusal: &Refusal, record: &mut RequestRecord) -> Response<Body> {
+    record.refused(refusal);
+    refusal.answer()
+}
+
+async fn answer(
+    app: &Arc<App>,
+    routed: Routed,
     body: Body,
-    snapshot: Arc<Snapshot>,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let admitted = Admitted::new(conn, head, record)?;
-    let routed = admitted.routed(&snapshot, record)?;
-    // From here on the route is enough: a long answer must not keep a configuration alive.
-    drop(snapshot);
     let granted = routed.authorize(record).await?.counted(app, record)?;
     let route = Arc::clone(&granted.route);
     let is_on_stream = handshake::is_on_stream(&granted.asked.head);

@@ -1,6 +1,6 @@
 //! Formats that are read and written: RFC 6455 frames and handshake fields, PROXY header,
-//! Forwarded, credentials, files of users, keys of tokens, lists, hosts, paths, ranges,
-//! preconditions and the fields that frame a body.
+//! Forwarded, credentials, files of users, keys of tokens, lists, hosts, paths, media types,
+//! ranges, preconditions and the fields that frame a body.
 //!
 //! **In:** bytes and header values. **Out:** values. **Never here:** sockets, clocks, tidegate's
 //! policies.
@@ -24,6 +24,7 @@ pub mod host;
 pub mod htpasswd;
 pub mod label;
 pub mod list;
+pub mod media_type;
 pub mod path;
 pub mod pem;
 pub mod proxy;

@@ -22,6 +22,7 @@ mod limits;
 mod living;
 mod measuring;
 mod messages;
+mod pages;
 mod paths;
 mod proxy;
 mod rebalancing;

@@ -1,7 +1,6 @@
 //! The answer for a file: all of it, a part, several parts, or that the client has it.
 
 use std::ops::Range;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{
@@ -15,6 +14,7 @@ use super::content::{Content, Piece};
 use super::open::RegularFile;
 use crate::base::body::{self, Body};
 use crate::wire::conditional::{Precondition, Validators};
+use crate::wire::media_type::media_type;
 use crate::wire::range::{self, Wanted};
 
 /// Answers GET or HEAD with a file of this name.
@@ -111,29 +111,6 @@ fn validators(opened: &RegularFile) -> Validators {
     Validators { etag, modified }
 }
 
-/// The media type by a name's ending; text is UTF-8.
-fn media_type(name: &str) -> String {
-    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let guessed = match ending.to_ascii_lowercase().as_str() {
-        // RFC 9239; a browser runs no module of another type.
-        "js" | "mjs" | "cjs" => "text/javascript",
-        "webmanifest" => "application/manifest+json",
-        "wasm" => "application/wasm",
-        ending => {
-            let guess = mime_guess::from_ext(ending);
-            return with_charset(guess.first_or_octet_stream().as_ref());
-        }
-    };
-    with_charset(guessed)
-}
-
-fn with_charset(kind: &str) -> String {
-    match kind.starts_with("text/") && !kind.contains("charset") {
-        true => format!("{kind}; charset=utf-8"),
-        false => kind.to_owned(),
-    }
-}
-
 fn with_status(mut answer: Response<Body>, status: StatusCode) -> Response<Body> {
     *answer.status_mut() = status;
     answer
@@ -143,31 +120,4 @@ fn set(answer: &mut Response<Body>, name: HeaderName, value: &str) {
     // cannot fail: words of ours, digits, dates and media types.
     let value = HeaderValue::from_str(value).expect("a field's value");
     answer.headers_mut().insert(name, value);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_media_type_is_known_by_the_ending() {
-        let rows = [
-            ("a.html", "text/html; charset=utf-8"),
-            ("a.CSS", "text/css; charset=utf-8"),
-            ("a.txt", "text/plain; charset=utf-8"),
-            ("a.js", "text/javascript; charset=utf-8"),
-            ("a.mjs", "text/javascript; charset=utf-8"),
-            ("a.json", "application/json"),
-            ("a.svg", "image/svg+xml"),
-            ("a.wasm", "application/wasm"),
-            ("a.webmanifest", "application/manifest+json"),
-            ("a.woff2", "font/woff2"),
-            ("a.png", "image/png"),
-            ("a", "application/octet-stream"),
-            ("a.zzz", "application/octet-stream"),
-        ];
-        for (name, kind) in rows {
-            assert_eq!(media_type(name), kind, "{name}");
-        }
-    }
 }

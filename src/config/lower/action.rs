@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{Action, Files, PoolTarget, Redirect, Respond};
+use super::super::plan::{Action, Files, Page, PoolTarget, Redirect, Respond};
 use super::super::tables::{self, OrString, Spanned};
 use super::condition::field_value;
-use super::{Lower, NamedFiles, entries, number, path_change, template};
+use super::{Lower, NamedFiles, entries, number, page, path_change, template};
 use crate::wire::template::{REDIRECT, Template};
 
 /// The one action of a route.
@@ -199,18 +199,31 @@ fn respond(cx: &mut Lower<'_>, written: &tables::RespondTable) -> Option<Action>
         200..=599 => status_of(status.0),
         other => Err(Fault::new(format!("must be from 200 to 599, not: {other}"))),
     });
-    if let (Some(204 | 304), Some(body)) = (number(&written.status), written.body.get())
-        && !body.is_empty()
-    {
+    let has_body =
+        written.file.is_written() || written.body.get().is_some_and(|one| !one.is_empty());
+    if let (Some(204 | 304), true) = (number(&written.status), has_body) {
         let fault = Fault::new("has no place in an answer 204 or 304 (RFC 9110 §6.4.1)");
-        cx.fault("body", written.body.span(), fault);
+        cx.fault("body", written.file.span().or(written.body.span()), fault);
     }
     let content_type = cx.take("content_type", &written.content_type, |text| field_value(text));
-    Some(Action::Respond(Respond {
-        status: status?,
-        body: written.body.get()?.as_str().into(),
-        content_type: content_type?,
-    }))
+    let page = match written.file.written() {
+        Some((file, at)) => {
+            if written.body.is_written() {
+                let said = "a fixed response has a `body` or a `file`, not both";
+                let finding = Diagnostic::error("conflict", said).at(Some(at));
+                cx.report(finding.also(written.body.span(), "the other"));
+            }
+            page::page(cx, "file", &written.file, file)
+        }
+        None => written.body.get().map(|body| Page {
+            body: body.clone().into(),
+            content_type: HeaderValue::from_static("text/plain; charset=utf-8"),
+        }),
+    };
+    let is_known = written.content_type.is_absent() || content_type.is_some();
+    let page = page.filter(|_| is_known && !written.file.is_faulty())?;
+    let content_type = content_type.unwrap_or(page.content_type);
+    Some(Action::Respond(Respond { status: status?, page: Page { content_type, ..page } }))
 }
 
 fn status_of(number: u32) -> Result<StatusCode, Fault> {

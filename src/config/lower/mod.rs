@@ -18,6 +18,7 @@ mod listener;
 mod loops;
 mod origins;
 mod overlap;
+mod page;
 mod path_change;
 mod pool;
 mod process;

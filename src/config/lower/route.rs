@@ -11,7 +11,7 @@ use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules,
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
     Lower, access, action, condition, entries, fields, hold, label, limit, named, opt, origins,
-    path_change, rebalance, relay,
+    page, path_change, rebalance, relay,
 };
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
@@ -70,6 +70,7 @@ fn lower(
     let trailers = cx.take_each("trailers", &raw.trailers, |name| fields::trailer(name));
     let limits = limit::limits(cx, &raw.limits);
     let labels = label::labels(cx, &raw.labels);
+    let errors = page::errors(cx, &raw.errors);
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
@@ -105,6 +106,7 @@ fn lower(
         request_headers,
         response_headers,
         trailers,
+        errors: errors?,
         queue: queue.flatten(),
         hold: hold.map(Arc::new),
     };

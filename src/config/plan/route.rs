@@ -11,6 +11,7 @@ use super::super::tables::{Hold, Rules};
 use super::access::AccessDemand;
 use super::changes::RouteChanges;
 use super::limits::RouteLimits;
+use super::page::{ErrorPages, Page};
 use super::path_change::PathChange;
 use crate::wire::path::folded_prefix;
 use crate::wire::template::Template;
@@ -187,6 +188,8 @@ pub struct Route {
     pub response_headers: RouteChanges,
     /// Trailer fields that pass.
     pub trailers: PassingTrailers,
+    /// Pages in place of the bodies of errors.
+    pub errors: Option<Arc<ErrorPages>>,
     /// How its sessions are held while their upstream is away; not at all when `None`.
     pub hold: Option<Arc<Hold>>,
     /// How its handshakes wait while no backend is up; not at all when `None`.
@@ -278,10 +281,8 @@ pub struct Redirect {
 pub struct Respond {
     /// Status.
     pub status: StatusCode,
-    /// Body, UTF-8.
-    pub body: Arc<str>,
-    /// Its `Content-Type`.
-    pub content_type: HeaderValue,
+    /// What is answered.
+    pub page: Page,
 }
 
 /// Labels by name, with what makes their values.

@@ -154,9 +154,14 @@ wishes! {
     "redir" | "redirects" | "redirect_scheme" | "https_redirect" | "force_https" =>
         "a redirect is a route: `listener = \"http\"` and `redirect = \
          \"https://{host}{path}{query}\"`", "redirect";
-    "error_page" | "error_pages" | "errors" | "handle_errors" | "errorfile" =>
-        "tidegate has no error pages of its own: those of the backend pass, and a route can \
-         `respond`";
+    "error_page" | "error_pages" | "handle_errors" | "errorfile" | "errorfiles" =>
+        "pages for errors are `errors = { \"502-504\" = \"errors/away.html\" }` of a route; with \
+         `from_backend = true` in it for the backend's as well";
+    "maintenance" | "maintenance_page" | "maintenance_mode" =>
+        "a maintenance page is `respond = { status = 503, file = \"maintenance.html\" }` of a route";
+    "proxy_redirect" | "proxy_cookie_path" | "proxy_cookie_domain" =>
+        "what a backend says of its own paths is led back below a prefix that is cut off or \
+         replaced; `reverse_mapping = false` leaves it";
     "mirror" | "mirroring" | "shadow" =>
         "tidegate does not send copies of requests to other backends";
     "cache" | "proxy_cache" | "caching" | "proxy_cache_path" =>

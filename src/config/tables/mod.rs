@@ -9,6 +9,7 @@
 #[macro_use]
 mod table;
 mod access;
+mod error_pages;
 mod file;
 mod file_mode;
 mod hold;
@@ -25,6 +26,7 @@ mod units;
 pub mod words;
 
 pub use access::{AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenSession};
+pub use error_pages::ErrorsValue;
 pub use file::FileTable;
 pub use file_mode::FileMode;
 pub use hold::{Hold, HoldParts, HoldTable};

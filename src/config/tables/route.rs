@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
+    ErrorsValue, FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
     RouteLimitsTable, TakesWebSockets,
 };
 
@@ -118,6 +118,12 @@ table! {
     next request_headers: FieldChangesTable;
     /// Fields of the answer that are removed, set or added before it goes to the client.
     next response_headers: FieldChangesTable;
+    /// Pages in place of the texts of errors: a status, or a range of them, and a file of up to 64
+    /// KiB, which is read with the configuration. The status stays, and so do the fields that go
+    /// with it. They are for tidegate's own answers (a backend that is away, a limit, a rule of
+    /// `access`); with `from_backend = true` for those of backends as well. A WebSocket's handshake
+    /// that is refused has one only where its client accepts HTML.
+    next errors: Named<ErrorsValue>, as in json!({ "502-504": "errors/away.html", "404": "404.html" });
     /// Trailer fields that pass, of requests and of answers; none by default. What
     /// `request_headers` or `response_headers` set or remove does not. With `pool`.
     next trailers: OneOrMany<String>, as in ["Server-Timing"];
@@ -187,8 +193,11 @@ table! {
 
     /// The body.
     next body: String = String::new(), as in "closed for today\n";
+    /// The file of the body, in place of `body`: up to 64 KiB, read with the configuration. A
+    /// maintenance page is one with `status = 503`.
+    next file: String, as in "maintenance.html";
     /// The status, 200 to 599.
     next status: Number<200, 599> = Number(200), as in 503;
-    /// The `Content-Type`.
-    next content_type: String = "text/plain; charset=utf-8".to_owned(), as in "application/json";
+    /// The `Content-Type`: by default `text/plain; charset=utf-8`, or what the file's name says.
+    next content_type: String, as in "application/json";
 }

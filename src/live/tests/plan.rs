@@ -102,6 +102,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         request_headers: RouteChanges::default(),
         response_headers: RouteChanges::default(),
         trailers: Default::default(),
+        errors: None,
         hold: None,
         queue: None,
     }
@@ -133,8 +134,10 @@ pub(crate) fn pool_target(name: &str) -> PoolTarget {
 pub(crate) fn respond(body: &str) -> Action {
     Action::Respond(Respond {
         status: StatusCode::OK,
-        body: body.into(),
-        content_type: HeaderValue::from_static("text/plain"),
+        page: Page {
+            body: body.to_owned().into(),
+            content_type: HeaderValue::from_static("text/plain"),
+        },
     })
 }
 

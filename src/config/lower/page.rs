@@ -1,0 +1,121 @@
+//! Files that are answered from memory: `errors`, and the file of a fixed response.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use crate::report::Diagnostic;
+use crate::wire::media_type::media_type;
+
+use super::super::fault::Fault;
+use super::super::plan::{ErrorPages, Page};
+use super::super::tables::{ErrorsValue, Named, Spanned};
+use super::{Lower, NamedFiles, entries};
+
+/// Bytes of a page at most.
+const PAGE_BYTES_MAX: u64 = 64 * 1024;
+
+/// The key among statuses.
+const FROM_BACKEND: &str = "from_backend";
+
+/// A route's error pages; `None` within where it has none.
+pub fn errors(
+    cx: &mut Lower<'_>,
+    written: &Spanned<Named<ErrorsValue>>,
+) -> Option<Option<Arc<ErrorPages>>> {
+    let mut from_backend = false;
+    let mut pages = Vec::new();
+    let mut is_whole = !written.is_faulty();
+    for (key, value) in entries(written) {
+        let name = key.get().map_or("", String::as_str);
+        let found = match (name, value.get()) {
+            (FROM_BACKEND, Some(ErrorsValue::Switch(holds))) => {
+                from_backend = *holds;
+                continue;
+            }
+            (FROM_BACKEND, Some(ErrorsValue::File(_))) => {
+                cx.fault(FROM_BACKEND, value.span(), Fault::new("must be true or false"));
+                None
+            }
+            (_, Some(ErrorsValue::Switch(_))) => {
+                cx.fault(name, value.span(), Fault::new("must be the file of a page"));
+                None
+            }
+            (_, Some(ErrorsValue::File(file))) => {
+                let of = cx.take("errors", key, |text| statuses(text));
+                let page = page(cx, name, value, file);
+                of.zip(page)
+            }
+            (_, None) => None,
+        };
+        match found {
+            Some((of, page)) => pages.push((of, Arc::new(page))),
+            None => is_whole = false,
+        }
+    }
+    if pages.is_empty() && is_whole && !entries(written).is_empty() {
+        let said = "`errors` names no page";
+        let hint = "write a status and its file, as in `\"502-504\" = \"errors/away.html\"`";
+        let finding = Diagnostic::warning("unused", said).at(written.span());
+        cx.report(finding.hint(hint.to_owned()));
+    }
+    // Of two that have a status the one for fewer is the one that was chosen for it.
+    pages.sort_by_key(|(of, _)| of.end() - of.start());
+    let errors = (!pages.is_empty()).then(|| Arc::new(ErrorPages { pages, from_backend }));
+    is_whole.then_some(errors)
+}
+
+/// The bytes of a page's file, and its type by its name.
+pub fn page(
+    cx: &mut Lower<'_>,
+    key: &str,
+    written: &Spanned<impl Sized>,
+    file: &str,
+) -> Option<Page> {
+    let path = cx.path(file, written.span());
+    cx.files.remember(&path);
+    let content_type = HeaderValue::try_from(media_type(file)).ok()?;
+    if cx.named_files == NamedFiles::Skip {
+        return Some(Page { body: Bytes::new(), content_type });
+    }
+    match read(&path) {
+        Ok(body) => Some(Page { body, content_type }),
+        Err(error) => {
+            let said = format!("`{key}` cannot be read: {error}: `{}`", path.display());
+            cx.report(Diagnostic::error("file", said).at(written.span()));
+            None
+        }
+    }
+}
+
+/// The whole of a regular file that is no larger than a page may be.
+fn read(path: &Path) -> io::Result<Bytes> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut body = Vec::new();
+    File::open(path)?.take(PAGE_BYTES_MAX + 1).read_to_end(&mut body)?;
+    match body.len() as u64 > PAGE_BYTES_MAX {
+        true => Err(io::Error::other(format!("it is larger than {} KiB", PAGE_BYTES_MAX / 1024))),
+        false => Ok(body.into()),
+    }
+}
+
+/// One status, `404`, or a range, `502-504`.
+fn statuses(text: &str) -> Result<RangeInclusive<u16>, Fault> {
+    let wrong = || {
+        let said = format!("must be a status or a range of them from 400 to 599, not: `{text}`");
+        let hint = "as in `404`, `\"502-504\"`, or `from_backend`".to_owned();
+        Fault::new(said).hint(hint)
+    };
+    let number = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong());
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let of = number(first)?..=number(last)?;
+    let fits = (400..=599).contains(of.start()) && (400..=599).contains(of.end());
+    if fits && !of.is_empty() { Ok(of) } else { Err(wrong()) }
+}

@@ -31,6 +31,14 @@ impl ActionError {
     }
 }
 
+impl ActionError {
+    /// Whether what stands behind the files may have an answer: there is no file, or none is asked
+    /// for.
+    pub fn is_for_fallback(&self) -> bool {
+        matches!(self, ActionError::NoFile | ActionError::Method)
+    }
+}
+
 impl Label for ActionError {
     fn label(&self) -> &'static str {
         match self {

@@ -295,7 +295,9 @@ fn action(plan: &Route, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Result<LiveAct
         Action::Files(files) => {
             let strip_prefix = files.strip_prefix;
             let prefix = plan.path.prefix().filter(|_| strip_prefix);
-            LiveAction::Files { files: FileServer::new(files, prefix), strip_prefix }
+            let fallback = files.pool.as_ref().map(|target| live_pool(plan, target, pools));
+            let fallback = fallback.transpose()?;
+            LiveAction::Files { files: FileServer::new(files, prefix), strip_prefix, fallback }
         }
         Action::Redirect(redirect) => LiveAction::Redirect(redirect.clone()),
         Action::Respond(respond) => LiveAction::Respond(respond.clone()),

@@ -100,6 +100,8 @@ pub enum LiveAction {
         files: FileServer,
         /// Whether the route's prefix is cut from the path.
         strip_prefix: bool,
+        /// Where requests go that are for no file.
+        fallback: Option<LivePool>,
     },
     /// A redirect.
     Redirect(Redirect),
@@ -116,11 +118,12 @@ pub struct LivePool {
 }
 
 impl LiveAction {
-    /// The pool that requests go to.
+    /// The pool that requests may go to.
     pub fn pool(&self) -> Option<&Arc<Pool>> {
         match self {
             LiveAction::Pool(to) => Some(&to.pool),
-            LiveAction::Files { .. } | LiveAction::Redirect(_) | LiveAction::Respond(_) => None,
+            LiveAction::Files { fallback, .. } => fallback.as_ref().map(|to| &to.pool),
+            LiveAction::Redirect(_) | LiveAction::Respond(_) => None,
         }
     }
 }

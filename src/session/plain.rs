@@ -27,7 +27,9 @@ pub(super) async fn forward(
     if take_forward(&mut granted.asked.head) == Some(0) {
         return Ok(options());
     }
-    if let Some(answer) = to_slash(&granted, to) {
+    if to.target.path.is_cut()
+        && let Some(answer) = to_slash(&granted)
+    {
         return Ok(answer);
     }
     let body = match granted.route.plan.limits.body_bytes_max {
@@ -76,12 +78,12 @@ fn take_forward(head: &mut Parts) -> Option<u64> {
 /// Where the route's prefix is cut off and asked for without its last slash: the way to the slash,
 /// without which a page's relative links lead past the prefix. What has a body, or is asked for by
 /// another method than a page, goes on.
-fn to_slash(granted: &Granted, to: &LivePool) -> Option<Response<Body>> {
+fn to_slash(granted: &Granted) -> Option<Response<Body>> {
     let Asked { head, target, .. } = &*granted.asked;
     let plan = &granted.route.plan;
     let is_page = matches!(head.method, Method::GET | Method::HEAD);
     let is_segment = matches!(plan.path, PathPattern::Segment { .. });
-    if !(to.target.path.is_cut() && is_page && is_segment && target.is_prefix(plan)) {
+    if !(is_page && is_segment && target.is_prefix(plan)) {
         return None;
     }
     let query = head.uri.query().map(|query| ["?", query].concat()).unwrap_or_default();
@@ -102,10 +104,13 @@ fn options() -> Response<Body> {
 
 /// Serves a file.
 pub(super) async fn file(
-    granted: Granted,
+    granted: &Granted,
     files: &FileServer,
     strip_prefix: bool,
 ) -> Result<Response<Body>, Refusal> {
+    if strip_prefix && let Some(answer) = to_slash(granted) {
+        return Ok(answer);
+    }
     let route = strip_prefix.then_some(&*granted.route.plan);
     let path = granted.asked.target.below(route);
     let mut answer = files.serve(&granted.asked.head, &path).await?;

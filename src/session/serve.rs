@@ -84,9 +84,9 @@ async fn answer(
         *answer.version_mut() = Version::HTTP_10;
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    match (is_on_stream && answer.status().is_success(), &route.action) {
-        (true, LiveAction::Pool(_)) => Err(Refusal::NotOpened),
-        (true, _) => Err(Refusal::NoWebSocket),
+    match (is_on_stream && answer.status().is_success(), route.action.pool()) {
+        (true, Some(_)) => Err(Refusal::NotOpened),
+        (true, None) => Err(Refusal::NoWebSocket),
         (false, _) => Ok(answer),
     }
 }
@@ -110,9 +110,18 @@ async fn act(
             true => Box::pin(websocket::open(app, granted, to, record)).await,
             false => Box::pin(plain::forward(app, granted, to, body, record)).await,
         },
-        LiveAction::Files { files, strip_prefix } => {
-            Box::pin(plain::file(granted, files, *strip_prefix)).await
-        }
+        LiveAction::Files { files, strip_prefix, fallback } => match fallback {
+            Some(to) if granted.asked.asks_websocket => {
+                Box::pin(websocket::open(app, granted, to, record)).await
+            }
+            Some(to) => match Box::pin(plain::file(&granted, files, *strip_prefix)).await {
+                Err(Refusal::Action(error)) if error.is_for_fallback() => {
+                    Box::pin(plain::forward(app, granted, to, body, record)).await
+                }
+                answered => answered,
+            },
+            None => Box::pin(plain::file(&granted, files, *strip_prefix)).await,
+        },
         LiveAction::Redirect(redirect) => plain::redirect(&granted, redirect),
         LiveAction::Respond(respond) => Ok(plain::respond(&granted, respond)),
     }

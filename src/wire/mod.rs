@@ -1,6 +1,6 @@
 //! Formats that are read and written: RFC 6455 frames and handshake fields, PROXY header,
 //! Forwarded, credentials, files of users, keys of tokens, lists, hosts, paths, media types,
-//! ranges, preconditions and the fields that frame a body.
+//! content codings, ranges, preconditions and the fields that frame a body.
 //!
 //! **In:** bytes and header values. **Out:** values. **Never here:** sockets, clocks, tidegate's
 //! policies.
@@ -11,6 +11,7 @@
 pub mod accept_key;
 pub mod answer;
 pub mod conditional;
+pub mod content_coding;
 pub mod control;
 pub mod cookie;
 pub mod credentials;

@@ -9,17 +9,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::header::LOCATION;
+use http::header::{CACHE_CONTROL, LOCATION, RANGE, VARY};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use self::open::DirEntry;
+use self::open::{DirEntry, RegularFile};
 use super::action_error::ActionError;
 use crate::base::body::{self, Body};
 use crate::base::clock;
 use crate::config::plan;
-use crate::wire::path;
+use crate::wire::{content_coding, path};
 
 /// A directory that is served.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct FileServer {
     root: Arc<Path>,
     index: Arc<str>,
     fallback: Option<Arc<str>>,
+    precompressed: bool,
+    cache: Arc<[(Option<Box<str>>, HeaderValue)]>,
     /// What was cut from a path before it came here.
     prefix: String,
 }
@@ -39,6 +41,8 @@ impl FileServer {
             root: plan.root.as_path().into(),
             index: Arc::clone(&plan.index),
             fallback: plan.fallback.clone(),
+            precompressed: plan.precompressed,
+            cache: plan.cache.clone().into(),
             prefix: prefix.unwrap_or_default().trim_end_matches('/').to_owned(),
         }
     }
@@ -63,25 +67,49 @@ impl FileServer {
         if name.ends_with('/') {
             name.push_str(&self.index);
         }
-        match (self.open(&name).await?, &self.fallback) {
-            (Some(DirEntry::File(file)), _) => Ok(reply::answer(head, file, &name, clock::wall())),
+        match (self.open(head, &name).await?, &self.fallback) {
+            (Some(DirEntry::File(file)), _) => Ok(self.answer(head, file, &name)),
             (Some(DirEntry::Directory), _) => self.to_slash(path, head.uri.query()),
-            (None, Some(fallback)) => match self.open(fallback).await? {
-                Some(DirEntry::File(file)) => {
-                    Ok(reply::answer(head, file, fallback, clock::wall()))
-                }
+            (None, Some(fallback)) => match self.open(head, fallback).await? {
+                Some(DirEntry::File(file)) => Ok(self.answer(head, file, fallback)),
                 _ => Err(ActionError::NoFile),
             },
             (None, None) => Err(ActionError::NoFile),
         }
     }
 
-    /// Opens what has this name below the directory; `None` where nothing is that may be shown.
-    async fn open(&self, name: &str) -> Result<Option<DirEntry>, ActionError> {
+    /// The answer with a file, and how it may be kept.
+    fn answer(&self, head: &Parts, file: RegularFile, name: &str) -> Response<Body> {
+        let mut answer = reply::answer(head, file, name, clock::wall());
+        if self.precompressed {
+            // Whichever it is, another client would have another.
+            answer.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        let is_kept = answer.status().is_success() || answer.status() == StatusCode::NOT_MODIFIED;
+        let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+        let is_for = |of: &Option<Box<str>>| match (of, ending) {
+            (Some(of), Some(ending)) => of.eq_ignore_ascii_case(ending),
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        if let Some((_, value)) = self.cache.iter().find(|(of, _)| is_kept && is_for(of)) {
+            answer.headers_mut().insert(CACHE_CONTROL, value.clone());
+        }
+        answer
+    }
+
+    /// Opens what has this name below the directory, or of a file what is compressed beside it and
+    /// the client takes; `None` where nothing is that may be shown.
+    async fn open(&self, head: &Parts, name: &str) -> Result<Option<DirEntry>, ActionError> {
         let root = Arc::clone(&self.root);
         let name = PathBuf::from(OsString::from(name.trim_start_matches('/')));
+        let codings = match self.precompressed && !asks_several_parts(head) {
+            true => content_coding::accepted(&head.headers).collect(),
+            false => Vec::new(),
+        };
         // A file system may be slow, and the worker has other things to do.
-        let opened = tokio::task::spawn_blocking(move || open::open(&root, &name)).await;
+        let open = move || open::open_coded(&root, &name, &codings);
+        let opened = tokio::task::spawn_blocking(open).await;
         match opened.map_err(io::Error::other).flatten() {
             Ok(entry) => Ok(Some(entry)),
             Err(error) if open::is_absence(&error) => Ok(None),
@@ -106,6 +134,12 @@ impl FileServer {
         answer.headers_mut().insert(LOCATION, target);
         Ok(answer)
     }
+}
+
+/// Whether several parts of a file are asked for: their own heads stand in the body, which has no
+/// content coding then.
+fn asks_several_parts(head: &Parts) -> bool {
+    head.headers.get_all(RANGE).iter().any(|range| range.as_bytes().contains(&b','))
 }
 
 /// Whether a name is not for everybody: `.env`, `.git`, `.htpasswd`.

@@ -8,6 +8,8 @@ use std::path::{Component, Path};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
+use crate::wire::content_coding::ContentCoding;
+
 /// What a name stands for.
 pub(super) enum DirEntry {
     /// A regular file, open.
@@ -20,6 +22,33 @@ pub(super) enum DirEntry {
 pub(super) struct RegularFile {
     pub(super) file: File,
     pub(super) metadata: Metadata,
+    /// How it is compressed.
+    pub(super) coding: Option<ContentCoding>,
+}
+
+/// Opens what [`open`] does; of a file the first that is compressed beside it, by these codings in
+/// this order, and is not older.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_coded(
+    root: &Path,
+    name: &Path,
+    codings: &[ContentCoding],
+) -> io::Result<DirEntry> {
+    let opened = open(root, name)?;
+    let DirEntry::File(plain) = &opened else { return Ok(opened) };
+    for coding in codings {
+        let mut beside = name.as_os_str().to_owned();
+        beside.push(".");
+        beside.push(coding.ending());
+        if let Ok(DirEntry::File(coded)) = open(root, Path::new(&beside))
+            && coded.metadata.modified().ok() >= plain.metadata.modified().ok()
+        {
+            return Ok(DirEntry::File(RegularFile { coding: Some(*coding), ..coded }));
+        }
+    }
+    Ok(opened)
 }
 
 /// Opens what has this relative name below `root`. Links are followed first, in names alone; what
@@ -60,7 +89,7 @@ fn open_in(dir: impl AsFd, name: &Path) -> io::Result<DirEntry> {
     let file = File::from(openat(&dir, name, flags, Mode::empty())?);
     let metadata = file.metadata()?;
     match metadata.is_file() {
-        true => Ok(DirEntry::File(RegularFile { file, metadata })),
+        true => Ok(DirEntry::File(RegularFile { file, metadata, coding: None })),
         false => Err(io::ErrorKind::NotFound.into()),
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+    LAST_MODIFIED,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -65,6 +66,9 @@ pub(super) fn answer(
             }
         }
     };
+    if let Some(coding) = opened.coding {
+        set(&mut answer, CONTENT_ENCODING, coding.name());
+    }
     let content = Content::new(opened.file, pieces);
     set(&mut answer, CONTENT_LENGTH, &content.length().to_string());
     if head.method == Method::GET {
@@ -106,7 +110,12 @@ fn content_range(part: &Range<u64>, length: u64) -> String {
 fn validators(opened: &RegularFile) -> Validators {
     let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
     let age = opened.metadata.modified().ok().and_then(since);
-    let etag = format!("\"{:x}-{:x}\"", age.unwrap_or_default().as_nanos(), opened.metadata.len());
+    let (age_nanos, length) = (age.unwrap_or_default().as_nanos(), opened.metadata.len());
+    // Each representation has a tag of its own (RFC 9110 §8.8.3).
+    let etag = match opened.coding {
+        Some(coding) => format!("\"{age_nanos:x}-{length:x}-{}\"", coding.name()),
+        None => format!("\"{age_nanos:x}-{length:x}\""),
+    };
     let modified = age.map(|age| UNIX_EPOCH + Duration::from_secs(age.as_secs()));
     Validators { etag, modified }
 }

@@ -1,13 +1,14 @@
 use super::*;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    VARY,
 };
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const DIGITS: &str = "/a b.txt";
 
@@ -38,7 +39,10 @@ fn files(site: &tempfile::TempDir, fallback: Option<&str>, prefix: Option<&str>)
         root: site.path().join("root"),
         index: "home.html".into(),
         fallback: fallback.map(Arc::from),
+        pool: None,
         strip_prefix: prefix.is_some(),
+        precompressed: true,
+        cache: Vec::new(),
     };
     FileServer::new(&plan, prefix)
 }
@@ -249,7 +253,10 @@ async fn links_lead_nowhere_but_inside() {
         root: linked,
         index: "home.html".into(),
         fallback: None,
+        pool: None,
         strip_prefix: false,
+        precompressed: false,
+        cache: Vec::new(),
     };
     let files = FileServer::new(&plan, None);
     assert_eq!(get(&files, "/").await.unwrap(), (200, "home".into()));
@@ -291,4 +298,75 @@ async fn a_file_is_not_posted_to() {
     let site = site();
     let files = files(&site, Some("home.html"), None);
     assert!(matches!(ask(&files, Method::POST, "/", &[]).await, Err(ActionError::Method)));
+}
+
+/// A text, and what stands beside it compressed; `_old` is older than its text.
+fn coded_site() -> tempfile::TempDir {
+    let site = site();
+    let root = site.path().join("root");
+    for (name, text) in [
+        ("app.js", "plain text"),
+        ("app.js.br", "brotli"),
+        ("app.js.gz", "gzipped"),
+        ("old.js", "new text"),
+        ("old.js.gz", "old"),
+        ("only.css", "style"),
+        ("only.css.gz", "css"),
+    ] {
+        fs::write(root.join(name), text).unwrap();
+    }
+    let old = fs::File::options().write(true).open(root.join("old.js.gz")).unwrap();
+    old.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+    site
+}
+
+#[tokio::test]
+async fn what_is_compressed_beside_a_file_is_served_to_who_takes_it() {
+    let site = coded_site();
+    let files = files(&site, Some("app.js"), None);
+    let browser = (ACCEPT_ENCODING, "gzip, deflate, br, zstd");
+    for (path, accepts, coding, body) in [
+        ("/app.js", browser.1, "br", "brotli"),
+        ("/app.js", "gzip", "gzip", "gzipped"),
+        ("/app.js", "br;q=0", "", "plain text"),
+        ("/only.css", browser.1, "gzip", "css"),
+        ("/old.js", browser.1, "", "new text"),
+        ("/home.html", browser.1, "", "home"),
+        ("/none", browser.1, "br", "brotli"),
+    ] {
+        let got = ask(&files, Method::GET, path, &[(ACCEPT_ENCODING, accepts)]).await.unwrap();
+        assert_eq!((got.get(CONTENT_ENCODING), &*got.body), (coding, body), "{path} {accepts}");
+        assert_eq!(got.get(VARY), "Accept-Encoding", "{path} {accepts}");
+        let length = body.len().to_string();
+        assert_eq!(got.get(CONTENT_LENGTH), length, "{path} {accepts}");
+    }
+    let got = ask(&files, Method::GET, "/app.js", &[browser]).await.unwrap();
+    assert_eq!(got.get(CONTENT_TYPE), "text/javascript; charset=utf-8");
+}
+
+#[tokio::test]
+async fn tags_and_ranges_are_those_of_what_is_sent() {
+    let site = coded_site();
+    let files = files(&site, None, None);
+    let br = (ACCEPT_ENCODING, "br");
+    let tag = |got: &Got| got.get(ETAG).to_owned();
+    let plain = tag(&ask(&files, Method::GET, "/app.js", &[]).await.unwrap());
+    let coded = tag(&ask(&files, Method::GET, "/app.js", &[br]).await.unwrap());
+    assert_ne!(plain, coded);
+    let again = ask(&files, Method::GET, "/app.js", &[br, (IF_NONE_MATCH, &coded)]).await.unwrap();
+    assert_eq!((again.status, again.get(VARY)), (304, "Accept-Encoding"));
+    let other = ask(&files, Method::GET, "/app.js", &[br, (IF_NONE_MATCH, &plain)]).await.unwrap();
+    assert_eq!((other.status, &*other.body), (200, "brotli"));
+    let part = [br, (RANGE, "bytes=1-3"), (IF_RANGE, &coded)];
+    let part = ask(&files, Method::GET, "/app.js", &part).await.unwrap();
+    assert_eq!((part.status, &*part.body, part.get(CONTENT_ENCODING)), (206, "rot", "br"));
+    assert_eq!(part.get(CONTENT_RANGE), "bytes 1-3/6");
+    let part = [br, (RANGE, "bytes=1-3"), (IF_RANGE, &plain)];
+    let part = ask(&files, Method::GET, "/app.js", &part).await.unwrap();
+    assert_eq!((part.status, &*part.body), (200, "brotli"));
+    let several = [br, (RANGE, "bytes=0-1,3-4")];
+    let several = ask(&files, Method::GET, "/app.js", &several).await.unwrap();
+    assert_eq!((several.status, several.get(CONTENT_ENCODING)), (206, ""));
+    let beyond = ask(&files, Method::GET, "/app.js", &[br, (RANGE, "bytes=99-")]).await.unwrap();
+    assert_eq!((beyond.status, beyond.get(CONTENT_ENCODING)), (416, ""));
 }

@@ -160,7 +160,10 @@ fn place(loaded: &Loaded, route: usize) -> String {
 fn deed(route: &Route) -> String {
     match &route.action {
         Action::Pool(to) => format!("to pool `{}`", to.name),
-        Action::Files(files) => format!("files below `{}`", files.root.display()),
+        Action::Files(files) => {
+            let rest = files.pool.as_ref().map(|to| format!(", else to pool `{}`", to.name));
+            format!("files below `{}`{}", files.root.display(), rest.unwrap_or_default())
+        }
         Action::Redirect(redirect) => format!("{} to `{}`", redirect.status.as_u16(), redirect.to),
         Action::Respond(respond) => format!("answered {}", respond.status.as_u16()),
     }

@@ -9,9 +9,9 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{Action, Files, Page, PoolTarget, Redirect, Respond};
-use super::super::tables::{self, OrString, Spanned};
+use super::super::tables::{self, Named, OrString, Spanned};
 use super::condition::field_value;
-use super::{Lower, NamedFiles, entries, number, page, path_change, template};
+use super::{Lower, NamedFiles, entries, number, opt, page, path_change, template};
 use crate::wire::template::{REDIRECT, Template};
 
 /// The one action of a route.
@@ -24,10 +24,10 @@ pub fn action(
     one_of(cx, raw, at);
     only_with(cx, raw);
     if raw.pool.is_written() {
-        return to_pool(cx, file, raw);
+        return to_pool(cx, file, raw).map(Action::Pool);
     }
     if let Some(OrString(written)) = raw.files.get() {
-        return files(cx, written, raw, raw.files.span());
+        return files(cx, file, written, raw);
     }
     if let Some(OrString(written)) = raw.redirect.get() {
         return redirect(cx, written, raw.redirect.span());
@@ -61,9 +61,22 @@ fn one_of(cx: &mut Lower<'_>, raw: &tables::RouteTable, at: Option<Span>) {
     }
 }
 
+/// The pool that requests of a route may go to: as written, and its place.
+pub fn pool_of(raw: &tables::RouteTable) -> Option<(&str, Span)> {
+    if let Some((name, span)) = raw.pool.written() {
+        return Some((name, span));
+    }
+    let OrString(files) = raw.files.get()?;
+    let (fallback, span) = files.fallback.written()?;
+    Some((fallback.strip_prefix(POOL)?, span))
+}
+
+/// What a fallback begins with that is a pool.
+const POOL: &str = "pool:";
+
 /// Keys that mean something with a pool only, written without one.
 fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
-    if raw.pool.is_written() {
+    if raw.pool.is_written() || pool_of(raw).is_some() {
         return;
     }
     let is_unclear = [raw.files.is_faulty(), raw.redirect.is_faulty(), raw.respond.is_faulty()];
@@ -104,7 +117,7 @@ fn to_pool(
     cx: &mut Lower<'_>,
     file: &tables::FileTable,
     raw: &tables::RouteTable,
-) -> Option<Action> {
+) -> Option<PoolTarget> {
     let host = cx.take("upstream_host", &raw.upstream_host, |host| field_value(host));
     let origin_follows = *raw.upstream_origin.get()?;
     if origin_follows && raw.upstream_host.is_absent() {
@@ -112,10 +125,10 @@ fn to_pool(
         cx.report(Diagnostic::error("conflict", said).at(raw.upstream_origin.span()));
     }
     let path = path_change::path_change(cx, raw);
-    let (name, span) = raw.pool.written()?;
+    let (name, span) = pool_of(raw)?;
     let known = || entries(&file.pools).iter().filter_map(|(name, _)| name.get());
     if !known().any(|pool| pool == name) {
-        let address = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
+        let address = name.split_once("://").map_or(name, |(_, rest)| rest);
         let address = address.split('/').next().unwrap_or(address);
         let in_a_pool = format!(
             "write `[pools.app]` with `backends = [\"{address}\"]`, and here `pool = \"app\"`"
@@ -131,19 +144,25 @@ fn to_pool(
         return None;
     }
     let reverse_mapping = *raw.reverse_mapping.get()?;
-    let name = name.as_str().into();
-    Some(Action::Pool(PoolTarget { name, path: path?, host, origin_follows, reverse_mapping }))
+    let name = name.into();
+    Some(PoolTarget { name, path: path?, host, origin_follows, reverse_mapping })
 }
 
 fn files(
     cx: &mut Lower<'_>,
+    file: &tables::FileTable,
     written: &tables::FilesTable,
     route: &tables::RouteTable,
-    at: Option<Span>,
 ) -> Option<Action> {
-    cx.need((&written.root, "root"), "`files`", at, "\"/var/www/site\"");
+    cx.need((&written.root, "root"), "`files`", route.files.span(), "\"/var/www/site\"");
     let index = cx.take("index", &written.index, |name| below_root(name));
-    let fallback = cx.take("fallback", &written.fallback, |name| below_root(name));
+    let has_pool = pool_of(route).is_some();
+    let pool = opt(has_pool.then(|| to_pool(cx, file, route)));
+    let fallback = match has_pool {
+        true => None,
+        false => cx.take("fallback", &written.fallback, |name| below_root(name)),
+    };
+    let cache = cache(cx, &written.cache);
     let root = cx.path(written.root.get()?, written.root.span());
     if cx.named_files == NamedFiles::Read && !root.is_dir() {
         let said = format!("this is not a directory: `{}`", root.display());
@@ -151,7 +170,41 @@ fn files(
         cx.report(finding.hint("until it is, every request is answered 404".to_owned()));
     }
     let strip_prefix = *route.strip_prefix.get()?;
-    Some(Action::Files(Files { root, index: index?, fallback, strip_prefix }))
+    let precompressed = *written.precompressed.get()?;
+    let (pool, cache) = (pool?, cache?);
+    let index = index?;
+    Some(Action::Files(Files { root, index, fallback, pool, strip_prefix, precompressed, cache }))
+}
+
+/// `Cache-Control` by endings.
+fn cache(
+    cx: &mut Lower<'_>,
+    written: &Spanned<Named<String>>,
+) -> Option<Vec<(Option<Box<str>>, HeaderValue)>> {
+    let mut found = Vec::new();
+    let mut is_whole = !written.is_faulty();
+    for (ending, value) in entries(written) {
+        let ending = cx.take("cache", ending, |text| match text.as_str() {
+            "*" => Ok(None),
+            text => {
+                let name = text.strip_prefix("*.").or(text.strip_prefix('.')).unwrap_or(text);
+                match !name.is_empty() && !name.contains(['/', '.', '*']) {
+                    true => Ok(Some(name.to_ascii_lowercase().into_boxed_str())),
+                    false => {
+                        Err(Fault::new(format!("must be an ending, as `html`, not: `{text}`")))
+                    }
+                }
+            }
+        });
+        let value = cx.take("cache", value, |text| field_value(text));
+        match ending.zip(value) {
+            Some(rule) => found.push(rule),
+            None => is_whole = false,
+        }
+    }
+    // Whichever is for all others is looked at last.
+    found.sort_by_key(|(ending, _)| ending.is_none());
+    is_whole.then_some(found)
 }
 
 /// A file below `root`, wherever that is.

@@ -10,7 +10,7 @@ use super::super::fault::Fault;
 use super::super::hint::slip;
 use super::super::plan::{HostPattern, Origins};
 use super::super::tables::{self, TakesWebSockets};
-use super::{Lower, condition};
+use super::{Lower, action, condition};
 
 /// One entry of the key.
 enum OriginRule {
@@ -56,7 +56,7 @@ pub fn origins(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<Option<Or
 /// that any site's page opens (RFC 6455 §10.2).
 fn unsaid(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     let takes = !matches!(raw.websocket.get(), None | Some(TakesWebSockets::No));
-    if let Some((_, span)) = raw.pool.written().filter(|_| takes) {
+    if let Some((_, span)) = action::pool_of(raw).filter(|_| takes) {
         let route = raw.name.get().or(raw.path.get()).map_or("/", String::as_str);
         let said = format!(
             "route `{route}` lets pages of any site open WebSockets, with the cookies of their \

@@ -5,7 +5,7 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::plan::{Balance, Rebalance};
 use super::super::tables::{self, Spanned};
-use super::{Lower, entries};
+use super::{Lower, action, entries};
 
 /// The `rebalance` of a pool with this `balance`.
 pub fn rebalance(
@@ -44,7 +44,10 @@ pub fn without_hold(
 ) {
     let holds = |name: &String| {
         let mut routes = routes.iter().filter_map(Spanned::get);
-        routes.any(|route| route.pool.get() == Some(name) && !route.hold.is_absent())
+        routes.any(|route| {
+            let pool = action::pool_of(route).map(|(pool, _)| pool);
+            pool == Some(name) && !route.hold.is_absent()
+        })
     };
     for (name, pool) in entries(&file.pools) {
         let (Some(name), Some(pool)) = (name.get(), pool.get()) else { continue };

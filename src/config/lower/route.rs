@@ -189,12 +189,13 @@ fn unused_pools(
     file: &tables::FileTable,
     routes: &[Spanned<tables::RouteTable>],
 ) {
-    let used: HashSet<&String> =
-        routes.iter().filter_map(|route| route.get()?.pool.get()).collect();
+    let used: HashSet<&str> =
+        routes.iter().filter_map(|route| Some(action::pool_of(route.get()?)?.0)).collect();
     let all_read = !file.routes.is_faulty()
         && routes.iter().all(|route| route.get().is_some_and(|route| !route.pool.is_faulty()));
     for (name, _) in entries(&file.pools).iter().filter(|_| all_read) {
-        if let Some((text, span)) = name.written().filter(|(text, _)| !used.contains(text)) {
+        if let Some((text, span)) = name.written().filter(|(text, _)| !used.contains(text.as_str()))
+        {
             let said = format!("no route goes to this pool: `{text}`");
             cx.report(Diagnostic::warning("unused", said).at(span));
         }

@@ -263,8 +263,25 @@ pub struct Files {
     pub index: Arc<str>,
     /// The file below `root` served with 200 where none is found (single-page applications).
     pub fallback: Option<Arc<str>>,
+    /// Where requests go that are for no file, WebSockets among them.
+    pub pool: Option<PoolTarget>,
     /// Whether the route's prefix is cut from the path before the file is looked up.
     pub strip_prefix: bool,
+    /// Whether `.br` and `.gz` beside a file are served in its place.
+    pub precompressed: bool,
+    /// `Cache-Control` by the ending of a file's name, in lower case; without one for all others.
+    pub cache: Vec<(Option<Box<str>>, HeaderValue)>,
+}
+
+impl Action {
+    /// The pool that requests may go to, and how.
+    pub fn pool(&self) -> Option<&PoolTarget> {
+        match self {
+            Action::Pool(target) => Some(target),
+            Action::Files(files) => files.pool.as_ref(),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
+    }
 }
 
 /// A redirect.

@@ -154,9 +154,16 @@ table! {
     next root [required]: String, as in "/var/www/site";
     /// The file that is served for a directory.
     next index: String = "index.html".to_owned(), as in "index.htm";
-    /// The file below `root` that is served where none is found: the page of a single-page
-    /// application, which does its own routing.
-    next fallback: String, as in "index.html";
+    /// What is served where no file is found: a file below `root`, the page of a single-page
+    /// application, which does its own routing; or `pool:NAME`, the pool that such requests go to,
+    /// and with them all WebSockets and all methods but GET and HEAD. The route may have the keys
+    /// of a route with `pool` then.
+    next fallback: String, as in "pool:app";
+    /// Whether a file's `.br` or `.gz` is served in its place, where there is one that is not older
+    /// than the file and the client takes it. Files are not compressed on their way.
+    next precompressed: bool = false, as in true;
+    /// `Cache-Control` by the ending of a file's name; `*` for all others. Errors have none.
+    next cache: Named<String>, as in json!({ "html": "no-cache", "*": "max-age=3600" });
 }
 
 table! {

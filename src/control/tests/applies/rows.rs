@@ -154,6 +154,8 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.files.root", "root = \"/\"", "root = \"/tmp\""),
     ("routes.files.index", "index = \"index.html\"", "index = \"start.html\""),
     ("routes.files.fallback", "fallback = \"index.html\"", "fallback = \"start.html\""),
+    ("routes.files.precompressed", "index = \"index.html\"", "precompressed = true"),
+    ("routes.files.cache", "index = \"index.html\"", "cache = { html = \"no-cache\" }"),
     ("routes.redirect.to", "\"/new\"", "\"/newer\""),
     ("routes.redirect.status", "307", "308"),
     ("routes.respond.body", "body = \"page\"", "body = \"text\""),

@@ -105,6 +105,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         response_headers: Default::default(),
         trailers: Default::default(),
         errors: None,
+        compress: None,
         hold: None,
         queue: None,
     })

@@ -8,6 +8,7 @@ use super::finding_log;
 use super::manager;
 use super::opening::{self, Opening};
 use super::options::ReadConfig;
+use super::start::encoders_max;
 use super::start_error::with_hint;
 use crate::admin::{RefusedReload, ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
@@ -165,6 +166,7 @@ async fn attempt(
     core.common.permits.set_limits(&plan.limits);
     core.common.app.budget.set_most(plan.limits.hold_bytes_max);
     core.common.app.buckets.set_max(plan.limits.keys_max);
+    core.common.app.encoders.set_max(encoders_max(&plan.limits));
     core.sockets.take(sockets, core.common.app.live.now().listeners.values().cloned());
     released.close();
     core.servers.take(servers, &plan, &core.handle());

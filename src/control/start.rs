@@ -13,8 +13,9 @@ use super::start_error::StartError;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
 use crate::admin::{OpenedServers, Phase, Servers};
 use crate::base::files;
+use crate::base::share::Shares;
 use crate::base::worker::Workers;
-use crate::config::plan::Plan;
+use crate::config::plan::{Limits, Plan};
 use crate::drain::{Drains, Rebalances, Unhealthy};
 use crate::limit::{Buckets, SessionPlaces};
 use crate::listen::{InheritedSockets, OpenedSockets, Permits, Sockets};
@@ -23,6 +24,7 @@ use crate::observe::metrics::Metrics;
 use crate::pool::Backend;
 use crate::registry::LiveSessions;
 use crate::relay::HoldBudget;
+use crate::rewrite::ENCODER_BYTES_MAX;
 use crate::session::App;
 use crate::tls::{self, TicketSecrets};
 use crate::wire::via::Via;
@@ -57,6 +59,11 @@ fn inherit(options: &mut Options) -> (InheritedSockets, Option<Predecessor>) {
     (InheritedSockets::new(inherited), predecessor)
 }
 
+/// Encoders of answers at a time.
+pub(super) fn encoders_max(limits: &Limits) -> usize {
+    usize::try_from(limits.compress_bytes_max / ENCODER_BYTES_MAX).unwrap_or(usize::MAX)
+}
+
 /// Makes the process: its workers, what it counts, its first snapshot. Nothing listens yet.
 fn build(
     options: Options,
@@ -79,6 +86,7 @@ fn build(
         live,
         budget,
         buckets: Arc::new(Buckets::new(plan.limits.keys_max)),
+        encoders: Shares::new(encoders_max(&plan.limits)),
         places: SessionPlaces::new(),
         sessions: sessions.clone(),
         via: Via::new(),

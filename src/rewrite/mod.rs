@@ -2,8 +2,9 @@
 //!
 //! **In:** a client's head, what was seen of its connection, what a route changes. **Out:** the
 //! head that goes upstream, and its path; the fields of an answer, and of informational ones before
-//! it, that go to the client, and where they lead; how names are spelt. **Never here:** sockets, backends, who may pass.
+//! it, that go to the client, where they lead, and how its body is compressed; how names are spelt. **Never here:** sockets, backends, who may pass.
 
+mod compress;
 mod informational;
 mod outbound;
 mod response;
@@ -11,6 +12,7 @@ mod reverse;
 mod spelling;
 mod upstream_path;
 
+pub use compress::{ENCODER_BYTES_MAX, compress, may_compress, vary};
 pub use informational::{Informational, Informed};
 pub use outbound::{FieldFilter, HANDSHAKE, Outbound};
 pub use response::{apply, switching, to_client};

@@ -89,6 +89,7 @@ fn made(
         response_headers: Default::default(),
         trailers: Default::default(),
         errors: None,
+        compress: None,
         hold: None,
         queue: None,
     }

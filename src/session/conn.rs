@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use http::HeaderMap;
 
+use crate::base::share::Shares;
 use crate::config::plan::Listener;
 use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;
@@ -27,6 +28,8 @@ pub struct App {
     pub budget: Arc<HoldBudget>,
     /// What was taken of the rate limits.
     pub buckets: Arc<Buckets>,
+    /// Encoders of answers, shared out among clients.
+    pub encoders: Arc<Shares>,
     /// The places of sessions whose number is limited by key.
     pub places: Arc<SessionPlaces>,
     /// The sessions of all workers.

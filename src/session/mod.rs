@@ -8,6 +8,7 @@ mod affinity;
 mod authorize;
 mod backoff;
 mod clearance;
+mod compression;
 mod conn;
 mod counted;
 mod error_pages;

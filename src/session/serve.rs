@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 
 use super::admit::{Admitted, Routed};
+use super::compression::Compression;
 use super::conn::{App, Conn};
 use super::error_pages::RequestPages;
 use super::grant::Granted;
@@ -35,9 +36,14 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
         Ok(routed) => {
             let (pages, asks_pool) =
                 (RequestPages::of(&routed), routed.route.action.pool().is_some());
+            let compression = Compression::of(&routed);
+            let compressed = |answer| match &compression {
+                Some(compression) => compression.apply(&app.encoders, answer),
+                None => answer,
+            };
             match answer(&app, routed, body, &mut record).await {
-                Ok(answer) if asks_pool => pages.from_backend(answer),
-                Ok(answer) => answer,
+                Ok(answer) if asks_pool => compressed(pages.from_backend(answer)),
+                Ok(answer) => compressed(answer),
                 Err(refusal) => pages.own(refuse(&refusal, &mut record)),
             }
         }

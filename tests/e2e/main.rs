@@ -9,6 +9,7 @@ mod actors;
 mod balancing;
 mod closing;
 mod commands;
+mod compressing;
 mod files;
 mod greed;
 mod handshakes;

@@ -1,4 +1,5 @@
-//! Files that are answered from memory: `errors`, and the file of a fixed response.
+//! Bodies of answers: files that are answered from memory (`errors`, the file of a fixed response),
+//! and what is compressed.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,11 +11,12 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::report::Diagnostic;
+use crate::wire::list::is_token;
 use crate::wire::media_type::media_type;
 
 use super::super::fault::Fault;
-use super::super::plan::{ErrorPages, Page};
-use super::super::tables::{ErrorsValue, Named, Spanned};
+use super::super::plan::{Compress, ErrorPages, Page};
+use super::super::tables::{CompressTable, ErrorsValue, Named, Spanned};
 use super::{Lower, NamedFiles, entries};
 
 /// Bytes of a page at most.
@@ -118,4 +120,47 @@ fn statuses(text: &str) -> Result<RangeInclusive<u16>, Fault> {
     let of = number(first)?..=number(last)?;
     let fits = (400..=599).contains(of.start()) && (400..=599).contains(of.end());
     if fits && !of.is_empty() { Ok(of) } else { Err(wrong()) }
+}
+
+/// What is compressed where nothing is written.
+const COMPRESSED: [&str; 12] = [
+    "text/html",
+    "text/css",
+    "text/plain",
+    "text/javascript",
+    "text/xml",
+    "application/javascript",
+    "application/json",
+    "application/ld+json",
+    "application/manifest+json",
+    "application/wasm",
+    "application/xml",
+    "image/svg+xml",
+];
+
+/// Which answers of a route are compressed.
+pub fn compress(cx: &mut Lower<'_>, raw: &CompressTable) -> Option<Arc<Compress>> {
+    let types = cx.take_each("types", &raw.types, |text| media_range(text))?;
+    if raw.types.is_written() && types.is_empty() {
+        let hint = "leave `types` out for every default".to_owned();
+        let fault = Fault::new("is an empty list: nothing is compressed").hint(hint);
+        cx.fault("types", raw.types.span(), fault);
+    }
+    let types = match raw.types.is_written() {
+        true => types,
+        false => COMPRESSED.map(Box::from).to_vec(),
+    };
+    let bytes_min = raw.bytes_min.get()?.0;
+    Some(Arc::new(Compress { types, bytes_min }))
+}
+
+/// A media type without parameters, or a beginning of some with a star.
+fn media_range(text: &str) -> Result<Box<str>, Fault> {
+    let (kind, subtype) = text.split_once('/').unwrap_or((text, ""));
+    let is_range = is_token(kind) && (is_token(subtype) && !kind.contains('*'));
+    if !is_range || subtype.trim_end_matches('*').contains('*') {
+        let fault = Fault::new(format!("must be a media type, not: `{text}`"));
+        return Err(fault.hint("as in `text/html`, or `text/*`".to_owned()));
+    }
+    Ok(text.to_ascii_lowercase().into())
 }

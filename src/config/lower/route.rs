@@ -71,6 +71,8 @@ fn lower(
     let limits = limit::limits(cx, &raw.limits);
     let labels = label::labels(cx, &raw.labels);
     let errors = page::errors(cx, &raw.errors);
+    let compress = raw.compress.get().map(|table| page::compress(cx, table));
+    let compress = if raw.compress.is_faulty() { None } else { opt(compress) };
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
@@ -107,6 +109,7 @@ fn lower(
         response_headers,
         trailers,
         errors: errors?,
+        compress: compress?,
         queue: queue.flatten(),
         hold: hold.map(Arc::new),
     };

@@ -6,6 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+/// Which answers are compressed on their way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Compress {
+    /// Media types in lower case, without parameters; one that ends with a star stands for all that
+    /// begin so.
+    pub types: Vec<Box<str>>,
+    /// Bodies of fewer bytes are sent as they are.
+    pub bytes_min: u64,
+}
+
 /// A body, and what it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {

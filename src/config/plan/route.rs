@@ -11,7 +11,7 @@ use super::super::tables::{Hold, Rules};
 use super::access::AccessDemand;
 use super::changes::RouteChanges;
 use super::limits::RouteLimits;
-use super::page::{ErrorPages, Page};
+use super::page::{Compress, ErrorPages, Page};
 use super::path_change::PathChange;
 use crate::wire::path::folded_prefix;
 use crate::wire::template::Template;
@@ -190,6 +190,8 @@ pub struct Route {
     pub trailers: PassingTrailers,
     /// Pages in place of the bodies of errors.
     pub errors: Option<Arc<ErrorPages>>,
+    /// Which answers are compressed; none when `None`.
+    pub compress: Option<Arc<Compress>>,
     /// How its sessions are held while their upstream is away; not at all when `None`.
     pub hold: Option<Arc<Hold>>,
     /// How its handshakes wait while no backend is up; not at all when `None`.

@@ -136,8 +136,10 @@ wishes! {
     "client_header_timeout" | "read_header_timeout" =>
         "time for the head of a request is `limits.head_timeout` of a listener";
     // What is done to them.
-    "gzip" | "gzip_types" | "brotli" | "zstd" | "compress" | "compression" | "encode" | "deflate" =>
-        "tidegate does not compress: what the backend compresses passes, permessage-deflate too";
+    "gzip" | "gzip_types" | "brotli" | "zstd" | "compression" | "encode" | "deflate"
+        | "gzip_static" | "brotli_static" =>
+        "answers are compressed where a route has `compress = {}`; what is compressed beside a file \
+         is served by `files.precompressed`, and permessage-deflate passes";
     "rewrites" | "replace_path" | "replace_path_regex" | "add_prefix" | "url_rewrite"
         | "path_rewrite" | "regex_rewrite" | "prefix_rewrite" =>
         "`rewrite = { from = \"^/u/([0-9]+)$\", to = \"/users/$1\" }` of a route rewrites a path; \

@@ -45,7 +45,8 @@ pub use process::{
 };
 pub use relay::{RelayParts, RelayTable, Rules};
 pub use route::{
-    FieldChangesTable, FilesTable, RedirectTable, RespondTable, RewriteTable, RouteTable,
+    CompressTable, FieldChangesTable, FilesTable, RedirectTable, RespondTable, RewriteTable,
+    RouteTable,
 };
 pub use scalar::{FieldTest, Number, OrOff, QueryLog, TakesWebSockets};
 pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};

@@ -35,6 +35,9 @@ table! {
     /// have read from backends and not yet sent. A connection has as much as it leaves free for
     /// others, and 64 KiB in any case; beyond that its backends are not read.
     next http2_buffer_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
+    /// Memory of all that compresses answers at a time (`compress` of routes), 1 MiB each. A client
+    /// has as much as it leaves free for others; an answer that finds none is sent as it is.
+    next compress_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
     /// Keys that `limits` of routes count at once, 32 bytes each, which are taken as they come.
     /// When there are more, those that are quiet make room, and a key that came again goes last;
     /// one that finds none shares a bucket with others like it, so that it is neither let in nor

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     ErrorsValue, FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
-    RouteLimitsTable, TakesWebSockets,
+    RouteLimitsTable, Size, TakesWebSockets,
 };
 
 table! {
@@ -124,6 +124,13 @@ table! {
     /// `access`); with `from_backend = true` for those of backends as well. A WebSocket's handshake
     /// that is refused has one only where its client accepts HTML.
     next errors: Named<ErrorsValue>, as in json!({ "502-504": "errors/away.html", "404": "404.html" });
+    /// Answers are compressed on their way (brotli or gzip, as the client takes it). It is off
+    /// unless this table is there; `compress = {}` has every default. Only bodies of plain requests
+    /// that are whole and not compressed yet: never event streams, parts, answers to HEAD, with
+    /// `no-transform` or with `Set-Cookie`. What a backend sends piece by piece goes out piece by
+    /// piece. Do not use it where an answer shows a secret beside what a stranger can put into the
+    /// request: its length tells the secret letter by letter (BREACH).
+    next compress: CompressTable, as in json!({ "types": "application/json" });
     /// Trailer fields that pass, of requests and of answers; none by default. What
     /// `request_headers` or `response_headers` set or remove does not. With `pool`.
     next trailers: OneOrMany<String>, as in ["Server-Timing"];
@@ -179,6 +186,17 @@ table! {
     /// What stands there instead, decoded; `$1` to `$9` and `${NAME}` are what groups have found,
     /// `$$` is a dollar.
     next to [required]: String, as in "/users/$1";
+}
+
+table! {
+    /// Which answers are compressed on their way.
+    CompressTable "Compress", "a table with `types` and `bytes_min`";
+
+    /// Their media types, or a list; `text/*` is all that begin so. By default HTML, CSS, plain
+    /// text, JavaScript, JSON, XML, SVG, web manifests and WebAssembly.
+    next types: OneOrMany<String>, as in ["text/html", "application/json"];
+    /// Bodies of fewer bytes are sent as they are; one whose length is not known is compressed.
+    next bytes_min: Size = Size(1024), as in "4KiB";
 }
 
 table! {

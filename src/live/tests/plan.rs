@@ -103,6 +103,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         response_headers: RouteChanges::default(),
         trailers: Default::default(),
         errors: None,
+        compress: None,
         hold: None,
         queue: None,
     }

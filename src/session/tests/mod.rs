@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use super::{App, ClientEnd, Conn, PendingUpgrade, serve};
 use crate::actors;
 use crate::base::clock;
+use crate::base::share::Shares;
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::base::worker::Workers;
@@ -57,6 +58,7 @@ impl Proxy {
             live: Live::new(Arc::new(snapshot)),
             budget,
             buckets: Arc::new(Buckets::new(1000)),
+            encoders: Shares::new(10),
             places: SessionPlaces::new(),
             sessions: LiveSessions::new(workers.queues().clone()),
             via: Via::new(),

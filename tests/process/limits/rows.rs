@@ -181,6 +181,16 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "a_body_that_is_too_long_is_answered_413_before_its_rest_is_read",
     ),
     (
+        "routes.compress.bytes_min",
+        include_str!("../../e2e/compressing.rs"),
+        "what_is_small_a_part_or_not_text_is_sent_as_it_is",
+    ),
+    (
+        "limits.compress_bytes_max",
+        include_str!("../../e2e/compressing.rs"),
+        "an_answer_that_finds_no_encoder_is_sent_as_it_is",
+    ),
+    (
         "relay.messages_max",
         include_str!("../../e2e/limits.rs"),
         "a_client_that_sends_too_fast_waits_and_loses_nothing_and_its_neighbour_does_not_wait",

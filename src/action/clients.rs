@@ -18,6 +18,7 @@ use super::shared_body::SharedBody;
 use crate::base::task::Tracked;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
 use crate::pool::{DialError, Pool, UpstreamError};
+use crate::wire::proxy::ProxyEnds;
 
 pub(super) type Client = legacy::Client<Dial, SharedBody>;
 
@@ -48,7 +49,11 @@ pub fn close_idle() {
 fn build(pool: &Arc<Pool>) -> Client {
     let plan = pool.plan();
     legacy::Client::builder(Tracked)
-        .pool_max_idle_per_host(plan.keep_alive_max)
+        // A connection that has told of a client is that client's.
+        .pool_max_idle_per_host(match plan.proxy_protocol {
+            Some(_) => 0,
+            None => plan.keep_alive_max,
+        })
         .pool_idle_timeout(plan.keep_alive_timeout)
         .pool_timer(TokioTimer::new())
         // A proxy removes them (RFC 9112 §5.1).
@@ -62,14 +67,31 @@ fn build(pool: &Arc<Pool>) -> Client {
         .build(Dial { pool: Arc::downgrade(pool) })
 }
 
-/// A target as [`Dial`] understands it: the backend's place in its pool stands for the authority.
-pub(super) fn target(backend: usize, path: &PathAndQuery) -> Uri {
+/// A target as [`Dial`] understands it: the backend's place in its pool stands for the authority,
+/// and behind it, in hexadecimal digits, what it is told of the client's connection.
+pub(super) fn target(backend: usize, ends: Option<ProxyEnds>, path: &PathAndQuery) -> Uri {
+    let mut authority = backend.to_string();
+    if let Some(ends) = ends {
+        authority.push('-');
+        for byte in ends.to_string().bytes() {
+            authority.push_str(&format!("{byte:02x}"));
+        }
+    }
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Authority::try_from(backend.to_string()).ok();
+    parts.authority = Authority::try_from(authority).ok();
     parts.path_and_query = Some(path.clone());
-    // cannot fail: a number is an authority, and all three parts are there.
-    Uri::from_parts(parts).expect("a number is an authority")
+    // cannot fail: digits and letters are an authority, and all three parts are there.
+    Uri::from_parts(parts).expect("digits are an authority")
+}
+
+/// What [`target`] made an authority of.
+fn dialled(authority: &str) -> Option<(usize, Option<ProxyEnds>)> {
+    let (number, digits) = authority.split_once('-').unwrap_or((authority, ""));
+    let pairs = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
+    let text = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<Vec<u8>>>()?;
+    let ends = std::str::from_utf8(&text).ok()?.parse().ok();
+    Some((number.parse().ok()?, ends))
 }
 
 /// Dials the pool's backend of that number.
@@ -92,9 +114,9 @@ impl tower_service::Service<Uri> for Dial {
         let pool = self.pool.clone();
         Box::pin(async move {
             let pool = pool.upgrade().ok_or(DialFailure::Gone)?;
-            let number = target.host().and_then(|number| number.parse::<usize>().ok());
-            let backend = number.and_then(|number| pool.backends().get(number));
-            let dialled = pool.dial(backend.ok_or(DialFailure::Gone)?).await;
+            let (number, ends) = target.host().and_then(dialled).ok_or(DialFailure::Gone)?;
+            let backend = pool.backends().get(number).ok_or(DialFailure::Gone)?;
+            let dialled = pool.dial(backend, ends).await;
             let stream = dialled.map(|transport| TokioIo::new(BackendStream::new(transport)));
             stream.map_err(|error| DialFailure::Dial(Arc::new(error)))
         })

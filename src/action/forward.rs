@@ -127,7 +127,8 @@ impl Forward<'_> {
         let mut backends = self.pool.backends().iter();
         let number = backends.position(|one| Arc::ptr_eq(one, lease.backend()));
         *request.method_mut() = self.outbound.method().clone();
-        *request.uri_mut() = clients::target(number.unwrap_or(usize::MAX), self.outbound.target());
+        let (number, ends) = (number.unwrap_or(usize::MAX), self.outbound.ends());
+        *request.uri_mut() = clients::target(number, ends, self.outbound.target());
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = self.headers.clone();
         rewrite::spell_request(&mut request);

@@ -61,7 +61,7 @@ pub(super) async fn run(
 ) -> Result<Answered, UpstreamError> {
     let backend = Arc::clone(lease.backend());
     let permit = backend.handshake_permit(client).await.map_err(UpstreamError::Busy)?;
-    let transport = pool.dial(&backend).await?;
+    let transport = pool.dial(&backend, outbound.ends()).await?;
     let reached = Reached { lease, permit, transport };
     let mut answered = pin!(reached.answered(request, outbound));
     // Who holds a permit while others wait for one has less time.

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::base::clock::{self, Moment, now};
 use crate::base::socket::Socket;
-use crate::config::plan::{self, BackendAddress};
+use crate::config::plan::{self, BackendAddress, ProxyVersion};
 use crate::observe::metrics::PoolMetrics;
 use crate::tls::{Connector, TlsError, Transport};
+use crate::wire::proxy::ProxyEnds;
 
 use super::error::{DialError, DialStage};
 
@@ -40,6 +42,7 @@ pub struct Dialler {
     /// Whose turn it is among the sources.
     source: AtomicUsize,
     tls: Option<(plan::UpstreamTls, Connector)>,
+    proxy_protocol: Option<ProxyVersion>,
     lookups: Arc<Semaphore>,
     cells: Arc<PoolMetrics>,
 }
@@ -66,15 +69,20 @@ impl Dialler {
             sources: plan.source_addresses.clone().into(),
             source: AtomicUsize::new(fastrand::usize(..plan.source_addresses.len().max(1))),
             tls,
+            proxy_protocol: plan.proxy_protocol,
             lookups: lookups.unwrap_or_else(|| Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX))),
             cells: Arc::clone(cells),
         })
     }
 
-    /// Connects.
-    pub async fn dial(&self, target: &BackendAddress) -> Result<Transport, DialError> {
+    /// Connects, for the client whose connection has these ends.
+    pub async fn dial(
+        &self,
+        target: &BackendAddress,
+        ends: Option<ProxyEnds>,
+    ) -> Result<Transport, DialError> {
         let deadline = now().after(self.connect_timeout);
-        let (socket, host) = match target {
+        let (mut socket, host) = match target {
             BackendAddress::Inet { host, port } => {
                 let addresses = self.lookup(host, *port, deadline).await?;
                 (Socket::from(self.connect_any(host, &addresses, deadline).await?), &**host)
@@ -86,6 +94,15 @@ impl Dialler {
                 (Socket::from(socket), "localhost")
             }
         };
+        if let Some(version) = self.proxy_protocol {
+            let header = match version {
+                ProxyVersion::V1 => ProxyEnds::text(ends),
+                ProxyVersion::V2 => ProxyEnds::binary(ends),
+            };
+            let sent = socket.write_all(&header);
+            let sent = self.within(deadline, DialStage::Connect, sent).await?;
+            sent.map_err(|source| DialError::Connect { to: host.to_owned(), source })?;
+        }
         let Some((_, connector)) = &self.tls else { return Ok(Transport::Plain(socket)) };
         let shaken = self.within(deadline, DialStage::Tls, connector.connect(socket, host)).await?;
         shaken.map_err(|source| DialError::Tls { source })

@@ -58,6 +58,7 @@ use crate::base::network::ClientNetwork;
 use crate::config::plan;
 use crate::observe::metrics::{BackendFacts, BackendMetrics, Metrics, PoolMetrics};
 use crate::tls::{TlsError, Transport};
+use crate::wire::proxy::ProxyEnds;
 use balance::Balancer;
 use budget::Budget;
 use choice::Member;
@@ -236,13 +237,17 @@ impl Pool {
     }
 
     /// Connects to a backend of this pool, with TLS where the plan says so, all within
-    /// `connect_timeout`. A failure is counted as a metric; whether it counts against the backend's
+    /// `connect_timeout`; where it asks for a PROXY header, that tells of these `ends`. A failure is counted as a metric; whether it counts against the backend's
     /// health is its caller's to say ([`DialError::fault`]).
     ///
     /// # Errors
     /// [`DialError`]; nothing was sent that a client had asked for.
-    pub async fn dial(&self, backend: &Backend) -> Result<Transport, DialError> {
-        let dialled = self.dialler.dial(backend.target()).await;
+    pub async fn dial(
+        &self,
+        backend: &Backend,
+        ends: Option<ProxyEnds>,
+    ) -> Result<Transport, DialError> {
+        let dialled = self.dialler.dial(backend.target(), ends).await;
         if let Err(error) = &dialled {
             self.cells.dial_failures.count(backend.address(), error);
         }

@@ -12,6 +12,7 @@ use crate::config::plan::FieldChanges;
 use crate::wire::fields::{Scope, is_same_spelt, named_by_connection, scope};
 use crate::wire::forwarded::{self, Hop};
 use crate::wire::list::has_token;
+use crate::wire::proxy::ProxyEnds;
 use crate::wire::request_id::X_REQUEST_ID;
 use crate::wire::trailers;
 
@@ -28,6 +29,8 @@ pub struct Outbound {
     expects_continue: bool,
     /// The trailer fields that pass.
     trailers: Arc<[HeaderName]>,
+    /// The ends of the client's connection, for backends that are told them beside HTTP.
+    ends: Option<ProxyEnds>,
 }
 
 /// What decides about the fields of a head on its way.
@@ -114,7 +117,18 @@ impl Outbound {
             }
         }
         fields.extend(changes.set.iter().chain(&changes.add).cloned());
-        Outbound { method, target, fields, expects_continue, trailers: Arc::clone(trailers) }
+        let (trailers, ends) = (Arc::clone(trailers), None);
+        Outbound { method, target, fields, expects_continue, trailers, ends }
+    }
+
+    /// Has the backend told of these ends, where its pool asks for a PROXY header.
+    pub fn announcing(self, ends: Option<ProxyEnds>) -> Outbound {
+        Outbound { ends, ..self }
+    }
+
+    /// The ends of the client's connection.
+    pub fn ends(&self) -> Option<ProxyEnds> {
+        self.ends
     }
 
     /// The trailer fields that pass.
@@ -155,10 +169,15 @@ impl Outbound {
 
 /// A handshake is kept for as long as its session lives, to be said again: as text.
 impl Outbound {
-    /// The target, then the fields, a line each: no value has a line's end in it (RFC 9110 §5.5).
+    /// The target, then the ends of the client's connection, where they are told, and the fields, a
+    /// line each: no value has a line's end in it (RFC 9110 §5.5).
     pub fn store(&self) -> Vec<u8> {
         let mut text = self.target.as_str().as_bytes().to_vec();
         text.push(b'\n');
+        if let Some(ends) = self.ends {
+            // No field has a name that begins so.
+            text.extend_from_slice(format!(":{ends}\n").as_bytes());
+        }
         for (name, value) in &self.fields {
             text.extend_from_slice(name.as_str().as_bytes());
             text.push(b':');
@@ -170,8 +189,10 @@ impl Outbound {
 
     /// What [`Outbound::store`] made of a handshake's head.
     pub fn restore(text: &[u8]) -> Option<Outbound> {
-        let mut lines = text.split(|byte| *byte == b'\n');
+        let mut lines = text.split(|byte| *byte == b'\n').peekable();
         let target = PathAndQuery::try_from(lines.next()?).ok()?;
+        let ends = lines.next_if(|line| line.starts_with(b":"));
+        let ends = ends.and_then(|line| std::str::from_utf8(&line[1..]).ok()?.parse().ok());
         let field = |line: &[u8]| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let name = HeaderName::from_bytes(&line[..colon]).ok()?;
@@ -179,7 +200,8 @@ impl Outbound {
         };
         let fields = lines.filter(|line| !line.is_empty()).map(field).collect::<Option<_>>()?;
         let trailers = Arc::default();
-        Some(Outbound { method: Method::GET, target, fields, expects_continue: false, trailers })
+        let (method, expects_continue) = (Method::GET, false);
+        Some(Outbound { method, target, fields, expects_continue, trailers, ends })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request that its route lets pass, and its head on its way upstream.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,11 +16,12 @@ use super::refusal::Refusal;
 use super::request_values::RequestValues;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
-use crate::config::plan::FieldChanges;
+use crate::config::plan::{Address, FieldChanges};
 use crate::live::{LivePool, LiveRoute};
 use crate::rewrite::{FieldFilter, Informational, Outbound, ReverseMapping};
 use crate::wire::forwarded::{self, Hop};
 use crate::wire::host::is_page_of;
+use crate::wire::proxy::ProxyEnds;
 
 /// A request of a kind, an origin and a client that its route takes.
 pub(super) struct Authorized {
@@ -40,6 +41,9 @@ pub(super) struct Granted {
     /// What the route changes of the answer.
     pub(super) answer_changes: Arc<FieldChanges>,
 }
+
+/// The listener's address where it is a unix socket.
+const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// `Host` where the client names none, as HTTP/1.0 may: HTTP/1.1 demands the field (RFC 9112 §3.2).
 static NO_HOST: HeaderValue = HeaderValue::from_static("");
@@ -135,7 +139,14 @@ impl Granted {
             changes: &changes,
             trailers: &route.plan.trailers.request,
         };
-        let outbound = Outbound::new(head.method, path, head.headers, &passage);
+        let ends = to.pool.plan().proxy_protocol.and(client_addr).map(|client| {
+            let listener = match conn.listener.address {
+                Address::Inet(address) => address,
+                Address::Unix(_) => NO_ADDRESS,
+            };
+            ProxyEnds::new(client, listener)
+        });
+        let outbound = Outbound::new(head.method, path, head.headers, &passage).announcing(ends);
         let left = Forwarding {
             conn,
             client_addr,

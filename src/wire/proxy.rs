@@ -1,7 +1,12 @@
-//! The PROXY protocol's header, versions 1 and 2, as a load balancer in front sends it.
+//! The PROXY protocol's header, versions 1 and 2, as a load balancer in front sends it, and as it is
+//! sent to backends.
 //!
-//! The header is read to its last byte and no further, because what follows may be a TLS record:
+//! A header is read to its last byte and no further, because what follows may be a TLS record:
 //! so an incomplete header tells how many bytes it needs at least.
+
+mod ends;
+
+pub use ends::ProxyEnds;
 
 use std::fmt;
 use std::net::SocketAddr;

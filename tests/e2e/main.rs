@@ -6,6 +6,7 @@
 
 mod access;
 mod actors;
+mod announcing;
 mod balancing;
 mod closing;
 mod commands;

@@ -19,8 +19,8 @@ mod route;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
-    First, LogFormat, OutSessions, RelayExcess, RequestIdSource, Resumption, SameSite,
-    SessionExcess, TlsVersion, UpgradeSessions, Validation,
+    First, LogFormat, OutSessions, ProxyVersion, RelayExcess, RequestIdSource, Resumption,
+    SameSite, SessionExcess, TlsVersion, UpgradeSessions, Validation,
 };
 pub use super::tables::{
     Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool,

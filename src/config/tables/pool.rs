@@ -8,7 +8,7 @@ use super::super::fault::Fault;
 use super::super::plan::address::BackendAddress;
 use super::super::plan::balance::Balance;
 use super::super::plan::upstream::{Sticky, UpstreamTls};
-use super::words::{BalanceWord, First, OutSessions, SameSite};
+use super::words::{BalanceWord, First, OutSessions, ProxyVersion, SameSite};
 use super::{Number, OneOrMany, OrOff, OrString, Percent, Rate, Time, seconds};
 use crate::report::Report;
 
@@ -78,6 +78,11 @@ table! {
     /// TLS towards the backends, always verified; `{}` is enough for a public certificate. It is
     /// off unless this table is there.
     next tls: UpstreamTlsTable;
+    /// The PROXY header that each connection to a backend begins with, before TLS: `v1` or `v2`. It
+    /// tells the client's address, after `trusted_proxies`, and the listener's. A connection is one
+    /// client's then, so none is kept for the next request. A session that goes on at another
+    /// backend (`hold`) tells the same client. Off by default.
+    next proxy_protocol: ProxyVersion as Option<ProxyVersion>, as in "v2";
     /// The time for a connection to a backend: TCP, and TLS where it is used.
     next connect_timeout: Time as Duration = seconds(5), as in "2s";
     /// The time from the request's head to the answer's head, for a WebSocket handshake.

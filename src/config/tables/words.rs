@@ -47,6 +47,16 @@ words! {
 }
 
 words! {
+    /// The PROXY header that backends are sent.
+    ProxyVersion {
+        /// Version 1, a line of text.
+        V1 = "v1",
+        /// Version 2, in binary.
+        V2 = "v2",
+    }
+}
+
+words! {
     /// The lowest TLS version spoken.
     TlsVersion {
         /// TLS 1.2 (RFC 5246).

@@ -28,7 +28,7 @@ async fn dial(pool: &Pool) -> Result<Transport, DialError> {
     fn is_send<T: Send>(future: T) -> T {
         future
     }
-    is_send(pool.dial(&pool.backends()[0])).await
+    is_send(pool.dial(&pool.backends()[0], None)).await
 }
 
 async fn listener(ip: &str) -> (TcpListener, SocketAddr) {

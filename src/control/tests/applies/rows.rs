@@ -90,6 +90,7 @@ pub(super) const ROWS: &[Row] = &[
     ("pools.NAME.keep_alive_max", "#pool", "keep_alive_max = 7"),
     ("pools.NAME.backends.address", "address = \"ONE\"", "address = \"127.0.0.1:9\""),
     ("pools.NAME.backends.weight", "weight = 1", "weight = 7"),
+    ("pools.NAME.proxy_protocol", "#pool", "proxy_protocol = \"v2\""),
     ("pools.NAME.tls.server_name", "#pool", "tls.server_name = \"backend.test\""),
     ("pools.NAME.tls.ca", "#pool", "tls.ca = \"one.pem\""),
     ("pools.NAME.health.failures_max", "#pool", "health.failures_max = 7"),

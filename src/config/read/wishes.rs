@@ -78,8 +78,8 @@ wishes! {
         "the live WebSockets of each backend are limited by `sessions_max`";
     "keepalive" | "keep_alive" in "keep_alive_max" =>
         "idle connections to backends are `keep_alive_max` and `keep_alive_timeout`";
-    "proxy_protocol" | "send_proxy" | "send_proxy_v2" in "backends" =>
-        "`listeners.NAME.proxy_protocol` receives it; tidegate does not send it to backends yet";
+    "send_proxy" | "send_proxy_v2" in "backends" =>
+        "the PROXY header is sent by `proxy_protocol = \"v1\"` or `\"v2\"`", "proxy_protocol";
     "proxy_connect_timeout" | "dial_timeout" =>
         "time for a connection to a backend is `connect_timeout` of its pool";
     "proxy_read_timeout" | "proxy_send_timeout" | "timeout_tunnel" | "read_timeout"

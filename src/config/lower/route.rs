@@ -7,7 +7,7 @@ use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{FieldCondition, HostPattern, PathPattern, Route, Rules, WebSocketMode};
+use super::super::plan::{FieldCondition, HostPattern, Route, Rules, WebSocketMode};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
     Lower, access, action, condition, entries, fields, hold, label, limit, named, opt, origins,

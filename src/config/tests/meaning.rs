@@ -167,7 +167,7 @@ fn short_forms_are_tables_with_their_first_key() {
     let Action::Redirect(redirect) = &route(&loaded, 0).action else { panic!() };
     assert_eq!((redirect.to.fixed(), redirect.status.as_u16()), (Some("/b"), 307));
     let Action::Respond(respond) = &route(&loaded, 1).action else { panic!() };
-    assert_eq!((&*respond.body, respond.status.as_u16()), ("gone", 200));
+    assert_eq!((&*respond.page.body, respond.status.as_u16()), (&b"gone"[..], 200));
     let Action::Files(files) = &route(&loaded, 2).action else { panic!() };
     assert_eq!((&*files.index, files.strip_prefix), ("index.html", false));
     assert!(matches!(&route(&loaded, 0).path, PathPattern::Exact(path) if &**path == "/a"));

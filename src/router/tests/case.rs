@@ -1,6 +1,7 @@
 use http::StatusCode;
 
 use super::*;
+use crate::live::tests::plan::to_pool;
 
 #[test]
 fn a_route_may_ignore_case() {

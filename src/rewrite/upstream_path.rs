@@ -115,7 +115,13 @@ mod tests {
     fn a_rewritten_path_leads_where_it_says() {
         let joined = [text("/"), RewritePart::Group(1), RewritePart::Group(2)];
         let dots = rewrite("/.x./y", "^/([.])x([.].*)$", &joined);
-        assert_eq!(dots, Err(PathError::HiddenDots));
+        assert_eq!(dots, Err(PathError::AboveRoot));
+        let inside = rewrite(
+            "/a/.x./y",
+            "^/a/([.])x([.].*)$",
+            &[text("/b/"), joined[1].clone(), joined[2].clone()],
+        );
+        assert_eq!(inside, Err(PathError::HiddenDots));
         let host = [text("/"), RewritePart::Group(1)];
         assert_eq!(rewrite("/go/evil.example", "^/go(.*)$", &host).unwrap(), "/evil.example");
         let many = vec![RewritePart::Group(1); 4096];

@@ -353,9 +353,11 @@ async fn tags_and_ranges_are_those_of_what_is_sent() {
     let plain = tag(&ask(&files, Method::GET, "/app.js", &[]).await.unwrap());
     let coded = tag(&ask(&files, Method::GET, "/app.js", &[br()]).await.unwrap());
     assert_ne!(plain, coded);
-    let again = ask(&files, Method::GET, "/app.js", &[br(), (IF_NONE_MATCH, &coded)]).await.unwrap();
+    let again =
+        ask(&files, Method::GET, "/app.js", &[br(), (IF_NONE_MATCH, &coded)]).await.unwrap();
     assert_eq!((again.status, again.get(VARY)), (304, "Accept-Encoding"));
-    let other = ask(&files, Method::GET, "/app.js", &[br(), (IF_NONE_MATCH, &plain)]).await.unwrap();
+    let other =
+        ask(&files, Method::GET, "/app.js", &[br(), (IF_NONE_MATCH, &plain)]).await.unwrap();
     assert_eq!((other.status, &*other.body), (200, "brotli"));
     let part = [br(), (RANGE, "bytes=1-3"), (IF_RANGE, &coded)];
     let part = ask(&files, Method::GET, "/app.js", &part).await.unwrap();

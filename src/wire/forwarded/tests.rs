@@ -52,13 +52,15 @@ const FRESH: &str = "forwarded: for=192.0.2.1;host=example.com;proto=https\n\
     x-forwarded-for: 192.0.2.1\n\
     x-forwarded-host: example.com\n\
     x-forwarded-port: 443\n\
-    x-forwarded-proto: https\n";
+    x-forwarded-proto: https\n\
+    x-real-ip: 192.0.2.1\n";
 
 /// What a trusted sender is told to have told nothing with: no port, which it alone knows.
 const UNTOLD: &str = "forwarded: for=10.0.0.1;host=example.com;proto=https\n\
     x-forwarded-for: 10.0.0.1\n\
     x-forwarded-host: example.com\n\
-    x-forwarded-proto: https\n";
+    x-forwarded-proto: https\n\
+    x-real-ip: 10.0.0.1\n";
 
 const PROXY: Option<&str> = Some("10.0.0.1:5");
 
@@ -67,6 +69,22 @@ fn a_first_hop_is_told_in_both_ways() {
     assert_eq!(text(&rewritten(&[], &hop(Some("192.0.2.1:5")), false)), FRESH);
     assert_eq!(text(&rewritten(&[], &hop(Some("[::ffff:192.0.2.1]:5")), false)), FRESH);
     assert_eq!(text(&rewritten(&[], &hop(PROXY), true)), UNTOLD);
+}
+
+#[test]
+fn a_prefix_that_is_cut_stands_behind_those_that_trusted_proxies_cut() {
+    let whole = |told: &str, own: &str, trusted| {
+        whole_prefix(&map(&[("x-forwarded-prefix", told)]), own, trusted)
+    };
+    assert_eq!(whole("/a/", "/tool", true), "/a/tool");
+    assert_eq!(whole("/a, /b", "/tool", true), "/a/b/tool");
+    assert_eq!(whole("//evil.example", "/tool", true), "/evil.example/tool");
+    assert_eq!(whole("/a/../b", "/tool", true), "/tool");
+    assert_eq!(whole("/a", "/tool", false), "/tool");
+    assert_eq!(whole("", "/tool", true), "/tool");
+    let told = Hop { prefix: "/a/tool", ..hop(PROXY) };
+    let headers = rewritten(&[("x-forwarded-prefix", "/a")], &told, true);
+    assert_eq!(headers[X_PREFIX], "/a/tool");
 }
 
 #[test]

@@ -229,7 +229,7 @@ const SPOOFED: &[Field] = &[
         &["X-Forwarded-Prefix: /evil", "X-Forwarded-User: root"],
         &[("x-forwarded-prefix", ""), ("x-forwarded-user", "")],
     ),
-    field("X-Real-IP", "7239 §8.1", &["X-Real-IP: 6.6.6.6"], &[("x-real-ip", "")]),
+    field("X-Real-IP", "7239 §8.1", &["X-Real-IP: 6.6.6.6"], &[("x-real-ip", "127.0.0.1")]),
     field(
         "Forwarded",
         "7239 §8.1",

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tidegate::config::plan::{
-    Action, HostPattern, Page, PathPattern, Respond, Route, Rules, WebSocketMode,
+    Action, HostPattern, PathPattern, Respond, Route, Rules, StoredPage, WebSocketMode,
 };
 use tidegate::router::{Query, Router};
 
@@ -82,7 +82,7 @@ fn regex(source: String) -> PathPattern {
 fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Route> {
     let respond = Respond {
         status: StatusCode::OK,
-        page: Page { body: "".into(), content_type: HeaderValue::from_static("text/plain") },
+        page: StoredPage { body: "".into(), content_type: HeaderValue::from_static("text/plain") },
     };
     Arc::new(Route {
         identity: format!("{host} {path}").into(),

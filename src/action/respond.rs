@@ -17,7 +17,7 @@ pub fn respond(plan: &Respond) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::plan::Page;
+    use crate::config::plan::StoredPage;
     use http::{HeaderValue, StatusCode};
     use http_body_util::BodyExt;
 
@@ -25,7 +25,7 @@ mod tests {
     async fn a_fixed_response_is_given_as_planned() {
         let plan = Respond {
             status: StatusCode::GONE,
-            page: Page {
+            page: StoredPage {
                 body: "moved out\n".into(),
                 content_type: HeaderValue::from_static("text/plain"),
             },

@@ -237,8 +237,9 @@ impl Pool {
     }
 
     /// Connects to a backend of this pool, with TLS where the plan says so, all within
-    /// `connect_timeout`; where it asks for a PROXY header, that tells of these `ends`. A failure is counted as a metric; whether it counts against the backend's
-    /// health is its caller's to say ([`DialError::fault`]).
+    /// `connect_timeout`; where it asks for a PROXY header, that tells of these `ends`. A failure
+    /// is counted as a metric; whether it counts against the backend's health is its caller's to
+    /// say ([`DialError::fault`]).
     ///
     /// # Errors
     /// [`DialError`]; nothing was sent that a client had asked for.

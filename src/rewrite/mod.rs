@@ -2,7 +2,8 @@
 //!
 //! **In:** a client's head, what was seen of its connection, what a route changes. **Out:** the
 //! head that goes upstream, and its path; the fields of an answer, and of informational ones before
-//! it, that go to the client, where they lead, and how its body is compressed; how names are spelt. **Never here:** sockets, backends, who may pass.
+//! it, that go to the client, where they lead, and how its body is compressed; how names are spelt.
+//! **Never here:** sockets, backends, who may pass.
 
 mod compress;
 mod informational;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::plan::{
-    Action, FieldCondition, FieldMatch, Page, PathPattern, Respond, WebSocketMode,
+    Action, FieldCondition, FieldMatch, PathPattern, Respond, StoredPage, WebSocketMode,
 };
 use crate::wire::path::fold;
 
@@ -23,8 +23,8 @@ fn route(line: &str) -> Arc<Route> {
     };
     let mark = words.next_if(|word| ["=", "^~", "~"].contains(word));
     let (text, is_final) = (words.next().unwrap(), mark == Some("^~"));
-    let folded = if line.split(' ').any(|word| word == "i") { fold(text) } else { text.into() };
-    let text = &*folded;
+    let text: &str =
+        &if line.split(' ').any(|word| word == "i") { fold(text) } else { text.into() };
     let path = match (mark, text.strip_suffix('*')) {
         (Some("="), _) => PathPattern::Exact(text.into()),
         (Some("~"), _) => PathPattern::Regex(regex::Regex::new(text).unwrap()),
@@ -66,8 +66,7 @@ fn made(
     methods: Vec<Method>,
     headers: Vec<FieldCondition>,
 ) -> Route {
-    let content_type = HeaderValue::from_static("text/plain");
-    let respond = Respond { status: StatusCode::OK, page: Page { body: "".into(), content_type } };
+    let page = StoredPage { body: "".into(), content_type: HeaderValue::from_static("text/plain") };
     Route {
         identity: identity.into(),
         listeners: Vec::new(),
@@ -77,7 +76,7 @@ fn made(
         raw_path: false,
         methods,
         headers,
-        action: Action::Respond(respond),
+        action: Action::Respond(Respond { status: StatusCode::OK, page }),
         websocket: WebSocketMode::Allowed,
         allowed_origins: None,
         access: None,
@@ -153,9 +152,8 @@ fn what_a_host_does_not_take_falls_to_the_next_less_exact_one() {
 
 #[test]
 fn paths_are_taken_in_the_order_of_nginx() {
-    let lines = ["h /", "h /img", "h ^~ /static", "h ~ \\.png$", "h ~ ^/img/x", "h = /img/x.png"];
     assert_found(
-        &lines,
+        &["h /", "h /img", "h ^~ /static", "h ~ \\.png$", "h ~ ^/img/x", "h = /img/x.png"],
         &[
             ("h /img/x.png", "h = /img/x.png"),
             ("h /img/y.png", "h ~ \\.png$"),

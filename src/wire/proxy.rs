@@ -1,5 +1,5 @@
-//! The PROXY protocol's header, versions 1 and 2, as a load balancer in front sends it, and as it is
-//! sent to backends.
+//! The PROXY protocol's header, versions 1 and 2, as a load balancer in front sends it, and as
+//! backends are sent it.
 //!
 //! A header is read to its last byte and no further, because what follows may be a TLS record:
 //! so an incomplete header tells how many bytes it needs at least.

@@ -8,7 +8,7 @@ use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{Action, Files, Page, PoolTarget, Redirect, Respond};
+use super::super::plan::{Action, Files, PoolTarget, Redirect, Respond, StoredPage};
 use super::super::tables::{self, Named, OrString, Spanned};
 use super::condition::field_value;
 use super::{Lower, NamedFiles, entries, number, opt, page, path_change, template};
@@ -268,7 +268,7 @@ fn respond(cx: &mut Lower<'_>, written: &tables::RespondTable) -> Option<Action>
             }
             page::page(cx, "file", &written.file, file)
         }
-        None => written.body.get().map(|body| Page {
+        None => written.body.get().map(|body| StoredPage {
             body: body.clone().into(),
             content_type: HeaderValue::from_static("text/plain; charset=utf-8"),
         }),
@@ -276,7 +276,7 @@ fn respond(cx: &mut Lower<'_>, written: &tables::RespondTable) -> Option<Action>
     let is_known = written.content_type.is_absent() || content_type.is_some();
     let page = page.filter(|_| is_known && !written.file.is_faulty())?;
     let content_type = content_type.unwrap_or(page.content_type);
-    Some(Action::Respond(Respond { status: status?, page: Page { content_type, ..page } }))
+    Some(Action::Respond(Respond { status: status?, page: StoredPage { content_type, ..page } }))
 }
 
 fn status_of(number: u32) -> Result<StatusCode, Fault> {

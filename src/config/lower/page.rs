@@ -15,7 +15,7 @@ use crate::wire::list::is_token;
 use crate::wire::media_type::media_type;
 
 use super::super::fault::Fault;
-use super::super::plan::{Compress, ErrorPages, Page};
+use super::super::plan::{Compress, ErrorPages, StoredPage};
 use super::super::tables::{CompressTable, ErrorsValue, Named, Spanned};
 use super::{Lower, NamedFiles, entries};
 
@@ -78,15 +78,15 @@ pub fn page(
     key: &str,
     written: &Spanned<impl Sized>,
     file: &str,
-) -> Option<Page> {
+) -> Option<StoredPage> {
     let path = cx.path(file, written.span());
     cx.files.remember(&path);
     let content_type = HeaderValue::try_from(media_type(file)).ok()?;
     if cx.named_files == NamedFiles::Skip {
-        return Some(Page { body: Bytes::new(), content_type });
+        return Some(StoredPage { body: Bytes::new(), content_type });
     }
     match read(&path) {
-        Ok(body) => Some(Page { body, content_type }),
+        Ok(body) => Some(StoredPage { body, content_type }),
         Err(error) => {
             let said = format!("`{key}` cannot be read: {error}: `{}`", path.display());
             cx.report(Diagnostic::error("file", said).at(written.span()));

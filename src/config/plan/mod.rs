@@ -36,7 +36,7 @@ pub use certificate::Certificate;
 pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
 pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
-pub use page::{Compress, ErrorPages, Page};
+pub use page::{Compress, ErrorPages, StoredPage};
 pub use path_change::{PathChange, PathRewrite, RewritePart};
 pub use process::{Admin, Control};
 pub use request_key::RequestKey;

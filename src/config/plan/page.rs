@@ -18,7 +18,7 @@ pub struct Compress {
 
 /// A body, and what it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Page {
+pub struct StoredPage {
     /// Its bytes.
     pub body: Bytes,
     /// Its `Content-Type`.
@@ -29,14 +29,14 @@ pub struct Page {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErrorPages {
     /// Statuses and their pages, those of fewer statuses first.
-    pub pages: Vec<(RangeInclusive<u16>, Arc<Page>)>,
+    pub pages: Vec<(RangeInclusive<u16>, Arc<StoredPage>)>,
     /// Whether errors of backends have them, too.
     pub from_backend: bool,
 }
 
 impl ErrorPages {
     /// The page of a status.
-    pub fn of(&self, status: StatusCode) -> Option<&Arc<Page>> {
+    pub fn of(&self, status: StatusCode) -> Option<&Arc<StoredPage>> {
         let is_of = |of: &RangeInclusive<u16>| of.contains(&status.as_u16());
         self.pages.iter().find(|(of, _)| is_of(of)).map(|(_, page)| page)
     }

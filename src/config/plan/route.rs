@@ -11,7 +11,7 @@ use super::super::tables::{Hold, Rules};
 use super::access::AccessDemand;
 use super::changes::RouteChanges;
 use super::limits::RouteLimits;
-use super::page::{Compress, ErrorPages, Page};
+use super::page::{Compress, ErrorPages, StoredPage};
 use super::path_change::PathChange;
 use crate::wire::path::folded_prefix;
 use crate::wire::template::Template;
@@ -301,7 +301,7 @@ pub struct Respond {
     /// Status.
     pub status: StatusCode,
     /// What is answered.
-    pub page: Page,
+    pub page: StoredPage,
 }
 
 /// Labels by name, with what makes their values.

@@ -138,8 +138,8 @@ wishes! {
     // What is done to them.
     "gzip" | "gzip_types" | "brotli" | "zstd" | "compression" | "encode" | "deflate"
         | "gzip_static" | "brotli_static" =>
-        "answers are compressed where a route has `compress = {}`; what is compressed beside a file \
-         is served by `files.precompressed`, and permessage-deflate passes";
+        "answers are compressed where a route has `compress = {}`; what is compressed beside a \
+         file is served by `files.precompressed`, and permessage-deflate passes";
     "rewrites" | "replace_path" | "replace_path_regex" | "add_prefix" | "url_rewrite"
         | "path_rewrite" | "regex_rewrite" | "prefix_rewrite" =>
         "`rewrite = { from = \"^/u/([0-9]+)$\", to = \"/users/$1\" }` of a route rewrites a path; \
@@ -160,7 +160,8 @@ wishes! {
         "pages for errors are `errors = { \"502-504\" = \"errors/away.html\" }` of a route; with \
          `from_backend = true` in it for the backend's as well";
     "maintenance" | "maintenance_page" | "maintenance_mode" =>
-        "a maintenance page is `respond = { status = 503, file = \"maintenance.html\" }` of a route";
+        "a maintenance page is `respond = { status = 503, file = \"maintenance.html\" }` of a \
+         route";
     "proxy_redirect" | "proxy_cookie_path" | "proxy_cookie_domain" =>
         "what a backend says of its own paths is led back below a prefix that is cut off or \
          replaced; `reverse_mapping = false` leaves it";

@@ -123,7 +123,8 @@ table! {
     /// with it. They are for tidegate's own answers (a backend that is away, a limit, a rule of
     /// `access`); with `from_backend = true` for those of backends as well. A WebSocket's handshake
     /// that is refused has one only where its client accepts HTML.
-    next errors: Named<ErrorsValue>, as in json!({ "502-504": "errors/away.html", "404": "404.html" });
+    next errors: Named<ErrorsValue>,
+        as in json!({ "502-504": "errors/away.html", "404": "404.html" });
     /// Answers are compressed on their way (brotli or gzip, as the client takes it). It is off
     /// unless this table is there; `compress = {}` has every default. Only bodies of plain requests
     /// that are whole and not compressed yet: never event streams, parts, answers to HEAD, with

@@ -135,7 +135,7 @@ pub(crate) fn pool_target(name: &str) -> PoolTarget {
 pub(crate) fn respond(body: &str) -> Action {
     Action::Respond(Respond {
         status: StatusCode::OK,
-        page: Page {
+        page: StoredPage {
             body: body.to_owned().into(),
             content_type: HeaderValue::from_static("text/plain"),
         },

@@ -1,7 +1,7 @@
 use http::StatusCode;
 
 use super::*;
-use crate::live::tests::plan::to_pool;
+use crate::config::plan::{PathChange, PoolTarget};
 
 #[test]
 fn a_route_may_ignore_case() {
@@ -35,7 +35,13 @@ fn a_denial_in_one_case_only_is_found() {
             let Action::Respond(respond) = &mut denial.action else { unreachable!() };
             respond.status = StatusCode::FORBIDDEN;
         }
-        last.action = to_pool("backends");
+        last.action = Action::Pool(PoolTarget {
+            name: "backends".into(),
+            path: PathChange::default(),
+            host: None,
+            origin_follows: false,
+            reverse_mapping: true,
+        });
         let router = Router::build(&routes.into_iter().map(Arc::new).collect::<Vec<_>>());
         let found = router.case_counts();
         found.iter().map(|found| (found.route, found.path.clone())).collect::<Vec<_>>()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use super::V2_PREFIX;
+use ppp::v2;
 
 /// The two ends of a client's connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +46,7 @@ impl ProxyEnds {
 
     /// The header of version 2; `None` is a connection of our own.
     pub fn binary(ends: Option<ProxyEnds>) -> Vec<u8> {
-        let mut header = V2_PREFIX.to_vec();
+        let mut header = v2::PROTOCOL_PREFIX.to_vec();
         let Some(ProxyEnds { client, listener }) = ends else {
             header.extend_from_slice(&[LOCAL, 0, 0, 0]);
             return header;

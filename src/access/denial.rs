@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
@@ -16,6 +17,8 @@ pub struct Denial {
     pub reason: DenialReason,
     /// What the client may show to pass: `WWW-Authenticate` (RFC 9110 §11.6.1).
     pub challenge: Option<HeaderValue>,
+    /// When it is worth to come again (`Retry-After`, RFC 9110 §10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 /// Why a rule says no.
@@ -35,6 +38,8 @@ pub enum DenialReason {
     TokenRequest,
     /// What it shows is no token.
     TokenMalformed,
+    /// There are no keys that tokens could be verified with: none was fetched, or not of late.
+    NoTokenKeys,
     /// No key has the name that the token tells.
     TokenKey,
     /// The token's algorithm is not that of the key.
@@ -59,12 +64,19 @@ impl DenialReason {
         match self {
             DenialReason::Address => StatusCode::FORBIDDEN,
             DenialReason::NoPassword | DenialReason::Password => StatusCode::UNAUTHORIZED,
-            DenialReason::PasswordsBusy => StatusCode::SERVICE_UNAVAILABLE,
+            DenialReason::PasswordsBusy | DenialReason::NoTokenKeys => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             // RFC 6750 §3.1.
             DenialReason::TokenRequest => StatusCode::BAD_REQUEST,
             DenialReason::TokenClaims => StatusCode::FORBIDDEN,
             _ => StatusCode::UNAUTHORIZED,
         }
+    }
+
+    /// Whether other keys than those that are known could make it good.
+    pub(super) fn is_of_keys(self) -> bool {
+        matches!(self, DenialReason::TokenKey | DenialReason::TokenSignature)
     }
 
     /// The code that tells a client what is wrong with its token (RFC 6750 §3.1); none where it
@@ -96,6 +108,7 @@ impl Label for DenialReason {
             DenialReason::NoToken => "no_token",
             DenialReason::TokenRequest => "token_request",
             DenialReason::TokenMalformed => "token_malformed",
+            DenialReason::NoTokenKeys => "no_token_keys",
             DenialReason::TokenKey => "token_key",
             DenialReason::TokenAlgorithm => "token_algorithm",
             DenialReason::TokenSignature => "token_signature",
@@ -116,6 +129,7 @@ impl fmt::Display for DenialReason {
             DenialReason::Password => "the name or the password is wrong",
             DenialReason::PasswordsBusy => "too many passwords are being checked, try again",
             DenialReason::NoToken => "a token is needed here",
+            DenialReason::NoTokenKeys => "tokens cannot be verified at the moment, try again",
             DenialReason::TokenRequest => "the request must show one token",
             DenialReason::TokenExpired => "the token has expired",
             DenialReason::TokenEarly => "the token is not valid yet",

@@ -5,7 +5,9 @@
 //! done with a request that passes, the answer to one that does not.
 
 mod denial;
+mod fetch;
 mod identity;
+mod key_set;
 mod passwords;
 mod policy;
 mod tokens;
@@ -13,6 +15,7 @@ mod verifier;
 
 pub use denial::Denial;
 pub use identity::Identity;
+pub use key_set::KeySetState;
 pub use passwords::PasswordChecker;
 pub use policy::Policy;
 pub use verifier::{Applicant, Pass, Verifier};

@@ -103,7 +103,7 @@ mod tests {
     fn office_and_lab() -> BTreeMap<Arc<str>, Arc<Verifier>> {
         let metrics = Metrics::new(1);
         let rules = [rule("office", "10.0.0.0/8"), rule("lab", "10.1.0.0/16")];
-        let build = |rule| Verifier::build(&rule, None, &PasswordChecker::new(), &metrics);
+        let build = |rule| Verifier::build(&rule, None, &PasswordChecker::new(), &metrics).unwrap();
         rules.map(|rule| (Arc::clone(&rule.name), build(rule))).into()
     }
 
@@ -144,8 +144,9 @@ mod tests {
     fn a_rule_that_did_not_change_is_the_same_at_work() {
         let metrics = Metrics::new(1);
         let passwords = PasswordChecker::new();
-        let build =
-            |net, before| Verifier::build(&rule("office", net), before, &passwords, &metrics);
+        let build = |net, before| {
+            Verifier::build(&rule("office", net), before, &passwords, &metrics).unwrap()
+        };
         let first = build("10.0.0.0/8", None);
         assert!(Arc::ptr_eq(&first, &build("10.0.0.0/8", Some(&first))));
         assert!(!Arc::ptr_eq(&first, &build("10.0.0.0/9", Some(&first))));

@@ -103,9 +103,14 @@ pub(super) fn redact(places: &[TokenPlace], uri: &mut Uri) {
     }
 }
 
-/// Verifies a token at this moment, in seconds since 1970.
-pub(super) fn verify(token: &str, rule: &Jwt, now: f64) -> Result<VerifiedToken, DenialReason> {
-    let claims = signed(token, &rule.keys.loaded)?;
+/// Verifies a token with these keys at this moment, in seconds since 1970.
+pub(super) fn verify(
+    token: &str,
+    keys: &[TokenKey],
+    rule: &Jwt,
+    now: f64,
+) -> Result<VerifiedToken, DenialReason> {
+    let claims = signed(token, keys)?;
     let leeway = rule.leeway.as_secs_f64();
     let number = |name: &str| match claims.get(name) {
         None => Ok(None),
@@ -226,19 +231,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::plan::TokenKeys;
+    use crate::config::plan::{TokenKeySource, TokenKeys};
     use crate::wire::token_keys;
 
     const NOW: f64 = 1_000_000.0;
 
-    /// In how many seconds a token expires that lets its owner pass.
-    fn verify(token: &str, rule: &Jwt, now: f64) -> Result<f64, DenialReason> {
-        super::verify(token, rule, now).map(|verified| verified.left)
-    }
-
     fn rule(keys: Vec<TokenKey>) -> Jwt {
         Jwt {
-            keys: TokenKeys { path: "".into(), stamp: 0, loaded: Arc::new(keys) },
+            keys: TokenKeySource::Read(TokenKeys {
+                path: "".into(),
+                stamp: 0,
+                loaded: Arc::new(keys),
+            }),
             issuers: Vec::new(),
             audiences: Vec::new(),
             leeway: Duration::from_secs(10),
@@ -251,6 +255,18 @@ mod tests {
                 spread: Duration::from_secs(4),
             },
         }
+    }
+
+    fn keys(rule: &Jwt) -> &[TokenKey] {
+        match &rule.keys {
+            TokenKeySource::Read(keys) => &keys.loaded,
+            TokenKeySource::Url(_) => panic!("the rules of these tests have keys"),
+        }
+    }
+
+    /// In how many seconds a token expires that lets its owner pass.
+    fn verified(token: &str, rule: &Jwt) -> Result<f64, DenialReason> {
+        verify(token, keys(rule), rule, NOW).map(|verified| verified.left)
     }
 
     fn token(algorithm: Algorithm, key: &EncodingKey, claims: &Value) -> String {
@@ -277,7 +293,7 @@ mod tests {
         for (algorithm, private, public) in &pairs {
             let rule = rule(token_keys::read(public.as_bytes()).unwrap());
             for (other, key, _) in &pairs {
-                let verdict = verify(&token(*other, key, &claims), &rule, NOW);
+                let verdict = verified(&token(*other, key, &claims), &rule);
                 match other == algorithm {
                     true => assert_eq!(verdict, Ok(60.0)),
                     false => assert_eq!(verdict, Err(DenialReason::TokenAlgorithm), "{other:?}"),
@@ -285,10 +301,10 @@ mod tests {
             }
             let forged =
                 token(Algorithm::HS256, &EncodingKey::from_secret(public.as_bytes()), &claims);
-            assert_eq!(verify(&forged, &rule, NOW), Err(DenialReason::TokenAlgorithm));
+            assert_eq!(verified(&forged, &rule), Err(DenialReason::TokenAlgorithm));
             let whole = token(*algorithm, private, &claims);
             let cut = whole.replacen('.', ".x", 1);
-            assert!(verify(&cut, &rule, NOW).is_err());
+            assert!(verified(&cut, &rule).is_err());
         }
     }
 
@@ -307,12 +323,12 @@ mod tests {
             { "kty": "EC", "crv": "P-521", "x": "", "y": "" },
         ] });
         let rule = rule(token_keys::read(jwk.to_string().as_bytes()).unwrap());
-        assert_eq!(rule.keys.loaded.len(), 2);
+        assert_eq!(keys(&rule).len(), 2);
         let claims = json!({ "exp": NOW + 60.0 });
         let named = |kid: Option<&str>, algorithm| {
             let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
             let token = encode(&header, &claims, &private).unwrap();
-            verify(&token, &rule, NOW)
+            verified(&token, &rule)
         };
         assert_eq!(named(Some("one"), Algorithm::RS256), Ok(60.0));
         assert_eq!(named(Some("two"), Algorithm::PS256), Ok(60.0));
@@ -326,7 +342,7 @@ mod tests {
         let secret = [7; 32];
         let rule = rule(vec![TokenKey::secret(&secret).unwrap()]);
         let key = EncodingKey::from_secret(&secret);
-        let at = |claims| verify(&token(Algorithm::HS256, &key, &claims), &rule, NOW);
+        let at = |claims| verified(&token(Algorithm::HS256, &key, &claims), &rule);
         assert_eq!(at(json!({ "exp": NOW - 9.0 })), Ok(-9.0));
         assert_eq!(at(json!({ "exp": NOW - 10.0 })), Err(DenialReason::TokenExpired));
         assert_eq!(at(json!({ "exp": NOW + 5.0, "nbf": NOW + 10.0 })), Ok(5.0));

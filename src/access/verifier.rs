@@ -2,20 +2,24 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
 
 use super::denial::{Denial, DenialReason};
 use super::identity::Identity;
+use super::key_set::{KeySet, KeySetState};
 use super::passwords::{Checked, PasswordChecker, ShownPassword};
 use super::tokens::{self, VerifiedToken};
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
-use crate::config::plan::{AccessRule, AccessTest, Basic, Jwt};
-use crate::observe::metrics::{AccessMetrics, Metrics};
+use crate::base::task::LocalBox;
+use crate::config::plan::{AccessRule, AccessTest, Basic, Jwt, TokenKeySource};
+use crate::observe::metrics::{AccessMetrics, KeySetFacts, Metrics};
+use crate::tls::TlsError;
 use crate::wire::credentials::{self, BasicCredentials, Shown};
+use crate::wire::token_keys::TokenKey;
 
 /// Who wants to pass, as far as a rule asks.
 #[derive(Clone, Copy, Debug)]
@@ -58,27 +62,58 @@ pub struct Verifier {
     plan: Arc<AccessRule>,
     cells: Arc<AccessMetrics>,
     passwords: Arc<PasswordChecker>,
+    /// Keys that are fetched.
+    key_set: Option<Arc<KeySet>>,
     /// What a client is told that shows nothing, or nothing good.
     challenge: Option<HeaderValue>,
 }
 
 impl Verifier {
-    /// Puts a rule to work, going on with the one before where it is the same.
+    /// Puts a rule to work, going on with the one before where it is the same. Keys that were
+    /// fetched for a rule of this name are kept where they are of the same URL.
+    ///
+    /// # Errors
+    /// No TLS can be made from the plan.
     pub fn build(
         plan: &Arc<AccessRule>,
         before: Option<&Arc<Verifier>>,
         passwords: &Arc<PasswordChecker>,
         metrics: &Metrics,
-    ) -> Arc<Verifier> {
-        match before.filter(|before| before.plan == *plan) {
-            Some(before) => Arc::clone(before),
-            None => Arc::new(Verifier {
-                plan: Arc::clone(plan),
-                cells: metrics.access(&plan.name),
-                passwords: Arc::clone(passwords),
-                challenge: challenge(&plan.test),
-            }),
+    ) -> Result<Arc<Verifier>, TlsError> {
+        if let Some(before) = before.filter(|before| before.plan == *plan) {
+            return Ok(Arc::clone(before));
         }
+        let cells = metrics.access(&plan.name);
+        let key_set = match &plan.test {
+            AccessTest::Jwt(Jwt { keys: TokenKeySource::Url(url), .. }) => {
+                let before = before.and_then(|before| before.key_set.as_ref());
+                Some(KeySet::build(&plan.name, url, before, &cells)?)
+            }
+            _ => None,
+        };
+        Ok(Arc::new(Verifier {
+            plan: Arc::clone(plan),
+            cells,
+            passwords: Arc::clone(passwords),
+            key_set,
+            challenge: challenge(&plan.test),
+        }))
+    }
+
+    /// What keeps the rule's keys fresh while the rule is in force, where they are fetched; `None`
+    /// where that was asked for before. It is for a thread that serves no requests.
+    pub fn keep_keys(&self) -> Option<LocalBox<()>> {
+        self.key_set.as_ref()?.keep()
+    }
+
+    /// How the keys stand that are fetched.
+    pub fn key_set_state(&self) -> Option<KeySetState> {
+        Some(self.key_set.as_ref()?.state())
+    }
+
+    /// What a scrape says of them, with the rule's name.
+    pub fn key_set_facts(&self) -> Option<(Arc<str>, KeySetFacts)> {
+        Some((Arc::clone(&self.plan.name), self.key_set.as_ref()?.facts()))
     }
 
     /// Whether the applicant may pass.
@@ -87,7 +122,7 @@ impl Verifier {
             AccessTest::Addresses(lists) if lists.allows(applicant.client) => Ok(Pass::FOR_GOOD),
             AccessTest::Addresses(_) => Err(DenialReason::Address),
             AccessTest::Basic(basic) => self.password(basic, applicant).await,
-            AccessTest::Jwt(jwt) => token(jwt, applicant),
+            AccessTest::Jwt(jwt) => self.token(jwt, applicant).await,
         };
         verdict.map_err(|reason| self.denial(reason))
     }
@@ -115,13 +150,38 @@ impl Verifier {
         }
     }
 
+    /// Whether a request's token lets it pass, and for how long.
+    async fn token(&self, jwt: &Jwt, applicant: &Applicant<'_>) -> Result<Pass, DenialReason> {
+        let token = match tokens::find(&jwt.places, applicant.headers, applicant.uri) {
+            Shown::Credentials(token) => token,
+            Shown::Nothing => return Err(DenialReason::NoToken),
+            Shown::Unreadable => return Err(DenialReason::TokenRequest),
+        };
+        let verified = match (&jwt.keys, &self.key_set) {
+            (TokenKeySource::Read(keys), _) => verified(&token, &keys.loaded, jwt)?,
+            (TokenKeySource::Url(_), Some(set)) => {
+                fetched(&token, set, jwt, applicant.network).await?
+            }
+            (TokenKeySource::Url(_), None) => return Err(DenialReason::NoTokenKeys),
+        };
+        let VerifiedToken { left, claims } = verified;
+        let left = tokens::session_time(jwt, left, fastrand::f64());
+        let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
+        Ok(Pass { expires, identity: Identity::of_token(claims) })
+    }
+
     fn denial(&self, reason: DenialReason) -> Denial {
         let challenge = match (&self.plan.test, reason) {
+            (_, DenialReason::PasswordsBusy | DenialReason::NoTokenKeys) => None,
             (AccessTest::Jwt(_), _) => bearer(&self.plan.name, reason),
-            (_, DenialReason::PasswordsBusy) => None,
             _ => self.challenge.clone(),
         };
-        Denial { rule: Arc::clone(&self.plan.name), reason, challenge }
+        let retry_after = match (reason, &self.key_set) {
+            (DenialReason::NoTokenKeys, Some(set)) => Some(set.retry_after()),
+            (DenialReason::PasswordsBusy, _) => Some(Duration::from_secs(1)),
+            _ => None,
+        };
+        Denial { rule: Arc::clone(&self.plan.name), reason, challenge, retry_after }
     }
 
     /// Removes what was shown to this rule and is for nobody behind it.
@@ -150,18 +210,27 @@ impl Verifier {
     }
 }
 
-/// Whether a request's token lets it pass, and for how long.
-fn token(jwt: &Jwt, applicant: &Applicant<'_>) -> Result<Pass, DenialReason> {
-    let token = match tokens::find(&jwt.places, applicant.headers, applicant.uri) {
-        Shown::Credentials(token) => token,
-        Shown::Nothing => return Err(DenialReason::NoToken),
-        Shown::Unreadable => return Err(DenialReason::TokenRequest),
-    };
+/// Verifies a token at this moment.
+fn verified(token: &str, keys: &[TokenKey], jwt: &Jwt) -> Result<VerifiedToken, DenialReason> {
     let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let VerifiedToken { left, claims } = tokens::verify(&token, jwt, since_1970.as_secs_f64())?;
-    let left = tokens::session_time(jwt, left, fastrand::f64());
-    let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
-    Ok(Pass { expires, identity: Identity::of_token(claims) })
+    tokens::verify(token, keys, jwt, since_1970.as_secs_f64())
+}
+
+/// The same with keys that are fetched: once more with later ones, where they could make it good.
+async fn fetched(
+    token: &str,
+    set: &KeySet,
+    jwt: &Jwt,
+    client: ClientNetwork,
+) -> Result<VerifiedToken, DenialReason> {
+    let known = set.keys(client).await;
+    let Some(keys) = &known.keys else { return Err(DenialReason::NoTokenKeys) };
+    let reason = match verified(token, keys, jwt) {
+        Err(reason) if reason.is_of_keys() => reason,
+        verdict => return verdict,
+    };
+    let later = set.later(&known, client).await.and_then(|later| later.keys);
+    later.map_or(Err(reason), |keys| verified(token, &keys, jwt))
 }
 
 /// The challenge of a rule of tokens: RFC 6750 §3.

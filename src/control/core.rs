@@ -11,6 +11,7 @@ use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
 use crate::base::clock;
+use crate::base::task;
 use crate::drain::{Rebalances, Unhealthy};
 use crate::listen::{InheritedSockets, Sockets};
 use crate::live::Snapshot;
@@ -46,8 +47,13 @@ impl ProcessCore {
         Handle(Arc::clone(&self.common))
     }
 
-    /// Tells the rest of the process what is in force.
+    /// Tells the rest of the process what is in force. Its keys are fetched on this thread, where no
+    /// request is served.
     pub(super) fn publish(&self) {
+        let snapshot = self.common.app.live.now();
+        let kept = snapshot.access.values().filter_map(|rule| rule.keep_keys());
+        kept.for_each(|keeping| task::spawn("keys", keeping));
+        drop(snapshot);
         let bound = self.sockets.bound().collect();
         *lock(&self.common.bound) = bound;
         let generation = self.common.app.live.now().generation;

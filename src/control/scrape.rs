@@ -34,6 +34,7 @@ pub(super) fn facts(of: &FactSources<'_>) -> ScrapeFacts {
         process: process(of, &snapshot),
         system: system(of.metrics.process.started),
         certificates: certificates(&snapshot),
+        key_sets: snapshot.access.values().filter_map(|rule| rule.key_set_facts()).collect(),
         backends: snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect(),
     }
 }

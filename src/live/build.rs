@@ -39,6 +39,13 @@ pub enum BuildError {
         /// What is wrong with its TLS.
         error: TlsError,
     },
+    /// An access rule's TLS cannot be made.
+    Access {
+        /// The rule.
+        rule: Arc<str>,
+        /// What is wrong with its TLS.
+        error: TlsError,
+    },
     /// A route names a pool the plan does not have.
     NoPool {
         /// The route.
@@ -60,6 +67,7 @@ impl fmt::Display for BuildError {
         match self {
             BuildError::Pool { name, error } => write!(f, "pool `{name}`: {error}"),
             BuildError::Tls { listener, error } => write!(f, "listener `{listener}`: {error}"),
+            BuildError::Access { rule, error } => write!(f, "access rule `{rule}`: {error}"),
             BuildError::NoPool { route, pool } => {
                 write!(f, "route `{route}` goes to a pool that is not there: `{pool}`")
             }
@@ -73,8 +81,9 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            BuildError::Pool { error, .. } => Some(error),
-            BuildError::Tls { error, .. } => Some(error),
+            BuildError::Pool { error, .. }
+            | BuildError::Tls { error, .. }
+            | BuildError::Access { error, .. } => Some(error),
             BuildError::NoPool { .. } | BuildError::NoRule { .. } => None,
         }
     }
@@ -94,7 +103,7 @@ pub fn build(
     let listeners = listeners(&plan, old, metrics)?;
     let passwords = old.map(|old| Arc::clone(&old.passwords));
     let passwords = passwords.unwrap_or_else(PasswordChecker::new);
-    let access = verifiers(&plan, old, &passwords, metrics);
+    let access = verifiers(&plan, old, &passwords, metrics)?;
     let routes = Routes::of(old).build(&plan, &pools, &access, metrics)?;
     let known = routes.iter().enumerate();
     let known = known.map(|(index, route)| (Arc::clone(&route.plan.identity), index)).collect();
@@ -138,10 +147,14 @@ fn verifiers(
     old: Option<&Snapshot>,
     passwords: &Arc<PasswordChecker>,
     metrics: &Metrics,
-) -> BTreeMap<Arc<str>, Arc<Verifier>> {
+) -> Result<BTreeMap<Arc<str>, Arc<Verifier>>, BuildError> {
     let build = |rule: &Arc<AccessRule>| {
         let before = old.and_then(|old| old.access.get(&rule.name));
-        (Arc::clone(&rule.name), Verifier::build(rule, before, passwords, metrics))
+        let name = Arc::clone(&rule.name);
+        match Verifier::build(rule, before, passwords, metrics) {
+            Ok(built) => Ok((name, built)),
+            Err(error) => Err(BuildError::Access { rule: name, error }),
+        }
     };
     plan.access.iter().map(build).collect()
 }

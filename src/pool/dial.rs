@@ -35,7 +35,7 @@ pub const ADDRESSES_TRIED_MAX: usize = 8;
 /// such a connect does not wait (`EAGAIN`, connect(2)).
 const BACKLOG_PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
 
-/// How a pool's backends are dialled.
+/// How a pool's backends are dialled, or a server that is in none.
 pub struct Dialler {
     connect_timeout: Duration,
     sources: Box<[IpAddr]>,
@@ -44,7 +44,8 @@ pub struct Dialler {
     tls: Option<(plan::UpstreamTls, Connector)>,
     proxy_protocol: Option<ProxyVersion>,
     lookups: Arc<Semaphore>,
-    cells: Arc<PoolMetrics>,
+    /// Where exhausted sources are counted; `None` where there are none.
+    cells: Option<Arc<PoolMetrics>>,
 }
 
 impl Dialler {
@@ -71,7 +72,27 @@ impl Dialler {
             tls,
             proxy_protocol: plan.proxy_protocol,
             lookups: lookups.unwrap_or_else(|| Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX))),
-            cells: Arc::clone(cells),
+            cells: Some(Arc::clone(cells)),
+        })
+    }
+
+    /// How a server is dialled that is in no pool.
+    ///
+    /// # Errors
+    /// No TLS can be made from the plan.
+    pub fn of_no_pool(
+        connect_timeout: Duration,
+        tls: Option<&plan::UpstreamTls>,
+    ) -> Result<Dialler, TlsError> {
+        let connector =
+            |tls: &plan::UpstreamTls| Connector::build(tls).map(|made| (tls.clone(), made));
+        Ok(Dialler {
+            connect_timeout,
+            sources: Box::default(),
+            source: AtomicUsize::new(0),
+            tls: tls.map(connector).transpose()?,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX)),
+            cells: None,
         })
     }
 
@@ -196,7 +217,7 @@ impl Dialler {
         if let Some(from) = source {
             choose_port_late(&socket).map_err(failed)?;
             socket.bind(SocketAddr::new(from, 0)).map_err(|source| {
-                self.cells.sources_exhausted.inc();
+                self.count_exhausted();
                 DialError::SourceAddress { from, source }
             })?;
         }
@@ -204,9 +225,13 @@ impl Dialler {
             if source.kind() != io::ErrorKind::AddrNotAvailable {
                 return failed(source);
             }
-            self.cells.sources_exhausted.inc();
+            self.count_exhausted();
             DialError::NoLocalPort { to }
         })
+    }
+
+    fn count_exhausted(&self) {
+        self.cells.iter().for_each(|cells| cells.sources_exhausted.inc());
     }
 
     async fn within<T>(

@@ -41,7 +41,7 @@ mod upstream_error;
 pub use attempts::{Attempt, Attempted, Attempts, Repeat};
 pub use backend::{Backend, HandshakePermit, Kind, Lease};
 pub use busy::{Busy, HANDSHAKES_WAITING_MAX};
-pub use dial::{ADDRESSES_TRIED_MAX, LOOKUPS_IN_FLIGHT_MAX};
+pub use dial::{ADDRESSES_TRIED_MAX, Dialler, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{Blame, DialError, DialStage};
 pub use health::{Evidence, Standing};
 pub use key::{Key, network};
@@ -62,7 +62,6 @@ use crate::wire::proxy::ProxyEnds;
 use balance::Balancer;
 use budget::Budget;
 use choice::Member;
-use dial::Dialler;
 use rebalance::Level;
 use sticky::StickyCookies;
 

@@ -158,9 +158,7 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Refusal::Upstream(error) => error.retry_after(),
-            Refusal::Access(_) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
-                Some(Duration::from_secs(1))
-            }
+            Refusal::Access(denial) => denial.retry_after,
             Refusal::Limit(refusal) => refusal.retry_after(),
             _ => None,
         }

@@ -160,9 +160,35 @@ pub fn read(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
     }
 }
 
+/// Reads a set of public keys that another has published (RFC 7517 §5). What is no good key is
+/// passed over: it may be for others. So is a shared secret, which who publishes it does not know
+/// to be one.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with the answer.
+pub fn read_published(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
+    let value = json(bytes)?;
+    let Some(Value::Array(list)) = value.get("keys") else {
+        return Err("is not a set of keys: it has no list `keys`".to_owned());
+    };
+    if list.len() > KEYS_MAX {
+        return Err(format!("has more than {KEYS_MAX} keys: {}", list.len()));
+    }
+    let is_public = |jwk: &&Value| jwk.get("kty").is_none_or(|kind| kind != "oct");
+    let keys = list.iter().filter(is_public).filter_map(|jwk| TokenKey::jwk(jwk).ok().flatten());
+    let keys: Vec<_> = keys.collect();
+    match keys.is_empty() {
+        true => Err("has no key that signatures can be verified with".to_owned()),
+        false => Ok(keys),
+    }
+}
+
+fn json(bytes: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))
+}
+
 fn set(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))?;
+    let value = json(bytes)?;
     let list = match value.get("keys") {
         Some(Value::Array(list)) => list.as_slice(),
         Some(_) => return Err("has a `keys` that is not a list".to_owned()),
@@ -183,4 +209,41 @@ fn of_pem(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
         TokenKey::public(&spki).map_err(|what| format!("has a block that {what} (line {line})"))
     };
     found.into_iter().map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_published_set_the_good_keys_count_and_what_is_no_set_is_none() {
+        let good = r#"{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let odd = [
+            r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#,
+            r#"{"kty":"oct","k":"c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldA"}"#,
+            r#"{"kty":7}"#,
+            r#"{"kty":"post-quantum"}"#,
+            "null",
+            "[]",
+        ];
+        let set = |keys: &[&str]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+        let read = |text: &str| read_published(text.as_bytes());
+        let all = [&odd[..], &[good]].concat();
+        let keys = read(&set(&all)).unwrap();
+        assert_eq!(keys.iter().map(|key| key.id.as_deref()).collect::<Vec<_>>(), [Some("a")]);
+        assert!(read(&set(&vec![good; KEYS_MAX])).is_ok());
+        for wrong in [
+            set(&odd),
+            set(&[]),
+            set(&vec![good; KEYS_MAX + 1]),
+            good.to_owned(),
+            r#"{"keys":{}}"#.to_owned(),
+            "[]".to_owned(),
+            "<html>".to_owned(),
+            String::new(),
+            "[".repeat(100_000),
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong:.60}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::everywhere::CommandOutcome;
+use crate::access::KeySetState;
 use crate::admin::process::{Phase, Process};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
@@ -31,6 +32,7 @@ pub(super) struct ProcessStatus {
     pub(super) leases: usize,
     pub(super) tasks: usize,
     pub(super) backends: Vec<BackendStatus>,
+    pub(super) key_sets: Vec<KeySetStatus>,
     pub(super) drains: Vec<DrainStatus>,
     pub(super) drains_finished: Vec<DrainStatus>,
 }
@@ -54,6 +56,20 @@ pub(super) struct BackendStatus {
     pub(super) sessions: usize,
     pub(super) requests: usize,
     pub(super) handshakes_waiting: usize,
+}
+
+/// How a set of keys stands that is fetched by URL.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct KeySetStatus {
+    pub(super) rule: String,
+    pub(super) url: String,
+    /// Keys that serve; none where the last good ones are too old.
+    pub(super) keys: usize,
+    /// How long ago they were fetched.
+    pub(super) age_seconds: Option<f64>,
+    /// What went wrong with the last fetch.
+    pub(super) error: Option<String>,
 }
 
 /// How far a drain is.
@@ -88,6 +104,7 @@ impl ProcessStatus {
         let drains = |all: Vec<(u64, Progress)>| -> Vec<DrainStatus> {
             all.iter().map(|(number, progress)| DrainStatus::of(*number, progress, now)).collect()
         };
+        let rules = snapshot.access.values();
         let setup = process.setup();
         let listener = |(name, address)| ListenerStatus { name, address };
         ProcessStatus {
@@ -108,6 +125,7 @@ impl ProcessStatus {
             leases: counts.leases,
             tasks: counts.tasks,
             backends: health.map(|one| BackendStatus::of(&one)).collect(),
+            key_sets: rules.filter_map(|rule| rule.key_set_state()).map(Into::into).collect(),
             drains: drains(process.drains().under_way()),
             drains_finished: drains(process.drains().finished()),
         }
@@ -169,6 +187,18 @@ impl BackendStatus {
             sessions: one.backend.sessions(),
             requests: one.backend.requests(),
             handshakes_waiting: one.backend.handshakes_waiting(),
+        }
+    }
+}
+
+impl From<KeySetState> for KeySetStatus {
+    fn from(state: KeySetState) -> KeySetStatus {
+        KeySetStatus {
+            rule: state.rule.to_string(),
+            url: state.url.to_string(),
+            keys: state.keys,
+            age_seconds: state.age.map(|age| age.as_secs_f64()),
+            error: state.error.map(|error| error.to_string()),
         }
     }
 }

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::process_status::{BackendStatus, DrainStatus, ProcessStatus};
+use super::process_status::{BackendStatus, DrainStatus, KeySetStatus, ProcessStatus};
 use super::selectors::age;
 use super::text_table::TextTable;
 
 /// All of it; `older` is what each older process said.
 pub(super) fn text(status: &ProcessStatus, older: &[Value]) -> String {
     let (backends, drains) = (backends(&status.backends), drains(&status.drains));
-    let blocks = [head(status), processes(older), backends, drains];
+    let blocks = [head(status), processes(older), backends, key_sets(&status.key_sets), drains];
     let written: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     written.join("\n\n")
 }
@@ -60,6 +60,20 @@ fn backends(backends: &[BackendStatus]) -> String {
             one.sessions.to_string(),
             share.map_or("-".to_owned(), |percent| format!("{percent}%")),
             one.handshakes_waiting.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn key_sets(sets: &[KeySetStatus]) -> String {
+    let mut table = TextTable::new(["RULE", "KEYS", "FETCHED", "FROM", "LAST ERROR"]);
+    for one in sets {
+        table.add([
+            one.rule.clone(),
+            one.keys.to_string(),
+            one.age_seconds.map_or("never".to_owned(), |seconds| age(seconds) + " ago"),
+            one.url.clone(),
+            one.error.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table.to_string()
@@ -150,6 +164,21 @@ mod tests {
                 backend("10.0.0.1:3000", "up", 42),
                 backend("10.0.0.12:3000", "ejected", 21),
             ],
+            key_sets: vec![
+                KeySetStatus {
+                    rule: "login".into(),
+                    url: "https://login.example.com/jwks.json".into(),
+                    keys: 2,
+                    age_seconds: Some(90.0),
+                    error: None,
+                },
+                KeySetStatus {
+                    rule: "other".into(),
+                    url: "https://other.example/keys".into(),
+                    error: Some("the answer's status is 500".into()),
+                    ..KeySetStatus::default()
+                },
+            ],
             drains: vec![drain],
             ..ProcessStatus::default()
         };
@@ -162,7 +191,8 @@ mod tests {
             json!({ "pid": 40, "answered": false, "sessions": 3 }),
         ];
         assert_eq!(text(&status, &older), include_str!("status_view.txt").trim_end());
-        let idle = ProcessStatus { drains: Vec::new(), backends: Vec::new(), ..status };
+        let (drains, backends, key_sets) = Default::default();
+        let idle = ProcessStatus { drains, backends, key_sets, ..status };
         assert!(!text(&idle, &[]).contains("\n\n"));
     }
 }

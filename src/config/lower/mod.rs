@@ -28,6 +28,7 @@ mod route;
 mod sticky;
 mod template;
 mod tls;
+mod token_keys;
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};

@@ -111,7 +111,8 @@ pub fn upstream(cx: &mut Lower<'_>, tls: &tables::UpstreamTlsTable) -> Option<pl
     Some(plan::UpstreamTls { server_name: name, roots })
 }
 
-fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Roots> {
+/// The authorities of `ca`.
+pub fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Roots> {
     let (path, bytes, stamp) = cx.read("ca", written)?;
     match pem::trusted(&bytes) {
         Ok((trusted, remarks)) => {

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+
 use super::super::tables::TokenSession;
-use super::address::Networks;
+use super::address::{BackendAddress, Networks};
+use super::upstream::UpstreamTls;
 use crate::wire::htpasswd::Users;
 use crate::wire::token_keys::TokenKey;
 
@@ -75,7 +79,7 @@ impl Eq for Basic {}
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Jwt {
     /// What they are verified with.
-    pub keys: TokenKeys,
+    pub keys: TokenKeySource,
     /// Who may have issued them; anybody when empty.
     pub issuers: Vec<Box<str>>,
     /// Whom they may be for; for anybody when empty.
@@ -90,6 +94,46 @@ pub struct Jwt {
     pub strip: bool,
     /// When a session that was opened with one ends.
     pub session: TokenSession,
+}
+
+/// Where the keys of tokens come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenKeySource {
+    /// They were read with the configuration.
+    Read(TokenKeys),
+    /// They are fetched.
+    Url(Box<KeysUrl>),
+}
+
+/// A set of keys that is fetched by URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeysUrl {
+    /// The URL as it was written, but for its query; for logs.
+    pub shown: Arc<str>,
+    /// Whom it is fetched from.
+    pub address: BackendAddress,
+    /// `Host` of the request (RFC 9110 §7.2).
+    pub host: HeaderValue,
+    /// Path and query of the request.
+    pub target: PathAndQuery,
+    /// TLS; none towards this machine alone.
+    pub tls: Option<UpstreamTls>,
+    /// How often it is fetched.
+    pub refresh: Duration,
+    /// The least time between two fetches.
+    pub refresh_min: Duration,
+    /// For how long keys serve that were fetched.
+    pub stale_max: Duration,
+    /// The time for one fetch.
+    pub fetch_timeout: Duration,
+}
+
+impl KeysUrl {
+    /// Whether both are one set of keys.
+    pub fn is_same_set(&self, other: &KeysUrl) -> bool {
+        let of = |url: &KeysUrl| (url.address.clone(), url.host.clone(), url.target.clone());
+        of(self) == of(other) && self.tls == other.tls
+    }
 }
 
 /// Keys, and the file or files they stand in.

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
-use super::{Named, OneOrMany, OrString, Spanned, Wait};
+use super::{Named, OneOrMany, OrString, Spanned, Time, Wait, seconds};
 
 table! {
     /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or
@@ -55,10 +55,9 @@ table! {
     /// and `nbf` counts where it is there.
     JwtTable "Jwt", "a table with `keys` or `secret`";
 
-    /// The keys: a file, or a directory of files, each with a JWK, a set of them (RFC 7517), public
-    /// keys or certificates in PEM. They are read when the configuration is; with `reload.watch` a
-    /// change of them is taken at once. A token's `kid` chooses among keys that have one.
-    next keys: String, as in "keys.json";
+    /// The keys: a file, a directory of files, or the URL of the issuer's set of keys. A token's
+    /// `kid` chooses among keys that have one.
+    next keys: OrString<TokenKeysTable>, as in "https://login.example.com/jwks.json";
     /// A secret shared with the issuer, or several, of at least 32 bytes each, in place of `keys`.
     next secret: OneOrMany<String>, as in "${JWT_SECRET}";
     /// Who may have issued a token (`iss`), or a list; anybody with a key by default.
@@ -84,6 +83,35 @@ table! {
     next strip: bool = true, as in false;
     /// When sessions end that were opened with a token.
     each session: TokenSessionTable = TokenSessionTable::default();
+}
+
+table! {
+    /// Where the keys are that tokens are verified with. Of a URL they are fetched when the
+    /// configuration is taken, again and again, and at once for a token whose `kid` no key has, or
+    /// that no key has signed: such a request waits for the answer. A fetch that fails changes
+    /// nothing: the last good keys serve on, over reloads too. Until there are keys, and when they
+    /// are too old, requests are answered 503 with `Retry-After`. An answer may have 256 KiB and 64
+    /// keys. `tidegate status` shows the keys, `tidegate_access_key_fetches_total` counts fetches.
+    TokenKeysTable "TokenKeys", "a file, a directory, a URL, or a table with `source`";
+
+    /// A file, or a directory of files, each with a JWK, a set of them (RFC 7517), public keys or
+    /// certificates in PEM: they are read when the configuration is; with `reload.watch` a change
+    /// of them is taken at once. Or a URL (`https`; `http` to this machine alone) that answers with
+    /// a set; of that, keys of unknown kinds and shared secrets are passed over.
+    next source [required]: String, as in "https://login.example.com/jwks.json";
+    /// The PEM file of the authorities that the URL's certificate is verified with, or of the
+    /// certificate itself; the system's authorities by default.
+    next ca: String, as in "certs/ca.pem";
+    /// How often keys are fetched by URL.
+    next refresh: Time = seconds(600), as in "1h";
+    /// How often they are fetched at most, for tokens that no key fits: whoever makes up tokens
+    /// cannot have more asked of the issuer. A fetch that failed is tried again after a second, and
+    /// ever later, up to this.
+    next refresh_min: Time = seconds(30), as in "1m";
+    /// How long the last good keys serve while no fetch succeeds.
+    next stale_max: Time = seconds(24 * 60 * 60), as in "1h";
+    /// The time for one fetch.
+    next fetch_timeout: Time = seconds(5), as in "2s";
 }
 
 table! {

@@ -25,7 +25,9 @@ mod spanned;
 mod units;
 pub mod words;
 
-pub use access::{AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenSession};
+pub use access::{
+    AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenKeysTable, TokenSession,
+};
 pub use error_pages::ErrorsValue;
 pub use file::FileTable;
 pub use file_mode::FileMode;

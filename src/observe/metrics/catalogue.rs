@@ -152,6 +152,18 @@ groups! {
     pub struct AccessMetrics ["rule"] "tidegate_" {
         denied: LabelledCounter = "access_denied" ["reason"]
             "Requests and handshakes that an access rule kept out, by why";
+        key_fetches: Counter = "access_key_fetches" []
+            "Sets of keys for tokens that were fetched by URL";
+        key_fetch_failures: LabelledCounter = "access_key_fetch_failures" ["reason"]
+            "Fetches of such sets that failed, by why: the last good keys serve on";
+    }
+
+    /// Facts of a set of keys that is fetched by URL.
+    #[derive(Clone, PartialEq, Debug)]
+    pub struct KeySetFacts ["rule"] "tidegate_" {
+        keys: u64 = "access_keys" [] "Keys that verify tokens; none where the last good ones are too old";
+        fetched: Option<u64> = "access_keys_fetched_timestamp_seconds" []
+            "When the keys were last fetched, in seconds since 1970";
     }
 
     /// A pool's metrics.

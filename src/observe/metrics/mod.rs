@@ -12,8 +12,9 @@ mod instrument;
 mod route;
 
 pub use catalogue::{
-    AccessMetrics, BackendFacts, BackendMetrics, CertificateExpiry, HttpVersion, ListenerMetrics,
-    PoolMetrics, ProcessFacts, ProcessMetrics, ResetBy, RouteCells, RouteTotals, SystemFacts,
+    AccessMetrics, BackendFacts, BackendMetrics, CertificateExpiry, HttpVersion, KeySetFacts,
+    ListenerMetrics, PoolMetrics, ProcessFacts, ProcessMetrics, ResetBy, RouteCells, RouteTotals,
+    SystemFacts,
 };
 pub use counter::{BackendCounter, CountFact, Counter, CpuSeconds, LabelledCounter, LocalCounter};
 pub use exposition::Exposition;
@@ -54,6 +55,8 @@ pub struct ScrapeFacts {
     pub system: SystemFacts,
     /// Of certificates, each by its listener's name and its file.
     pub certificates: Vec<([Arc<str>; 2], CertificateExpiry)>,
+    /// Of sets of keys that are fetched, each by its rule's name.
+    pub key_sets: Vec<(Arc<str>, KeySetFacts)>,
     /// Of backends, each by its pool's name and its address as text; and what they answered.
     pub backends: Vec<([Arc<str>; 2], BackendFacts, Arc<BackendMetrics>)>,
 }
@@ -132,6 +135,10 @@ impl Metrics {
         MetricGroup::write(&owners(&routes, |route| vec![&route.totals]), &mut page);
         let access = lock(&self.access).clone();
         MetricGroup::write(&owners(&access, |metrics| vec![&**metrics]), &mut page);
+        let key_sets = facts.key_sets.iter();
+        let key_sets =
+            key_sets.map(|(rule, facts)| Owner { labels: vec![&**rule], shards: vec![facts] });
+        MetricGroup::write(&key_sets.collect::<Vec<_>>(), &mut page);
         let pools = lock(&self.pools).clone();
         MetricGroup::write(&owners(&pools, |metrics| vec![&**metrics]), &mut page);
         let backends = facts.backends.iter().map(|([pool, backend], facts, _)| Owner {

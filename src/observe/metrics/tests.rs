@@ -47,6 +47,8 @@ fn busy() -> Arc<Metrics> {
     listener.http2_failed.count(Word("resets"));
     listener.tls_failures.count(Word("timeout"));
     metrics.access(&name("office")).denied.count(Word("address"));
+    metrics.access(&name("login")).key_fetches.inc();
+    metrics.access(&name("login")).key_fetch_failures.count(Word("timeout"));
     let pool = metrics.pool(&name("websocket"));
     pool.dial_failures.count("127.0.0.1:9", Word("refused"));
     pool.retries.inc();
@@ -81,6 +83,7 @@ fn facts() -> ScrapeFacts {
             [name("https"), name("chain.pem")],
             CertificateExpiry { not_after: 1_800_000_000. },
         )],
+        key_sets: vec![(name("login"), KeySetFacts { keys: 2, fetched: Some(1_700_000_000) })],
         backends: vec![([name("websocket"), name("b")], backend, Arc::default())],
     }
 }

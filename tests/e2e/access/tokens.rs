@@ -18,7 +18,7 @@ const SECRET: &str = "a secret that both sides know, and nobody else";
 /// The entry by which a token is shown among subprotocols.
 const ENTRY: &str = "base64url.bearer.authorization.k8s.io.";
 
-fn now() -> f64 {
+pub(super) fn now() -> f64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs_f64()
 }

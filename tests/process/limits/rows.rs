@@ -171,6 +171,21 @@ pub(super) const ROWS: &[Row] = &[
 /// Limits whose rows are tests of their own, by the files these stand in.
 pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
+        "access.NAME.jwt.keys.refresh_min",
+        include_str!("../../e2e/access/key_sets.rs"),
+        "a_token_of_a_new_key_has_it_fetched_and_made_up_ones_not_more_often_than_they_may",
+    ),
+    (
+        "access.NAME.jwt.keys.stale_max",
+        include_str!("../../e2e/access/key_sets.rs"),
+        "the_last_good_keys_serve_on_over_reloads_too_until_they_are_too_old",
+    ),
+    (
+        "access.NAME.jwt.keys.fetch_timeout",
+        include_str!("../../e2e/access/key_sets.rs"),
+        "without_keys_requests_are_told_to_come_again_and_later_they_pass",
+    ),
+    (
         "limits.keys_max",
         include_str!("../../../src/limit/buckets.rs"),
         "strangers_in_any_number_take_bounded_memory_and_refuse_no_known_client",

@@ -12,7 +12,7 @@ function provider() {
     jwks: JSON.parse(readFileSync(file, 'utf8')),
     clients: [{
       client_id: 'chat', client_secret: 'secret', grant_types: ['client_credentials'],
-      redirect_uris: [], response_types: [],
+      redirect_uris: [], response_types: [], id_token_signed_response_alg: 'ES256',
     }],
     features: {
       devInteractions: { enabled: false },

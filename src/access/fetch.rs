@@ -79,7 +79,7 @@ pub(super) async fn fetch(url: &KeysUrl, dialler: &Dialler) -> Result<Vec<TokenK
 }
 
 async fn exchange(url: &KeysUrl, dialler: &Dialler) -> Result<Bytes, FetchError> {
-    let transport = dialler.dial(&url.address).await.map_err(FetchError::Dial)?;
+    let transport = dialler.dial(&url.address, None).await.map_err(FetchError::Dial)?;
     let handshake = http1::Builder::new()
         .max_headers(ANSWER_HEADERS_MAX)
         .max_buf_size(ANSWER_HEAD_BYTES_MAX)

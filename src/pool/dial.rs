@@ -92,6 +92,7 @@ impl Dialler {
             source: AtomicUsize::new(0),
             tls: tls.map(connector).transpose()?,
             lookups: Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX)),
+            proxy_protocol: None,
             cells: None,
         })
     }

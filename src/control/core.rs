@@ -47,8 +47,8 @@ impl ProcessCore {
         Handle(Arc::clone(&self.common))
     }
 
-    /// Tells the rest of the process what is in force. Its keys are fetched on this thread, where no
-    /// request is served.
+    /// Tells the rest of the process what is in force. Its keys are fetched on this thread, where
+    /// no request is served.
     pub(super) fn publish(&self) {
         let snapshot = self.common.app.live.now();
         let kept = snapshot.access.values().filter_map(|rule| rule.keep_keys());

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn of_a_published_set_the_good_keys_count_and_what_is_no_set_is_none() {
-        let good = r#"{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let good = r#"{"kty":"OKP","crv":"Ed25519","kid":"a",
+            "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let odd = [
             r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#,
             r#"{"kty":"oct","k":"c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldA"}"#,

@@ -161,7 +161,8 @@ groups! {
     /// Facts of a set of keys that is fetched by URL.
     #[derive(Clone, PartialEq, Debug)]
     pub struct KeySetFacts ["rule"] "tidegate_" {
-        keys: u64 = "access_keys" [] "Keys that verify tokens; none where the last good ones are too old";
+        keys: u64 = "access_keys" []
+            "Keys that verify tokens; none where the last good ones are too old";
         fetched: Option<u64> = "access_keys_fetched_timestamp_seconds" []
             "When the keys were last fetched, in seconds since 1970";
     }

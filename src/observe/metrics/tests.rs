@@ -6,6 +6,11 @@ use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::base::worker::Workers;
 
+mod alerts;
+mod dashboard;
+mod expression;
+mod panels;
+
 /// A label of the tests' own.
 struct Word(&'static str);
 
@@ -244,26 +249,6 @@ A counter's sample ends in `_total`, an info's in `_info`. A histogram has `_buc
         (&["pool"], "By pool"),
         (&["pool", "backend"], "By backend"),
     ];
-    const ALERTS: [(&str, &str); 9] = [
-        (
-            "tidegate_config_last_reload_successful == 0",
-            "the file is refused; the old one is in force",
-        ),
-        ("tidegate_config_restart_needed == 1", "a key that applies at a start only was changed"),
-        (
-            "tidegate_certificate_expiry_timestamp_seconds - time() < 14 * 86400",
-            "a certificate expires within two weeks",
-        ),
-        ("tidegate_backend_up == 0", "a backend is given no work"),
-        ("rate(tidegate_handshake_failures_total[5m]) > 0", "handshakes fail, by `reason`"),
-        ("rate(tidegate_connections_refused_total[5m]) > 0", "a limit is reached, by `reason`"),
-        ("process_open_fds / process_max_fds > 0.8", "the process runs out of files"),
-        ("rate(tidegate_log_lines_dropped_total[5m]) > 0", "the log is not read"),
-        (
-            "histogram_quantile(0.99, rate(tidegate_request_seconds_bucket[5m]))",
-            "what the slowest hundredth of plain requests waits for",
-        ),
-    ];
     let mut page = HEAD.to_owned();
     let all: Vec<&Metric> = ALL.iter().copied().flatten().collect();
     let mut printed = 0;
@@ -285,22 +270,39 @@ A counter's sample ends in `_total`, an info's in `_info`. A histogram has `_buc
         }
     }
     assert_eq!(printed, all.len(), "a metric with labels of its own is in no section");
-    page += "\n## Worth an alert, or a graph\n\n| expression | says |\n|---|---|\n";
-    for (expression, says) in ALERTS {
-        page += &format!("| `{expression}` | {says} |\n");
+    page += "
+## Alerts
+
+[`grafana/alerts.yml`](../grafana/alerts.yml) has these rules for Prometheus (`rule_files`).
+
+| alert | expression | says |
+|---|---|---|
+";
+    for alerts::Alert { name, expression, says, .. } in &alerts::ALERTS {
+        page += &format!("| {name} | `{expression}` | {says} |\n");
     }
+    page += "
+## The dashboard
+
+[`grafana/tidegate.json`](../grafana/tidegate.json) is a dashboard for Grafana (Dashboards, New,
+Import): sessions, restarts of backends, plain requests, backends, clients' connections and the
+process, by instance, listener, route and pool, and every other metric behind them. Like the rules
+it is written by a test from the catalogue of the metrics, so it names none that is gone.
+";
     page
+}
+
+/// Fails where a file is not what was generated; `TIDEGATE_BLESS=1` writes it.
+fn is_generated(file: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("TIDEGATE_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "{file} is not as the catalogue has it: TIDEGATE_BLESS=1 prints it");
 }
 
 #[test]
 fn the_guide_has_every_metric() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/guides/metrics.md");
-    if std::env::var_os("TIDEGATE_BLESS").is_some() {
-        std::fs::write(path, guide()).unwrap();
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == guide(),
-        "{path} is not as the catalogue has it: TIDEGATE_BLESS=1 prints it"
-    );
+    is_generated("config/guides/metrics.md", &guide());
 }

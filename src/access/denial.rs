@@ -24,6 +24,8 @@ pub struct Denial {
 /// Why a rule says no.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DenialReason {
+    /// There is no rule that could let it pass.
+    NoRule,
     /// The client's address is denied, or not allowed.
     Address,
     /// The request shows no name and password, or none that can be read.
@@ -62,7 +64,7 @@ impl DenialReason {
     /// The status of the answer (RFC 9110 §15.5.2, §15.5.4, §15.6.4).
     pub fn status(self) -> StatusCode {
         match self {
-            DenialReason::Address => StatusCode::FORBIDDEN,
+            DenialReason::NoRule | DenialReason::Address => StatusCode::FORBIDDEN,
             DenialReason::NoPassword | DenialReason::Password => StatusCode::UNAUTHORIZED,
             DenialReason::PasswordsBusy | DenialReason::NoTokenKeys => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -101,6 +103,7 @@ impl DenialReason {
 impl Label for DenialReason {
     fn label(&self) -> &'static str {
         match self {
+            DenialReason::NoRule => "no_rule",
             DenialReason::Address => "address",
             DenialReason::NoPassword => "no_password",
             DenialReason::Password => "password",
@@ -124,6 +127,7 @@ impl Label for DenialReason {
 impl fmt::Display for DenialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            DenialReason::NoRule => "nobody may pass here",
             DenialReason::Address => "clients of this address may not pass",
             DenialReason::NoPassword => "a name and a password are needed here",
             DenialReason::Password => "the name or the password is wrong",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{StatusCode, Uri};
 
-use super::denial::Denial;
+use super::denial::{Denial, DenialReason};
 use super::verifier::{Applicant, Pass, Verifier};
 use crate::config::plan::AccessDemand;
 
@@ -43,11 +43,16 @@ impl Policy {
 
     /// Whether the applicant may pass. Who may not is counted once, for the rule that is told of:
     /// the first that says no; where one of several would have been enough, the first that says
-    /// what to show, or when to come again.
+    /// what to show, or when to come again. Without rules nobody may pass: the configuration has no
+    /// such demand, and one that is made otherwise opens nothing.
     ///
     /// # Errors
     /// Which rule says no, and why.
     pub async fn verify(&self, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
+        if self.verifiers.is_empty() {
+            let (rule, reason) = ("(none)".into(), DenialReason::NoRule);
+            return Err(Denial { rule, reason, challenge: None });
+        }
         let mut pass = Pass::FOR_GOOD;
         let mut told: Option<(&Arc<Verifier>, Denial)> = None;
         for verifier in &self.verifiers {
@@ -90,7 +95,6 @@ mod tests {
 
     use super::*;
     use crate::access::PasswordChecker;
-    use crate::access::denial::DenialReason;
     use crate::config::plan::{AccessRule, AccessTest, AddressLists, Networks};
     use crate::observe::metrics::Metrics;
 
@@ -116,7 +120,7 @@ mod tests {
         let (network, headers, uri) = (client.into(), &HeaderMap::new(), &Uri::default());
         let applicant = Applicant { client: Some(client), network, headers, uri };
         policy.verify(&applicant).await.err().map(|denial| {
-            assert_eq!(denial.reason, DenialReason::Address);
+            assert!(matches!(denial.reason, DenialReason::Address | DenialReason::NoRule));
             denial.rule.to_string()
         })
     }
@@ -132,6 +136,14 @@ mod tests {
         assert_eq!(denied_by(&any, "10.2.0.1").await, None);
         assert_eq!(denied_by(&any, "192.0.2.1").await.as_deref(), Some("office"));
         assert!(!all.is(&any) && all.is(&all));
+    }
+
+    #[tokio::test]
+    async fn a_demand_without_rules_lets_nobody_pass() {
+        for demand in [AccessDemand::Any(Vec::new()), AccessDemand::All(Vec::new())] {
+            let policy = Policy::build(&demand, &office_and_lab()).unwrap();
+            assert_eq!(denied_by(&policy, "10.1.0.1").await.as_deref(), Some("(none)"));
+        }
     }
 
     #[test]

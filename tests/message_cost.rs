@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use libc::{c_int, c_long, c_void, size_t, ssize_t};
 use tidegate::base::clock;
+use tidegate::base::network::ClientNetwork;
+use tidegate::base::quota::Quota;
 use tidegate::base::socket::Socket;
 use tidegate::base::task;
 use tidegate::config::plan::{Hold, Resumption, Rules};
 use tidegate::observe::metrics::Metrics;
 use tidegate::registry::{self, Facts, Location};
-use tidegate::relay::{HoldBudget, HoldTerms, Leg, Relay, Terms};
+use tidegate::relay::{HoldTerms, Leg, Relay, Terms};
 use tidegate::tls::Transport;
 use tidegate::wire::frame::Allowed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -141,7 +143,7 @@ fn a_message_is_one_read_and_one_write_and_allocates_nothing() {
     };
     let hold = HoldTerms {
         hold: Arc::new(hold),
-        budget: Arc::new(HoldBudget::new(1 << 20)),
+        budget: Quota::new(1 << 20).of(ClientNetwork::Unshared),
         head_bytes: 0,
     };
     runtime.block_on(async {

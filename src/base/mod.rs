@@ -11,6 +11,7 @@ pub mod id;
 pub mod label;
 pub mod link;
 pub mod network;
+pub mod quota;
 pub mod scratch;
 pub mod share;
 pub mod side;

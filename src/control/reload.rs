@@ -164,7 +164,7 @@ async fn attempt(
     drop(old);
     core.retired.push(core.common.app.live.swap(Arc::new(new)));
     core.common.permits.set_limits(&plan.limits);
-    core.common.app.budget.set_most(plan.limits.hold_bytes_max);
+    core.common.app.budget.set_max(plan.limits.hold_bytes_max);
     core.common.app.buckets.set_max(plan.limits.keys_max);
     core.common.app.encoders.set_max(encoders_max(&plan.limits));
     core.sockets.take(sockets, core.common.app.live.now().listeners.values().cloned());

@@ -14,6 +14,7 @@ use super::upgrade::{DisabledBackend, Older, Predecessor, State};
 use crate::admin::{OpenedServers, Phase, Servers};
 use crate::base::files;
 use crate::base::share::Shares;
+use crate::base::quota::Quota;
 use crate::base::worker::Workers;
 use crate::config::plan::{Limits, Plan};
 use crate::drain::{Drains, Rebalances, Unhealthy};
@@ -23,7 +24,6 @@ use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::pool::Backend;
 use crate::registry::LiveSessions;
-use crate::relay::HoldBudget;
 use crate::rewrite::ENCODER_BYTES_MAX;
 use crate::session::App;
 use crate::tls::{self, TicketSecrets};
@@ -79,7 +79,7 @@ fn build(
     }
     let first = live::build(Arc::clone(plan), None, &metrics)
         .map_err(|error| StartError::Build(error.to_string()))?;
-    let budget = Arc::new(HoldBudget::new(plan.limits.hold_bytes_max));
+    let budget = Quota::new(plan.limits.hold_bytes_max);
     let live = Live::new(Arc::new(first));
     let sessions = LiveSessions::new(queues.clone());
     let app = Arc::new(App {

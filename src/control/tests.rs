@@ -123,7 +123,7 @@ fn refused(reloaded: Reloaded) -> ReloadRefused {
 /// A page, and a pool below each path: `/one` and so on.
 fn site(backends: &[(&str, &Backend)]) -> Plan {
     let pools: Vec<_> =
-        backends.iter().map(|(name, backend)| pool(name, &[backend.address().port()])).collect();
+        backends.iter().map(|(name, backend)| pool(name, &[backend.address()])).collect();
     let mut routes = vec![route("/", respond("page"))];
     routes.extend(backends.iter().map(|(name, _)| route(&format!("/{name}"), to_pool(name))));
     let mut plan = plan(&pools, &routes);

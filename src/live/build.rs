@@ -254,7 +254,6 @@ impl<'a> Routes<'a> {
         };
         let returned = before.map(|before| Arc::clone(&before.returned)).unwrap_or_default();
         let queue = before.map(|before| Arc::clone(&before.queue)).unwrap_or_default();
-        queue.set_max(plan.queue.map_or(0, |queue| queue.handshakes_max));
         let same = before.filter(|before| before.plan.limits == plan.limits);
         let limits = match same {
             Some(before) => Arc::clone(&before.limits),

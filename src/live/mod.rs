@@ -160,6 +160,16 @@ impl Snapshot {
         self.known.get(identity).and_then(|index| self.routes.get(*index))
     }
 
+    /// Gives what outlives a reload the limits of this snapshot: only what is in force has a say
+    /// in that, and a snapshot that is built may be refused.
+    fn apply_limits(&self) {
+        for route in &self.routes {
+            route.queue.set_max(route.plan.queue.map_or(0, |queue| queue.handshakes_max));
+        }
+        let backends = self.pools.values().flat_map(|pool| pool.backends());
+        backends.for_each(|backend| backend.apply_limits());
+    }
+
     /// Snapshots in memory that were built in a row with this one, itself included.
     pub fn alive(&self) -> usize {
         self._alive.0.load(Ordering::Relaxed)
@@ -172,6 +182,7 @@ pub struct Live(ArcSwap<Snapshot>);
 impl Live {
     /// Begins with the first snapshot.
     pub fn new(first: Arc<Snapshot>) -> Live {
+        first.apply_limits();
         Live(ArcSwap::new(first))
     }
 
@@ -183,6 +194,7 @@ impl Live {
     /// Puts another in force and gives back the one before, to be compared and dropped where
     /// nothing waits for it.
     pub fn swap(&self, next: Arc<Snapshot>) -> Arc<Snapshot> {
+        next.apply_limits();
         self.0.swap(next)
     }
 }

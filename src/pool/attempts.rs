@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::backend::{Kind, Lease};
 use super::health::Evidence;
 use super::key::{Key, network};
+use super::lease::{Kind, Lease};
 use super::upstream_error::UpstreamError;
 use super::{Ask, NoBackend, Pool};
 use crate::base::clock;
@@ -21,6 +21,8 @@ pub struct Attempts<'a> {
     client: Option<u64>,
     /// Whose share of the backends is taken.
     sharer: ClientNetwork,
+    /// Whether they are for a session that lives.
+    continues: bool,
     /// Addresses of backends that are not worth asking.
     tried: Vec<Arc<str>>,
     /// Whether a session or a handshake waits for it, and the backend that it has lost.
@@ -71,8 +73,8 @@ impl<'a> Attempts<'a> {
     ) -> Attempts<'a> {
         let client = client.map(network);
         let sharer = ClientNetwork::Unshared;
-        let (tried, waits, avoided) = (Vec::new(), false, None);
-        Attempts { pool, kind, key, client, sharer, tried, waits, avoided }
+        let (tried, continues, waits, avoided) = (Vec::new(), false, false, None);
+        Attempts { pool, kind, key, client, sharer, continues, tried, waits, avoided }
     }
 
     /// Takes what is shared out among clients from this one's share.
@@ -81,9 +83,17 @@ impl<'a> Attempts<'a> {
         self
     }
 
-    /// Whose share is taken from.
+    /// For a session of this client that lives: it has what room there is, and counts in the
+    /// client's share from then on.
+    pub fn continuing(mut self, holder: ClientNetwork) -> Attempts<'a> {
+        self.sharer = holder;
+        self.continues = true;
+        self
+    }
+
+    /// Whose share of the handshakes is taken from: no client's, where it has a session already.
     pub fn sharer(&self) -> ClientNetwork {
-        self.sharer
+        if self.continues { ClientNetwork::Unshared } else { self.sharer }
     }
 
     /// The pool.
@@ -135,6 +145,7 @@ impl<'a> Attempts<'a> {
     fn next(&self) -> Result<Lease, NoBackend> {
         self.pool.lease(&Ask {
             client: self.sharer,
+            continues: self.continues,
             tried: &self.tried,
             waits: self.waits,
             avoided: self.avoided.as_ref(),

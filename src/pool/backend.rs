@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
+use crate::base::quota::{ClientQuota, Quota};
 use crate::base::share::{SharePermit, Shares};
 use crate::config::plan;
 use crate::observe::metrics::BackendMetrics;
@@ -23,10 +24,6 @@ use super::pace::HandshakePace;
 pub struct Backend {
     settings: Settings,
     state: Arc<BackendState>,
-    /// One permit for each handshake that may be under way.
-    handshakes: Arc<Shares>,
-    /// One for each plain request that may be.
-    request_shares: Arc<Shares>,
     /// Whether an operator keeps work from it. It stays so over reloads for as long as the
     /// configuration says the same of this member.
     disabled: Arc<AtomicBool>,
@@ -54,8 +51,14 @@ struct Settings {
 struct BackendState {
     /// The address as text: what it is called in facts and labels.
     address: Arc<str>,
-    sessions: AtomicUsize,
+    sessions: Arc<Quota>,
+    /// The part of all that have no share, where `sessions_max` is not set.
+    unlimited: Arc<ClientQuota>,
     requests: AtomicUsize,
+    /// One permit for each handshake that may be under way.
+    handshakes: Arc<Shares>,
+    /// One for each plain request that may be.
+    request_shares: Arc<Shares>,
     handshakes_waiting: AtomicUsize,
     health: Mutex<PassiveHealth>,
     pace: Mutex<HandshakePace>,
@@ -88,23 +91,19 @@ impl Backend {
         }
         let state = match old {
             Some(old) => Arc::clone(&old.state),
-            None => Arc::new(BackendState::new(&settings.address)),
+            None => Arc::new(BackendState::new(&settings)),
         };
-        // Those under way keep counting.
-        let kept = |of: fn(&Backend) -> &Arc<Shares>, max| match old {
-            Some(old) => {
-                of(old).set_max(max);
-                Arc::clone(of(old))
-            }
-            None => Shares::new(max),
-        };
-        let handshakes = kept(|old| &old.handshakes, settings.handshakes_in_flight_max);
-        let request_shares = kept(|old| &old.request_shares, settings.requests_in_flight_max);
         let disabled = match old {
             Some(old) if old.settings.weight == settings.weight => Arc::clone(&old.disabled),
             _ => Arc::default(),
         };
-        Arc::new(Backend { settings, state, handshakes, request_shares, disabled })
+        Arc::new(Backend { settings, state, disabled })
+    }
+
+    /// Gives its counts the limits of its settings, when these come into force. What is under way
+    /// keeps counting.
+    pub fn apply_limits(&self) {
+        self.state.apply_limits(&self.settings);
     }
 
     /// Whether it is the same member of the same pool, perhaps before or after a reload.
@@ -152,6 +151,19 @@ impl Backend {
         self.settings.sessions_max.is_some_and(|most| self.sessions() >= most)
     }
 
+    /// Whether it may have a new session of this client: `sessions_max`, and the client's share.
+    pub(super) fn has_session_room(&self, client: ClientNetwork) -> bool {
+        self.settings.sessions_max.is_none() || self.state.sessions.has_room(client)
+    }
+
+    /// Where a session of this client is counted. Nobody has a share of what is not limited.
+    pub(super) fn session_quota(&self, client: ClientNetwork) -> Arc<ClientQuota> {
+        match self.settings.sessions_max {
+            Some(_) => self.state.sessions.of(client),
+            None => Arc::clone(&self.state.unlimited),
+        }
+    }
+
     /// Handshakes that wait until they may begin.
     pub fn handshakes_waiting(&self) -> usize {
         self.state.handshakes_waiting.load(Relaxed)
@@ -159,7 +171,7 @@ impl Backend {
 
     /// Leases for sessions that are out.
     pub fn sessions(&self) -> usize {
-        self.state.sessions.load(Relaxed)
+        self.state.sessions.used() as usize
     }
 
     /// Leases for plain requests that are out.
@@ -167,14 +179,14 @@ impl Backend {
         self.state.requests.load(Relaxed)
     }
 
+    /// The number of those.
+    pub(super) fn request_count(&self) -> &AtomicUsize {
+        &self.state.requests
+    }
+
     /// Whether a lease of any kind is out.
     pub fn is_leased(&self) -> bool {
         self.sessions() + self.requests() > 0
-    }
-
-    /// Leases of this kind that are out.
-    pub(super) fn count(&self, kind: Kind) -> usize {
-        self.state.count(kind).load(Relaxed)
     }
 
     /// Whether it is given work; the pool may do so all the same, lest more than half be out.
@@ -262,7 +274,7 @@ impl Backend {
     /// when its turn would come later than that.
     pub async fn handshake_permit(&self, client: ClientNetwork) -> Result<HandshakePermit, Busy> {
         let started = self.settings.handshake_rate_max.map(|_| clock::now());
-        let share = match self.handshakes.try_take(client) {
+        let share = match self.state.handshakes.try_take(client) {
             Some(share) => share,
             None => self.awaited_share(client).await?,
         };
@@ -282,39 +294,44 @@ impl Backend {
     async fn awaited_share(&self, client: ClientNetwork) -> Result<SharePermit, Busy> {
         let _place = WaitingSlot::take(&self.state)?;
         let after = self.settings.connect_timeout;
-        timeout(after, self.handshakes.take(client)).await.map_err(|_| Busy::Waited { after })
+        timeout(after, self.state.handshakes.take(client)).await.map_err(|_| Busy::Waited { after })
     }
 
     /// Whether a plain request of this client may be sent to it: `requests_in_flight_max`, and the
     /// client's share of that.
     pub(super) fn has_room(&self, client: ClientNetwork) -> bool {
-        self.request_shares.has_room(client)
+        self.state.request_shares.has_room(client)
     }
 
     /// A place for a plain request.
     pub(super) fn request_share(&self, client: ClientNetwork) -> Option<SharePermit> {
-        self.request_shares.try_take(client)
+        self.state.request_shares.try_take(client)
     }
 }
 
 impl BackendState {
-    fn new(address: &plan::BackendAddress) -> BackendState {
-        BackendState {
-            address: address.to_string().into(),
-            sessions: AtomicUsize::new(0),
+    fn new(settings: &Settings) -> BackendState {
+        let sessions = Quota::new(u64::MAX);
+        let state = BackendState {
+            address: settings.address.to_string().into(),
+            unlimited: sessions.of(ClientNetwork::Unshared),
+            sessions,
             requests: AtomicUsize::new(0),
+            handshakes: Arc::default(),
+            request_shares: Arc::default(),
             handshakes_waiting: AtomicUsize::new(0),
             health: Mutex::default(),
             pace: Mutex::default(),
             metrics: Arc::default(),
-        }
+        };
+        state.apply_limits(settings);
+        state
     }
 
-    fn count(&self, kind: Kind) -> &AtomicUsize {
-        match kind {
-            Kind::Session => &self.sessions,
-            Kind::Request => &self.requests,
-        }
+    fn apply_limits(&self, settings: &Settings) {
+        self.handshakes.set_max(settings.handshakes_in_flight_max);
+        self.request_shares.set_max(settings.requests_in_flight_max);
+        self.sessions.set_max(settings.sessions_max.map_or(u64::MAX, |most| most as u64));
     }
 }
 
@@ -341,46 +358,5 @@ impl WaitingSlot<'_> {
 impl Drop for WaitingSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
-    }
-}
-
-/// What a lease is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A WebSocket, for as long as it lives.
-    Session,
-    /// A plain request, until its answer has ended.
-    Request,
-}
-
-/// A backend that was chosen; it counts there until it is dropped.
-#[derive(Debug)]
-pub struct Lease {
-    backend: Arc<Backend>,
-    kind: Kind,
-    /// A request's; on the heap, as sessions have none and live longer.
-    _share: Option<Box<SharePermit>>,
-}
-
-impl Lease {
-    /// A lease for this client; `None` when a request finds no place.
-    pub(super) fn new(backend: Arc<Backend>, kind: Kind, client: ClientNetwork) -> Option<Lease> {
-        let share = match kind {
-            Kind::Session => None,
-            Kind::Request => Some(Box::new(backend.request_share(client)?)),
-        };
-        backend.state.count(kind).fetch_add(1, Relaxed);
-        Some(Lease { backend, kind, _share: share })
-    }
-
-    /// The backend.
-    pub fn backend(&self) -> &Arc<Backend> {
-        &self.backend
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.backend.state.count(self.kind).fetch_sub(1, Relaxed);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::backend::{Kind, Lease};
 use super::balance::{Balancer, Candidate, random_two};
 use super::health::{Standing, admitted};
+use super::lease::{Kind, Lease};
 use super::{Ask, NoBackend, Pool, lock, rendezvous};
 use crate::base::clock::Moment;
 use crate::base::label::Label;
@@ -174,7 +174,7 @@ impl Pool {
             }
             (Balance::RandomTwo, _, kind) => {
                 let laden = |index: usize| {
-                    let load = self.backends[index].count(kind);
+                    let load = kind.count(&self.backends[index]);
                     candidate(index).map(|one| Candidate { load, ..one })
                 };
                 random_two(members.len(), laden, |below| fastrand::u64(..below))
@@ -190,7 +190,8 @@ impl Pool {
 
     fn is_full(&self, index: usize, ask: &Ask<'_>) -> bool {
         match ask.kind {
-            Kind::Session => self.backends[index].is_full(),
+            Kind::Session if ask.continues => self.backends[index].is_full(),
+            Kind::Session => !self.backends[index].has_session_room(ask.client),
             Kind::Request => !self.backends[index].has_room(ask.client),
         }
     }

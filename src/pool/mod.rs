@@ -31,6 +31,7 @@ mod dial;
 mod error;
 mod health;
 mod key;
+mod lease;
 mod leaving;
 mod pace;
 mod rebalance;
@@ -39,12 +40,13 @@ mod sticky;
 mod upstream_error;
 
 pub use attempts::{Attempt, Attempted, Attempts, Repeat};
-pub use backend::{Backend, HandshakePermit, Kind, Lease};
+pub use backend::{Backend, HandshakePermit};
 pub use busy::{Busy, HANDSHAKES_WAITING_MAX};
 pub use dial::{ADDRESSES_TRIED_MAX, Dialler, LOOKUPS_IN_FLIGHT_MAX};
 pub use error::{Blame, DialError, DialStage};
 pub use health::{Evidence, Standing};
 pub use key::{Key, network};
+pub use lease::{Kind, Lease};
 pub use rebalance::{Leave, Rebalance};
 pub use rendezvous::HASH_BOUND_FROM;
 pub use upstream_error::UpstreamError;
@@ -90,8 +92,11 @@ pub struct Ask<'a> {
     pub now: Moment,
     /// For how long it will be held.
     pub kind: Kind,
-    /// Whose share of the backend's requests it comes from.
+    /// Whose share of the backend's requests or sessions it comes from.
     pub client: ClientNetwork,
+    /// Whether it goes on for a session that lives: that has what room there is, beyond its
+    /// client's share.
+    pub continues: bool,
     /// Addresses of the backends that were tried for this request and failed.
     pub tried: &'a [Arc<str>],
     /// By what it finds the backend it had before, where the pool goes by that.
@@ -107,15 +112,16 @@ impl<'a> Ask<'a> {
     /// A new request or session that finds its backend by `key`.
     pub fn new(now: Moment, kind: Kind, key: Option<Key>) -> Ask<'a> {
         let client = ClientNetwork::Unshared;
-        Ask { now, kind, client, tried: &[], key, waits: false, avoided: None }
+        let (continues, waits) = (false, false);
+        Ask { now, kind, client, continues, tried: &[], key, waits, avoided: None }
     }
 }
 
 /// Every backend that is in was tried, or is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoBackend {
-    /// Whether one could have been had, had it not as many sessions as `sessions_max` allows, or
-    /// as many requests as `requests_in_flight_max` or the client's share of that.
+    /// Whether one could have been had, had it not as many sessions as `sessions_max`, or as many
+    /// requests as `requests_in_flight_max`, or the client's share of these allows.
     pub is_full: bool,
     /// When it is worth to come again; whole seconds (`Retry-After`, RFC 9110 §10.2.3).
     pub retry_after: Duration,

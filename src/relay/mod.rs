@@ -25,7 +25,6 @@ mod stream;
 pub use self::core::{
     Demand, HoldCause, HoldEnd, HoldState, HoldTerms, Rtt, SessionStats, SideStats,
 };
-pub use budget::HoldBudget;
 pub use drive::{Relay, Terms};
 pub use leg::Leg;
 pub use stream::Stream;

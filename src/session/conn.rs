@@ -10,12 +10,13 @@ use tokio::sync::oneshot;
 use http::HeaderMap;
 
 use crate::base::share::Shares;
+use crate::base::quota::Quota;
 use crate::config::plan::Listener;
 use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
 use crate::registry::LiveSessions;
-use crate::relay::{HoldBudget, Leg, Stream};
+use crate::relay::{Leg, Stream};
 use crate::tls::{Greeting, Transport};
 use crate::wire::forwarded;
 use crate::wire::via::Via;
@@ -25,7 +26,7 @@ pub struct App {
     /// The snapshot in force.
     pub live: Live,
     /// What sessions may keep together while their upstreams are away.
-    pub budget: Arc<HoldBudget>,
+    pub budget: Arc<Quota>,
     /// What was taken of the rate limits.
     pub buckets: Arc<Buckets>,
     /// Encoders of answers, shared out among clients.

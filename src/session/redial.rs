@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::backoff::{self, Backoff};
 use super::conn::App;
 use crate::base::clock::{self, Moment};
+use crate::base::network::ClientNetwork;
 use crate::handshake::{self, NotResumed, Replay, Upstream};
 use crate::pool::{Attempts, Key, Kind, Pool};
 use crate::relay::{HoldCause, HoldState};
@@ -28,6 +29,8 @@ pub(super) struct Redial {
     app: Arc<App>,
     route: Arc<str>,
     client: Option<IpAddr>,
+    /// In whose share it counts.
+    holder: ClientNetwork,
     replay: Rc<Replay>,
     key: Option<Key>,
     /// While its upstream is away.
@@ -102,7 +105,7 @@ impl Redial {
     pub(super) fn new(
         app: Arc<App>,
         route: Arc<str>,
-        client: Option<IpAddr>,
+        (client, holder): (Option<IpAddr>, ClientNetwork),
         replay: Replay,
         key: Option<Key>,
     ) -> Redial {
@@ -110,6 +113,7 @@ impl Redial {
             app,
             route,
             client,
+            holder,
             replay: Rc::new(replay),
             key,
             round: None,
@@ -233,6 +237,7 @@ impl Redial {
             app: Arc::clone(&self.app),
             route: Arc::clone(&self.route),
             client: self.client,
+            holder: self.holder,
             replay: Rc::clone(&self.replay),
             key: self.key,
             away,
@@ -256,6 +261,7 @@ struct RedialAttempt {
     app: Arc<App>,
     route: Arc<str>,
     client: Option<IpAddr>,
+    holder: ClientNetwork,
     replay: Rc<Replay>,
     key: Option<Key>,
     away: HoldState,
@@ -278,6 +284,7 @@ impl RedialAttempt {
         let before = self.away.attempt.saturating_sub(1);
         let mut attempt = before;
         let attempts = Attempts::new(&pool, Kind::Session, self.key, self.client);
+        let attempts = attempts.continuing(self.holder);
         let attempts = match self.beside {
             Beside::No => attempts.waiting(None),
             Beside::IfPossible(lost) => attempts.waiting(Some(lost)),

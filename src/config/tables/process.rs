@@ -44,7 +44,9 @@ table! {
     /// kept out. Metrics: `tidegate_limit_keys_shared_total`, `tidegate_limit_bytes`.
     now keys_max: Number<1> as usize = Number(1_000_000), as in 100_000;
     /// Bytes that the sessions of all routes together may keep while their upstreams are away;
-    /// a session that finds no room ends with 1013.
+    /// a session that finds no room ends with 1013. Their handshakes count for their lives; one
+    /// whose handshake finds no room is not held. One client may have eight times what is free:
+    /// eight ninths of all when it is alone.
     now hold_bytes_max: Size as u64 = Size(256 << 20), as in "1GiB";
 }
 

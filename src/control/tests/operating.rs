@@ -78,7 +78,7 @@ pub(super) fn addresses(backends: &[&Backend]) -> Vec<String> {
 /// Two backends in one pool behind `/one`.
 pub(super) fn pair(one: &Backend, two: &Backend) -> Plan {
     let mut plan = site(&[("one", one)]);
-    plan.pools = vec![Arc::new(pool("one", &[one.address().port(), two.address().port()]))];
+    plan.pools = vec![Arc::new(pool("one", &[one.address(), two.address()]))];
     plan
 }
 

@@ -75,11 +75,9 @@ impl World {
         let pools = [("one", [of(0), of(1)].into()), ("two", [of(2), of(3)].into())].into();
         let all = Parts { pools, second: true, page: 0 };
         let mut plan = site(&[("one", &backends[0]), ("two", &backends[2])]);
-        let port = |index: usize| backends[index].address().port();
-        plan.pools = vec![
-            Arc::new(pool("one", &[port(0), port(1)])),
-            Arc::new(pool("two", &[port(2), port(3)])),
-        ];
+        let at = |index: usize| backends[index].address();
+        plan.pools =
+            vec![Arc::new(pool("one", &[at(0), at(1)])), Arc::new(pool("two", &[at(2), at(3)]))];
         let mut second = listener("second", 0);
         second.address = Address::Inet(([127, 0, 0, 2], 0).into());
         plan.listeners.push(Arc::new(second));

@@ -9,7 +9,7 @@ use crate::registry::Selector;
 
 /// Two backends in one pool and one in another; sessions of `/one` can be held.
 fn before(backends: [&Backend; 3]) -> Plan {
-    let [a, b, c] = backends.map(|backend| backend.address().port());
+    let [a, b, c] = backends.map(|backend| backend.address());
     let paths = [("/one", "one"), ("/talk", "one"), ("/two", "two"), ("/old", "two")];
     let mut routes = vec![route("/", respond("page"))];
     routes.extend(paths.map(|(path, pool)| route(path, to_pool(pool))));
@@ -22,7 +22,7 @@ fn before(backends: [&Backend; 3]) -> Plan {
 
 /// A backend and a route are gone, a route holds its sessions to other rules, and a route, a
 /// backend and a listener are new.
-fn change(plan: &mut Plan, new: u16) {
+fn change(plan: &mut Plan, new: SocketAddr) {
     let pool = Arc::make_mut(&mut plan.pools[0]);
     pool.backends.remove(0);
     pool.backends.extend(self::pool("one", &[new]).backends);
@@ -61,12 +61,10 @@ async fn are_gone(process: &Process) {
 }
 
 /// The text with the names of backends for their addresses.
-fn readable(text: &str, backends: [&Backend; 3], new: u16) -> String {
-    let ports = backends.map(|backend| backend.address().port());
-    let names = ports.into_iter().chain([new]).zip(["a", "b", "c", "d"]);
-    names.fold(text.to_owned(), |text, (port, name)| {
-        text.replace(&format!("127.0.0.1:{port}"), name)
-    })
+fn readable(text: &str, backends: [&Backend; 3], new: SocketAddr) -> String {
+    let addresses = backends.map(|backend| backend.address());
+    let names = addresses.into_iter().chain([new]).zip(["a", "b", "c", "d"]);
+    names.fold(text.to_owned(), |text, (address, name)| text.replace(&address.to_string(), name))
 }
 
 const CHANGES: &str = "\
@@ -135,7 +133,7 @@ fn expected_json() -> Value {
 async fn a_dry_run_a_refusal_and_a_reload_say_the_same_changes_and_the_same_fates() {
     let (a, b) = (Backend::echo("a").await, Backend::echo("b").await);
     let (c, d) = (Backend::echo("c").await, Backend::echo("d").await);
-    let (backends, new) = ([&a, &b, &c], d.address().port());
+    let (backends, new) = ([&a, &b, &c], d.address());
     let process = Process::start(before(backends));
     let sessions = sessions(&process).await;
     let read = |reloaded: &Reloaded| {

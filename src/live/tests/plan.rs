@@ -60,9 +60,28 @@ pub(crate) fn listener(name: &str, port: u16) -> Listener {
     }
 }
 
+/// Where a backend of a test is; a port alone is one of 127.0.0.1.
+#[derive(Clone, Copy)]
+pub(crate) struct At(SocketAddr);
+
+impl From<SocketAddr> for At {
+    fn from(address: SocketAddr) -> At {
+        At(address)
+    }
+}
+
+impl From<u16> for At {
+    fn from(port: u16) -> At {
+        At(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+}
+
 /// A pool of backends at these ports of the loopback address.
-pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
-    let address = |port: &u16| BackendAddress::Inet { host: "127.0.0.1".into(), port: *port };
+pub(crate) fn pool<A: Copy + Into<At>>(name: &str, backends: &[A]) -> Pool {
+    let address = |at: &A| {
+        let At(at) = (*at).into();
+        BackendAddress::Inet { host: at.ip().to_string().into(), port: at.port() }
+    };
     let soon = Duration::from_secs(1);
     Pool {
         connect_timeout: soon,
@@ -76,7 +95,7 @@ pub(crate) fn pool(name: &str, ports: &[u16]) -> Pool {
         },
         retry: Retry { budget_min_per_second: 10, ..Retry::default() },
         keep_alive_timeout: soon,
-        ..Pool::new(name, ports.iter().map(address).map(Backend::new).collect())
+        ..Pool::new(name, backends.iter().map(address).map(Backend::new).collect())
     }
 }
 

@@ -152,6 +152,35 @@ fn a_full_backend_is_passed_over_and_when_all_are_the_client_is_told_so() {
 }
 
 #[test]
+fn one_client_leaves_places_for_sessions_to_others_and_what_it_has_goes_on() {
+    let metrics = Metrics::new(1);
+    let mut bounded = plan(&[("a:1", 1), ("b:1", 1)]);
+    bounded.backends.iter_mut().for_each(|backend| backend.sessions_max = Some(18));
+    let bounded = Arc::new(bounded);
+    let pool = Pool::build(&bounded, None, &[], &metrics).unwrap();
+    let client = |last: u8| std::net::IpAddr::from([10, 0, 0, last]).into();
+    let ask = |client| Ask { client, ..Ask::new(at(0), Kind::Session, None) };
+    let all = |client| std::iter::from_fn(|| pool.lease(&ask(client)).ok()).collect::<Vec<_>>();
+    let office = all(client(1));
+    assert_eq!((office.len(), pool.lease(&ask(client(1))).unwrap_err().is_full), (32, true));
+    let other = pool.lease(&ask(client(2))).unwrap();
+    // A session of the office that lives finds the place that a new one does not.
+    let goes_on = pool.lease(&Ask { continues: true, ..ask(client(1)) }).unwrap();
+    // The clients of a proxy are not told apart.
+    let proxied = all(ClientNetwork::Unshared);
+    assert_eq!((proxied.len(), all(client(3)).len()), (2, 0));
+    drop((office, goes_on));
+    // Whoever leaves makes room, also for the greedy one, and over a reload.
+    let without = plan::Pool { connect_timeout: Duration::from_secs(7), ..(*bounded).clone() };
+    let pool = Pool::build(&Arc::new(without), Some(&pool), &[], &metrics).unwrap();
+    let again: Vec<_> = std::iter::from_fn(|| pool.lease(&ask(client(1))).ok()).collect();
+    // Three places are others': two of one backend, and one.
+    assert_eq!(again.len(), 15 + 16);
+    drop((other, proxied, again));
+    assert!(pool.backends().iter().all(|backend| backend.sessions() == 0));
+}
+
+#[test]
 fn a_backup_is_used_only_when_no_other_is_up_or_can_be_had() {
     let mut with_backup = plan(&[("a:1", 1), ("b:1", 1), ("backup:1", 9)]);
     with_backup.backends[2].backup = true;
@@ -262,4 +291,19 @@ async fn handshakes_begin_no_faster_than_their_rate_whoever_asks() {
     let again = Pool::build(&Arc::new(paced), Some(&slow), &[], &metrics).unwrap();
     let busy = again.backends()[0].handshake_permit(ClientNetwork::Unshared).await.unwrap_err();
     assert_eq!(busy, Busy::Paced { rate: 1 });
+}
+
+#[test]
+fn a_pool_that_is_built_and_not_taken_leaves_the_limits_as_they_are() {
+    let metrics = Metrics::new(1);
+    let of = |most| plan::Pool { requests_in_flight_max: most, ..plan(&[("a:1", 1)]) };
+    let pool = Pool::build(&Arc::new(of(3)), None, &[], &metrics).unwrap();
+    let narrow = Pool::build(&Arc::new(of(1)), Some(&pool), &[], &metrics).unwrap();
+    let one = pool.lease(&Ask::new(at(0), Kind::Request, None)).unwrap();
+    let two = pool.lease(&Ask::new(at(0), Kind::Request, None)).unwrap();
+    narrow.backends().iter().for_each(|backend| backend.apply_limits());
+    drop(two);
+    assert!(narrow.lease(&Ask::new(at(0), Kind::Request, None)).is_err());
+    drop(one);
+    assert!(narrow.lease(&Ask::new(at(0), Kind::Request, None)).is_ok());
 }

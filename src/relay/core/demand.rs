@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::budget::HoldBudget;
 use crate::base::clock::Moment;
 use crate::base::label::Label;
+use crate::base::quota::ClientQuota;
 use crate::config::plan;
 
 /// How a session is held, and within which budget.
@@ -12,8 +12,9 @@ use crate::config::plan;
 pub struct HoldTerms {
     /// The route's table, as it was when the session was opened.
     pub hold: Arc<plan::Hold>,
-    /// What all sessions of the process may keep together.
-    pub budget: Arc<HoldBudget>,
+    /// What the sessions of its client may keep together, of messages while their upstreams are
+    /// away, and for their lives of their handshakes and what they replay.
+    pub budget: Arc<ClientQuota>,
     /// Bytes of its handshake, stored for its life; they count there too.
     pub head_bytes: u64,
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::super::{Demand, HoldBudget, HoldCause, HoldState, HoldTerms};
+use super::super::{Demand, HoldCause, HoldState, HoldTerms};
 use super::scene::{Far, MASK, PATIENCE, Scene, close, frame, rules, run, text};
 use crate::base::clock;
+use crate::base::network::ClientNetwork;
+use crate::base::quota::Quota;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Loss};
@@ -34,7 +36,11 @@ fn held(budget: u64) -> HoldTerms {
         head_bytes_max: 1 << 14,
         resume: Resumption::Always,
     };
-    HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(budget)), head_bytes: 0 }
+    HoldTerms {
+        hold: Arc::new(hold),
+        budget: Quota::new(budget).of(ClientNetwork::Unshared),
+        head_bytes: 0,
+    }
 }
 
 /// Rules of a session whose upstream may answer a Close as late as it likes.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::super::{Demand, HoldBudget, HoldTerms};
+use super::super::{Demand, HoldTerms};
 use super::scene::{Far, PATIENCE, Scene, close, ended, frame, rules, run, text};
 use crate::base::clock;
+use crate::base::network::ClientNetwork;
+use crate::base::quota::Quota;
 use crate::base::side::Side;
 use crate::base::task;
 use crate::config::plan::{Hold, Resumption, Rules};
@@ -149,7 +151,11 @@ fn held(change: impl FnOnce(&mut Hold)) -> HoldTerms {
         resume: Resumption::Always,
     };
     change(&mut hold);
-    HoldTerms { hold: Arc::new(hold), budget: Arc::new(HoldBudget::new(1 << 20)), head_bytes: 0 }
+    HoldTerms {
+        hold: Arc::new(hold),
+        budget: Quota::new(1 << 20).of(ClientNetwork::Unshared),
+        head_bytes: 0,
+    }
 }
 
 async fn away(scene: &mut Scene) {

@@ -13,9 +13,11 @@ use fastrand::Rng;
 use super::super::carrier::Carrier;
 use super::super::core::Demand;
 use super::super::core::tests::{assert_fresh, check};
-use super::super::{HoldBudget, HoldTerms, Leg, Relay, SessionStats, Terms};
+use super::super::{HoldTerms, Leg, Relay, SessionStats, Terms};
 use super::scene::{run, seat};
 use crate::base::clock::{self, Moment};
+use crate::base::network::ClientNetwork;
+use crate::base::quota::Quota;
 use crate::base::side::Side::{self, Client, Upstream};
 use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Reason};
@@ -91,7 +93,8 @@ impl Play {
                 head_bytes_max: 1 << 14,
                 resume: Resumption::Always,
             }),
-            budget: Arc::new(HoldBudget::new(rng.choice([2_000, 1 << 30]).unwrap_or(2_000))),
+            budget: Quota::new(rng.choice([2_000, 1 << 30]).unwrap_or(2_000))
+                .of(ClientNetwork::Unshared),
             head_bytes: 0,
         });
         let actors = Side::BOTH.map(|side| {

@@ -15,6 +15,7 @@ use super::{App, ClientEnd, Conn, PendingUpgrade, serve};
 use crate::actors;
 use crate::base::clock;
 use crate::base::share::Shares;
+use crate::base::quota::Quota;
 use crate::base::socket::Socket;
 use crate::base::task;
 use crate::base::worker::Workers;
@@ -24,7 +25,6 @@ use crate::live::tests::plan::{listener, plan, pool, pool_target, remove_cookies
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::registry::{self, LiveSessions, Selector};
-use crate::relay::HoldBudget;
 use crate::tls::Transport;
 use crate::wire::via::Via;
 
@@ -49,7 +49,7 @@ impl Proxy {
     async fn of(plan: Plan) -> Proxy {
         let metrics = Metrics::new(1);
         let snapshot = live::build(Arc::new(plan), None, &metrics).unwrap();
-        let budget = Arc::new(HoldBudget::new(1 << 20));
+        let budget = Quota::new(1 << 20);
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listening.set_nonblocking(true).unwrap();
         let address = listening.local_addr().unwrap();
@@ -71,8 +71,8 @@ impl Proxy {
 
     /// Sends everything below `/` to a pool of these backends; `change` has the plan's last word.
     async fn before(backends: &[&Backend], change: impl FnOnce(&mut Plan)) -> Proxy {
-        let ports: Vec<u16> = backends.iter().map(|backend| backend.address().port()).collect();
-        let mut plan = plan(&[pool("pool", &ports)], &[route("/", to_pool("pool"))]);
+        let at: Vec<_> = backends.iter().map(|backend| backend.address()).collect();
+        let mut plan = plan(&[pool("pool", &at)], &[route("/", to_pool("pool"))]);
         change(&mut plan);
         Proxy::of(plan).await
     }

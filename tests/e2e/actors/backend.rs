@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
@@ -146,7 +147,9 @@ impl Backend {
         tls: Option<Arc<ServerConfig>>,
         script: impl FnOnce(Arc<Mutex<Log>>) -> Script,
     ) -> Backend {
-        Backend::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), tls, script).await
+        // A certificate is for 127.0.0.1.
+        let address = if tls.is_some() { SocketAddr::from(([127, 0, 0, 1], 0)) } else { its_own() };
+        Backend::start_at(address, tls, script).await
     }
 
     async fn start_at(
@@ -219,6 +222,16 @@ impl Backend {
         let _ = within("a backend's death", &mut self.serving).await;
         self.address
     }
+}
+
+/// A loopback address that no other backend of this process has, nor one of another run beside it:
+/// the port of one that is dead for a moment is not given to another test.
+fn its_own() -> SocketAddr {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let number = std::process::id().wrapping_mul(7_919).wrapping_add(STARTED.fetch_add(1, Relaxed));
+    let [_, second, third, fourth] = number.to_be_bytes();
+    // Those from 127.0.0.1 to 127.63.255.255 are for what a test names itself.
+    SocketAddr::from(([127, 64 + second % 128, third, 1 + fourth % 254], 0))
 }
 
 impl Drop for Backend {

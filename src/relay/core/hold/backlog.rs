@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::super::budget::{BudgetShare, HoldBudget};
+use super::super::super::budget::BudgetShare;
 use super::super::order::Flush;
 use crate::base::clock::Moment;
+use crate::base::quota::ClientQuota;
 
 /// Data frames as the client masked them, in order; the last may be incomplete.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(budget: Arc<HoldBudget>) -> Backlog {
+    pub(super) fn new(budget: Arc<ClientQuota>) -> Backlog {
         Backlog {
             bytes: Vec::new(),
             messages: 0,

@@ -8,11 +8,12 @@ use fastrand::Rng;
 use super::super::{Demand, HoldTerms};
 use super::peer::{Kind, Peer, parse};
 use super::world::{Line, World};
+use crate::base::network::ClientNetwork;
+use crate::base::quota::Quota;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Resumption};
 use crate::end::{End, Farewell, Loss, Reason};
 use crate::registry::{EndOrder, MoveOrder, Note};
-use crate::relay::HoldBudget;
 
 /// What there is to a session that can be held.
 pub struct Held {
@@ -51,7 +52,7 @@ pub fn random_hold(rng: &mut Rng) -> Option<Hold> {
 impl Held {
     pub fn new(hold: Hold, rng: &mut Rng) -> Held {
         let budget = rng.choice([1_000, 1 << 30]).unwrap_or(1_000);
-        let budget = Arc::new(HoldBudget::new(budget));
+        let budget = Quota::new(budget).of(ClientNetwork::Unshared);
         let terms = HoldTerms { hold: Arc::new(hold), budget, head_bytes: 0 };
         Held {
             terms,

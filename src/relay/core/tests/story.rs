@@ -9,11 +9,12 @@ use super::super::{Core, Demand, Finish, HoldState, HoldTerms, Order, Sample};
 use super::peer::{frame, parse};
 use super::rules;
 use crate::base::clock::Moment;
+use crate::base::network::ClientNetwork;
+use crate::base::quota::{ClientQuota, Quota};
 use crate::base::side::Side::{self, Upstream};
 use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::Loss;
 use crate::registry::Note;
-use crate::relay::HoldBudget;
 use crate::wire::frame::Allowed;
 
 pub const START: Moment = Moment::from_millis(1_000_000);
@@ -44,7 +45,7 @@ pub fn hold() -> Hold {
 pub struct Story {
     pub core: Core,
     pub rng: Rng,
-    pub budget: Arc<HoldBudget>,
+    pub budget: Arc<ClientQuota>,
     to: [Vec<u8>; 2],
     pub dropped: [bool; 2],
     /// Whether the relay reads both sides.
@@ -57,7 +58,7 @@ impl Story {
     }
 
     pub fn with(hold: Hold, allowed: Allowed, budget: u64) -> Story {
-        let budget = Arc::new(HoldBudget::new(budget));
+        let budget = Quota::new(budget).of(ClientNetwork::Unshared);
         let terms = HoldTerms { hold: Arc::new(hold), budget: Arc::clone(&budget), head_bytes: 0 };
         let rules = Rules { close_timeout: Duration::from_secs(5), ..rules() };
         let core = Core::new(Arc::new(rules), allowed, Some(terms), Moment::NEVER, 7, START);

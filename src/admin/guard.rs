@@ -3,14 +3,16 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 
 use super::http::line;
 use crate::base::body::Body;
+use crate::base::label::Label;
 use crate::config::plan::Admin;
 use crate::wire::host::{self, Host};
 
-/// Why a request is not answered.
+/// Why a request is not answered, or not as it was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Denied {
     /// The client is in no network of `admin.allow`.
@@ -19,6 +21,19 @@ pub(super) enum Denied {
     Host,
     /// The host is none, or there are two.
     NoHost,
+    /// Too many pages of metrics are on their way, of all clients or of this one.
+    Scrapes,
+}
+
+impl Label for Denied {
+    fn label(&self) -> &'static str {
+        match self {
+            Denied::Network => "network",
+            Denied::Host => "host",
+            Denied::NoHost => "no_host",
+            Denied::Scrapes => "scrapes",
+        }
+    }
 }
 
 impl Denied {
@@ -26,8 +41,13 @@ impl Denied {
         let status = match self {
             Denied::Network | Denied::Host => StatusCode::FORBIDDEN,
             Denied::NoHost => StatusCode::BAD_REQUEST,
+            Denied::Scrapes => StatusCode::SERVICE_UNAVAILABLE,
         };
-        line(status, &self.to_string())
+        let mut answer = line(status, &self.to_string());
+        if self == Denied::Scrapes {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        answer
     }
 }
 
@@ -39,6 +59,7 @@ impl fmt::Display for Denied {
                 "this listener is not called by that name: add it to `hosts` of `[admin]`"
             }
             Denied::NoHost => "the request needs one valid `Host`",
+            Denied::Scrapes => "too many scrapes at once",
         })
     }
 }

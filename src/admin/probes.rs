@@ -5,17 +5,19 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, RETRY_AFTER, VARY};
+use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::exposition;
-use super::guard;
+use super::guard::{self, Denied};
 use super::http::{KeptShare, Responder, line, method_not_allowed, reads, text_as};
 use super::process::{Phase, Process};
 use crate::base::body::Body;
+use crate::base::label::Label;
 use crate::base::network::ClientNetwork;
 use crate::base::share::Shares;
 use crate::config::plan::Admin;
+use crate::observe::log::ACCESS;
 
 /// Pages of metrics on their way at once, so that probes always find a place: it is less than the
 /// connections. One client has half of them when it is alone.
@@ -44,7 +46,7 @@ impl<P: Process> Probes<P> {
         request: &Request<B>,
     ) -> Response<Body> {
         if let Err(denied) = guard::judge(&self.admin, peer, request) {
-            return denied.answer();
+            return self.refuse(peer, denied);
         }
         let path = request.uri().path();
         if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
@@ -62,12 +64,22 @@ impl<P: Process> Probes<P> {
         }
     }
 
+    /// Counts and logs a request that is refused, and answers it.
+    fn refuse(&self, peer: Option<SocketAddr>, why: Denied) -> Response<Body> {
+        self.process.admin_refused(why);
+        tracing::info!(
+            target: ACCESS,
+            event = "admin_refused",
+            client = peer.map(tracing::field::display),
+            why = why.label(),
+        );
+        why.answer()
+    }
+
     fn metrics<B>(&self, peer: Option<SocketAddr>, request: &Request<B>) -> Response<Body> {
         let client = peer.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
         let Some(share) = self.scrapes.try_take(client) else {
-            let mut answer = line(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once");
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return answer;
+            return self.refuse(peer, Denied::Scrapes);
         };
         let format = exposition::asked(request.headers());
         let page = self.process.scrape(format);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::older::{OlderQuestion, OlderReport};
 use super::report::{ReloadRequest, Reloaded, Upgraded};
 use crate::base::clock::Moment;
+use crate::base::label::Label;
 use crate::drain::Drains;
 use crate::live::Snapshot;
 use crate::observe::metrics::Exposition;
@@ -33,6 +34,9 @@ pub trait Process: Clone + 'static {
 
     /// Everything it counts, as text.
     fn scrape(&self, format: Exposition) -> String;
+
+    /// Counts a request that the admin listener has refused.
+    fn admin_refused(&self, why: impl Label);
 
     /// Whether processes before this one have not ended.
     fn has_older(&self) -> bool;

@@ -12,6 +12,7 @@ use hyper::body::Bytes;
 use super::http::{Caller, Server};
 use super::*;
 use crate::actors::Client;
+use crate::base::label::Label;
 use crate::base::worker::Workers;
 use crate::config::plan::Address;
 use crate::drain::Drains;
@@ -29,6 +30,7 @@ struct Fake {
     reloads: Rc<RefCell<Vec<ReloadRequest>>>,
     answer: Rc<RefCell<Reloaded>>,
     upgrades: Rc<Cell<usize>>,
+    refused: Rc<RefCell<Vec<&'static str>>>,
     older: Rc<RefCell<Vec<OlderReport>>>,
     older_asked: Rc<RefCell<Vec<OlderQuestion>>>,
     snapshot: Arc<Snapshot>,
@@ -48,6 +50,7 @@ impl Fake {
             reloads: Rc::default(),
             answer: Rc::new(RefCell::new(Reloaded::Unchanged)),
             upgrades: Rc::default(),
+            refused: Rc::default(),
             older: Rc::default(),
             older_asked: Rc::default(),
             snapshot: Arc::new(snapshot),
@@ -114,6 +117,10 @@ impl Process for Fake {
 
     fn scrape(&self, _: Exposition) -> String {
         "# EOF\n".to_owned()
+    }
+
+    fn admin_refused(&self, why: impl Label) {
+        self.refused.borrow_mut().push(why.label());
     }
 
     async fn reload(&self, request: ReloadRequest) -> Reloaded {

@@ -17,11 +17,17 @@ type Job = Box<dyn FnOnce() + Send>;
 
 thread_local! {
     static INDEX: Cell<Option<u8>> = const { Cell::new(None) };
+    static IS_ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The index of the worker this thread is, or `None` on any other thread.
 pub fn index() -> Option<u8> {
     INDEX.get()
+}
+
+/// Whether this thread is a worker that has ended: what is dropped now was at work.
+pub fn is_ending() -> bool {
+    IS_ENDING.get()
 }
 
 struct Worker {
@@ -154,6 +160,7 @@ impl Worker {
                     () = async { while let Some(job) = waiting.recv().await { job() } } => {}
                 }
             });
+            IS_ENDING.set(true);
             // A call that blocks (a FIFO opened, a name looked up) may never return.
             runtime.shutdown_background();
         };

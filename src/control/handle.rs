@@ -218,6 +218,10 @@ impl Process for Handle {
         self.scrape(format)
     }
 
+    fn admin_refused(&self, why: impl Label) {
+        self.0.metrics.process.admin_refused.count(why);
+    }
+
     async fn reload(&self, request: ReloadRequest) -> Reloaded {
         self.reload(request).await
     }

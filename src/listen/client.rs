@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::waiting::Waiting;
 use super::{Endpoint, ListenContext, ListenerState};
 use crate::observe::metrics::ListenerMetrics;
-use crate::session::Conn;
+use crate::session::{AnswerFate, Conn};
 
 /// A client's connection as its HTTP driver knows it.
 pub(super) struct HttpClient {
@@ -17,6 +17,8 @@ pub(super) struct HttpClient {
     endpoint: Arc<Endpoint>,
     waiting: Waiting,
     context: Arc<ListenContext>,
+    /// Of the answers over HTTP/1.1, of which there is one at a time.
+    fate: AnswerFate,
 }
 
 impl HttpClient {
@@ -26,12 +28,18 @@ impl HttpClient {
         waiting: Waiting,
         context: Arc<ListenContext>,
     ) -> HttpClient {
-        HttpClient { conn: RefCell::new(Rc::new(conn)), endpoint, waiting, context }
+        let (conn, fate) = (RefCell::new(Rc::new(conn)), AnswerFate::default());
+        HttpClient { conn, endpoint, waiting, context, fate }
     }
 
     /// Its place among the connections that wait for their client.
     pub(super) fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+
+    /// What becomes of its answers over HTTP/1.1.
+    pub(super) fn fate(&self) -> &AnswerFate {
+        &self.fate
     }
 
     /// What all connections need.

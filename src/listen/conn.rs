@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::client::HttpClient;
 use super::permits::{Permit, Rejection};
 use super::sockets::connected;
-use super::waiting::Waiting;
+use super::waiting::{Evicted, Waiting};
 use super::{Endpoint, ListenContext, http1, http2, linger, proxy};
 use crate::base::clock::{self, Moment};
 use crate::base::socket::Socket;
@@ -48,7 +48,9 @@ async fn serve(arrival: Arrival) {
         // Without TLS nothing is waited for.
         biased;
         ready = prepare(arrived, &listener, &mut permit, &waiting, &endpoint, &context) => ready,
-        () = waiting.evicted() => return,
+        () = waiting.evicted() => {
+            return context.refusals.connection(&listener.plan.name, peer, Evicted, None);
+        }
     };
     let Some(Arrived { client, transport, tls }) = ready else { return };
     waiting.idle();
@@ -62,10 +64,15 @@ async fn serve(arrival: Arrival) {
     if speaks_http2(&transport, &client).await {
         // On the heap: its size is not that of every connection's task.
         let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http2]);
-        Box::pin(http2::drive(transport, client, &cells)).await;
+        Box::pin(http2::drive(transport, Rc::clone(&client), &cells)).await;
     } else {
         let _speaks = cells.raised(|cells| &cells.http[HttpVersion::Http1]);
-        http1::drive(transport, client).await;
+        http1::drive(transport, Rc::clone(&client)).await;
+    }
+    if client.waiting().is_evicted() {
+        let conn = client.conn();
+        let refusals = &client.context().refusals;
+        refusals.connection(&conn.listener.name, conn.peer_addr, Evicted, None);
     }
 }
 

@@ -103,7 +103,9 @@ async fn drive_http(unopened: Unopened, client: Rc<HttpClient>, deadline: Instan
         tokio::select! {
             ended = &mut http => break ended,
             // Its drop closes the connection: what was written is not wanted.
-            () = pace.stalls() => return,
+            why = pace.stalls() => {
+                return refused::cut(&client, HttpVersion::Http1, client.fate(), why);
+            }
             () = closes(&mut state, exchange.was_asked()), if !is_closing => {
                 is_closing = true;
                 Pin::new(&mut http).graceful_shutdown();

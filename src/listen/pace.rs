@@ -14,6 +14,7 @@ use super::rate::RateMeter;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
 use crate::config::plan::ListenerLimits;
+use crate::session::AnswerCut;
 
 /// How long a client may leave a piece of an answer untaken (or `keep_alive_timeout`, when that is
 /// longer). A quiet stream with nothing to send does not count: there the client waits for us.
@@ -60,8 +61,9 @@ impl TakeProgress {
         self.patience.min(self.meter.get().left())
     }
 
-    /// Waits until the client has left a piece untaken for too long, or is too slow altogether.
-    pub(super) async fn stalls(&self) {
+    /// Waits until the client has left a piece untaken for too long, or is too slow altogether;
+    /// which.
+    pub(super) async fn stalls(&self) -> AnswerCut {
         let mut wait = self.patience();
         loop {
             sleep(wait).await;
@@ -71,7 +73,7 @@ impl TakeProgress {
                 None => self.patience(),
             };
             if wait.is_zero() && waited.is_some() {
-                return;
+                return self.meter.get().verdict(self.patience);
             }
             // A meter that is used up by pieces that were taken late ends with the next piece.
             wait = wait.max(LOOK_INTERVAL);
@@ -130,7 +132,8 @@ mod tests {
         let pace = pace(20);
         let mut paced = Paced::body(body::full("piece"), Rc::clone(&pace));
         paced.frame().await.unwrap().unwrap();
-        timeout(Duration::from_secs(20), pace.stalls()).await.unwrap();
+        let cut = timeout(Duration::from_secs(20), pace.stalls()).await.unwrap();
+        assert_eq!(cut, AnswerCut::Untaken);
     }
 
     #[tokio::test]

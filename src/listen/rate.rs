@@ -13,6 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::base::body::{Body, BoxError, TooSlow};
 use crate::base::clock::{self, Moment};
+use crate::session::AnswerCut;
 
 /// Time that a client may be waited for in one body before its rate counts.
 pub const RATE_GRACE: Duration = Duration::from_secs(60);
@@ -48,6 +49,13 @@ impl RateMeter {
             }
             None => Duration::MAX,
         }
+    }
+}
+
+impl RateMeter {
+    /// Why an answer is cut whose client was waited for as long as this meter and `patience` allow.
+    pub(super) fn verdict(&self, patience: Duration) -> AnswerCut {
+        if self.left() < patience { AnswerCut::TooSlow } else { AnswerCut::Untaken }
     }
 }
 

@@ -9,7 +9,7 @@ use super::client::HttpClient;
 use crate::base::label::Label;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::HttpVersion;
-use crate::session::ShownAddr;
+use crate::session::{AnswerCut, AnswerFate, ShownAddr};
 
 /// Why what a client sends as a request is refused by its HTTP driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +97,24 @@ pub(super) fn request_of(
     );
 }
 
+/// Cuts an answer: what its client leaves of it is not sent. Its request's line tells why; where
+/// that is written, since the answer was in the driver's hands to its end, a line of its own does.
+pub(super) fn cut(client: &HttpClient, protocol: HttpVersion, fate: &AnswerFate, cut: AnswerCut) {
+    if fate.cut(cut) {
+        return;
+    }
+    client.cells().answers_cut.count(cut);
+    let conn = client.conn();
+    tracing::info!(
+        target: ACCESS,
+        event = "answer_cut",
+        listener = &*conn.listener.name,
+        client = %ShownAddr(conn.peer_addr),
+        protocol = protocol.label(),
+        why = cut.label(),
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Rejection;
@@ -124,6 +142,8 @@ mod tests {
             Rejection::WorkerBusy,
         ];
         let words = requests.map(|one| one.label()).into_iter();
+        let cuts = [AnswerCut::TooSlow, AnswerCut::Untaken, AnswerCut::Broken, AnswerCut::Stopped];
+        let words = words.chain(cuts.map(|one| one.label()));
         for word in words.chain(connections.map(|one| one.label())) {
             assert!(guide.contains(&format!("`{word}`")), "{word}");
         }

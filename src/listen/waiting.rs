@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::base::label::Label;
 use crate::base::network::{ByClient, ClientNetwork};
 
 /// What a connection waits for.
@@ -18,6 +19,17 @@ pub(super) enum WaitStage {
     Silent,
     /// For a request.
     Idle,
+}
+
+/// Why a connection is closed that waited for its client: others need its place. It is counted
+/// where that is decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Evicted;
+
+impl Label for Evicted {
+    fn label(&self) -> &'static str {
+        "evicted"
+    }
 }
 
 /// All connections of the process that wait. Each worker has a table of its own, so that a request
@@ -228,6 +240,11 @@ impl Waiting {
         }
         let mut table = self::lock(&self.room.tables[self.worker]);
         table.of(stage).insert(client, number, Arc::clone(&self.eviction));
+    }
+
+    /// Whether the connection was told to go, and was still waiting.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.eviction.is_asked.load(Relaxed)
     }
 
     /// Waits until the connection must go to make room.

@@ -5,6 +5,7 @@
 
 mod admit;
 mod affinity;
+mod answer_fate;
 mod authorize;
 mod backoff;
 mod clearance;
@@ -27,6 +28,7 @@ mod session_record;
 mod target;
 mod websocket;
 
+pub use answer_fate::{AnswerCut, AnswerFate};
 pub use conn::{App, ClientEnd, Conn, PendingUpgrade};
 pub use record::ShownAddr;
 pub use serve::serve;

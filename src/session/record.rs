@@ -10,12 +10,14 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
+use super::answer_fate::{AnswerCut, AnswerFate};
 use super::conn::Conn;
 use super::refusal::Refusal;
 use super::request_facts::RequestFacts;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
+use crate::base::worker;
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
@@ -50,6 +52,8 @@ pub(super) struct RequestRecord {
     status: Option<StatusCode>,
     bytes: u64,
     is_whole: bool,
+    /// What its driver knows of the answer.
+    fate: AnswerFate,
     /// Whether it opens a WebSocket.
     is_handshake: bool,
 }
@@ -63,6 +67,7 @@ impl RequestRecord {
         now: Moment,
     ) -> RequestRecord {
         let facts = Box::new(RequestFacts::of(conn, head, &snapshot.plan.log));
+        let fate = head.extensions.get::<AnswerFate>().cloned().unwrap_or_default();
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),
@@ -83,6 +88,7 @@ impl RequestRecord {
             status: None,
             bytes: 0,
             is_whole: false,
+            fate,
             is_handshake: false,
         }
     }
@@ -162,6 +168,7 @@ impl RequestRecord {
     /// Goes along with the answer's body until it has ended.
     pub(super) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
         self.status = Some(answer.status());
+        self.fate.set_followed(true);
         let cells = self.cells.here();
         cells.request(answer.status());
         cells.answered(self.is_handshake, clock::now().since(self.started));
@@ -169,8 +176,25 @@ impl RequestRecord {
     }
 }
 
+impl RequestRecord {
+    /// Why its answer was not sent to its end.
+    fn cut(&self) -> Option<AnswerCut> {
+        let stopped = || (!self.is_whole && worker::is_ending()).then_some(AnswerCut::Stopped);
+        self.fate.get().or_else(stopped)
+    }
+}
+
 impl Drop for RequestRecord {
     fn drop(&mut self) {
+        self.fate.set_followed(false);
+        if self.facts.is_none() {
+            return;
+        }
+        if let Some(cut) = self.cut() {
+            self.listener_cells.answers_cut.count(cut);
+            self.is_whole = false;
+            self.why.get_or_insert(cut.label());
+        }
         let Some(facts) = &self.facts else { return };
         tracing::info!(
             target: ACCESS,
@@ -192,7 +216,7 @@ impl Drop for RequestRecord {
             status = self.status.map(|status| status.as_u16()),
             why = self.why,
             access = self.access.as_deref(),
-            detail = self.detail,
+            detail = self.detail.as_deref(),
             bytes = self.bytes,
             whole = self.is_whole,
             ms = millis(clock::now().since(self.started)),
@@ -208,7 +232,10 @@ impl Observer for RequestRecord {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 trailers::tidy(frame, &self.trailers);
             }
-            Some(Err(_)) => {}
+            Some(Err(error)) => {
+                self.fate.cut(AnswerCut::Broken);
+                self.detail.get_or_insert_with(|| error.to_string());
+            }
             None => self.is_whole = true,
         }
     }

@@ -12,7 +12,8 @@ use super::request_facts::RequestFacts;
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::label::Label;
-use crate::end::End;
+use crate::base::worker;
+use crate::end::{End, Reason};
 use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteMetrics;
@@ -158,7 +159,8 @@ impl Drop for SessionRecord {
     /// A session that is dropped at work, by a panic or with its worker, has ended too.
     fn drop(&mut self) {
         if !self.is_over {
-            self.end(End::Fault, &SessionStats::default());
+            let end = if worker::is_ending() { End::Drained(Reason::Stop) } else { End::Fault };
+            self.end(end, &SessionStats::default());
         }
     }
 }
@@ -177,7 +179,7 @@ fn shown(labels: &SessionLabels) -> Option<DisplayValue<&SessionLabels>> {
 }
 
 /// Writes down that a client was promised a session, and none began.
-pub(super) fn not_begun(facts: &Facts, why: impl fmt::Display) {
+pub(super) fn not_begun(facts: &Facts, why: &(impl Label + fmt::Display)) {
     tracing::info!(
         target: ACCESS,
         event = "session_not_begun",
@@ -186,7 +188,8 @@ pub(super) fn not_begun(facts: &Facts, why: impl fmt::Display) {
         route = &*facts.route,
         pool = &*facts.pool,
         backend = &*facts.backend,
-        why = %why,
+        why = why.label(),
+        detail = %why,
         ms = millis(clock::now().since(facts.opened)),
     );
 }

@@ -26,6 +26,7 @@ use super::running::{Session, SessionTask};
 use super::session_record::{self, SessionRecord};
 use crate::base::body::{self, Body};
 use crate::base::clock::{self, Moment};
+use crate::base::label::Label;
 use crate::base::task;
 use crate::config::plan::Rules;
 use crate::handshake::{Answered, Connected, Replay, Upstream, WsRequest};
@@ -95,12 +96,35 @@ pub(super) async fn open(
     }
 }
 
-/// The client that was promised a session left before it had its 101.
-struct ClientLeft;
+/// Why a client that was promised a session has none.
+enum NotBegun {
+    /// It left before it had its 101.
+    ClientLeft,
+    /// It did not take its 101 in time.
+    Late,
+    /// Its worker has no place for it.
+    Full(Full),
+}
 
-impl fmt::Display for ClientLeft {
+impl Label for NotBegun {
+    fn label(&self) -> &'static str {
+        match self {
+            NotBegun::ClientLeft => "client_left",
+            NotBegun::Late => "answer_untaken",
+            NotBegun::Full(_) => "worker_full",
+        }
+    }
+}
+
+impl fmt::Display for NotBegun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client left before it had its answer")
+        match self {
+            NotBegun::ClientLeft => f.write_str("the client left before it had its answer"),
+            NotBegun::Late => {
+                write!(f, "the client did not take its answer in time: {HANDOVER_TIMEOUT:?}")
+            }
+            NotBegun::Full(full) => full.fmt(f),
+        }
     }
 }
 
@@ -140,7 +164,7 @@ impl HoldParts {
     ) -> Option<HoldParts> {
         let plan = &forwarding.route.plan;
         let hold = Arc::clone(plan.hold.as_ref()?);
-        let (replay, budget) = (replay?, Arc::clone(&app.budget));
+        let (replay, budget) = (replay?, app.budget.of(forwarding.client_network()));
         let head_bytes = replay.bytes() as u64;
         let room = budget.has_room(head_bytes);
         if head_bytes > hold.head_bytes_max || !room {
@@ -149,7 +173,8 @@ impl HoldParts {
             return None;
         }
         let terms = HoldTerms { hold, budget, head_bytes };
-        let client = forwarding.client_addr.map(|client| client.ip());
+        let ip = forwarding.client_addr.map(|client| client.ip());
+        let client = (ip, forwarding.client_network());
         let route = Arc::clone(&plan.identity);
         let redial = Redial::new(Arc::clone(app), route, client, replay, key);
         Some(HoldParts { terms, redial: Box::new(redial) })
@@ -212,21 +237,27 @@ impl Pair {
     /// Waits until HTTP has written the 101 and gives the client up, then begins the session.
     async fn hand_over(self) -> Option<Session> {
         let facts = self.kept.facts.clone();
-        let why: Box<dyn fmt::Display> = match timeout(HANDOVER_TIMEOUT, self.join()).await {
+        let cells = Arc::clone(&self.kept.cells);
+        let why = match timeout(HANDOVER_TIMEOUT, self.join()).await {
             Ok(Ok(joined)) => match joined.enter() {
                 Ok(session) => return Some(session),
-                Err(full) => Box::new(full),
+                Err(full) => NotBegun::Full(full),
             },
-            Ok(Err(gone)) => Box::new(gone),
-            Err(late) => Box::new(late),
+            Ok(Err(left)) => left,
+            Err(_) => NotBegun::Late,
         };
-        session_record::not_begun(&facts, why);
+        cells.totals.handshakes_failed.count(&why);
+        session_record::not_begun(&facts, &why);
         None
     }
 
-    async fn join(self) -> Result<Established, ClientLeft> {
+    async fn join(self) -> Result<Established, NotBegun> {
         let Pair { client, upstream, kept } = self;
-        Ok(Established { client: client.complete().await.ok_or(ClientLeft)?, upstream, kept })
+        Ok(Established {
+            client: client.complete().await.ok_or(NotBegun::ClientLeft)?,
+            upstream,
+            kept,
+        })
     }
 }
 

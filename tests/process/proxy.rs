@@ -236,8 +236,13 @@ control.socket = "{dir}/control.socket"
 
     /// A plain GET on the admin listener.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        self.get_of("admin", path)
+    }
+
+    /// The same by another name.
+    pub fn get_of(&self, host: &str, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.admin).ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;

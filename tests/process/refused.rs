@@ -1,6 +1,8 @@
 //! What is refused is seen: one line in the log and one count each, by its reason, whoever refuses
 //! it: the HTTP drivers and the crates below them, TLS, the PROXY header, or a request's story.
 
+mod answers;
+
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;

@@ -132,6 +132,7 @@ impl Exchange {
         self.line.take();
         self.body.is_unread.store(false, Relaxed);
         self.body.is_whole.store(request.body().is_end_stream(), Relaxed);
+        request.extensions_mut().insert(self.client.fate().clone());
         // HTTP/1.0 has no informational answers (RFC 9110 §15.2).
         let informed = (request.version() == Version::HTTP_11).then(|| {
             let (informational, informed) = Informational::new();

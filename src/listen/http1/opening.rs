@@ -16,13 +16,13 @@ use tokio::time::{sleep_until, timeout};
 
 use super::super::client::HttpClient;
 use super::super::pace::TAKE_TIMEOUT;
-use super::super::{ListenerState, admit_request, date};
+use super::super::{ListenerState, admit_request, date, refused};
 use super::unsent::UnsentText;
 use crate::base::body::{self, Body};
 use crate::base::scratch;
 use crate::observe::metrics::HttpVersion;
 use crate::rewrite::{Informational, Informed};
-use crate::session::{ClientEnd, PendingUpgrade};
+use crate::session::{AnswerCut, ClientEnd, PendingUpgrade};
 use crate::tls::Transport;
 use crate::wire::upgrade_request;
 
@@ -63,12 +63,16 @@ pub(super) async fn run(
     let (informational, informed) = Informational::new();
     request.extensions_mut().insert(upgrade);
     request.extensions_mut().insert(informational);
+    request.extensions_mut().insert(client.fate().clone());
     let mut answer = admit_request::answer(client, HttpVersion::Http1, &conn, request);
     let mut opening = PendingOpening { transport, informed, unsent: UnsentText::default() };
     let answer = poll_fn(|cx| opening.poll(answer.as_mut(), cx)).await?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         // What is begun is ended first.
         let written = timeout(TAKE_TIMEOUT, poll_fn(|cx| opening.poll_write(cx))).await;
+        if written.is_err() {
+            refused::cut(client, HttpVersion::Http1, client.fate(), AnswerCut::Untaken);
+        }
         let written = written.is_ok_and(|written| written.is_ok());
         let transport = opening.transport;
         return written.then_some(Unopened { transport, read, answer: Some(answer) });

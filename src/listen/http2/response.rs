@@ -21,6 +21,7 @@ use super::super::rate::RateMeter;
 use crate::base::body::{Body, BoxError};
 use crate::base::flow::ConnectionFlow;
 use crate::base::{clock, flow};
+use crate::session::AnswerCut;
 
 /// Fields that HTTP/2 does not have (RFC 9113 §8.2.2).
 const CONNECTION_SPECIFIC: [HeaderName; 5] = [
@@ -41,6 +42,8 @@ pub(super) struct SendTerms<'a> {
     pub(super) rate_min: Option<u64>,
     /// What the connection has on the way to its client.
     pub(super) flow: &'a Arc<ConnectionFlow>,
+    /// Told why the answer is cut, before its body is dropped.
+    pub(super) on_cut: &'a dyn Fn(AnswerCut),
 }
 
 /// Sends an answer. A client that leaves it untaken loses this stream, and no other.
@@ -132,6 +135,7 @@ impl Sending<'_> {
             let started = clock::now();
             let room = poll_fn(|cx| flow::poll_room(&mut self.stream, cx, wanted));
             let Ok(room) = timeout(self.terms.patience.min(self.meter.left()), room).await else {
+                (self.terms.on_cut)(self.meter.verdict(self.terms.patience));
                 self.stream.send_reset(Reason::CANCEL);
                 return Err(io::ErrorKind::TimedOut.into());
             };
@@ -208,12 +212,15 @@ mod tests {
             let answer = Response::new(body::full("more than nothing"));
             let patience = Duration::from_millis(50);
             let flow = ConnectionFlow::new(FlowBudget::new(0));
-            let terms = SendTerms { is_head: false, patience, rate_min: None, flow: &flow };
+            let cut = std::cell::Cell::new(None);
+            let on_cut = &|why| cut.set(Some(why));
+            let terms = SendTerms { is_head: false, patience, rate_min: None, flow: &flow, on_cut };
             let sent = async { send(&mut respond, answer, &terms).await.unwrap_err() };
             let error = tokio::select! {
                 error = sent => error,
                 _ = http.accept() => panic!("the connection ended first"),
             };
+            assert_eq!(cut.get(), Some(AnswerCut::Untaken));
             drop(respond);
             while http.accept().await.is_some() {}
             error

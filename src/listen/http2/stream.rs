@@ -26,7 +26,7 @@ use crate::base::flow::ConnectionFlow;
 use crate::observe::metrics::{GaugeGuard, HttpVersion};
 use crate::relay::Stream;
 use crate::rewrite::{Informational, Informed};
-use crate::session::{ClientEnd, PendingUpgrade};
+use crate::session::{AnswerCut, AnswerFate, ClientEnd, PendingUpgrade};
 
 /// What the streams of a connection share.
 pub(super) struct StreamContext {
@@ -91,6 +91,8 @@ pub(super) async fn serve(
     let patience = limits.keep_alive_timeout.max(TAKE_TIMEOUT);
     let (informational, informed) = Informational::new();
     head.extensions.insert(informational);
+    let fate = AnswerFate::default();
+    head.extensions.insert(fate.clone());
     let request = Request::from_parts(head, body);
     let answer = admit_request::answer(&context.client, HttpVersion::Http2, &conn, request);
     let Some(answer) = unless_reset(&mut respond, answer, reads, informed).await else {
@@ -108,7 +110,9 @@ pub(super) async fn serve(
         }
         _ => {
             let rate_min = limits.answer_rate_min;
-            let terms = response::SendTerms { is_head, patience, rate_min, flow: &context.flow };
+            let on_cut = |why| refused::cut(&context.client, HttpVersion::Http2, &fate, why);
+            let (flow, on_cut) = (&context.flow, &on_cut as &dyn Fn(AnswerCut));
+            let terms = response::SendTerms { is_head, patience, rate_min, flow, on_cut };
             response::send(&mut respond, answer, &terms).await
         }
     };

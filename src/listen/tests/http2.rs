@@ -2,6 +2,7 @@
 
 mod floods;
 mod heads;
+mod worn;
 
 use bytes::Bytes;
 use h2::client::SendRequest;

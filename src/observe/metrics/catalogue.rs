@@ -26,6 +26,8 @@ groups! {
         reloads: LabelledCounter = "reloads" ["outcome"] "Reloads asked for";
         upgrades: LabelledCounter = "upgrades" ["outcome"]
             "Upgrades asked for that did not come about";
+        admin_refused: LabelledCounter = "admin_refused" ["reason"]
+            "Requests to the admin listener that were refused, by why";
         log_dropped: OnceLock<Dropped> = "log_lines_dropped" []
             "Log lines lost because the log was not read";
         reload_ok: Gauge = "config_last_reload_successful" []
@@ -97,6 +99,8 @@ groups! {
              trusted";
         requests_refused: LabelledCounter = "requests_refused" ["reason"]
             "Requests that were answered or reset by tidegate itself, by why";
+        answers_cut: LabelledCounter = "answers_cut" ["reason"]
+            "Answers that were not sent to their end, by why; clients that left do not count";
         evicted: Counter = "connections_evicted" []
             "Client connections that waited for their client, closed to make room for others";
         backoffs: Counter = "accept_backoffs" []

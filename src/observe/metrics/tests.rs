@@ -45,6 +45,8 @@ fn busy() -> Arc<Metrics> {
     listener.open.inc();
     listener.refused.count(Word("connections_max"));
     listener.requests_refused.count(Word("malformed"));
+    listener.answers_cut.count(Word("answer_broken"));
+    metrics.process.admin_refused.count(Word("host"));
     listener.http[HttpVersion::Http2].inc();
     listener.streams.set(3);
     listener.resets[ResetBy::Client].count(Word("cancel"));

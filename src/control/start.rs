@@ -12,6 +12,7 @@ use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
 use crate::admin::{OpenedServers, Phase, Servers};
+use crate::base::clock;
 use crate::base::files;
 use crate::base::share::Shares;
 use crate::base::quota::Quota;
@@ -39,6 +40,9 @@ pub(super) fn start(
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
     predecessor.iter().flat_map(|before| &before.disabled).for_each(|one| disable(&core, one));
     predecessor.iter().for_each(|before| core.common.drains.count_past(before.drains));
+    for row in predecessor.iter().flat_map(|before| &before.rebalances) {
+        core.rebalances.resume((&*row.pool).into(), row.into(), clock::now());
+    }
     if let Some(secrets) = predecessor.as_ref().and_then(|before| before.tickets.as_ref()) {
         take_tickets(secrets);
     }

@@ -13,7 +13,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::base::task;
 use crate::end::Reason;
-use crate::registry::{Drain, DrainCount, LiveSessions, Schedule, Selector, Withdrawal};
+use crate::registry::{Drain, DrainCount, LiveSessions, OVERSLEPT, Schedule, Selector, Withdrawal};
 
 /// How often the sessions left are counted.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
@@ -190,9 +190,15 @@ impl Drains {
 
     /// Follows every drain until none is under way.
     async fn follow_all(self, began: Moment) {
-        let mut said = began;
+        let (mut said, mut looked) = (began, began);
         loop {
             sleep(FOLLOW_INTERVAL).await;
+            let slept = clock::now().since(looked);
+            if slept >= OVERSLEPT {
+                // The sessions have put off what was due: see `registry::keep_pace`.
+                self.list().put_off(slept);
+            }
+            looked = clock::now();
             let numbers = self.list().numbers();
             let counts = self.0.sessions.drained(&numbers).await;
             let now = clock::now();

@@ -1,6 +1,7 @@
 //! The drains under way, and the last that have finished. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::order::{Begun, DrainOrder};
 use super::spread::Usage;
@@ -111,6 +112,14 @@ impl List {
         };
         self.under_way.insert(number, progress);
         true
+    }
+
+    /// The process did not run for so long: what is due in all of them comes later by that.
+    pub(super) fn put_off(&mut self, slept: Duration) {
+        for one in self.under_way.values_mut() {
+            one.ends = one.ends.after(slept);
+            one.paced.2 = one.paced.2.after(slept);
+        }
     }
 
     /// The numbers of those under way.

@@ -9,7 +9,7 @@ use super::spread::Pace;
 use crate::base::clock::Moment;
 use crate::config::plan;
 use crate::end::Reason;
-use crate::pool::{Leave, Pool, Rebalance};
+use crate::pool::{Leave, Pool, Rebalance, RebalanceState};
 use crate::registry::{Disposition, Selector, Subset, SubsetOrder};
 
 /// What is remembered of pools, by their names.
@@ -26,6 +26,18 @@ pub struct Rebalanced {
 }
 
 impl Rebalances {
+    /// What another process goes on with, by the names of pools.
+    pub fn states(&self, now: Moment) -> Vec<(Arc<str>, RebalanceState)> {
+        let states =
+            self.0.iter().filter_map(|(pool, of)| Some((Arc::clone(pool), of.state(now)?)));
+        states.collect()
+    }
+
+    /// Goes on with what another process has left of a pool.
+    pub fn resume(&mut self, pool: Arc<str>, state: RebalanceState, now: Moment) {
+        self.0.insert(pool, Rebalance::resume(state, now));
+    }
+
     /// So many sessions were told by an order of the last look.
     pub fn told(&mut self, order: &DrainOrder, told: usize) {
         let Some((pool, backend)) = of(order) else { return };

@@ -21,7 +21,7 @@ pub struct Unhealthy(Vec<(Arc<Backend>, Moment, OutSessions)>);
 pub struct Departures {
     /// Orders for sessions that leave.
     pub orders: Vec<DrainOrder>,
-    /// What sessions were told to leave under another rule, and need not any more.
+    /// What sessions were told to leave and need not any more: it recovered, or the rule is another.
     pub withdrawn: HashSet<Selector>,
 }
 
@@ -35,9 +35,16 @@ impl Unhealthy {
         now: Moment,
     ) -> Departures {
         let has = |backend: &Backend| pools.clone().any(|pool| pool.plan().name == *backend.pool());
-        // A backend that a reload changed has the same record under another `Arc`.
-        self.0.retain(|(backend, since, _)| backend.out_since() == Some(*since) && has(backend));
         let mut found = Departures::default();
+        // A backend that a reload changed has the same record under another `Arc`.
+        self.0.retain(|(backend, since, rule)| {
+            let stays_out = backend.out_since() == Some(*since);
+            if !stays_out && has(backend) {
+                let before = order(backend, *rule, pace);
+                found.withdrawn.extend(before.map(|order| order.selector));
+            }
+            stays_out && has(backend)
+        });
         for pool in pools {
             let rule = pool.plan().health.sessions;
             for (backend, since) in pool.stay_out(now) {
@@ -123,7 +130,15 @@ mod tests {
         let (moving, withdrawn) = look(&moved);
         assert_eq!((moving.len(), withdrawn), (1, ordered));
         let kept = pool(OutSessions::Keep, Some(&moved));
-        assert_eq!(look(&kept), (vec![], moving));
+        assert_eq!(look(&kept), (vec![], moving.clone()));
         assert_eq!(look(&kept), (vec![], vec![]));
+        // It recovers: whoever has not left need not leave. Out again, it is left again.
+        let moved = pool(OutSessions::Move, Some(&kept));
+        assert_eq!(look(&moved).0, moving);
+        moved.backends()[0].record(crate::pool::Evidence::Healthy, None, at(2));
+        assert_eq!(look(&moved), (vec![], moving.clone()));
+        assert_eq!(look(&moved), (vec![], vec![]));
+        crate::pool::tests::eject(&moved.backends()[0], 0);
+        assert_eq!(look(&moved), (moving, vec![]));
     }
 }

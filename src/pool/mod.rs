@@ -47,7 +47,7 @@ pub use error::{Blame, DialError, DialStage};
 pub use health::{Evidence, Standing};
 pub use key::{Key, network};
 pub use lease::{Kind, Lease};
-pub use rebalance::{Leave, Rebalance};
+pub use rebalance::{Leave, Rebalance, RebalanceState};
 pub use rendezvous::HASH_BOUND_FROM;
 pub use upstream_error::UpstreamError;
 
@@ -287,7 +287,23 @@ impl Pool {
         };
         self.cells.would_move.set(look.would_move as u64);
         let leave = if rules.is_some() { look.leave } else { Vec::new() };
+        let leave = self.with_room(leave, state, now);
         self.cells.asked_to_move.add(leave.iter().map(|leave| leave.sessions as u64).sum());
+        leave
+    }
+
+    /// As many of these as there is room for elsewhere: what is not asked does not count.
+    fn with_room(&self, mut leave: Vec<Leave>, state: &mut Rebalance, now: Moment) -> Vec<Leave> {
+        let is_left = |one: &&Arc<Backend>| leave.iter().any(|of| of.backend == *one.address());
+        let leaving: Vec<_> = self.backends.iter().filter(is_left).collect();
+        let mut room = self.room_beside(&leaving, now);
+        leave.retain_mut(|of| {
+            let wanted = of.sessions;
+            of.sessions = wanted.min(room);
+            room -= of.sessions;
+            state.told(&of.backend, wanted, of.sessions);
+            of.sessions > 0
+        });
         leave
     }
 

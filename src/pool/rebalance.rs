@@ -57,11 +57,26 @@ pub struct Rebalance {
     members: Vec<Arc<str>>,
     /// Since when it is uneven.
     uneven: Option<Moment>,
+    /// For how long it was before that, in a process before this one.
+    waited: Duration,
+    /// It was resumed, and no session has been seen yet: they come back to this process.
+    is_resumed: bool,
     is_levelling: bool,
     looked: Moment,
     /// Sessions that may be asked by now.
     allowance: f64,
     asked: Vec<PendingMoves>,
+}
+
+/// What outlives a process of it: another that takes over goes on with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RebalanceState {
+    /// The backends that should have sessions.
+    pub members: Vec<Arc<str>>,
+    /// For how long the pool has been uneven.
+    pub uneven: Option<Duration>,
+    /// Whether sessions are being moved.
+    pub is_levelling: bool,
 }
 
 /// What a backend will have once those that were asked have moved.
@@ -73,6 +88,33 @@ struct PendingMoves {
 }
 
 impl Rebalance {
+    /// What another process goes on with; `None` where nothing has begun.
+    pub fn state(&self, now: Moment) -> Option<RebalanceState> {
+        let uneven = self.uneven.map(|since| now.since(since) + self.waited);
+        let (members, is_levelling) = (self.members.clone(), self.is_levelling);
+        (uneven.is_some() || is_levelling).then_some(RebalanceState {
+            members,
+            uneven,
+            is_levelling,
+        })
+    }
+
+    /// Goes on with what another process has left.
+    pub fn resume(state: RebalanceState, now: Moment) -> Rebalance {
+        let RebalanceState { members, uneven, is_levelling } = state;
+        // The clock of this process may not have run for so long.
+        let waited = uneven.unwrap_or_default();
+        Rebalance {
+            members,
+            uneven: uneven.map(|_| now),
+            waited,
+            is_resumed: true,
+            is_levelling,
+            looked: now,
+            ..Rebalance::default()
+        }
+    }
+
     /// Whether sessions are being moved.
     pub fn is_levelling(&self) -> bool {
         self.is_levelling
@@ -94,6 +136,11 @@ impl Rebalance {
         let members: Vec<_> = members.map(|level| Arc::clone(&level.backend)).collect();
         if members != self.members {
             (self.uneven, self.is_levelling, self.members) = (None, false, members);
+            self.waited = Duration::ZERO;
+        }
+        self.is_resumed &= levels.iter().all(|level| level.sessions == 0);
+        if self.is_resumed {
+            return Look::default();
         }
         let fair = fair(levels);
         let targets = targets(levels, &fair);
@@ -119,11 +166,11 @@ impl Rebalance {
 
     fn decide(&mut self, now: Moment, is_uneven: bool, after: Duration) {
         if !is_uneven {
-            self.uneven = None;
+            (self.uneven, self.waited) = (None, Duration::ZERO);
             return;
         }
         let since = *self.uneven.get_or_insert(now);
-        if !self.is_levelling && now.since(since) >= after {
+        if !self.is_levelling && now.since(since) + self.waited >= after {
             (self.is_levelling, self.allowance, self.looked) = (true, 0.0, now);
         }
     }

@@ -16,6 +16,7 @@ mod local;
 mod locations;
 mod lookup;
 mod note;
+mod overslept;
 mod schedule;
 mod seat;
 mod subset;
@@ -30,10 +31,11 @@ pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
 pub use locations::LocationCount;
 pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
+pub use overslept::OVERSLEPT;
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
-    Seat, count, drain, drained, enter, facts, forget_drain, list, live, rename_listeners,
-    update_rules, withdraw,
+    Seat, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,
+    rename_listeners, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
 pub use wheel::TICK;

@@ -2,7 +2,7 @@
 //!
 //! Every function here is about the worker it is called on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -19,10 +19,13 @@ use super::leaving::DrainCount;
 use super::local::{Full, Local};
 use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
+use super::overslept::OVERSLEPT;
 use super::wheel::TICK;
 use super::withdrawal::Withdrawal;
 
 thread_local! {
+    /// When it was last looked what is due here.
+    static LOOKED: Cell<Moment> = const { Cell::new(Moment::NEVER) };
     static LOCAL: RefCell<Local> = RefCell::new(Local::new(worker::index().unwrap_or(0)));
 }
 
@@ -101,6 +104,7 @@ pub fn enter(facts: Facts) -> Result<Seat, Full> {
         Ok((id, std::mem::replace(&mut local.turning, true)))
     })?;
     if !turning {
+        LOOKED.set(clock::now());
         task::spawn("registry", turn());
     }
     Ok(Seat { id, here: PhantomData })
@@ -170,12 +174,29 @@ pub fn live() -> usize {
     with(|local| local.live())
 }
 
+/// Puts off the moments of drains that have passed because the process did not run. To be called
+/// before a session is polled, which may be sooner than the wheel turns. Cheap where it did run.
+pub fn keep_pace(now: Moment) {
+    let last = LOOKED.get();
+    if now.since(last) < OVERSLEPT {
+        return;
+    }
+    LOOKED.set(now);
+    let put_off = with(|local| local.put_off(last, now));
+    if put_off > 0 {
+        let seconds = now.since(last).as_secs_f64();
+        tracing::info!(sessions = put_off, seconds, "the process did not run; drains put off");
+    }
+}
+
 /// Turns the wheel while sessions live; one task per worker, no timer per session.
 async fn turn() {
     let _turning = Turning;
     while live() > 0 {
         tokio::time::sleep(TICK).await;
         let now = clock::now();
+        keep_pace(now);
+        LOOKED.set(now);
         // One at a time: a waker must not run while the slab is borrowed.
         while let Some(waker) = with(|local| local.due(now)) {
             waker.wake();

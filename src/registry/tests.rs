@@ -16,7 +16,7 @@ use crate::config::plan::Rules;
 use crate::end::{End, Reason};
 use crate::wire::label::SessionLabels;
 
-fn facts(route: &str, backend: &str, opened: u64) -> Facts {
+pub(super) fn facts(route: &str, backend: &str, opened: u64) -> Facts {
     let location = Location {
         listener: "https".into(),
         route: route.into(),

@@ -11,7 +11,7 @@ use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
 use crate::observe::metrics::RouteMetrics;
-use crate::registry::Seat;
+use crate::registry::{self, Seat};
 use crate::wire::frame::Allowed;
 
 use super::buffer;
@@ -378,7 +378,9 @@ impl Future for Relay {
     type Output = (End, SessionStats);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(End, SessionStats)> {
-        self.get_mut().poll_at(cx, clock::now())
+        let now = clock::now();
+        registry::keep_pace(now);
+        self.get_mut().poll_at(cx, now)
     }
 }
 

@@ -136,6 +136,11 @@ fn short_keys(records: u64) -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
+/// A listener's, of whose keys ours are good for so many records only.
+pub(crate) fn worn_acceptor(tls: &ServerTls, records: u64, alpn: &'static [Alpn]) -> Acceptor {
+    Acceptor::with(short_keys(records), tls, alpn).unwrap()
+}
+
 /// A client's connection, of whose keys ours are good for so many records only; our end first.
 pub(crate) async fn worn_client(records: u64) -> (Transport, TlsStream<TcpStream>) {
     let made = certificate(&["a.example"]);

@@ -15,6 +15,7 @@ mod actors;
 mod front;
 
 mod activation;
+mod asleep;
 mod backend;
 mod blocked;
 mod cut;
@@ -23,6 +24,7 @@ mod kill;
 mod limits;
 mod logs;
 mod proxy;
+mod random;
 mod rebalance;
 mod refused;
 mod reload;

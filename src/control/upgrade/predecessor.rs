@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::words::{self, DisabledBackend, New, Old, OlderProcess, VARIABLE, VERSION};
+use super::words::{
+    self, DisabledBackend, New, Old, OlderProcess, RebalanceRow, VARIABLE, VERSION,
+};
 use crate::base::link::Link;
 use crate::config::plan::Address;
 use crate::listen::Inherited;
@@ -32,6 +34,8 @@ pub struct Predecessor {
     pub(in crate::control) drains: u64,
     /// Backends that a command keeps work from, once it has stopped accepting.
     pub(in crate::control) disabled: Vec<DisabledBackend>,
+    /// Pools that it was levelling, from then on.
+    pub(in crate::control) rebalances: Vec<RebalanceRow>,
     /// The keys of its TLS tickets, from then on.
     pub(in crate::control) tickets: Option<TicketSecrets>,
 }
@@ -120,6 +124,7 @@ impl Predecessor {
             commands,
             drains: 0,
             disabled: Vec::new(),
+            rebalances: Vec::new(),
             tickets: None,
         })
     }
@@ -135,8 +140,9 @@ impl Predecessor {
     ) -> io::Result<()> {
         self.say(&New::Ready { taken: taken.map(Into::into).collect() })?;
         match hear(&mut self.link)? {
-            Old::Go { disabled, tickets, drains } => {
+            Old::Go { disabled, tickets, drains, rebalances } => {
                 self.drains = drains;
+                self.rebalances = rebalances;
                 self.disabled = disabled;
                 self.tickets = tickets.as_ref().map(Into::into);
                 Ok(())

@@ -11,6 +11,7 @@ use super::program::Program;
 use super::successor::Successor;
 use super::words::{DisabledBackend, New, Old};
 use crate::admin::{NoUpgrade, UpgradeFailure, Upgraded};
+use crate::base::clock;
 use crate::base::label::Label;
 use crate::config::plan::{self, Address};
 use crate::control::core::ProcessCore;
@@ -117,10 +118,11 @@ async fn switch(
     let disabled = disabled(core);
     let tickets = tls::ticket_secrets().map(Into::into);
     let drains = core.common.drains.last_number();
+    let rebalances = core.rebalances.states(clock::now()).into_iter().map(Into::into).collect();
     let switch = async {
         core.sockets.pause().await;
         // As above.
-        let _ = successor.say(&Old::Go { disabled, tickets, drains }).await;
+        let _ = successor.say(&Old::Go { disabled, tickets, drains, rebalances }).await;
         match successor.hear().await? {
             New::Serving => Ok(()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),

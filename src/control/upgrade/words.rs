@@ -6,7 +6,8 @@
 //! old  older      links to processes older than the old one, with their descriptors
 //! new  ready      it has its configuration and its sockets; which of them it takes
 //! old  go         it accepts no more: now the new one does, with what it needs to
-//!                 go on: the operator's orders that stand, the keys of TLS tickets
+//!                 go on: the operator's orders that stand, pools that are being
+//!                 levelled, the keys of TLS tickets
 //! new  serving    it accepts
 //! old  left       what lives there still, until it ends
 //! old  reload     it was asked to reload: the new one is the one to do it
@@ -22,6 +23,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin::OlderQuestion;
 use crate::config::plan::Address;
 use crate::listen::{Handover, Origin};
+use crate::pool::RebalanceState;
 use crate::tls::TicketSecrets;
 
 /// The version of these words. A process that speaks another one refuses the upgrade.
@@ -76,6 +79,9 @@ pub(super) enum Old {
         /// The number of its last drain: the new process counts on from there.
         #[serde(default)]
         drains: u64,
+        /// Pools that are uneven, or being levelled.
+        #[serde(default)]
+        rebalances: Vec<RebalanceRow>,
     },
     Left {
         sessions: usize,
@@ -100,6 +106,40 @@ pub(in crate::control) struct DisabledBackend {
     pub(in crate::control) pool: String,
     /// Its address.
     pub(in crate::control) backend: String,
+}
+
+/// How far the levelling of a pool has come.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
+pub(in crate::control) struct RebalanceRow {
+    /// Its name.
+    pub(in crate::control) pool: String,
+    /// The addresses of the backends that should have sessions.
+    members: Vec<String>,
+    /// For how long it has been uneven.
+    uneven_ms: Option<u64>,
+    levelling: bool,
+}
+
+impl From<(Arc<str>, RebalanceState)> for RebalanceRow {
+    fn from((pool, state): (Arc<str>, RebalanceState)) -> RebalanceRow {
+        let RebalanceState { members, uneven, is_levelling } = state;
+        RebalanceRow {
+            pool: pool.to_string(),
+            members: members.iter().map(|member| member.to_string()).collect(),
+            uneven_ms: uneven.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            levelling: is_levelling,
+        }
+    }
+}
+
+impl From<&RebalanceRow> for RebalanceState {
+    fn from(row: &RebalanceRow) -> RebalanceState {
+        RebalanceState {
+            members: row.members.iter().map(|member| (&**member).into()).collect(),
+            uneven: row.uneven_ms.map(Duration::from_millis),
+            is_levelling: row.levelling,
+        }
+    }
 }
 
 /// The keys of TLS tickets. They are for the new process only: nothing prints them.
@@ -256,7 +296,8 @@ mod tests {
         assert!(serde_json::from_str::<New>(r#"{"say":"what"}"#).is_err());
         // As before anything was handed over with it.
         let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
-        assert_eq!(go, Old::Go { disabled: Vec::new(), tickets: None, drains: 0 });
+        let (disabled, rebalances) = (Vec::new(), Vec::new());
+        assert_eq!(go, Old::Go { disabled, tickets: None, drains: 0, rebalances });
         // As before commands were passed on.
         let hello = r#"{"say":"hello","version":1,"pid":7,"number":2,"sockets":0,"older":0}"#;
         let Old::Hello { commands, .. } = serde_json::from_str(hello).unwrap() else { panic!() };

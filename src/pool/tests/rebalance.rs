@@ -57,6 +57,27 @@ fn what_was_asked_and_is_not_seen_yet_is_not_asked_again() {
 }
 
 #[test]
+fn another_process_goes_on_with_the_wait_and_with_the_levelling() {
+    let (mut state, rules) = (Rebalance::default(), plan::Rebalance::default());
+    let uneven = levels(&[600, 600, 0]);
+    look_on(&mut state, &uneven, &rules, 0..50);
+    // Its clock begins with it, and its sessions come back to it.
+    let handed_over = state.state(at(50)).unwrap();
+    let mut next = Rebalance::resume(handed_over, at(0));
+    look_on(&mut next, &levels(&[0, 0, 0]), &rules, 0..2);
+    assert_eq!(look_on(&mut next, &uneven, &rules, 2..10).0, 0);
+    assert!(look_on(&mut next, &uneven, &rules, 10..30).0 > 0);
+    let handed_over = next.state(at(30)).unwrap();
+    assert!(handed_over.is_levelling);
+    let mut last = Rebalance::resume(handed_over.clone(), at(0));
+    assert!(look_on(&mut last, &uneven, &rules, 0..10).0 > 0, "it does not wait again");
+    // Another configuration's backends begin anew, as ever.
+    let mut other = Rebalance::resume(handed_over, at(0));
+    assert_eq!(look_on(&mut other, &levels(&[600, 0]), &rules, 0..59).0, 0);
+    assert_eq!(Rebalance::default().state(at(0)), None);
+}
+
+#[test]
 fn a_change_of_backends_begins_the_wait_anew() {
     let (mut state, rules) = (Rebalance::default(), plan::Rebalance::default());
     look_on(&mut state, &levels(&[600, 600, 0]), &rules, 0..59);

@@ -17,10 +17,6 @@ use crate::config::plan::Rules;
 /// Payload of our pings.
 pub(super) const PING_BYTES: usize = 8;
 
-/// What is due is done so much later only where the process did not run: its machine slept, or it
-/// was stopped. What its peers did meanwhile is still to be found, so each has its time once more.
-pub(super) const OVERSLEPT: Duration = Duration::from_secs(1);
-
 /// Looks at a silent side within one `pong_timeout`.
 const LOOKS: u32 = 4;
 
@@ -179,7 +175,10 @@ impl Liveness {
         std::mem::take(&mut self.wants_look)
     }
 
-    /// The process did not run ([`OVERSLEPT`]): the side has been silent from now on only.
+    /// The process did not run ([`OVERSLEPT`]): what the side did meanwhile is still to be found, so
+    /// it has its time once more.
+    ///
+    /// [`OVERSLEPT`]: crate::registry::OVERSLEPT
     pub(super) fn on_overslept(&mut self, now: Moment) {
         if self.in_round() {
             self.silent_since = now;

@@ -22,7 +22,7 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
-use crate::registry::{EndOrder, Note};
+use crate::registry::{EndOrder, Note, OVERSLEPT};
 use crate::wire::frame::Allowed;
 
 mod closing;
@@ -50,7 +50,7 @@ pub use stats::{Rtt, SessionStats, SideStats};
 use hold::Hold;
 use lane::Lane;
 use lifetime::Lifetime;
-use liveness::{OVERSLEPT, PingTimes};
+use liveness::PingTimes;
 use outbox::Goodbye;
 use side_state::{CloseState, RecvState, SideState};
 use throttle::Throttle;

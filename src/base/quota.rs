@@ -6,11 +6,10 @@
 //! what is left of it is for others; one that holds little is stopped only where next to nothing
 //! is free. What is held stays held.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::network::ClientNetwork;
+use super::network::{ByClient, ClientNetwork};
 
 /// How many times what is free a client may hold and still take more.
 pub const SHARE_FACTOR: u64 = 8;
@@ -21,7 +20,7 @@ pub struct Quota {
     used: AtomicU64,
     max: AtomicU64,
     /// Those that hold something, or may come to.
-    clients: Mutex<HashMap<ClientNetwork, Weak<ClientQuota>>>,
+    clients: Mutex<ByClient<Weak<ClientQuota>>>,
 }
 
 /// A client's part of a quota. Whoever takes units gives them back.
@@ -81,7 +80,7 @@ impl Quota {
     }
 
     /// What is behind the lock is whole even after a panic: it is changed by single calls.
-    fn clients(&self) -> MutexGuard<'_, HashMap<ClientNetwork, Weak<ClientQuota>>> {
+    fn clients(&self) -> MutexGuard<'_, ByClient<Weak<ClientQuota>>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -132,7 +132,7 @@ impl ClientQuota {
 impl Drop for ClientQuota {
     fn drop(&mut self) {
         let mut clients = self.quota.clients();
-        // Another part of the same client may have taken its place since this one's last owner went.
+        // Another part of this client may have its place since the last owner went.
         if clients.get(&self.client).is_some_and(|known| known.strong_count() == 0) {
             clients.remove(&self.client);
         }

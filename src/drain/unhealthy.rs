@@ -21,7 +21,8 @@ pub struct Unhealthy(Vec<(Arc<Backend>, Moment, OutSessions)>);
 pub struct Departures {
     /// Orders for sessions that leave.
     pub orders: Vec<DrainOrder>,
-    /// What sessions were told to leave and need not any more: it recovered, or the rule is another.
+    /// What sessions were told to leave and need not any more: it has recovered, or the rule is
+    /// another.
     pub withdrawn: HashSet<Selector>,
 }
 

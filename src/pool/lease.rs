@@ -31,12 +31,12 @@ impl Kind {
 #[derive(Debug)]
 pub struct Lease {
     backend: Arc<Backend>,
-    counted: Counted,
+    counted: LeaseCount,
 }
 
 /// By what a lease is counted.
 #[derive(Debug)]
-enum Counted {
+enum LeaseCount {
     /// A session, in its client's part of `sessions_max`.
     Session(Arc<ClientQuota>),
     /// A request. On the heap: sessions have none and live longer.
@@ -47,12 +47,12 @@ impl Lease {
     /// A lease for this client; `None` when a request finds no place.
     pub(super) fn new(backend: Arc<Backend>, kind: Kind, client: ClientNetwork) -> Option<Lease> {
         let counted = match kind {
-            Kind::Session => Counted::Session(backend.session_quota(client)),
-            Kind::Request => Counted::Request(Box::new(backend.request_share(client)?)),
+            Kind::Session => LeaseCount::Session(backend.session_quota(client)),
+            Kind::Request => LeaseCount::Request(Box::new(backend.request_share(client)?)),
         };
         match &counted {
-            Counted::Session(quota) => quota.take_anyway(1),
-            Counted::Request(_) => drop(backend.request_count().fetch_add(1, Relaxed)),
+            LeaseCount::Session(quota) => quota.take_anyway(1),
+            LeaseCount::Request(_) => drop(backend.request_count().fetch_add(1, Relaxed)),
         }
         Some(Lease { backend, counted })
     }
@@ -66,8 +66,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         match &self.counted {
-            Counted::Session(quota) => quota.give_back(1),
-            Counted::Request(_) => drop(self.backend.request_count().fetch_sub(1, Relaxed)),
+            LeaseCount::Session(quota) => quota.give_back(1),
+            LeaseCount::Request(_) => drop(self.backend.request_count().fetch_sub(1, Relaxed)),
         }
     }
 }

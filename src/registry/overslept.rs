@@ -3,43 +3,13 @@
 
 use std::time::Duration;
 
-use super::local::{Local, Slot};
 use super::note::{EndOrder, MoveOrder, Note};
-use crate::base::clock::Moment;
 
 /// What is due is done so much later only where the process did not run.
 pub const OVERSLEPT: Duration = Duration::from_secs(1);
 
-impl Local {
-    /// Puts off what was due after `last`, when sessions were looked at before they slept, by the
-    /// time until `now`; answers for how many sessions.
-    pub(super) fn put_off(&mut self, last: Moment, now: Moment) -> usize {
-        let slept = now.since(last);
-        let mut told = 0;
-        for slot in 0..self.slots.len() {
-            let Slot::Taken(session) = &mut self.slots[slot] else { continue };
-            let Some(orders) = &mut session.leaving else { continue };
-            if orders.iter().all(|leaving| leaving.at <= last) {
-                continue;
-            }
-            orders.retain(|leaving| {
-                if leaving.at > last {
-                    leaving.at = leaving.at.after(slept);
-                    leaving.note = later(&leaving.note, slept);
-                }
-                true
-            });
-            let notes: Vec<_> = orders.iter().map(|one| (one.note.clone(), one.at)).collect();
-            self.put(slot as u32, Note::Withdrawn, now);
-            notes.into_iter().for_each(|(note, at)| self.put(slot as u32, note, at));
-            told += 1;
-        }
-        told
-    }
-}
-
 /// The same order, so much later.
-fn later(note: &Note, by: Duration) -> Note {
+pub(super) fn later(note: &Note, by: Duration) -> Note {
     let end = |order: &EndOrder| EndOrder {
         at: order.at.after(by),
         deadline: order.deadline.after(by),
@@ -58,9 +28,11 @@ fn later(note: &Note, by: Duration) -> Note {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
+    use super::super::local::Local;
     use super::super::tests::{ALONE, at_once, facts, moving};
     use super::super::{Drain, Schedule, Selector};
     use super::*;
+    use crate::base::clock::Moment;
     use crate::end::Reason;
 
     /// The moments that a session is told, the last word first.

@@ -1,4 +1,4 @@
-//! Orders to go that stand no more.
+//! Orders to go that stand no more, or that are put off.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use super::drain::Drain;
 use super::facts::Selector;
 use super::local::{Local, Slot, WAKES_PER_TICK_MAX};
 use super::note::Note;
+use super::overslept::later;
 use super::wheel::TICK;
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
@@ -81,6 +82,32 @@ impl Local {
             session.leaving.take_if(|orders| orders.followed().is_none());
             let at = now.after(TICK * (told / WAKES_PER_TICK_MAX) as u32);
             self.put(slot as u32, Note::Withdrawn, at);
+            notes.into_iter().for_each(|(note, at)| self.put(slot as u32, note, at));
+            told += 1;
+        }
+        told
+    }
+
+    /// Puts off what was due after `last`, when sessions were looked at before they slept, by the
+    /// time until `now`; answers for how many sessions.
+    pub(super) fn put_off(&mut self, last: Moment, now: Moment) -> usize {
+        let slept = now.since(last);
+        let mut told = 0;
+        for slot in 0..self.slots.len() {
+            let Slot::Taken(session) = &mut self.slots[slot] else { continue };
+            let Some(orders) = &mut session.leaving else { continue };
+            if orders.iter().all(|leaving| leaving.at <= last) {
+                continue;
+            }
+            orders.retain(|leaving| {
+                if leaving.at > last {
+                    leaving.at = leaving.at.after(slept);
+                    leaving.note = later(&leaving.note, slept);
+                }
+                true
+            });
+            let notes: Vec<_> = orders.iter().map(|one| (one.note.clone(), one.at)).collect();
+            self.put(slot as u32, Note::Withdrawn, now);
             notes.into_iter().for_each(|(note, at)| self.put(slot as u32, note, at));
             told += 1;
         }

@@ -66,10 +66,10 @@ table! {
     /// default.
     next slow_start: Time, as in "30s";
     /// Live WebSockets that each backend may have. Further ones go to other backends; when all are
-    /// full they are answered 503 with `Retry-After`. One client may have another while it has fewer
-    /// than eight times what is free: eight ninths of all when it is alone, and all where that is
-    /// eight or fewer. A session that lives and comes back needs a free place only. Unlimited by
-    /// default. Plain requests do not count.
+    /// full they are answered 503 with `Retry-After`. One client may have another while it has
+    /// fewer than eight times what is free: eight ninths of all when it is alone, and all where
+    /// that is eight or fewer. A session that lives and comes back needs a free place only.
+    /// Unlimited by default. Plain requests do not count.
     next sessions_max: Number<1>, as in 20_000;
     /// Sessions move to other backends when the pool is uneven, for example after a backend was
     /// added; `{}` has every default. It is off unless this table is there;

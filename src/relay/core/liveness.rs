@@ -175,8 +175,8 @@ impl Liveness {
         std::mem::take(&mut self.wants_look)
     }
 
-    /// The process did not run ([`OVERSLEPT`]): what the side did meanwhile is still to be found, so
-    /// it has its time once more.
+    /// The process did not run ([`OVERSLEPT`]): what the side did meanwhile is still to be found,
+    /// so it has its time once more.
     ///
     /// [`OVERSLEPT`]: crate::registry::OVERSLEPT
     pub(super) fn on_overslept(&mut self, now: Moment) {

@@ -51,7 +51,7 @@ impl Policy {
     pub async fn verify(&self, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
         if self.verifiers.is_empty() {
             let (rule, reason) = ("(none)".into(), DenialReason::NoRule);
-            return Err(Denial { rule, reason, challenge: None });
+            return Err(Denial { rule, reason, challenge: None, retry_after: None });
         }
         let mut pass = Pass::FOR_GOOD;
         let mut told: Option<(&Arc<Verifier>, Denial)> = None;

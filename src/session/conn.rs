@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use http::HeaderMap;
 
-use crate::base::share::Shares;
 use crate::base::quota::Quota;
+use crate::base::share::Shares;
 use crate::config::plan::Listener;
 use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;

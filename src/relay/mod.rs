@@ -10,8 +10,8 @@
 //!
 //! A session that can be held outlives its upstream. That is a state of the core as others are, so
 //! that its client is answered, limited, drained and closed meanwhile. It costs the session one
-//! box of less than 700 bytes, what it records to replay, and while its upstream is away what the
-//! client sends; other sessions a pointer.
+//! box of 256 bytes, on some routes what it records to replay, and while its upstream is away what
+//! the client sends; other sessions a pointer.
 
 mod budget;
 mod buffer;

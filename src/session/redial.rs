@@ -32,11 +32,12 @@ pub(super) struct Redial {
     /// In whose share it counts.
     holder: ClientNetwork,
     replay: Rc<Replay>,
-    key: Option<Key>,
-    /// While its upstream is away.
-    round: Option<Round>,
+    /// Boxed: most pools have none.
+    key: Option<Box<Key>>,
+    /// While its upstream is away. Boxed, as all that follows: few sessions need it.
+    round: Option<Box<Round>>,
     /// Where it goes, when it is asked to move.
-    target: Option<NextUpstream>,
+    target: Option<Box<NextUpstream>>,
     /// There will be no other upstream, which was told.
     has_given_up: bool,
 }
@@ -115,7 +116,7 @@ impl Redial {
             client,
             holder,
             replay: Rc::new(replay),
-            key,
+            key: key.map(Box::new),
             round: None,
             target: None,
             has_given_up: false,
@@ -143,7 +144,7 @@ impl Redial {
         // An upstream that was lost as soon as it came is one more attempt that has failed.
         let mut backoff = Backoff::after(away.attempt.saturating_sub(1));
         let now = clock::now();
-        let fresh = |target: &NextUpstream| now.since(target.asked) < TARGET_KEPT_MAX;
+        let fresh = |target: &Box<NextUpstream>| now.since(target.asked) < TARGET_KEPT_MAX;
         let trying = match self.target.take().filter(fresh) {
             Some(target) => target.trying,
             None => {
@@ -154,7 +155,7 @@ impl Redial {
                 self.attempt(self.beside(&lost, away), away, wait, returned)
             }
         };
-        self.round = Some(Round { lost, backoff, returned: None, trying });
+        self.round = Some(Box::new(Round { lost, backoff, returned: None, trying }));
     }
 
     /// Goes on with it; after a failure, [`Redial::again`] or [`Redial::rest`] follows.
@@ -162,16 +163,17 @@ impl Redial {
         let Some(round) = &mut self.round else { return Poll::Pending };
         let mut tried = ready!(round.trying.as_mut().poll(cx));
         round.returned = tried.returned.take();
-        self.key = tried.key;
+        self.key = tried.key.map(Box::new);
         Poll::Ready(tried)
     }
 
     /// Waits a while, then tries again.
     pub(super) fn again(&mut self, away: HoldState) {
-        let Some(Round { lost, mut backoff, returned, .. }) = self.round.take() else { return };
+        let Some(round) = self.round.take() else { return };
+        let Round { lost, mut backoff, returned, .. } = *round;
         let wait = self.wait(away, &mut backoff);
         let trying = self.attempt(self.beside(&lost, away), away, wait, returned);
-        self.round = Some(Round { lost, backoff, returned: None, trying });
+        self.round = Some(Box::new(Round { lost, backoff, returned: None, trying }));
     }
 
     /// Looks for nothing any more.
@@ -188,18 +190,22 @@ impl Redial {
         cx: &mut Context<'_>,
     ) -> Poll<Option<NoUpstream>> {
         let now = clock::now();
-        let NextUpstream { asked, mut trying } = self.target.take().unwrap_or_else(|| {
+        let mut target = self.target.take().unwrap_or_else(|| {
             let leaves =
                 HoldState { since: now, why: HoldCause::Moved, attempt: 1, not_before: now };
             let beside = Beside::Never(Arc::clone(present));
-            NextUpstream { asked: now, trying: self.attempt(beside, leaves, Duration::ZERO, None) }
+            let trying = self.attempt(beside, leaves, Duration::ZERO, None);
+            Box::new(NextUpstream { asked: now, trying })
         });
-        let (trying, outcome) = match trying.as_mut().poll(cx) {
-            Poll::Pending => (trying, Poll::Pending),
+        let outcome = match target.trying.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
             Poll::Ready(Tried { answer: Err(why), .. }) => return Poll::Ready(Some(why)),
-            Poll::Ready(tried) => (Box::pin(at_once(tried)) as Trying, Poll::Ready(None)),
+            Poll::Ready(tried) => {
+                target.trying = Box::pin(at_once(tried));
+                Poll::Ready(None)
+            }
         };
-        self.target = Some(NextUpstream { asked, trying });
+        self.target = Some(target);
         outcome
     }
 
@@ -239,7 +245,7 @@ impl Redial {
             client: self.client,
             holder: self.holder,
             replay: Rc::clone(&self.replay),
-            key: self.key,
+            key: self.key.as_deref().copied(),
             away,
             beside,
         };
@@ -308,4 +314,15 @@ impl RedialAttempt {
 /// The pool a route goes to now. The snapshot is not kept.
 fn pool(app: &App, route: &str) -> Option<Arc<Pool>> {
     app.live.now().route(route)?.action.pool().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_have_to_redial_costs_little_until_then() {
+        // With `Replay` and `relay`'s `Hold` all that a session costs more on a holding route.
+        assert!(size_of::<Redial>() <= 80, "{}", size_of::<Redial>());
+    }
 }

@@ -26,7 +26,7 @@ impl Hold {
     /// Records the session's beginning, which counts in what all sessions keep.
     fn record(&mut self, bytes: &[u8], seen: u64) {
         self.replay.record(bytes, seen);
-        self.kept.set(self.head_bytes + self.replay.bytes());
+        self.kept.set(u64::from(self.head_bytes) + self.replay.bytes());
     }
 
     /// What went to the upstream last could not all be sent: `sent` of it was.
@@ -56,11 +56,11 @@ impl Hold {
             None => return Some(kept),
             Some(Recovered::AllSent { discarding }) => {
                 self.backlog.release();
-                self.discarded += u64::from(self.discards && !discarding);
+                self.discarded += u32::from(self.discards && !discarding);
             }
             Some(Recovered::Unsent(found)) => {
                 self.discards = found.discards;
-                self.discarded += u64::from(found.cut);
+                self.discarded += u32::from(found.cut);
                 kept = (found.messages, found.bytes.len() as u64);
                 self.backlog.push_front(found.bytes, found.messages, found.oldest);
             }
@@ -94,7 +94,7 @@ impl Hold {
     /// a replay's are none; the client has `seen` so many.
     pub(in super::super) fn poll_flush(&mut self, seen: u64) -> Option<(Flush, u64)> {
         let answers = match self.stage {
-            Stage::Waiting { left, .. } => self.answers.saturating_sub(left),
+            Stage::Waiting { left, .. } => self.answers.saturating_sub(left).into(),
             _ => u64::MAX,
         };
         if let Some(bytes) = self.replay.poll(answers) {

@@ -58,7 +58,7 @@ enum Stage {
     /// It has no upstream.
     Away,
     /// Its new upstream owes so many answers that the client has seen, until this moment.
-    Waiting { left: u64, until: Moment },
+    Waiting { left: u32, until: Moment },
     /// The session ended while its messages were kept.
     Over(HoldEnd),
 }
@@ -67,7 +67,6 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Hold {
     terms: Arc<plan::Hold>,
-    allowed: Allowed,
     stage: Stage,
     /// The absence in progress, or the one before until its upstream was proven. The attempts of a
     /// session that was never held are none.
@@ -87,18 +86,18 @@ pub(super) struct Hold {
     /// The rest of the client's message is left out: its beginning is lost.
     discards: bool,
     /// The client's messages whose rest was left out.
-    discarded: u64,
+    discarded: u32,
     /// The upstream repeats what the client has seen; or did so to its end.
     swallows: bool,
     /// How many of its answers the client has seen already.
-    answers: u64,
+    answers: u32,
     /// How the absence will have ended, if the session ends in it.
     result: HoldEnd,
     backlog: Backlog,
     replay: ReplayLog,
     /// Of the stored handshake and what is recorded, and the part of the former.
     kept: BudgetShare,
-    head_bytes: u64,
+    head_bytes: u32,
     transit: Transit,
     news: News,
 }
@@ -111,7 +110,6 @@ impl Hold {
         Hold {
             replay: ReplayLog::new(terms.replay_first, terms.replay_bytes_max, allowed),
             terms,
-            allowed,
             stage: Stage::Live { asked: None },
             cause: HoldCause::Lost,
             since: Moment::default(),
@@ -129,7 +127,7 @@ impl Hold {
             result: HoldEnd::Ended,
             backlog: Backlog::new(budget),
             kept,
-            head_bytes,
+            head_bytes: u32::try_from(head_bytes).unwrap_or(u32::MAX),
             transit: Transit::new(allowed),
             news: News::default(),
         }
@@ -328,7 +326,8 @@ impl Hold {
         self.transit.on_attached();
         self.replay.begin();
         // No more than the client has seen: the others it waits for.
-        self.answers = seen.min(u64::from(self.terms.swallow_first));
+        let most = self.terms.swallow_first;
+        self.answers = u32::try_from(seen).unwrap_or(u32::MAX).min(most);
         self.swallows = self.answers > 0;
         self.stage = match self.answers {
             0 => return self.resume(now),

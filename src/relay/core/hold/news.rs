@@ -27,7 +27,7 @@ impl News {
     }
 
     /// The next of them. `discarded` counts the messages left out, and is taken with the end.
-    pub(super) fn poll(&mut self, discarded: &mut u64) -> Option<Order> {
+    pub(super) fn poll(&mut self, discarded: &mut u32) -> Option<Order> {
         if let Some(cause) = self.began.take() {
             return Some(Order::HoldBegan(cause));
         }
@@ -35,6 +35,6 @@ impl News {
             return Some(Order::Stays);
         }
         let (result, lasted) = self.ended.take()?;
-        Some(Order::HoldEnded { result, lasted, discarded: std::mem::take(discarded) })
+        Some(Order::HoldEnded { result, lasted, discarded: std::mem::take(discarded).into() })
     }
 }

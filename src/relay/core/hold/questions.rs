@@ -9,7 +9,7 @@ use crate::wire::frame::Allowed;
 impl Hold {
     /// What the negotiated extensions allow, at each of its upstreams.
     pub(in super::super) fn allowed(&self) -> Allowed {
-        self.allowed
+        self.transit.allowed()
     }
 
     /// Whether the client's messages are kept: they cannot go on, or not before others; or one is

@@ -13,9 +13,13 @@ struct Recorded {
     seen: u64,
 }
 
-/// The record: raw data frames without the control frames between them.
+/// The record: raw data frames without the control frames between them. Boxed: on most routes
+/// nothing is recorded.
 #[derive(Debug)]
-pub(super) struct ReplayLog {
+pub(super) struct ReplayLog(Option<Box<Record>>);
+
+#[derive(Debug)]
+struct Record {
     bytes: Vec<u8>,
     /// The whole messages in `bytes`.
     whole: Vec<Recorded>,
@@ -35,8 +39,7 @@ pub(super) struct ReplayLog {
 
 impl ReplayLog {
     pub(super) fn new(first: u32, bytes_max: u64, allowed: Allowed) -> ReplayLog {
-        let tracker = Tracker::new(Side::Client, allowed);
-        ReplayLog {
+        let record = || Record {
             bytes: Vec::new(),
             whole: Vec::new(),
             seen: 0,
@@ -45,43 +48,75 @@ impl ReplayLog {
             overflowed: false,
             cursor: None,
             allowed,
-            tracker,
-        }
+            tracker: Tracker::new(Side::Client, allowed),
+        };
+        ReplayLog((first > 0).then(|| Box::new(record())))
     }
 
     /// Whether the session can no longer be begun again with it.
     pub(super) fn is_overflowed(&self) -> bool {
-        self.overflowed
+        self.0.as_ref().is_some_and(|record| record.overflowed)
     }
 
     /// Bytes recorded.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        self.0.as_ref().map_or(0, |record| record.bytes.len() as u64)
     }
 
     /// Whole messages recorded.
     pub(super) fn messages(&self) -> u64 {
-        self.whole.len() as u64
+        self.0.as_ref().map_or(0, |record| record.whole.len() as u64)
     }
 
     /// A new upstream is to be sent all of it.
     pub(super) fn begin(&mut self) {
-        self.cursor = (!self.whole.is_empty()).then_some(0);
+        if let Some(record) = &mut self.0 {
+            record.cursor = (!record.whole.is_empty()).then_some(0);
+        }
     }
 
     /// No upstream is sent any more of it.
     pub(super) fn cancel(&mut self) {
-        self.cursor = None;
+        if let Some(record) = &mut self.0 {
+            record.cursor = None;
+        }
     }
 
     /// Whether the upstream was not sent all of it.
     pub(super) fn is_due(&self) -> bool {
-        self.cursor.is_some()
+        self.0.as_ref().is_some_and(|record| record.cursor.is_some())
     }
 
     /// Of the messages it was not sent those that may be sent to an upstream which has given so
     /// many `answers`: the client did not send them before it had seen as many.
     pub(super) fn poll(&mut self, answers: u64) -> Option<Vec<u8>> {
+        self.0.as_mut()?.poll(answers)
+    }
+
+    /// Whether a message is recorded in part.
+    pub(super) fn is_partial(&self) -> bool {
+        self.0.as_ref().is_some_and(|record| record.is_partial())
+    }
+
+    /// Forgets a message recorded in part; it will come again from its beginning.
+    pub(super) fn forget_partial(&mut self) {
+        if let Some(record) = &mut self.0 {
+            record.bytes.truncate(record.end_of(record.whole.len()));
+            record.tracker = Tracker::new(Side::Client, record.allowed);
+        }
+    }
+
+    /// Records what goes to an upstream, as far as it belongs to the first messages, from a client
+    /// that has `seen` so many messages.
+    pub(super) fn record(&mut self, bytes: &[u8], seen: u64) {
+        if let Some(record) = &mut self.0 {
+            record.add(bytes, seen);
+        }
+    }
+}
+
+impl Record {
+    fn poll(&mut self, answers: u64) -> Option<Vec<u8>> {
         let from = self.cursor?;
         let may = |one: &&Recorded| one.seen <= answers;
         let to = from + self.whole.iter().skip(from).take_while(may).count();
@@ -94,20 +129,11 @@ impl ReplayLog {
         messages.checked_sub(1).and_then(|last| self.whole.get(last)).map_or(0, |one| one.end)
     }
 
-    /// Whether a message is recorded in part.
-    pub(super) fn is_partial(&self) -> bool {
+    fn is_partial(&self) -> bool {
         self.end_of(self.whole.len()) < self.bytes.len()
     }
 
-    /// Forgets a message recorded in part; it will come again from its beginning.
-    pub(super) fn forget_partial(&mut self) {
-        self.bytes.truncate(self.end_of(self.whole.len()));
-        self.tracker = Tracker::new(Side::Client, self.allowed);
-    }
-
-    /// Records what goes to an upstream, as far as it belongs to the first messages, from a client
-    /// that has `seen` so many messages.
-    pub(super) fn record(&mut self, mut bytes: &[u8], seen: u64) {
+    fn add(&mut self, mut bytes: &[u8], seen: u64) {
         while !self.is_done() {
             let before = self.tracker.frame();
             let step = self.tracker.step(bytes);

@@ -11,9 +11,8 @@ pub(super) struct Transit {
     allowed: Allowed,
     /// Where the client's direction stood before what was sent upstream last.
     before: Tracker,
-    /// Where it stood at the front of what could not be sent at once, and when that was.
-    stuck: Tracker,
-    stuck_at: Moment,
+    /// What could not be sent at once, until all was. Boxed: an upstream that keeps up has none.
+    stuck: Option<Box<Stuck>>,
     /// When the oldest of the kept messages was read that went to the upstream last, until all
     /// were sent.
     flushed_oldest: Moment,
@@ -23,6 +22,15 @@ pub(super) struct Transit {
     /// While its upstream goes: whether a message was being left out before. Until it is known
     /// what of the client's messages was not sent.
     recovers: Option<bool>,
+}
+
+/// The front of what could not be sent at once.
+#[derive(Debug)]
+struct Stuck {
+    /// Where the client's direction stood there.
+    tracker: Tracker,
+    /// Since when.
+    at: Moment,
 }
 
 /// What of the client's messages was not sent to an upstream that is lost.
@@ -52,17 +60,20 @@ pub(super) struct Unsent {
 
 impl Transit {
     pub(super) fn new(allowed: Allowed) -> Transit {
-        let tracker = Tracker::new(Side::Client, allowed);
         Transit {
             allowed,
-            before: tracker.clone(),
-            stuck: tracker,
-            stuck_at: Moment::NEVER,
+            before: Tracker::new(Side::Client, allowed),
+            stuck: None,
             flushed_oldest: Moment::NEVER,
             crossed: 0,
             crossed_before: 0,
             recovers: None,
         }
+    }
+
+    /// What the negotiated extensions allow.
+    pub(super) fn allowed(&self) -> Allowed {
+        self.allowed
     }
 
     /// Bytes are about to go upstream. `None` where what goes there is between two messages,
@@ -80,6 +91,7 @@ impl Transit {
 
     /// All of them were sent.
     pub(super) fn on_flushed(&mut self) {
+        self.stuck = None;
         self.flushed_oldest = Moment::NEVER;
     }
 
@@ -90,9 +102,9 @@ impl Transit {
 
     /// Of what went last only `sent` could be sent at once.
     pub(super) fn on_spilled(&mut self, sent: &[u8], now: Moment) {
-        self.stuck = self.before.clone();
-        self.stuck_at = now;
-        follow(&mut self.stuck, sent);
+        let mut tracker = self.before.clone();
+        follow(&mut tracker, sent);
+        self.stuck = Some(Box::new(Stuck { tracker, at: now }));
     }
 
     /// The session parts from its upstream; `discarding` where a message was being left out.
@@ -103,7 +115,7 @@ impl Transit {
     /// Another upstream came.
     pub(super) fn on_attached(&mut self) {
         self.crossed_before = self.crossed;
-        self.stuck = Tracker::new(Side::Client, self.allowed);
+        self.stuck = None;
         self.recovers = None;
     }
 
@@ -119,7 +131,10 @@ impl Transit {
         if unsent.is_empty() {
             return Some(Recovered::AllSent { discarding });
         }
-        let mut tracker = self.stuck.clone();
+        let (mut tracker, at) = match self.stuck.take() {
+            Some(stuck) => (stuck.tracker, stuck.at),
+            None => (Tracker::new(Side::Client, self.allowed), Moment::NEVER),
+        };
         follow(&mut tracker, written);
         let Found { mut bytes, ends, open, cut } = find(tracker, unsent);
         let whole = ends.len() as u64;
@@ -132,7 +147,7 @@ impl Transit {
         }
         // It goes across anew, and is counted when it does.
         self.crossed -= own - recorded;
-        let oldest = self.stuck_at.min(self.flushed_oldest);
+        let oldest = at.min(self.flushed_oldest);
         let (messages, discards) = (whole - again as u64, discarding || open);
         Some(Recovered::Unsent(Unsent { bytes, messages, oldest, discards, cut }))
     }

@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+mod examples;
 mod file;
 pub(super) mod operator;
+mod version;
 
 pub(super) use file::ConfigFile;
+pub(super) use version::LONG_VERSION;
 
 use operator::ToProxy;
 
@@ -18,78 +21,109 @@ use crate::admin::{
     StatusRequest, UpgradeRequest,
 };
 
+/// The program's name.
+pub(super) const NAME: &str = "tidegate";
+
+/// Columns that help takes at most, however wide the terminal is.
+const HELP_COLUMNS_MAX: usize = 100;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed while running: a port in use, a file that cannot be written, nobody answers,
-     a new process that fails
+  1  failed while running: a port in use, a file that cannot be written,
+     no answer from the running proxy, a new process that fails
   2  the command line is wrong
   3  the configuration is refused; nothing was changed
-  4  the answer is no: a reload that would end too many sessions, a URL that no route takes,
-     a route, backend or session that is not there, an upgrade that is not tried
+  4  the answer is no: a reload that would end too many sessions, a URL that
+     no route takes, a backend that is not there, an upgrade that is not tried
 
-Data goes to standard output, messages to standard error.";
+Data goes to standard output, remarks and messages to standard error. Each
+command has a page of its own: `tidegate help COMMAND`.";
 
 const RELOAD_EXIT_CODES: &str = "\
-Exit codes; all but 0 leave everything as it was:
+Exit codes:
   0  the new configuration is in force, or with --dry-run could be
   1  the running proxy gives no answer, or stops
   2  the command line is wrong
   3  refused: the configuration is wrong, or an address cannot be listened on
-  4  refused: more sessions would end than `reload.drain_max` allows (see --force), the file named
-     is not the one the running proxy reads (see --dry-run), or another process has taken over";
+  4  refused: more sessions would end than `reload.drain_max` allows (see
+     --force), the file named is not the one the running proxy reads (see
+     --dry-run), or another process has taken over
 
-/// What `TIDEGATE_COMMIT` was when the program was built.
-const COMMIT: &str = match option_env!("TIDEGATE_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
+All but 0 leave everything as it was.";
 
-const ALLOCATOR: &str =
-    if cfg!(all(feature = "jemalloc", target_os = "linux")) { "jemalloc" } else { "the system's" };
+const DRAIN_USAGE: &str = "\
+tidegate drain --backend ADDRESS [--pool POOL] [OPTIONS]
+       tidegate drain --route ROUTE|--pool POOL|--listener NAME|--all [OPTIONS]
+       tidegate drain --cancel NUMBER";
 
-/// What `tidegate --version` and `tidegate version` print.
-pub(super) static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("{version}\ncommit: {COMMIT}\nallocator: {ALLOCATOR}\nTLS: rustls with aws-lc-rs")
-});
+const KICK_USAGE: &str = "\
+tidegate kick [OPTIONS] ID…
+       tidegate kick [OPTIONS] --route ROUTE|--pool POOL|--backend ADDRESS|
+                     --listener NAME|--client ADDRESS|--older-than AGE|--all";
 
 /// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
 #[derive(Parser, Debug)]
-#[command(name = "tidegate", version, long_version = LONG_VERSION.as_str())]
-#[command(after_help = EXIT_CODES)]
+#[command(name = NAME, version, long_version = LONG_VERSION.as_str())]
+#[command(after_help = EXIT_CODES, max_term_width = HELP_COLUMNS_MAX)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
+impl Arguments {
+    /// What was typed. `--help` is answered here, and a wrong command line ends with 2.
+    pub(super) fn typed() -> Arguments {
+        let matches = command().get_matches();
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line's declaration, with the examples of each command.
+pub(super) fn command() -> clap::Command {
+    Arguments::command().mut_subcommands(|command| {
+        let after = [
+            examples::of(command.get_name()),
+            command.get_after_help().map(|after| after.to_string()),
+        ];
+        let after: Vec<String> = after.into_iter().flatten().collect();
+        command.after_help(after.join("\n\n"))
+    })
+}
+
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
-    /// Run the proxy until it is told to stop (SIGTERM, SIGINT; SIGHUP reloads, SIGUSR2 upgrades)
+    /// Run the proxy until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR2 upgrades
     Run(ConfigFile),
-    /// Say all that is wrong with a configuration, or which route takes a URL
+    /// Report all that is wrong with a configuration, or which route takes a URL
     Check(Check),
-    /// Have the running proxy take its configuration anew, or say what that would change
+    /// Reload the running proxy's configuration, or show what that would change
     #[command(after_help = RELOAD_EXIT_CODES)]
     Reload(ToProxy<ReloadRequest>),
-    /// Say what lives in the running proxy, how its backends stand and how far its drains are
+    /// Show what runs: pools and backends, drains and how far they are, older processes
     Status(ToProxy<StatusRequest>),
     /// List the running proxy's sessions
     Sessions(ToProxy<SessionsRequest>),
     /// Close the sessions of a route, pool, backend or listener, spread over time
+    #[command(override_usage = DRAIN_USAGE)]
     Drain(ToProxy<DrainRequest>),
-    /// Move a backend's sessions to others, on routes with `hold`; their clients do not notice
+    /// Move a backend's sessions to others, on routes with `hold`; clients do not notice
     Move(ToProxy<MoveRequest>),
-    /// Give a backend new sessions again that was drained, or whose sessions were moved
+    /// Give a backend new sessions again after `drain` or `move`
     Enable(ToProxy<EnableRequest>),
-    /// End single sessions at once (1008, which asks nobody to come back)
+    /// End single sessions at once (1008, after which clients do not come back)
+    #[command(override_usage = KICK_USAGE)]
     Kick(ToProxy<KickRequest>),
-    /// Have the program's file, as it is now, take over from the running proxy
+    /// Hand the running proxy over to the program's file as it is now
     Upgrade(ToProxy<UpgradeRequest>),
     /// Show tidegate at work: one process, no file, a page with a WebSocket
     Demo(Demo),
     /// Print the reference of the configuration
     Reference(Reference),
+    /// Print completions of this command line for a shell
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    Man(Manual),
     /// Print the version, the commit, the allocator and the TLS library
     Version,
     /// Ask a running proxy whether it is healthy (for containers' health checks)
@@ -183,6 +217,20 @@ pub(super) struct Reference {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct Completions {
+    /// Whose: they are printed, for the file that this shell reads
+    #[arg(value_enum)]
+    pub(super) shell: Shell,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Manual {
+    /// Write `tidegate.1` and a page for each command into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct Health {
     #[command(flatten)]
     pub(super) file: ConfigFile,
@@ -217,11 +265,42 @@ fn field(text: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples_that_can_be_typed() {
+        for one in command().get_subcommands() {
+            let name = one.get_name();
+            let examples = examples::EXAMPLES.iter().find(|(of, _)| *of == name);
+            let (_, examples) = examples.unwrap_or_else(|| panic!("`{name}` has no example"));
+            for (typed, _) in *examples {
+                let words = typed.split_whitespace();
+                let read = Arguments::try_parse_from(words.clone());
+                assert!(read.is_ok(), "`{typed}`: {}", read.unwrap_err());
+                assert_eq!(words.clone().nth(1), Some(name), "`{typed}`");
+            }
+        }
+        let named = |name: &str| command().get_subcommands().any(|one| one.get_name() == name);
+        assert!(examples::EXAMPLES.iter().all(|(name, _)| named(name)));
+    }
+
+    #[test]
+    fn help_fits_on_a_terminal_of_80_columns() {
+        let mut program = command().term_width(80);
+        program.build();
+        let mut pages = vec![program.clone()];
+        pages.extend(program.get_subcommands().cloned());
+        let mut wide = Vec::new();
+        for mut page in pages {
+            let help = page.render_long_help().to_string();
+            let lines = help.lines().filter(|line| line.chars().count() > 80);
+            wide.extend(lines.map(|line| format!("{}: {line}", page.get_name())));
+        }
+        assert!(wide.is_empty(), "{}", wide.join("\n"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod traps;
 use super::args::{Check, Format};
 use super::config_file;
 use super::exit::Failure;
+use super::output;
 use crate::base::clock;
 use crate::config::{self, Loaded, NamedFiles, Refused};
 use crate::report::{Report, Sources};
@@ -38,7 +39,7 @@ pub(super) fn check(asked: &Check) -> Result<(), Failure> {
             explain::explain(asked, &url, &router, &loaded)
         }
         _ => {
-            tell(asked.format(), &findings, &sources);
+            tell(asked.format(), &findings, &sources)?;
             if is_refused {
                 return Err(Failure::Said(Failure::CONFIG));
             }
@@ -89,13 +90,11 @@ fn all_findings(loaded: &Loaded, router: &Router, named_files: NamedFiles) -> Re
     findings
 }
 
-fn tell(format: Format, findings: &Report, sources: &Sources) {
-    match format {
-        Format::Text => {
-            print!("{}", config_file::draw(findings, sources, std::io::stdout().is_terminal()));
-        }
-        Format::Json => print!("{}", findings.json(sources)),
-    }
+fn tell(format: Format, findings: &Report, sources: &Sources) -> Result<(), Failure> {
+    output::print(&match format {
+        Format::Text => config_file::draw(findings, sources, std::io::stdout().is_terminal()),
+        Format::Json => findings.json(sources),
+    })
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 mod args;
 mod ask;
 mod check;
@@ -14,8 +12,10 @@ mod config_file;
 mod demo;
 mod exit;
 mod health;
+mod manual;
 mod operator;
 mod operator_socket;
+mod output;
 mod run;
 mod waiting;
 
@@ -26,9 +26,7 @@ use crate::config;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    // Clap itself answers `--help`, and leaves with 2 when the command line is wrong.
-    let arguments = Arguments::parse();
-    match execute(arguments.command) {
+    match execute(Arguments::typed().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
@@ -37,14 +35,13 @@ pub fn main() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(asked) => run::run(&asked),
-        Command::Reference(asked) => {
-            print!("{}", reference(asked.format));
-            Ok(())
-        }
+        Command::Reference(asked) => output::print(&reference(asked.format)),
+        Command::Completions(asked) => manual::completions(&asked),
+        Command::Man(asked) => manual::manual(&asked),
         Command::Check(asked) => check::check(&asked),
         Command::Reload(asked) => operator::reload(asked),
         Command::Status(asked) => operator::ask(&asked),
-        Command::Sessions(asked) => operator::ask(&asked),
+        Command::Sessions(asked) => operator::sessions(asked),
         Command::Drain(asked) => operator::ask(&asked),
         Command::Move(asked) => operator::ask(&asked),
         Command::Enable(asked) => operator::ask(&asked),
@@ -53,8 +50,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),
         Command::Version => {
-            println!("tidegate {}", args::LONG_VERSION.as_str());
-            Ok(())
+            output::print_lines(&format!("{} {}", args::NAME, args::LONG_VERSION.as_str()))
         }
     }
 }

@@ -12,8 +12,11 @@ use super::ask::{self, Question};
 use super::config_file;
 use super::exit::Failure;
 use super::operator_socket::OperatorSocket;
+use super::output;
 use super::waiting::{DrainRow, DrainView, ProgressView};
-use crate::admin::{OperatorRequest, REMARK, ReloadRefused, ReloadRequest, Reloaded};
+use crate::admin::{
+    OperatorRequest, REMARK, ReloadRefused, ReloadRequest, Reloaded, SessionsRequest,
+};
 use crate::config;
 use crate::report::Findings;
 
@@ -32,12 +35,12 @@ pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), F
     operator.heed(status, &answer, as_json)?;
     let json: Value = serde_json::from_str(&answer).unwrap_or_default();
     if !request.waits() {
-        print(&answer);
-        return Ok(());
+        return print(&answer);
     }
     let begun = || {
         if !target.json {
-            print(json["text"].as_str().unwrap_or(&answer));
+            // That it cannot be printed is no reason not to wait.
+            let _ = print(json["text"].as_str().unwrap_or(&answer));
             let remarks = json["remarks"].as_array().into_iter().flatten();
             remarks.filter_map(Value::as_str).for_each(|remark| eprintln!("{remark}"));
         }
@@ -51,6 +54,14 @@ pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), F
         }
     };
     waited.tell(json, target.json)
+}
+
+/// Lists sessions, in a table that fits the terminal.
+pub(super) fn sessions(mut asked: ToProxy<SessionsRequest>) -> Result<(), Failure> {
+    if let Some(columns) = output::columns() {
+        asked.request.fit(columns);
+    }
+    ask(&asked)
 }
 
 /// Has the running proxy reload, or judge the configuration that is named.
@@ -69,19 +80,26 @@ fn refuse_as_json(file: &Path) -> Result<(), Failure> {
     config::load(file, &config::process_environment).map(drop).map_err(|refused| {
         let config::Refused { report, sources, .. } = refused;
         let why = ReloadRefused::Config(Findings { report, sources });
-        println!("{}", Reloaded::Refused(why.into()).json());
-        Failure::Said(Failure::CONFIG)
+        match output::print_lines(&Reloaded::Refused(why.into()).json().to_string()) {
+            Ok(()) => Failure::Said(Failure::CONFIG),
+            Err(failure) => failure,
+        }
     })
 }
 
 /// Prints an answer: data on standard output, remarks on standard error.
-fn print(answer: &str) {
+fn print(answer: &str) -> Result<(), Failure> {
+    let mut data = String::new();
+    let mut remarks = Vec::new();
     for line in answer.lines() {
         match line.strip_prefix(REMARK) {
-            Some(remark) => eprintln!("{remark}"),
-            None => println!("{line}"),
+            Some(remark) => remarks.push(remark),
+            None => data.extend([line, "\n"]),
         }
     }
+    output::print(&data)?;
+    remarks.iter().for_each(|remark| eprintln!("{remark}"));
+    Ok(())
 }
 
 /// What came of waiting for a drain.
@@ -100,10 +118,10 @@ impl Waited {
         if as_json {
             let row = if let Waited::Finished(row) = &self { *row } else { None };
             begun["finished"] = row.map_or(Value::Null, |row| row.outcome_json());
-            println!("{begun}");
+            output::print_lines(&begun.to_string())?;
         }
         match self {
-            Waited::Finished(Some(row)) if !as_json => println!("{}", row.outcome()),
+            Waited::Finished(Some(row)) if !as_json => output::print_lines(&row.outcome())?,
             Waited::Finished(_) => {}
             Waited::Interrupted(drain) => {
                 eprintln!(
@@ -182,7 +200,7 @@ impl Operator<'_> {
         // A configuration's report speaks for itself.
         let end = if status == 422 { "\n" } else { "" };
         if self.target.json {
-            println!("{told}");
+            output::print_lines(told)?;
             return Err(Failure::Said(failure(String::new()).code()));
         }
         let json: Value = serde_json::from_str(told).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 const CONFIG_SEARCH: &str = "\
-The configuration; the first of `./tidegate.toml`, `./config/tidegate.toml` and
+The configuration; the first of `./tidegate.toml`, `./config/tidegate.toml` and \
 `/etc/tidegate/tidegate.toml` that exists when not given";
 
 /// The configuration's file.

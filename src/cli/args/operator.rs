@@ -10,7 +10,7 @@ use super::file::ConfigFile;
 pub(in crate::cli) const SOCKET_VARIABLE: &str = "TIDEGATE_CONTROL";
 
 const SOCKET_SEARCH: &str = "\
-The operator's socket of the running proxy; else the environment's `TIDEGATE_CONTROL`, else
+The operator's socket of the running proxy; else the environment's `TIDEGATE_CONTROL`, else \
 `[control]` of the configuration, of which nothing else is read";
 
 /// Where the running proxy is reached, and how its answer is printed.

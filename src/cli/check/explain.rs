@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::super::args::{Check, Format};
 use super::super::exit::Failure;
+use super::super::output;
 use crate::config::Loaded;
 use crate::config::plan::{Action, Address, Listener, Route};
 use crate::router::{MatchOutcome, Query, Router};
@@ -71,13 +72,13 @@ pub(super) fn explain(
     if let Some(error) = ambiguity
         && !taken.is_some_and(|index| loaded.plan.routes[index].raw_path)
     {
-        println!("{url}: answered 400, {error}");
+        output::print_lines(&format!("{url}: answered 400, {error}"))?;
         return Err(Failure::Said(Failure::NO));
     }
-    match asked.format() {
-        Format::Text => print!("{}", story(url, taken, &outcomes, loaded)),
-        Format::Json => println!("{:#}", facts(url, taken, &outcomes, loaded)),
-    }
+    output::print(&match asked.format() {
+        Format::Text => story(url, taken, &outcomes, loaded),
+        Format::Json => format!("{:#}\n", facts(url, taken, &outcomes, loaded)),
+    })?;
     match taken {
         Some(_) => Ok(()),
         None => Err(Failure::Said(Failure::NO)),

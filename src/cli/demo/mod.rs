@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::args::Demo;
 use super::config_file;
 use super::exit::Failure;
+use super::output;
 use super::run;
 use crate::base::worker::Workers;
 use crate::config;
@@ -68,7 +69,9 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
             Some(Address::Inet(address)) => address,
             _ => SocketAddr::new(asked.address, 0),
         };
-        print!("{}", site::welcome(asked, &files, &behind, bound("https"), bound("http")));
+        // It serves all the same where nobody reads this.
+        let _ =
+            output::print(&site::welcome(asked, &files, &behind, bound("https"), bound("http")));
         eprintln!("\nCtrl-C stops it.");
     })?;
     // The backends were there to the end.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::worker::Queues;
@@ -15,10 +17,15 @@ use super::leaving::DrainCount;
 use super::locations::LocationCount;
 use super::schedule::Schedule;
 use super::seat;
+use super::traffic::{Traffic, TrafficReport};
 use super::withdrawal::Withdrawal;
 
 /// How long a session that is kicked has for its last messages and both Closes.
 const KICK_DEADLINE: Duration = Duration::from_secs(25);
+
+/// How long it is waited for what sessions say of themselves. The wheel has woken ten thousand of
+/// them after one second.
+const TRAFFIC_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The sessions of all workers. Each question and each order is one job on every worker.
 #[derive(Clone)]
@@ -70,6 +77,24 @@ impl LiveSessions {
         let selector = selector.clone();
         let listed = self.0.ask_all(move |_| seat::list(&selector, most)).await;
         listed.into_iter().flatten().collect()
+    }
+
+    /// What passed so far in each of these sessions; those that end meanwhile are missing.
+    pub async fn traffic(&self, ids: Vec<SessionId>) -> HashMap<SessionId, Traffic> {
+        let (report, mut said) = TrafficReport::of(ids.len());
+        let mut traffic = HashMap::with_capacity(ids.len());
+        let ids: Arc<[SessionId]> = ids.into();
+        let now = clock::now();
+        self.0.ask_all(move |_| seat::ask_traffic(&ids, &report, now)).await;
+        // It ends when each of them has spoken or is gone.
+        let all = async {
+            while let Some((id, of)) = said.recv().await {
+                traffic.insert(id, of);
+            }
+        };
+        // Those that have not spoken by then are missing too.
+        let _ = timeout(TRAFFIC_TIMEOUT, all).await;
+        traffic
     }
 
     /// Gives an order to the sessions it matches; where it is for a subset, to so many of them.

@@ -64,6 +64,8 @@ pub struct Seen {
     pub id: SessionId,
     /// What is known of it.
     pub facts: Facts,
+    /// The path and query it was asked for with, where they are kept.
+    pub target: Option<Arc<str>>,
     /// Why it was told to go, when it was.
     pub leaving: Option<Reason>,
 }

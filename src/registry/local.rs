@@ -13,6 +13,7 @@ use super::leaving::{DrainCount, Leaving, Left, Orders};
 use super::locations::Locations;
 use super::note::{Mail, Names, Note, RuleChanges};
 use super::sweeps::{Sweep, SweepNote, Sweeps};
+use super::targets::{TargetIndex, Targets};
 use super::wheel::{TICK, Wheel};
 use crate::wire::label::SessionLabels;
 
@@ -44,6 +45,8 @@ pub(super) enum Slot {
 
 pub(super) struct SessionEntry {
     pub(super) generation: u32,
+    /// What it was asked for with.
+    pub(super) target: TargetIndex,
     pub(super) facts: Facts,
     waker: Option<Waker>,
     /// Boxed: notes are rare, sessions are many.
@@ -66,6 +69,7 @@ pub(super) struct Local {
     wheel: Wheel,
     locations: Locations,
     pub(super) labels: LabelIndex,
+    pub(super) targets: Targets,
     pub(super) sweeps: Sweeps,
     rng: fastrand::Rng,
     /// Whether the task that turns the wheel lives.
@@ -84,6 +88,7 @@ impl Local {
             wheel: Wheel::default(),
             locations: Locations::default(),
             labels: LabelIndex::default(),
+            targets: Targets::default(),
             sweeps: Sweeps::default(),
             rng: fastrand::Rng::new(),
             turning: false,
@@ -98,7 +103,8 @@ impl Local {
         let facts = Facts { location: self.locations.shared(facts.location), ..facts };
         let (deadline, labels) = (Moment::NEVER, facts.labels.clone());
         let (waker, mail, leaving) = (None, None, None);
-        let session = SessionEntry { generation, facts, waker, mail, leaving, deadline };
+        let target = TargetIndex::NONE;
+        let session = SessionEntry { generation, target, facts, waker, mail, leaving, deadline };
         let slot = self.vacant;
         let slot = if let Some(Slot::Vacant(next)) = self.slots.get(slot as usize) {
             self.vacant = *next;
@@ -163,6 +169,7 @@ impl Local {
             self.left.take(drain);
         }
         self.labels.remove(id.slot(), &session.facts.labels);
+        self.targets.release(session.target);
         self.slots[id.slot() as usize] = Slot::Vacant(self.vacant);
         self.vacant = id.slot();
         self.wheel.disarm(id.slot());

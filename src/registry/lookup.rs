@@ -3,7 +3,7 @@
 use crate::base::id::SessionId;
 
 use super::facts::{Facts, Seen, Selector};
-use super::local::{Local, Slot};
+use super::local::{Local, SessionEntry, Slot};
 
 impl Local {
     pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {
@@ -23,13 +23,11 @@ impl Local {
         let seen = self.matching(selector).take(most).map(|(id, facts)| Seen {
             id,
             facts: facts.clone(),
-            leaving: match &self.slots[id.slot() as usize] {
-                Slot::Taken(session) => {
-                    let orders = session.leaving.as_ref();
-                    orders.and_then(|orders| Some(orders.followed()?.drain.reason))
-                }
-                Slot::Vacant(_) => None,
-            },
+            target: self.entry(id.slot()).and_then(|entry| self.targets.text(entry.target)),
+            leaving: self.entry(id.slot()).and_then(|entry| {
+                let orders = entry.leaving.as_ref();
+                orders.and_then(|orders| Some(orders.followed()?.drain.reason))
+            }),
         });
         seen.collect()
     }
@@ -67,13 +65,23 @@ impl Local {
         ids.or_else(|| self.labels.rarest(selector.labels()))
     }
 
-    fn in_slot(&self, slot: u32) -> Option<(SessionId, &Facts)> {
+    fn entry(&self, slot: u32) -> Option<&SessionEntry> {
         match self.slots.get(slot as usize)? {
-            Slot::Taken(session) => {
-                Some((SessionId::new(self.worker, slot, session.generation), &session.facts))
-            }
+            Slot::Taken(entry) => Some(entry),
             Slot::Vacant(_) => None,
         }
+    }
+
+    fn in_slot(&self, slot: u32) -> Option<(SessionId, &Facts)> {
+        let entry = self.entry(slot)?;
+        Some((SessionId::new(self.worker, slot, entry.generation), &entry.facts))
+    }
+
+    /// Keeps what a session was asked for with.
+    pub(super) fn keep_target(&mut self, id: SessionId, target: &str) {
+        let Some(Slot::Taken(entry)) = self.slots.get_mut(id.slot() as usize) else { return };
+        self.targets.release(entry.target);
+        entry.target = self.targets.keep(target);
     }
 
     pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionId, &Facts)> {

@@ -21,6 +21,8 @@ mod schedule;
 mod seat;
 mod subset;
 mod sweeps;
+mod targets;
+mod traffic;
 mod wheel;
 mod withdrawal;
 
@@ -34,10 +36,11 @@ pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use overslept::OVERSLEPT;
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
-    Seat, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,
+    Seat, ask_traffic, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,
     rename_listeners, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
+pub use traffic::{SideTraffic, Traffic, TrafficReport};
 pub use wheel::TICK;
 pub use withdrawal::Withdrawal;
 

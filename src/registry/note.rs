@@ -7,6 +7,8 @@ use crate::base::clock::Moment;
 use crate::config::plan::Rules;
 use crate::end::{End, Reason};
 
+use super::traffic::TrafficReport;
+
 /// New rules by route identity, for every route whose rules changed in one reload.
 pub type RuleChanges = HashMap<Arc<str>, Arc<Rules>>;
 
@@ -24,6 +26,8 @@ pub enum Note {
     Move(MoveOrder),
     /// Forget all orders to end or to move; those that still stand follow.
     Withdrawn,
+    /// Say what passed so far.
+    Report(TrafficReport),
 }
 
 /// The order to leave the upstream for another.
@@ -77,13 +81,14 @@ impl EndOrder {
 }
 
 /// A session's mailbox. It is bounded by holding one note of each kind: a second order to end is
-/// merged with the first, newer rules take the place of older ones.
+/// merged with the first, newer rules take the place of older ones, and so does who asks last.
 #[derive(Default)]
 pub(super) struct Mail {
     end: Option<EndOrder>,
     rules: Option<Arc<Rules>>,
     moving: Option<MoveOrder>,
     withdrawn: bool,
+    report: Option<TrafficReport>,
 }
 
 impl Mail {
@@ -93,6 +98,7 @@ impl Mail {
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
             Note::Withdrawn => (self.end, self.moving, self.withdrawn) = (None, None, true),
+            Note::Report(report) => self.report = Some(report),
         }
     }
 
@@ -101,6 +107,9 @@ impl Mail {
     pub(super) fn take(&mut self) -> Option<Note> {
         if let Some(rules) = self.rules.take() {
             return Some(Note::Rules(rules));
+        }
+        if let Some(report) = self.report.take() {
+            return Some(Note::Report(report));
         }
         if std::mem::take(&mut self.withdrawn) {
             return Some(Note::Withdrawn);
@@ -118,6 +127,6 @@ impl Mail {
 
     pub(super) fn is_empty(&self) -> bool {
         let has_order = self.end.is_some() || self.moving.is_some() || self.withdrawn;
-        !has_order && self.rules.is_none()
+        !has_order && self.rules.is_none() && self.report.is_none()
     }
 }

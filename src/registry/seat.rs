@@ -16,10 +16,11 @@ use crate::wire::label::SessionLabels;
 use super::drain::{Drain, Share};
 use super::facts::{Facts, Location, Seen, Selector};
 use super::leaving::DrainCount;
-use super::local::{Full, Local};
+use super::local::{Full, Local, WAKES_PER_TICK_MAX};
 use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
 use super::overslept::OVERSLEPT;
+use super::traffic::TrafficReport;
 use super::wheel::TICK;
 use super::withdrawal::Withdrawal;
 
@@ -77,6 +78,11 @@ impl Seat {
     /// rebalance asks others first.
     pub fn stays(&self, now: Moment) {
         with(|local| local.stays(self.id, now));
+    }
+
+    /// Keeps what the session was asked for with, to be seen from outside.
+    pub fn keep_target(&self, target: &str) {
+        with(|local| local.keep_target(self.id, target));
     }
 
     /// Wakes the task at this moment, at most a [`TICK`] late; takes the place of the moment named
@@ -161,6 +167,19 @@ pub fn forget_drain(drain: u64) {
 /// At most `most` of the sessions matched.
 pub fn list(selector: &Selector, most: usize) -> Vec<Seen> {
     with(|local| local.list(selector, most))
+}
+
+/// Asks sessions of this worker what passed in them; those of others are left out.
+pub fn ask_traffic(ids: &[SessionId], report: &TrafficReport, now: Moment) {
+    with(|local| {
+        let worker = local.worker;
+        for (told, id) in ids.iter().filter(|id| id.worker() == worker).enumerate() {
+            if local.facts(*id).is_some() {
+                let at = now.after(TICK * (told / WAKES_PER_TICK_MAX) as u32);
+                local.put(id.slot(), Note::Report(report.clone()), at);
+            }
+        }
+    });
 }
 
 /// What is known of one session; `None` when it has left.

@@ -11,7 +11,7 @@ use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
 use crate::observe::metrics::RouteMetrics;
-use crate::registry::{self, Seat};
+use crate::registry::{self, Note, Seat};
 use crate::wire::frame::Allowed;
 
 use super::buffer;
@@ -341,7 +341,10 @@ impl Relay {
         now: Moment,
     ) -> Poll<(End, SessionStats)> {
         while let Poll::Ready(note) = self.seat.poll_note(cx) {
-            self.core.on_note(note, now);
+            match note {
+                Note::Report(report) => report.tell(self.seat.id(), self.core.stats().traffic()),
+                note => self.core.on_note(note, now),
+            }
         }
         if self.legs.iter().flatten().any(Leg::is_worn) {
             self.core.on_worn(now);

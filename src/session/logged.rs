@@ -10,6 +10,9 @@ use crate::config::plan::QueryLog;
 /// Bytes of a target that are shown; a mark stands for the rest.
 const BYTES_MAX: usize = 1024;
 
+/// Bytes of a target that are kept of a session while it lives.
+const KEPT_BYTES_MAX: usize = 96;
+
 /// What stands for what is left out.
 const LEFT_OUT: &str = "…";
 
@@ -29,11 +32,13 @@ impl LoggedTarget {
     pub(super) fn redact(&mut self, redact: impl FnOnce(&mut Uri)) {
         redact(&mut self.uri);
     }
-}
 
-impl fmt::Display for LoggedTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = Shortened::new(f, BYTES_MAX);
+    /// As much of it as a session keeps.
+    pub(super) fn kept(&self) -> String {
+        fmt::from_fn(|f| self.write(Shortened::new(f, KEPT_BYTES_MAX))).to_string()
+    }
+
+    fn write(&self, mut line: Shortened<'_, '_>) -> fmt::Result {
         line.write_str(self.uri.path())?;
         match (self.uri.query(), &self.query) {
             (None, _) | (_, QueryLog::Drop) => Ok(()),
@@ -41,6 +46,12 @@ impl fmt::Display for LoggedTarget {
             (Some(query), QueryLog::Names) => names(&mut line, query, &[]),
             (Some(query), QueryLog::Only(shown)) => names(&mut line, query, shown),
         }
+    }
+}
+
+impl fmt::Display for LoggedTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(Shortened::new(f, BYTES_MAX))
     }
 }
 
@@ -123,5 +134,8 @@ mod tests {
         assert_eq!((long.len(), long.ends_with("a…")), (BYTES_MAX + LEFT_OUT.len(), true));
         let long = shown(&format!("/?{}", "a=1&".repeat(10_000)), QueryLog::Names);
         assert!(long.len() <= BYTES_MAX + LEFT_OUT.len() && long.ends_with('…'));
+        let uri = format!("/{}?token=s3cret", "a".repeat(90)).parse().unwrap();
+        let kept = LoggedTarget::new(&uri, &QueryLog::Names).kept();
+        assert_eq!(kept, format!("/{}?toke…", "a".repeat(90)));
     }
 }

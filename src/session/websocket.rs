@@ -285,6 +285,9 @@ impl Established {
             None => permit,
         };
         let asked = asked.as_deref();
+        if let Some(asked) = asked {
+            seat.keep_target(&asked.target.kept());
+        }
         let record =
             SessionRecord::open(seat.id(), &facts, asked, &agreed, Arc::clone(&cells), now);
         let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();

@@ -198,6 +198,18 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     let (code, out, err) = tidegate(dir.path(), &["sessions", "--route", "/chat"]);
     assert_eq!((code, err.as_str()), (0, "listed: 1 of 1 matched, 2 live\n"), "{out}");
     assert_eq!(out.lines().count(), 2, "{out}");
+    for column in ["MESSAGES", "BYTES", "RTT", "PATH"] {
+        assert!(out.lines().next().unwrap().contains(column), "{out}");
+    }
+    let (code, json, err) = tidegate(dir.path(), &["sessions", "--sort", "bytes", "--json"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{json}");
+    let listed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for (row, path) in listed["sessions"].as_array().unwrap().iter().zip(["/chat", "/talk"]) {
+        let passed = [&row["client_messages"], &row["upstream_messages"]];
+        assert_eq!((&row["path"], passed), (&path.into(), [&1.into(), &1.into()]), "{json}");
+        // Four bytes of mask more than an echo has (RFC 6455 §5.2).
+        assert_eq!((&row["client_bytes"], &row["upstream_bytes"]), (&11.into(), &7.into()));
+    }
     let id = out.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let (code, _, err) = tidegate(dir.path(), &["sessions", "--route", "/chta"]);
     assert_eq!((code, err.contains("did you mean `*/chat`?")), (4, true), "{err}");

@@ -144,6 +144,8 @@ impl Core {
                     Side::BOTH.into_iter().for_each(|side| self.time_pings(side, &mut rng, now));
                 }
             }
+            // Whoever drives the core has the session's id.
+            Note::Report(_) => {}
             Note::Move(_) | Note::Withdrawn if self.end.is_some() => {}
             Note::Withdrawn => {
                 self.timers.withdraw_end();

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
+use crate::registry::{SideTraffic, Traffic};
 use crate::wire::frame::Violation;
 
 /// What passed in a session.
@@ -39,6 +40,18 @@ pub struct SideStats {
 /// takes no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SeenCode(Option<NonZeroU16>);
+
+impl SessionStats {
+    /// What of it is told while the session lives.
+    pub(in crate::relay) fn traffic(&self) -> Traffic {
+        let of = |side: &SideStats| SideTraffic {
+            messages: side.messages,
+            bytes: side.bytes,
+            rtt: side.rtt.last(),
+        };
+        Traffic { client: of(&self.client), upstream: of(&self.upstream) }
+    }
+}
 
 impl SideStats {
     /// A Close with this code came from it.

@@ -115,7 +115,13 @@ impl Drains {
     pub async fn cancel(&self, number: u64) -> Option<usize> {
         let reason = self.list().cancel(number)?;
         let withdrawal = Withdrawal::Drain(number);
-        let sessions = self.0.sessions.withdraw(withdrawal, clock::now()).await;
+        let now = clock::now();
+        let sessions = self.0.sessions.withdraw(withdrawal, now).await;
+        // Where none has to go any more it is not under way any more: now, not when it is looked at
+        // next.
+        for count in self.0.sessions.drained(&[number]).await {
+            self.see(number, count, now, false).await;
+        }
         tracing::info!(drain = number, reason = reason.label(), sessions, "drain cancelled");
         Some(sessions)
     }

@@ -13,6 +13,7 @@ mod commands;
 mod compressing;
 mod files;
 mod greed;
+mod guides;
 mod handshakes;
 mod health;
 mod holding;

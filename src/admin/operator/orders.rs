@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::everywhere::{Asker, CommandOutcome};
 use super::reply::Reply;
 use super::request::{shown, value};
+use super::selectors::age;
 use crate::admin::process::{Phase, Process};
 use crate::config::{Rate, Wait};
 use crate::drain::{self, Begun, DrainOrder};
@@ -176,8 +177,11 @@ impl BegunDrain {
     pub(super) fn headline(&self, done: &str) -> String {
         let BegunDrain { sessions, live, .. } = self;
         let would = if self.is_dry_run() { "would be " } else { "" };
-        let window = shown_seconds(self.window_seconds);
-        format!("{would}{done}: {sessions} of {live} sessions, over {window}")
+        let pace = match self.window_seconds {
+            0.0 => "at once".to_owned(),
+            window => format!("over {}", shown_seconds(window)),
+        };
+        format!("{would}{done}: {sessions} of {live} sessions, {pace}")
     }
 
     /// How it goes on: the number it is followed by, and what no longer gets new sessions.
@@ -252,8 +256,11 @@ impl CommandOutcome for ClosedSessions {
 }
 
 /// A time as configuration writes it.
-pub(super) fn shown_seconds(seconds: f64) -> Wait {
-    Wait(whole(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+pub(super) fn shown_seconds(seconds: f64) -> String {
+    let time = whole(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    // Of a day and half a minute nobody reads the seconds.
+    let is_long = time >= Duration::from_secs(3_600) && !time.as_secs().is_multiple_of(3_600);
+    if is_long { age(seconds) } else { Wait(time).to_string() }
 }
 
 /// Whole seconds, where there are some: more is not read.

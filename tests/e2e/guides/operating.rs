@@ -1,0 +1,126 @@
+//! The guide to operating, from its first command to its last.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{Guide, Stage, Step};
+use crate::actors::{Backend, Client, Ending, Session, within};
+
+/// What the guide's proxy stands between.
+struct Scene {
+    _backends: Vec<Backend>,
+    address: SocketAddr,
+    proxy: Option<Child>,
+    clients: Vec<JoinHandle<Ending>>,
+}
+
+/// An address that was free a moment ago.
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Scene {
+    async fn act(&mut self, stage: &mut Stage, step: Step) {
+        match step {
+            Step::Toml(toml) => {
+                std::fs::write(stage.dir.path().join("tidegate.toml"), toml).unwrap();
+            }
+            Step::Typed(_) => {}
+            Step::Cue(cue) => match &*cue.split(' ').collect::<Vec<_>>() {
+                ["start"] => self.start(stage.dir.path()).await,
+                ["clients", count, path] => {
+                    for _ in 0..count.parse().unwrap() {
+                        let mut session = Client::to(self.address).path(path).open().await;
+                        session.echo("hello").await;
+                        self.clients.push(tokio::spawn(ending(session)));
+                    }
+                }
+                ["stop"] => self.stop(stage.dir.path()).await,
+                other => panic!("the guide's test does not know what `{other:?}` is"),
+            },
+        }
+    }
+
+    async fn start(&mut self, dir: &Path) {
+        let log = File::create(dir.join("tidegate.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command.arg("run").current_dir(dir).stdout(Stdio::null()).stderr(log);
+        command.env_remove("TIDEGATE_CONFIG").env_remove("TIDEGATE_CONTROL");
+        self.proxy = Some(command.spawn().unwrap());
+        until_status(dir, "the proxy", |status| !status.is_null()).await;
+    }
+
+    /// The newest process takes the older ones along; each client has read its Close.
+    async fn stop(&mut self, dir: &Path) {
+        let pid = status(dir).await["pid"].as_i64().unwrap();
+        // SAFETY: kill(2) takes no pointer; the process is a child's, which waits for it.
+        assert_eq!(unsafe { libc::kill(pid as i32, libc::SIGTERM) }, 0);
+        until_status(dir, "the end", |status| status.is_null()).await;
+        for client in self.clients.drain(..) {
+            assert!(matches!(client.await.unwrap(), Ending::Close(1012, _)));
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        if let Some(proxy) = &mut self.proxy {
+            let _ = proxy.kill();
+            let _ = proxy.wait();
+        }
+    }
+}
+
+/// The end of a session, however long it takes.
+async fn ending(mut session: Session) -> Ending {
+    loop {
+        if let Ok(Err(ending)) = timeout(Duration::from_secs(5), session.next()).await {
+            return ending;
+        }
+    }
+}
+
+/// What `tidegate status` says; null where it says nothing. Backends and clients go on meanwhile, on
+/// this thread.
+async fn status(dir: &Path) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(["status", "--json"]).current_dir(dir);
+    command.env_remove("TIDEGATE_CONFIG").env_remove("TIDEGATE_CONTROL");
+    let asked = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
+    serde_json::from_slice(&asked.unwrap().stdout).unwrap_or_default()
+}
+
+/// Waits until `tidegate status` says so.
+async fn until_status(dir: &Path, what: &str, says: impl Fn(&Value) -> bool) {
+    let asking = async {
+        while !says(&status(dir).await) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(what, asking).await;
+}
+
+#[tokio::test]
+async fn the_guide_to_operating_prints_what_it_says() {
+    let mut stage = Stage::new();
+    let mut backends = vec![Backend::echo("a").await, Backend::echo("b").await];
+    // Tables are sorted by it, as text.
+    backends.sort_by_key(|backend| backend.address().to_string());
+    let (address, admin) = (free(), free());
+    stage.name("127.0.0.1:8080", address);
+    stage.name("127.0.0.1:9090", admin);
+    for (shown, backend) in ["192.0.2.17:9001", "192.0.2.18:9001"].iter().zip(&backends) {
+        stage.name(shown, backend.address());
+    }
+    let mut scene = Scene { _backends: backends, address, proxy: None, clients: Vec::new() };
+    let guide = Guide::open("operating.md");
+    guide.play(&mut stage, async |stage, step| scene.act(stage, step).await).await;
+}

@@ -144,8 +144,8 @@ impl Redial {
         // An upstream that was lost as soon as it came is one more attempt that has failed.
         let mut backoff = Backoff::after(away.attempt.saturating_sub(1));
         let now = clock::now();
-        let fresh = |target: &Box<NextUpstream>| now.since(target.asked) < TARGET_KEPT_MAX;
-        let trying = match self.target.take().filter(fresh) {
+        let target = self.target.take();
+        let trying = match target.filter(|one| now.since(one.asked) < TARGET_KEPT_MAX) {
             Some(target) => target.trying,
             None => {
                 // One after another, because all sessions of a backend lose it at the same time.

@@ -48,12 +48,12 @@ fn sessions_are_a_table_that_fits_the_terminal() {
     assert_eq!((wide.as_str(), left_out), (include_str!("wide.txt").trim_end(), vec![]));
     let (table, left_out) = sessions().table(Some(120));
     assert_eq!(table, include_str!("120.txt").trim_end());
-    assert_eq!(left_out, ["LISTENER", "POOL", "ROUTE"]);
+    assert_eq!(left_out, ["LISTENER", "POOL", "ROUTE", "LABELS"]);
     let (table, left_out) = sessions().table(Some(80));
     assert_eq!(table, include_str!("80.txt").trim_end());
     assert_eq!(
         left_out,
-        ["LISTENER", "POOL", "ROUTE", "LEAVING", "PID", "PATH", "RTT", "MESSAGES"]
+        ["LISTENER", "POOL", "ROUTE", "LABELS", "LEAVING", "PID", "PATH", "RTT", "MESSAGES"]
     );
     for width in [1, 60, 80, 100, 120, 200] {
         let (table, _) = sessions().table(Some(width));

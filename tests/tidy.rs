@@ -329,6 +329,7 @@ fn the_top_level_holds_nothing_more() {
     let known = [
         "Cargo.toml",
         "Cargo.lock",
+        "build.rs",
         "clippy.toml",
         "deny.toml",
         "rustfmt.toml",

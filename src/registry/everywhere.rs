@@ -17,7 +17,7 @@ use super::leaving::DrainCount;
 use super::locations::LocationCount;
 use super::schedule::Schedule;
 use super::seat;
-use super::traffic::{Traffic, TrafficReport};
+use super::traffic::{SessionTraffic, TrafficReport};
 use super::withdrawal::Withdrawal;
 
 /// How long a session that is kicked has for its last messages and both Closes.
@@ -80,7 +80,7 @@ impl LiveSessions {
     }
 
     /// What passed so far in each of these sessions; those that end meanwhile are missing.
-    pub async fn traffic(&self, ids: Vec<SessionId>) -> HashMap<SessionId, Traffic> {
+    pub async fn traffic(&self, ids: Vec<SessionId>) -> HashMap<SessionId, SessionTraffic> {
         let (report, mut said) = TrafficReport::of(ids.len());
         let mut traffic = HashMap::with_capacity(ids.len());
         let ids: Arc<[SessionId]> = ids.into();

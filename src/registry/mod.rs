@@ -40,7 +40,7 @@ pub use seat::{
     rename_listeners, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
-pub use traffic::{SideTraffic, Traffic, TrafficReport};
+pub use traffic::{SessionTraffic, SideTraffic, TrafficReport};
 pub use wheel::TICK;
 pub use withdrawal::Withdrawal;
 

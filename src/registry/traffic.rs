@@ -9,7 +9,7 @@ use crate::base::id::SessionId;
 
 /// What passed in a session so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Traffic {
+pub struct SessionTraffic {
     /// What the client sent.
     pub client: SideTraffic,
     /// What the upstream sent.
@@ -29,17 +29,19 @@ pub struct SideTraffic {
 
 /// Where a session says what passed. One that ends first says nothing.
 #[derive(Clone, Debug)]
-pub struct TrafficReport(mpsc::Sender<(SessionId, Traffic)>);
+pub struct TrafficReport(mpsc::Sender<(SessionId, SessionTraffic)>);
 
 impl TrafficReport {
     /// One for so many sessions, and what they say.
-    pub(super) fn of(sessions: usize) -> (TrafficReport, mpsc::Receiver<(SessionId, Traffic)>) {
+    pub(super) fn of(
+        sessions: usize,
+    ) -> (TrafficReport, mpsc::Receiver<(SessionId, SessionTraffic)>) {
         let (sender, receiver) = mpsc::channel(sessions.max(1));
         (TrafficReport(sender), receiver)
     }
 
     /// What passed in the session `id`.
-    pub fn tell(self, id: SessionId, traffic: Traffic) {
+    pub fn tell(self, id: SessionId, traffic: SessionTraffic) {
         // There is room for each; that nobody waits any longer is no fault.
         let _ = self.0.try_send((id, traffic));
     }

@@ -1,7 +1,7 @@
-//! Guides are run as they are written. What a block of `console` shows after `$` is typed, in order,
-//! in a directory of the guide's own, and must print what the page says below it. A block of `toml`
-//! is the configuration from there on. What happens otherwise is told by a comment that no reader
-//! sees, `<!-- WORDS -->`, which the guide's own test carries out.
+//! Guides are run as they are written. What a block of `console` shows after `$` is typed, in
+//! order, in a directory of the guide's own, and must print what the page says below it. A block of
+//! `toml` is the configuration from there on. What happens otherwise is told by a comment that no
+//! reader sees, `<!-- WORDS -->`, which the guide's own test carries out.
 //!
 //! `TIDEGATE_BLESS=1` writes what was printed into the page instead.
 

@@ -18,7 +18,7 @@ use crate::admin::process::Process;
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::label::Label;
-use crate::registry::{Count, Seen, SideTraffic, Traffic};
+use crate::registry::{Count, Seen, SessionTraffic, SideTraffic};
 use crate::wire::label::SessionLabels;
 
 /// Sessions of a process that are looked at, and listed, at most.
@@ -211,8 +211,8 @@ struct TrafficRow {
     upstream_rtt_ms: Option<u64>,
 }
 
-impl From<&Traffic> for TrafficRow {
-    fn from(Traffic { client, upstream }: &Traffic) -> TrafficRow {
+impl From<&SessionTraffic> for TrafficRow {
+    fn from(SessionTraffic { client, upstream }: &SessionTraffic) -> TrafficRow {
         let millis = |side: &SideTraffic| Some(side.rtt?.as_millis() as u64);
         TrafficRow {
             client_messages: client.messages,

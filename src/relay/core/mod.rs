@@ -130,7 +130,7 @@ impl Core {
         self.refresh();
     }
 
-    /// A note has come.
+    /// A note has come; whoever drives the core gives a report.
     pub(super) fn on_note(&mut self, note: Note, now: Moment) {
         match note {
             Note::End(order) => self.on_end_order(Some(order)),
@@ -144,7 +144,6 @@ impl Core {
                     Side::BOTH.into_iter().for_each(|side| self.time_pings(side, &mut rng, now));
                 }
             }
-            // Whoever drives the core has the session's id.
             Note::Report(_) => {}
             Note::Move(_) | Note::Withdrawn if self.end.is_some() => {}
             Note::Withdrawn => {
@@ -237,8 +236,7 @@ impl Core {
 
     /// The end, when all is done and both transports are gone.
     pub(super) fn end(&self) -> Option<End> {
-        let gone = self.sides.iter().all(|side| side.close == CloseState::Dropped);
-        if gone { self.end } else { None }
+        self.end.filter(|_| self.sides.iter().all(|side| side.close == CloseState::Dropped))
     }
 
     /// What passed so far.

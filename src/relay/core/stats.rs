@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use crate::registry::{SideTraffic, Traffic};
+use crate::registry::{SessionTraffic, SideTraffic};
 use crate::wire::frame::Violation;
 
 /// What passed in a session.
@@ -43,13 +43,13 @@ pub struct SeenCode(Option<NonZeroU16>);
 
 impl SessionStats {
     /// What of it is told while the session lives.
-    pub(in crate::relay) fn traffic(&self) -> Traffic {
+    pub(in crate::relay) fn traffic(&self) -> SessionTraffic {
         let of = |side: &SideStats| SideTraffic {
             messages: side.messages,
             bytes: side.bytes,
             rtt: side.rtt.last(),
         };
-        Traffic { client: of(&self.client), upstream: of(&self.upstream) }
+        SessionTraffic { client: of(&self.client), upstream: of(&self.upstream) }
     }
 }
 

@@ -88,8 +88,8 @@ async fn ending(mut session: Session) -> Ending {
     }
 }
 
-/// What `tidegate status` says; null where it says nothing. Backends and clients go on meanwhile, on
-/// this thread.
+/// What `tidegate status` says; null where it says nothing. Backends and clients go on meanwhile,
+/// on this thread.
 async fn status(dir: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     command.args(["status", "--json"]).current_dir(dir);

@@ -12,12 +12,12 @@ use crate::base::quota::ClientQuota;
 #[derive(Debug)]
 pub(super) struct Backlog {
     budget: Arc<ClientQuota>,
-    kept: Option<Box<Kept>>,
+    kept: Option<Box<KeptMessages>>,
 }
 
 /// Data frames as the client masked them, in order; the last may be incomplete.
 #[derive(Debug)]
-struct Kept {
+struct KeptMessages {
     bytes: Vec<u8>,
     /// Messages that end in it.
     messages: u64,
@@ -35,9 +35,9 @@ impl Backlog {
         Backlog { budget, kept: None }
     }
 
-    fn kept(&mut self) -> &mut Kept {
+    fn kept(&mut self) -> &mut KeptMessages {
         self.kept.get_or_insert_with(|| {
-            Box::new(Kept {
+            Box::new(KeptMessages {
                 bytes: Vec::new(),
                 messages: 0,
                 counted: (0, 0),
@@ -139,7 +139,7 @@ impl Backlog {
         if let Some(kept) = &mut self.kept {
             kept.share.set(kept.bytes.len() as u64);
         }
-        let is_idle = |kept: &mut Box<Kept>| {
+        let is_idle = |kept: &mut Box<KeptMessages>| {
             kept.bytes.is_empty() && kept.full_since == Moment::NEVER && kept.messages == 0
         };
         self.kept.take_if(is_idle);

@@ -16,10 +16,10 @@ struct Recorded {
 /// The record: raw data frames without the control frames between them. Boxed: on most routes
 /// nothing is recorded.
 #[derive(Debug)]
-pub(super) struct ReplayLog(Option<Box<Record>>);
+pub(super) struct ReplayLog(Option<Box<OpeningRecord>>);
 
 #[derive(Debug)]
-struct Record {
+struct OpeningRecord {
     bytes: Vec<u8>,
     /// The whole messages in `bytes`.
     whole: Vec<Recorded>,
@@ -39,7 +39,7 @@ struct Record {
 
 impl ReplayLog {
     pub(super) fn new(first: u32, bytes_max: u64, allowed: Allowed) -> ReplayLog {
-        let record = || Record {
+        let record = || OpeningRecord {
             bytes: Vec::new(),
             whole: Vec::new(),
             seen: 0,
@@ -115,7 +115,7 @@ impl ReplayLog {
     }
 }
 
-impl Record {
+impl OpeningRecord {
     fn poll(&mut self, answers: u64) -> Option<Vec<u8>> {
         let from = self.cursor?;
         let may = |one: &&Recorded| one.seen <= answers;

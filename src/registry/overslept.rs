@@ -20,7 +20,7 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
         Note::Move(MoveOrder { at, otherwise }) => {
             Note::Move(MoveOrder { at: at.after(by), otherwise: otherwise.as_ref().map(end) })
         }
-        Note::Rules(_) | Note::Withdrawn => note.clone(),
+        Note::Rules(_) | Note::Withdrawn | Note::Report(_) => note.clone(),
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
             at = match note {
                 Note::End(order) => Some(order.at),
                 Note::Move(order) => Some(order.at),
-                Note::Withdrawn | Note::Rules(_) => None,
+                Note::Withdrawn | Note::Rules(_) | Note::Report(_) => None,
             };
         }
         at

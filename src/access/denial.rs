@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::base::label::Label;
 
@@ -15,10 +16,27 @@ pub struct Denial {
     pub rule: Arc<str>,
     /// Why.
     pub reason: DenialReason,
+    /// The status of the answer.
+    pub status: StatusCode,
     /// What the client may show to pass: `WWW-Authenticate` (RFC 9110 §11.6.1).
     pub challenge: Option<HeaderValue>,
     /// When it is worth to come again (`Retry-After`, RFC 9110 §10.2.3).
     pub retry_after: Option<Duration>,
+    /// The answer itself, where another server has made it.
+    pub page: Option<Box<AuthPage>>,
+    /// What is behind it, for the log.
+    pub detail: Option<String>,
+}
+
+/// The server's own answer to a client that may not pass.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthPage {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields, as they go to the client.
+    pub headers: HeaderMap,
+    /// The page.
+    pub body: Bytes,
 }
 
 /// Why a rule says no.
@@ -58,15 +76,19 @@ pub enum DenialReason {
     TokenAudience,
     /// It does not claim what is needed.
     TokenClaims,
+    /// The server that was asked says no.
+    AuthDenied,
+    /// The server that was asked says nothing.
+    AuthFailed,
 }
 
 impl DenialReason {
-    /// The status of the answer (RFC 9110 §15.5.2, §15.5.4, §15.6.4).
+    /// The status of the answer, where nothing else says it (RFC 9110 §15.5.2, §15.5.4, §15.6.4).
     pub fn status(self) -> StatusCode {
         match self {
             DenialReason::NoRule | DenialReason::Address => StatusCode::FORBIDDEN,
             DenialReason::NoPassword | DenialReason::Password => StatusCode::UNAUTHORIZED,
-            DenialReason::PasswordsBusy | DenialReason::NoTokenKeys => {
+            DenialReason::PasswordsBusy | DenialReason::NoTokenKeys | DenialReason::AuthFailed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             // RFC 6750 §3.1.
@@ -120,6 +142,8 @@ impl Label for DenialReason {
             DenialReason::TokenIssuer => "token_issuer",
             DenialReason::TokenAudience => "token_audience",
             DenialReason::TokenClaims => "token_claims",
+            DenialReason::AuthDenied => "auth_denied",
+            DenialReason::AuthFailed => "auth_failed",
         }
     }
 }
@@ -138,6 +162,8 @@ impl fmt::Display for DenialReason {
             DenialReason::TokenExpired => "the token has expired",
             DenialReason::TokenEarly => "the token is not valid yet",
             DenialReason::TokenClaims => "the token does not allow this",
+            DenialReason::AuthDenied => "who may pass here has to log in first",
+            DenialReason::AuthFailed => "it cannot be found out who may pass, try again",
             _ => "the token is not valid here",
         })
     }

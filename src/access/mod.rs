@@ -4,18 +4,23 @@
 //! pass, for how long and as whose, or which rule says no and why. **Never here:** routes, what is
 //! done with a request that passes, the answer to one that does not.
 
+mod applicant;
 mod denial;
 mod fetch;
+mod forward;
 mod identity;
 mod key_set;
+mod pass;
 mod passwords;
 mod policy;
 mod tokens;
 mod verifier;
 
+pub use applicant::{Applicant, Asking, Exchange, Subrequest};
 pub use denial::Denial;
 pub use identity::Identity;
 pub use key_set::KeySetState;
+pub use pass::Pass;
 pub use passwords::PasswordChecker;
 pub use policy::Policy;
-pub use verifier::{Applicant, Pass, Verifier};
+pub use verifier::Verifier;

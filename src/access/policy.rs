@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{StatusCode, Uri};
 
+use super::applicant::Applicant;
 use super::denial::{Denial, DenialReason};
-use super::verifier::{Applicant, Pass, Verifier};
+use super::pass::Pass;
+use super::verifier::Verifier;
 use crate::config::plan::AccessDemand;
 
 /// The rules of a route, at work.
@@ -60,7 +62,7 @@ impl Policy {
                 Ok(one) if self.is_any => return Ok(one),
                 Ok(one) => pass = pass.and(one),
                 Err(denial) => {
-                    let helps = |denial: &Denial| denial.reason.status() != StatusCode::FORBIDDEN;
+                    let helps = |denial: &Denial| denial.status != StatusCode::FORBIDDEN;
                     if told.as_ref().is_none_or(|(_, before)| !helps(before) && helps(&denial)) {
                         told = Some((verifier, denial));
                     }
@@ -107,7 +109,10 @@ mod tests {
     fn office_and_lab() -> BTreeMap<Arc<str>, Arc<Verifier>> {
         let metrics = Metrics::new(1);
         let rules = [rule("office", "10.0.0.0/8"), rule("lab", "10.1.0.0/16")];
-        let build = |rule| Verifier::build(&rule, None, &PasswordChecker::new(), &metrics).unwrap();
+        let build = |rule| {
+            Verifier::build(&rule, None, &PasswordChecker::new(), &BTreeMap::new(), &metrics)
+                .unwrap()
+        };
         rules.map(|rule| (Arc::clone(&rule.name), build(rule))).into()
     }
 
@@ -118,7 +123,7 @@ mod tests {
     async fn denied_by(policy: &Policy, ip: &str) -> Option<String> {
         let client: IpAddr = ip.parse().unwrap();
         let (network, headers, uri) = (client.into(), &HeaderMap::new(), &Uri::default());
-        let applicant = Applicant { client: Some(client), network, headers, uri };
+        let applicant = Applicant { client: Some(client), network, headers, uri, asking: None };
         policy.verify(&applicant).await.err().map(|denial| {
             assert!(matches!(denial.reason, DenialReason::Address | DenialReason::NoRule));
             denial.rule.to_string()
@@ -157,7 +162,8 @@ mod tests {
         let metrics = Metrics::new(1);
         let passwords = PasswordChecker::new();
         let build = |net, before| {
-            Verifier::build(&rule("office", net), before, &passwords, &metrics).unwrap()
+            Verifier::build(&rule("office", net), before, &passwords, &BTreeMap::new(), &metrics)
+                .unwrap()
         };
         let first = build("10.0.0.0/8", None);
         assert!(Arc::ptr_eq(&first, &build("10.0.0.0/8", Some(&first))));

@@ -1,60 +1,30 @@
 //! One rule at work.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 
-use super::denial::{Denial, DenialReason};
+use super::applicant::Applicant;
+use super::denial::{AuthPage, Denial, DenialReason};
+use super::forward::{self, AuthError, Verdict};
 use super::identity::Identity;
 use super::key_set::{KeySet, KeySetState};
+use super::pass::{Grants, Pass};
 use super::passwords::{Checked, PasswordChecker, ShownPassword};
 use super::tokens::{self, VerifiedToken};
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::base::task::LocalBox;
-use crate::config::plan::{AccessRule, AccessTest, Basic, Jwt, TokenKeySource};
+use crate::config::plan::{AccessRule, AccessTest, Basic, Forward, Jwt, TokenKeySource};
 use crate::observe::metrics::{AccessMetrics, KeySetFacts, Metrics};
+use crate::pool::Pool;
 use crate::tls::TlsError;
 use crate::wire::credentials::{self, BasicCredentials, Shown};
+use crate::wire::fields::is_same_spelt;
 use crate::wire::token_keys::TokenKey;
-
-/// Who wants to pass, as far as a rule asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Applicant<'a> {
-    /// The client's address, as the log has it; `None` is the peer of a unix socket.
-    pub client: Option<IpAddr>,
-    /// What the client's shares are counted by.
-    pub network: ClientNetwork,
-    /// The fields of the request.
-    pub headers: &'a HeaderMap,
-    /// Its target.
-    pub uri: &'a Uri,
-}
-
-/// The right to pass.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pass {
-    /// When a session that is opened with it has to end; `NEVER` where it need not.
-    pub expires: Moment,
-    /// Whose it is.
-    pub identity: Identity,
-}
-
-impl Pass {
-    /// One without an end.
-    pub const FOR_GOOD: Pass = Pass { expires: Moment::NEVER, identity: Identity::UNKNOWN };
-
-    /// The right to pass by both.
-    pub(super) fn and(self, other: Pass) -> Pass {
-        Pass {
-            expires: self.expires.min(other.expires),
-            identity: self.identity.and(other.identity),
-        }
-    }
-}
 
 /// A rule and what it needs at work. The same `Arc` over reloads that do not change the rule.
 #[derive(Debug)]
@@ -64,6 +34,8 @@ pub struct Verifier {
     passwords: Arc<PasswordChecker>,
     /// Keys that are fetched.
     key_set: Option<Arc<KeySet>>,
+    /// The pool of a server that is asked.
+    pool: Option<Arc<Pool>>,
     /// What a client is told that shows nothing, or nothing good.
     challenge: Option<HeaderValue>,
 }
@@ -78,17 +50,29 @@ impl Verifier {
         plan: &Arc<AccessRule>,
         before: Option<&Arc<Verifier>>,
         passwords: &Arc<PasswordChecker>,
+        pools: &BTreeMap<Arc<str>, Arc<Pool>>,
         metrics: &Metrics,
     ) -> Result<Arc<Verifier>, TlsError> {
-        if let Some(before) = before.filter(|before| before.plan == *plan) {
+        let pool = match &plan.test {
+            AccessTest::Forward(forward) => pools.get(&forward.pool).cloned(),
+            _ => None,
+        };
+        let is_same = |before: &&Arc<Verifier>| {
+            before.plan == *plan
+                && before.pool.as_ref().map(Arc::as_ptr) == pool.as_ref().map(Arc::as_ptr)
+        };
+        if let Some(before) = before.filter(is_same) {
             return Ok(Arc::clone(before));
         }
         let cells = metrics.access(&plan.name);
         let key_set = match &plan.test {
-            AccessTest::Jwt(Jwt { keys: TokenKeySource::Url(url), .. }) => {
-                let before = before.and_then(|before| before.key_set.as_ref());
-                Some(KeySet::build(&plan.name, url, before, &cells)?)
-            }
+            AccessTest::Jwt(jwt) => match &jwt.keys {
+                TokenKeySource::Url(url) => {
+                    let before = before.and_then(|before| before.key_set.as_ref());
+                    Some(KeySet::build(&plan.name, url, before, &cells)?)
+                }
+                TokenKeySource::Read(_) => None,
+            },
             _ => None,
         };
         Ok(Arc::new(Verifier {
@@ -96,6 +80,7 @@ impl Verifier {
             cells,
             passwords: Arc::clone(passwords),
             key_set,
+            pool,
             challenge: challenge(&plan.test),
         }))
     }
@@ -123,6 +108,7 @@ impl Verifier {
             AccessTest::Addresses(_) => Err(DenialReason::Address),
             AccessTest::Basic(basic) => self.password(basic, applicant).await,
             AccessTest::Jwt(jwt) => self.token(jwt, applicant).await,
+            AccessTest::Forward(rule) => return self.forward(rule, applicant).await,
         };
         verdict.map_err(|reason| self.denial(reason))
     }
@@ -167,7 +153,7 @@ impl Verifier {
         let VerifiedToken { left, claims } = verified;
         let left = tokens::session_time(jwt, left, fastrand::f64());
         let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
-        Ok(Pass { expires, identity: Identity::of_token(claims) })
+        Ok(Pass { expires, identity: Identity::of_token(claims), grants: None })
     }
 
     fn denial(&self, reason: DenialReason) -> Denial {
@@ -178,10 +164,57 @@ impl Verifier {
         };
         let retry_after = match (reason, &self.key_set) {
             (DenialReason::NoTokenKeys, Some(set)) => Some(set.retry_after()),
-            (DenialReason::PasswordsBusy, _) => Some(Duration::from_secs(1)),
+            (DenialReason::PasswordsBusy | DenialReason::AuthFailed, _) => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         };
-        Denial { rule: Arc::clone(&self.plan.name), reason, challenge, retry_after }
+        Denial {
+            rule: Arc::clone(&self.plan.name),
+            reason,
+            status: reason.status(),
+            challenge,
+            retry_after,
+            page: None,
+            detail: None,
+        }
+    }
+
+    /// Asks the server of the rule.
+    async fn forward(&self, rule: &Forward, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
+        let asked = match (applicant.asking, &self.pool) {
+            (Some(asking), Some(pool)) => {
+                let question = forward::question(rule, applicant.headers, asking);
+                forward::ask(rule, pool, &question, applicant, asking).await
+            }
+            _ => Err(AuthError::NotAsked),
+        };
+        let passed = asked.and_then(|verdict| match verdict {
+            Verdict::Pass(answer) => {
+                let expires = forward::expires(rule, &answer)?;
+                Ok(Ok((forward::grants(rule, &answer), expires)))
+            }
+            Verdict::Denied(page) => Ok(Err(page)),
+        });
+        match (passed, rule.on_error) {
+            (Ok(Ok((grants, expires))), _) => {
+                let grants = Some(Box::new(grants)).filter(|grants| **grants != Grants::default());
+                Ok(Pass { expires, grants, ..Pass::FOR_GOOD })
+            }
+            (Ok(Err(page)), _) => Err(self.denied(page)),
+            (Err(_), None) => Ok(Pass::FOR_GOOD),
+            (Err(error), Some(status)) => {
+                let detail = Some(error.to_string());
+                Err(Denial { status, detail, ..self.denial(DenialReason::AuthFailed) })
+            }
+        }
+    }
+
+    /// With the server's own answer, where it gave one.
+    fn denied(&self, page: Option<AuthPage>) -> Denial {
+        let status = page.as_ref().map_or(StatusCode::UNAUTHORIZED, |page| page.status);
+        let page = page.map(Box::new);
+        Denial { status, page, ..self.denial(DenialReason::AuthDenied) }
     }
 
     /// Removes what was shown to this rule and is for nobody behind it.
@@ -192,6 +225,14 @@ impl Verifier {
             }
             AccessTest::Jwt(jwt) if jwt.strip => {
                 tokens::strip(&jwt.places, &mut head.headers, &mut head.uri);
+            }
+            AccessTest::Forward(rule) => {
+                let is_copied =
+                    |name: &&HeaderName| rule.copy.iter().any(|copied| is_same_spelt(copied, name));
+                let said: Vec<_> = head.headers.keys().filter(is_copied).cloned().collect();
+                for name in said {
+                    head.headers.remove(name);
+                }
             }
             AccessTest::Basic(_) | AccessTest::Jwt(_) | AccessTest::Addresses(_) => {}
         }
@@ -247,7 +288,7 @@ fn bearer(rule: &str, reason: DenialReason) -> Option<HeaderValue> {
 /// The challenge of a rule of passwords: RFC 7617 §2.
 fn challenge(test: &AccessTest) -> Option<HeaderValue> {
     match test {
-        AccessTest::Addresses(_) | AccessTest::Jwt(_) => None,
+        AccessTest::Addresses(_) | AccessTest::Jwt(_) | AccessTest::Forward(_) => None,
         AccessTest::Basic(basic) => {
             HeaderValue::try_from(format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm))
                 .ok()

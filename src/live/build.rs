@@ -103,7 +103,7 @@ pub fn build(
     let listeners = listeners(&plan, old, metrics)?;
     let passwords = old.map(|old| Arc::clone(&old.passwords));
     let passwords = passwords.unwrap_or_else(PasswordChecker::new);
-    let access = verifiers(&plan, old, &passwords, metrics)?;
+    let access = verifiers(&plan, old, &passwords, &pools, metrics)?;
     let routes = Routes::of(old).build(&plan, &pools, &access, metrics)?;
     let known = routes.iter().enumerate();
     let known = known.map(|(index, route)| (Arc::clone(&route.plan.identity), index)).collect();
@@ -146,12 +146,13 @@ fn verifiers(
     plan: &Plan,
     old: Option<&Snapshot>,
     passwords: &Arc<PasswordChecker>,
+    pools: &BTreeMap<Arc<str>, Arc<Pool>>,
     metrics: &Metrics,
 ) -> Result<BTreeMap<Arc<str>, Arc<Verifier>>, BuildError> {
     let build = |rule: &Arc<AccessRule>| {
         let before = old.and_then(|old| old.access.get(&rule.name));
         let name = Arc::clone(&rule.name);
-        match Verifier::build(rule, before, passwords, metrics) {
+        match Verifier::build(rule, before, passwords, pools, metrics) {
             Ok(built) => Ok((name, built)),
             Err(error) => Err(BuildError::Access { rule: name, error }),
         }

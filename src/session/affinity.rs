@@ -63,7 +63,7 @@ impl Affinity {
 /// Keeps an answer out of app caches: one client's cookie would lead all to its backend, and
 /// `Set-Cookie` alone does not keep it out (RFC 9111 §7.3). Whatever else is said of caching, the
 /// strictest counts (§4.2.1).
-fn keep_private(answer: &mut Response<Body>) {
+pub(super) fn keep_private(answer: &mut Response<Body>) {
     let headers = answer.headers();
     let is_kept = |word| has_token(headers, CACHE_CONTROL, word);
     let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;

@@ -1,17 +1,36 @@
 //! Whether a request may pass, by what its route says.
 
-use super::admit::Routed;
+use super::admit::{Asked, Routed};
 use super::clearance::Clearance;
+use super::conn::App;
 use super::grant::Authorized;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use crate::access::{Applicant, Pass};
+use crate::access::{Applicant, Asking, Exchange, Pass, Policy, Subrequest};
+use crate::action;
+use crate::base::body;
 use crate::config::plan::WebSocketMode;
 use crate::handshake;
+use crate::pool::Attempts;
+use crate::rewrite::Outbound;
+use crate::wire::forwarded::Hop;
+
+/// Asks servers as requests are forwarded.
+struct Forwarded;
+
+impl Subrequest for Forwarded {
+    fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> Exchange<'a> {
+        Box::pin(action::forward(attempts, outbound, body::empty(), None))
+    }
+}
 
 impl Routed {
     /// Asks the route whether the request may pass: first what costs nothing, then its rules.
-    pub(super) async fn authorize(self, record: &mut RequestRecord) -> Result<Authorized, Refusal> {
+    pub(super) async fn authorize(
+        self,
+        app: &App,
+        record: &mut RequestRecord,
+    ) -> Result<Authorized, Refusal> {
         if let Some(policy) = &self.route.access {
             // Before all else: whoever is refused, or leaves meanwhile, has a line, too.
             record.redact(|uri| policy.redact(uri));
@@ -23,15 +42,15 @@ impl Routed {
             if asked.asks_websocket {
                 record.handshake();
             }
-            let applicant = Applicant {
-                client: asked.client_addr.map(|client| client.ip()),
-                network: asked.conn.listener.client_network(asked.client_addr),
-                headers: &asked.head.headers,
-                uri: &asked.head.uri,
-            };
             // On the heap: most requests ask for none, and need not have the room.
-            pass = Box::pin(policy.verify(&applicant)).await?;
+            pass = Box::pin(verify(policy, &asked, app)).await?;
             policy.strip(&mut asked.head);
+            if let Some(grants) = pass.grants.take() {
+                for (name, value) in grants.fields {
+                    asked.head.headers.append(name, value);
+                }
+                record.give_cookies(grants.cookies);
+            }
         }
         let clearance = Clearance::new(pass, &asked, &route);
         Ok(Authorized { asked, route, clearance })
@@ -53,4 +72,39 @@ impl Routed {
         }
         Ok(())
     }
+}
+
+/// Asks the rules.
+async fn verify(policy: &Policy, asked: &Asked, app: &App) -> Result<Pass, Refusal> {
+    let target = asked.target.sent(&asked.head)?;
+    let asking = Asking {
+        method: &asked.head.method,
+        target: &target,
+        authority: asked.target.authority.as_ref(),
+        scheme: match asked.conn.is_secure(&asked.head.headers, asked.client_addr) {
+            true => "https",
+            false => "http",
+        },
+        is_handshake: asked.asks_websocket,
+        hop: Hop {
+            peer: asked.conn.peer_addr,
+            client: asked.client_addr.map(|client| client.ip()),
+            proto: asked.conn.scheme(),
+            host: asked.target.authority.as_ref().and_then(|host| host.to_str().ok()),
+            port: asked.target.port.unwrap_or(asked.conn.default_port()),
+            prefix: "",
+        },
+        is_trusted: asked.conn.is_trusted(),
+        via: app.via.value(asked.head.version),
+        request_id: &asked.request_id,
+        subrequest: &Forwarded,
+    };
+    let applicant = Applicant {
+        client: asked.client_addr.map(|client| client.ip()),
+        network: asked.conn.listener.client_network(asked.client_addr),
+        headers: &asked.head.headers,
+        uri: &asked.head.uri,
+        asking: Some(&asking),
+    };
+    Ok(policy.verify(&applicant).await?)
 }

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
+use super::affinity;
 use super::answer_fate::{AnswerCut, AnswerFate};
 use super::conn::Conn;
 use super::refusal::Refusal;
@@ -32,6 +34,8 @@ pub(super) struct RequestRecord {
     client_addr: Option<SocketAddr>,
     method: http::Method,
     request_id: HeaderValue,
+    /// For the client, with whatever answer it gets.
+    cookies: Vec<HeaderValue>,
     /// Whether the answer says it.
     tells_id: bool,
     /// None once it has become a session, whose own lines tell the rest. Boxed, so that the session
@@ -74,6 +78,7 @@ impl RequestRecord {
             client_addr: conn.client_addr(&head.headers),
             method: head.method.clone(),
             request_id: facts.id().clone(),
+            cookies: Vec::new(),
             tells_id: true,
             facts: Some(facts),
             route: None,
@@ -130,10 +135,22 @@ impl RequestRecord {
         self.tells_id = !route.plan.response_headers.replaces(&X_REQUEST_ID);
     }
 
-    /// Writes the request's id into its answer, unless the route says otherwise.
-    pub(super) fn tell_id(&self, answer: &mut Response<Body>) {
+    /// Notes cookies that a server gave the client which was asked about it.
+    pub(super) fn give_cookies(&mut self, cookies: Vec<HeaderValue>) {
+        self.cookies.extend(cookies);
+    }
+
+    /// Writes what each answer to the request says, whoever makes it: its id, unless the route says
+    /// otherwise, and cookies for its client.
+    pub(super) fn add_fields(&mut self, answer: &mut Response<Body>) {
         if self.tells_id {
             answer.headers_mut().insert(X_REQUEST_ID, self.request_id.clone());
+        }
+        if !self.cookies.is_empty() {
+            affinity::keep_private(answer);
+        }
+        for cookie in self.cookies.drain(..) {
+            answer.headers_mut().append(SET_COOKIE, cookie);
         }
     }
 

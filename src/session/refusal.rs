@@ -73,7 +73,7 @@ impl Refusal {
             Refusal::NoRoute => StatusCode::NOT_FOUND,
             Refusal::NoWebSocket => StatusCode::FORBIDDEN,
             Refusal::OnlyWebSocket => StatusCode::UPGRADE_REQUIRED,
-            Refusal::Access(denial) => denial.reason.status(),
+            Refusal::Access(denial) => denial.status,
             Refusal::Limit(refusal) => refusal.status(),
             Refusal::Handshake(refusal) => refusal.status(),
             Refusal::NotOpened => StatusCode::BAD_GATEWAY,
@@ -84,6 +84,9 @@ impl Refusal {
 
     /// What is behind it, for the log only: a client is not told where backends are.
     pub(super) fn detail(&self) -> Option<String> {
+        if let Refusal::Access(denial) = self {
+            return denial.detail.clone();
+        }
         let mut source = match self {
             Refusal::Upstream(error) => error.source(),
             Refusal::Action(error) => error.source(),
@@ -116,6 +119,12 @@ impl Refusal {
 
     /// The answer.
     pub(super) fn answer(&self) -> Response<Body> {
+        if let Refusal::Access(Denial { page: Some(page), .. }) = self {
+            let mut answer = Response::new(body::full(page.body.clone()));
+            *answer.status_mut() = page.status;
+            *answer.headers_mut() = page.headers.clone();
+            return answer;
+        }
         let mut answer = Response::new(body::full(format!("{self}\n")));
         *answer.status_mut() = self.status();
         let headers = answer.headers_mut();

@@ -49,7 +49,7 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
         }
         Err(refusal) => refuse(&refusal, &mut record),
     };
-    record.tell_id(&mut answer);
+    record.add_fields(&mut answer);
     match answer.status() {
         // It has become a session.
         StatusCode::SWITCHING_PROTOCOLS => answer,
@@ -79,7 +79,7 @@ async fn answer(
     body: Body,
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
-    let granted = routed.authorize(record).await?.counted(app, record)?;
+    let granted = routed.authorize(app, record).await?.counted(app, record)?;
     let route = Arc::clone(&granted.route);
     let is_on_stream = handshake::is_on_stream(&granted.asked.head);
     let is_old = granted.asked.head.version == Version::HTTP_10;

@@ -11,19 +11,20 @@ use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{AccessDemand, AccessRule, AccessTest, AddressLists, Basic, Networks};
 use super::super::tables::{self, OneOrMany, OrString, RouteAccess, Spanned};
-use super::{Lower, NamedFiles, address, entries, jwt, named};
+use super::{Lower, NamedFiles, address, auth_server, entries, jwt, named};
 
 /// All rules, in file order.
 pub fn rules(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Vec<Arc<AccessRule>>> {
     let written = entries(&file.access);
     let rules: Vec<_> =
-        written.iter().filter_map(|(name, raw)| rule(cx, name, raw)).map(Arc::new).collect();
+        written.iter().filter_map(|(name, raw)| rule(cx, file, name, raw)).map(Arc::new).collect();
     unused(cx, file);
     (rules.len() == written.len() && !file.access.is_faulty()).then_some(rules)
 }
 
 fn rule(
     cx: &mut Lower<'_>,
+    file: &tables::FileTable,
     name: &Spanned<String>,
     written: &Spanned<tables::AccessTable>,
 ) -> Option<AccessRule> {
@@ -32,7 +33,10 @@ fn rule(
     let raw = written.get()?;
     let test = match kind(cx, raw, &name, place)? {
         "basic" => basic(cx, &raw.basic, &name).map(AccessTest::Basic),
-        "jwt" => jwt::jwt(cx, &raw.jwt, place, &name).map(AccessTest::Jwt),
+        "jwt" => jwt::jwt(cx, &raw.jwt, place, &name).map(Box::new).map(AccessTest::Jwt),
+        "forward" => auth_server::forward(cx, file, &raw.forward, &name)
+            .map(Box::new)
+            .map(AccessTest::Forward),
         _ => addresses(cx, raw).map(AccessTest::Addresses),
     };
     Some(AccessRule { test: test?, name })
@@ -46,11 +50,15 @@ fn kind(
     place: Option<Span>,
 ) -> Option<&'static str> {
     let addresses = raw.allow.span().or(raw.deny.span());
-    let written: Vec<(&str, Span)> =
-        [("allow", addresses), ("basic", raw.basic.span()), ("jwt", raw.jwt.span())]
-            .into_iter()
-            .filter_map(|(key, span)| Some((key, span?)))
-            .collect();
+    let written: Vec<(&str, Span)> = [
+        ("allow", addresses),
+        ("basic", raw.basic.span()),
+        ("jwt", raw.jwt.span()),
+        ("forward", raw.forward.span()),
+    ]
+    .into_iter()
+    .filter_map(|(key, span)| Some((key, span?)))
+    .collect();
     match written[..] {
         [(kind, _)] => Some(kind),
         [] => {
@@ -206,6 +214,12 @@ pub fn demand(
         RouteAccess::All(_) => AccessDemand::All(found),
         RouteAccess::Any(_) => AccessDemand::Any(found),
     }))
+}
+
+/// The pools of servers that say who may pass.
+pub fn pools(file: &tables::FileTable) -> impl Iterator<Item = &str> {
+    let rules = entries(&file.access).iter().filter_map(|(_, rule)| rule.get());
+    rules.filter_map(|rule| Some(rule.forward.get()?.pool.get()?.as_str()))
 }
 
 /// The names of all rules, with their places.

@@ -6,6 +6,7 @@
 mod access;
 mod action;
 mod address;
+mod auth_server;
 mod condition;
 mod fields;
 mod hold;

@@ -192,8 +192,8 @@ fn unused_pools(
     file: &tables::FileTable,
     routes: &[Spanned<tables::RouteTable>],
 ) {
-    let used: HashSet<&str> =
-        routes.iter().filter_map(|route| Some(action::pool_of(route.get()?)?.0)).collect();
+    let routed = routes.iter().filter_map(|route| Some(action::pool_of(route.get()?)?.0));
+    let used: HashSet<&str> = routed.chain(access::pools(file)).collect();
     let all_read = !file.routes.is_faulty()
         && routes.iter().all(|route| route.get().is_some_and(|route| !route.pool.is_faulty()));
     for (name, _) in entries(&file.pools).iter().filter(|_| all_read) {

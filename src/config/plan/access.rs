@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::super::tables::TokenSession;
 use super::address::{BackendAddress, Networks};
@@ -31,7 +31,9 @@ pub enum AccessTest {
     /// A name and a password (RFC 7617).
     Basic(Basic),
     /// A token (RFC 7519).
-    Jwt(Jwt),
+    Jwt(Box<Jwt>),
+    /// What another server says.
+    Forward(Box<Forward>),
 }
 
 /// Addresses that may pass, and those that may not.
@@ -94,6 +96,25 @@ pub struct Jwt {
     pub strip: bool,
     /// When a session that was opened with one ends.
     pub session: TokenSession,
+}
+
+/// A server that says who may pass.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forward {
+    /// The name of its pool; the plan has it.
+    pub pool: Arc<str>,
+    /// What it is asked for.
+    pub target: PathAndQuery,
+    /// The fields of its answer that go on with the request, in place of the client's.
+    pub copy: Vec<HeaderName>,
+    /// `Host` towards it; the client's when `None`.
+    pub host: Option<HeaderValue>,
+    /// The time for its whole answer.
+    pub timeout: Duration,
+    /// The status of a request that it says nothing about; such a one passes when `None`.
+    pub on_error: Option<StatusCode>,
+    /// The field of its answer that says when a session ends, in seconds since 1970.
+    pub expires: Option<HeaderName>,
 }
 
 /// Where the keys of tokens come from.

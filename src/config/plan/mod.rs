@@ -27,7 +27,7 @@ pub use super::tables::{
     QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
-    AccessDemand, AccessRule, AccessTest, AddressLists, Basic, ClaimMatch, Jwt, KeysUrl,
+    AccessDemand, AccessRule, AccessTest, AddressLists, Basic, ClaimMatch, Forward, Jwt, KeysUrl,
     TokenKeySource, TokenKeys, TokenPlace,
 };
 pub use address::{Address, BackendAddress, Networks};

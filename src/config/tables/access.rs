@@ -9,11 +9,11 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
-use super::{Named, OneOrMany, OrString, Spanned, Time, Wait, seconds};
+use super::{ForwardTable, Named, OneOrMany, OrString, Spanned, Time, Wait, seconds};
 
 table! {
     /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or
-    /// `basic`, or `jwt`.
+    /// `basic`, or `jwt`, or `forward`.
     AccessTable "Access", "a table";
 
     /// The networks whose clients may pass: networks, addresses, or `unix` for the peers of unix
@@ -30,6 +30,9 @@ table! {
     /// expired. Others are answered 401, or 403 where only a claim is missing (RFC 6750). A session
     /// ends when its token expires.
     next jwt: JwtTable;
+    /// Clients may pass of which another server says so: Authelia, oauth2-proxy, or one of your
+    /// own.
+    next forward: ForwardTable;
 }
 
 table! {

@@ -9,6 +9,7 @@
 #[macro_use]
 mod table;
 mod access;
+mod auth_server;
 mod error_pages;
 mod file;
 mod file_mode;
@@ -28,6 +29,7 @@ pub mod words;
 pub use access::{
     AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenKeysTable, TokenSession,
 };
+pub use auth_server::{AuthFailure, ForwardTable};
 pub use error_pages::ErrorsValue;
 pub use file::FileTable;
 pub use file_mode::FileMode;

@@ -29,6 +29,23 @@ pub(super) const ROWS: &[Row] = &[
     ("access.NAME.jwt.keys.refresh_min", "refresh_min = \"30s\"", "refresh_min = \"31s\""),
     ("access.NAME.jwt.keys.stale_max", "stale_max = \"1d\"", "stale_max = \"2d\""),
     ("access.NAME.jwt.keys.fetch_timeout", "fetch_timeout = \"5s\"", "fetch_timeout = \"6s\""),
+    (
+        "access.NAME.forward",
+        "[access.sso.forward]\npool = \"other\"\npath = \"/one\"\ncopy = [\"Remote-User\"]\n\
+         upstream_host = \"one\"\ntimeout = \"5s\"\non_error = 503\nexpires = \"header:X-One\"",
+        "[access.sso]\ndeny = \"192.0.2.1\"",
+    ),
+    ("access.NAME.forward.pool", "pool = \"other\"\npath", "pool = \"blue\"\npath"),
+    ("access.NAME.forward.path", "path = \"/one\"", "path = \"/two\""),
+    ("access.NAME.forward.copy", "copy = [\"Remote-User\"]", "copy = [\"Remote-Name\"]"),
+    (
+        "access.NAME.forward.upstream_host",
+        "upstream_host = \"one\"\nt",
+        "upstream_host = \"two\"\nt",
+    ),
+    ("access.NAME.forward.timeout", "timeout = \"5s\"\non", "timeout = \"6s\"\non"),
+    ("access.NAME.forward.on_error", "on_error = 503", "on_error = \"pass\""),
+    ("access.NAME.forward.expires", "header:X-One", "header:X-Two"),
     ("access.NAME.jwt.secret", "both sides", "two sides"),
     ("access.NAME.jwt.issuer", "issuer = \"one\"", "issuer = \"two\""),
     ("access.NAME.jwt.audience", "audience = \"one\"", "audience = \"two\""),

@@ -53,7 +53,15 @@ impl Policy {
     pub async fn verify(&self, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
         if self.verifiers.is_empty() {
             let (rule, reason) = ("(none)".into(), DenialReason::NoRule);
-            return Err(Denial { rule, reason, challenge: None, retry_after: None });
+            return Err(Denial {
+                rule,
+                reason,
+                status: reason.status(),
+                challenge: None,
+                retry_after: None,
+                page: None,
+                detail: None,
+            });
         }
         let mut pass = Pass::FOR_GOOD;
         let mut told: Option<(&Arc<Verifier>, Denial)> = None;

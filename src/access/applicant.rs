@@ -26,21 +26,21 @@ pub struct Applicant<'a> {
     /// Its target.
     pub uri: &'a Uri,
     /// What another server is told of it; `None` where none can be asked.
-    pub asking: Option<&'a Asking<'a>>,
+    pub asking: Option<&'a AuthRequest<'a>>,
 }
 
 /// An exchange with a backend, on its way.
-pub type Exchange<'a> = Pin<Box<dyn Future<Output = Attempted<Response<Body>>> + 'a>>;
+pub type SubrequestFuture<'a> = Pin<Box<dyn Future<Output = Attempted<Response<Body>>> + 'a>>;
 
 /// Sends requests to pools. How that is done is no part of this module.
 pub trait Subrequest {
     /// Sends one without a body.
-    fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> Exchange<'a>;
+    fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> SubrequestFuture<'a>;
 }
 
 /// What a server is told of a request, and who asks it.
 #[derive(Clone, Copy)]
-pub struct Asking<'a> {
+pub struct AuthRequest<'a> {
     /// The request's method.
     pub method: &'a Method,
     /// Its target, as backends see it.
@@ -63,8 +63,8 @@ pub struct Asking<'a> {
     pub subrequest: &'a dyn Subrequest,
 }
 
-impl fmt::Debug for Asking<'_> {
+impl fmt::Debug for AuthRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asking").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("AuthRequest").field("target", &self.target).finish_non_exhaustive()
     }
 }

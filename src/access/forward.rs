@@ -14,12 +14,12 @@ use http::header::{self, CONTENT_LENGTH, HeaderName, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::applicant::{Applicant, Asking};
+use super::applicant::{Applicant, AuthRequest};
 use super::denial::AuthPage;
 use super::pass::Grants;
 use crate::base::body::Body;
 use crate::base::clock::{self, Moment};
-use crate::config::plan::{FieldChanges, Forward};
+use crate::config::plan::{AuthServer, FieldChanges};
 use crate::pool::{Attempted, Attempts, Kind, Pool, UpstreamError};
 use crate::rewrite::{self, FieldFilter, Outbound};
 
@@ -27,7 +27,7 @@ use crate::rewrite::{self, FieldFilter, Outbound};
 const PAGE_BYTES_MAX: usize = 64 << 10;
 
 /// What the server says.
-pub(super) enum Verdict {
+pub(super) enum AuthVerdict {
     /// The request may pass; the answer's fields.
     Pass(HeaderMap),
     /// It may not. Without a page the client is answered 401.
@@ -80,7 +80,11 @@ const OF_THE_REQUEST_ALONE: [HeaderName; 9] = [
 ];
 
 /// The question whether a request may pass.
-pub(super) fn question(rule: &Forward, headers: &HeaderMap, asking: &Asking<'_>) -> Outbound {
+pub(super) fn question(
+    rule: &AuthServer,
+    headers: &HeaderMap,
+    asking: &AuthRequest<'_>,
+) -> Outbound {
     let host = asking.authority.and_then(|host| host.to_str().ok()).unwrap_or_default();
     let url = format!("{}://{host}{}", asking.scheme, asking.target);
     let told = [
@@ -115,12 +119,12 @@ pub(super) fn question(rule: &Forward, headers: &HeaderMap, asking: &Asking<'_>)
 
 /// Asks whether a request may pass, all within the rule's time.
 pub(super) async fn ask(
-    rule: &Forward,
+    rule: &AuthServer,
     pool: &Arc<Pool>,
     question: &Outbound,
     applicant: &Applicant<'_>,
-    asking: &Asking<'_>,
-) -> Result<Verdict, AuthError> {
+    asking: &AuthRequest<'_>,
+) -> Result<AuthVerdict, AuthError> {
     let attempts = Attempts::new(pool, Kind::Request, None, applicant.client);
     let attempts = attempts.sharing(applicant.network);
     let judged = async {
@@ -131,24 +135,24 @@ pub(super) async fn ask(
     clock::by(due, judged).await.unwrap_or(Err(AuthError::Timeout))
 }
 
-async fn judge(answer: Response<Body>, asking: &Asking<'_>) -> Result<Verdict, AuthError> {
+async fn judge(answer: Response<Body>, asking: &AuthRequest<'_>) -> Result<AuthVerdict, AuthError> {
     let status = answer.status();
     if status.is_success() {
         // Its body is nothing to us; the connection goes with it.
-        return Ok(Verdict::Pass(answer.into_parts().0.headers));
+        return Ok(AuthVerdict::Pass(answer.into_parts().0.headers));
     }
     match status.as_u16() {
         // There was no condition.
         304 => Err(AuthError::Status(status)),
         // No browser follows a redirect when it opens a WebSocket.
-        300..=399 if asking.is_handshake => Ok(Verdict::Denied(None)),
-        300..=499 => page(answer, asking).await.map(|page| Verdict::Denied(Some(page))),
+        300..=399 if asking.is_handshake => Ok(AuthVerdict::Denied(None)),
+        300..=499 => page(answer, asking).await.map(|page| AuthVerdict::Denied(Some(page))),
         _ => Err(AuthError::Status(status)),
     }
 }
 
 /// The server's page, without a body where that is too long to be one.
-async fn page(answer: Response<Body>, asking: &Asking<'_>) -> Result<AuthPage, AuthError> {
+async fn page(answer: Response<Body>, asking: &AuthRequest<'_>) -> Result<AuthPage, AuthError> {
     let (head, body) = answer.into_parts();
     let (status, mut headers) = (head.status, head.headers);
     rewrite::to_client(&mut headers, asking.via, &[], &FieldChanges::default());
@@ -166,7 +170,7 @@ async fn page(answer: Response<Body>, asking: &Asking<'_>) -> Result<AuthPage, A
 }
 
 /// What the server gave along.
-pub(super) fn grants(rule: &Forward, answer: &HeaderMap) -> Grants {
+pub(super) fn grants(rule: &AuthServer, answer: &HeaderMap) -> Grants {
     let fields = rule.copy.iter().flat_map(|name| {
         answer.get_all(name).iter().map(move |value| (name.clone(), value.clone()))
     });
@@ -177,7 +181,7 @@ pub(super) fn grants(rule: &Forward, answer: &HeaderMap) -> Grants {
 }
 
 /// When a session ends by what the server says.
-pub(super) fn expires(rule: &Forward, answer: &HeaderMap) -> Result<Moment, AuthError> {
+pub(super) fn expires(rule: &AuthServer, answer: &HeaderMap) -> Result<Moment, AuthError> {
     let Some(name) = &rule.expires else { return Ok(Moment::NEVER) };
     let Some(value) = answer.get(name) else { return Ok(Moment::NEVER) };
     let second = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());

@@ -16,7 +16,7 @@ mod policy;
 mod tokens;
 mod verifier;
 
-pub use applicant::{Applicant, Asking, Exchange, Subrequest};
+pub use applicant::{Applicant, AuthRequest, Subrequest, SubrequestFuture};
 pub use denial::Denial;
 pub use identity::Identity;
 pub use key_set::KeySetState;

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, Uri};
 
 use super::applicant::Applicant;
 use super::denial::{AuthPage, Denial, DenialReason};
-use super::forward::{self, AuthError, Verdict};
+use super::forward::{self, AuthError, AuthVerdict};
 use super::identity::Identity;
 use super::key_set::{KeySet, KeySetState};
 use super::pass::{Grants, Pass};
@@ -18,7 +18,7 @@ use super::tokens::{self, VerifiedToken};
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::base::task::LocalBox;
-use crate::config::plan::{AccessRule, AccessTest, Basic, Forward, Jwt, TokenKeySource};
+use crate::config::plan::{AccessRule, AccessTest, AuthServer, Basic, Jwt, TokenKeySource};
 use crate::observe::metrics::{AccessMetrics, KeySetFacts, Metrics};
 use crate::pool::Pool;
 use crate::tls::TlsError;
@@ -181,7 +181,7 @@ impl Verifier {
     }
 
     /// Asks the server of the rule.
-    async fn forward(&self, rule: &Forward, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
+    async fn forward(&self, rule: &AuthServer, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
         let asked = match (applicant.asking, &self.pool) {
             (Some(asking), Some(pool)) => {
                 let question = forward::question(rule, applicant.headers, asking);
@@ -190,11 +190,11 @@ impl Verifier {
             _ => Err(AuthError::NotAsked),
         };
         let passed = asked.and_then(|verdict| match verdict {
-            Verdict::Pass(answer) => {
+            AuthVerdict::Pass(answer) => {
                 let expires = forward::expires(rule, &answer)?;
                 Ok(Ok((forward::grants(rule, &answer), expires)))
             }
-            Verdict::Denied(page) => Ok(Err(page)),
+            AuthVerdict::Denied(page) => Ok(Err(page)),
         });
         match (passed, rule.on_error) {
             (Ok(Ok((grants, expires))), _) => {

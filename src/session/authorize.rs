@@ -6,7 +6,7 @@ use super::conn::App;
 use super::grant::Authorized;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use crate::access::{Applicant, Asking, Exchange, Pass, Policy, Subrequest};
+use crate::access::{Applicant, AuthRequest, Pass, Policy, Subrequest, SubrequestFuture};
 use crate::action;
 use crate::base::body;
 use crate::config::plan::WebSocketMode;
@@ -19,7 +19,7 @@ use crate::wire::forwarded::Hop;
 struct Forwarded;
 
 impl Subrequest for Forwarded {
-    fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> Exchange<'a> {
+    fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> SubrequestFuture<'a> {
         Box::pin(action::forward(attempts, outbound, body::empty(), None))
     }
 }
@@ -77,7 +77,7 @@ impl Routed {
 /// Asks the rules.
 async fn verify(policy: &Policy, asked: &Asked, app: &App) -> Result<Pass, Refusal> {
     let target = asked.target.sent(&asked.head)?;
-    let asking = Asking {
+    let asking = AuthRequest {
         method: &asked.head.method,
         target: &target,
         authority: asked.target.authority.as_ref(),

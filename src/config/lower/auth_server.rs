@@ -10,7 +10,7 @@ use crate::wire::fields::{Scope, scope};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::Forward;
+use super::super::plan::AuthServer;
 use super::super::tables::{self, AuthFailure, Spanned};
 use super::condition::{field_name, field_value};
 use super::{Lower, entries, opt, time};
@@ -21,7 +21,7 @@ pub fn forward(
     file: &tables::FileTable,
     written: &Spanned<tables::ForwardTable>,
     name: &Arc<str>,
-) -> Option<Forward> {
+) -> Option<AuthServer> {
     let raw = written.get()?;
     let owner = format!("`forward` of access rule `{name}`");
     cx.need((&raw.pool, "pool"), &owner, written.span(), "\"auth\"");
@@ -51,7 +51,7 @@ pub fn forward(
             _ => Err(Fault::new(format!("must be `header:NAME`, not: `{text}`"))),
         })
     }));
-    Some(Forward {
+    Some(AuthServer {
         pool: pool?,
         target: target?,
         copy: copy?,

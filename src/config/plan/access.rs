@@ -33,7 +33,7 @@ pub enum AccessTest {
     /// A token (RFC 7519).
     Jwt(Box<Jwt>),
     /// What another server says.
-    Forward(Box<Forward>),
+    Forward(Box<AuthServer>),
 }
 
 /// Addresses that may pass, and those that may not.
@@ -100,7 +100,7 @@ pub struct Jwt {
 
 /// A server that says who may pass.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Forward {
+pub struct AuthServer {
     /// The name of its pool; the plan has it.
     pub pool: Arc<str>,
     /// What it is asked for.

@@ -27,8 +27,8 @@ pub use super::tables::{
     QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
-    AccessDemand, AccessRule, AccessTest, AddressLists, Basic, ClaimMatch, Forward, Jwt, KeysUrl,
-    TokenKeySource, TokenKeys, TokenPlace,
+    AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, ClaimMatch, Jwt,
+    KeysUrl, TokenKeySource, TokenKeys, TokenPlace,
 };
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::Balance;

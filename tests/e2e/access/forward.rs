@@ -141,7 +141,8 @@ async fn who_may_not_pass_is_given_the_servers_own_answer() {
     let proxy = Proxy::start(&auth.guard(site(&[&backend]), "")).await;
     let client = proxy.client();
     auth.says(
-        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"sso\"\r\nConnection: X-Hop\r\n\
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"sso\"\r\n\
+         Connection: X-Hop\r\n\
          X-Hop: 1\r\nTidegate-Session: x\r\nSet-Cookie: csrf=1\r\nContent-Type: text/html\r\n\
          Content-Length: 5\r\n\r\nlogin",
     );

@@ -54,13 +54,15 @@ All but 0 leave everything as it was.";
 
 const DRAIN_USAGE: &str = "\
 tidegate drain --backend ADDRESS [--pool POOL] [OPTIONS]
-       tidegate drain --route ROUTE|--pool POOL|--listener NAME|--all [OPTIONS]
+       tidegate drain --route ROUTE|--pool POOL|--listener NAME|--all|
+                      --label NAME=VALUE [OPTIONS]
        tidegate drain --cancel NUMBER";
 
 const KICK_USAGE: &str = "\
 tidegate kick [OPTIONS] ID…
        tidegate kick [OPTIONS] --route ROUTE|--pool POOL|--backend ADDRESS|
-                     --listener NAME|--client ADDRESS|--older-than AGE|--all";
+                     --listener NAME|--client ADDRESS|--older-than AGE|
+                     --label NAME=VALUE|--all";
 
 /// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
 #[derive(Parser, Debug)]

@@ -87,6 +87,21 @@ fn what_is_missing_is_said_with_a_hint() {
     assert_eq!(tidegate(dir.path(), &["help", "drain"]).0, 0);
 }
 
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let dir = dir_with(SITE);
+    // Each prints more than a pipe holds, or nothing that anybody reads.
+    for words in [&["reference"][..], &["completions", "zsh"], &["man"], &["check", "--json"]] {
+        let mut command = command(dir.path(), words);
+        let mut running =
+            Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        drop(running.0.stdout.take());
+        let (code, said) = running.end();
+        assert_eq!(code, Some(0), "{words:?}: {said}");
+        assert!(!said.contains("panicked"), "{words:?}: {said}");
+    }
+}
+
 /// A running binary; killed if its test fails.
 struct Running(Child);
 

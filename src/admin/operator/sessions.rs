@@ -24,6 +24,9 @@ use crate::wire::label::SessionLabels;
 /// Sessions of a process that are looked at, and listed, at most.
 const LISTED_MAX: usize = 10_000;
 
+/// The heading of what says how sessions are listed.
+const PRINTED: &str = "What is printed";
+
 const AFTER_HELP: &str = "\
 In the table MESSAGES and BYTES are those of both sides together, and RTT is how
 long our last ping to the client took there and back; `--json` has each side of
@@ -37,13 +40,13 @@ pub struct SessionsRequest {
     #[command(flatten)]
     who: Filters,
     /// List at most so many
-    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, help_heading = PRINTED)]
     limit: usize,
     /// By what they are sorted
-    #[arg(long, value_enum, value_name = "COLUMN", default_value_t)]
+    #[arg(long, value_enum, value_name = "COLUMN", default_value_t, help_heading = PRINTED)]
     sort: SortKey,
     /// All columns, however narrow the terminal is
-    #[arg(long)]
+    #[arg(long, help_heading = PRINTED)]
     #[serde(skip)]
     wide: bool,
     /// Characters that a line of the table has room for.
@@ -339,7 +342,10 @@ impl SessionRow {
             age(self.age_seconds),
             or_dash(traffic.map(|traffic| traffic.messages().to_string())),
             or_dash(traffic.map(|traffic| size(traffic.bytes()))),
-            or_dash(rtt.map(|millis| format!("{millis}ms"))),
+            or_dash(rtt.map(|millis| match millis {
+                0 => "<1ms".to_owned(),
+                millis => format!("{millis}ms"),
+            })),
             or_dash(self.leaving.clone()),
             or_dash(self.shown_labels()),
             or_dash(self.path.clone()),

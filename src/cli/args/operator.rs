@@ -15,6 +15,7 @@ The operator's socket of the running proxy; else the environment's `TIDEGATE_CON
 
 /// Where the running proxy is reached, and how its answer is printed.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "The running proxy")]
 pub(in crate::cli) struct ProxyTarget {
     #[command(flatten)]
     pub(in crate::cli) file: ConfigFile,

@@ -157,6 +157,8 @@ pub enum End {
     },
     /// The client sends more, or faster, than it may.
     TooFast,
+    /// The client took nothing for `slow_timeout`, while bytes waited for it.
+    TooSlow,
     /// A side does not read and there is no room to keep more for it.
     NoRoom {
         /// The side that does not read.
@@ -189,7 +191,7 @@ impl End {
             End::Violation { by, .. } if same(by, side) => Farewell::Close(1002),
             End::TooBig { by, .. } if same(by, side) => Farewell::Close(1009),
             End::TooFast if client => Farewell::Close(1008),
-            End::NoRoom { .. } if client => Farewell::Close(1013),
+            End::TooSlow | End::NoRoom { .. } if client => Farewell::Close(1013),
             End::Fault if client => Farewell::Close(1012),
             End::Fault => Farewell::Close(1011),
             _ => Farewell::Close(1001),
@@ -201,14 +203,15 @@ impl End {
         match self {
             End::Closed { by, .. } | End::Violation { by, .. } | End::TooBig { by, .. } => Some(by),
             End::Lost { side, .. } | End::Silent { side } | End::NoRoom { side } => Some(side),
-            End::TooFast => Some(Side::Client),
+            End::TooFast | End::TooSlow => Some(Side::Client),
             _ => None,
         }
     }
 
     /// Every end there is, each once, for tests, metrics and the manual.
     pub fn every() -> Vec<End> {
-        let mut every = vec![End::Idle, End::Lifetime, End::Expired, End::TooFast, End::Fault];
+        let mut every = vec![End::Idle, End::Lifetime, End::Expired, End::Fault];
+        every.extend([End::TooFast, End::TooSlow]);
         let closing = Reason::EVERY.into_iter().filter(|reason| reason.closes());
         every.extend(closing.clone().map(End::Drained));
         every.extend(closing.map(|reason| End::DrainedWith { reason, code: 4000 }));
@@ -242,6 +245,7 @@ impl Label for End {
             End::Violation { .. } => "violation",
             End::TooBig { .. } => "too_big",
             End::TooFast => "too_fast",
+            End::TooSlow => "too_slow",
             End::NoRoom { .. } => "no_room",
             End::Fault => "fault",
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// The ends whose code for the client may be chosen, by their words.
-pub const CODE_WORDS: [&str; 16] = [
+pub const CODE_WORDS: [&str; 17] = [
     "upstream_lost",
     "upstream_silent",
     "idle",
@@ -17,6 +17,7 @@ pub const CODE_WORDS: [&str; 16] = [
     "violation",
     "too_big",
     "too_fast",
+    "too_slow",
     "kicked",
     "no_room",
     "fault",

@@ -32,7 +32,15 @@ impl Allowance {
     /// # Errors
     /// There is none: how long until there is.
     pub fn take(self, bucket: WholeAt, now: Moment) -> Result<WholeAt, Duration> {
-        let after = self.owe(bucket, 1, now);
+        self.take_many(bucket, 1, now)
+    }
+
+    /// Takes so many at once.
+    ///
+    /// # Errors
+    /// There are fewer: how long until there are as many.
+    pub fn take_many(self, bucket: WholeAt, units: u64, now: Moment) -> Result<WholeAt, Duration> {
+        let after = self.owe(bucket, units, now);
         match self.wait(after, now) {
             None => Ok(after),
             Some(wait) => Err(wait),

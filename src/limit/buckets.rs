@@ -96,11 +96,17 @@ impl Buckets {
         self.hasher.hash(key)
     }
 
-    /// Takes a unit from a key's bucket.
-    pub(super) fn take(&self, key: KeyHash, allowance: Allowance, now: Moment) -> Drawn {
+    /// Takes so many units from a key's bucket, all or none.
+    pub(super) fn take(
+        &self,
+        key: KeyHash,
+        allowance: Allowance,
+        units: u64,
+        now: Moment,
+    ) -> Drawn {
         let shard = key.shard() % SHARDS;
-        let taken =
-            lock(&self.shards[shard]).take(key, allowance, now, self.sets_max.load(Relaxed));
+        let sets_max = self.sets_max.load(Relaxed);
+        let taken = lock(&self.shards[shard]).take(key, (allowance, units), now, sets_max);
         if taken == Drawn::NoRoom {
             self.shared.fetch_add(1, Relaxed);
         }
@@ -114,7 +120,13 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
-    fn take(&mut self, key: KeyHash, allowance: Allowance, now: Moment, sets_max: usize) -> Drawn {
+    fn take(
+        &mut self,
+        key: KeyHash,
+        (allowance, units): (Allowance, u64),
+        now: Moment,
+        sets_max: usize,
+    ) -> Drawn {
         let seconds = u32::try_from(now.as_millis() / 1000).unwrap_or(u32::MAX);
         if self.sets.is_empty() {
             self.sets.push(Default::default());
@@ -124,13 +136,12 @@ impl Shard {
             if let Some(own) = set.iter_mut().find(|bucket| bucket.key == key) {
                 own.used = seconds;
                 own.is_known = true;
-                return Drawn::Own(
-                    allowance.take(own.whole_at, now).map(|after| own.whole_at = after),
-                );
+                let taken = allowance.take_many(own.whole_at, units, now);
+                return Drawn::Own(taken.map(|after| own.whole_at = after));
             }
             if let Some(place) = free_place(set, now, seconds) {
-                // A whole bucket has a unit.
-                let whole_at = allowance.take(WholeAt::default(), now).unwrap_or_default();
+                // A whole bucket has a unit, and no one asks for more than a part of it.
+                let whole_at = allowance.owe(WholeAt::default(), units, now);
                 *place = Bucket { key, whole_at, used: seconds, is_known: false };
                 return Drawn::Own(Ok(()));
             }
@@ -192,7 +203,7 @@ mod tests {
         let buckets = Buckets::new(1000);
         let [one, two] = [buckets.hash("one"), buckets.hash("two")];
         let now = Moment::from_millis(1);
-        let take = |key| buckets.take(key, allowance(), now);
+        let take = |key| buckets.take(key, allowance(), 1, now);
         let given = (0..50).filter(|_| take(one) == Drawn::Own(Ok(()))).count();
         assert_eq!(given, 20);
         assert_eq!(take(two), Drawn::Own(Ok(())));
@@ -209,19 +220,19 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let mut most = 0;
         for key in known.iter().chain(&known) {
-            buckets.take(*key, allowance(), Moment::default());
+            buckets.take(*key, allowance(), 1, Moment::default());
         }
         for source in 0..sources {
             // A million in a second; each known client comes five times in one.
             let now = Moment::from_millis(source / 1000);
             if source % 2000 == 0 {
                 let key = known[(source / 2000) as usize % known.len()];
-                let taken = buckets.take(key, allowance(), now);
+                let taken = buckets.take(key, allowance(), 1, now);
                 assert_eq!(taken, Drawn::Own(Ok(())), "at {source}");
                 most = most.max(buckets.bytes());
             }
             let stranger = Ipv6Addr::from(random.u128(..));
-            buckets.take(buckets.hash(stranger), allowance(), now);
+            buckets.take(buckets.hash(stranger), allowance(), 1, now);
         }
         let bound = (keys_max + SHARDS * WAYS) * size_of::<Bucket>();
         assert!(most <= bound, "{most} bytes, more than {bound}");
@@ -234,7 +245,7 @@ mod tests {
         let now = Moment::from_millis(1);
         let keys: Vec<KeyHash> = (0..20_000).map(|key| buckets.hash(key)).collect();
         let room = |now| {
-            let own = |key: &&KeyHash| buckets.take(**key, allowance(), now) != Drawn::NoRoom;
+            let own = |key: &&KeyHash| buckets.take(**key, allowance(), 1, now) != Drawn::NoRoom;
             keys.iter().filter(own).count()
         };
         assert_eq!(room(now), SHARDS * WAYS);
@@ -249,9 +260,10 @@ mod tests {
         let now = Moment::from_millis(1);
         let keys: Vec<KeyHash> = (0..1000).map(|key| buckets.hash(key)).collect();
         let one = Allowance::new(1, Duration::from_secs(9), 1);
-        let had_room = |key: &&KeyHash| buckets.take(**key, one, now) == Drawn::Own(Ok(()));
+        let had_room = |key: &&KeyHash| buckets.take(**key, one, 1, now) == Drawn::Own(Ok(()));
         assert_eq!(keys.iter().filter(had_room).count(), 1000);
-        let is_empty = |key: &&KeyHash| matches!(buckets.take(**key, one, now), Drawn::Own(Err(_)));
+        let is_empty =
+            |key: &&KeyHash| matches!(buckets.take(**key, one, 1, now), Drawn::Own(Err(_)));
         assert_eq!(keys.iter().filter(is_empty).count(), 1000, "they moved as the table grew");
         let before = buckets.bytes();
         buckets.set_max(1);

@@ -13,4 +13,4 @@ mod rate_limit;
 pub use allowance::{Allowance, WholeAt};
 pub use buckets::Buckets;
 pub use places::{SessionPlace, SessionPlaces};
-pub use rate_limit::RateLimit;
+pub use rate_limit::{RateLimit, SharedAllowance};

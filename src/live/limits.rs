@@ -13,6 +13,8 @@ pub struct LiveLimits {
     pub handshakes: Vec<(RequestKey, RateLimit)>,
     /// Of plain requests.
     pub requests: Vec<(RequestKey, RateLimit)>,
+    /// Of the messages of all sessions of one key, and how many there are at once.
+    pub messages: Option<(RequestKey, Arc<RateLimit>, u64)>,
     /// Of sessions at once, each with the name it counts by.
     pub sessions: Vec<(SessionRule, Box<str>)>,
 }
@@ -31,9 +33,14 @@ impl LiveLimits {
         let sessions =
             |rule: &SessionRule| (rule.clone(), format!("{identity} sessions {}", rule.key).into());
         let limits = &route.limits;
+        let messages = route.rules.messages_by.as_ref().map(|rule| {
+            let (key, limit) = rate("messages")(rule);
+            (key, Arc::new(limit), u64::from(rule.burst))
+        });
         Arc::new(LiveLimits {
             handshakes: limits.handshakes.iter().map(rate("handshakes")).collect(),
             requests: limits.requests.iter().map(rate("requests")).collect(),
+            messages,
             sessions: limits.sessions.iter().map(sessions).collect(),
         })
     }

@@ -10,6 +10,7 @@ use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
+use crate::limit::SharedAllowance;
 use crate::observe::metrics::RouteMetrics;
 use crate::registry::{self, Note, Seat};
 use crate::wire::frame::Allowed;
@@ -35,6 +36,8 @@ pub struct Terms {
     pub hold: Option<HoldTerms>,
     /// When the right to the session ends; `NEVER` where it has no such end.
     pub expires: Moment,
+    /// What its client may send with others of its key.
+    pub shared: Option<SharedAllowance>,
 }
 
 /// A session at work. Resolves when it is over: both transports are closed.
@@ -58,8 +61,9 @@ pub struct Relay {
 impl Relay {
     /// A relay between two fresh legs.
     pub fn new(client: Leg, upstream: Leg, terms: Terms, now: Moment) -> Relay {
-        let Terms { rules, allowed, seat, cells, hold, expires } = terms;
-        let core = Core::new(rules, allowed, hold, expires, fastrand::u64(..), now);
+        let Terms { rules, allowed, seat, cells, hold, expires, shared } = terms;
+        let mut core = Core::new(rules, allowed, hold, expires, fastrand::u64(..), now);
+        shared.into_iter().for_each(|shared| core.throttle().share(shared));
         let legs = [Some(client), Some(upstream)];
         Relay { core, legs, cells, seat, armed: Moment::NEVER, moved: false, reads: [0; 2] }
     }
@@ -356,6 +360,8 @@ impl Relay {
         if self.turn(cx, now) {
             cx.waker().wake_by_ref();
         }
+        let waits = self.legs[Side::Client as usize].as_ref().and_then(Leg::waits_since);
+        self.core.throttle().on_waiting(waits, now);
         if let Some(end) = self.core.end() {
             return Poll::Ready(self.ended(end));
         }

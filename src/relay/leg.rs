@@ -285,6 +285,11 @@ impl Leg {
         self.tail.stuck_since()
     }
 
+    /// The same; `None` while nothing waits.
+    pub(super) fn waits_since(&self) -> Option<Moment> {
+        (!self.is_clear()).then(|| self.stuck_since())
+    }
+
     fn poll_write(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,6 +1,7 @@
 //! A request that the limits of its route let pass.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -16,7 +17,7 @@ use crate::base::label::Label;
 use crate::base::network::ClientNetwork;
 use crate::base::task;
 use crate::config::plan::{RequestKey, SessionExcess, SessionRule};
-use crate::limit::{RateLimit, SessionPlace};
+use crate::limit::{RateLimit, SessionPlace, SharedAllowance};
 use crate::live::LiveRoute;
 use crate::registry::LiveSessions;
 
@@ -52,7 +53,8 @@ impl Authorized {
         let places = if asked.asks_websocket && has_pool {
             record.handshake();
             draw(app, &limits.handshakes, values)?;
-            places(app, &limits.sessions, values)?
+            let messages = messages(app, limits.messages.as_ref(), values);
+            places(app, &limits.sessions, messages, values)?
         } else {
             draw(app, &limits.requests, values)?;
             check_length(asked, route)?;
@@ -80,6 +82,7 @@ fn draw(
 fn places(
     app: &App,
     limits: &[(SessionRule, Box<str>)],
+    messages: Option<SharedAllowance>,
     values: RequestValues<'_>,
 ) -> Result<Option<Box<HeldPlaces>>, LimitRefusal> {
     let mut places = Vec::new();
@@ -89,8 +92,20 @@ fn places(
         let place = app.places.take(name, &value, rule.max, oldest_goes);
         places.push(place.ok_or(LimitRefusal::Sessions)?);
     }
-    let held = |places| Box::new(HeldPlaces { places, sessions: app.sessions.clone() });
-    Ok(Some(places).filter(|places| !places.is_empty()).map(held))
+    if places.is_empty() && messages.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(HeldPlaces { places, messages, sessions: app.sessions.clone() })))
+}
+
+/// What the session to come may send with all others of its key.
+fn messages(
+    app: &App,
+    limit: Option<&(RequestKey, Arc<RateLimit>, u64)>,
+    values: RequestValues<'_>,
+) -> Option<SharedAllowance> {
+    let (key, limit, burst) = limit?;
+    Some(SharedAllowance::new(limit, &app.buckets, &value(key, values)?, *burst))
 }
 
 /// What a request counts by: a request without the value by its client, lest leaving it out help.
@@ -119,10 +134,17 @@ fn check_length(asked: &Asked, route: &LiveRoute) -> Result<(), LimitRefusal> {
 /// The places of a session, or of one to come.
 pub(super) struct HeldPlaces {
     places: Vec<SessionPlace>,
+    /// What its client may send with others.
+    messages: Option<SharedAllowance>,
     sessions: LiveSessions,
 }
 
 impl HeldPlaces {
+    /// What the session's client may send with others of its key.
+    pub(super) fn take_messages(&mut self) -> Option<SharedAllowance> {
+        self.messages.take()
+    }
+
     /// The session has begun; those whose places it got end.
     pub(super) fn seated(&self, session: SessionId) {
         for oldest in self.places.iter().filter_map(|place| place.seated(session)) {

@@ -272,10 +272,11 @@ impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold, expires, asked, places } = kept;
+        let SessionParts { facts, rules, cells, permit, hold, expires, asked, mut places } = kept;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
+        let shared = places.as_mut().and_then(|places| places.take_messages());
         // With the connection's place, which costs a session without limits nothing.
         let permit: Rc<dyn Any> = match places {
             Some(places) => {
@@ -291,7 +292,8 @@ impl Established {
         let record =
             SessionRecord::open(seat.id(), &facts, asked, &agreed, Arc::clone(&cells), now);
         let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();
-        let terms = Terms { rules, allowed: agreed.allowed(), seat, cells, hold, expires };
+        let allowed = agreed.allowed();
+        let terms = Terms { rules, allowed, seat, cells, hold, expires, shared };
         let relay = Relay::new(client, Leg::new(transport, early), terms, now);
         Ok(Session::new(relay, record, lease, redial, permit))
     }

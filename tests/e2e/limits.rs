@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::actors::{Backend, Ending, Head, until, within};
+use crate::actors::{Backend, Certificates, Ending, Head, frame, granted, until, within};
 use crate::http2::Streams;
 use crate::proxy::Proxy;
 use crate::site::site;
@@ -207,5 +207,103 @@ async fn a_client_that_sends_too_much_reads_1008_where_excess_closes() {
         assert_eq!(session.ending().await, Ending::Close(1008, "too_fast".into()));
     }
     drop(streams);
+    proxy.stop().await;
+}
+
+/// A backend that sends messages of 64 KiB for as long as they go.
+async fn pouring() -> Backend {
+    let message = frame(0x82, &[b'x'; 64 << 10], None);
+    Backend::script(move |head, mut wire| {
+        let message = message.clone();
+        async move {
+            let _ = wire.write_all(granted(&head).as_bytes()).await;
+            while wire.write_all(&message).await.is_ok() {}
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_off_and_one_that_takes_little_is_not() {
+    let certificates = Certificates::new(&["localhost"]);
+    let backends = [pouring().await, pouring().await];
+    let rules = "slow_timeout = \"2s\", pong_timeout = \"1s\", close_timeout = \"1s\"";
+    let site = site(&[&backends[0], &backends[1]])
+        .listener(SPEAKS_BOTH)
+        .https(&[&certificates], "")
+        .route(&format!("relay = {{ {rules}, ping_interval = false }}"));
+    let proxy = Proxy::start(&site).await;
+    let ended = || {
+        let scrape = proxy.scrape();
+        let sample = scrape.lines().find(|line| line.contains("end=\"too_slow\""));
+        sample.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    };
+    let address = proxy.client().address();
+    let mut streams = Streams::on(TcpStream::connect(address).await.unwrap()).await;
+    let mut reads = streams.open("/").await;
+    let secure = proxy.client_of("https").tls(&certificates);
+    let idle = [proxy.client().open().await, streams.open("/").await, secure.open().await];
+    until_while(
+        || ended() == 3,
+        async || {
+            for _ in 0..4 {
+                reads.next().await.unwrap();
+            }
+        },
+    )
+    .await;
+    reads.next().await.expect("who takes little stays");
+    assert_eq!(ended(), 3);
+    for session in idle {
+        // It reads 1013 where it reads in time, behind all that waited for it.
+        let ending = session.ending().await;
+        assert!(matches!(ending, Ending::Cut | Ending::Close(1013, _)), "{ending:?}");
+    }
+    drop((reads, streams));
+    proxy.stop().await;
+}
+
+/// Does something again and again until a fact holds.
+async fn until_while(mut holds: impl FnMut() -> bool, mut act: impl AsyncFnMut()) {
+    within("a fact", async {
+        while !holds() {
+            act().await;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_key_have_its_messages_together() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let site = site(&[&backends[0], &backends[1]])
+        .listener(SPEAKS_BOTH)
+        .route("relay.messages_by = { key = \"query:user\", rate = \"40/s\", burst = 32 }");
+    let proxy = Proxy::start(&site).await;
+    let client = proxy.client();
+    let mut streams = Streams::on(TcpStream::connect(client.address()).await.unwrap()).await;
+    let path = "/?user=7";
+    let mut three = [
+        client.clone().path(path).open().await,
+        client.clone().path(path).open().await,
+        streams.open(path).await,
+    ];
+    let began = std::time::Instant::now();
+    for number in 0..30 {
+        for session in &mut three {
+            session.send(format!("{number}")).await;
+        }
+    }
+    client.path("/?user=8").open().await.echo("another's").await;
+    for session in &mut three {
+        for number in 0..30 {
+            assert_eq!(session.text().await, format!("{number}"));
+        }
+    }
+    // Ninety messages: 32 at once, and the others at forty in a second.
+    let took = began.elapsed();
+    assert!(took.as_millis() >= 1400, "{took:?}");
+    drop((three, streams));
     proxy.stop().await;
 }

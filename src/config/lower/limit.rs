@@ -31,18 +31,26 @@ fn rates(
     name: &str,
     written: &Spanned<OneOrMany<tables::RateRuleTable>>,
 ) -> Option<Vec<RateRule>> {
-    let rules = each(cx, written, |cx, raw, at| {
-        let owner = format!("a limit of `{name}`");
-        cx.need((&raw.key, "key"), &owner, Some(at), "\"client\"");
-        cx.need((&raw.rate, "rate"), &owner, Some(at), "\"10/s\"");
-        let key = cx.take("key", &raw.key, |text| key::request_key(text));
-        let burst: Option<u32> = if_any(&raw.burst)?;
-        let rate = *raw.rate.get()?;
-        Some(RateRule { key: key?, rate, burst: burst.unwrap_or(rate.count) })
-    })?;
+    let rules =
+        each(cx, written, |cx, raw, at| rate(cx, &format!("a limit of `{name}`"), raw, at))?;
     let of = |rule: &RateRule| (rule.key.clone(), rule.rate.per);
     unique(cx, name, &rules, of, "each key needs one limit in a second, a minute or an hour");
     Some(rules.into_iter().map(|(rule, _)| rule).collect())
+}
+
+/// So many in a time.
+pub fn rate(
+    cx: &mut Lower<'_>,
+    owner: &str,
+    raw: &tables::RateRuleTable,
+    at: Span,
+) -> Option<RateRule> {
+    cx.need((&raw.key, "key"), owner, Some(at), "\"client\"");
+    cx.need((&raw.rate, "rate"), owner, Some(at), "\"10/s\"");
+    let key = cx.take("key", &raw.key, |text| key::request_key(text));
+    let burst: Option<u32> = if_any(&raw.burst)?;
+    let rate = *raw.rate.get()?;
+    Some(RateRule { key: key?, rate, burst: burst.unwrap_or(rate.count) })
 }
 
 fn sessions(

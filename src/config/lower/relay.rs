@@ -5,19 +5,25 @@ use crate::report::Diagnostic;
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::Rules;
+use super::super::plan::{RateRule, Rules};
 use super::super::tables::{OrOff, RelayParts, RelayTable};
-use super::{Lower, entries, number};
+use super::{Lower, entries, limit, number};
 
 /// The rules of a route: each key its own where it was written, else that of `[relay]`.
-pub fn rules(cx: &mut Lower<'_>, own: &RelayTable, all: &RelayTable) -> Option<Rules> {
+/// `own_by` and `all_by` are what [`check`] made of the tables' `messages_by`.
+pub fn rules(
+    cx: &mut Lower<'_>,
+    (own, own_by): (&RelayTable, Option<MessagesBy>),
+    (all, all_by): (&RelayTable, Option<MessagesBy>),
+) -> Option<Rules> {
     let mut close_codes: Vec<_> = codes(own).collect();
     for code in codes(all) {
         if !close_codes.iter().any(|(word, _)| *word == code.0) {
             close_codes.push(code);
         }
     }
-    let parts = RelayParts { close_codes: CloseCodes::new(close_codes).ok() };
+    let messages_by = if own.messages_by.is_absent() { all_by } else { own_by };
+    let parts = RelayParts { close_codes: CloseCodes::new(close_codes).ok(), messages_by };
     own.over(all).lower(cx.report, parts)
 }
 
@@ -28,8 +34,11 @@ fn codes(relay: &RelayTable) -> impl Iterator<Item = (&str, u16)> {
     })
 }
 
-/// Reports what is wrong inside one table, whether or not a route is held to it.
-pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) {
+/// What all sessions of one key may send together, where that is limited.
+pub type MessagesBy = Option<RateRule>;
+
+/// Reports what is wrong inside one table, whether or not a route is held to it; its `messages_by`.
+pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) -> Option<MessagesBy> {
     for (word, code) in entries(&relay.close_codes) {
         if let Some((text, span)) = word.written()
             && !CODE_WORDS.contains(&text.as_str())
@@ -67,6 +76,10 @@ pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) {
         let also = relay.message_bytes_max.span();
         let finding = Diagnostic::warning("value", said).at(span).hint(hint);
         cx.report(finding.also(also, "the limit of a message"));
+    }
+    match relay.messages_by.written() {
+        Some((raw, at)) => limit::rate(cx, "`messages_by`", raw, at).map(Some),
+        None => relay.messages_by.is_absent().then_some(None),
     }
 }
 

@@ -19,13 +19,13 @@ use super::{
 pub fn routes(cx: &mut Lower<'_>, file: &tables::FileTable) -> Vec<(Arc<Route>, Span)> {
     let fallback = RelayTable::default();
     let all = file.relay.get().unwrap_or(&fallback);
-    relay::check(cx, all);
+    let all_by = relay::check(cx, all);
     let written = file.routes.get().map_or(&[][..], Vec::as_slice);
     let mut routes: Vec<(Arc<Route>, Span)> = Vec::with_capacity(written.len());
     // Equal rules are one value, and a thousand routes without `relay` share it.
     let mut rules: HashSet<Arc<Rules>> = HashSet::new();
     for (raw, span) in written.iter().filter_map(Spanned::written) {
-        let lowered = lower(cx, file, raw, all, span).unwrap_or_default();
+        let lowered = lower(cx, file, raw, (all, all_by.clone()), span).unwrap_or_default();
         for mut route in lowered {
             match rules.get(&route.rules) {
                 Some(same) => route.rules = same.clone(),
@@ -48,7 +48,7 @@ fn lower(
     cx: &mut Lower<'_>,
     file: &tables::FileTable,
     raw: &tables::RouteTable,
-    all: &RelayTable,
+    all: (&RelayTable, Option<relay::MessagesBy>),
     at: Span,
 ) -> Option<Vec<Route>> {
     no_empty_list(cx, raw);
@@ -63,8 +63,8 @@ fn lower(
     let origins = origins::origins(cx, raw);
     let access = access::demand(cx, file, raw);
     let own = raw.relay.get()?;
-    relay::check(cx, own);
-    let rules = relay::rules(cx, own, all);
+    let own_by = relay::check(cx, own);
+    let rules = relay::rules(cx, (own, own_by), all);
     let request_headers = fields::changes(cx, &raw.request_headers, fields::Of::Request);
     let response_headers = fields::changes(cx, &raw.response_headers, fields::Of::Response);
     let trailers = cx.take_each("trailers", &raw.trailers, |name| fields::trailer(name));

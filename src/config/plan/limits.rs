@@ -18,7 +18,7 @@ pub struct RouteLimits {
 }
 
 /// So many in a time.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RateRule {
     /// What tells requests apart.
     pub key: RequestKey,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::plan::RateRule;
 use super::words::{RelayExcess, Validation};
-use super::{Named, Number, OrOff, Percent, Rate, Size, Time, seconds};
+use super::{Named, Number, OrOff, Percent, Rate, RateRuleTable, Size, Time, seconds};
 use crate::end::CloseCodes;
 use crate::report::Report;
 
@@ -14,6 +15,8 @@ table! {
     RelayTable "Relay", "a table" => Rules [Hash], RelayParts {
         /// Codes for the client other than the end table's.
         close_codes: CloseCodes,
+        /// Messages that all clients of one key may send together.
+        messages_by: Option<RateRule>,
     };
 
     /// What happens with frames that break RFC 6455 §5. `strict`: the session ends with 1002.
@@ -35,13 +38,22 @@ table! {
     now bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "256KiB";
     /// Bytes at once, after a pause: by default as many as `bytes_max` says.
     now bytes_burst: Size as Option<u64>, as in "1MiB";
-    /// What becomes of a client that sends more than `messages_max` or `bytes_max`. `pause`: it is
+    /// Data messages that all sessions of one key may send together, on all workers: `key`, `rate`
+    /// and `burst` as in a route's `limits`. The key is of the session's handshake, and what is
+    /// left outlives the session. Off by default.
+    each messages_by: RateRuleTable;
+    /// What becomes of a client that sends more than `messages_max`, `bytes_max` or `messages_by`. `pause`: it is
     /// not read until it may send again, so that it has to wait and loses nothing; its pings and
     /// its Close are served unless they stand behind a message that waits. `close`: the session
     /// ends with 1008.
     now excess: RelayExcess as RelayExcess = RelayExcess::Pause, as in "close";
     /// The longest pause. Where a client would have to wait for longer, its session ends with 1008.
     now pause_max: Time as Duration = seconds(10), as in "30s";
+    /// The longest time in which a client may take nothing, while bytes wait for it: it then reads
+    /// 1013, if it reads again at all, and is cut off. Off by default: while it waits its backend is
+    /// not read, so that a client that does not read costs what one read is; but its backend waits
+    /// as well.
+    now slow_timeout: OrOff<Time> as Option<Duration> = OrOff::Off, as in "1m";
     /// The time without a data message in either direction after which the session ends with 1001.
     /// Pings do not count. Off by default: a quiet chat is not dead, and pings find those that are.
     now idle_timeout: OrOff<Time> as Option<Duration> = OrOff::Off, as in "1h";
@@ -70,7 +82,7 @@ table! {
     /// Close codes for clients in place of tidegate's own, by the reason of the end, because some
     /// libraries never reconnect after certain codes: `upstream_lost`, `upstream_silent`, `idle`,
     /// `lifetime`, `expired`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
-    /// `too_big`, `too_fast`, `kicked`, `no_room`, `fault`. Those of a route are added to those of
+    /// `too_big`, `too_fast`, `too_slow`, `kicked`, `no_room`, `fault`. Those of a route are added to those of
     /// `[relay]`.
     now close_codes: Named<Number<1000, 4999>>,
         as in json!({ "upstream_lost": 1001, "stop": 4000 });
@@ -79,7 +91,8 @@ table! {
 impl Default for Rules {
     /// What holds where nothing is written.
     fn default() -> Rules {
-        let parts = RelayParts { close_codes: Some(CloseCodes::default()) };
+        let parts =
+            RelayParts { close_codes: Some(CloseCodes::default()), messages_by: Some(None) };
         let rules = RelayTable::default().lower(&mut Report::default(), parts);
         rules.expect("cannot fail: every key has a default, and none is checked")
     }

@@ -188,6 +188,7 @@ impl Core {
             hold.on_end(end, now);
         }
         self.timers.on_end();
+        self.throttle.on_end();
         self.sides.iter_mut().for_each(SideState::on_end);
         if self.side(Side::Upstream).close == CloseState::Sent {
             // The session was leaving it: its answer is awaited as ever.

@@ -13,8 +13,7 @@
 //! its upstream: [`hold`] has that story. The way out is in [`closing`].
 //!
 //! Frames stay whole: a header is passed on once it was judged, so that between two calls each
-//! direction stands at a frame's boundary or in its payload. A control frame is taken whole or not
-//! at all.
+//! direction stands at a frame's boundary or in its payload. A control frame is taken whole.
 
 use std::sync::Arc;
 
@@ -180,6 +179,7 @@ impl Core {
         let ending = self.end;
         if now.since(self.timeout()) >= OVERSLEPT {
             self.lifetime.on_overslept(&self.rules, now);
+            self.throttle.on_overslept(now);
             self.sides.iter_mut().for_each(|side| side.on_overslept(&self.rules, now));
             self.hold.iter_mut().for_each(|hold| hold.on_overslept(self.rules.pong_timeout, now));
         }
@@ -191,7 +191,9 @@ impl Core {
                 self.on_step_due(side);
             }
         }
-        self.throttle.on_timeout(now);
+        if self.throttle.on_timeout(now) {
+            self.begin_end(End::TooSlow, now);
+        }
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Idle if self.lifetime.idle_at(&self.rules) <= now => {
@@ -342,17 +344,15 @@ impl Core {
         }
     }
 
-    /// Begins to ping a side anew, first after a random part of the interval, so that the sessions
-    /// of a process never ping in waves.
+    /// Begins to ping a side anew.
     fn time_pings(&mut self, side: Side, rng: &mut fastrand::Rng, now: Moment) {
-        let open = self.side(side).close == CloseState::Open && self.end.is_none();
-        let first = match self.rules.ping_interval {
-            Some(interval) if open => now.after(interval.mul_f64(rng.f64())),
-            _ => Moment::NEVER,
-        };
-        let state = self.side_mut(side);
-        state.liveness.begin(first);
-        state.outbox.cancel_ping();
+        let interval = self.rules.ping_interval.filter(|_| self.end.is_none());
+        self.side_mut(side).begin_pings(interval, rng, now);
+    }
+
+    /// What it may send, and how long take nothing.
+    pub(super) fn throttle(&mut self) -> &mut Throttle {
+        &mut self.throttle
     }
 
     /// Sets the timers that hold for the session as a whole.

@@ -127,6 +127,24 @@ impl SideState {
         }
     }
 
+    /// Begins to ping it anew, first after a random part of the interval, so that the sessions of a
+    /// process never ping in waves; not at all without one.
+    pub(super) fn begin_pings(
+        &mut self,
+        interval: Option<Duration>,
+        rng: &mut fastrand::Rng,
+        now: Moment,
+    ) {
+        let first = match interval {
+            Some(interval) if self.close == CloseState::Open => {
+                now.after(interval.mul_f64(rng.f64()))
+            }
+            _ => Moment::NEVER,
+        };
+        self.liveness.begin(first);
+        self.outbox.cancel_ping();
+    }
+
     /// The session ends: whether it lives is of no interest any more.
     pub(super) fn on_end(&mut self) {
         self.liveness.begin(Moment::NEVER);

@@ -1,15 +1,19 @@
 //! How much a side may send: how large a frame and a message may be, and how many messages and
-//! bytes in a second are the client's.
+//! bytes in a second are the client's; and how long the client may take nothing.
 
 use std::time::Duration;
 
 use crate::base::clock::Moment;
 use crate::config::plan::{RelayExcess, Rules};
 use crate::end::SizeLimit;
-use crate::limit::{Allowance, WholeAt};
+use crate::limit::{Allowance, SharedAllowance, WholeAt};
 use crate::wire::frame::{FrameHeader, Opcode};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How long what was drawn of a shared allowance is good: what a session does not use is not kept
+/// for it.
+const DRAWN_FOR: Duration = SECOND;
 
 /// The limit that a frame breaks, by what it announces.
 pub(super) fn too_big(header: &FrameHeader, rules: &Rules) -> Option<SizeLimit> {
@@ -25,14 +29,30 @@ pub(super) fn too_big(header: &FrameHeader, rules: &Rules) -> Option<SizeLimit> 
 
 /// What a client has sent of what it may; one empty pointer where it may send what it likes.
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Option<Box<Meters>>);
+pub(in crate::relay) struct Throttle(Option<Box<Meters>>);
 
 #[derive(Debug, Default)]
 struct Meters {
     messages: Option<SendMeter>,
     bytes: Option<SendMeter>,
+    /// What it may send with all others of its key.
+    shared: Option<SharedMeter>,
     /// Until when the client is not read.
     paused_until: Option<Moment>,
+    /// How long it may take nothing.
+    slow_timeout: Option<Duration>,
+    /// Since when it has, while bytes wait for it.
+    waits_since: Option<Moment>,
+    /// What was before does not count: the process did not run.
+    waits_from: Moment,
+}
+
+#[derive(Debug)]
+struct SharedMeter {
+    allowance: SharedAllowance,
+    /// Messages drawn and not sent, and when they were drawn.
+    left: u64,
+    drawn: Moment,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +91,44 @@ impl Throttle {
         let (messages, burst) = (rules.messages_max, rules.messages_burst);
         let messages = meter(messages.map(u64::from), burst.map(u64::from), old.messages);
         let bytes = meter(rules.bytes_max, rules.bytes_burst, old.bytes);
-        if messages.is_some() || bytes.is_some() {
-            self.0 = Some(Box::new(Meters { messages, bytes, paused_until: None }));
+        let slow_timeout = rules.slow_timeout;
+        let is_metered = messages.is_some() || bytes.is_some() || old.shared.is_some();
+        if is_metered || slow_timeout.is_some() {
+            let paused_until = None;
+            self.0 = Some(Box::new(Meters { messages, bytes, paused_until, slow_timeout, ..*old }));
+        }
+    }
+
+    /// Counts the client's messages with those of all others of its key.
+    pub(in crate::relay) fn share(&mut self, allowance: SharedAllowance) {
+        let meters = self.0.get_or_insert_default();
+        meters.shared = Some(SharedMeter { allowance, left: 0, drawn: Moment::default() });
+    }
+
+    /// Bytes wait for the client, of which none went since then; or none wait.
+    pub(in crate::relay) fn on_waiting(&mut self, since: Option<Moment>, now: Moment) {
+        let Some(meters) = self.0.as_mut().filter(|meters| meters.slow_timeout.is_some()) else {
+            return;
+        };
+        meters.waits_since = match (since, meters.waits_since) {
+            // What waits inside TLS has no time of its own.
+            (Some(Moment::NEVER), known) => Some(known.unwrap_or(now)),
+            (since, _) => since.map(|since| since.max(meters.waits_from)),
+        };
+    }
+
+    /// The process did not run, and may be why nothing was taken.
+    pub(super) fn on_overslept(&mut self, now: Moment) {
+        if let Some(meters) = &mut self.0 {
+            meters.waits_from = now;
+            meters.waits_since = meters.waits_since.map(|_| now);
+        }
+    }
+
+    /// The session ends: its close has times of its own.
+    pub(super) fn on_end(&mut self) {
+        if let Some(meters) = &mut self.0 {
+            (meters.slow_timeout, meters.waits_since) = (None, None);
         }
     }
 
@@ -81,17 +137,17 @@ impl Throttle {
         self.0.as_ref().is_some_and(|meters| meters.paused_until.is_some())
     }
 
-    /// When it is read again; `NEVER` while it is.
+    /// When it is read again, or has taken nothing for too long; `NEVER` while neither is to be.
     pub(super) fn timeout(&self) -> Moment {
-        let until = self.0.as_ref().and_then(|meters| meters.paused_until);
-        until.unwrap_or(Moment::NEVER)
+        let Some(meters) = &self.0 else { return Moment::NEVER };
+        meters.paused_until.unwrap_or(Moment::NEVER).min(meters.slow_at())
     }
 
-    /// Reads it again, when it is time.
-    pub(super) fn on_timeout(&mut self, now: Moment) {
-        if let Some(meters) = &mut self.0 {
-            meters.paused_until.take_if(|until| *until <= now);
-        }
+    /// Reads it again, when it is time; whether it has taken nothing for too long.
+    pub(super) fn on_timeout(&mut self, now: Moment) -> bool {
+        let Some(meters) = &mut self.0 else { return false };
+        meters.paused_until.take_if(|until| *until <= now);
+        meters.slow_at() <= now
     }
 
     /// A data frame, whose header is so long. What goes on with a message is let pass: one that has
@@ -123,19 +179,49 @@ impl Throttle {
 }
 
 impl Meters {
+    /// When the client has taken nothing for too long.
+    fn slow_at(&self) -> Moment {
+        let waits = self.slow_timeout.zip(self.waits_since);
+        waits.map_or(Moment::NEVER, |(timeout, since)| since.after(timeout))
+    }
+
     /// How long until another message may begin: one must be there, and no byte be owed.
-    fn wait(&self, now: Moment) -> Option<Duration> {
+    fn wait(&mut self, now: Moment) -> Option<Duration> {
         let message = self.messages.as_ref();
         let message = message.and_then(|one| one.allowance.take(one.bucket, now).err());
-        message.max(self.bytes.as_ref().and_then(|meter| meter.owes(now)))
+        let own = message.max(self.bytes.as_ref().and_then(|meter| meter.owes(now)));
+        // What others lack then is drawn only for a message that may be sent.
+        own.or_else(|| self.shared.as_mut()?.wait(now))
     }
 
     fn charge(&mut self, begins: bool, bytes: u64, now: Moment) {
+        if let Some(shared) = &mut self.shared {
+            shared.left = shared.left.saturating_sub(begins.into());
+        }
         if let Some(meter) = &mut self.messages {
             meter.bucket = meter.allowance.owe(meter.bucket, begins.into(), now);
         }
         if let Some(meter) = &mut self.bytes {
             meter.bucket = meter.allowance.owe(meter.bucket, bytes, now);
+        }
+    }
+}
+
+impl SharedMeter {
+    /// How long until there is a message.
+    fn wait(&mut self, now: Moment) -> Option<Duration> {
+        if self.left > 0 && now < self.drawn.after(DRAWN_FOR) {
+            return None;
+        }
+        match self.allowance.draw(now) {
+            Ok(left) => {
+                (self.left, self.drawn) = (left, now);
+                None
+            }
+            Err(wait) => {
+                self.left = 0;
+                Some(wait)
+            }
         }
     }
 }
@@ -210,6 +296,28 @@ mod tests {
         assert_eq!(admitted, [Admission::Pass, Admission::Pass, Admission::TooFast]);
         let large = admit(&mut Throttle::new(&rules), 101, &rules, now);
         assert_eq!(large, Admission::TooFast);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_for_too_long_is_found_and_one_that_takes_a_byte_is_not() {
+        let rules = Rules { slow_timeout: Some(SECOND), ..Rules::default() };
+        let mut throttle = Throttle::new(&rules);
+        let at = Moment::from_millis;
+        throttle.on_waiting(Some(at(100)), at(100));
+        assert_eq!(throttle.timeout(), at(1100));
+        throttle.on_waiting(Some(at(900)), at(900));
+        assert!(!throttle.on_timeout(at(1100)), "a byte went");
+        throttle.on_waiting(None, at(1200));
+        assert_eq!(throttle.timeout(), Moment::NEVER);
+        throttle.on_waiting(Some(Moment::NEVER), at(2000));
+        throttle.on_waiting(Some(Moment::NEVER), at(2500));
+        assert_eq!(throttle.timeout(), at(3000));
+        throttle.on_overslept(at(9000));
+        throttle.on_waiting(Some(at(2000)), at(9000));
+        assert!(!throttle.on_timeout(at(9000)) && throttle.on_timeout(at(10_000)));
+        throttle.on_end();
+        throttle.on_waiting(Some(at(10_000)), at(10_000));
+        assert_eq!(throttle.timeout(), Moment::NEVER);
     }
 
     #[test]

@@ -225,6 +225,7 @@ impl Scene {
             cells: Arc::clone(&cells),
             hold,
             expires: clock::Moment::NEVER,
+            shared: None,
         };
         let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
         let (told, outcome) = oneshot::channel();

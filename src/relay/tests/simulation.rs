@@ -107,6 +107,7 @@ impl Play {
             seat: seat(hold.is_some()),
             cells: Metrics::new(1).route(&"/chat".into()),
             hold,
+            shared: None,
             expires: match rng.u8(..8) {
                 0 => now.after(Duration::from_secs(rng.u64(20..1_000))),
                 _ => Moment::NEVER,

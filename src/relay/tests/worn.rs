@@ -75,6 +75,7 @@ async fn session(worn: Side) -> ([Box<dyn Far>; 2], oneshot::Receiver<End>) {
         cells,
         hold: None,
         expires: clock::Moment::NEVER,
+        shared: None,
     };
     let legs = [client, upstream].map(|transport| Leg::new(transport, Vec::new()));
     let [client, upstream] = legs;

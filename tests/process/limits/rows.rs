@@ -206,6 +206,11 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "an_answer_that_finds_no_encoder_is_sent_as_it_is",
     ),
     (
+        "relay.slow_timeout",
+        include_str!("../../e2e/limits.rs"),
+        "a_client_that_takes_nothing_is_cut_off_and_one_that_takes_little_is_not",
+    ),
+    (
         "relay.messages_max",
         include_str!("../../e2e/limits.rs"),
         "a_client_that_sends_too_fast_waits_and_loses_nothing_and_its_neighbour_does_not_wait",

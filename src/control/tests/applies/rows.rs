@@ -175,6 +175,11 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.compress.types", "#route", "compress = { types = \"text/html\" }"),
     ("routes.compress.bytes_min", "#route", "compress = { bytes_min = \"7KiB\" }"),
     ("limits.compress_bytes_max", "#limits", "compress_bytes_max = \"7MiB\""),
+    ("relay.slow_timeout", "#relay", "slow_timeout = \"7s\""),
+    ("relay.messages_by", "#relay", MESSAGES_BY),
+    ("relay.messages_by.key", "#relay", MESSAGES_BY),
+    ("relay.messages_by.rate", "#relay", MESSAGES_BY),
+    ("relay.messages_by.burst", "#relay", MESSAGES_BY),
     ("routes.errors", "#route", "errors = { 404 = \"one.pem\" }"),
     ("routes.trailers", "#route", "trailers = \"Server-Timing\""),
     ("routes.labels", "#route", "labels = { host = \"{host}\" }"),
@@ -284,6 +289,8 @@ const STICKY_COOKIE: &str =
 
 const STICKY_SITE: &str =
     "sticky = { secrets = \"what is signed with, as long as it has to be\", same_site = \"none\" }";
+
+const MESSAGES_BY: &str = "messages_by = { key = \"client\", rate = \"7/s\", burst = 70 }";
 
 const REWRITE: &str = "rewrite = { from = \"^/chat/(.*)$\", to = \"/talk/$1\" }";
 

@@ -21,7 +21,7 @@ fn table(end: End) -> (Farewell, Farewell) {
         End::TooBig { by: Side::Client, .. } => (Close(1009), Close(1001)),
         End::TooBig { by: Side::Upstream, .. } => (Close(1001), Close(1009)),
         End::TooFast => (Close(1008), Close(1001)),
-        End::NoRoom { .. } => (Close(1013), Close(1001)),
+        End::TooSlow | End::NoRoom { .. } => (Close(1013), Close(1001)),
         End::Fault => (Close(1012), Close(1011)),
     }
 }

@@ -33,7 +33,7 @@ impl LiveLimits {
         let sessions =
             |rule: &SessionRule| (rule.clone(), format!("{identity} sessions {}", rule.key).into());
         let limits = &route.limits;
-        let messages = route.rules.messages_by.as_ref().map(|rule| {
+        let messages = limits.messages.as_ref().map(|rule| {
             let (key, limit) = rate("messages")(rule);
             (key, Arc::new(limit), u64::from(rule.burst))
         });

@@ -22,8 +22,8 @@ use crate::config::plan::Compress;
 use crate::wire::content_coding::ContentCoding;
 use crate::wire::list::has_token;
 
-/// Memory of the encoder that takes most.
-pub const ENCODER_BYTES_MAX: u64 = 1 << 20;
+/// Memory of the encoder that takes most: brotli's has 1.9 MiB, gzip's 0.4 (measured).
+pub const ENCODER_BYTES_MAX: u64 = 2 << 20;
 
 /// Bytes that are compressed before others of the worker have their turn: some 0.3 ms.
 const TURN_BYTES: usize = 16 * 1024;

@@ -2,7 +2,7 @@
 
 use super::super::fault::Fault;
 use super::super::plan::{RateRule, RouteLimits, SessionRule};
-use super::super::tables::{self, OneOrMany, Spanned, if_any};
+use super::super::tables::{self, Number, OneOrMany, Pacing, Spanned, if_any};
 use super::{Lower, count, key};
 use crate::report::Span;
 
@@ -23,6 +23,7 @@ pub fn limits(
         requests: requests?,
         sessions: sessions?,
         body_bytes_max: body_bytes_max?,
+        messages: None,
     })
 }
 
@@ -31,8 +32,9 @@ fn rates(
     name: &str,
     written: &Spanned<OneOrMany<tables::RateRuleTable>>,
 ) -> Option<Vec<RateRule>> {
-    let rules =
-        each(cx, written, |cx, raw, at| rate(cx, &format!("a limit of `{name}`"), raw, at))?;
+    let rules = each(cx, written, |cx, raw, at| {
+        rate(cx, &format!("a limit of `{name}`"), (&raw.key, &raw.rate, &raw.burst), at)
+    })?;
     let of = |rule: &RateRule| (rule.key.clone(), rule.rate.per);
     unique(cx, name, &rules, of, "each key needs one limit in a second, a minute or an hour");
     Some(rules.into_iter().map(|(rule, _)| rule).collect())
@@ -42,14 +44,14 @@ fn rates(
 pub fn rate(
     cx: &mut Lower<'_>,
     owner: &str,
-    raw: &tables::RateRuleTable,
+    (key, rate, burst): (&Spanned<String>, &Spanned<Pacing>, &Spanned<Number<1>>),
     at: Span,
 ) -> Option<RateRule> {
-    cx.need((&raw.key, "key"), owner, Some(at), "\"client\"");
-    cx.need((&raw.rate, "rate"), owner, Some(at), "\"10/s\"");
-    let key = cx.take("key", &raw.key, |text| key::request_key(text));
-    let burst: Option<u32> = if_any(&raw.burst)?;
-    let rate = *raw.rate.get()?;
+    cx.need((key, "key"), owner, Some(at), "\"client\"");
+    cx.need((rate, "rate"), owner, Some(at), "\"10/s\"");
+    let key = cx.take("key", key, |text| key::request_key(text));
+    let burst: Option<u32> = if_any(burst)?;
+    let rate = *rate.get()?;
     Some(RateRule { key: key?, rate, burst: burst.unwrap_or(rate.count) })
 }
 

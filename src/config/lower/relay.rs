@@ -10,20 +10,14 @@ use super::super::tables::{OrOff, RelayParts, RelayTable};
 use super::{Lower, entries, limit, number};
 
 /// The rules of a route: each key its own where it was written, else that of `[relay]`.
-/// `own_by` and `all_by` are what [`check`] made of the tables' `messages_by`.
-pub fn rules(
-    cx: &mut Lower<'_>,
-    (own, own_by): (&RelayTable, Option<MessagesBy>),
-    (all, all_by): (&RelayTable, Option<MessagesBy>),
-) -> Option<Rules> {
+pub fn rules(cx: &mut Lower<'_>, own: &RelayTable, all: &RelayTable) -> Option<Rules> {
     let mut close_codes: Vec<_> = codes(own).collect();
     for code in codes(all) {
         if !close_codes.iter().any(|(word, _)| *word == code.0) {
             close_codes.push(code);
         }
     }
-    let messages_by = if own.messages_by.is_absent() { all_by } else { own_by };
-    let parts = RelayParts { close_codes: CloseCodes::new(close_codes).ok(), messages_by };
+    let parts = RelayParts { close_codes: CloseCodes::new(close_codes).ok() };
     own.over(all).lower(cx.report, parts)
 }
 
@@ -78,7 +72,10 @@ pub fn check(cx: &mut Lower<'_>, relay: &RelayTable) -> Option<MessagesBy> {
         cx.report(finding.also(also, "the limit of a message"));
     }
     match relay.messages_by.written() {
-        Some((raw, at)) => limit::rate(cx, "`messages_by`", raw, at).map(Some),
+        Some((raw, at)) => {
+            let keys = (&raw.key, &raw.rate, &raw.burst);
+            limit::rate(cx, "`messages_by`", keys, at).map(Some)
+        }
         None => relay.messages_by.is_absent().then_some(None),
     }
 }

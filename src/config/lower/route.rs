@@ -7,7 +7,7 @@ use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{FieldCondition, HostPattern, Route, Rules, WebSocketMode};
+use super::super::plan::{FieldCondition, HostPattern, Route, RouteLimits, Rules, WebSocketMode};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
     Lower, access, action, condition, entries, fields, hold, label, limit, named, opt, origins,
@@ -64,7 +64,9 @@ fn lower(
     let access = access::demand(cx, file, raw);
     let own = raw.relay.get()?;
     let own_by = relay::check(cx, own);
-    let rules = relay::rules(cx, (own, own_by), all);
+    let (all, all_by) = all;
+    let messages = if own.messages_by.is_absent() { all_by } else { own_by };
+    let rules = relay::rules(cx, own, all);
     let request_headers = fields::changes(cx, &raw.request_headers, fields::Of::Request);
     let response_headers = fields::changes(cx, &raw.response_headers, fields::Of::Response);
     let trailers = cx.take_each("trailers", &raw.trailers, |name| fields::trailer(name));
@@ -102,7 +104,7 @@ fn lower(
         allowed_origins: origins?,
         access: access?,
         rules: Arc::new(rules?),
-        limits: limits?,
+        limits: RouteLimits { messages: messages?, ..limits? },
         labels: labels?,
         backend_labels: *raw.backend_labels.get()?,
         request_headers,

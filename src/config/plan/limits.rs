@@ -11,6 +11,8 @@ pub struct RouteLimits {
     pub handshakes: Vec<RateRule>,
     /// Of plain requests.
     pub requests: Vec<RateRule>,
+    /// Of the messages of all sessions together.
+    pub messages: Option<RateRule>,
     /// Of sessions at once.
     pub sessions: Vec<SessionRule>,
     /// Bytes of a body; unlimited when `None`.
@@ -18,7 +20,7 @@ pub struct RouteLimits {
 }
 
 /// So many in a time.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RateRule {
     /// What tells requests apart.
     pub key: RequestKey,

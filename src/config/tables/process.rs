@@ -35,7 +35,7 @@ table! {
     /// have read from backends and not yet sent. A connection has as much as it leaves free for
     /// others, and 64 KiB in any case; beyond that its backends are not read.
     next http2_buffer_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
-    /// Memory of all that compresses answers at a time (`compress` of routes), 1 MiB each. A client
+    /// Memory of all that compresses answers at a time (`compress` of routes), 2 MiB each. A client
     /// has as much as it leaves free for others; an answer that finds none is sent as it is.
     next compress_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
     /// Keys that `limits` of routes count at once, 32 bytes each, which are taken as they come.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::plan::RateRule;
 use super::words::{RelayExcess, Validation};
-use super::{Named, Number, OrOff, Percent, Rate, RateRuleTable, Size, Time, seconds};
+use super::{Named, Number, OrOff, Pacing, Percent, Rate, Size, Time, seconds};
 use crate::end::CloseCodes;
 use crate::report::Report;
 
@@ -15,8 +14,6 @@ table! {
     RelayTable "Relay", "a table" => Rules [Hash], RelayParts {
         /// Codes for the client other than the end table's.
         close_codes: CloseCodes,
-        /// Messages that all clients of one key may send together.
-        messages_by: Option<RateRule>,
     };
 
     /// What happens with frames that break RFC 6455 §5. `strict`: the session ends with 1002.
@@ -38,10 +35,8 @@ table! {
     now bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "256KiB";
     /// Bytes at once, after a pause: by default as many as `bytes_max` says.
     now bytes_burst: Size as Option<u64>, as in "1MiB";
-    /// Data messages that all sessions of one key may send together, on all workers: `key`, `rate`
-    /// and `burst` as in a route's `limits`. The key is of the session's handshake, and what is
-    /// left outlives the session. Off by default.
-    each messages_by: RateRuleTable;
+    /// Data messages that all sessions of one key may send together, on all workers. Off by default.
+    each messages_by: MessagesByTable;
     /// What becomes of a client that sends more than `messages_max`, `bytes_max` or `messages_by`. `pause`: it is
     /// not read until it may send again, so that it has to wait and loses nothing; its pings and
     /// its Close are served unless they stand behind a message that waits. `close`: the session
@@ -88,11 +83,24 @@ table! {
         as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }
 
+table! {
+    /// So many messages in a time, of all sessions of one key.
+    MessagesByTable "MessagesBy", "a table with `key` and `rate`";
+
+    /// What tells sessions apart, by their handshakes, as for a route's `limits`: `client`,
+    /// `claim:NAME`, `label:NAME`, … (see [keys](#what-tells-requests-apart)).
+    next key [required]: String, as in "client";
+    /// How many, in a second (`/s`), a minute (`/m`) or an hour (`/h`). What was sent counts after
+    /// its session, and after a reload.
+    next rate [required]: Pacing, as in "200/s";
+    /// How many at once, after a pause: by default as many as `rate` says.
+    next burst: Number<1>, as in 400;
+}
+
 impl Default for Rules {
     /// What holds where nothing is written.
     fn default() -> Rules {
-        let parts =
-            RelayParts { close_codes: Some(CloseCodes::default()), messages_by: Some(None) };
+        let parts = RelayParts { close_codes: Some(CloseCodes::default()) };
         let rules = RelayTable::default().lower(&mut Report::default(), parts);
         rules.expect("cannot fail: every key has a default, and none is checked")
     }

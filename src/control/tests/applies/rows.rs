@@ -176,7 +176,6 @@ pub(super) const ROWS: &[Row] = &[
     ("routes.compress.bytes_min", "#route", "compress = { bytes_min = \"7KiB\" }"),
     ("limits.compress_bytes_max", "#limits", "compress_bytes_max = \"7MiB\""),
     ("relay.slow_timeout", "#relay", "slow_timeout = \"7s\""),
-    ("relay.messages_by", "#relay", MESSAGES_BY),
     ("relay.messages_by.key", "#relay", MESSAGES_BY),
     ("relay.messages_by.rate", "#relay", MESSAGES_BY),
     ("relay.messages_by.burst", "#relay", MESSAGES_BY),

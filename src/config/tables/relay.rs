@@ -35,19 +35,20 @@ table! {
     now bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "256KiB";
     /// Bytes at once, after a pause: by default as many as `bytes_max` says.
     now bytes_burst: Size as Option<u64>, as in "1MiB";
-    /// Data messages that all sessions of one key may send together, on all workers. Off by default.
+    /// Data messages that all sessions of one key may send together, on all workers. Off by
+    /// default.
     each messages_by: MessagesByTable;
-    /// What becomes of a client that sends more than `messages_max`, `bytes_max` or `messages_by`. `pause`: it is
-    /// not read until it may send again, so that it has to wait and loses nothing; its pings and
-    /// its Close are served unless they stand behind a message that waits. `close`: the session
-    /// ends with 1008.
+    /// What becomes of a client that sends more than `messages_max`, `bytes_max` or `messages_by`.
+    /// `pause`: it is not read until it may send again, so that it has to wait and loses nothing;
+    /// its pings and its Close are served unless they stand behind a message that waits. `close`:
+    /// the session ends with 1008.
     now excess: RelayExcess as RelayExcess = RelayExcess::Pause, as in "close";
     /// The longest pause. Where a client would have to wait for longer, its session ends with 1008.
     now pause_max: Time as Duration = seconds(10), as in "30s";
     /// The longest time in which a client may take nothing, while bytes wait for it: it then reads
-    /// 1013, if it reads again at all, and is cut off. Off by default: while it waits its backend is
-    /// not read, so that a client that does not read costs what one read is; but its backend waits
-    /// as well.
+    /// 1013, if it reads again at all, and is cut off. Off by default: while it waits its backend
+    /// is not read, so that a client that does not read costs what one read is; but its backend
+    /// waits as well.
     now slow_timeout: OrOff<Time> as Option<Duration> = OrOff::Off, as in "1m";
     /// The time without a data message in either direction after which the session ends with 1001.
     /// Pings do not count. Off by default: a quiet chat is not dead, and pings find those that are.
@@ -77,8 +78,8 @@ table! {
     /// Close codes for clients in place of tidegate's own, by the reason of the end, because some
     /// libraries never reconnect after certain codes: `upstream_lost`, `upstream_silent`, `idle`,
     /// `lifetime`, `expired`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
-    /// `too_big`, `too_fast`, `too_slow`, `kicked`, `no_room`, `fault`. Those of a route are added to those of
-    /// `[relay]`.
+    /// `too_big`, `too_fast`, `too_slow`, `kicked`, `no_room`, `fault`. Those of a route are added
+    /// to those of `[relay]`.
     now close_codes: Named<Number<1000, 4999>>,
         as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }

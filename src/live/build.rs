@@ -255,19 +255,7 @@ impl<'a> Routes<'a> {
         };
         let returned = before.map(|before| Arc::clone(&before.returned)).unwrap_or_default();
         let queue = before.map(|before| Arc::clone(&before.queue)).unwrap_or_default();
-<<<<<<< HEAD
         let same = before.filter(|before| before.plan.limits == plan.limits);
-=======
-        queue.set_max(plan.queue.map_or(0, |queue| queue.handshakes_max));
-<<<<<<< HEAD
-        let same = before.filter(|before| {
-            let same_messages = before.rules.messages_by == plan.rules.messages_by;
-            before.plan.limits == plan.limits && same_messages
-        });
->>>>>>> 86e1fdb (Limit the messages of all sessions of a key together, and cut off clients that take nothing)
-=======
-        let same = before.filter(|before| before.plan.limits == plan.limits);
->>>>>>> aac3212 (Compare fields with nginx's and allowed counts with nginx's and HAProxy's, and give recipes for a public chat and for paths)
         let limits = match same {
             Some(before) => Arc::clone(&before.limits),
             None => LiveLimits::new(plan),

@@ -9,7 +9,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::config::plan::Rules;
-use crate::end::{End, Loss};
+use crate::end::End;
 use crate::limit::SharedAllowance;
 use crate::observe::metrics::RouteMetrics;
 use crate::registry::{self, Note, Seat};
@@ -162,14 +162,12 @@ impl Relay {
                     self.core.on_heard(from);
                     self.present(from, &buffer[..bytes], cx, now);
                 }
-                Read::End(how) => self.on_end(from, how, now),
+                Read::End(how) => {
+                    self.core.on_eof(from, how, now);
+                    self.moved = true;
+                }
             }
         }
-    }
-
-    fn on_end(&mut self, from: Side, how: Loss, now: Moment) {
-        self.core.on_eof(from, how, now);
-        self.moved = true;
     }
 
     /// Lets the core decide on bytes, and sends across what it lets pass.

@@ -8,37 +8,17 @@ use std::task::{Context, Poll};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::base::side::Side;
-use crate::config::plan::Rules;
 use crate::end::End;
-use crate::limit::SharedAllowance;
 use crate::observe::metrics::RouteMetrics;
 use crate::registry::{self, Note, Seat};
-use crate::wire::frame::Allowed;
 
 use super::buffer;
-use super::core::{Core, Demand, Finish, Flush, HoldEnd, HoldTerms, Order, Sample, SessionStats};
+use super::core::{Core, Demand, Finish, Flush, HoldEnd, Order, Sample, SessionStats};
 use super::leg::{Leg, Read};
+use super::terms::Terms;
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
 const READS_PER_POLL_MAX: u8 = 16;
-
-/// What a session is held to.
-pub struct Terms {
-    /// The route's rules.
-    pub rules: Arc<Rules>,
-    /// What the negotiated extensions allow.
-    pub allowed: Allowed,
-    /// Its place among the worker's sessions.
-    pub seat: Seat,
-    /// Where its messages are counted.
-    pub cells: Arc<RouteMetrics>,
-    /// How it is held while its upstream is away; not at all when `None`.
-    pub hold: Option<HoldTerms>,
-    /// When the right to the session ends; `NEVER` where it has no such end.
-    pub expires: Moment,
-    /// What its client may send with others of its key.
-    pub shared: Option<SharedAllowance>,
-}
 
 /// A session at work. Resolves when it is over: both transports are closed.
 ///

@@ -21,13 +21,15 @@ mod drive;
 mod leg;
 mod send_queue;
 mod stream;
+mod terms;
 
 pub use self::core::{
     Demand, HoldCause, HoldEnd, HoldState, HoldTerms, Rtt, SessionStats, SideStats,
 };
-pub use drive::{Relay, Terms};
+pub use drive::Relay;
 pub use leg::Leg;
 pub use stream::Stream;
+pub use terms::Terms;
 
 #[cfg(test)]
 mod tests;

@@ -143,24 +143,22 @@ fn parts(written: &str, from: &Regex) -> Result<Arc<[RewritePart]>, Fault> {
     Ok(parts.into())
 }
 
-/// The group that is named behind a dollar, and what stands behind its name.
+/// The group whose number stands behind a dollar, and what stands behind that.
 fn group<'a>(behind: &'a str, from: &Regex) -> Result<(usize, &'a str), Fault> {
-    let named = behind.strip_prefix('{').and_then(|behind| behind.split_once('}'));
-    let digit = behind.len().min(1);
-    let (name, rest) = named.unwrap_or_else(|| match behind.is_char_boundary(digit) {
-        true => behind.split_at(digit),
-        false => ("", behind),
-    });
-    let by_number = name.parse::<usize>().ok().filter(|number| *number < from.captures_len());
-    let by_name = || from.capture_names().position(|known| known == Some(name));
-    let found = by_number.or_else(|| by_name().filter(|_| named.is_some()));
-    let Some(found) = found else {
-        let fault = match name.is_empty() || (named.is_none() && name.parse::<usize>().is_err()) {
-            true => Fault::new("has a `$` that names no group".to_owned()),
-            false => Fault::new(format!("names a group that `from` does not have: `{name}`")),
-        };
-        let groups = from.captures_len() - 1;
-        return Err(fault.hint(format!("`from` has {groups} groups; `$$` is a dollar")));
+    let digit = behind.chars().next().and_then(|letter| letter.to_digit(10));
+    let groups = from.captures_len() - 1;
+    let found = digit.and_then(|digit| usize::try_from(digit).ok());
+    if let Some(found) = found.filter(|found| *found <= groups) {
+        return Ok((found, &behind[1..]));
+    }
+    let said = match digit {
+        Some(digit) => format!("names a group that `from` does not have: `${digit}`"),
+        None => "has a `$` that names no group".to_owned(),
     };
-    Ok((found, rest))
+    let has = match groups {
+        0 => "`from` has no groups".to_owned(),
+        1 => "`from` has one group, `$1`".to_owned(),
+        more => format!("`from` has the groups `$1` to `${}`", more.min(9)),
+    };
+    Err(Fault::new(said).hint(format!("{has}; `$$` is a dollar")))
 }

@@ -184,8 +184,8 @@ table! {
     /// A regular expression. What matches first is replaced, the rest of the path stays: `^` and
     /// `$` make it the whole.
     next from [required]: String, as in "^/u/([0-9]+)$";
-    /// What stands there instead, decoded; `$1` to `$9` and `${NAME}` are what groups have found,
-    /// `$$` is a dollar.
+    /// What stands there instead, decoded; `$1` to `$9` are what groups have found, `$0` is all of
+    /// it, `$$` is a dollar.
     next to [required]: String, as in "/users/$1";
 }
 

@@ -14,7 +14,7 @@ pub(super) struct LabelIndex {
     /// Numbers of labels, each with the slots that have it: one set, since most labels are few
     /// sessions', and one that is many sessions' must lose one as fast.
     slots: BTreeSet<(u64, u32)>,
-    /// SessionLabels numbered so far, over all time: no worker sees as many as would come round.
+    /// Labels numbered so far, over all time: no worker sees as many as would come round.
     numbered: u64,
 }
 

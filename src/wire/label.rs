@@ -11,7 +11,7 @@ use super::list::{is_token, split_quoted, unquote};
 /// In a backend's 101: `Tidegate-Label: user=42, room="a, b"`.
 pub const TIDEGATE_LABEL: HeaderName = HeaderName::from_static("tidegate-label");
 
-/// SessionLabels that a session has at most.
+/// Labels that a session has at most.
 pub const LABELS_MAX: usize = 8;
 
 /// Bytes of a label's name.

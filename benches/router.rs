@@ -101,6 +101,7 @@ fn route((host, path): (HostPattern, PathPattern), rules: &Arc<Rules>) -> Arc<Ro
         limits: Default::default(),
         labels: Default::default(),
         backend_labels: false,
+        push: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
         trailers: Default::default(),

@@ -171,6 +171,7 @@ async fn talk(hold: Option<HoldTerms>) {
         opened: clock::now(),
         settled: clock::now(),
         holds: hold.is_some(),
+        pushable: Default::default(),
         labels: Default::default(),
     });
     let terms = Terms {

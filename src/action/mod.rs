@@ -1,9 +1,11 @@
-//! What a route does with a plain request: forward it, serve a file, redirect, respond.
+//! What a route does with a plain request: forward it, serve a file, redirect, respond, answer
+//! about live sessions.
 //!
 //! **In:** a request, and the plan's action. **Out:** a response whose body streams, or why there
 //! is none. **Never here:** routes, the fields that pass to either side, WebSockets.
 
 mod action_error;
+pub mod api;
 mod backend_stream;
 mod clients;
 mod files;

@@ -167,6 +167,7 @@ async fn attempt(
     core.common.app.budget.set_max(plan.limits.hold_bytes_max);
     core.common.app.buckets.set_max(plan.limits.keys_max);
     core.common.app.encoders.set_max(encoders_max(&plan.limits));
+    core.common.app.pushes.set_max(plan.limits.push_bytes_max);
     core.sockets.take(sockets, core.common.app.live.now().listeners.values().cloned());
     released.close();
     core.servers.take(servers, &plan, &core.handle());

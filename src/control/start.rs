@@ -24,7 +24,7 @@ use crate::listen::{InheritedSockets, OpenedSockets, Permits, Sockets};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::pool::Backend;
-use crate::registry::LiveSessions;
+use crate::registry::{LiveSessions, PushBudget};
 use crate::rewrite::ENCODER_BYTES_MAX;
 use crate::session::App;
 use crate::tls::{self, TicketSecrets};
@@ -93,6 +93,7 @@ fn build(
         encoders: Shares::new(encoders_max(&plan.limits)),
         places: SessionPlaces::new(),
         sessions: sessions.clone(),
+        pushes: PushBudget::new(plan.limits.push_bytes_max),
         via: Via::new(),
     });
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());

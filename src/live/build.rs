@@ -314,5 +314,6 @@ fn action(plan: &Route, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Result<LiveAct
         }
         Action::Redirect(redirect) => LiveAction::Redirect(redirect.clone()),
         Action::Respond(respond) => LiveAction::Respond(respond.clone()),
+        Action::Api(api) => LiveAction::Api(api.clone()),
     })
 }

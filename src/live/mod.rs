@@ -30,7 +30,7 @@ use crate::access::{PasswordChecker, Policy, Verifier};
 use crate::action::FileServer;
 use crate::base::share::Shares;
 use crate::config::plan::{
-    Listener, ListenerIdentity, Plan, PoolTarget, Redirect, Respond, Route, Rules,
+    Api, Listener, ListenerIdentity, Plan, PoolTarget, Redirect, Respond, Route, Rules,
 };
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
 use crate::pool::{Backend, Pool};
@@ -107,6 +107,8 @@ pub enum LiveAction {
     Redirect(Redirect),
     /// A fixed response.
     Respond(Respond),
+    /// Requests about live sessions.
+    Api(Api),
 }
 
 /// Where requests and WebSockets go.
@@ -123,7 +125,7 @@ impl LiveAction {
         match self {
             LiveAction::Pool(to) => Some(&to.pool),
             LiveAction::Files { fallback, .. } => fallback.as_ref().map(|to| &to.pool),
-            LiveAction::Redirect(_) | LiveAction::Respond(_) => None,
+            LiveAction::Redirect(_) | LiveAction::Respond(_) | LiveAction::Api(_) => None,
         }
     }
 }

@@ -10,11 +10,13 @@ use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::worker::Queues;
 use crate::end::Reason;
+use crate::wire::label::SessionLabels;
 
 use super::drain::{Disposition, Drain, Share};
 use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
+use super::push::{PushCount, PushOrder};
 use super::schedule::Schedule;
 use super::seat;
 use super::traffic::{SessionTraffic, TrafficReport};
@@ -116,6 +118,13 @@ impl LiveSessions {
         self.0.ask_all(tell).await.into_iter().sum()
     }
 
+    /// Sends a message to the sessions that it is for; what came of that at once.
+    pub async fn push(&self, order: PushOrder) -> PushCount {
+        let push = move |_| seat::push(&order, clock::now());
+        let counts = self.0.ask_all(push).await;
+        counts.into_iter().fold(PushCount::default(), PushCount::plus)
+    }
+
     /// Ends one session for another that a limit has only one place for.
     pub async fn kick(&self, id: SessionId) {
         let drain = Drain {
@@ -131,6 +140,31 @@ impl LiveSessions {
         };
         let tell = move || seat::drain_one(id, drain, clock::now());
         self.0.ask(id.worker().into(), tell).await;
+    }
+
+    /// Ends sessions for a caller, each with this code where one is given; how many were told.
+    pub async fn kick_all(&self, selector: Selector, code: Option<u16>) -> usize {
+        let drain = Drain {
+            number: 0,
+            selector,
+            subset: None,
+            disposition: Disposition::Close,
+            reason: Reason::Kick,
+            code,
+            schedule: Schedule::at_once(),
+            deadline: KICK_DEADLINE,
+        };
+        self.drain(drain, 0, clock::now()).await
+    }
+
+    /// Changes a session's labels, or not at all; what they are then. `None` when it has ended.
+    pub async fn relabel<E: Send + 'static>(
+        &self,
+        id: SessionId,
+        change: impl FnOnce(&mut SessionLabels) -> Result<(), E> + Send + 'static,
+    ) -> Option<Result<SessionLabels, E>> {
+        let relabel = move || seat::relabel(id, change);
+        self.0.ask(id.worker().into(), relabel).await?
     }
 
     /// Withdraws orders whose cause is gone; answers from how many sessions.

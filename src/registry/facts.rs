@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 use crate::end::Reason;
+use crate::wire::frame::Allowed;
 use crate::wire::label::SessionLabels;
 
 /// What stands for the backend of a session whose upstream is away.
@@ -45,8 +46,33 @@ pub struct Facts {
     pub settled: Moment,
     /// Whether it can be held while its upstream is away, and so moved to another.
     pub holds: bool,
+    /// Whether messages of ours may stand between those of its backend.
+    pub pushable: Pushable,
     /// By which it is found.
     pub labels: SessionLabels,
+}
+
+/// Whether a session can be sent messages that its backend knows nothing of.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Pushable {
+    /// It has no extension.
+    #[default]
+    Plain,
+    /// It has permessage-deflate: an uncompressed message is legal (RFC 7692 §6), but not every
+    /// client knows.
+    Compressed,
+    /// It has an extension that we do not know: its messages may be interleaved.
+    No,
+}
+
+impl From<Allowed> for Pushable {
+    fn from(allowed: Allowed) -> Pushable {
+        match allowed {
+            Allowed::NOTHING => Pushable::Plain,
+            Allowed::DEFLATE => Pushable::Compressed,
+            _ => Pushable::No,
+        }
+    }
 }
 
 impl Deref for Facts {

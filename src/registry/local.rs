@@ -48,9 +48,9 @@ pub(super) struct SessionEntry {
     /// What it was asked for with.
     pub(super) target: TargetIndex,
     pub(super) facts: Facts,
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
     /// Boxed: notes are rare, sessions are many.
-    mail: Option<Box<Mail>>,
+    pub(super) mail: Option<Box<Mail>>,
     /// Boxed: few are leaving.
     pub(super) leaving: Option<Box<Orders>>,
     /// When it wants to be woken; may have moved later than what the wheel holds.

@@ -1,9 +1,15 @@
 //! Sessions of a worker, looked for: by what they are, with the help of labels where it can be.
 
+use std::rc::Rc;
+use std::task::Waker;
+
+use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 use super::facts::{Facts, Seen, Selector};
 use super::local::{Local, SessionEntry, Slot};
+use super::note::Note;
+use super::push::{PushCount, PushOrder, PushStep};
 
 impl Local {
     pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {
@@ -30,6 +36,44 @@ impl Local {
             }),
         });
         seen.collect()
+    }
+
+    /// Puts a message into the mailboxes of the sessions that it is for; gives who is to be woken,
+    /// at once and not by the wheel: a message is not to wait for a tick.
+    pub(super) fn push(&mut self, order: &PushOrder, now: Moment) -> (PushCount, Vec<Waker>) {
+        let (mut count, mut wakers) = (PushCount::default(), Vec::new());
+        let matched = self.matching(&order.selector);
+        let matched: Vec<u32> = matched
+            .filter(|(id, facts)| order.terms(*id, facts).is_some())
+            .map(|(id, _)| id.slot())
+            .collect();
+        for slot in matched {
+            let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { continue };
+            let id = SessionId::new(self.worker, slot, session.generation);
+            let Some(terms) = order.terms(id, &session.facts) else { continue };
+            count.matched += 1;
+            let mail = session.mail.get_or_insert_default();
+            let load = Rc::clone(mail.load());
+            match order.step(terms, session.facts.pushable, &load, now) {
+                PushStep::Queue(delivery) => {
+                    count.queued += 1;
+                    mail.put(Note::Push(delivery));
+                }
+                PushStep::Full { ends } => {
+                    count.full += 1;
+                    if !ends {
+                        continue;
+                    }
+                    mail.put(Note::NoRoom);
+                }
+                PushStep::Refuse => {
+                    count.refused += 1;
+                    continue;
+                }
+            }
+            wakers.extend(session.waker.take());
+        }
+        (count, wakers)
     }
 
     /// The sessions that a selector matches.

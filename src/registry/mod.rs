@@ -17,6 +17,8 @@ mod locations;
 mod lookup;
 mod note;
 mod overslept;
+mod push;
+mod push_budget;
 mod schedule;
 mod seat;
 mod subset;
@@ -28,12 +30,14 @@ mod withdrawal;
 
 pub use drain::{Disposition, Drain, Share};
 pub use everywhere::{Count, LiveSessions};
-pub use facts::{Facts, Location, NOBODY, Seen, Selector};
+pub use facts::{Facts, Location, NOBODY, Pushable, Seen, Selector};
 pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
 pub use locations::LocationCount;
 pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use overslept::OVERSLEPT;
+pub use push::{Delivery, PushCount, PushLevel, PushMessage, PushOrder, PushOutcome};
+pub use push_budget::{PushBudget, PushRoom};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
     Seat, ask_traffic, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,

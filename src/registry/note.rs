@@ -1,12 +1,14 @@
 //! Notes: the only way into a running session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::clock::Moment;
 use crate::config::plan::Rules;
 use crate::end::{End, Reason};
 
+use super::push::{Delivery, PushLoad};
 use super::traffic::TrafficReport;
 
 /// New rules by route identity, for every route whose rules changed in one reload.
@@ -28,6 +30,10 @@ pub enum Note {
     Withdrawn,
     /// Say what passed so far.
     Report(TrafficReport),
+    /// Send the client this message.
+    Push(Rc<Delivery>),
+    /// More messages were to be sent to the client than may wait: end.
+    NoRoom,
 }
 
 /// The order to leave the upstream for another.
@@ -82,6 +88,7 @@ impl EndOrder {
 
 /// A session's mailbox. It is bounded by holding one note of each kind: a second order to end is
 /// merged with the first, newer rules take the place of older ones, and so does who asks last.
+/// Messages to the client are as many as the load allows, with those that the session has taken.
 #[derive(Default)]
 pub(super) struct Mail {
     end: Option<EndOrder>,
@@ -89,6 +96,9 @@ pub(super) struct Mail {
     moving: Option<MoveOrder>,
     withdrawn: bool,
     report: Option<TrafficReport>,
+    pushes: VecDeque<Rc<Delivery>>,
+    has_no_room: bool,
+    load: Option<Rc<PushLoad>>,
 }
 
 impl Mail {
@@ -99,6 +109,8 @@ impl Mail {
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
             Note::Withdrawn => (self.end, self.moving, self.withdrawn) = (None, None, true),
             Note::Report(report) => self.report = Some(report),
+            Note::Push(delivery) => self.pushes.push_back(delivery),
+            Note::NoRoom => self.has_no_room = true,
         }
     }
 
@@ -114,10 +126,21 @@ impl Mail {
         if std::mem::take(&mut self.withdrawn) {
             return Some(Note::Withdrawn);
         }
+        if let Some(delivery) = self.pushes.pop_front() {
+            return Some(Note::Push(delivery));
+        }
+        if std::mem::take(&mut self.has_no_room) {
+            return Some(Note::NoRoom);
+        }
         if let Some(end) = self.end.take() {
             return Some(Note::End(end));
         }
         self.moving.take().map(Note::Move)
+    }
+
+    /// What is on its way to the client.
+    pub(super) fn load(&mut self) -> &Rc<PushLoad> {
+        self.load.get_or_insert_default()
     }
 
     /// Whoever has left its upstream need not leave it any more.
@@ -127,6 +150,10 @@ impl Mail {
 
     pub(super) fn is_empty(&self) -> bool {
         let has_order = self.end.is_some() || self.moving.is_some() || self.withdrawn;
-        !has_order && self.rules.is_none() && self.report.is_none()
+        let has_push = !self.pushes.is_empty() || self.has_no_room;
+        // The load counts on while messages are on their way.
+        let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());
+        let has_told = self.rules.is_some() || self.report.is_some();
+        !has_order && !has_push && !is_loaded && !has_told
     }
 }

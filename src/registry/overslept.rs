@@ -20,7 +20,9 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
         Note::Move(MoveOrder { at, otherwise }) => {
             Note::Move(MoveOrder { at: at.after(by), otherwise: otherwise.as_ref().map(end) })
         }
-        Note::Rules(_) | Note::Withdrawn | Note::Report(_) => note.clone(),
+        Note::Rules(_) | Note::Withdrawn | Note::Report(_) | Note::Push(_) | Note::NoRoom => {
+            note.clone()
+        }
     }
 }
 
@@ -43,7 +45,7 @@ mod tests {
             at = match note {
                 Note::End(order) => Some(order.at),
                 Note::Move(order) => Some(order.at),
-                Note::Withdrawn | Note::Rules(_) | Note::Report(_) => None,
+                _ => None,
             };
         }
         at

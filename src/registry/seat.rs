@@ -4,9 +4,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
@@ -20,6 +21,7 @@ use super::local::{Full, Local, WAKES_PER_TICK_MAX};
 use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
 use super::overslept::OVERSLEPT;
+use super::push::{PushCount, PushOrder};
 use super::traffic::TrafficReport;
 use super::wheel::TICK;
 use super::withdrawal::Withdrawal;
@@ -67,11 +69,11 @@ impl Seat {
 
     /// The session has other labels now: what a change makes of those that it has.
     pub fn relabel(&self, change: impl FnOnce(&mut SessionLabels)) {
-        with(|local| {
-            let Some(mut labels) = local.facts(self.id).map(|facts| facts.labels) else { return };
-            change(&mut labels);
-            local.relabel(self.id, labels);
-        });
+        let change = |labels: &mut SessionLabels| {
+            change(labels);
+            Ok::<(), Infallible>(())
+        };
+        relabel(self.id, change);
     }
 
     /// The session was asked to move, and stays where it is: it has settled there anew, so that a
@@ -142,6 +144,38 @@ pub fn update_rules(changes: &Arc<RuleChanges>, now: Moment) -> usize {
 /// Has sessions go by the new names of their listeners, those that enter later as well.
 pub fn rename_listeners(names: &Arc<Names>, now: Moment) {
     with(|local| local.rename_listeners(names, now));
+}
+
+/// Changes a session's labels, or not at all; what they are then. `None` when it has left.
+pub fn relabel<E>(
+    id: SessionId,
+    change: impl FnOnce(&mut SessionLabels) -> Result<(), E>,
+) -> Option<Result<SessionLabels, E>> {
+    let mut labels = facts(id)?.labels;
+    let changed = change(&mut labels).map(|()| labels);
+    if let Ok(labels) = &changed {
+        with(|local| local.relabel(id, labels.clone()));
+    }
+    Some(changed)
+}
+
+/// Sends a message to sessions: it waits in each for its place, and they are woken at once; of very
+/// many, some after others.
+pub fn push(order: &PushOrder, now: Moment) -> PushCount {
+    let (count, mut wakers) = with(|local| local.push(order, now));
+    let later = wakers.split_off(wakers.len().min(WAKES_PER_TICK_MAX));
+    wakers.into_iter().for_each(Waker::wake);
+    if !later.is_empty() {
+        task::spawn("push", async move {
+            let mut later = later.into_iter();
+            while later.len() > 0 {
+                // Whatever else is due on this worker comes first.
+                tokio::task::yield_now().await;
+                later.by_ref().take(WAKES_PER_TICK_MAX).for_each(Waker::wake);
+            }
+        });
+    }
+    count
 }
 
 /// How many sessions are matched.

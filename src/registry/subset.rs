@@ -57,8 +57,15 @@ mod tests {
         let name = || "x".into();
         let (listener, route, pool, backend) = (name(), name(), name(), name());
         let location = Arc::new(Location { listener, route, pool, backend });
-        let labels = Default::default();
-        Facts { location, client: None, opened: settled, settled, holds: true, labels }
+        Facts {
+            location,
+            client: None,
+            opened: settled,
+            settled,
+            holds: true,
+            pushable: Default::default(),
+            labels: Default::default(),
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn facts(route: &str, backend: &str, opened: u64) -> Facts {
         opened: Moment::from_millis(opened),
         settled: Moment::from_millis(opened),
         holds: true,
+        pushable: Pushable::Plain,
         labels: SessionLabels::default(),
     }
 }

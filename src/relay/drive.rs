@@ -186,6 +186,12 @@ impl Relay {
             self.moved = true;
             match order {
                 Order::Send { to, frame, last } => self.send(to, &frame, last, cx, now),
+                Order::Push(message) => {
+                    self.cells.here().pushed.add(1);
+                    self.send(Side::Client, message.frame(), false, cx, now);
+                    // The next goes once this one is written.
+                    self.drain(Side::Client, cx, now);
+                }
                 Order::Finish(side, how) => {
                     if let Some(leg) = &mut self.legs[side as usize] {
                         leg.finish(how);
@@ -372,12 +378,4 @@ impl Future for Relay {
 }
 
 #[cfg(test)]
-impl Relay {
-    pub(super) fn core_mut(&mut self) -> &mut Core {
-        &mut self.core
-    }
-
-    pub(super) fn leg(&self, side: Side) -> Option<&Leg> {
-        self.legs[side as usize].as_ref()
-    }
-}
+mod inside;

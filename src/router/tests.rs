@@ -84,6 +84,7 @@ fn made(
         limits: Default::default(),
         labels: Default::default(),
         backend_labels: false,
+        push: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
         trailers: Default::default(),
@@ -103,8 +104,7 @@ fn ask<T>(request: &str, then: impl FnOnce(&Query<'_>) -> T) -> T {
     let (host, path) = (words.next().filter(|host| *host != "-"), words.next().unwrap());
     let method = words.next().unwrap_or("GET").parse().unwrap();
     let listener = request.split(" @").nth(1).or(Some("http"));
-    let is_websocket = request.ends_with(" ws");
-    let mut headers = HeaderMap::new();
+    let (mut headers, is_websocket) = (HeaderMap::new(), request.ends_with(" ws"));
     for (name, value) in words.filter_map(|word| word.split_once('=')) {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }

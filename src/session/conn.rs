@@ -15,7 +15,7 @@ use crate::config::plan::Listener;
 use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
-use crate::registry::LiveSessions;
+use crate::registry::{LiveSessions, PushBudget};
 use crate::relay::{Leg, Stream};
 use crate::tls::{Greeting, Transport};
 use crate::wire::forwarded;
@@ -35,6 +35,8 @@ pub struct App {
     pub places: Arc<SessionPlaces>,
     /// The sessions of all workers.
     pub sessions: LiveSessions,
+    /// What messages of callers to them may have.
+    pub pushes: Arc<PushBudget>,
     /// What this process is called in `Via`.
     pub via: Via,
 }

@@ -130,5 +130,6 @@ async fn act(
         },
         LiveAction::Redirect(redirect) => plain::redirect(&granted, redirect),
         LiveAction::Respond(respond) => Ok(plain::respond(&granted, respond)),
+        LiveAction::Api(api) => Ok(Box::pin(plain::api(app, granted, api, body)).await),
     }
 }

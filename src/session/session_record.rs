@@ -151,6 +151,7 @@ impl SessionRecord {
             upstream_messages = stats.upstream.messages,
             upstream_bytes = stats.upstream.bytes,
             upstream_rtt_ms = rtt(stats.upstream.rtt),
+            pushed_messages = Some(stats.pushed).filter(|pushed| *pushed > 0),
         );
     }
 }

@@ -219,6 +219,7 @@ impl Pair {
             opened: forwarding.at,
             settled: forwarding.at,
             holds: hold.is_some(),
+            pushable: upstream.agreed.allowed().into(),
             labels,
         };
         let kept = SessionParts {

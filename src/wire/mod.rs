@@ -26,6 +26,7 @@ pub mod htpasswd;
 pub mod label;
 pub mod list;
 pub mod media_type;
+pub mod message;
 pub mod path;
 pub mod pem;
 pub mod proxy;

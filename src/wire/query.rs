@@ -14,6 +14,25 @@ pub fn values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     named.map(|(_, value)| value)
 }
 
+/// What a value says that was written with escapes and `+` for a space (the form's encoding of
+/// URLs); `None` where that is no text.
+pub fn decoded(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+                (high << 4 | low) as u8
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Removes every parameter of this name; the others stay as they were written.
 pub fn remove(uri: &mut Uri, name: &str) {
     let Some(query) = uri.query() else { return };
@@ -47,6 +66,10 @@ mod tests {
     fn parameters_of_a_name_are_found_and_removed_and_the_others_stay_as_they_were() {
         let found = |query| values(query, "token").collect::<Vec<_>>();
         assert_eq!(found("a=1&token=x=y&token&tokens=2"), ["x=y", ""]);
+        assert_eq!(decoded("a%20b+c=%C3%A9").as_deref(), Some("a b c=é"));
+        for wrong in ["%", "%2", "%zz", "%ff"] {
+            assert_eq!(decoded(wrong), None, "{wrong}");
+        }
         assert_eq!(found("Token=x&to%6ben=y"), [""; 0]);
         assert_eq!(without("/a?token=x"), "/a");
         assert_eq!(without("/a?b=%20&token=x&c&&token=y"), "/a?b=%20&c&");

@@ -29,6 +29,7 @@ mod messages;
 mod pages;
 mod paths;
 mod proxy;
+mod pushing;
 mod rebalancing;
 mod reloading;
 mod request_ids;

@@ -167,5 +167,6 @@ fn deed(route: &Route) -> String {
         }
         Action::Redirect(redirect) => format!("{} to `{}`", redirect.status.as_u16(), redirect.to),
         Action::Respond(respond) => format!("answered {}", respond.status.as_u16()),
+        Action::Api(api) => format!("asked about sessions of {}", api.routes.join(", ")),
     }
 }

@@ -11,7 +11,7 @@ use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{Action, Files, PoolTarget, Redirect, Respond, StoredPage};
 use super::super::tables::{self, Named, OrString, Spanned};
 use super::condition::field_value;
-use super::{Lower, NamedFiles, entries, number, opt, page, path_change, template};
+use super::{Lower, NamedFiles, api, entries, number, opt, page, path_change, template};
 use crate::wire::template::{REDIRECT, Template};
 
 /// The one action of a route.
@@ -32,6 +32,9 @@ pub fn action(
     if let Some(OrString(written)) = raw.redirect.get() {
         return redirect(cx, written, raw.redirect.span());
     }
+    if let Some(written) = raw.api.get() {
+        return api::api(cx, file, written, raw.api.span()).map(Action::Api);
+    }
     raw.respond.get().and_then(|OrString(written)| respond(cx, written))
 }
 
@@ -42,6 +45,7 @@ fn one_of(cx: &mut Lower<'_>, raw: &tables::RouteTable, at: Option<Span>) {
         ("files", raw.files.span(), raw.files.is_faulty()),
         ("redirect", raw.redirect.span(), raw.redirect.is_faulty()),
         ("respond", raw.respond.span(), raw.respond.is_faulty()),
+        ("api", raw.api.span(), raw.api.is_faulty()),
     ];
     let is_any_faulty = written.iter().any(|(.., is_faulty)| *is_faulty);
     let sound = written.into_iter().filter(|(.., is_faulty)| !is_faulty);
@@ -51,7 +55,7 @@ fn one_of(cx: &mut Lower<'_>, raw: &tables::RouteTable, at: Option<Span>) {
             return;
         }
         let said = "a route says nothing about what is done";
-        let hint = "write one of `pool`, `files`, `redirect` and `respond`".to_owned();
+        let hint = "write one of `pool`, `files`, `redirect`, `respond` and `api`".to_owned();
         cx.report(Diagnostic::error("missing", said).at(at).hint(hint));
         return;
     };
@@ -79,7 +83,12 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
     if raw.pool.is_written() || pool_of(raw).is_some() {
         return;
     }
-    let is_unclear = [raw.files.is_faulty(), raw.redirect.is_faulty(), raw.respond.is_faulty()];
+    let is_unclear = [
+        raw.files.is_faulty(),
+        raw.redirect.is_faulty(),
+        raw.respond.is_faulty(),
+        raw.api.is_faulty(),
+    ];
     if is_unclear.contains(&true) {
         return;
     }
@@ -96,6 +105,7 @@ fn only_with(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
         ("raw_path", raw.raw_path.span()),
         ("relay", raw.relay.span()),
         ("hold", raw.hold.span()),
+        ("push", raw.push.span()),
         ("backend_labels", raw.backend_labels.span()),
         ("request_headers", raw.request_headers.span()),
         ("trailers", raw.trailers.span()),

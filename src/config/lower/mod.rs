@@ -6,6 +6,7 @@
 mod access;
 mod action;
 mod address;
+mod api;
 mod auth_server;
 mod condition;
 mod fields;
@@ -75,7 +76,7 @@ pub fn lower(
     let listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
     let access = access::rules(&mut cx, file);
-    let (routes, route_spans) = route::routes(&mut cx, file).into_iter().unzip();
+    let routes = route::routes(&mut cx, file);
     let drain = file.drain.get().map(|drain| process::drain(&mut cx, drain));
     let upgrade = file.upgrade.get().map(|upgrade| upgrade.lower(cx.report));
     let limits = file.limits.get().map(|limits| limits.lower(cx.report));
@@ -84,6 +85,9 @@ pub fn lower(
     let control = file.control.get().map(|control| process::control(&mut cx, control));
     let log = file.log.get().map(|log| log.lower(cx.report));
     let (admin, control) = (opt(admin), opt(control));
+    if let Some(listeners) = &listeners {
+        api::guarded(&mut cx, listeners, &routes);
+    }
     if let (Some(listeners), Some(pools)) = (&listeners, &pools) {
         loops::backends(&mut cx, file, listeners, pools);
     }
@@ -93,6 +97,7 @@ pub fn lower(
             overlap::addresses(&mut cx, file, listeners, admin.as_ref(), control.as_ref());
     }
     let certificate_spans = cx.certificate_spans;
+    let (routes, route_spans) = routes.into_iter().unzip();
     let plan = plan::Plan {
         workers: process::workers(&file.workers),
         listeners: listeners?,

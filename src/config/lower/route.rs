@@ -10,8 +10,8 @@ use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{FieldCondition, HostPattern, Route, RouteLimits, Rules, WebSocketMode};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
-    Lower, access, action, condition, entries, fields, hold, label, limit, named, opt, origins,
-    page, path_change, rebalance, relay,
+    Lower, access, action, api, condition, entries, fields, hold, label, limit, named, opt,
+    origins, page, path_change, rebalance, relay,
 };
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
@@ -75,6 +75,7 @@ fn lower(
     let errors = page::errors(cx, &raw.errors);
     let compress = raw.compress.get().map(|table| page::compress(cx, table));
     let compress = if raw.compress.is_faulty() { None } else { opt(compress) };
+    let push = api::push(cx, &raw.push);
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
     let headers = headers?;
@@ -107,6 +108,7 @@ fn lower(
         limits: RouteLimits { messages: messages?, ..limits? },
         labels: labels?,
         backend_labels: *raw.backend_labels.get()?,
+        push: push?,
         request_headers,
         response_headers,
         trailers,

@@ -19,11 +19,11 @@ mod route;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
-    First, LogFormat, OutSessions, ProxyVersion, RelayExcess, RequestIdSource, Resumption,
-    SameSite, SessionExcess, TlsVersion, UpgradeSessions, Validation,
+    ApiRight, CompressedPush, First, FullPush, LogFormat, OutSessions, ProxyVersion, RelayExcess,
+    RequestIdSource, Resumption, SameSite, SessionExcess, TlsVersion, UpgradeSessions, Validation,
 };
 pub use super::tables::{
-    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool,
+    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool, Push,
     QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
@@ -41,8 +41,8 @@ pub use path_change::{PathChange, PathRewrite, RewritePart};
 pub use process::{Admin, Control};
 pub use request_key::RequestKey;
 pub use route::{
-    Action, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers, PathPattern,
-    PoolTarget, Queue, Redirect, Respond, Route, RouteLabels, WebSocketMode,
+    Action, Api, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers,
+    PathPattern, PoolTarget, Queue, Redirect, Respond, Route, RouteLabels, WebSocketMode,
 };
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::super::tables::{Hold, Rules};
+use super::super::tables::words::ApiRight;
+use super::super::tables::{Hold, Push, Rules};
 use super::access::AccessDemand;
 use super::changes::RouteChanges;
 use super::limits::RouteLimits;
@@ -182,6 +183,8 @@ pub struct Route {
     pub labels: RouteLabels,
     /// Whether a backend may give its sessions labels.
     pub backend_labels: bool,
+    /// How its clients are sent messages of others; not at all when `None`.
+    pub push: Option<Arc<Push>>,
     /// Fields of the request changed before it goes upstream.
     pub request_headers: RouteChanges,
     /// Fields of the answer changed before it goes to the client.
@@ -239,6 +242,26 @@ pub enum Action {
     Redirect(Redirect),
     /// A fixed response.
     Respond(Respond),
+    /// Requests about live sessions.
+    Api(Api),
+}
+
+/// What may be asked about live sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Api {
+    /// Whose sessions: routes by their names; all of `*`.
+    pub routes: Vec<Arc<str>>,
+    /// What.
+    pub may: Vec<ApiRight>,
+}
+
+impl Api {
+    /// Whether it is about the sessions of the route with this identity.
+    pub fn covers(&self, identity: &str) -> bool {
+        // Of a route with a list of hosts each is `name@host`.
+        let name = identity.split_once('@').map_or(identity, |(name, _)| name);
+        self.routes.iter().any(|one| **one == *"*" || **one == *identity || **one == *name)
+    }
 }
 
 /// A pool, and how requests go there.
@@ -281,7 +304,7 @@ impl Action {
         match self {
             Action::Pool(target) => Some(target),
             Action::Files(files) => files.pool.as_ref(),
-            Action::Redirect(_) | Action::Respond(_) => None,
+            Action::Redirect(_) | Action::Respond(_) | Action::Api(_) => None,
         }
     }
 }

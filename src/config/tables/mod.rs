@@ -9,6 +9,7 @@
 #[macro_use]
 mod table;
 mod access;
+mod api;
 mod auth_server;
 mod error_pages;
 mod file;
@@ -29,6 +30,7 @@ pub mod words;
 pub use access::{
     AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenKeysTable, TokenSession,
 };
+pub use api::{ApiTable, Push, PushTable};
 pub use auth_server::{AuthFailure, ForwardTable};
 pub use error_pages::ErrorsValue;
 pub use file::FileTable;

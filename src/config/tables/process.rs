@@ -48,6 +48,10 @@ table! {
     /// whose handshake finds no room is not held. One client may have eight times what is free:
     /// eight ninths of all when it is alone.
     now hold_bytes_max: Size as u64 = Size(256 << 20), as in "1GiB";
+    /// Bytes of messages that callers of `api` routes and `tidegate push` may have under way
+    /// together, each counted once however many clients get it. One that finds no room is answered
+    /// 503.
+    now push_bytes_max: Size as usize = Size(64 << 20), as in "16MiB";
 }
 
 table! {

@@ -3,12 +3,13 @@
 use serde_json::json;
 
 use super::{
-    ErrorsValue, FieldTest, HoldTable, Named, Number, OneOrMany, OrString, RelayTable, RouteAccess,
-    RouteLimitsTable, Size, TakesWebSockets,
+    ApiTable, ErrorsValue, FieldTest, HoldTable, Named, Number, OneOrMany, OrString, PushTable,
+    RelayTable, RouteAccess, RouteLimitsTable, Size, TakesWebSockets,
 };
 
 table! {
-    /// A condition and what is done; exactly one of `pool`, `files`, `redirect` and `respond`.
+    /// A condition and what is done; exactly one of `pool`, `files`, `redirect`, `respond` and
+    /// `api`.
     RouteTable "Route", "a table";
 
     /// The route's identity over reloads, and its name in logs and metrics. By default it is made
@@ -51,6 +52,8 @@ table! {
     next redirect: OrString<RedirectTable>;
     /// A fixed response. A string is its body.
     next respond: OrString<RespondTable>;
+    /// Requests about live sessions: push to them, list, kick and label them.
+    next api: ApiTable, as in json!({ "routes": "chat" });
     /// Whether WebSockets are taken: `true`, `false` (a handshake is answered 403), `"only"`
     /// (a plain request is answered 426), or `"match"`: a condition, by which a plain request is
     /// for the next route that takes it, be the handshake one of HTTP/1.1 or of HTTP/2. With
@@ -102,6 +105,9 @@ table! {
     /// The route's sessions are held while their upstream is away: their clients stay connected. It
     /// is off unless this table is there; `hold = {}` has every default. With `pool`.
     next hold: HoldTable, as in json!({ "timeout": "1m" });
+    /// The route's clients can be sent messages by others than their backends. It is off unless
+    /// this table is there; `push = {}` has every default. With `pool`.
+    now push: PushTable, as in json!({ "full": "close" });
     /// How much one client, or whatever else tells requests apart, may have.
     next limits: RouteLimitsTable, as in json!({ "requests": { "key": "client", "rate": "50/s" } });
     /// Labels of the route's sessions: names, and values that may have holes, as `"{claim.sub}"`.

@@ -101,6 +101,40 @@ words! {
 }
 
 words! {
+    /// What becomes of a message to a client that has no room.
+    FullPush {
+        /// It is not sent.
+        Drop = "drop",
+        /// The session ends.
+        Close = "close",
+    }
+}
+
+words! {
+    /// What becomes of a message to a client that has permessage-deflate.
+    CompressedPush {
+        /// It goes uncompressed.
+        Plain = "plain",
+        /// It is not sent.
+        Refuse = "refuse",
+    }
+}
+
+words! {
+    /// What may be asked of an `api` route.
+    ApiRight {
+        /// Send messages to clients.
+        Push = "push",
+        /// See sessions, and count them.
+        List = "list",
+        /// End sessions.
+        Kick = "kick",
+        /// Change the labels of sessions.
+        Label = "label",
+    }
+}
+
+words! {
     /// Which sessions move first.
     First {
         /// Those that have been longest where they are.

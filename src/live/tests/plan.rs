@@ -118,6 +118,7 @@ pub(crate) fn route(path: &str, action: Action) -> Route {
         limits: RouteLimits::default(),
         labels: Default::default(),
         backend_labels: false,
+        push: None,
         request_headers: RouteChanges::default(),
         response_headers: RouteChanges::default(),
         trailers: Default::default(),

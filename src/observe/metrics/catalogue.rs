@@ -134,6 +134,8 @@ groups! {
             "How long WebSocket sessions lasted";
         held: LocalGauge = "sessions_held" [] "Sessions held while their upstream is away";
         hold: Histogram<LatencyBounds> = "hold_seconds" [] "How long upstreams were away";
+        pushed: LocalCounter = "messages_pushed" []
+            "Messages of tidegate's own callers that were sent to clients";
         cut: LocalCounter = "hold_messages_cut" []
             "Messages of clients that were being sent to an upstream when it was lost";
     }

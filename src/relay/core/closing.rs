@@ -20,23 +20,20 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::end::{End, Farewell, Loss};
-use crate::wire::control::{self, NO_CODE};
+use crate::wire::control::NO_CODE;
 
 use super::Core;
-use super::demand::HoldCause;
+use super::demand::{Demand, HoldCause, HoldEnd};
 use super::liveness::Sample;
-use super::next_step::{next_step, words};
+use super::next_step::{MOVED, next_step};
 use super::order::Order;
-use super::outbox::{Goodbye, Item};
+use super::outbox::Goodbye;
 use super::side_state::{CloseState, RecvState, SideState};
 use super::step_wait::StepWait;
 use super::timers::Timer;
 
 /// Time to say a Close when its moment and its deadline have come at once.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// What we close the upstream with that a session is moved away from.
-const MOVED: u16 = 1001;
 
 impl Core {
     /// What is to be done next; `None` when nothing is until the next event.
@@ -86,64 +83,6 @@ impl Core {
         Some(Order::Flush(flush))
     }
 
-    /// Whether something waits to be slipped in before the next frame to a side.
-    pub(super) fn wants_boundary_to(&self, side: Side) -> bool {
-        self.next_item(side).is_some()
-    }
-
-    fn next_item(&self, side: Side) -> Option<Item> {
-        let state = Some(self.side(side)).filter(|state| state.takes_frames())?;
-        // A message is slipped in only where the other side stands between two.
-        state.outbox.next(self.side(side.other()).tracker.at_message_boundary())
-    }
-
-    /// What is slipped in at this boundary.
-    fn outbox_order(&mut self, to: Side, now: Moment) -> Option<Order> {
-        let item = match self.side(to).close {
-            // It closed first, at a boundary, and was not told.
-            CloseState::Dropping { .. } => self.side(to).outbox.next(true)?,
-            _ if self.at_boundary_to(to) => self.next_item(to)?,
-            _ => return None,
-        };
-        if to == Side::Upstream
-            && let Some(hold) = &mut self.hold
-        {
-            hold.on_sending(&self.sides[Side::Client as usize].tracker);
-        }
-        // Drawn for a frame that is written, not for each look at what may be due.
-        let mask = (to == Side::Upstream).then(control::new_mask);
-        let mut last = false;
-        let frame = match item {
-            Item::Ping => {
-                let secret = self.secret;
-                let state = self.side_mut(to);
-                state.outbox.cancel_ping();
-                let number = state.liveness.on_ping_sent(now);
-                control::ping(&(secret ^ u64::from(number)).to_be_bytes(), mask)
-            }
-            Item::Pong => self.side_mut(to).outbox.take_pong(mask)?,
-            Item::Close(goodbye) => {
-                let (code, reason) = match (goodbye, self.end) {
-                    (Goodbye::Move, _) => (MOVED, "moved"),
-                    (Goodbye::Echo(code), _) => (code, ""),
-                    (Goodbye::End, None) => (NO_CODE, ""),
-                    (Goodbye::End, Some(end)) => words(end, to, &self.rules),
-                };
-                match goodbye {
-                    Goodbye::Move => self.say_move(now),
-                    Goodbye::Echo(_) => self.side_mut(to).outbox.clear(),
-                    Goodbye::End => {
-                        last = self.is_last_to(to);
-                        self.go(to, CloseState::Sent, now);
-                    }
-                }
-                self.side_mut(to).stats.on_close_sent(code);
-                control::close(code, reason, mask)
-            }
-        };
-        Some(Order::Send { to, frame, last })
-    }
-
     /// What is to be done with a side's transport.
     fn transport_order(&mut self, side: Side) -> Option<Order> {
         match self.side(side).close {
@@ -189,6 +128,7 @@ impl Core {
         }
         self.timers.on_end();
         self.throttle.on_end();
+        self.pushes.drop_waiting();
         self.sides.iter_mut().for_each(SideState::on_end);
         if self.side(Side::Upstream).close == CloseState::Sent {
             // The session was leaving it: its answer is awaited as ever.
@@ -379,7 +319,7 @@ impl Core {
     }
 
     /// The upstream is told that the session moves, and is waited for.
-    fn say_move(&mut self, now: Moment) {
+    pub(super) fn say_move(&mut self, now: Moment) {
         self.part(HoldCause::Moved, now);
         self.side_mut(Side::Upstream).liveness.begin(Moment::NEVER);
         self.go(Side::Upstream, CloseState::Sent, now);
@@ -392,9 +332,66 @@ impl Core {
         (self.side(Side::Upstream).is_whole() || swallows) && self.may_be_held(now)
     }
 
-    /// Whether what went to a side so far ends at a frame's boundary.
-    fn at_boundary_to(&self, side: Side) -> bool {
-        let apart = self.hold.as_ref().is_some_and(|hold| hold.stands_apart(side));
-        apart || self.side(side.other()).tracker.at_frame_boundary()
+    /// What ran out while the session was held, if that is how it ended.
+    pub(in crate::relay) fn ran_out(&self) -> Option<HoldEnd> {
+        self.hold.as_ref()?.ran_out()
+    }
+
+    /// What is needed from whoever polls the relay.
+    pub(in crate::relay) fn demand(&self) -> Option<Demand> {
+        let hold = self.hold.as_ref().filter(|_| self.end.is_none())?;
+        hold.demand(self.side(Side::Upstream).close == CloseState::Dropped)
+    }
+
+    /// Whether the session is about to leave its upstream, and still may not.
+    pub(in crate::relay) fn is_leaving(&self) -> bool {
+        self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.is_leaving())
+    }
+
+    /// A new upstream came; whether it is wanted.
+    pub(in crate::relay) fn attach(&mut self, now: Moment) -> bool {
+        if !matches!(self.demand(), Some(Demand::Upstream(_))) {
+            return false;
+        }
+        let Some(hold) = &mut self.hold else { return false };
+        let upstream = &mut self.sides[Side::Upstream as usize];
+        upstream.replace(Side::Upstream, hold.allowed());
+        hold.on_attached(upstream.stats.messages, now);
+        self.time_pings(Side::Upstream, &mut fastrand::Rng::new(), now);
+        self.refresh();
+        true
+    }
+
+    /// A dial failed: the next is another attempt.
+    pub(in crate::relay) fn on_dial_failed(&mut self) {
+        self.hold.iter_mut().for_each(|hold| hold.on_dial_failed());
+    }
+
+    /// No other upstream will come.
+    pub(in crate::relay) fn give_up(&mut self, now: Moment) {
+        if matches!(self.demand(), Some(Demand::Upstream(_)))
+            && let Some(hold) = &mut self.hold
+        {
+            let end = hold.on_ran_out(HoldEnd::InVain);
+            self.begin_end(end, now);
+            self.refresh();
+        }
+    }
+
+    /// Leaves the upstream: with a Close when the client's message is whole, if that is in time.
+    pub(in crate::relay) fn leave(&mut self, now: Moment) {
+        let until = now.after(self.rules.close_timeout);
+        if self.hold.as_mut().is_some_and(|hold| hold.leave(until)) {
+            self.side_mut(Side::Upstream).outbox.queue_close(Goodbye::Move);
+        }
+        self.refresh();
+    }
+
+    /// Does not move: it ends, where that was ordered, and else stays.
+    pub(in crate::relay) fn stay(&mut self) {
+        let instead = self.hold.as_mut().and_then(|hold| hold.stay());
+        self.side_mut(Side::Upstream).outbox.cancel_move();
+        self.on_end_order(instead);
+        self.refresh();
     }
 }

@@ -12,13 +12,11 @@ pub(super) struct Lifetime {
     last_data: Moment,
     /// When the right to it ends; `NEVER` where it has no such end.
     expires: Moment,
-    /// Share of the jitter that shortens this session's life, in 1/255.
-    jitter: u8,
 }
 
 impl Lifetime {
-    pub(super) fn new(jitter: u8, expires: Moment, now: Moment) -> Lifetime {
-        Lifetime { opened: now, last_data: now, expires, jitter }
+    pub(super) fn new(expires: Moment, now: Moment) -> Lifetime {
+        Lifetime { opened: now, last_data: now, expires }
     }
 
     /// A part of a data message passes: all that a message costs.
@@ -39,12 +37,12 @@ impl Lifetime {
         rules.idle_timeout.map_or(Moment::NEVER, |timeout| self.last_data.after(timeout))
     }
 
-    /// When its `max_lifetime`, jitter taken off, is reached, or the right to it ends; `NEVER`
-    /// without either.
-    pub(super) fn ends_at(&self, rules: &Rules) -> Moment {
+    /// When its `max_lifetime`, a share of the jitter in 1/255 taken off, is reached, or the right
+    /// to it ends; `NEVER` without either.
+    pub(super) fn ends_at(&self, rules: &Rules, jitter: u8) -> Moment {
         let Some(most) = rules.max_lifetime else { return self.expires };
         let percent = f64::from(rules.max_lifetime_jitter_percent.min(100)) / 100.0;
-        let shorter = percent * f64::from(self.jitter) / 255.0;
+        let shorter = percent * f64::from(jitter) / 255.0;
         self.opened.after(most.mul_f64(1.0 - shorter)).min(self.expires)
     }
 

@@ -35,6 +35,8 @@ mod order;
 mod outbox;
 mod pass;
 mod pending_ping;
+mod pushes;
+mod scan;
 mod side_state;
 mod stats;
 mod step_wait;
@@ -50,7 +52,7 @@ use hold::Hold;
 use lane::Lane;
 use lifetime::Lifetime;
 use liveness::PingTimes;
-use outbox::Goodbye;
+use pushes::Pushes;
 use side_state::{CloseState, RecvState, SideState};
 use throttle::Throttle;
 use timers::{Timer, Timers};
@@ -63,6 +65,8 @@ pub(super) struct Core {
     timers: Timers,
     lifetime: Lifetime,
     throttle: Throttle,
+    /// Messages of ours to the client.
+    pushes: Pushes,
     /// What our pings carry, so that their answers are known.
     secret: u64,
     /// How the session ends; made once.
@@ -90,11 +94,12 @@ impl Core {
         let hold = hold.filter(|_| !allowed.opcodes);
         let mut core = Core {
             throttle: Throttle::new(&rules),
+            pushes: Pushes::default(),
             rules,
             sides: Side::BOTH.map(|side| SideState::new(side, allowed)),
             timers: Timers::default(),
             secret: rng.u64(..),
-            lifetime: Lifetime::new(rng.u8(..), expires, now),
+            lifetime: Lifetime::new(expires, now),
             end: None,
             ordered_end: None,
             cut: false,
@@ -115,6 +120,9 @@ impl Core {
     /// Writing to a side has failed. What it sent before may still be there to be read, a Close
     /// among it, so its end is for the reader to find; as long as an answer is waited for.
     pub(super) fn on_write_failed(&mut self, side: Side, now: Moment) {
+        if side == Side::Client {
+            self.pushes.on_write_failed();
+        }
         let state = self.side_mut(side);
         let first = !std::mem::replace(&mut state.write_failed, true);
         state.outbox.clear();
@@ -144,6 +152,9 @@ impl Core {
                 }
             }
             Note::Report(_) => {}
+            Note::Push(_) | Note::NoRoom if self.end.is_some() => {}
+            Note::Push(delivery) => self.pushes.queue(delivery),
+            Note::NoRoom => self.begin_end(End::NoRoom { side: Side::Client }, now),
             Note::Move(_) | Note::Withdrawn if self.end.is_some() => {}
             Note::Withdrawn => {
                 self.timers.withdraw_end();
@@ -194,6 +205,7 @@ impl Core {
         if self.throttle.on_timeout(now) {
             self.begin_end(End::TooSlow, now);
         }
+        self.pushes.on_timeout(now);
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Idle if self.lifetime.idle_at(&self.rules) <= now => {
@@ -211,7 +223,7 @@ impl Core {
 
     /// When [`Core::on_timeout`] is needed next.
     pub(super) fn timeout(&self) -> Moment {
-        let first = self.timers.next().min(self.throttle.timeout());
+        let first = self.timers.next().min(self.throttle.timeout()).min(self.pushes.timeout());
         self.sides.iter().map(SideState::timeout).fold(first, Moment::min)
     }
 
@@ -244,70 +256,8 @@ impl Core {
     /// What passed so far.
     pub(super) fn stats(&self) -> SessionStats {
         let [client, upstream] = &self.sides;
-        SessionStats { client: client.stats, upstream: upstream.stats, cut: self.cut }
-    }
-
-    /// What ran out while the session was held, if that is how it ended.
-    pub(super) fn ran_out(&self) -> Option<HoldEnd> {
-        self.hold.as_ref()?.ran_out()
-    }
-
-    /// What is needed from whoever polls the relay.
-    pub(super) fn demand(&self) -> Option<Demand> {
-        let hold = self.hold.as_ref().filter(|_| self.end.is_none())?;
-        hold.demand(self.side(Side::Upstream).close == CloseState::Dropped)
-    }
-
-    /// Whether the session is about to leave its upstream, and still may not.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.end.is_none() && self.hold.as_ref().is_some_and(|hold| hold.is_leaving())
-    }
-
-    /// A new upstream came; whether it is wanted.
-    pub(super) fn attach(&mut self, now: Moment) -> bool {
-        if !matches!(self.demand(), Some(Demand::Upstream(_))) {
-            return false;
-        }
-        let Some(hold) = &mut self.hold else { return false };
-        let upstream = &mut self.sides[Side::Upstream as usize];
-        upstream.replace(Side::Upstream, hold.allowed());
-        hold.on_attached(upstream.stats.messages, now);
-        self.time_pings(Side::Upstream, &mut fastrand::Rng::new(), now);
-        self.refresh();
-        true
-    }
-
-    /// A dial failed: the next is another attempt.
-    pub(super) fn on_dial_failed(&mut self) {
-        self.hold.iter_mut().for_each(|hold| hold.on_dial_failed());
-    }
-
-    /// No other upstream will come.
-    pub(super) fn give_up(&mut self, now: Moment) {
-        if matches!(self.demand(), Some(Demand::Upstream(_)))
-            && let Some(hold) = &mut self.hold
-        {
-            let end = hold.on_ran_out(HoldEnd::InVain);
-            self.begin_end(end, now);
-            self.refresh();
-        }
-    }
-
-    /// Leaves the upstream: with a Close when the client's message is whole, if that is in time.
-    pub(super) fn leave(&mut self, now: Moment) {
-        let until = now.after(self.rules.close_timeout);
-        if self.hold.as_mut().is_some_and(|hold| hold.leave(until)) {
-            self.side_mut(Side::Upstream).outbox.queue_close(Goodbye::Move);
-        }
-        self.refresh();
-    }
-
-    /// Does not move: it ends, where that was ordered, and else stays.
-    pub(super) fn stay(&mut self) {
-        let instead = self.hold.as_mut().and_then(|hold| hold.stay());
-        self.side_mut(Side::Upstream).outbox.cancel_move();
-        self.on_end_order(instead);
-        self.refresh();
+        let pushed = self.pushes.sent();
+        SessionStats { client: client.stats, upstream: upstream.stats, pushed, cut: self.cut }
     }
 
     /// Bytes came from a side: whatever they are, it lives.
@@ -361,7 +311,9 @@ impl Core {
             return;
         }
         self.timers.set(Timer::Idle, self.lifetime.idle_at(&self.rules));
-        self.timers.set(Timer::Lifetime, self.lifetime.ends_at(&self.rules));
+        // As good a random number as any.
+        let jitter = self.secret as u8;
+        self.timers.set(Timer::Lifetime, self.lifetime.ends_at(&self.rules, jitter));
     }
 
     /// Recomputes what hangs on the stage the session is in.

@@ -8,6 +8,9 @@ use crate::config::plan::Rules;
 use crate::end::{End, Farewell};
 use crate::wire::control::{NO_CODE, close_code_is_valid};
 
+/// What we close the upstream with that a session is moved away from.
+pub(super) const MOVED: u16 = 1001;
+
 /// The next step of `side`, the other one being so; `None` while it waits. `boundary` where what
 /// went to it ends with a frame.
 pub(super) fn next_step(

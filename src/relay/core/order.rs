@@ -1,9 +1,11 @@
 //! What a core asks of whoever drives it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::demand::{HoldCause, HoldEnd};
 use crate::base::side::Side;
+use crate::registry::Delivery;
 use crate::wire::control::ControlFrame;
 use crate::wire::frame::{CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
 
@@ -23,6 +25,8 @@ pub(in crate::relay) enum Order {
         /// Whether the stream's end follows at once.
         last: bool,
     },
+    /// This message of ours goes to the client, behind all that went before.
+    Push(Rc<Delivery>),
     /// When all that goes to the side is sent: end it so, then tell `on_finished`.
     Finish(Side, Finish),
     /// Close the side's transport now; with a reset where bytes are lost by it, or when told so.

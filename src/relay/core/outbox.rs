@@ -13,6 +13,8 @@ pub(super) enum Item {
     Pong,
     /// A Close; nothing follows it (RFC 6455 §5.5.1).
     Close(Goodbye),
+    /// A message of ours to the client; between two messages only.
+    Push,
 }
 
 /// Which Close.

@@ -13,6 +13,8 @@ pub struct SessionStats {
     pub client: SideStats,
     /// What the upstream sent.
     pub upstream: SideStats,
+    /// Messages of ours that were sent to the client.
+    pub pushed: u64,
     /// Whether a side was left with a frame cut in the middle, and so without a Close.
     pub cut: bool,
 }

@@ -11,9 +11,27 @@ mod simulation;
 mod story;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use fastrand::Rng;
+
+use crate::base::clock::Moment;
 use crate::config::plan::Rules;
+use crate::registry::{PushBudget, PushLevel, PushMessage};
+use crate::wire::message::message;
+
+/// What a pushed message begins with; no peer says so.
+pub const PUSHED: &[u8] = b"pushed";
+
+/// A message of ours, for whose being read somebody waits for a while, or nobody does.
+pub fn push_message(payload: &[u8], rng: &mut Rng, now: Moment) -> Arc<PushMessage> {
+    let levels = [PushLevel::Queued, PushLevel::Written, PushLevel::Read];
+    let level = rng.choice(levels).unwrap_or_default();
+    let until = now.after(Duration::from_secs(rng.u64(1..20)));
+    let room = PushBudget::new(payload.len()).take(payload.len()).expect("all of it");
+    PushMessage::new(message(false, payload), payload.len(), level, until, room)
+}
 
 /// Rules with nothing on.
 pub fn rules() -> Rules {

@@ -291,6 +291,7 @@ pub fn seat(holds: bool) -> Seat {
         opened: clock::now(),
         settled: clock::now(),
         holds,
+        pushable: Default::default(),
         labels: Default::default(),
     });
     seat.unwrap()

@@ -12,7 +12,7 @@ use fastrand::Rng;
 
 use super::super::carrier::Carrier;
 use super::super::core::Demand;
-use super::super::core::tests::{assert_fresh, check};
+use super::super::core::tests::{PUSHED, assert_fresh, check, push_message};
 use super::super::{HoldTerms, Leg, Relay, SessionStats, Terms};
 use super::scene::{run, seat};
 use crate::base::clock::{self, Moment};
@@ -22,7 +22,7 @@ use crate::base::side::Side::{self, Client, Upstream};
 use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Reason};
 use crate::observe::metrics::Metrics;
-use crate::registry::{EndOrder, MoveOrder, Note};
+use crate::registry::{Delivery, EndOrder, MoveOrder, Note, PushMessage};
 use crate::wire::frame::Allowed;
 
 mod actor;
@@ -56,6 +56,8 @@ struct Play {
     sizes: Sizes,
     woken: Arc<Woken>,
     said: u32,
+    /// Messages pushed to the client, by their numbers.
+    pushed: Vec<Arc<PushMessage>>,
     /// It was ordered to end: from the order's deadline on nobody is waited for.
     is_ordered: bool,
 }
@@ -116,8 +118,19 @@ impl Play {
         let relay = Relay::new(leg(&actors[0]), leg(&actors[1]), terms, now);
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let (lives, outcome) = (Vec::new(), None);
-        let (relay, said, is_ordered) = (Some(relay), 0, false);
-        Play { rng, now, relay, outcome, actors, lives, sizes, woken, said, is_ordered }
+        Play {
+            rng,
+            now,
+            relay: Some(relay),
+            outcome,
+            actors,
+            lives,
+            sizes,
+            woken,
+            said: 0,
+            pushed: Vec::new(),
+            is_ordered: false,
+        }
     }
 
     /// One thing happens, and some of what follows from it.
@@ -145,6 +158,7 @@ impl Play {
                 self.now = self.now.after(Duration::from_secs(self.rng.u64(30..2_000)));
                 self.poll();
             }
+            27..30 => (0..self.rng.u8(1..4)).for_each(|_| self.push()),
             _ => {}
         }
         for _ in 0..self.rng.u8(..6) {
@@ -172,6 +186,19 @@ impl Play {
             }
             8.. => self.note(Note::Move(MoveOrder { at: self.now, otherwise: None })),
             _ => {}
+        }
+    }
+
+    /// A message that no upstream says.
+    fn push(&mut self) {
+        let rng = &mut self.rng;
+        let number = (self.pushed.len() as u32).to_be_bytes();
+        let more = vec![rng.u8(..); rng.choice([0, 100, 9_000]).unwrap_or(0)];
+        let message = push_message(&[PUSHED, &number, &more].concat(), rng, self.now);
+        let by = self.now.after(Duration::from_secs(rng.u64(1..20)));
+        if self.relay.is_some() {
+            self.note(Note::Push(Delivery::alone(&message, by)));
+            self.pushed.push(message);
         }
     }
 

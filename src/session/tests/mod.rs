@@ -24,7 +24,7 @@ use crate::limit::{Buckets, SessionPlaces};
 use crate::live::tests::plan::{listener, plan, pool, pool_target, remove_cookies, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
-use crate::registry::{self, LiveSessions, Selector};
+use crate::registry::{self, LiveSessions, PushBudget, Selector};
 use crate::tls::Transport;
 use crate::wire::via::Via;
 
@@ -61,6 +61,7 @@ impl Proxy {
             encoders: Shares::new(10),
             places: SessionPlaces::new(),
             sessions: LiveSessions::new(workers.queues().clone()),
+            pushes: PushBudget::new(1 << 20),
             via: Via::new(),
         });
         let for_worker = Arc::clone(&app);

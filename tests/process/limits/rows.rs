@@ -256,6 +256,16 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "an_answer_that_does_not_come_ends_the_session",
     ),
     (
+        "routes.push.queue_messages_max",
+        include_str!("../../e2e/pushing.rs"),
+        "a_client_that_does_not_read_fills_its_own_queue_and_ends_where_its_route_says_so",
+    ),
+    (
+        "routes.push.wait_max",
+        include_str!("../../e2e/pushing.rs"),
+        "a_message_that_has_no_place_in_time_is_dropped_and_told",
+    ),
+    (
         "routes.hold.resumptions_per_minute_max",
         include_str!("../../e2e/holding/proof.rs"),
         "a_backend_that_closes_each_session_as_it_comes_is_asked_a_bounded_number_of_times",
@@ -271,6 +281,9 @@ pub(super) const OF_NO_CLIENT: &[&str] = &[
     "pools.NAME.keep_alive_max",
     "pools.NAME.rebalance.per_minute_max",
     "pools.NAME.rebalance.age_min",
+    "routes.push.message_bytes_max",
+    "routes.push.queue_bytes_max",
+    "limits.push_bytes_max",
     "pools.NAME.health.failures_max",
     "pools.NAME.health.eject_time_max",
     "pools.NAME.retry.attempts_max",

@@ -217,7 +217,11 @@ fn upstreams_got_each_message_once_and_in_order(world: &World, held: &Held) {
 fn the_client_got_whole_messages_but_for_those_swallowed(world: &World, held: &Held) {
     let client = &world.peers[Side::Client as usize];
     world.relayed(Side::Client, &client.got);
-    let mut got = messages(&client.got).whole.into_iter();
+    let got = messages(&client.got).whole.into_iter();
+    let is_pushed = |message: &Vec<u8>| {
+        parse(message).is_some_and(|(.., payload)| payload.starts_with(super::PUSHED))
+    };
+    let mut got = got.filter(|message| !is_pushed(message));
     let last = &world.peers[Side::Upstream as usize];
     let lives: Vec<&Peer> = held.lives.iter().chain([last]).collect();
     let mut next = got.next();

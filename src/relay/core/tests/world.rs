@@ -8,11 +8,12 @@ use fastrand::Rng;
 use super::super::{Core, Finish, Order, Sample};
 use super::lives::Held;
 use super::peer::{Kind, Peer, frame, parse};
+use super::{PUSHED, push_message};
 use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::config::plan::{Hold, Rules};
 use crate::end::{End, Reason};
-use crate::registry::{EndOrder, MoveOrder, Note};
+use crate::registry::{Delivery, EndOrder, MoveOrder, Note};
 use crate::wire::frame::Allowed;
 
 /// What the one who drives keeps for a side.
@@ -125,6 +126,12 @@ impl World {
                 Note::End(EndOrder { reason: Reason::Stop, at, deadline, code: None })
             }
             1..4 => Note::Move(MoveOrder { at: self.now, otherwise: None }),
+            4..12 => {
+                let payload = [PUSHED, &vec![7; self.rng.usize(..300)]].concat();
+                let message = push_message(&payload, &mut self.rng, self.now);
+                let by = self.now.after(Duration::from_secs(self.rng.u64(..30)));
+                Note::Push(Delivery::alone(&message, by))
+            }
             _ => {
                 let mut rules = (*self.rules).clone();
                 rules.ping_interval = Some(Duration::from_secs(self.rng.u64(5..60)));
@@ -282,6 +289,7 @@ impl World {
             any = true;
             match order {
                 Order::Send { to, frame, .. } => self.send(to, &frame),
+                Order::Push(message) => self.send(Side::Client, message.frame()),
                 Order::Finish(side, how) => self.lines[side as usize].finish = Some(how),
                 Order::Drop { side, .. } => {
                     self.peers[side as usize].dropped = true;
@@ -332,13 +340,18 @@ impl World {
 
     /// What of these bytes to a side the other side said.
     pub fn relayed(&self, side: Side, got: &[u8]) -> Vec<u8> {
-        let (mut at, mut relayed, mut closed) = (0, Vec::new(), false);
+        let (mut at, mut relayed, mut closed, mut is_open) = (0, Vec::new(), false, false);
         let is_ours = self.is_ours();
         while let Some((length, first, masked, payload)) = parse(&got[at..]) {
             assert!(!closed, "a frame behind a Close to the {side}");
             assert_eq!(masked, side == Side::Upstream, "a mask where it must be, nowhere else");
             closed |= first == 0x88;
-            if first != 0x88 && !(first == 0x89 && is_ours(&payload)) {
+            let is_pushed = side == Side::Client && payload.starts_with(PUSHED);
+            assert!(!(is_pushed && is_open), "a message inside another");
+            if first & 0x08 == 0 {
+                is_open = first & 0x80 == 0;
+            }
+            if !is_pushed && first != 0x88 && !(first == 0x89 && is_ours(&payload)) {
                 relayed.extend(&got[at..at + length]);
             }
             at += length;

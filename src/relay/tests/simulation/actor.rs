@@ -5,6 +5,7 @@ use fastrand::Rng;
 use super::wire::End;
 use crate::base::clock::Moment;
 use crate::base::side::Side;
+use crate::relay::core::tests::PUSHED;
 use crate::relay::core::tests::peer::{frame, parse};
 
 /// One end of a session.
@@ -155,10 +156,23 @@ impl Actor {
         !read.is_empty() || ended
     }
 
-    /// The data messages it heard whole, as they were on the wire.
+    /// The data messages of the other side that it heard whole, as they were on the wire.
     pub fn messages(&self) -> Vec<Vec<u8>> {
-        messages(&self.heard).0
+        let whole = messages(&self.heard).0.into_iter();
+        whole.filter(|message| pushed(message).is_none()).collect()
     }
+
+    /// The numbers of the pushed messages that it heard whole.
+    pub fn pushes(&self) -> Vec<u32> {
+        messages(&self.heard).0.iter().filter_map(|message| pushed(message)).collect()
+    }
+}
+
+/// The number of a message, where it is a pushed one.
+pub fn pushed(message: &[u8]) -> Option<u32> {
+    let (_, _, _, payload) = parse(message)?;
+    let number = payload.strip_prefix(PUSHED)?.get(..4)?;
+    Some(u32::from_be_bytes(number.try_into().ok()?))
 }
 
 /// The data messages in a stream of frames, each as its raw data frames; and what there is of one

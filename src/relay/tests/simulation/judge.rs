@@ -2,10 +2,11 @@
 //! something.
 
 use super::Play;
-use super::actor::{Actor, messages};
+use super::actor::{Actor, messages, pushed};
 use crate::base::side::Side::{Client, Upstream};
 use crate::config::plan::Rules;
 use crate::end::{End, Farewell};
+use crate::registry::PushOutcome;
 
 /// Judges a session that came to its end.
 pub fn judge(play: &Play) {
@@ -14,6 +15,7 @@ pub fn judge(play: &Play) {
     the_client_was_told_truly(play);
     the_clients_last_ping_was_answered(play);
     nobody_was_blamed_for_our_sleep(play);
+    pushed_messages_came_whole_once_and_in_order(play);
 }
 
 /// Each message of the client's came to one upstream, whole and in order. Lost are only those of
@@ -123,6 +125,24 @@ fn the_clients_last_ping_was_answered(play: &Play) {
         && !play.is_ordered
     {
         assert_eq!(client.answered, client.pinged, "a ping without an answer");
+    }
+}
+
+/// What became of each pushed message is told, and true: whole messages, between whole messages, in
+/// their order, none twice. One that was too late was not begun.
+fn pushed_messages_came_whole_once_and_in_order(play: &Play) {
+    let client = &play.actors[0];
+    let heard = client.pushes();
+    assert!(heard.is_sorted_by(|one, next| one < next), "{heard:?}");
+    let accepted = messages(&client.wire.0.borrow().out.accepted).0;
+    let accepted: Vec<u32> = accepted.iter().filter_map(|message| pushed(message)).collect();
+    for (number, message) in (0..).zip(&play.pushed) {
+        let outcome = message.outcome();
+        let PushOutcome { written, read, late, gone } = outcome;
+        assert_eq!(written + late + gone, 1, "message {number}: {outcome:?}");
+        assert!(written == 0 || accepted.contains(&number), "message {number} is not there");
+        assert!(read == 0 || heard.contains(&number), "message {number} was not read");
+        assert!(late == 0 || !accepted.contains(&number), "message {number} came late");
     }
 }
 

@@ -1,0 +1,107 @@
+//! Requests about live sessions: send them messages, list and count them, label them, end them.
+//!
+//! | request | right | what it does |
+//! |---|---|---|
+//! | `POST /v1/push` | `push` | sends a message to sessions, and says what became of it |
+//! | `GET /v1/sessions` | `list` | lists sessions |
+//! | `GET /v1/sessions/ID` | `list` | one of them |
+//! | `GET /v1/count` | `list` | counts them |
+//! | `DELETE /v1/sessions` | `kick` | ends them |
+//! | `DELETE /v1/sessions/ID` | `kick` | ends one |
+//! | `PATCH /v1/sessions/ID` | `label` | gives and takes labels |
+//!
+//! Paths stand below the route's own. Answers are JSON; an error is `{"error": "…"}`.
+
+mod context;
+mod json;
+mod kick;
+mod list;
+mod send;
+mod targets;
+
+pub use context::ApiContext;
+
+use http::request::Parts;
+use http::{Method, Response};
+
+use context::ApiRefusal;
+
+use crate::base::body::Body;
+use crate::base::id::{SessionId, SessionName};
+use crate::config::plan::ApiRight;
+
+/// Answers a request for this path below the route's own.
+pub async fn answer(context: &ApiContext, head: &Parts, path: &str, body: Body) -> Response<Body> {
+    let answered = match path {
+        "/v1/push" => match need(context, head, ApiRight::Push, &[Method::POST]) {
+            Ok(()) => send::answer(context, head, body).await,
+            Err(refusal) => Err(refusal),
+        },
+        "/v1/count" => match need(context, head, ApiRight::List, &[Method::GET]) {
+            Ok(()) => list::count(context, head).await,
+            Err(refusal) => Err(refusal),
+        },
+        "/v1/sessions" => sessions(context, head).await,
+        _ => match path.strip_prefix("/v1/sessions/") {
+            Some(id) => session(context, head, id, body).await,
+            None => Err(ApiRefusal::NotFound("here are /v1/push, /v1/sessions and /v1/count")),
+        },
+    };
+    answered.unwrap_or_else(|refusal| refusal.answer())
+}
+
+async fn sessions(context: &ApiContext, head: &Parts) -> Result<Response<Body>, ApiRefusal> {
+    if head.method == Method::DELETE {
+        need(context, head, ApiRight::Kick, &[Method::DELETE])?;
+        return kick::several(context, head).await;
+    }
+    need(context, head, ApiRight::List, &[Method::GET, Method::DELETE])?;
+    list::several(context, head).await
+}
+
+async fn session(
+    context: &ApiContext,
+    head: &Parts,
+    id: &str,
+    body: Body,
+) -> Result<Response<Body>, ApiRefusal> {
+    let right = match head.method {
+        Method::DELETE => ApiRight::Kick,
+        Method::PATCH => ApiRight::Label,
+        _ => ApiRight::List,
+    };
+    need(context, head, right, &[Method::GET, Method::DELETE, Method::PATCH])?;
+    let id = here(id)?;
+    match right {
+        ApiRight::Kick => kick::one(context, head, id).await,
+        ApiRight::Label => list::label(context, id, body).await,
+        _ => list::one(context, id).await,
+    }
+}
+
+/// A session of this process, by its name.
+fn here(name: &str) -> Result<SessionId, ApiRefusal> {
+    let name = name.parse::<SessionName>().map_err(|_| {
+        ApiRefusal::BadRequest(format!(
+            "an id is 12 and 16 hexadecimal digits with `-` between, as the log shows it, not: \
+             `{name}`"
+        ))
+    })?;
+    name.here().ok_or(ApiRefusal::Gone)
+}
+
+/// Whether this may be asked here, by one of these methods.
+fn need(
+    context: &ApiContext,
+    head: &Parts,
+    right: ApiRight,
+    methods: &'static [Method],
+) -> Result<(), ApiRefusal> {
+    if !methods.contains(&head.method) {
+        return Err(ApiRefusal::Method(methods));
+    }
+    match context.may.contains(&right) {
+        true => Ok(()),
+        false => Err(ApiRefusal::Right(right)),
+    }
+}

@@ -1,0 +1,258 @@
+//! `POST /v1/push`: a message to sessions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::context::{ApiContext, ApiRefusal, read};
+use super::json;
+use super::targets::{PushTargets, decoded};
+use crate::base::body::Body;
+use crate::base::clock;
+use crate::config::Wait;
+use crate::config::plan::Push;
+use crate::registry::{
+    LiveSessions, PushBudget, PushCount, PushLevel, PushMessage, PushOrder, PushOutcome, Selector,
+};
+use crate::wire::message::message;
+
+/// How long a caller waits for what becomes of a message, unless it says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that it may.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a request in JSON beside its message.
+const ENVELOPE_BYTES_MAX: usize = 64 << 10;
+
+/// A message to sessions.
+#[derive(Clone, Serialize, Deserialize, Default, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushRequest {
+    /// Any of these.
+    pub to: Vec<PushTargets>,
+    /// But none of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<PushTargets>,
+    /// A text message; or
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// a binary one, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+    /// What is waited for: `queued`, `written` or `read`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+    /// How long, such as `5s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct PushReport {
+    /// Sessions that it was for.
+    pub matched: usize,
+    /// Those that it was queued for.
+    pub queued: usize,
+    /// Those that had no room for it.
+    pub full: usize,
+    /// Those that cannot get it.
+    pub refused: usize,
+    /// Of those that it was queued for: they ended before it was written.
+    pub gone: usize,
+    /// It had no place in time.
+    pub late: usize,
+    /// It was written.
+    pub written: usize,
+    /// It was read.
+    pub read: usize,
+}
+
+impl PushReport {
+    fn new(count: PushCount, outcome: PushOutcome) -> PushReport {
+        let PushCount { matched, queued, full, refused } = count;
+        let PushOutcome { written, read, late, gone } = outcome;
+        PushReport { matched, queued, full, refused, gone, late, written, read }
+    }
+}
+
+/// A request as it is carried out.
+struct CheckedPush {
+    selector: Selector,
+    except: Option<Selector>,
+    /// Whether it is for single sessions, named one by one.
+    is_single: bool,
+    payload: Bytes,
+    is_text: bool,
+    level: PushLevel,
+    timeout: Duration,
+}
+
+/// Answers a request.
+pub(super) async fn answer(
+    context: &ApiContext,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, ApiRefusal> {
+    let query = head.uri.query().unwrap_or_default();
+    let targets = PushTargets::from_query(query)?;
+    let bytes_max = context.message_bytes_max();
+    let wanted = match targets.is_empty() {
+        // A message in JSON says itself to whom it goes; escaped it is longer.
+        true => {
+            let body = read(body, 6 * bytes_max + ENVELOPE_BYTES_MAX).await?;
+            let request: PushRequest = serde_json::from_slice(&body)
+                .map_err(|error| ApiRefusal::BadRequest(format!("the body's JSON: {error}")))?;
+            request.wanted()?
+        }
+        false => {
+            let payload = read(body, bytes_max).await?;
+            CheckedPush::raw(head, query, &targets, payload)?
+        }
+    };
+    if wanted.payload.len() > bytes_max {
+        return Err(ApiRefusal::TooLarge(bytes_max));
+    }
+    let is_single = wanted.is_single;
+    let pushed = context
+        .routes
+        .iter()
+        .filter_map(|(route, push)| Some((Arc::clone(route), Arc::clone(push.as_ref()?))));
+    let report = carry_out(&context.sessions, &context.budget, pushed.collect(), wanted).await?;
+    let status = match report.matched {
+        0 if is_single => StatusCode::GONE,
+        _ => StatusCode::OK,
+    };
+    Ok(json::answer(status, &json!(report)))
+}
+
+async fn carry_out(
+    sessions: &LiveSessions,
+    budget: &Arc<PushBudget>,
+    routes: HashMap<Arc<str>, Arc<Push>>,
+    wanted: CheckedPush,
+) -> Result<PushReport, ApiRefusal> {
+    let CheckedPush { selector, except, payload, is_text, level, timeout: patience, .. } = wanted;
+    if is_text && str::from_utf8(&payload).is_err() {
+        let why = "a text message is UTF-8 (RFC 6455 §5.6); others are binary (`as=binary`)";
+        return Err(ApiRefusal::BadRequest(why.to_owned()));
+    }
+    let room = budget.take(payload.len()).ok_or(ApiRefusal::Full)?;
+    let frame = message(is_text, &payload);
+    let until = clock::now().after(patience);
+    let message = PushMessage::new(frame, payload.len(), level, until, room);
+    let order =
+        PushOrder { message: Arc::clone(&message), selector, except, routes: Arc::new(routes) };
+    let count = sessions.push(order).await;
+    if level > PushLevel::Queued {
+        // What is not known by then is told as not known.
+        let _ = timeout(patience, message.settled()).await;
+    }
+    Ok(PushReport::new(count, message.outcome()))
+}
+
+impl PushRequest {
+    fn wanted(self) -> Result<CheckedPush, ApiRefusal> {
+        let bad = |why: &str| ApiRefusal::BadRequest(why.to_owned());
+        let (payload, is_text) = match (self.text, self.base64) {
+            (Some(text), None) => (Bytes::from(text), true),
+            (None, Some(base64)) => {
+                let bytes = STANDARD.decode(base64).map_err(|_| bad("`base64` is not base64"))?;
+                (Bytes::from(bytes), false)
+            }
+            _ => return Err(bad("a message has either `text` or `base64`")),
+        };
+        let is_single = !self.to.is_empty() && self.to.iter().all(PushTargets::is_single);
+        Ok(CheckedPush {
+            selector: any_of(&self.to)?,
+            except: (!self.except.is_empty()).then(|| any_of(&self.except)).transpose()?,
+            is_single,
+            payload,
+            is_text,
+            level: level(self.wait.as_deref())?,
+            timeout: patience(self.timeout.as_deref())?,
+        })
+    }
+}
+
+impl CheckedPush {
+    /// One whose body is the message, and whose query says the rest.
+    fn raw(
+        head: &Parts,
+        query: &str,
+        targets: &PushTargets,
+        payload: Bytes,
+    ) -> Result<CheckedPush, ApiRefusal> {
+        let kind = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+        let is_bytes = kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream"));
+        let is_text = match decoded(query, "as")?.pop().as_deref() {
+            None => !is_bytes,
+            Some("text") => true,
+            Some("binary") => false,
+            Some(other) => {
+                let why = format!("`as` is `text` or `binary`, not `{other}`");
+                return Err(ApiRefusal::BadRequest(why));
+            }
+        };
+        Ok(CheckedPush {
+            selector: targets.selector()?,
+            except: None,
+            is_single: targets.is_single(),
+            payload,
+            is_text,
+            level: level(decoded(query, "wait")?.pop().as_deref())?,
+            timeout: patience(decoded(query, "timeout")?.pop().as_deref())?,
+        })
+    }
+}
+
+/// Sessions that any of these names; of one alone its labels are looked up.
+fn any_of(targets: &[PushTargets]) -> Result<Selector, ApiRefusal> {
+    match targets {
+        [] => Err(ApiRefusal::BadRequest("`to` names no one".to_owned())),
+        [one] => one.selector(),
+        several => {
+            let selectors = several.iter().map(PushTargets::selector).collect::<Result<_, _>>()?;
+            Ok(Selector::AnyOf(selectors))
+        }
+    }
+}
+
+fn level(text: Option<&str>) -> Result<PushLevel, ApiRefusal> {
+    match text {
+        None | Some("queued") => Ok(PushLevel::Queued),
+        Some("written") => Ok(PushLevel::Written),
+        Some("read") => Ok(PushLevel::Read),
+        Some(other) => {
+            let why = format!("`wait` is `queued`, `written` or `read`, not `{other}`");
+            Err(ApiRefusal::BadRequest(why))
+        }
+    }
+}
+
+fn patience(text: Option<&str>) -> Result<Duration, ApiRefusal> {
+    let Some(text) = text else { return Ok(TIMEOUT) };
+    let read = serde_json::from_value::<Wait>(text.into());
+    match read {
+        Ok(Wait(time)) if time <= TIMEOUT_MAX => Ok(time),
+        _ => {
+            let why = format!(
+                "`timeout` is a time such as `5s`, of at most {} s, not `{text}`",
+                TIMEOUT_MAX.as_secs()
+            );
+            Err(ApiRefusal::BadRequest(why))
+        }
+    }
+}

@@ -84,6 +84,8 @@ fn acceptor(chain: &str, key: &str) -> Acceptor {
         certificates: vec![certificate],
         version_min: TlsVersion::V1_2,
         resumption: true,
+        strict_sni: false,
+        clients: None,
     };
     Acceptor::build(&tls, &[HTTP_1_1]).unwrap()
 }

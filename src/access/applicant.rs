@@ -12,6 +12,7 @@ use crate::base::body::Body;
 use crate::base::network::ClientNetwork;
 use crate::pool::{Attempted, Attempts};
 use crate::rewrite::Outbound;
+use crate::wire::client_cert::ClientCertificate;
 use crate::wire::forwarded::Hop;
 
 /// Who wants to pass, as far as a rule asks.
@@ -25,6 +26,8 @@ pub struct Applicant<'a> {
     pub headers: &'a HeaderMap,
     /// Its target.
     pub uri: &'a Uri,
+    /// The certificate that the client has shown.
+    pub certificate: Option<&'a ClientCertificate>,
     /// What another server is told of it; `None` where none can be asked.
     pub asking: Option<&'a AuthRequest<'a>>,
 }

@@ -76,6 +76,10 @@ pub enum DenialReason {
     TokenAudience,
     /// It does not claim what is needed.
     TokenClaims,
+    /// The client has shown no certificate.
+    NoCertificate,
+    /// Its certificate is none of those that may pass.
+    Certificate,
     /// The server that was asked says no.
     AuthDenied,
     /// The server that was asked says nothing.
@@ -86,7 +90,10 @@ impl DenialReason {
     /// The status of the answer, where nothing else says it (RFC 9110 §15.5.2, §15.5.4, §15.6.4).
     pub fn status(self) -> StatusCode {
         match self {
-            DenialReason::NoRule | DenialReason::Address => StatusCode::FORBIDDEN,
+            DenialReason::NoRule
+            | DenialReason::Address
+            | DenialReason::NoCertificate
+            | DenialReason::Certificate => StatusCode::FORBIDDEN,
             DenialReason::NoPassword | DenialReason::Password => StatusCode::UNAUTHORIZED,
             DenialReason::PasswordsBusy | DenialReason::NoTokenKeys | DenialReason::AuthFailed => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -142,6 +149,8 @@ impl Label for DenialReason {
             DenialReason::TokenIssuer => "token_issuer",
             DenialReason::TokenAudience => "token_audience",
             DenialReason::TokenClaims => "token_claims",
+            DenialReason::NoCertificate => "no_certificate",
+            DenialReason::Certificate => "certificate",
             DenialReason::AuthDenied => "auth_denied",
             DenialReason::AuthFailed => "auth_failed",
         }
@@ -162,6 +171,8 @@ impl fmt::Display for DenialReason {
             DenialReason::TokenExpired => "the token has expired",
             DenialReason::TokenEarly => "the token is not valid yet",
             DenialReason::TokenClaims => "the token does not allow this",
+            DenialReason::NoCertificate => "a certificate is needed here",
+            DenialReason::Certificate => "clients with this certificate may not pass",
             DenialReason::AuthDenied => "who may pass here has to log in first",
             DenialReason::AuthFailed => "it cannot be found out who may pass, try again",
             _ => "the token is not valid here",

@@ -131,7 +131,14 @@ mod tests {
     async fn denied_by(policy: &Policy, ip: &str) -> Option<String> {
         let client: IpAddr = ip.parse().unwrap();
         let (network, headers, uri) = (client.into(), &HeaderMap::new(), &Uri::default());
-        let applicant = Applicant { client: Some(client), network, headers, uri, asking: None };
+        let applicant = Applicant {
+            client: Some(client),
+            network,
+            headers,
+            uri,
+            certificate: None,
+            asking: None,
+        };
         policy.verify(&applicant).await.err().map(|denial| {
             assert!(matches!(denial.reason, DenialReason::Address | DenialReason::NoRule));
             denial.rule.to_string()

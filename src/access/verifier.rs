@@ -108,6 +108,11 @@ impl Verifier {
             AccessTest::Addresses(_) => Err(DenialReason::Address),
             AccessTest::Basic(basic) => self.password(basic, applicant).await,
             AccessTest::Jwt(jwt) => self.token(jwt, applicant).await,
+            AccessTest::Certificate(wanted) => match applicant.certificate {
+                Some(shown) if wanted.takes(shown) => Ok(Pass::FOR_GOOD),
+                Some(_) => Err(DenialReason::Certificate),
+                None => Err(DenialReason::NoCertificate),
+            },
             AccessTest::Forward(rule) => return self.forward(rule, applicant).await,
         };
         verdict.map_err(|reason| self.denial(reason))
@@ -234,7 +239,10 @@ impl Verifier {
                     head.headers.remove(name);
                 }
             }
-            AccessTest::Basic(_) | AccessTest::Jwt(_) | AccessTest::Addresses(_) => {}
+            AccessTest::Basic(_)
+            | AccessTest::Jwt(_)
+            | AccessTest::Addresses(_)
+            | AccessTest::Certificate(_) => {}
         }
     }
 
@@ -288,10 +296,10 @@ fn bearer(rule: &str, reason: DenialReason) -> Option<HeaderValue> {
 /// The challenge of a rule of passwords: RFC 7617 §2.
 fn challenge(test: &AccessTest) -> Option<HeaderValue> {
     match test {
-        AccessTest::Addresses(_) | AccessTest::Jwt(_) | AccessTest::Forward(_) => None,
         AccessTest::Basic(basic) => {
             HeaderValue::try_from(format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm))
                 .ok()
         }
+        _ => None,
     }
 }

@@ -15,6 +15,7 @@ use crate::base::clock::Moment;
 use crate::handshake;
 use crate::live::{LiveRoute, Snapshot};
 use crate::router::Query;
+use crate::wire::client_cert::CLIENT_CERT;
 use crate::wire::{fields, framing};
 
 /// What is known of a request. It stays where it was put when it came in, and each step hands it to
@@ -56,6 +57,10 @@ impl Admitted {
         target.write_host(&mut head.headers);
         let keeps_underscores = conn.listener.underscores_in_headers;
         fields::remove_deceptive(&mut head.headers, keeps_underscores, conn.is_trusted());
+        let is_told = conn.is_trusted() && head.headers.contains_key(CLIENT_CERT);
+        if let Some(certificate) = conn.certificate().filter(|_| !is_told) {
+            head.headers.insert(CLIENT_CERT, certificate.field.clone());
+        }
         record.host(target.host.as_deref());
         if is_misdirected(&conn, target.host.as_deref()) {
             return Err(Refusal::Misdirected);

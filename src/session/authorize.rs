@@ -104,6 +104,7 @@ async fn verify(policy: &Policy, asked: &Asked, app: &App) -> Result<Pass, Refus
         network: asked.conn.listener.client_network(asked.client_addr),
         headers: &asked.head.headers,
         uri: &asked.head.uri,
+        certificate: asked.conn.certificate(),
         asking: Some(&asking),
     };
     Ok(policy.verify(&applicant).await?)

@@ -18,6 +18,7 @@ use crate::observe::metrics::ListenerMetrics;
 use crate::registry::{LiveSessions, PushBudget};
 use crate::relay::{Leg, Stream};
 use crate::tls::{Greeting, Transport};
+use crate::wire::client_cert::ClientCertificate;
 use crate::wire::forwarded;
 use crate::wire::via::Via;
 
@@ -104,6 +105,11 @@ impl Conn {
     /// The port that a URL of this scheme means when it names none (RFC 9110 §4.2).
     pub fn default_port(&self) -> u16 {
         if self.tls.is_some() { 443 } else { 80 }
+    }
+
+    /// The certificate that the client has shown.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_deref()
     }
 
     /// Whether what the client says of those before it is believed.

@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, version};
 
 use crate::base::socket::Socket;
-use crate::config::plan::{ServerTls, TlsVersion};
+use crate::config::plan::{ClientCertificates, ServerTls, TlsVersion};
+use crate::wire::client_cert::ClientCertificate;
 
 use super::engine::{Engine, RECORD_BYTES_MAX};
 use super::error::{AcceptError, TlsError};
@@ -52,6 +54,8 @@ pub struct Greeting {
     pub version: TlsVersion,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// The client's certificate, where it was asked for one and has shown it.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Acceptor {
@@ -77,16 +81,24 @@ impl Acceptor {
             TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12][..],
             TlsVersion::V1_3 => &[&version::TLS13],
         };
-        let resolver = Resolver::new(&tls.certificates);
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
+        let resolver = Resolver::new(&tls.certificates, tls.strict_sni);
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)?;
+        let builder = match &tls.clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(verifier(clients, provider)?),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         if tls.resumption {
-            config.ticketer = tickets::shared()?;
+            config.ticketer = match tls.clients {
+                None => tickets::shared()?,
+                // rustls asks for a certificate in a full handshake only, and takes a ticket's word
+                // for it in others (CVE-2025-23419 was of this kind).
+                Some(_) => tickets::of_one_listener()?,
+            };
             config.send_tls13_tickets = TICKETS;
         }
         Ok(Acceptor { config: Arc::new(config), alpn })
@@ -142,8 +154,24 @@ impl Acceptor {
                 _ => TlsVersion::V1_3,
             },
             resumed: engine.handshake_kind() == Some(HandshakeKind::Resumed),
+            certificate: engine
+                .client_certificate()
+                .and_then(ClientCertificate::read)
+                .map(Arc::new),
         }
     }
+}
+
+/// Who verifies clients' certificates (RFC 5280 §6), with the lists of the revoked ones.
+fn verifier(
+    clients: &ClientCertificates,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let roots = Arc::clone(&clients.roots);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider)
+        .with_crls(clients.crls.iter().cloned());
+    let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| TlsError::Refused(rustls::Error::General(error.to_string())))
 }
 
 /// Waits until a client's first record is there as a whole, which has its ClientHello, or shows

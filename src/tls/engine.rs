@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use bytes::BufMut;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError,
@@ -353,6 +354,11 @@ impl Engine {
     /// The protocol agreed on by ALPN (RFC 7301).
     pub fn alpn(&self) -> Option<&[u8]> {
         self.conn.alpn_protocol()
+    }
+
+    /// The certificate that the client has shown.
+    pub fn client_certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.conn.peer_certificates()?.first()
     }
 
     /// The version agreed on.

@@ -28,15 +28,18 @@ pub(super) struct Resolver {
     exact: HashMap<Arc<str>, Vec<usize>>,
     /// By what follows `*.`.
     wildcard: HashMap<Arc<str>, Vec<usize>>,
+    /// Whether a name that none has gets none.
+    is_strict: bool,
 }
 
 impl Resolver {
     /// `certificates` in the order of preference, at least one.
-    pub(super) fn new(certificates: &[Certificate]) -> Resolver {
+    pub(super) fn new(certificates: &[Certificate], is_strict: bool) -> Resolver {
         let mut new = Resolver {
             all: certificates.iter().map(|certificate| Arc::clone(&certificate.loaded)).collect(),
             exact: HashMap::new(),
             wildcard: HashMap::new(),
+            is_strict,
         };
         for (index, certificate) in certificates.iter().enumerate() {
             for name in &certificate.names {
@@ -66,6 +69,9 @@ impl Resolver {
             // Let rustls refuse the client in its own words.
             named.next().map(|&index| &self.all[index])
         });
+        if self.is_strict {
+            return named;
+        }
         named.or_else(|| self.all.iter().find(speaks)).or_else(|| self.all.first())
     }
 }
@@ -90,7 +96,7 @@ mod tests {
     #[test]
     fn an_exact_name_goes_before_a_wildcard_of_one_label() {
         let names = [&["a.example"][..], &["*.b.example", "b.example"], &["c.b.example"]];
-        let resolver = Resolver::new(&names.map(|names| certificate(names).plan));
+        let resolver = Resolver::new(&names.map(|names| certificate(names).plan), false);
         let of_name = |name| resolver.of_name(name).to_vec();
         assert_eq!(of_name("a.example"), [0]);
         assert_eq!(of_name("x.b.example"), [1]);

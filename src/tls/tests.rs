@@ -64,6 +64,8 @@ pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
         certificates: certificates.iter().map(|made| made.plan.clone()).collect(),
         version_min: TlsVersion::V1_2,
         resumption: true,
+        strict_sni: false,
+        clients: None,
     }
 }
 

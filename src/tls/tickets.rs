@@ -79,6 +79,17 @@ pub(super) fn shared() -> Result<Arc<Tickets>, NoTicketKey> {
     Ok(Arc::clone(TICKETS.get_or_init(|| new)))
 }
 
+/// Tickets of one listener alone: a ticket stands for the certificate that its client has shown,
+/// and of another listener's clients none was asked for.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub(super) fn of_one_listener() -> Result<Arc<Tickets>, NoTicketKey> {
+    let until = clock::now().after(KEY_TIME);
+    let keys = TicketKeys { present: TicketKey::random()?, before: None, until };
+    Ok(Arc::new(Tickets(ArcSwap::from_pointee(keys))))
+}
+
 /// The keys for the next process; `None` where no listener has tickets.
 pub fn ticket_secrets() -> Option<TicketSecrets> {
     Some(TICKETS.get()?.secrets(clock::now()))

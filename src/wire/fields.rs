@@ -90,7 +90,9 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// What a client may tell a backend past the fields that count: `Proxy` becomes the `HTTP_PROXY` of
 /// a CGI program (CVE-2016-5385); the others are taken for the request's own target or method by
 /// frameworks that expect a proxy of theirs.
-const DECEPTIVE: [&str; 6] = [
+const DECEPTIVE: [&str; 8] = [
+    "client-cert",
+    "client-cert-chain",
     "proxy",
     "x-original-url",
     "x-original-uri",
@@ -102,7 +104,7 @@ const DECEPTIVE: [&str; 6] = [
 /// Removes from a head what a backend could take for another field, or for what no client says:
 /// names with `_`, unless they are kept, and then still those that become another one's name once
 /// CGI has made a variable of them (`Transfer_Encoding`); and of a sender that is not trusted what
-/// speaks for a proxy (`Proxy`, `X-Original-URL`, `X-Rewrite-URL`, in any spelling).
+/// speaks for a proxy (`Proxy`, `Client-Cert`, `X-Original-URL`, `X-Rewrite-URL`, in any spelling).
 pub fn remove_deceptive(headers: &mut HeaderMap, keeps_underscores: bool, is_trusted: bool) {
     remove_where(headers, |name| {
         let stands_for_another = || {

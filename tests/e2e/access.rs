@@ -1,6 +1,7 @@
 //! Who may pass: rules of `[access.NAME]`, whatever a request comes by.
 
 mod basic;
+mod certificates;
 mod forward;
 mod key_sets;
 mod tokens;

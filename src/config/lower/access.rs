@@ -9,7 +9,9 @@ use crate::wire::htpasswd::Users;
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{AccessDemand, AccessRule, AccessTest, AddressLists, Basic, Networks};
+use super::super::plan::{
+    AccessDemand, AccessRule, AccessTest, AddressLists, Basic, CertificateMatch, Networks,
+};
 use super::super::tables::{self, OneOrMany, OrString, RouteAccess, Spanned};
 use super::{Lower, NamedFiles, address, auth_server, entries, jwt, named};
 
@@ -37,6 +39,7 @@ fn rule(
         "forward" => auth_server::forward(cx, file, &raw.forward, &name)
             .map(Box::new)
             .map(AccessTest::Forward),
+        "certificate" => certificate(cx, &raw.certificate).map(AccessTest::Certificate),
         _ => addresses(cx, raw).map(AccessTest::Addresses),
     };
     Some(AccessRule { test: test?, name })
@@ -55,6 +58,7 @@ fn kind(
         ("basic", raw.basic.span()),
         ("jwt", raw.jwt.span()),
         ("forward", raw.forward.span()),
+        ("certificate", raw.certificate.span()),
     ]
     .into_iter()
     .filter_map(|(key, span)| Some((key, span?)))
@@ -75,6 +79,43 @@ fn kind(
             None
         }
     }
+}
+
+/// Certificates by name or hash.
+fn certificate(
+    cx: &mut Lower<'_>,
+    written: &Spanned<tables::CertificateMatchTable>,
+) -> Option<CertificateMatch> {
+    let raw = written.get()?;
+    let names = cx.take_each("names", &raw.names, |name| {
+        let rest = name.strip_prefix("*.").unwrap_or(name);
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        match !rest.is_empty() && rest.chars().all(fits) {
+            true => Ok(name.to_ascii_lowercase().into()),
+            false => Err(Fault::new(format!("must be a DNS name, or `*.` and one: `{name}`"))),
+        }
+    });
+    let sha256 = cx.take_each("sha256", &raw.sha256, |text| {
+        let digits: String = text.chars().filter(|c| *c != ':').collect();
+        let byte = |at: usize| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+        bytes
+            .filter(|_| digits.len() == 64)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| Fault::new(format!("must be 64 hexadecimal digits, not: `{text}`")))
+    });
+    let (names, sha256): (Vec<Box<str>>, Vec<[u8; 32]>) = (names?, sha256?);
+    for (key, list, is_empty) in [
+        ("names", raw.names.span(), names.is_empty()),
+        ("sha256", raw.sha256.span(), sha256.is_empty()),
+    ] {
+        if list.is_some() && is_empty {
+            let fault = Fault::new("is an empty list: no certificate would do");
+            cx.fault(key, list, fault.hint(format!("leave `{key}` out to take any")));
+            return None;
+        }
+    }
+    Some(CertificateMatch { names, sha256 })
 }
 
 fn addresses(cx: &mut Lower<'_>, raw: &tables::AccessTable) -> Option<AddressLists> {

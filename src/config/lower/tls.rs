@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 
 use crate::report::{Diagnostic, Span};
@@ -11,7 +12,7 @@ use crate::wire::pem::{self, Part, PemError, Remark};
 use super::super::fault::Fault;
 use super::super::plan;
 use super::super::tables::{self, OneOrMany, ServerTlsParts, Spanned};
-use super::{Lower, NamedFiles};
+use super::{Lower, NamedFiles, opt};
 
 /// TLS towards clients.
 pub fn server(
@@ -33,7 +34,42 @@ pub fn server(
         NamedFiles::Read => read.into_iter().collect(),
         NamedFiles::Skip => Some(Vec::new()),
     };
-    tls.lower(cx.report, ServerTlsParts { certificates })
+    let clients = opt(tls.clients.is_written().then(|| clients(cx, &tls.clients, &owner)));
+    tls.lower(cx.report, ServerTlsParts { certificates, clients })
+}
+
+/// The certificates of clients.
+fn clients(
+    cx: &mut Lower<'_>,
+    written: &Spanned<tables::ClientCertificatesTable>,
+    owner: &str,
+) -> Option<plan::ClientCertificates> {
+    let raw = written.get()?;
+    let owner = format!("`clients` of {owner}");
+    cx.need((&raw.roots, "roots"), &owner, written.span(), "\"certs/devices-ca.pem\"");
+    let required = *raw.required.get()?;
+    if cx.named_files == NamedFiles::Skip {
+        let (files, crls) = Default::default();
+        let roots = Arc::new(RootCertStore::empty());
+        return Some(plan::ClientCertificates { files, roots, crls, required });
+    }
+    let plan::Roots::File { path, stamp, loaded } = roots_of(cx, "roots", &raw.roots)? else {
+        return None;
+    };
+    let (mut files, mut crls) = (vec![(path, stamp)], Vec::new());
+    for written in raw.crls.get().map_or(&[][..], |list| &list.0) {
+        let (path, bytes, stamp) = cx.read("crls", written)?;
+        match pem::revocation_lists(&bytes) {
+            Ok(lists) => crls.extend(lists),
+            Err(what) => {
+                let said = format!("the file `{}` {what}", path.display());
+                cx.report(Diagnostic::error("certificate", said).at(written.span()));
+                return None;
+            }
+        }
+        files.push((path, stamp));
+    }
+    Some(plan::ClientCertificates { files, roots: Arc::clone(&loaded.roots), crls, required })
 }
 
 fn certificate(
@@ -113,7 +149,11 @@ pub fn upstream(cx: &mut Lower<'_>, tls: &tables::UpstreamTlsTable) -> Option<pl
 
 /// The authorities of `ca`.
 pub fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Roots> {
-    let (path, bytes, stamp) = cx.read("ca", written)?;
+    roots_of(cx, "ca", written)
+}
+
+fn roots_of(cx: &mut Lower<'_>, key: &str, written: &Spanned<String>) -> Option<plan::Roots> {
+    let (path, bytes, stamp) = cx.read(key, written)?;
     match pem::trusted(&bytes) {
         Ok((trusted, remarks)) => {
             for remark in &remarks {

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::super::tables::TokenSession;
 use super::address::{BackendAddress, Networks};
 use super::upstream::UpstreamTls;
+use crate::wire::client_cert::ClientCertificate;
 use crate::wire::htpasswd::Users;
 use crate::wire::token_keys::TokenKey;
 
@@ -34,6 +35,8 @@ pub enum AccessTest {
     Jwt(Box<Jwt>),
     /// What another server says.
     Forward(Box<AuthServer>),
+    /// A certificate that the client shows.
+    Certificate(CertificateMatch),
 }
 
 /// Addresses that may pass, and those that may not.
@@ -96,6 +99,25 @@ pub struct Jwt {
     pub strip: bool,
     /// When a session that was opened with one ends.
     pub session: TokenSession,
+}
+
+/// Certificates of clients; all that a listener takes where both lists are empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificateMatch {
+    /// Names, of which one is enough; `*.` stands for one label.
+    pub names: Vec<Box<str>>,
+    /// Hashes of certificates.
+    pub sha256: Vec<[u8; 32]>,
+}
+
+impl CertificateMatch {
+    /// Whether it is one of them.
+    pub fn takes(&self, certificate: &ClientCertificate) -> bool {
+        let takes_any = self.names.is_empty() && self.sha256.is_empty();
+        takes_any
+            || self.names.iter().any(|name| certificate.is_named(name))
+            || self.sha256.contains(&certificate.sha256)
+    }
 }
 
 /// A server that says who may pass.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::sign::CertifiedKey;
 
 use crate::wire::x509::Validity;
@@ -26,6 +28,27 @@ pub struct Certificate {
     /// What was read.
     pub loaded: Arc<CertifiedKey>,
 }
+
+/// The certificates that clients show. Compared by the files' names and contents.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// The authorities' file, and the lists', with hashes of their bytes.
+    pub files: Vec<(PathBuf, u64)>,
+    /// The authorities.
+    pub roots: Arc<RootCertStore>,
+    /// Lists of the revoked ones.
+    pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// Whether a handshake without one is refused.
+    pub required: bool,
+}
+
+impl PartialEq for ClientCertificates {
+    fn eq(&self, other: &ClientCertificates) -> bool {
+        (&self.files, self.required) == (&other.files, other.required)
+    }
+}
+
+impl Eq for ClientCertificates {}
 
 impl Certificate {
     /// Whether it is valid for a lower-case name; a wildcard stands for one label (RFC 9525 §6.3).

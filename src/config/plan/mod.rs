@@ -27,12 +27,12 @@ pub use super::tables::{
     QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
-    AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, ClaimMatch, Jwt,
-    KeysUrl, TokenKeySource, TokenKeys, TokenPlace,
+    AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, CertificateMatch,
+    ClaimMatch, Jwt, KeysUrl, TokenKeySource, TokenKeys, TokenPlace,
 };
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::Balance;
-pub use certificate::Certificate;
+pub use certificate::{Certificate, ClientCertificates};
 pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
 pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};

@@ -13,7 +13,8 @@ use super::{ForwardTable, Named, OneOrMany, OrString, Spanned, Time, Wait, secon
 
 table! {
     /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or
-    /// `basic`, or `jwt`, or `forward`.
+    /// `basic`, or `jwt`, or `forward`, or
+    /// `certificate`.
     AccessTable "Access", "a table";
 
     /// The networks whose clients may pass: networks, addresses, or `unix` for the peers of unix
@@ -33,6 +34,20 @@ table! {
     /// Clients may pass of which another server says so: Authelia, oauth2-proxy, or one of your
     /// own.
     next forward: ForwardTable;
+    /// Clients may pass that show a certificate which the listener takes (`tls.clients`), and that
+    /// is one of these. Others are answered 403.
+    next certificate: CertificateMatchTable;
+}
+
+table! {
+    /// Certificates of clients; an empty table takes every one that the listener takes.
+    CertificateMatchTable "CertificateMatch", "a table";
+
+    /// DNS names (SAN), of which one is enough; `*.` stands for one label.
+    next names: OneOrMany<String>, as in ["*.devices.example"];
+    /// SHA-256 hashes of certificates, in hexadecimal digits, as
+    /// `openssl x509 -noout -fingerprint -sha256` prints them.
+    next sha256: OneOrMany<String>;
 }
 
 table! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::fault::Fault;
-use super::super::plan::certificate::Certificate;
+use super::super::plan::certificate::{Certificate, ClientCertificates};
 use super::words::TlsVersion;
 use super::{FileMode, Number, OneOrMany, OrOff, Size, Time, seconds};
 
@@ -39,7 +39,8 @@ table! {
     /// Whether header fields with `_` in their names are kept. By default they are dropped: to a
     /// program that is given fields as CGI variables, `X_User` is `X-User`. Those that would be
     /// mistaken for a field that tidegate makes (`Content_Length`, `X_Forwarded_For`) are dropped
-    /// always, and of clients that are not trusted `Proxy`, `X-Original-URL`, `X-Original-URI`,
+    /// always, and of clients that are not trusted `Proxy`, `Client-Cert`, `Client-Cert-Chain`
+    /// (RFC 9440), `X-Original-URL`, `X-Original-URI`,
     /// `X-Original-Host`, `X-Original-Method` and `X-Rewrite-URL`, however they are spelt.
     next underscores_in_headers: bool = false, as in true;
     /// Its limits.
@@ -51,6 +52,8 @@ table! {
     ServerTlsTable "ServerTls", "a table with `certificates`" => ServerTls, ServerTlsParts {
         /// Certificates, chosen by SNI among their names; the first is the default.
         certificates: Vec<Certificate>,
+        /// What certificates clients show, where they are asked for any.
+        clients: Option<ClientCertificates>,
     };
 
     /// Certificates. The client's server name (SNI) chooses one; the first is the default. A reload
@@ -61,6 +64,28 @@ table! {
     next version_min: TlsVersion as TlsVersion = TlsVersion::V1_2, as in "1.3";
     /// Whether TLS sessions may be resumed with tickets.
     next resumption: bool as bool = true, as in false;
+    /// Whether a handshake is refused that asks for a name of no certificate, or for none. By
+    /// default it is shown the first certificate.
+    next strict_sni: bool as bool = false, as in true;
+    /// Certificates of clients (mTLS). It is off unless this table is there.
+    next clients: ClientCertificatesTable;
+}
+
+table! {
+    /// Certificates of clients: their authority's, and who has lost it. The backend is told of it
+    /// in `Client-Cert` (RFC 9440), and a client cannot say that field itself. Which of them may
+    /// pass where, `[access.NAME.certificate]` says. TLS sessions are resumed at this listener
+    /// only, and not once the files below have changed.
+    ClientCertificatesTable "ClientCertificates", "a table with `roots`";
+
+    /// The PEM file of the authorities that sign clients' certificates.
+    next roots [required]: String, as in "certs/devices-ca.pem";
+    /// Whether a client without one is refused in the handshake. With `false` it is an access rule
+    /// that refuses it.
+    next required: bool = true, as in false;
+    /// The PEM files of lists of revoked certificates (CRL): with any, each authority needs one.
+    /// They are read when the configuration is; with `reload.watch` a change is taken at once.
+    next crls: OneOrMany<String>, as in ["certs/devices.crl"];
 }
 
 table! {

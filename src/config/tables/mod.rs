@@ -28,7 +28,8 @@ mod units;
 pub mod words;
 
 pub use access::{
-    AccessTable, BasicTable, ClaimTest, JwtTable, RouteAccess, TokenKeysTable, TokenSession,
+    AccessTable, BasicTable, CertificateMatchTable, ClaimTest, JwtTable, RouteAccess,
+    TokenKeysTable, TokenSession,
 };
 pub use api::{ApiTable, Push, PushTable};
 pub use auth_server::{AuthFailure, ForwardTable};
@@ -38,8 +39,8 @@ pub use file_mode::FileMode;
 pub use hold::{Hold, HoldParts, HoldTable};
 pub use limit::{RateRuleTable, RouteLimitsTable, SessionRuleTable};
 pub use listener::{
-    CertificateTable, Http2, Http2Table, ListenerLimits, ListenerTable, ProxyProtocolTable,
-    ServerTls, ServerTlsParts, ServerTlsTable,
+    CertificateTable, ClientCertificatesTable, Http2, Http2Table, ListenerLimits, ListenerTable,
+    ProxyProtocolTable, ServerTls, ServerTlsParts, ServerTlsTable,
 };
 pub use pool::{
     Backend, BackendParts, BackendTable, Health, HealthTable, Pool, PoolParts, PoolTable,

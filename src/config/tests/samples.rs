@@ -24,12 +24,23 @@ impl Samples {
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let authority = params.self_signed(&made.signing_key).unwrap().pem();
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2024, 1, 1),
+            next_update: rcgen::date_time_ymd(2124, 1, 1),
+            crl_number: rcgen::SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let issuer = rcgen::Issuer::new(params, &made.signing_key);
+        let revoked = list.signed_by(&issuer).unwrap().pem().unwrap();
         samples.write("certs/dev/localhost.pem", &chain);
         samples.write("certs/dev/localhost.key", &key);
         for beside in ["config/certs", "config/recipes/certs"] {
             samples.write(&format!("{beside}/site.pem"), &chain);
             samples.write(&format!("{beside}/site.key"), &key);
             samples.write(&format!("{beside}/ca.pem"), &authority);
+            samples.write(&format!("{beside}/devices.crl"), &revoked);
         }
         samples.write("config/tools.htpasswd", USERS);
         samples.write("config/keys.json", KEYS);

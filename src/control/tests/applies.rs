@@ -36,6 +36,7 @@ impl Written {
                 |from, to: String| std::fs::copy(made.path().join(from), dir.path().join(to));
             copy("site.pem", format!("{name}.pem")).unwrap();
             copy("site.key", format!("{name}.key")).unwrap();
+            std::fs::write(dir.path().join(format!("{name}.crl")), made.revoked()).unwrap();
             let hash = "$2y$05$abcdefghijklmnopqrstuuPZ1d2jzHZ8zZ5uVX6Hq1c6xZ8r7rTqa";
             let users = dir.path().join(format!("{name}.htpasswd"));
             std::fs::write(users, format!("{name}:{hash}\n")).unwrap();

@@ -30,6 +30,8 @@ pub fn secured_with(name: &str, alpn: &[Alpn]) -> (Listener, TlsConnector) {
         certificates: vec![certificate],
         version_min: TlsVersion::V1_2,
         resumption: true,
+        strict_sni: false,
+        clients: None,
     };
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()).unwrap();

@@ -203,6 +203,8 @@ fn certificate(name: &str) -> Made {
         certificates: vec![certificate],
         version_min: TlsVersion::V1_2,
         resumption: true,
+        strict_sni: false,
+        clients: None,
     };
     let roots = Roots::File {
         path: format!("{name}.pem").into(),

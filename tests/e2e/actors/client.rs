@@ -56,6 +56,14 @@ impl Client {
         self
     }
 
+    /// Over TLS as this says, with a certificate of its own perhaps.
+    // For end-to-end tests.
+    #[allow(dead_code)]
+    pub fn showing(mut self, config: Arc<ClientConfig>) -> Client {
+        self.tls = Some(config);
+        self
+    }
+
     /// Asks this host, by SNI too.
     pub fn host(mut self, host: &str) -> Client {
         self.host = host.to_owned();

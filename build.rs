@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
     // A package's build names the commit itself, where there is no checkout.
     println!("cargo::rerun-if-env-changed=TIDEGATE_COMMIT");
     if std::env::var_os("TIDEGATE_COMMIT").is_some() {
@@ -14,9 +15,13 @@ fn main() {
     if !root.join(".git").exists() {
         return;
     }
-    if let Some(commit) = git(&root, &["rev-parse", "--short=12", "HEAD"]) {
-        println!("cargo::rustc-env=TIDEGATE_COMMIT={commit}");
+    let Some(commit) = git(&root, &["rev-parse", "--short=12", "HEAD"]) else { return };
+    if std::env::var_os("PROFILE").is_none_or(|profile| profile != "release") {
+        // To look again at each commit would build the whole crate anew for it.
+        println!("cargo::rustc-env=TIDEGATE_COMMIT={commit} or one near it (debug build)");
+        return;
     }
+    println!("cargo::rustc-env=TIDEGATE_COMMIT={commit}");
     // It is another file for each commit; a file that is not there would build anew each time.
     let log = git(&root, &["rev-parse", "--git-path", "logs/HEAD"]);
     if let Some(log) = log.filter(|log| root.join(log).exists()) {

@@ -83,6 +83,7 @@ fn what_is_missing_is_said_with_a_hint() {
     assert_eq!((code, out.contains("Exit codes:")), (0, true));
     let (code, long, _) = tidegate(dir.path(), &["--version"]);
     assert_eq!((code, long.contains("\nallocator: "), long.contains("\nTLS: ")), (0, true, true));
+    assert!(long.contains("\ncommit: "), "{long}");
     assert_eq!(tidegate(dir.path(), &["version"]).1, long);
     assert_eq!(tidegate(dir.path(), &["help", "drain"]).0, 0);
 }

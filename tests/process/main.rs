@@ -35,6 +35,7 @@ mod stop;
 mod terminal;
 mod tokens;
 mod traffic;
+mod untaken;
 mod upgrade;
 mod upgrade_faults;
 mod upgrade_kinds;

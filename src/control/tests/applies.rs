@@ -184,3 +184,32 @@ async fn a_named_route_keeps_its_sessions_whatever_else_of_it_changes() {
     session.echo("undisturbed").await;
     drop(session);
 }
+
+#[tokio::test]
+async fn whatever_is_changed_and_changed_back_in_one_window_is_as_if_nothing_was() {
+    let site = Written::start().await;
+    let slow = |mut plan: Plan| {
+        plan.drain.window = Duration::from_secs(3600);
+        plan.drain.timeout = Duration::from_secs(7200);
+        plan
+    };
+    let base = slow(site.plan(BASE).unwrap());
+    site.reload(base.clone()).await.unwrap();
+    let mut session = site.process.session("/chat").await;
+    let mut drained = 0;
+    // One that moves keeps its name: sessions of the same name at two addresses are not told apart.
+    let moves = |key: &str| key == "listeners.NAME.address";
+    for (key, _) in config::keys_by_reload().into_iter().filter(|(key, _)| !moves(key)) {
+        let Some((_, old, new)) = ROWS.iter().find(|(row, ..)| *row == key) else { continue };
+        let Ok(changed) = site.plan(&BASE.replace(old, new)) else { continue };
+        drained += site.reload(slow(changed)).await.unwrap().impact.drained;
+        let back = site.reload(base.clone()).await.unwrap();
+        assert_eq!(back.impact.drained, 0, "{key}");
+        until("no drain to be under way", || site.process.0.drains.under_way().is_empty()).await;
+        let listed = site.process.0.sessions.list(&crate::registry::Selector::All, 9).await;
+        assert!(listed.len() == 1 && listed[0].leaving.is_none(), "{key}: {listed:?}");
+        session.echo(key).await;
+    }
+    assert!(drained > 5, "{drained} were told to go");
+    drop(session);
+}

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -10,8 +11,18 @@ use crate::base::label::Label;
 use crate::config::plan::{Admin, Control, FileMode, Listener};
 use crate::listen::{Inherited, Origin};
 
+/// A port that nobody has at any address, and that the system gives to none: those are from 32,768
+/// on (`ip_local_port_range`, ip(7)).
 fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    // Processes side by side begin in different places.
+    let begin = std::process::id().wrapping_mul(7_919) as u16;
+    loop {
+        let port = 10_000 + begin.wrapping_add(TRIED.fetch_add(1, Relaxed)) % 20_000;
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return SocketAddr::from(([127, 0, 0, 1], port));
+        }
+    }
 }
 
 fn at(name: &str, address: Address) -> Arc<Listener> {

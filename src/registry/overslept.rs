@@ -58,7 +58,7 @@ mod tests {
             let mut local = Local::new(0);
             let ids: Vec<_> =
                 (0..100).map(|_| local.enter(facts("/chat", "b", 0)).unwrap()).collect();
-            let subset = drain.subset.clone();
+            let subset = drain.subset;
             let schedule = Schedule::even(Duration::from_secs(100));
             let share = super::super::Share { subset: 100, ..ALONE };
             local.drain(&Drain { schedule, subset, ..drain }, second(0), share);

@@ -181,6 +181,7 @@ async fn talk(hold: Option<HoldTerms>) {
         cells: Metrics::new(1).route(&name),
         hold,
         expires: clock::Moment::NEVER,
+        shared: None,
     };
     let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
     task::spawn("relay", async move {

@@ -7,7 +7,9 @@ use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
-use super::super::plan::{FieldCondition, HostPattern, Route, RouteLimits, Rules, WebSocketMode};
+use super::super::plan::{
+    Compress, FieldCondition, HostPattern, Route, RouteLimits, Rules, WebSocketMode,
+};
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
     Lower, access, action, api, condition, entries, fields, hold, label, limit, named, opt,
@@ -73,8 +75,7 @@ fn lower(
     let limits = limit::limits(cx, &raw.limits);
     let labels = label::labels(cx, &raw.labels);
     let errors = page::errors(cx, &raw.errors);
-    let compress = raw.compress.get().map(|table| page::compress(cx, table));
-    let compress = if raw.compress.is_faulty() { None } else { opt(compress) };
+    let compress = compress(cx, raw);
     let push = api::push(cx, &raw.push);
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
     let (hosts, path, methods) = (hosts?, path?, methods?);
@@ -96,12 +97,7 @@ fn lower(
         methods,
         headers,
         action: action?,
-        websocket: match raw.websocket.get()? {
-            TakesWebSockets::Yes => WebSocketMode::Allowed,
-            TakesWebSockets::Match => WebSocketMode::Matched,
-            TakesWebSockets::Only => WebSocketMode::Only,
-            TakesWebSockets::No => WebSocketMode::Refused,
-        },
+        websocket: websocket_mode(raw.websocket.get()?),
         allowed_origins: origins?,
         access: access?,
         rules: Arc::new(rules?),
@@ -127,6 +123,20 @@ fn lower(
         ..route.clone()
     };
     Some(hosts.into_iter().map(for_host).collect())
+}
+
+fn compress(cx: &mut Lower<'_>, raw: &tables::RouteTable) -> Option<Option<Arc<Compress>>> {
+    let compress = raw.compress.get().map(|table| page::compress(cx, table));
+    if raw.compress.is_faulty() { None } else { opt(compress) }
+}
+
+fn websocket_mode(written: &TakesWebSockets) -> WebSocketMode {
+    match written {
+        TakesWebSockets::Yes => WebSocketMode::Allowed,
+        TakesWebSockets::Match => WebSocketMode::Matched,
+        TakesWebSockets::Only => WebSocketMode::Only,
+        TakesWebSockets::No => WebSocketMode::Refused,
+    }
 }
 
 /// Reports a list that takes no request: an empty one is no list that takes any.

@@ -123,13 +123,14 @@ pub(super) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
-        limits: &[
-            "pools.NAME.sessions_max",
-            "pools.NAME.backends.sessions_max",
-            "limits.connections_per_address_max",
-        ],
+        limits: &["pools.NAME.sessions_max", "pools.NAME.backends.sessions_max"],
         take: Take::Session,
         pool: "sessions_max = 64",
+        ..ROW
+    },
+    Row {
+        limits: &["limits.connections_per_address_max"],
+        take: Take::Session,
         table: "limits.connections_per_address_max = 48",
         ..ROW
     },

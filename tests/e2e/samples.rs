@@ -24,6 +24,7 @@ impl Samples {
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &config);
         for place in ["config/certs", "config/recipes/certs"] {
             copy(certificates.path(), &dir.path().join(place));
+            fs::write(dir.path().join(place).join("devices.crl"), certificates.revoked()).unwrap();
         }
         let development = dir.path().join("certs/dev");
         copy(certificates.path(), &development);

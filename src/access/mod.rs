@@ -6,6 +6,7 @@
 
 mod applicant;
 mod denial;
+mod explain;
 mod fetch;
 mod forward;
 mod identity;
@@ -18,6 +19,7 @@ mod verifier;
 
 pub use applicant::{Applicant, AuthRequest, Subrequest, SubrequestFuture};
 pub use denial::Denial;
+pub use explain::{Showing, explain};
 pub use identity::Identity;
 pub use key_set::KeySetState;
 pub use pass::Pass;

@@ -151,6 +151,12 @@ pub(super) struct Check {
     /// Say which route takes this URL, and why the others do not; `/path` and `host/path` will do
     #[arg(long, value_name = "URL")]
     pub(super) explain: Option<String>,
+    /// Say what the route's access rules would answer a client of this address
+    #[arg(long, value_name = "ADDRESS", requires = "explain")]
+    pub(super) client: Option<IpAddr>,
+    /// Say what they would answer to the token in this file; `-` is standard input
+    #[arg(long, value_name = "FILE", requires = "explain")]
+    pub(super) token: Option<PathBuf>,
     /// The method of the request explained
     #[arg(long, value_name = "METHOD", default_value = "GET", requires = "explain")]
     pub(super) method: http::Method,

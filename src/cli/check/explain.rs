@@ -1,6 +1,9 @@
 //! `tidegate check --explain`: which route takes a URL, and why the others do not.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::header::UPGRADE;
@@ -11,8 +14,9 @@ use serde_json::json;
 use super::super::args::{Check, Format};
 use super::super::exit::Failure;
 use super::super::output;
+use crate::access::{self, Showing};
 use crate::config::Loaded;
-use crate::config::plan::{Action, Address, Listener, Route};
+use crate::config::plan::{AccessDemand, Action, Address, Listener, Route};
 use crate::router::{MatchOutcome, Query, Router};
 use crate::wire::list::has_token;
 use crate::wire::{host, path, upgrade};
@@ -75,14 +79,80 @@ pub(super) fn explain(
         output::print_lines(&format!("{url}: answered 400, {error}"))?;
         return Err(Failure::Said(Failure::NO));
     }
+    let access = match taken {
+        Some(index) => access(asked, &loaded.plan.routes[index], loaded)?,
+        None => None,
+    };
+    let access = access.as_ref();
     output::print(&match asked.format() {
-        Format::Text => story(url, taken, &outcomes, loaded),
-        Format::Json => format!("{:#}\n", facts(url, taken, &outcomes, loaded)),
+        Format::Text => {
+            story(url, taken, &outcomes, loaded) + &access.map(rules).unwrap_or_default()
+        }
+        Format::Json => {
+            let mut facts = facts(url, taken, &outcomes, loaded);
+            facts["access"] = access.map(rule_facts).unwrap_or_default();
+            format!("{facts:#}\n")
+        }
     })?;
     match taken {
         Some(_) => Ok(()),
         None => Err(Failure::Said(Failure::NO)),
     }
+}
+
+/// What the rules of a route would answer.
+struct AccessAnswers {
+    /// Whether one of them is enough.
+    is_any: bool,
+    /// Their names, with what each says.
+    rules: Vec<(Arc<str>, String)>,
+}
+
+/// Bytes of a token's file at most.
+const TOKEN_FILE_BYTES_MAX: u64 = 64 << 10;
+
+fn access(asked: &Check, route: &Route, loaded: &Loaded) -> Result<Option<AccessAnswers>, Failure> {
+    let Some(demand) = &route.access else { return Ok(None) };
+    let token = asked.token.as_deref().map(read_token).transpose()?;
+    let showing = Showing { client: asked.client, token: token.as_deref() };
+    let named = |name: &Arc<str>| {
+        let rule = loaded.plan.access.iter().find(|rule| rule.name == *name)?;
+        Some((Arc::clone(name), access::explain(rule, &showing)))
+    };
+    let rules = demand.names().iter().filter_map(named).collect();
+    Ok(Some(AccessAnswers { is_any: matches!(demand, AccessDemand::Any(_)), rules }))
+}
+
+fn read_token(file: &Path) -> Result<String, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::No(format!("the token cannot be read: {why}: `{}`", file.display()))
+    };
+    let mut text = String::new();
+    let source: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(File::open(file).map_err(|error| wrong(&error))?),
+    };
+    let read = source.take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| wrong(&error))?;
+    let text = text.trim();
+    Ok(text.strip_prefix("Bearer ").unwrap_or(text).to_owned())
+}
+
+fn rules(access: &AccessAnswers) -> String {
+    let all = if access.is_any { "one of" } else { "each of" };
+    let mut text = format!("\naccess, {all}:\n");
+    let width = access.rules.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, says) in &access.rules {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:width$}  {says}");
+    }
+    text
+}
+
+fn rule_facts(access: &AccessAnswers) -> serde_json::Value {
+    let rules: Vec<_> =
+        access.rules.iter().map(|(name, says)| json!({ "rule": &**name, "says": says })).collect();
+    json!({ "any": access.is_any, "rules": rules })
 }
 
 /// The listener a request for `url` would come in by: of those that speak its scheme, the one on

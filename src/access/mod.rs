@@ -6,7 +6,6 @@
 
 mod applicant;
 mod denial;
-mod explain;
 mod fetch;
 mod forward;
 mod identity;
@@ -14,15 +13,16 @@ mod key_set;
 mod pass;
 mod passwords;
 mod policy;
+mod preview;
 mod tokens;
 mod verifier;
 
 pub use applicant::{Applicant, AuthRequest, Subrequest, SubrequestFuture};
 pub use denial::Denial;
-pub use explain::{Showing, explain};
 pub use identity::Identity;
 pub use key_set::KeySetState;
 pub use pass::Pass;
 pub use passwords::PasswordChecker;
 pub use policy::Policy;
+pub use preview::{Showing, explain};
 pub use verifier::Verifier;

@@ -53,5 +53,10 @@ pub fn log_options(plan: &plan::Log) -> log::LogOptions<'_> {
     }
 }
 
+/// How often the plan asks each session for a line of the log.
+fn session_line_every(plan: &plan::Log) -> Option<std::time::Duration> {
+    plan.session_every.filter(|_| plan.access)
+}
+
 #[cfg(test)]
 mod tests;

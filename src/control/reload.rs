@@ -175,6 +175,7 @@ async fn attempt(
     core.publish();
     apply_log(core, &plan);
     tell_sessions(core, changes, leaving).await;
+    core.common.sessions.log_every(super::session_line_every(&plan.log)).await;
     Ok(Reloaded::Taken(Box::new(taken)))
 }
 

@@ -16,6 +16,7 @@ use crate::base::clock;
 use crate::base::files;
 use crate::base::quota::Quota;
 use crate::base::share::Shares;
+use crate::base::task;
 use crate::base::worker::Workers;
 use crate::config::plan::{Limits, Plan};
 use crate::drain::{Drains, Rebalances, Unhealthy};
@@ -164,6 +165,8 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
     core.sockets.take(sockets, snapshot.listeners.values().cloned());
     core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));
     core.publish();
+    let (sessions, every) = (core.common.sessions.clone(), super::session_line_every(&plan.log));
+    task::spawn("log", async move { sessions.log_every(every).await });
     core.watch_files(&[]);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -17,6 +17,7 @@ use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
 use super::push::{PushCount, PushOrder};
+use super::reports::{self, Activity, BusiestBy};
 use super::schedule::Schedule;
 use super::seat;
 use super::traffic::{SessionTraffic, TrafficReport};
@@ -97,6 +98,25 @@ impl LiveSessions {
         // Those that have not spoken by then are missing too.
         let _ = timeout(TRAFFIC_TIMEOUT, all).await;
         traffic
+    }
+
+    /// At most `most` of each worker's busiest sessions that are matched, with what passed in them.
+    /// Who asks watches: sessions report so for the next ten seconds, and in the first there are
+    /// none to list.
+    pub async fn busiest(
+        &self,
+        selector: &Selector,
+        by: BusiestBy,
+        most: usize,
+    ) -> Vec<(Seen, Activity)> {
+        let selector = selector.clone();
+        let listed = self.0.ask_all(move |_| seat::busiest(&selector, by, most)).await;
+        listed.into_iter().flatten().collect()
+    }
+
+    /// Has each session write a line of the log so often; none where `None`.
+    pub async fn log_every(&self, every: Option<Duration>) {
+        self.0.ask_all(move |_| reports::log_every(every, clock::now())).await;
     }
 
     /// Gives an order to the sessions it matches; where it is for a subset, to so many of them.

@@ -26,16 +26,20 @@ impl Local {
     }
 
     pub(super) fn list(&self, selector: &Selector, most: usize) -> Vec<Seen> {
-        let seen = self.matching(selector).take(most).map(|(id, facts)| Seen {
+        let matching = self.matching(selector).take(most);
+        matching.filter_map(|(id, _)| self.seen(id)).collect()
+    }
+
+    /// A session as it is seen from outside, when it lives.
+    pub(super) fn seen(&self, id: SessionId) -> Option<Seen> {
+        let entry = self.entry(id.slot()).filter(|entry| entry.generation == id.generation())?;
+        let orders = entry.leaving.as_ref();
+        Some(Seen {
             id,
-            facts: facts.clone(),
-            target: self.entry(id.slot()).and_then(|entry| self.targets.text(entry.target)),
-            leaving: self.entry(id.slot()).and_then(|entry| {
-                let orders = entry.leaving.as_ref();
-                orders.and_then(|orders| Some(orders.followed()?.drain.reason))
-            }),
-        });
-        seen.collect()
+            facts: entry.facts.clone(),
+            target: self.targets.text(entry.target),
+            leaving: orders.and_then(|orders| Some(orders.followed()?.drain.reason)),
+        })
     }
 
     /// Puts a message into the mailboxes of the sessions that it is for; gives who is to be woken,

@@ -19,6 +19,7 @@ mod note;
 mod overslept;
 mod push;
 mod push_budget;
+mod reports;
 mod schedule;
 mod seat;
 mod subset;
@@ -34,10 +35,11 @@ pub use facts::{Facts, Location, NOBODY, Pushable, Seen, Selector};
 pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
 pub use locations::LocationCount;
-pub use note::{EndOrder, MoveOrder, Names, Note, RuleChanges};
+pub use note::{DueReport, EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use overslept::OVERSLEPT;
 pub use push::{Delivery, PushCount, PushLevel, PushMessage, PushOrder, PushOutcome};
 pub use push_budget::{PushBudget, PushRoom};
+pub use reports::{Activity, BusiestBy, reported};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
     Seat, ask_traffic, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,

@@ -34,6 +34,8 @@ pub enum Note {
     Push(Rc<Delivery>),
     /// More messages were to be sent to the client than may wait: end.
     NoRoom,
+    /// Report what passed, as is due every so often.
+    Due(DueReport),
 }
 
 /// The order to leave the upstream for another.
@@ -86,6 +88,27 @@ impl EndOrder {
     }
 }
 
+/// What a session is asked to report, one or both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DueReport {
+    /// A line of the log.
+    pub logged: bool,
+    /// What passed in it, by `reported`.
+    pub watched: bool,
+}
+
+impl DueReport {
+    /// What either of them asks for.
+    pub fn merge(self, other: DueReport) -> DueReport {
+        DueReport { logged: self.logged | other.logged, watched: self.watched | other.watched }
+    }
+
+    /// Whether it asks for something.
+    pub fn is_due(self) -> bool {
+        self.logged || self.watched
+    }
+}
+
 /// A session's mailbox. It is bounded by holding one note of each kind: a second order to end is
 /// merged with the first, newer rules take the place of older ones, and so does who asks last.
 /// Messages to the client are as many as the load allows, with those that the session has taken.
@@ -99,6 +122,7 @@ pub(super) struct Mail {
     pushes: VecDeque<Rc<Delivery>>,
     has_no_room: bool,
     load: Option<Rc<PushLoad>>,
+    due: DueReport,
 }
 
 impl Mail {
@@ -107,6 +131,7 @@ impl Mail {
             Note::End(new) => self.end = Some(self.end.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
+            Note::Due(new) => self.due = self.due.merge(new),
             Note::Withdrawn => (self.end, self.moving, self.withdrawn) = (None, None, true),
             Note::Report(report) => self.report = Some(report),
             Note::Push(delivery) => self.pushes.push_back(delivery),
@@ -135,7 +160,11 @@ impl Mail {
         if let Some(end) = self.end.take() {
             return Some(Note::End(end));
         }
-        self.moving.take().map(Note::Move)
+        if let Some(order) = self.moving.take() {
+            return Some(Note::Move(order));
+        }
+        let due = std::mem::take(&mut self.due);
+        due.is_due().then_some(Note::Due(due))
     }
 
     /// What is on its way to the client.
@@ -153,7 +182,7 @@ impl Mail {
         let has_push = !self.pushes.is_empty() || self.has_no_room;
         // The load counts on while messages are on their way.
         let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());
-        let has_told = self.rules.is_some() || self.report.is_some();
+        let has_told = self.rules.is_some() || self.report.is_some() || self.due.is_due();
         !has_order && !has_push && !is_loaded && !has_told
     }
 }

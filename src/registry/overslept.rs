@@ -20,9 +20,12 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
         Note::Move(MoveOrder { at, otherwise }) => {
             Note::Move(MoveOrder { at: at.after(by), otherwise: otherwise.as_ref().map(end) })
         }
-        Note::Rules(_) | Note::Withdrawn | Note::Report(_) | Note::Push(_) | Note::NoRoom => {
-            note.clone()
-        }
+        Note::Rules(_)
+        | Note::Withdrawn
+        | Note::Report(_)
+        | Note::Due(_)
+        | Note::Push(_)
+        | Note::NoRoom => note.clone(),
     }
 }
 

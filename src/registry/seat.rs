@@ -22,6 +22,7 @@ use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
 use super::overslept::OVERSLEPT;
 use super::push::{PushCount, PushOrder};
+use super::reports::{self, Activity, BusiestBy};
 use super::traffic::TrafficReport;
 use super::wheel::TICK;
 use super::withdrawal::Withdrawal;
@@ -99,6 +100,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         // At a worker's end the slab may be gone before its last sessions.
         let _ = LOCAL.try_with(|local| local.borrow_mut().leave(self.id));
+        reports::left(self.id);
     }
 }
 
@@ -216,6 +218,11 @@ pub fn ask_traffic(ids: &[SessionId], report: &TrafficReport, now: Moment) {
     });
 }
 
+/// The busiest sessions that are matched, at most so many; see `reports`.
+pub(super) fn busiest(selector: &Selector, by: BusiestBy, most: usize) -> Vec<(Seen, Activity)> {
+    with(|local| reports::busiest(local, selector, by, most, clock::now()))
+}
+
 /// What is known of one session; `None` when it has left.
 pub fn facts(id: SessionId) -> Option<Facts> {
     // At a worker's end the slab may be gone before its last sessions.
@@ -250,6 +257,7 @@ async fn turn() {
         let now = clock::now();
         keep_pace(now);
         LOOKED.set(now);
+        with(|local| reports::sweep(local, now));
         // One at a time: a waker must not run while the slab is borrowed.
         while let Some(waker) = with(|local| local.due(now)) {
             waker.wake();

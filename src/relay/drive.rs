@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::base::clock::{self, Moment};
-use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::end::End;
 use crate::observe::metrics::RouteMetrics;
-use crate::registry::{self, Note, Seat};
+use crate::registry::{self, DueReport, Note, Seat};
 
 use super::buffer;
 use super::core::{Core, Demand, Finish, Flush, HoldEnd, Order, Sample, SessionStats};
@@ -36,6 +35,8 @@ pub struct Relay {
     moved: bool,
     /// Reads of each side that are left to this poll.
     reads: [u8; 2],
+    /// What it was asked to report.
+    report: DueReport,
 }
 
 impl Relay {
@@ -45,7 +46,8 @@ impl Relay {
         let mut core = Core::new(rules, allowed, hold, expires, fastrand::u64(..), now);
         shared.into_iter().for_each(|shared| core.throttle().share(shared));
         let legs = [Some(client), Some(upstream)];
-        Relay { core, legs, cells, seat, armed: Moment::NEVER, moved: false, reads: [0; 2] }
+        let (armed, moved, reads, report) = (Moment::NEVER, false, [0; 2], DueReport::default());
+        Relay { core, legs, cells, seat, armed, moved, reads, report }
     }
 
     /// Its place among the worker's sessions.
@@ -96,6 +98,12 @@ impl Relay {
     /// Whether it is on its way away from its upstream: the other one is still needed.
     pub fn is_leaving(&self) -> bool {
         self.core.is_leaving()
+    }
+
+    /// What the session was asked to report, and what passed until now; asked for once.
+    pub fn take_report(&mut self) -> Option<(DueReport, SessionStats)> {
+        let report = std::mem::take(&mut self.report);
+        report.is_due().then(|| (report, self.core.stats()))
     }
 
     /// Reads, writes and obeys until nothing moves, since what one side does may be what the other
@@ -331,6 +339,7 @@ impl Relay {
         while let Poll::Ready(note) = self.seat.poll_note(cx) {
             match note {
                 Note::Report(report) => report.tell(self.seat.id(), self.core.stats().traffic()),
+                Note::Due(report) => self.report = self.report.merge(report),
                 note => self.core.on_note(note, now),
             }
         }
@@ -355,14 +364,7 @@ impl Relay {
 
     fn ended(&self, end: End) -> (End, SessionStats) {
         let stats = self.core.stats();
-        for (side, of) in [(Side::Client, &stats.client), (Side::Upstream, &stats.upstream)] {
-            // Once per session, never on a message's way.
-            if let Some(violation) = of.violation {
-                let (session, violation) = (self.seat.id(), violation.label());
-                let count = of.violations;
-                tracing::info!(%session, %side, violation, count, "frames against RFC 6455");
-            }
-        }
+        stats.log_violations(self.seat.id());
         (end, stats)
     }
 }

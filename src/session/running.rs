@@ -176,6 +176,9 @@ impl Future for Session {
                 self.record.end(end, &stats);
                 return Poll::Ready(());
             }
+            if let Some((report, stats)) = self.relay.take_report() {
+                self.record.report(report, &stats);
+            }
             if !self.serve(cx) {
                 return Poll::Pending;
             }

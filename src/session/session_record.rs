@@ -18,7 +18,7 @@ use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteMetrics;
 use crate::pool::Backend;
-use crate::registry::{self, Facts};
+use crate::registry::{self, DueReport, Facts};
 use crate::relay::{HoldCause, Rtt, SessionStats};
 use crate::wire::answer::Fields;
 use crate::wire::label::SessionLabels;
@@ -64,6 +64,34 @@ impl SessionRecord {
             ms = millis(took),
         );
         SessionRecord { id, cells, is_over: false }
+    }
+
+    /// Reports what passed until now.
+    pub(super) fn report(&self, report: DueReport, stats: &SessionStats) {
+        let now = clock::now();
+        let SessionStats { client, upstream, .. } = stats;
+        if report.watched {
+            registry::reported(self.id, stats.traffic(), now);
+        }
+        let Some(facts) = registry::facts(self.id).filter(|_| report.logged) else { return };
+        tracing::info!(
+            target: ACCESS,
+            event = "session_live",
+            session = %self.id,
+            listener = &*facts.listener,
+            client = %ShownAddr(facts.client),
+            route = &*facts.route,
+            pool = &*facts.pool,
+            backend = &*facts.backend,
+            labels = shown(&facts.labels),
+            ms = millis(now.since(facts.opened)),
+            client_messages = client.messages,
+            client_bytes = client.bytes,
+            client_rtt_ms = client.rtt.last().map(millis),
+            upstream_messages = upstream.messages,
+            upstream_bytes = upstream.bytes,
+            upstream_rtt_ms = upstream.rtt.last().map(millis),
+        );
     }
 
     /// Writes down that its upstream is away.

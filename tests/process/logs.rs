@@ -276,3 +276,62 @@ async fn a_refused_reload_has_a_line_for_each_finding_and_a_command_says_who_gav
     }
     assert!(commands[1]["request"].as_str().unwrap().contains("\"window\":\"1s\""));
 }
+
+#[tokio::test]
+async fn live_sessions_have_a_line_so_often_and_a_reload_changes_how_often() {
+    let backend = Backend::echo("a").await;
+    let quiet = config(backend.address(), "json");
+    let often = format!("log.session_every = \"1s\"\n{quiet}");
+    let proxy = Proxy::start(&often).await;
+    let client = Client::to(proxy.plain.parse().unwrap()).path("/chat");
+    let mut sessions = Vec::new();
+    for _ in 0..5 {
+        sessions.push(client.open().await);
+    }
+    for session in &mut sessions {
+        session.echo("seven b").await;
+    }
+    // Each of them, and again.
+    let said = || {
+        let lines = lines(&proxy, "session_live");
+        let of = |line: &String| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            (line["client_messages"] == 1).then(|| line["session"].to_string())
+        };
+        lines.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    proxy
+        .wait("two lines of each session", || {
+            let mut times = BTreeMap::new();
+            said().into_iter().for_each(|id| *times.entry(id).or_insert(0) += 1);
+            times.len() == 5 && times.values().all(|times| *times > 1)
+        })
+        .await;
+    let line: Value = serde_json::from_str(lines(&proxy, "session_live").last().unwrap()).unwrap();
+    let opened: Value = serde_json::from_str(&lines(&proxy, "session_opened")[0]).unwrap();
+    for same in ["route", "pool", "backend", "listener", "target", "level"] {
+        assert_eq!(line[same], opened[same], "{same}");
+    }
+    // A masked frame, and one that is not.
+    assert_eq!((&line["client_bytes"], &line["upstream_bytes"]), (&13.into(), &9.into()));
+    assert!(line["ms"].is_u64() && line.get("end").is_none(), "{line}");
+
+    // Off, at once and for live sessions; then on again.
+    for (text, on) in [(&quiet, false), (&often, true)] {
+        proxy.configure(text);
+        assert_eq!(proxy.reload(&[]).0, 0, "{}", proxy.log());
+        let before = lines(&proxy, "session_live").len();
+        if on {
+            let more = || lines(&proxy, "session_live").len() > before + 5;
+            proxy.wait("lines again", more).await;
+        } else {
+            sessions[0].echo("more").await;
+            tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+            // One that was asked just before may be written after the reload was answered.
+            assert!(lines(&proxy, "session_live").len() <= before + 5, "{}", proxy.log());
+        }
+    }
+    for session in sessions {
+        session.close(1000, "").await;
+    }
+}

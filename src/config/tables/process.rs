@@ -7,7 +7,7 @@ use super::super::fault::Fault;
 use super::log_filter::log_filter;
 use super::words::{LogFormat, RequestIdSource, UpgradeSessions};
 use super::{
-    FileMode, Number, OneOrMany, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds,
+    FileMode, Number, OneOrMany, OrOff, Percent, QueryLog, Rate, Size, Spanned, Time, Wait, seconds,
 };
 
 table! {
@@ -166,6 +166,9 @@ table! {
     /// Whether each request has a line, and each session one when it opens and one when it has
     /// ended.
     now access: bool as bool = true, as in false;
+    /// How often each live session has a line, `session_live`, with what passed in it so far. The
+    /// lines of all sessions are spread over that time; the first comes within it. At least 1s.
+    now session_every: OrOff<Time> as Option<Duration> = OrOff::Off, by seldom, as in "10m";
     /// What the log shows of the query of a request's target. `names`: the names of its parameters,
     /// and `…` for their values, because queries often carry tokens. `drop`: nothing. `keep`: all
     /// of it. A list: the values of these parameters, and `…` for those of others.
@@ -190,6 +193,18 @@ fn log_queue(size: &Size) -> Result<usize, Fault> {
         return Err(Fault::new(format!("must be at least `64KiB`, not: `{size}`")));
     }
     Ok(usize::try_from(size.0).unwrap_or(usize::MAX))
+}
+
+/// The shortest `log.session_every`.
+const SESSION_EVERY_MIN: Duration = Duration::from_secs(1);
+
+fn seldom(every: &OrOff<Time>) -> Result<Option<Duration>, Fault> {
+    match every.on().map(|every| every.0) {
+        Some(every) if every < SESSION_EVERY_MIN => {
+            Err(Fault::new(format!("must be at least `1s`, or false, not: `{}`", Time(every))))
+        }
+        every => Ok(every),
+    }
 }
 
 /// Workers at most: as many as are started.

@@ -151,7 +151,7 @@ impl Core {
                     Side::BOTH.into_iter().for_each(|side| self.time_pings(side, &mut rng, now));
                 }
             }
-            Note::Report(_) => {}
+            Note::Report(_) | Note::Due(_) => {}
             Note::Push(_) | Note::NoRoom if self.end.is_some() => {}
             Note::Push(delivery) => self.pushes.queue(delivery),
             Note::NoRoom => self.begin_end(End::NoRoom { side: Side::Client }, now),

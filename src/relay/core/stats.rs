@@ -3,6 +3,9 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
+use crate::base::id::SessionId;
+use crate::base::label::Label;
+use crate::base::side::Side;
 use crate::registry::{SessionTraffic, SideTraffic};
 use crate::wire::frame::Violation;
 
@@ -17,6 +20,18 @@ pub struct SessionStats {
     pub pushed: u64,
     /// Whether a side was left with a frame cut in the middle, and so without a Close.
     pub cut: bool,
+}
+
+impl SessionStats {
+    /// Writes a line about each side that sent frames against RFC 6455.
+    pub(in crate::relay) fn log_violations(&self, session: SessionId) {
+        for (side, of) in [(Side::Client, &self.client), (Side::Upstream, &self.upstream)] {
+            if let Some(violation) = of.violation {
+                let (violation, count) = (violation.label(), of.violations);
+                tracing::info!(%session, %side, violation, count, "frames against RFC 6455");
+            }
+        }
+    }
 }
 
 /// What one side sent.
@@ -45,7 +60,7 @@ pub struct SeenCode(Option<NonZeroU16>);
 
 impl SessionStats {
     /// What of it is told while the session lives.
-    pub(in crate::relay) fn traffic(&self) -> SessionTraffic {
+    pub fn traffic(&self) -> SessionTraffic {
         let of = |side: &SideStats| SideTraffic {
             messages: side.messages,
             bytes: side.bytes,

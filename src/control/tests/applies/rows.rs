@@ -296,6 +296,7 @@ pub(super) const ROWS: &[Row] = &[
     ("log.filter", "#log", "filter = \"error\""),
     ("log.format", "#log", "format = \"json\""),
     ("log.access", "#log", "access = false"),
+    ("log.session_every", "#log", "session_every = \"7m\""),
     ("log.query", "#log", "query = \"keep\""),
     ("log.request_id", "#log", "request_id = \"never\""),
     ("log.queue_bytes_max", "#log", "queue_bytes_max = \"7MiB\""),

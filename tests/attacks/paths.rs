@@ -21,6 +21,17 @@ fn guarded(witness: &Witness) -> Site {
         .table(&format!("{}ignore_case = true", deny("/any")))
         .table("[[routes]]\npath = \"/raw\"\npool = \"chat\"\nraw_path = true")
         .table("[[routes]]\npath = \"/cut\"\npool = \"chat\"\nstrip_prefix = true")
+        .table("[[routes]]\npath = \"/put\"\npool = \"chat\"\nreplace_prefix = \"/v2\"")
+        .table(&rewriting("/re", "^/re/(.*)$", "/in/$1"))
+        .table(&rewriting("/go", "^/go(.*)$", "$1"))
+        .table(&rewriting("/join", "^/join/([^/]*)x([^/]*)/(.*)$", "/in/$1$2/$3"))
+}
+
+fn rewriting(path: &str, from: &str, to: &str) -> String {
+    format!(
+        "[[routes]]\npath = \"{path}\"\npool = \"chat\"\n\
+         rewrite = {{ from = \"{from}\", to = \"{to}\" }}"
+    )
 }
 
 fn spellings() -> Vec<Case> {
@@ -54,6 +65,17 @@ fn spellings() -> Vec<Case> {
         sent("below a prefix that is cut", "/cut/a%2Fb//c", "/a%2Fb//c"),
         sent("dot segments out of a prefix that is cut", "/x/../cut/y", "/y"),
         sent("parameters of a prefix that is cut", "/cut;v=1/y", "/y"),
+        sent("below a prefix that is replaced", "/put/a%2Fb//c", "/v2/a%2Fb//c"),
+        sent("a prefix that is replaced, with parameters", "/put;v=1", "/v2"),
+        sent("dot segments out of a prefix that is replaced", "/x/../put/y", "/v2/y"),
+        sent("a path that is rewritten", "/%72e/a%20b?c", "/in/a%20b?c"),
+        sent("escapes that a rewrite decoded", "/re/a%3Fb%23c%25d%3Be", "/in/a%3Fb%23c%25d%3Be"),
+        sent("a host that a rewrite would leave", "/go//evil.example/x", "/evil.example/x"),
+        sent("an escaped host that a rewrite would leave", "/go/%2Fevil.example", "/evil.example"),
+        sent("nothing that a rewrite leaves", "/go", "/"),
+        refused("a dot segment that a rewrite joins", "/join/.x./admin"),
+        refused("a newline that a rewrite decoded", "/re/a%0d%0aX:%20y"),
+        refused("a backslash that a rewrite decoded", "/re/..%5cadmin"),
         same("capitals where case counts", "/Admin"),
         same("an escaped slash inside a segment", "/projects/group%2Fproject/x"),
         same("slashes inside a path", "/fetch/http://a.example/b"),

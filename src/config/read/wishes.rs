@@ -149,7 +149,10 @@ wishes! {
     "try_files" | "root" | "alias" | "file_server" | "static" | "directory" | "webroot" | "index"
         in "files" =>
         "files are served by `files = \"/var/www\"`, or a table with `root`, `index` \
-         and `fallback`", "files";
+         and `fallback`, which may be a pool: `\"pool:app\"`", "files";
+    "expires" | "cache_control" | "max_age" in "precompressed" =>
+        "how long files are kept is `cache = { html = \"no-cache\", \"*\" = \"max-age=3600\" }`",
+        "cache";
     "return" | "body" | "status" | "response" in "respond" =>
         "a fixed answer is `respond = \"text\"`, or a table with `status` and `body`; \
          a redirect is `redirect`", "respond";

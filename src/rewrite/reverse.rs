@@ -49,9 +49,9 @@ impl ReverseMapping {
 
     /// A URL or an absolute path; `None` where it stays. One that is relative stays right.
     fn reference(&self, text: &str, backend: Option<&str>) -> Option<String> {
-        if text.starts_with('/') {
+        if let Some(rest) = text.strip_prefix('/') {
             // What follows two slashes is a host; a browser takes `/\` for them.
-            let is_host = text[1..].starts_with(['/', '\\']);
+            let is_host = rest.starts_with(['/', '\\']);
             return if is_host { None } else { self.path(text) };
         }
         let (scheme, rest) = text.split_once("://")?;

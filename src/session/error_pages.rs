@@ -53,7 +53,7 @@ impl RequestPages {
     }
 
     /// A backend's answer, with its page where there is one and backends' errors have them.
-    pub(super) fn from_backend(&self, answer: Response<Body>) -> Response<Body> {
+    pub(super) fn of_backend(&self, answer: Response<Body>) -> Response<Body> {
         match &self.0 {
             Some(pages) if pages.from_backend => with_page(answer, pages),
             _ => answer,

@@ -42,7 +42,7 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
                 None => answer,
             };
             match answer(&app, routed, body, &mut record).await {
-                Ok(answer) if asks_pool => compressed(pages.from_backend(answer)),
+                Ok(answer) if asks_pool => compressed(pages.of_backend(answer)),
                 Ok(answer) => compressed(answer),
                 Err(refusal) => pages.own(refuse(&refusal, &mut record)),
             }

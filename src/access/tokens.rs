@@ -357,6 +357,20 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_sessions_of_one_moment_end_evenly_over_their_spread() {
+        let rule = rule(vec![TokenKey::secret(&[7; 32]).unwrap()]);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut quarters = [0_u32; 4];
+        for _ in 0..1000 {
+            let time = session_time(&rule, 60.0, random.f64()).unwrap().as_secs_f64();
+            assert!((56.0..=60.0).contains(&time), "{time}");
+            quarters[((60.0 - time) as usize).min(3)] += 1;
+        }
+        let is_even = |ended: &u32| (200..=300).contains(ended);
+        assert!(quarters.iter().all(is_even), "{quarters:?}: 250 of each, within a fifth");
+    }
+
+    #[test]
     fn claims_are_found_by_their_names_and_lists_have_one_that_fits() {
         let claims = json!({
             "a.b": 1, "a": { "b": 2, "roles": ["user", "admin"] }, "on": true, "text": "true",

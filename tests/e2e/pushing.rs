@@ -1,9 +1,11 @@
 //! Messages to clients that no backend sent: between the backend's own, whole, in order, counted.
 
+mod holding;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tungstenite::Message;
 
 use crate::access::ways::{Asker, both};
@@ -331,6 +333,12 @@ async fn a_client_that_does_not_read_fills_its_own_queue_and_ends_where_its_rout
     proxy.stop().await;
 }
 
+async fn next_bytes(wire: &mut Wire, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    within("bytes", wire.read_exact(&mut bytes)).await.unwrap();
+    bytes
+}
+
 #[tokio::test]
 async fn a_message_that_has_no_place_in_time_is_dropped_and_told() {
     // A message that does not end: nothing may stand in it.
@@ -345,17 +353,18 @@ async fn a_message_that_has_no_place_in_time_is_dropped_and_told() {
     .await;
     let site = pushed_to(site(&[&backend]), "wait_max = \"300ms\"");
     let proxy = Proxy::start(&site).await;
-    let mut session = proxy.client().path("/?user=ada").open().await;
-    until("a session", || proxy.sessions() == 1).await;
+    let (_, mut wire) = proxy.client().path("/?user=ada").handshake().await;
+    // It must be begun before anything is pushed: frames are read as they are.
+    assert_eq!(next_bytes(&mut wire, 7).await, b"\x01\x05begun");
     let report = push(&proxy, "all=true&wait=written", "late").await;
     let told = (&report["queued"], &report["written"], &report["late"]);
     assert_eq!(told, (&json!(1), &json!(0), &json!(1)));
-    session.send("go on").await;
-    assert_eq!(session.text().await, "begun, ended");
+    wire.write_all(&frame(0x81, b"go on", Some([1, 2, 3, 4]))).await.unwrap();
+    assert_eq!(next_bytes(&mut wire, 9).await, b"\x80\x07, ended");
     let report = push(&proxy, "all=true&wait=written", "in time").await;
     assert_eq!(report["written"], 1);
-    assert_eq!(session.text().await, "in time");
-    drop(session);
+    assert_eq!(next_bytes(&mut wire, 9).await, b"\x81\x07in time");
+    drop(wire);
     proxy.stop().await;
 }
 

@@ -187,6 +187,26 @@ async fn a_running_proxy_is_asked_reloaded_and_stopped() {
     assert_eq!(reload(&["--socket", "control.sock"]).0, 1);
 }
 
+/// Lists two sessions, of `/chat` and `/talk`, that had a message each; the id of the first.
+fn listed_id(dir: &Path) -> String {
+    let (code, out, err) = tidegate(dir, &["sessions", "--route", "/chat"]);
+    assert_eq!((code, err.as_str()), (0, "listed: 1 of 1 matched, 2 live\n"), "{out}");
+    assert_eq!(out.lines().count(), 2, "{out}");
+    for column in ["MESSAGES", "BYTES", "RTT", "PATH"] {
+        assert!(out.lines().next().unwrap().contains(column), "{out}");
+    }
+    let (code, json, err) = tidegate(dir, &["sessions", "--sort", "bytes", "--json"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{json}");
+    let listed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for (row, path) in listed["sessions"].as_array().unwrap().iter().zip(["/chat", "/talk"]) {
+        let passed = [&row["client_messages"], &row["upstream_messages"]];
+        assert_eq!((&row["path"], passed), (&path.into(), [&1.into(), &1.into()]), "{json}");
+        // Four bytes of mask more than an echo has (RFC 6455 §5.2).
+        assert_eq!((&row["client_bytes"], &row["upstream_bytes"]), (&11.into(), &7.into()));
+    }
+    out.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     let (one, two) = (Backend::echo("a").await, Backend::echo("b").await);
@@ -211,22 +231,7 @@ async fn a_running_proxys_sessions_are_listed_drained_and_kicked() {
     };
     let (chat, mut talk) = (opened("/chat").await, opened("/talk").await);
 
-    let (code, out, err) = tidegate(dir.path(), &["sessions", "--route", "/chat"]);
-    assert_eq!((code, err.as_str()), (0, "listed: 1 of 1 matched, 2 live\n"), "{out}");
-    assert_eq!(out.lines().count(), 2, "{out}");
-    for column in ["MESSAGES", "BYTES", "RTT", "PATH"] {
-        assert!(out.lines().next().unwrap().contains(column), "{out}");
-    }
-    let (code, json, err) = tidegate(dir.path(), &["sessions", "--sort", "bytes", "--json"]);
-    assert_eq!((code, err.as_str()), (0, ""), "{json}");
-    let listed: serde_json::Value = serde_json::from_str(&json).unwrap();
-    for (row, path) in listed["sessions"].as_array().unwrap().iter().zip(["/chat", "/talk"]) {
-        let passed = [&row["client_messages"], &row["upstream_messages"]];
-        assert_eq!((&row["path"], passed), (&path.into(), [&1.into(), &1.into()]), "{json}");
-        // Four bytes of mask more than an echo has (RFC 6455 §5.2).
-        assert_eq!((&row["client_bytes"], &row["upstream_bytes"]), (&11.into(), &7.into()));
-    }
-    let id = out.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let id = listed_id(dir.path());
     let (code, _, err) = tidegate(dir.path(), &["sessions", "--route", "/chta"]);
     assert_eq!((code, err.contains("did you mean `*/chat`?")), (4, true), "{err}");
     let (code, out, _) = tidegate(dir.path(), &["drain", "--pool", "chta", "--json"]);

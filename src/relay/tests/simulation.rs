@@ -22,7 +22,7 @@ use crate::base::side::Side::{self, Client, Upstream};
 use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Reason};
 use crate::observe::metrics::Metrics;
-use crate::registry::{Delivery, EndOrder, MoveOrder, Note, PushMessage};
+use crate::registry::{Delivery, EndOrder, MoveOrder, Note, OVERSLEPT, PushMessage};
 use crate::wire::frame::Allowed;
 
 mod actor;
@@ -60,6 +60,9 @@ struct Play {
     pushed: Vec<Arc<PushMessage>>,
     /// It was ordered to end: from the order's deadline on nobody is waited for.
     is_ordered: bool,
+    /// The machine slept, and woke before anything was due, or hardly after: who did not run knows
+    /// it by what is late.
+    has_slept_unnoticed: bool,
 }
 
 fn leg(actor: &Actor) -> Leg {
@@ -130,6 +133,7 @@ impl Play {
             said: 0,
             pushed: Vec::new(),
             is_ordered: false,
+            has_slept_unnoticed: false,
         }
     }
 
@@ -156,6 +160,9 @@ impl Play {
             26 if self.rng.u8(..4) == 0 => {
                 // The machine sleeps, and all that is due is done before anything else happens.
                 self.now = self.now.after(Duration::from_secs(self.rng.u64(30..2_000)));
+                let late = |relay: &mut Relay| self.now.since(relay.core_mut().timeout());
+                let late = self.relay.as_mut().map_or(OVERSLEPT, late);
+                self.has_slept_unnoticed |= late < OVERSLEPT;
                 self.poll();
             }
             27..30 => (0..self.rng.u8(1..4)).for_each(|_| self.push()),

@@ -142,13 +142,15 @@ impl Stage {
 /// What differs from run to run made alike: ids, processes, ports of clients, ages, the spaces of a
 /// table.
 fn alike(printed: &str) -> String {
-    const KINDS: [(&str, &str); 9] = [
+    const KINDS: [(&str, &str); 10] = [
         (r"\b[0-9a-f]{12}-[0-9a-f]{16}\b", "ID"),
         (r"\b127\.0\.0\.1:[0-9]{5}\b", "CLIENT"),
         (r"\b[0-9]+(s|m[0-9]{2}s|h[0-9]{2}m|d[0-9]{2}h)\b", "AGE"),
         (r"\b(process|pid) [0-9]+", "PROCESS"),
         (r"\([0-9]+ leases, [0-9]+ tasks\)", "(LEASES)"),
         (r" +", " "),
+        // A round trip is known once a ping was answered.
+        (r"B (-|AGE|<?[0-9.]+[mµu]?s) ", "B RTT "),
         // Columns of processes: of sessions, of drains, of older processes.
         (r"(?m)^ID [0-9]+ ", "ID PID "),
         (r"(?m)^([0-9]+) [0-9]+ (drain|move) ", "$1 PID $2 "),
@@ -164,5 +166,6 @@ fn what_differs_from_run_to_run_is_alike() {
     let one = "ID  PID\n8f3b52c49d1e-0000000000000001  4711   127.0.0.1:50112  1m05s\n";
     let other = "ID  PID\n000000000000-0000000100000100  13 127.0.0.1:40001  3s\n";
     assert_eq!(alike(one), alike(other));
+    assert_eq!(alike("18B  9ms  -"), alike("18B  -    -"));
     assert_ne!(alike("chat  3"), alike("chat  4"));
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -18,7 +19,7 @@ use operator::ToProxy;
 
 use crate::admin::{
     DrainRequest, EnableRequest, KickRequest, MoveRequest, ReloadRequest, SessionsRequest,
-    StatusRequest, UpgradeRequest,
+    StatusRequest, TopRequest, UpgradeRequest,
 };
 
 /// The program's name.
@@ -64,6 +65,12 @@ tidegate kick [OPTIONS] ID…
                      --listener NAME|--client ADDRESS|--older-than AGE|
                      --label NAME=VALUE|--all";
 
+const TOP_AFTER_HELP: &str = "\
+On a terminal: `q` or Ctrl-C ends it, `r`, `m` and `b` sort the busiest sessions
+by bytes in a second, messages in a second and all bytes, `/` shows only rows in
+which a text stands, Escape all of them again. In a pipe it prints a line each
+time, or with --json an object.";
+
 /// A WebSocket-aware, TLS-terminating reverse proxy: one binary, one TOML file.
 #[derive(Parser, Debug)]
 #[command(name = NAME, version, long_version = LONG_VERSION.as_str())]
@@ -106,6 +113,8 @@ pub(super) enum Command {
     Status(ToProxy<StatusRequest>),
     /// List the running proxy's sessions
     Sessions(ToProxy<SessionsRequest>),
+    /// Show what passes in the running proxy, live: rates, routes, backends, the busiest sessions
+    Top(Top),
     /// Close the sessions of a route, pool, backend or listener, spread over time
     #[command(override_usage = DRAIN_USAGE)]
     Drain(ToProxy<DrainRequest>),
@@ -130,6 +139,27 @@ pub(super) enum Command {
     Version,
     /// Ask a running proxy whether it is healthy (for containers' health checks)
     Health(Health),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = TOP_AFTER_HELP)]
+pub(super) struct Top {
+    #[command(flatten)]
+    pub(super) asked: ToProxy<TopRequest>,
+    /// Print it once, with the rates of one interval, and leave
+    #[arg(long, help_heading = "What is printed")]
+    pub(super) once: bool,
+    /// How often the proxy is asked, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, help_heading = "What is printed",
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    interval: u64,
+}
+
+impl Top {
+    /// How often the proxy is asked.
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval)
+    }
 }
 
 #[derive(Args, Debug)]

@@ -17,6 +17,7 @@ mod operator;
 mod operator_socket;
 mod output;
 mod run;
+mod top;
 mod waiting;
 
 use args::{Arguments, Command, ReferenceFormat};
@@ -42,6 +43,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Reload(asked) => operator::reload(asked),
         Command::Status(asked) => operator::ask(&asked),
         Command::Sessions(asked) => operator::sessions(asked),
+        Command::Top(asked) => top::top(&asked),
         Command::Drain(asked) => operator::ask(&asked),
         Command::Move(asked) => operator::ask(&asked),
         Command::Enable(asked) => operator::ask(&asked),

@@ -27,7 +27,7 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(500);
 /// that is asked for.
 pub(super) fn ask<R: OperatorRequest + Args>(asked: &ToProxy<R>) -> Result<(), Failure> {
     let ToProxy { request, target } = asked;
-    let operator = Operator { socket: OperatorSocket::find(target)?, target };
+    let operator = Operator::find(target)?;
     let body = serde_json::to_value(request).map_err(Failure::run)?;
     // The number of the drain is in the JSON only.
     let as_json = target.json || request.waits();
@@ -140,9 +140,28 @@ impl Waited {
 }
 
 /// The running proxy, as it is reached.
-struct Operator<'a> {
+pub(super) struct Operator<'a> {
     socket: OperatorSocket,
     target: &'a ProxyTarget,
+}
+
+impl<'a> Operator<'a> {
+    /// The one that is named.
+    pub(super) fn find(target: &'a ProxyTarget) -> Result<Operator<'a>, Failure> {
+        Ok(Operator { socket: OperatorSocket::find(target)?, target })
+    }
+
+    /// Its answer to a question, as data.
+    pub(super) fn answer(
+        &self,
+        method: &str,
+        target: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let (status, answer) = self.send(method, target, body, true)?;
+        self.heed(status, &answer, true)?;
+        serde_json::from_str(&answer).map_err(Failure::run)
+    }
 }
 
 impl Operator<'_> {

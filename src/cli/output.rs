@@ -6,12 +6,16 @@ use super::exit::Failure;
 
 /// Prints data. A reader that has seen enough, as `head`, closes its end: that is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_while_read(text).map(drop)
+}
+
+/// The same; whether the reader is still there, for who has more to print.
+pub(super) fn print_while_read(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::run(format!("standard output: {error}")))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::run(format!("standard output: {error}"))),
+        Ok(()) => Ok(true),
     }
 }
 

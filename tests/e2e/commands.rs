@@ -7,6 +7,7 @@ mod labels;
 mod moving;
 mod reaching;
 mod waiting;
+mod watching;
 
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener};

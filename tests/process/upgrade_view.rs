@@ -67,6 +67,19 @@ async fn wait_for(proxy: &Proxy, wanted: &BTreeMap<u64, usize>) {
     panic!("the processes have {has:?}, not {wanted:?}");
 }
 
+/// What passes in all processes is told as one, and the busiest sessions are of both.
+async fn assert_top(proxy: &Proxy, old: u64) {
+    let top = answered(proxy, "top", &["--once", "--limit", "100"]).await;
+    let on_route = &top["routes"][0]["sessions"];
+    assert_eq!((&top["sessions"], on_route), (&64.into(), &64.into()), "{top}");
+    let busiest = top["busiest"].as_array().unwrap();
+    for is_old in [true, false] {
+        let is_busy = |row: &Value| row["byte_rate"].as_f64() > Some(0.0);
+        let has = busiest.iter().any(|row| (row["pid"] == old) == is_old && is_busy(row));
+        assert!(has, "older: {is_old}: {top}");
+    }
+}
+
 #[tokio::test]
 async fn older_processes_are_seen_counted_kicked_moved_and_drained_from_the_newest() {
     let (one, two) = (Backend::start(), Backend::start());
@@ -89,6 +102,7 @@ async fn older_processes_are_seen_counted_kicked_moved_and_drained_from_the_newe
     let on_backends = status["backends"].as_array().unwrap().iter();
     assert_eq!(on_backends.map(|row| row["sessions"].as_u64().unwrap()).sum::<u64>(), 64);
 
+    assert_top(&proxy, old).await;
     let some = answered(&proxy, "sessions", &["--limit", "3", "--backend", &one.address]).await;
     assert_eq!(some["sessions"].as_array().unwrap().len(), 3, "{some}");
     assert!(some["matched"].as_u64().unwrap() >= 30, "{some}");

@@ -6,6 +6,7 @@
 //! | `POST /upgrade` | answers when another process serves, or does not |
 //! | `GET /status` | what lives, which backends are up, which drains are under way |
 //! | `POST /sessions` | lists sessions |
+//! | `POST /top` | what passes, and the busiest sessions; to be asked again and again |
 //! | `POST /drain` | drains sessions; a backend is disabled as well |
 //! | `POST /move` | has a backend's sessions go on with others; it is disabled as well |
 //! | `POST /kick` | ends single sessions at once |
@@ -36,6 +37,7 @@ mod sessions;
 mod status;
 mod status_view;
 mod text_table;
+mod top;
 
 pub use drains::DrainRequest;
 pub use enable::EnableRequest;
@@ -46,6 +48,7 @@ pub use reply::REMARK;
 pub use request::{BODY_BYTES_MAX, OperatorRequest};
 pub use sessions::SessionsRequest;
 pub use status::StatusRequest;
+pub use top::TopRequest;
 
 use std::rc::Rc;
 
@@ -63,7 +66,7 @@ use reply::Reply;
 use request::read;
 
 const PLACES: &str =
-    "here are POST /reload, /upgrade, /sessions, /drain, /move, /kick, /enable, GET /status";
+    "here are POST /reload, /upgrade, /sessions, /top, /drain, /move, /kick, /enable, GET /status";
 
 pub(super) fn answers(process: impl Process) -> Responder {
     Rc::new(move |peer, request| {
@@ -85,7 +88,8 @@ where
     match head.uri.path() {
         "/status" if reads(&head.method) => {}
         "/status" => return method_not_allowed("GET, HEAD"),
-        "/reload" | "/upgrade" | "/sessions" | "/drain" | "/move" | "/kick" | "/enable" => {
+        "/reload" | "/upgrade" | "/sessions" | "/top" | "/drain" | "/move" | "/kick"
+        | "/enable" => {
             if head.method != Method::POST {
                 return method_not_allowed("POST");
             }
@@ -97,7 +101,7 @@ where
             let body = body.to_bytes();
             let reply = execute(process, &head, &body).await;
             let reply = reply.unwrap_or_else(|refusal| refusal);
-            if !matches!(head.uri.path(), "/status" | "/sessions") {
+            if !matches!(head.uri.path(), "/status" | "/sessions" | "/top") {
                 command_log::write(peer, &head.uri, &body, &reply);
             }
             reply
@@ -125,6 +129,7 @@ async fn execute_for(
 ) -> Result<Reply, Reply> {
     match path {
         "/sessions" => sessions::list(process, asker, read(body)?).await,
+        "/top" => top::top(process, asker, read(body)?).await,
         "/drain" => drains::drain(process, asker, read(body)?).await,
         "/move" => moves::move_away(process, asker, read(body)?).await,
         "/kick" => kick::kick(process, asker, read(body)?).await,

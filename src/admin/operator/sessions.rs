@@ -25,7 +25,7 @@ use crate::wire::label::SessionLabels;
 const LISTED_MAX: usize = 10_000;
 
 /// The heading of what says how sessions are listed.
-const PRINTED: &str = "What is printed";
+pub(super) const PRINTED: &str = "What is printed";
 
 const AFTER_HELP: &str = "\
 In the table MESSAGES and BYTES are those of both sides together, and RTT is how
@@ -183,7 +183,7 @@ struct SessionList {
 /// A session.
 #[derive(Serialize, Deserialize, Default, Debug)]
 #[serde(default)]
-struct SessionRow {
+pub(super) struct SessionRow {
     /// In this process.
     #[serde(skip)]
     here: Option<SessionId>,
@@ -303,7 +303,21 @@ impl CommandOutcome for SessionList {
 }
 
 impl SessionRow {
-    fn new(Seen { id, facts, target, leaving }: &Seen, now: Moment) -> SessionRow {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Bytes that passed in it, both ways, as far as is known.
+    pub(super) fn bytes(&self) -> u64 {
+        self.traffic.as_ref().map_or(0, TrafficRow::bytes)
+    }
+
+    /// The same session, with what passed in it.
+    pub(super) fn with_traffic(self, traffic: &SessionTraffic) -> SessionRow {
+        SessionRow { traffic: Some(traffic.into()), ..self }
+    }
+
+    pub(super) fn new(Seen { id, facts, target, leaving }: &Seen, now: Moment) -> SessionRow {
         SessionRow {
             here: Some(*id),
             id: id.to_string(),

@@ -41,6 +41,14 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "top",
+        &[
+            ("tidegate top", "`q` ends it, `/` filters, `r`, `m` and `b` choose what is busy"),
+            ("tidegate top --once --sort messages --limit 10", "once, for a ticket"),
+            ("tidegate top --once --json", "the same for programs"),
+        ],
+    ),
+    (
         "drain",
         &[
             ("tidegate drain --backend 10.0.0.7:9001 --wait", "empty a backend before it stops"),

@@ -81,10 +81,19 @@ impl WaitingRoom {
 
     /// Closes a silent connection when there are too many; whether it did.
     pub(super) fn thin_out(&self) -> bool {
-        self.silent.load(Relaxed) > self.silent_max.load(Relaxed)
-            && self
-                .largest_of(WaitStage::Silent)
-                .is_some_and(|(most, _)| self.evict_of(WaitStage::Silent, most))
+        let max = self.silent_max.load(Relaxed);
+        let less = |silent: usize| (silent > max).then(|| silent - 1);
+        // Counted out before it is found: of two workers that see one too many, one closes it.
+        if self.silent.fetch_update(Relaxed, Relaxed, less).is_err() {
+            return false;
+        }
+        let largest = self.largest_of(WaitStage::Silent);
+        let oldest = largest.and_then(|(client, _)| self.take_oldest(WaitStage::Silent, client));
+        match &oldest {
+            Some(eviction) => eviction.ask(),
+            None => drop(self.silent.fetch_add(1, Relaxed)),
+        }
+        oldest.is_some()
     }
 
     /// The client that has most connections waiting, and how many.
@@ -113,28 +122,39 @@ impl WaitingRoom {
     }
 
     fn evict_of(&self, stage: WaitStage, client: ClientNetwork) -> bool {
-        let oldest = |table: &Mutex<Table>| self::lock(table).of(stage).oldest(client);
-        let tables = self.tables.iter().enumerate();
-        let found = tables.filter_map(|(at, table)| oldest(table).map(|number| (number, at)));
-        let Some((number, at)) = found.min() else { return false };
-        let Some(eviction) = self.remove(at, stage, client, number) else { return false };
-        eviction.is_asked.store(true, Relaxed);
-        eviction.asked.notify_one();
+        let Some(eviction) = self.take_oldest(stage, client) else { return false };
+        self.count_out(stage);
+        eviction.ask();
         true
     }
 
-    fn remove(
-        &self,
-        at: usize,
-        stage: WaitStage,
-        client: ClientNetwork,
-        number: u64,
-    ) -> Option<Arc<Eviction>> {
-        let removed = self::lock(&self.tables[at]).of(stage).remove(client, number);
-        if removed.is_some() && stage == WaitStage::Silent {
+    /// Takes the client's connection that waits longest out of its table; its caller counts it out.
+    fn take_oldest(&self, stage: WaitStage, client: ClientNetwork) -> Option<Arc<Eviction>> {
+        let oldest = |table: &Mutex<Table>| self::lock(table).of(stage).oldest(client);
+        let tables = self.tables.iter().enumerate();
+        let found = tables.filter_map(|(at, table)| oldest(table).map(|number| (number, at)));
+        let (number, at) = found.min()?;
+        self::lock(&self.tables[at]).of(stage).remove(client, number)
+    }
+
+    /// A connection of this worker waits no more.
+    fn remove(&self, worker: usize, stage: WaitStage, client: ClientNetwork, number: u64) {
+        if self::lock(&self.tables[worker]).of(stage).remove(client, number).is_some() {
+            self.count_out(stage);
+        }
+    }
+
+    fn count_out(&self, stage: WaitStage) {
+        if stage == WaitStage::Silent {
             self.silent.fetch_sub(1, Relaxed);
         }
-        removed
+    }
+}
+
+impl Eviction {
+    fn ask(&self) {
+        self.is_asked.store(true, Relaxed);
+        self.asked.notify_one();
     }
 }
 

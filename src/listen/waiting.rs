@@ -131,10 +131,16 @@ impl WaitingRoom {
     /// Takes the client's connection that waits longest out of its table; its caller counts it out.
     fn take_oldest(&self, stage: WaitStage, client: ClientNetwork) -> Option<Arc<Eviction>> {
         let oldest = |table: &Mutex<Table>| self::lock(table).of(stage).oldest(client);
-        let tables = self.tables.iter().enumerate();
-        let found = tables.filter_map(|(at, table)| oldest(table).map(|number| (number, at)));
-        let (number, at) = found.min()?;
-        self::lock(&self.tables[at]).of(stage).remove(client, number)
+        // Another worker may take the same one in between, or its client speak: then the next.
+        loop {
+            let tables = self.tables.iter().enumerate();
+            let found = tables.filter_map(|(at, table)| oldest(table).map(|number| (number, at)));
+            let (number, at) = found.min()?;
+            let taken = self::lock(&self.tables[at]).of(stage).remove(client, number);
+            if taken.is_some() {
+                return taken;
+            }
+        }
     }
 
     /// A connection of this worker waits no more.

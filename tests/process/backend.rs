@@ -141,3 +141,23 @@ async fn echo(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin)
         }
     }
 }
+
+/// A backend in this process whose answers are larger than anybody reads; to `/broken` they end
+/// before their end.
+pub async fn large_answers() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or(0);
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let is_broken = head[..read].windows(7).any(|part| part == b"/broken");
+                while !is_broken && stream.write_all(&[7; 16_384]).await.is_ok() {}
+            });
+        }
+    });
+    address
+}

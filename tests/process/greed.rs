@@ -1,14 +1,13 @@
 //! What one client can make the proxy keep, in memory and files, while another is served.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use http::Request;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+use tokio::net::TcpStream;
 
 use crate::actors::Client;
+use crate::backend::large_answers;
 use crate::proxy::Proxy;
 
 /// Connections of the greedy client, and streams on each: as many as there may be by default.
@@ -24,24 +23,6 @@ const STREAM_KIB: u64 = 48;
 
 /// Of the allocator, and of what runs for the first time.
 const OTHER_KIB: u64 = 4 << 10;
-
-/// A backend whose answers are larger than anybody reads.
-async fn endless() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0; 4096];
-                let _ = stream.read(&mut head).await;
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
-                let _ = stream.write_all(answer.as_bytes()).await;
-                while stream.write_all(&[7; 16_384]).await.is_ok() {}
-            });
-        }
-    });
-    address
-}
 
 /// Asks on all streams of a new connection, and gives no more room than there is at first
 /// (RFC 9113 §6.9.2).
@@ -62,7 +43,7 @@ async fn ask_and_read_nothing(to: &str) -> Vec<ResponseFuture> {
 
 #[tokio::test]
 async fn answers_that_nobody_reads_cost_what_the_limit_says() {
-    let to = endless().await;
+    let to = large_answers().await;
     let proxy = Proxy::start(&format!(
         "listeners.plain.http2.h2c = true\nlimits.http2_buffer_bytes_max = \"{BUFFER_KIB}KiB\"\n\
          pools.large.backends = [\"{to}\"]\n\

@@ -1,29 +1,9 @@
 //! Answers that are not sent to their end, and what the admin listener refuses.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
-
-/// A backend whose answers to `/endless` are larger than anybody reads, and to `/broken` end before
-/// their end.
-async fn answering() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0; 4096];
-                let read = stream.read(&mut head).await.unwrap_or(0);
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let is_broken = head[..read].windows(7).any(|part| part == b"/broken");
-                while !is_broken && stream.write_all(&[7; 16_384]).await.is_ok() {}
-            });
-        }
-    });
-    address
-}
+use crate::backend::large_answers;
 
 /// A request over HTTP/1.1, and the same over HTTP/2.
 fn asking(path: &str) -> [(&'static str, Way, Vec<u8>); 4] {
@@ -49,7 +29,7 @@ async fn an_answer_that_is_not_sent_to_its_end_has_one_line_and_one_count() {
     let names = ["quick", "secure", "lenient"];
     let addresses = names.map(|_| free().to_string());
     let [quick, secure, lenient] = &addresses;
-    let backend = answering().await;
+    let backend = large_answers().await;
     let proxy = Proxy::start(&format!(
         r#"drain = {{ delay = "0s", window = "0s", timeout = "1s" }}
 [listeners.quick]

@@ -307,7 +307,8 @@ async fn dying(family: &str, certificates: Option<&Certificates>) {
             let shared = Arc::clone(&may);
             let script = move |head, wire| die(head, wire, says, *how, Arc::clone(&shared));
             let backend = Backend::script_over(certificates, script).await;
-            let quick = "relay = { close_timeout = \"50ms\" }";
+            // Without pings of ours: the first may come at any moment.
+            let quick = "relay = { close_timeout = \"50ms\", ping_interval = false }";
             let once = "retry = { attempts_max = 1 }";
             let trust = certificates.map_or_else(String::new, |certificates| {
                 let roots = certificates.ca().display().to_string();

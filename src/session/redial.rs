@@ -88,7 +88,8 @@ impl NoUpstream {
     pub(super) fn is_final(&self) -> bool {
         match self {
             NoUpstream::Not(why) => why.is_final(),
-            NoUpstream::RouteGone => true,
+            // The reload that took the route away tells its sessions so, in its own word and time.
+            NoUpstream::RouteGone => false,
         }
     }
 }

@@ -14,7 +14,7 @@ use tidegate::base::network::ClientNetwork;
 use tidegate::base::quota::Quota;
 use tidegate::base::socket::Socket;
 use tidegate::base::task;
-use tidegate::config::plan::{Hold, Resumption, Rules};
+use tidegate::config::plan::{Address, Hold, ListenerIdentity, Resumption, Rules};
 use tidegate::observe::metrics::Metrics;
 use tidegate::registry::{self, Facts, Location};
 use tidegate::relay::{HoldTerms, Leg, Relay, Terms};
@@ -161,6 +161,7 @@ async fn talk(hold: Option<HoldTerms>) {
     let name: Arc<str> = "/chat".into();
     let location = Location {
         listener: name.clone(),
+        socket: ListenerIdentity::of(&Address::Inet(([127, 0, 0, 1], 80).into()), &name),
         route: name.clone(),
         pool: name.clone(),
         backend: name.clone(),

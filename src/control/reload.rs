@@ -194,7 +194,6 @@ async fn tell_sessions(core: &ProcessCore, changes: Changes, leaving: Option<Dra
     if let Some(order) = leaving {
         core.common.drains.begin(&order).await;
     }
-    // Afterwards: the order names a listener by its old name.
     if !changes.listeners_renamed.is_empty() {
         let names = Arc::new(changes.listeners_renamed);
         let rename = move |_| registry::rename_listeners(&names, now);

@@ -23,7 +23,8 @@ pub struct Changes {
     pub listeners_removed: Vec<Arc<LiveListener>>,
     /// Listeners on new addresses.
     pub listeners_added: Vec<Arc<LiveListener>>,
-    /// Names of listeners that stay at their address, and their new names.
+    /// Addresses that are listened on under another name than before, or that are back under one
+    /// that they may not have had.
     pub listeners_renamed: registry::Names,
     /// What was not there before: it may be what sessions were told to leave.
     pub returned: HashSet<Selector>,
@@ -40,10 +41,10 @@ pub fn diff(old: &Snapshot, new: &Snapshot, now: Moment) -> Changes {
     changes.listeners_added = only_in(new, old);
     changes.returned = returned(old, new);
     changes.departed(new);
-    for (identity, before) in &old.listeners {
-        let after = new.listeners.get(identity).map(|after| &after.plan.name);
-        if let Some(after) = after.filter(|after| **after != before.plan.name) {
-            changes.listeners_renamed.insert(Arc::clone(&before.plan.name), Arc::clone(after));
+    for (identity, after) in &new.listeners {
+        let (before, after) = (old.listeners.get(identity), &after.plan.name);
+        if before.is_none_or(|before| before.plan.name != *after) {
+            changes.listeners_renamed.insert(identity.clone(), Arc::clone(after));
         }
     }
     changes
@@ -74,7 +75,7 @@ fn returned(old: &Snapshot, new: &Snapshot) -> HashSet<Selector> {
         returned.extend(comes.map(|one| on(name, one)));
     }
     let listeners = only_in(new, old).into_iter();
-    returned.extend(listeners.map(|one| Selector::Listener(Arc::clone(&one.plan.name))));
+    returned.extend(listeners.map(|one| by(&one)));
     returned
 }
 
@@ -84,6 +85,11 @@ fn address(backend: &Arc<Backend>) -> &Arc<str> {
 
 fn on(pool: &Arc<str>, backend: &Backend) -> Selector {
     Selector::Backend { pool: Arc::clone(pool), backend: Arc::clone(backend.address()) }
+}
+
+/// By its address: its name may be another's by now.
+fn by(listener: &Arc<LiveListener>) -> Selector {
+    Selector::Socket(listener.plan.identity())
 }
 
 fn only_in(one: &Snapshot, other: &Snapshot) -> Vec<Arc<LiveListener>> {
@@ -100,9 +106,7 @@ impl Changes {
             pool: Arc::clone(pool),
             backend: Arc::clone(backend),
         });
-        let listeners = self.listeners_removed.iter();
-        let listeners =
-            listeners.map(|listener| Selector::Listener(Arc::clone(&listener.plan.name)));
+        let listeners = self.listeners_removed.iter().map(by);
         let any: Arc<[Selector]> = routes.chain(pools).chain(backends).chain(listeners).collect();
         (!any.is_empty()).then_some(Selector::AnyOf(any))
     }
@@ -111,9 +115,7 @@ impl Changes {
     /// were, not where they came in.
     pub fn movable(&self) -> Selector {
         let routes = self.routes_removed.iter().chain(&self.routes_without_backend);
-        let listeners = self.listeners_removed.iter();
-        let listeners =
-            listeners.map(|listener| Selector::Listener(Arc::clone(&listener.plan.name)));
+        let listeners = self.listeners_removed.iter().map(by);
         Selector::NoneOf(routes.cloned().map(Selector::Route).chain(listeners).collect())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Changes, Snapshot};
 use crate::base::clock::Moment;
 use crate::base::label::Label;
+use crate::config::plan::ListenerIdentity;
 use crate::registry::{Location, LocationCount};
 
 /// Rows of an [`Impact`]; what is in no row is in its sums all the same.
@@ -124,7 +125,7 @@ impl Changes {
                 moved
             });
             let drained = if rule == ReloadRule::NewRules { 0 } else { sessions - moved };
-            let Location { listener, route, pool, backend } = Location::clone(place);
+            let Location { listener, route, pool, backend, .. } = Location::clone(place);
             impact.add(ImpactRow {
                 rule,
                 listener,
@@ -144,7 +145,7 @@ impl Changes {
 struct Gone<'a> {
     routes: HashSet<&'a str>,
     routes_without_backend: HashSet<&'a str>,
-    listeners: HashSet<&'a str>,
+    listeners: HashSet<ListenerIdentity>,
     pools: HashSet<&'a str>,
     backends: HashSet<(&'a str, &'a str)>,
 }
@@ -156,7 +157,7 @@ impl<'a> Gone<'a> {
         Gone {
             routes: names(&changes.routes_removed),
             routes_without_backend: names(&changes.routes_without_backend),
-            listeners: changes.listeners_removed.iter().map(|one| &*one.plan.name).collect(),
+            listeners: changes.listeners_removed.iter().map(|one| one.plan.identity()).collect(),
             pools: names(&changes.pools_removed),
             backends: backends.map(|(pool, backend)| (&**pool, &**backend)).collect(),
         }
@@ -166,7 +167,7 @@ impl<'a> Gone<'a> {
     fn rule(&self, place: &Location) -> Option<ReloadRule> {
         let rules = [
             (self.routes.contains(&*place.route), ReloadRule::RouteRemoved),
-            (self.listeners.contains(&*place.listener), ReloadRule::ListenerRemoved),
+            (self.listeners.contains(&place.socket), ReloadRule::ListenerRemoved),
             (self.pools.contains(&*place.pool), ReloadRule::PoolRemoved),
             (self.backends.contains(&(&*place.pool, &*place.backend)), ReloadRule::BackendRemoved),
         ];

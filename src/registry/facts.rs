@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::base::clock::Moment;
 use crate::base::id::SessionId;
+use crate::config::plan::ListenerIdentity;
 use crate::end::Reason;
 use crate::wire::frame::Allowed;
 use crate::wire::label::SessionLabels;
@@ -20,8 +21,10 @@ pub const NOBODY: &str = "(none)";
 /// Where a session is. The names are the plan's own, shared with it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Location {
-    /// The listener it came in by.
+    /// The listener it came in by, as that is called now.
     pub listener: Arc<str>,
+    /// The same over reloads: the name may go to another address, and the address to another name.
+    pub socket: ListenerIdentity,
     /// Its route's identity.
     pub route: Arc<str>,
     /// The pool's name.
@@ -112,8 +115,10 @@ pub enum Selector {
         /// The backend's address.
         backend: Arc<str>,
     },
-    /// Those that came in by a listener.
+    /// Those that came in by a listener of this name.
     Listener(Arc<str>),
+    /// Those that came in by a listener's address, whatever it is called.
+    Socket(ListenerIdentity),
     /// One.
     Session(SessionId),
     /// Several, by their ids in rising order.
@@ -148,6 +153,7 @@ impl Selector {
             Selector::Pool(pool) => facts.pool == *pool,
             Selector::Backend { pool, backend } => facts.pool == *pool && facts.backend == *backend,
             Selector::Listener(listener) => facts.listener == *listener,
+            Selector::Socket(socket) => facts.socket == *socket,
             Selector::Session(one) => *one == id,
             Selector::Sessions(several) => several.binary_search(&id).is_ok(),
             Selector::Client(net) => {
@@ -213,6 +219,7 @@ impl fmt::Display for Selector {
                 write!(f, "backend `{backend}` of pool `{pool}`")
             }
             Selector::Listener(listener) => write!(f, "listener `{listener}`"),
+            Selector::Socket(socket) => write!(f, "listener at `{}`", socket.address()),
             Selector::Session(id) => write!(f, "session {id}"),
             Selector::Sessions(ids) => write!(f, "{} sessions by id", ids.len()),
             Selector::Client(net) => write!(f, "clients in {net}"),

@@ -33,7 +33,7 @@ impl Locations {
 
     /// The place under its listener's new name, where that has one.
     pub(super) fn renamed(&mut self, location: &Arc<Location>, names: &Names) -> Arc<Location> {
-        let Some(listener) = names.get(&location.listener) else { return Arc::clone(location) };
+        let Some(listener) = names.get(&location.socket) else { return Arc::clone(location) };
         self.shared(Arc::new(Location { listener: Arc::clone(listener), ..(**location).clone() }))
     }
 }
@@ -72,12 +72,11 @@ pub(super) fn by_location<'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::facts;
     use super::*;
 
     fn location(backend: usize) -> Arc<Location> {
-        let backend = backend.to_string().into();
-        let [listener, route, pool] = ["https", "/chat", "chat"].map(Arc::from);
-        Arc::new(Location { listener, route, pool, backend })
+        facts("/chat", &backend.to_string(), 0).location
     }
 
     #[test]

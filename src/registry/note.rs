@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::clock::Moment;
-use crate::config::plan::Rules;
+use crate::config::plan::{ListenerIdentity, Rules};
 use crate::end::{End, Reason};
 
 use super::push::{Delivery, PushLoad};
@@ -14,8 +14,8 @@ use super::traffic::TrafficReport;
 /// New rules by route identity, for every route whose rules changed in one reload.
 pub type RuleChanges = HashMap<Arc<str>, Arc<Rules>>;
 
-/// Old names and the new ones in their place.
-pub type Names = HashMap<Arc<str>, Arc<str>>;
+/// Listeners that are called otherwise from now on, by their addresses.
+pub type Names = HashMap<ListenerIdentity, Arc<str>>;
 
 /// What is put in a session's mailbox.
 #[derive(Clone, Debug)]

@@ -47,25 +47,11 @@ impl Subset {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use super::super::facts::Location;
+    use super::super::tests;
     use super::*;
 
     fn facts(settled: u64) -> Facts {
-        let settled = Moment::from_millis(settled * 1_000);
-        let name = || "x".into();
-        let (listener, route, pool, backend) = (name(), name(), name(), name());
-        let location = Arc::new(Location { listener, route, pool, backend });
-        Facts {
-            location,
-            client: None,
-            opened: settled,
-            settled,
-            holds: true,
-            pushable: Default::default(),
-            labels: Default::default(),
-        }
+        tests::facts("/chat", "b", settled * 1_000)
     }
 
     #[test]

@@ -12,13 +12,19 @@ use super::*;
 use crate::base::clock::{self, Moment};
 use crate::base::task;
 use crate::base::worker::Workers;
-use crate::config::plan::Rules;
+use crate::config::plan::{Address, ListenerIdentity, Rules};
 use crate::end::{End, Reason};
 use crate::wire::label::SessionLabels;
+
+fn socket(port: u16) -> ListenerIdentity {
+    let address = Address::Inet(([127, 0, 0, 1], port).into());
+    ListenerIdentity::of(&address, &"https".into())
+}
 
 pub(super) fn facts(route: &str, backend: &str, opened: u64) -> Facts {
     let location = Location {
         listener: "https".into(),
+        socket: socket(443),
         route: route.into(),
         pool: "chat".into(),
         backend: backend.into(),
@@ -183,19 +189,22 @@ fn who_is_meant_can_be_narrowed() {
 #[test]
 fn listeners_that_swap_names_keep_their_own_sessions() {
     let mut local = Local::new(0);
-    let by = |listener: &str, opened| {
+    let by = |listener: &str, port, opened| {
         let facts = facts("/chat", "b", opened);
-        let location = Location { listener: listener.into(), ..(*facts.location).clone() };
+        let (listener, socket) = (listener.into(), socket(port));
+        let location = Location { listener, socket, ..(*facts.location).clone() };
         Facts { location: Arc::new(location), ..facts }
     };
-    let (one, two) = (local.enter(by("one", 0)).unwrap(), local.enter(by("two", 0)).unwrap());
-    let swap = Names::from([("one".into(), "two".into()), ("two".into(), "one".into())]);
+    let (one, two) = (local.enter(by("one", 1, 0)).unwrap(), local.enter(by("two", 2, 0)).unwrap());
+    let swap = Names::from([(socket(1), "two".into()), (socket(2), "one".into())]);
     local.rename_listeners(&Arc::new(swap), Moment::from_millis(1_000));
-    let late = local.enter(by("one", 900)).unwrap();
-    let new = local.enter(by("one", 1_001)).unwrap();
+    let late = local.enter(by("one", 1, 900)).unwrap();
+    let new = local.enter(by("one", 2, 1_001)).unwrap();
+    // Its request had come by then, and its connection knew the new name already.
+    let aware = local.enter(by("two", 1, 900)).unwrap();
     let listener = |id| local.facts(id).unwrap().listener.clone();
-    let names = [one, two, late, new].map(listener);
-    assert_eq!(names.each_ref().map(|name| &**name), ["two", "one", "two", "one"]);
+    let names = [one, two, late, new, aware].map(listener);
+    assert_eq!(names.each_ref().map(|name| &**name), ["two", "one", "two", "one", "two"]);
 }
 
 #[test]

@@ -209,6 +209,7 @@ impl Pair {
         let backend = upstream.lease.backend();
         let location = Location {
             listener: Arc::clone(&forwarding.conn.listener.name),
+            socket: forwarding.conn.listener.identity(),
             route: Arc::clone(&forwarding.route.plan.identity),
             pool: Arc::clone(backend.pool()),
             backend: Arc::clone(backend.address()),

@@ -14,6 +14,12 @@ use crate::base::network::ClientNetwork;
 pub struct ListenerIdentity(Address, Option<Arc<str>>);
 
 impl ListenerIdentity {
+    /// That of a listener with this address and name.
+    pub fn of(address: &Address, name: &Arc<str>) -> ListenerIdentity {
+        let any_port = matches!(address, Address::Inet(inet) if inet.port() == 0);
+        ListenerIdentity(address.clone(), any_port.then(|| Arc::clone(name)))
+    }
+
     /// The address.
     pub fn address(&self) -> &Address {
         &self.0
@@ -60,8 +66,7 @@ impl Listener {
 
     /// Its identity over reloads.
     pub fn identity(&self) -> ListenerIdentity {
-        let any_port = matches!(&self.address, Address::Inet(inet) if inet.port() == 0);
-        ListenerIdentity(self.address.clone(), any_port.then(|| Arc::clone(&self.name)))
+        ListenerIdentity::of(&self.address, &self.name)
     }
 }
 

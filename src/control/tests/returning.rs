@@ -1,8 +1,17 @@
 //! What a reload takes away and another gives back while its sessions still live: it is as if
 //! nothing had been.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
 use super::operating::{Operated, addresses, pair};
 use super::*;
+use crate::actors::{Head, Io};
+use crate::config::plan::Listener;
+use crate::registry::Selector;
 
 const FORCE: ReloadRequest =
     ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
@@ -10,7 +19,7 @@ const FORCE: ReloadRequest =
 type Change = fn(&mut Plan);
 
 /// What can be taken away.
-const PARTS: [(&str, Change); 4] = [
+const PARTS: [(&str, Change); 6] = [
     ("a backend", |plan| drop(Arc::make_mut(&mut plan.pools[0]).backends.remove(0))),
     ("the pool", |plan| {
         plan.pools.clear();
@@ -22,7 +31,19 @@ const PARTS: [(&str, Change); 4] = [
         other.address = Address::Inet(([127, 0, 0, 2], 0).into());
         plan.listeners[0] = Arc::new(other);
     }),
+    ("the listener's address", |plan| plan.listeners[0] = at("http", INET)),
+    ("the listener's address, for a file", |plan| {
+        let file = format!("tidegate-moves-{}.sock", std::process::id());
+        plan.listeners[0] = at("http", Address::Unix(std::env::temp_dir().join(file)));
+    }),
 ];
+
+/// An address of the machine that `http` has not.
+const INET: Address = Address::Inet(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0));
+
+fn at(name: &str, address: Address) -> Arc<Listener> {
+    Arc::new(Listener { address, ..listener(name, 0) })
+}
 
 /// A process with two backends, and two sessions on the first, which may have no more.
 async fn begun(one: &Backend, two: &Backend) -> (Operated, Plan, [Session; 2]) {
@@ -51,7 +72,7 @@ async fn what_is_given_back_in_time_is_as_if_it_had_never_been_away() {
         for session in &mut sessions {
             session.echo(what).await;
         }
-        let listed = process.0.sessions.list(&crate::registry::Selector::All, 9).await;
+        let listed = process.0.sessions.list(&Selector::All, 9).await;
         assert!(listed.iter().all(|seen| seen.leaving.is_none()), "{what}: {listed:?}");
         // It is as full as it was.
         let status = process.status().await;
@@ -84,5 +105,57 @@ async fn a_backend_that_a_pool_comes_back_without_is_left() {
     for session in sessions {
         assert_eq!(session.ending().await, Ending::Close(1012, "removed".into()));
     }
+    process.is_quiet().await;
+}
+
+/// A session by a unix socket.
+async fn session_by(file: &Path) -> Session {
+    let asked = Client::to(([127, 0, 0, 1], 80).into()).path("/one");
+    let mut stream = UnixStream::connect(file).await.unwrap();
+    stream.write_all(asked.upgrade("dGhlIHNhbXBsZSBub25jZQ==").as_bytes()).await.unwrap();
+    let mut wire = BufReader::new(Box::new(stream) as Box<dyn Io>);
+    assert_eq!(Head::read(&mut wire).await.unwrap().status(), 101);
+    let mut session = Session::client(wire).await;
+    session.echo("hello").await;
+    session
+}
+
+#[tokio::test]
+async fn a_session_belongs_to_the_address_that_it_came_in_by_whatever_that_is_called() {
+    let backend = Backend::echo("one").await;
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
+    let file = |path: &Path| Address::Unix(path.to_owned());
+    let mut plan = site(&[("one", &backend)]);
+    plan.drain.window = Duration::from_secs(600);
+    plan.drain.timeout = Duration::from_secs(1200);
+    plan.listeners = vec![at("http", file(&first)), at("local", file(&second))];
+    let process = Process::start(plan);
+    let (mut one, mut two) = (session_by(&first).await, session_by(&second).await);
+    let listed = async |listener: &str| {
+        let selector = Selector::Listener(listener.into());
+        let listed = process.0.sessions.list(&selector, 9).await;
+        listed.iter().map(|seen| seen.leaving.is_some()).collect::<Vec<_>>()
+    };
+    let reload = async |listeners: &[(&str, &Path)]| {
+        let listeners = listeners.iter().map(|(name, path)| at(name, file(path))).collect();
+        let told = process.change_and(FORCE, |plan| plan.listeners = listeners).await;
+        taken(told).impact.drained
+    };
+    // They exchange their addresses: no socket is closed.
+    assert_eq!(reload(&[("http", &second), ("local", &first)]).await, 0);
+    assert_eq!((listed("http").await, listed("local").await), (vec![false], vec![false]));
+    // One goes to the other's address, and the other away.
+    assert_eq!(reload(&[("local", &second)]).await, 1);
+    assert_eq!((listed("http").await, listed("local").await), (vec![], vec![true, false]));
+    // While its address is away, its listener's name is another's, which is named anew.
+    assert_eq!(reload(&[("web", &second)]).await, 0);
+    assert_eq!((listed("local").await, listed("web").await), (vec![true], vec![false]));
+    // Back, each under another name than before.
+    assert_eq!(reload(&[("http", &first), ("local", &second)]).await, 0);
+    assert_eq!((listed("http").await, listed("local").await), (vec![false], vec![false]));
+    one.echo("undisturbed").await;
+    two.echo("undisturbed").await;
+    drop((one, two));
     process.is_quiet().await;
 }

@@ -147,7 +147,9 @@ fn listeners_come_and_go_by_their_address() {
     assert_eq!(changes.listeners_added.len(), 1);
     assert_eq!(changes.listeners_added[0].plan.name, name("alt"));
     assert!(changes.listeners_removed.is_empty() && changes.drained().is_none());
-    assert_eq!(changes.listeners_renamed, [(name("http"), name("renamed"))].into());
+    let [renamed, added] = [("renamed", 80), ("alt", 8080)]
+        .map(|(called, port)| (listener(called, port).identity(), name(called)));
+    assert_eq!(changes.listeners_renamed, [renamed, added].into());
     let changes = diff(&new, &old, clock::now());
     assert_eq!(changes.listeners_removed[0].plan.name, name("alt"));
 }

@@ -16,7 +16,7 @@ use crate::base::id::SessionId;
 use crate::base::side::Side;
 use crate::base::socket::Socket;
 use crate::base::task;
-use crate::config::plan::Rules;
+use crate::config::plan::{Address, ListenerIdentity, Rules};
 use crate::end::End;
 use crate::observe::metrics::{Metrics, RouteMetrics};
 use crate::registry::{self, Facts, Location, Seat};
@@ -281,6 +281,7 @@ impl Scene {
 pub fn seat(holds: bool) -> Seat {
     let location = Location {
         listener: "http".into(),
+        socket: ListenerIdentity::of(&Address::Inet(([127, 0, 0, 1], 80).into()), &"http".into()),
         route: "/chat".into(),
         pool: "chat".into(),
         backend: "b".into(),

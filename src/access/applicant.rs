@@ -41,6 +41,17 @@ pub trait Subrequest {
     fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> SubrequestFuture<'a>;
 }
 
+/// Whose session is asked about, and who asks.
+#[derive(Clone, Copy)]
+pub struct Rechecked<'a> {
+    /// The client's address, where it has one.
+    pub client: Option<IpAddr>,
+    /// What the client's shares are counted by.
+    pub network: ClientNetwork,
+    /// Who sends the question.
+    pub subrequest: &'a dyn Subrequest,
+}
+
 /// What a server is told of a request, and who asks it.
 #[derive(Clone, Copy)]
 pub struct AuthRequest<'a> {

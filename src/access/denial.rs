@@ -84,6 +84,8 @@ pub enum DenialReason {
     AuthDenied,
     /// The server that was asked says nothing.
     AuthFailed,
+    /// The request has more fields than a session may keep that is asked about again.
+    AuthQuestionTooLarge,
 }
 
 impl DenialReason {
@@ -98,6 +100,8 @@ impl DenialReason {
             DenialReason::PasswordsBusy | DenialReason::NoTokenKeys | DenialReason::AuthFailed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            // RFC 6585 §5.
+            DenialReason::AuthQuestionTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             // RFC 6750 §3.1.
             DenialReason::TokenRequest => StatusCode::BAD_REQUEST,
             DenialReason::TokenClaims => StatusCode::FORBIDDEN,
@@ -153,6 +157,7 @@ impl Label for DenialReason {
             DenialReason::Certificate => "certificate",
             DenialReason::AuthDenied => "auth_denied",
             DenialReason::AuthFailed => "auth_failed",
+            DenialReason::AuthQuestionTooLarge => "auth_question_too_large",
         }
     }
 }
@@ -175,6 +180,9 @@ impl fmt::Display for DenialReason {
             DenialReason::Certificate => "clients with this certificate may not pass",
             DenialReason::AuthDenied => "who may pass here has to log in first",
             DenialReason::AuthFailed => "it cannot be found out who may pass, try again",
+            DenialReason::AuthQuestionTooLarge => {
+                "the fields of a WebSocket's handshake are too long here"
+            }
             _ => "the token is not valid here",
         })
     }

@@ -14,7 +14,7 @@ use http::header::{self, CONTENT_LENGTH, HeaderName, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::applicant::{Applicant, AuthRequest};
+use super::applicant::{Applicant, AuthRequest, Rechecked};
 use super::denial::AuthPage;
 use super::pass::Grants;
 use crate::base::body::Body;
@@ -148,6 +148,27 @@ async fn judge(answer: Response<Body>, asking: &AuthRequest<'_>) -> Result<AuthV
         300..=399 if asking.is_handshake => Ok(AuthVerdict::Denied(None)),
         300..=499 => page(answer, asking).await.map(|page| AuthVerdict::Denied(Some(page))),
         _ => Err(AuthError::Status(status)),
+    }
+}
+
+/// Asks once more for a session that lives; the fields of an answer that says yes, `None` of one
+/// that says no. Whatever else the server answers says nothing about the session.
+pub(super) async fn ask_again(
+    rule: &AuthServer,
+    pool: &Arc<Pool>,
+    question: &Outbound,
+    who: Rechecked<'_>,
+) -> Result<Option<HeaderMap>, AuthError> {
+    let attempts = Attempts::new(pool, Kind::Request, None, who.client).sharing(who.network);
+    let due = clock::now().after(rule.timeout);
+    let Attempted { outcome, .. } =
+        clock::by(due, who.subrequest.send(attempts, question)).await.ok_or(AuthError::Timeout)?;
+    let answer = outcome.map_err(AuthError::Upstream)?;
+    match answer.status().as_u16() {
+        200..=299 => Ok(Some(answer.into_parts().0.headers)),
+        // A redirect leads to where one logs in.
+        301..=303 | 307 | 308 | 401 | 403 => Ok(None),
+        _ => Err(AuthError::Status(answer.status())),
     }
 }
 

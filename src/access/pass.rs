@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::identity::Identity;
+use super::proof::AccessProof;
 use crate::base::clock::Moment;
 
 /// The right to pass.
@@ -14,16 +15,24 @@ pub struct Pass {
     pub identity: Identity,
     /// What it takes along; mostly nothing.
     pub grants: Option<Box<Grants>>,
+    /// What it rests on, where that has an end or can be judged again.
+    pub proofs: Vec<AccessProof>,
 }
 
 impl Pass {
     /// One without an end.
-    pub const FOR_GOOD: Pass =
-        Pass { expires: Moment::NEVER, identity: Identity::UNKNOWN, grants: None };
+    pub const FOR_GOOD: Pass = Pass {
+        expires: Moment::NEVER,
+        identity: Identity::UNKNOWN,
+        grants: None,
+        proofs: Vec::new(),
+    };
 
     /// The right to pass by both.
-    pub(super) fn and(self, other: Pass) -> Pass {
+    pub(super) fn and(mut self, other: Pass) -> Pass {
+        self.proofs.extend(other.proofs);
         Pass {
+            proofs: self.proofs,
             expires: self.expires.min(other.expires),
             identity: self.identity.and(other.identity),
             grants: match (self.grants, other.grants) {

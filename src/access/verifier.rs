@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::request::Parts;
@@ -14,6 +15,7 @@ use super::identity::Identity;
 use super::key_set::{KeySet, KeySetState};
 use super::pass::{Grants, Pass};
 use super::passwords::{Checked, PasswordChecker, ShownPassword};
+use super::proof::{AccessProof, ProofKind, StoredQuestion};
 use super::tokens::{self, VerifiedToken};
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
@@ -36,6 +38,8 @@ pub struct Verifier {
     key_set: Option<Arc<KeySet>>,
     /// The pool of a server that is asked.
     pool: Option<Arc<Pool>>,
+    /// Whether that server gave no answer when it was last asked about a live session.
+    pub(super) is_unanswered: AtomicBool,
     /// What a client is told that shows nothing, or nothing good.
     challenge: Option<HeaderValue>,
 }
@@ -81,6 +85,7 @@ impl Verifier {
             passwords: Arc::clone(passwords),
             key_set,
             pool,
+            is_unanswered: AtomicBool::new(false),
             challenge: challenge(&plan.test),
         }))
     }
@@ -158,7 +163,8 @@ impl Verifier {
         let VerifiedToken { left, claims } = verified;
         let left = tokens::session_time(jwt, left, fastrand::f64());
         let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
-        Ok(Pass { expires, identity: Identity::of_token(claims), grants: None })
+        let proofs = self.proofs(expires, ProofKind::Time);
+        Ok(Pass { expires, identity: Identity::of_token(claims), grants: None, proofs })
     }
 
     fn denial(&self, reason: DenialReason) -> Denial {
@@ -187,9 +193,17 @@ impl Verifier {
 
     /// Asks the server of the rule.
     async fn forward(&self, rule: &AuthServer, applicant: &Applicant<'_>) -> Result<Pass, Denial> {
+        let mut kind = ProofKind::Time;
         let asked = match (applicant.asking, &self.pool) {
             (Some(asking), Some(pool)) => {
                 let question = forward::question(rule, applicant.headers, asking);
+                if asking.is_handshake && rule.recheck.is_some() {
+                    let stored = question.store();
+                    if stored.len() > StoredQuestion::BYTES_MAX {
+                        return Err(self.denial(DenialReason::AuthQuestionTooLarge));
+                    }
+                    kind = ProofKind::Question(StoredQuestion(stored.into()));
+                }
                 forward::ask(rule, pool, &question, applicant, asking).await
             }
             _ => Err(AuthError::NotAsked),
@@ -204,15 +218,41 @@ impl Verifier {
         match (passed, rule.on_error) {
             (Ok(Ok((grants, expires))), _) => {
                 let grants = Some(Box::new(grants)).filter(|grants| **grants != Grants::default());
-                Ok(Pass { expires, grants, ..Pass::FOR_GOOD })
+                Ok(Pass { expires, grants, proofs: self.proofs(expires, kind), ..Pass::FOR_GOOD })
             }
             (Ok(Err(page)), _) => Err(self.denied(page)),
-            (Err(_), None) => Ok(Pass::FOR_GOOD),
+            (Err(_), None) => {
+                Ok(Pass { proofs: self.proofs(Moment::NEVER, kind), ..Pass::FOR_GOOD })
+            }
             (Err(error), Some(status)) => {
                 let detail = Some(error.to_string());
                 Err(Denial { status, detail, ..self.denial(DenialReason::AuthFailed) })
             }
         }
+    }
+
+    /// What a right by this rule rests on; nothing where it has no end and is not judged again.
+    fn proofs(&self, expires: Moment, kind: ProofKind) -> Vec<AccessProof> {
+        let proof = AccessProof { rule: Arc::clone(&self.plan.name), expires, kind };
+        match expires == Moment::NEVER && !proof.is_judged_again() {
+            true => Vec::new(),
+            false => vec![proof],
+        }
+    }
+
+    /// What it tests.
+    pub(super) fn test(&self) -> &AccessTest {
+        &self.plan.test
+    }
+
+    /// The pool of the server that it asks.
+    pub(super) fn pool(&self) -> Option<&Arc<Pool>> {
+        self.pool.as_ref()
+    }
+
+    /// Where it counts.
+    pub(super) fn cells(&self) -> &AccessMetrics {
+        &self.cells
     }
 
     /// With the server's own answer, where it gave one.

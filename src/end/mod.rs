@@ -61,11 +61,13 @@ pub enum Reason {
     Unhealthy,
     /// A person, or a policy, ended this one session.
     Kick,
+    /// The right to this one session was taken back.
+    Revoked,
 }
 
 impl Reason {
     /// Every reason there is, each once.
-    pub const EVERY: [Reason; 7] = [
+    pub const EVERY: [Reason; 8] = [
         Reason::Stop,
         Reason::Removed,
         Reason::Command,
@@ -73,6 +75,7 @@ impl Reason {
         Reason::Restart,
         Reason::Unhealthy,
         Reason::Kick,
+        Reason::Revoked,
     ];
 
     /// Whether a session can be closed for it.
@@ -85,6 +88,8 @@ impl Reason {
         match self {
             // It is not asked to come back.
             Reason::Kick => 1008,
+            // As one whose token has expired: it may have another.
+            Reason::Revoked => 4403,
             _ => 1012,
         }
     }
@@ -100,6 +105,7 @@ impl Label for Reason {
             Reason::Restart => "restart",
             Reason::Unhealthy => "unhealthy",
             Reason::Kick => "kicked",
+            Reason::Revoked => "revoked",
         }
     }
 }

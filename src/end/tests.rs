@@ -14,7 +14,7 @@ fn table(end: End) -> (Farewell, Farewell) {
         End::Silent { side: Side::Upstream } => (Close(1012), Cut),
         End::Drained(Reason::Kick) => (Close(1008), Close(1001)),
         End::DrainedWith { code, .. } => (Close(code), Close(1001)),
-        End::Expired => (Close(4403), Close(1001)),
+        End::Expired | End::Drained(Reason::Revoked) => (Close(4403), Close(1001)),
         End::Lifetime | End::Drained(_) => (Close(1012), Close(1001)),
         End::Violation { by: Side::Client, .. } => (Close(1002), Close(1001)),
         End::Violation { by: Side::Upstream, .. } => (Close(1001), Close(1002)),

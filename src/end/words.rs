@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 /// The ends whose code for the client may be chosen, by their words.
-pub const CODE_WORDS: [&str; 17] = [
+pub const CODE_WORDS: [&str; 18] = [
     "upstream_lost",
     "upstream_silent",
     "idle",
     "lifetime",
     "expired",
+    "revoked",
     "stop",
     "removed",
     "drain",

@@ -44,7 +44,24 @@ pub struct Drain {
     pub deadline: Duration,
 }
 
+/// How long a session that is ended by itself has for its last messages and both Closes.
+const ALONE_DEADLINE: Duration = Duration::from_secs(25);
+
 impl Drain {
+    /// Closes sessions now. Nothing waits for it, and none finds it again.
+    pub(super) fn at_once(selector: Selector, reason: Reason, code: Option<u16>) -> Drain {
+        Drain {
+            number: 0,
+            selector,
+            subset: None,
+            disposition: Disposition::Close,
+            reason,
+            code,
+            schedule: Schedule::at_once(),
+            deadline: ALONE_DEADLINE,
+        }
+    }
+
     /// Whether the session `id` with these facts is told.
     pub(super) fn matches(&self, id: SessionId, facts: &Facts) -> bool {
         let moves_only = self.disposition == Disposition::MoveOrStay;

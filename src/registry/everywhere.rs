@@ -12,19 +12,15 @@ use crate::base::worker::Queues;
 use crate::end::Reason;
 use crate::wire::label::SessionLabels;
 
-use super::drain::{Disposition, Drain, Share};
+use super::drain::{Drain, Share};
 use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
 use super::push::{PushCount, PushOrder};
 use super::reports::{self, Activity, BusiestBy};
-use super::schedule::Schedule;
 use super::seat;
 use super::traffic::{SessionTraffic, TrafficReport};
 use super::withdrawal::Withdrawal;
-
-/// How long a session that is kicked has for its last messages and both Closes.
-const KICK_DEADLINE: Duration = Duration::from_secs(25);
 
 /// How long it is waited for what sessions say of themselves. The wheel has woken ten thousand of
 /// them after one second.
@@ -147,33 +143,14 @@ impl LiveSessions {
 
     /// Ends one session for another that a limit has only one place for.
     pub async fn kick(&self, id: SessionId) {
-        let drain = Drain {
-            // One that nothing waits for, and that none finds again.
-            number: 0,
-            selector: Selector::Session(id),
-            subset: None,
-            disposition: Disposition::Close,
-            reason: Reason::Kick,
-            code: None,
-            schedule: Schedule::at_once(),
-            deadline: KICK_DEADLINE,
-        };
+        let drain = Drain::at_once(Selector::Session(id), Reason::Kick, None);
         let tell = move || seat::drain_one(id, drain, clock::now());
         self.0.ask(id.worker().into(), tell).await;
     }
 
     /// Ends sessions for a caller, each with this code where one is given; how many were told.
     pub async fn kick_all(&self, selector: Selector, code: Option<u16>) -> usize {
-        let drain = Drain {
-            number: 0,
-            selector,
-            subset: None,
-            disposition: Disposition::Close,
-            reason: Reason::Kick,
-            code,
-            schedule: Schedule::at_once(),
-            deadline: KICK_DEADLINE,
-        };
+        let drain = Drain::at_once(selector, Reason::Kick, code);
         self.drain(drain, 0, clock::now()).await
     }
 

@@ -43,7 +43,7 @@ pub use reports::{Activity, BusiestBy, reported};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
     Seat, ask_traffic, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,
-    rename_listeners, update_rules, withdraw,
+    rename_listeners, revoke, set_expiry, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
 pub use traffic::{SessionTraffic, SideTraffic, TrafficReport};

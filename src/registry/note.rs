@@ -24,6 +24,8 @@ pub enum Note {
     End(EndOrder),
     /// Hold to these rules from now on.
     Rules(Arc<Rules>),
+    /// The right to the session ends at this moment from now on.
+    Expires(Moment),
     /// Leave the upstream for another.
     Move(MoveOrder),
     /// Forget all orders to end or to move; those that still stand follow.
@@ -116,6 +118,7 @@ impl DueReport {
 pub(super) struct Mail {
     end: Option<EndOrder>,
     rules: Option<Arc<Rules>>,
+    expires: Option<Moment>,
     moving: Option<MoveOrder>,
     withdrawn: bool,
     report: Option<TrafficReport>,
@@ -130,6 +133,7 @@ impl Mail {
         match note {
             Note::End(new) => self.end = Some(self.end.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
+            Note::Expires(moment) => self.expires = Some(moment),
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
             Note::Due(new) => self.due = self.due.merge(new),
             Note::Withdrawn => (self.end, self.moving, self.withdrawn) = (None, None, true),
@@ -144,6 +148,9 @@ impl Mail {
     pub(super) fn take(&mut self) -> Option<Note> {
         if let Some(rules) = self.rules.take() {
             return Some(Note::Rules(rules));
+        }
+        if let Some(moment) = self.expires.take() {
+            return Some(Note::Expires(moment));
         }
         if let Some(report) = self.report.take() {
             return Some(Note::Report(report));
@@ -182,7 +189,8 @@ impl Mail {
         let has_push = !self.pushes.is_empty() || self.has_no_room;
         // The load counts on while messages are on their way.
         let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());
-        let has_told = self.rules.is_some() || self.report.is_some() || self.due.is_due();
+        let has_terms = self.rules.is_some() || self.expires.is_some();
+        let has_told = has_terms || self.report.is_some() || self.due.is_due();
         !has_order && !has_push && !is_loaded && !has_told
     }
 }

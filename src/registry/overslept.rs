@@ -21,6 +21,7 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
             Note::Move(MoveOrder { at: at.after(by), otherwise: otherwise.as_ref().map(end) })
         }
         Note::Rules(_)
+        | Note::Expires(_)
         | Note::Withdrawn
         | Note::Report(_)
         | Note::Due(_)

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::{task, worker};
+use crate::end::Reason;
 use crate::wire::label::SessionLabels;
 
 use super::drain::{Drain, Share};
@@ -129,6 +130,20 @@ pub fn drain(drain: &Drain, now: Moment, share: Share) -> usize {
 /// Gives one session the order, due now, when it lives.
 pub fn drain_one(id: SessionId, drain: Drain, now: Moment) {
     with(|local| local.drain_one(id, drain, now));
+}
+
+/// Ends one session, when it lives: the right to it was taken back.
+pub fn revoke(id: SessionId, now: Moment) {
+    drain_one(id, Drain::at_once(Selector::Session(id), Reason::Revoked, None), now);
+}
+
+/// Has one session end of age at another moment, when it lives.
+pub fn set_expiry(id: SessionId, expires: Moment, now: Moment) {
+    with(|local| {
+        if local.facts(id).is_some() {
+            local.put(id.slot(), Note::Expires(expires), now);
+        }
+    });
 }
 
 /// Withdraws orders whose cause is gone; answers from how many sessions. Those that enter later are

@@ -16,7 +16,7 @@ use crate::rewrite::Outbound;
 use crate::wire::forwarded::Hop;
 
 /// Asks servers as requests are forwarded.
-struct Forwarded;
+pub(super) struct Forwarded;
 
 impl Subrequest for Forwarded {
     fn send<'a>(&'a self, attempts: Attempts<'a>, outbound: &'a Outbound) -> SubrequestFuture<'a> {

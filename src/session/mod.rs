@@ -17,6 +17,7 @@ mod grant;
 mod logged;
 mod plain;
 mod queue;
+mod rechecks;
 mod record;
 mod redial;
 mod refusal;

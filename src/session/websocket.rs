@@ -18,6 +18,7 @@ use super::conn::{App, PendingUpgrade};
 use super::counted::HeldPlaces;
 use super::grant::{Forwarding, Granted};
 use super::queue;
+use super::rechecks::SessionRights;
 use super::record::RequestRecord;
 use super::redial::Redial;
 use super::refusal::Refusal;
@@ -84,10 +85,12 @@ pub(super) async fn open(
             let key = pool.pinned(affinity.key, upstream.lease.backend().address());
             let replay = Replay::keep(&request, &outbound, &upstream.agreed);
             let hold = HoldParts::keep(app, &forwarding, replay, key);
+            let rights = SessionRights::keep(app, &forwarding);
             let via = app.via.value(Version::HTTP_11);
             let (mut answer, mut pair) =
                 Pair::answer(&forwarding, via, client, upstream, (hold, places));
             pair.kept.asked = record.become_session();
+            pair.kept.rights = rights;
             affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("session", SessionTask::new(pair.hand_over()));
@@ -146,6 +149,8 @@ struct SessionParts {
     expires: Moment,
     /// For its first line.
     asked: Option<Box<RequestFacts>>,
+    /// What its right rests on, where that can be judged again.
+    rights: Option<Box<SessionRights>>,
     places: Option<Box<HeldPlaces>>,
 }
 
@@ -231,6 +236,7 @@ impl Pair {
             hold,
             expires: forwarding.clearance.pass.expires,
             asked: None,
+            rights: None,
             places,
         };
         (answer, Pair { client, upstream, kept })
@@ -274,7 +280,9 @@ impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold, expires, asked, mut places } = kept;
+        let SessionParts { facts, rules, cells, permit, hold, expires, asked, rights, places } =
+            kept;
+        let mut places = places;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
@@ -285,6 +293,10 @@ impl Established {
                 places.seated(seat.id());
                 Rc::new((permit, places))
             }
+            None => permit,
+        };
+        let permit: Rc<dyn Any> = match rights {
+            Some(rights) => Rc::new((permit, rights.seated(seat.id(), now))),
             None => permit,
         };
         let asked = asked.as_deref();

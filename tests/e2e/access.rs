@@ -4,6 +4,7 @@ mod basic;
 mod certificates;
 mod forward;
 mod key_sets;
+mod rechecks;
 mod tokens;
 pub mod ways;
 

@@ -1,6 +1,7 @@
 //! `forward` of an access rule: the server that says who may pass.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderName, StatusCode};
@@ -14,6 +15,9 @@ use super::super::plan::AuthServer;
 use super::super::tables::{self, AuthFailure, Spanned};
 use super::condition::{field_name, field_value};
 use super::{Lower, entries, opt, time};
+
+/// The least time between two questions about one session.
+const RECHECK_MIN: Duration = Duration::from_secs(1);
 
 /// The server of the rule of this name.
 pub fn forward(
@@ -51,7 +55,15 @@ pub fn forward(
             _ => Err(Fault::new(format!("must be `header:NAME`, not: `{text}`"))),
         })
     }));
+    let recheck = cx.take("recheck", &raw.recheck, |every| match every.on() {
+        Some(every) if every.0 < RECHECK_MIN => {
+            Err(Fault::new(format!("must be at least `1s`, or false, not: `{every}`")))
+        }
+        every => Ok(every.map(|every| every.0)),
+    });
     Some(AuthServer {
+        recheck: recheck?,
+        recheck_stale_max: time(&raw.recheck_stale_max)?,
         pool: pool?,
         target: target?,
         copy: copy?,

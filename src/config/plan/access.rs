@@ -137,6 +137,10 @@ pub struct AuthServer {
     pub on_error: Option<StatusCode>,
     /// The field of its answer that says when a session ends, in seconds since 1970.
     pub expires: Option<HeaderName>,
+    /// How often it is asked again about a session that lives; never when `None`.
+    pub recheck: Option<Duration>,
+    /// How long such a session lives without an answer since the last good one.
+    pub recheck_stale_max: Duration,
 }
 
 /// Where the keys of tokens come from.

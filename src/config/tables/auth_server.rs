@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::{OneOrMany, Time, seconds};
+use super::{OneOrMany, OrOff, Time, seconds};
 
 table! {
     /// A server that says who may pass, asked with GET for each request and handshake: an answer of
@@ -36,6 +36,17 @@ table! {
     /// The field of its 2xx that says when a session ends that was let in, in seconds since 1970,
     /// as `header:NAME`: then it is closed with 4403. Sessions stay by default.
     next expires: String, as in "header:X-Session-Expires";
+    /// How often the server is asked again about a WebSocket that is open, with the fields of its
+    /// handshake, of which the session keeps 8 KiB (a handshake with more is answered 431): about
+    /// each within 20 percent of this time, and of 64 at once on each worker. With 401, 403 or a
+    /// redirect the session ends with 4403 (see `revoked` of `close_codes`), be it held or not; a
+    /// 2xx may say another `expires`. Every other answer is none. Sessions are asked about that
+    /// were opened while this was on. Off by default; at least one second.
+    now recheck: OrOff<Time> = OrOff::Off, as in "5m";
+    /// How long an open WebSocket lives while the server gives no answer: it is asked again sooner,
+    /// and when the last good answer is so old, the session ends as if it had said no. With
+    /// `on_error = "pass"` it stays.
+    now recheck_stale_max: Time = seconds(15 * 60), as in "1h";
 }
 
 /// What becomes of a request that the server says nothing about.

@@ -77,9 +77,9 @@ table! {
     now close_timeout: Time as Duration = seconds(5), as in "2s";
     /// Close codes for clients in place of tidegate's own, by the reason of the end, because some
     /// libraries never reconnect after certain codes: `upstream_lost`, `upstream_silent`, `idle`,
-    /// `lifetime`, `expired`, `stop`, `removed`, `drain`, `restart`, `unhealthy`, `violation`,
-    /// `too_big`, `too_fast`, `too_slow`, `kicked`, `no_room`, `fault`. Those of a route are added
-    /// to those of `[relay]`.
+    /// `lifetime`, `expired`, `revoked`, `stop`, `removed`, `drain`, `restart`, `unhealthy`,
+    /// `violation`, `too_big`, `too_fast`, `too_slow`, `kicked`, `no_room`, `fault`. Those of a
+    /// route are added to those of `[relay]`.
     now close_codes: Named<Number<1000, 4999>>,
         as in json!({ "upstream_lost": 1001, "stop": 4000 });
 }

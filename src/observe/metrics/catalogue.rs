@@ -162,6 +162,8 @@ groups! {
             "Sets of keys for tokens that were fetched by URL";
         key_fetch_failures: LabelledCounter = "access_key_fetch_failures" ["reason"]
             "Fetches of such sets that failed, by why: the last good keys serve on";
+        rechecks: LabelledCounter = "access_rechecks" ["outcome"]
+            "Questions to an auth server about live sessions, by what came of them";
     }
 
     /// Facts of a set of keys that is fetched by URL.

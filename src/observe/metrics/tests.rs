@@ -56,6 +56,7 @@ fn busy() -> Arc<Metrics> {
     metrics.access(&name("office")).denied.count(Word("address"));
     metrics.access(&name("login")).key_fetches.inc();
     metrics.access(&name("login")).key_fetch_failures.count(Word("timeout"));
+    metrics.access(&name("login")).rechecks.count(Word("good"));
     let pool = metrics.pool(&name("websocket"));
     pool.dial_failures.count("127.0.0.1:9", Word("refused"));
     pool.retries.inc();

@@ -19,6 +19,11 @@ impl Lifetime {
         Lifetime { opened: now, last_data: now, expires }
     }
 
+    /// The right to it ends at another moment.
+    pub(super) fn expire_at(&mut self, expires: Moment) {
+        self.expires = expires;
+    }
+
     /// A part of a data message passes: all that a message costs.
     pub(super) fn on_data(&mut self, now: Moment) {
         self.last_data = now;

@@ -151,6 +151,10 @@ impl Core {
                     Side::BOTH.into_iter().for_each(|side| self.time_pings(side, &mut rng, now));
                 }
             }
+            Note::Expires(moment) => {
+                self.lifetime.expire_at(moment);
+                self.time_life();
+            }
             Note::Report(_) | Note::Due(_) => {}
             Note::Push(_) | Note::NoRoom if self.end.is_some() => {}
             Note::Push(delivery) => self.pushes.queue(delivery),

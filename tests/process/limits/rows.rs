@@ -187,6 +187,11 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "without_keys_requests_are_told_to_come_again_and_later_they_pass",
     ),
     (
+        "access.NAME.forward.recheck_stale_max",
+        include_str!("../../e2e/access/rechecks.rs"),
+        "a_server_that_is_away_ends_no_session_until_its_last_word_is_too_old",
+    ),
+    (
         "limits.keys_max",
         include_str!("../../../src/limit/buckets.rs"),
         "strangers_in_any_number_take_bounded_memory_and_refuse_no_known_client",

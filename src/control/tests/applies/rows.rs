@@ -32,7 +32,8 @@ pub(super) const ROWS: &[Row] = &[
     (
         "access.NAME.forward",
         "[access.sso.forward]\npool = \"other\"\npath = \"/one\"\ncopy = [\"Remote-User\"]\n\
-         upstream_host = \"one\"\ntimeout = \"5s\"\non_error = 503\nexpires = \"header:X-One\"",
+         upstream_host = \"one\"\ntimeout = \"5s\"\non_error = 503\nexpires = \"header:X-One\"\n\
+         recheck = \"5m\"\nrecheck_stale_max = \"15m\"",
         "[access.sso]\ndeny = \"192.0.2.1\"",
     ),
     (
@@ -57,6 +58,12 @@ pub(super) const ROWS: &[Row] = &[
     ("access.NAME.forward.timeout", "timeout = \"5s\"\non", "timeout = \"6s\"\non"),
     ("access.NAME.forward.on_error", "on_error = 503", "on_error = \"pass\""),
     ("access.NAME.forward.expires", "header:X-One", "header:X-Two"),
+    ("access.NAME.forward.recheck", "recheck = \"5m\"", "recheck = \"6m\""),
+    (
+        "access.NAME.forward.recheck_stale_max",
+        "recheck_stale_max = \"15m\"",
+        "recheck_stale_max = \"16m\"",
+    ),
     ("access.NAME.jwt.secret", "both sides", "two sides"),
     ("access.NAME.jwt.issuer", "issuer = \"one\"", "issuer = \"two\""),
     ("access.NAME.jwt.audience", "audience = \"one\"", "audience = \"two\""),

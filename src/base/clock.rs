@@ -68,6 +68,38 @@ pub async fn by<T>(deadline: Moment, work: impl Future<Output = T>) -> Option<T>
     }
 }
 
+/// What is due is found so much later only where the process did not run: its machine slept, or it
+/// was stopped.
+pub const OVERSLEPT: Duration = Duration::from_secs(1);
+
+/// Steps in which time is counted while the process runs.
+const AWAKE_STEP: Duration = Duration::from_millis(250);
+
+/// Waits for a time in which the process runs: one that it slept through does not count, for its
+/// peers may have had none of it.
+pub async fn sleep_awake(time: Duration) {
+    let mut left = time;
+    while !left.is_zero() {
+        let (step, before) = (left.min(AWAKE_STEP), now());
+        tokio::time::sleep(step).await;
+        left = left.saturating_sub(awake(step, now().since(before)));
+    }
+}
+
+/// Does some work within a time in which the process runs; `None` when it was not done by then.
+pub async fn within_awake<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = sleep_awake(time) => None,
+    }
+}
+
+/// How much of the time that has passed in a wait for `step` counts.
+fn awake(step: Duration, passed: Duration) -> Duration {
+    if passed.saturating_sub(step) >= OVERSLEPT { step } else { passed.max(step) }
+}
+
 /// The wall clock, for log lines, `Date` fields and certificates only: it may jump.
 #[allow(clippy::disallowed_methods)]
 pub fn wall() -> SystemTime {
@@ -90,6 +122,17 @@ mod tests {
     fn never_is_later_than_any_wait() {
         assert_eq!(Moment::NEVER.after(Duration::from_secs(1)), Moment::NEVER);
         assert!(now().after(Duration::from_secs(86_400 * 365 * 1000)) < Moment::NEVER);
+    }
+
+    #[test]
+    fn what_is_slept_through_does_not_count() {
+        let seconds = Duration::from_secs;
+        assert_eq!(awake(AWAKE_STEP, AWAKE_STEP), AWAKE_STEP);
+        // A machine that is busy.
+        assert_eq!(awake(AWAKE_STEP, seconds(1)), seconds(1));
+        assert_eq!(awake(AWAKE_STEP, seconds(3_600)), AWAKE_STEP);
+        // The clock counts whole milliseconds.
+        assert_eq!(awake(AWAKE_STEP, Duration::ZERO), AWAKE_STEP);
     }
 
     #[test]

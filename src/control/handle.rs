@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::scrape::{self, FactSources};
+use super::stop_requests::{NewestStop, StopRequests};
 use super::upgrade::State;
 use crate::admin::{
     Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ProcessSetup, ReloadRefused,
@@ -37,7 +38,7 @@ pub(super) struct ReloadAsked {
 pub(super) struct Common {
     pub(super) reloads: mpsc::Sender<ReloadAsked>,
     /// How often a stop was asked for: once is with patience, twice at once.
-    pub(super) stops: watch::Sender<u32>,
+    pub(super) stops: watch::Sender<StopRequests>,
     pub(super) phase: watch::Sender<Phase>,
     /// Where the configuration comes from.
     pub(super) source: String,
@@ -103,12 +104,21 @@ impl Handle {
 
     /// Stops the process: with patience the first time, at once the second.
     pub fn stop(&self) {
-        self.0.stops.send_modify(|asked| *asked = asked.saturating_add(1));
+        self.0.stops.send_modify(StopRequests::add);
     }
 
-    /// How long a stop may take from its signal on.
-    pub(super) fn drain_timeout(&self) -> Duration {
-        self.0.app.live.now().plan.drain.timeout
+    /// The same, since the newest process stops: with it, the first time.
+    pub(super) fn stop_with(&self, newest: NewestStop) {
+        self.0.stops.send_modify(|asked| asked.add_newest(newest));
+    }
+
+    /// How long a stop may take that was asked for at this moment.
+    pub(super) fn stop_timeout(&self, asked: Moment) -> Duration {
+        let timeout = self.0.app.live.now().plan.drain.timeout;
+        let newest = self.0.stops.borrow().newest();
+        newest.map_or(timeout, |newest| {
+            newest.begins.since(asked) + newest.patience.unwrap_or(timeout)
+        })
     }
 
     /// Waits until the process has stopped.

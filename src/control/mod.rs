@@ -23,6 +23,7 @@ mod scrape;
 mod start;
 mod start_error;
 mod stop;
+mod stop_requests;
 mod supervisor;
 mod upgrade;
 mod watch;

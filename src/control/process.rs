@@ -14,6 +14,7 @@ use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::supervisor::Supervisor;
 use crate::admin::{ReloadRequest, Stopped};
+use crate::base::clock::{self, sleep_awake};
 use crate::base::files;
 use crate::base::task;
 
@@ -114,7 +115,12 @@ impl Signals {
             _ = handle.stopped() => return SupervisorEnd::Stopped,
             () = self.execute_until_stop(handle) => {}
         }
-        let patience = handle.drain_timeout() + STOP_GRACE;
+        let asked = clock::now();
+        let too_long = async {
+            sleep_awake(STOP_GRACE).await;
+            // By now it has heard of the newest process's stop, where it is that one.
+            sleep_awake(handle.stop_timeout(asked)).await;
+        };
         let second = async {
             self.stop().await;
             handle.stop();
@@ -124,7 +130,7 @@ impl Signals {
         tokio::select! {
             _ = stopped => SupervisorEnd::Stopped,
             () = second => SupervisorEnd::Blocked,
-            () = sleep(patience) => SupervisorEnd::Blocked,
+            () = too_long => SupervisorEnd::Blocked,
         }
     }
 

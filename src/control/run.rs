@@ -8,6 +8,7 @@ use super::handle::ReloadAsked;
 use super::options::ReadConfig;
 use super::reload::reload;
 use super::stop::stop;
+use super::stop_requests::StopRequests;
 use super::upgrade::{leave, upgrade};
 use crate::base::clock;
 use crate::base::task::LocalBox;
@@ -26,7 +27,7 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
         tokio::select! {
             biased;
             // The sender lives in `core`.
-            _ = asked.wait_for(|asked| *asked > 0) => break,
+            _ = asked.wait_for(StopRequests::is_stop) => break,
             Some(asked) = reloads.recv(), if reading.is_none() => {
                 let read = Box::pin(core.reader.read(&asked.request));
                 reading = Some(AskedReading { asked, read });

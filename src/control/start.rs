@@ -104,7 +104,7 @@ fn build(
     let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
     let common = Arc::new(Common {
         reloads,
-        stops: watch::Sender::new(0),
+        stops: watch::Sender::default(),
         phase: watch::Sender::new(Phase::Running),
         source: options.source.to_string(),
         taken: Mutex::default(),

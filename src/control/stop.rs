@@ -6,8 +6,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::core::ProcessCore;
+use super::stop_requests::StopRequests;
 use crate::action;
 use crate::admin::{Phase, Stopped};
+use crate::base::clock::{sleep_awake, within_awake};
+use crate::config::plan;
 use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
 use crate::registry::Selector;
@@ -23,27 +26,28 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const TIDY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Stops with patience; at once when asked a second time.
-pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<u32>) {
-    let patience = core.common.app.live.now().plan.drain.timeout;
+pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<StopRequests>) {
+    let plan::Drain { delay, timeout: patience, .. } = core.common.app.live.now().plan.drain;
     tracing::info!(?patience, "stopping");
     core.common.phase.send_replace(Phase::Draining);
     core.watch = None;
-    core.older.stop();
+    let tell_older = |core: &ProcessCore| core.older.stop(delay, patience.saturating_sub(delay));
+    tell_older(&core);
     let hurried = async {
         // The sender lives in `core.common`, which is not dropped here.
-        let _ = stops.wait_for(|asked| *asked > 1).await;
+        let _ = stops.wait_for(StopRequests::is_urgent).await;
     };
     let drained = tokio::select! {
-        drained = timeout(patience, drain(&mut core)) => drained.unwrap_or(false),
+        drained = within_awake(patience, drain(&mut core)) => drained.unwrap_or(false),
         () = hurried => {
-            core.older.stop();
+            tell_older(&core);
             false
         }
     };
     end(core, drained).await;
 }
 
-/// The end of the process; `drained` when everything had ended by itcore.
+/// The end of the process; `drained` when everything had ended by itself.
 pub(super) async fn end(mut core: ProcessCore, drained: bool) {
     core.sockets.close_all();
     let handle = core.handle();
@@ -59,7 +63,7 @@ pub(super) async fn end(mut core: ProcessCore, drained: bool) {
 async fn drain(core: &mut ProcessCore) -> bool {
     let plan = core.common.app.live.now().plan.clone();
     // The load balancer must hear of it first; until then it sends clients here.
-    sleep(plan.drain.delay).await;
+    sleep_awake(plan.drain.delay).await;
     core.sockets.close_all();
     let rules = &plan.drain;
     let deadline = Some(rules.timeout.saturating_sub(rules.delay));
@@ -82,7 +86,7 @@ pub(super) async fn drain_all(core: &mut ProcessCore, reason: Reason, pace: Pace
         }
         tidy_up(core).await;
     };
-    timeout(begun.deadline, empty).await.is_ok()
+    within_awake(begun.deadline, empty).await.is_some()
 }
 
 /// Waits until it is so; looks as often as this.

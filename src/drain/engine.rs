@@ -9,11 +9,11 @@ use tokio::time::sleep;
 use super::order::{Begun, DrainOrder};
 use super::progress::{List, Progress};
 use super::spread::Usage;
-use crate::base::clock::{self, Moment};
+use crate::base::clock::{self, Moment, OVERSLEPT};
 use crate::base::label::Label;
 use crate::base::task;
 use crate::end::Reason;
-use crate::registry::{Drain, DrainCount, LiveSessions, OVERSLEPT, Schedule, Selector, Withdrawal};
+use crate::registry::{Drain, DrainCount, LiveSessions, Schedule, Selector, Withdrawal};
 
 /// How often the sessions left are counted.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);

@@ -36,7 +36,6 @@ pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
 pub use locations::LocationCount;
 pub use note::{DueReport, EndOrder, MoveOrder, Names, Note, RuleChanges};
-pub use overslept::OVERSLEPT;
 pub use push::{Delivery, PushCount, PushLevel, PushMessage, PushOrder, PushOutcome};
 pub use push_budget::{PushBudget, PushRoom};
 pub use reports::{Activity, BusiestBy, reported};

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use super::note::{EndOrder, MoveOrder, Note};
 
-/// What is due is done so much later only where the process did not run.
-pub const OVERSLEPT: Duration = Duration::from_secs(1);
-
 /// The same order, so much later.
 pub(super) fn later(note: &Note, by: Duration) -> Note {
     let end = |order: &EndOrder| EndOrder {

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::base::clock::{self, Moment};
+use crate::base::clock::{self, Moment, OVERSLEPT};
 use crate::base::id::SessionId;
 use crate::base::{task, worker};
 use crate::end::Reason;
@@ -21,7 +21,6 @@ use super::leaving::DrainCount;
 use super::local::{Full, Local, WAKES_PER_TICK_MAX};
 use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
-use super::overslept::OVERSLEPT;
 use super::push::{PushCount, PushOrder};
 use super::reports::{self, Activity, BusiestBy};
 use super::traffic::TrafficReport;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backend::Backend;
 use crate::proxy::Proxy;
-use crate::traffic::{Crowd, Kind};
+use crate::traffic::{Crowd, Ended, Kind};
 
 /// Sessions, and the seconds over which they are drained.
 const SESSIONS: usize = 40;
@@ -34,4 +34,28 @@ async fn a_drain_keeps_its_pace_over_a_sleep() {
     assert!(left > SESSIONS * 3 / 4, "{left} of {SESSIONS} are left\n{}", proxy.log());
     proxy.wait("the drain to put off its end", || proxy.log().contains("drains put off")).await;
     drop(crowd);
+}
+
+#[tokio::test]
+async fn a_stop_has_its_time_also_where_the_machine_slept() {
+    let one = Backend::start();
+    let address = &one.address;
+    let proxy = Proxy::start(&format!(
+        "pools.one.backends = [\"{address}\"]\nroutes = [{{ path = \"/\", pool = \"one\" }}]\n\
+         [drain]\ndelay = \"0s\"\nwindow = \"3s\"\ntimeout = \"5s\"\n"
+    ))
+    .await;
+    let mut crowd = Crowd::new();
+    let kind = Kind { size_max: 64, pause: Duration::from_millis(200) };
+    crowd.join(SESSIONS, &proxy.plain, "/", kind).await;
+    proxy.signal(libc::SIGTERM);
+    proxy.wait("the drain to begin", || proxy.log().contains("drain begins")).await;
+    proxy.signal(libc::SIGSTOP);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    proxy.signal(libc::SIGCONT);
+    assert_eq!(crowd.ended().await, vec![Ended::Close(1012); SESSIONS]);
+    proxy.wait("the end", || proxy.log().contains("stopped")).await;
+    let (log, stopped) = (proxy.log(), "stopped drained=true");
+    assert!(log.contains(stopped) || log.contains("\"drained\":true"), "{log}");
+    assert!(proxy.exit().await.success());
 }

@@ -32,6 +32,7 @@ mod routes;
 mod rush;
 mod soak;
 mod stop;
+mod stop_older;
 mod terminal;
 mod tokens;
 mod traffic;

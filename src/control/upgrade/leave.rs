@@ -11,16 +11,21 @@ use super::words::{New, Old, PIECE_BYTES_MAX};
 use crate::admin::Process as _;
 use crate::admin::{self, OLDER_ANSWER_TIMEOUT, OlderAnswer, OlderQuestion};
 use crate::admin::{Phase, ReloadRefused, Reloaded, Upgraded};
+use crate::base::clock::{self, sleep_awake};
 use crate::base::task;
 use crate::config::plan::UpgradeSessions;
 use crate::control::core::ProcessCore;
 use crate::control::handle::{Handle, ReloadAsked};
 use crate::control::stop;
+use crate::control::stop_requests::{NewestStop, StopRequests};
 use crate::drain::Pace;
 use crate::end::Reason;
 
 /// How often the process that took over hears what is left.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long an older process that is asked to stop waits to hear that the newest one stops too.
+const NEWEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What is told to who asked for the upgrade.
 async fn passed(core: &ProcessCore, successor: &Successor) -> Upgraded {
@@ -44,7 +49,7 @@ pub(in crate::control) async fn leave(
     successor: Successor,
     asked: UpgradeAsked,
     reloads: mpsc::Receiver<ReloadAsked>,
-    mut stops: watch::Receiver<u32>,
+    mut stops: watch::Receiver<StopRequests>,
 ) {
     // Who asked may be gone; the log has it all the same.
     let _ = asked.send(passed(&core, &successor).await);
@@ -55,14 +60,14 @@ pub(in crate::control) async fn leave(
     let drained = tokio::select! {
         drained = part(&mut core, &mut stops) => drained,
         // The sender lives in `core.common`, which is not dropped here.
-        _ = hurried.wait_for(|asked| *asked > 1) => false,
+        _ = hurried.wait_for(StopRequests::is_urgent) => false,
     };
     core.servers.finish().await;
     stop::end(core, drained).await;
 }
 
-/// Whether everything has ended by itcore.
-async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<u32>) -> bool {
+/// Whether everything has ended by itself.
+async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<StopRequests>) -> bool {
     let plan = core.common.app.live.now().plan.clone();
     if plan.upgrade.sessions == UpgradeSessions::Keep {
         let mut asked = stops.clone();
@@ -75,21 +80,43 @@ async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<u32>) -> bool 
                 tracing::info!("`upgrade.keep_timeout` has passed: what was kept is drained");
             }
             // The sender lives in `core.common`.
-            _ = asked.wait_for(|asked| *asked > 0) => {}
+            _ = asked.wait_for(StopRequests::is_stop) => {}
         }
     }
-    let patience = plan.drain.timeout;
-    // Nobody waits for this process, unless it is told to stop.
-    let is_stop = *stops.borrow() > 0;
-    let pace = Pace { deadline: is_stop.then_some(patience), ..Pace::of(&plan.drain) };
+    let timeout = plan.drain.timeout;
+    let pace = Pace::of(&plan.drain);
+    if stops.borrow().is_stop() {
+        let deadline = Some(begin_of_stop(stops, timeout).await);
+        return stop::drain_all(core, Reason::Restart, Pace { deadline, ..pace }).await;
+    }
+    // Nothing waits for the end of this process, until it is asked to stop.
     let stopped = async {
-        let _ = stops.wait_for(|asked| *asked > 0).await;
-        sleep(patience).await;
+        let _ = stops.wait_for(StopRequests::is_stop).await;
+        let patience = begin_of_stop(stops, timeout).await;
+        sleep_awake(patience).await;
     };
     tokio::select! {
         drained = stop::drain_all(core, Reason::Restart, pace) => drained,
         () = stopped => false,
     }
+}
+
+/// Waits until the drain of a stop is to begin; answers how long it may take. Where the newest
+/// process stops too, it is with that one's: what is closed before would come back to it, only to
+/// be closed again.
+async fn begin_of_stop(
+    stops: &mut watch::Receiver<StopRequests>,
+    configured: Duration,
+) -> Duration {
+    // A service manager may have signalled this process first.
+    let heard = stops.wait_for(|asked| asked.newest().is_some());
+    let newest = match timeout(NEWEST_TIMEOUT, heard).await {
+        Ok(Ok(asked)) => asked.newest(),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    let Some(NewestStop { begins, patience }) = newest else { return configured };
+    sleep_awake(begins.since(clock::now())).await;
+    patience.unwrap_or(configured)
 }
 
 /// Tells the process that took over what is left here and which reloads were asked for, and stops
@@ -117,9 +144,11 @@ async fn report(
                 let _ = answer.send(Reloaded::Refused(ReloadRefused::Passed(pid).into()));
             }
             word = successor.next() => match word {
-                Some(New::Stop) => {
+                Some(New::Stop { after_ms, within_ms }) => {
                     told = true;
-                    handle.stop();
+                    let begins = clock::now().after(Duration::from_millis(after_ms));
+                    let patience = within_ms.map(Duration::from_millis);
+                    handle.stop_with(NewestStop { begins, patience });
                 }
                 Some(New::Ask { number, question }) => {
                     let answer = answer(&handle, &successor, number, &question);

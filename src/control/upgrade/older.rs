@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,9 +44,9 @@ impl Older {
         alive.collect()
     }
 
-    /// Tells all of them to stop.
-    pub(in crate::control) fn stop(&self) {
-        self.0.iter().for_each(|older| older.peer.stop());
+    /// Tells all of them to stop: their drains shall begin after this time, and may take so long.
+    pub(in crate::control) fn stop(&self, after: Duration, within: Duration) {
+        self.0.iter().for_each(|older| older.peer.stop(after, within));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
@@ -56,10 +57,12 @@ impl Peer {
         self.commands
     }
 
-    /// Tells it to stop.
-    pub(super) fn stop(&self) {
+    /// Tells it to stop; its drain shall begin after this time, and may take so long.
+    pub(super) fn stop(&self, after: Duration, within: Duration) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (after_ms, within_ms) = (millis(after), Some(millis(within)));
         // One that is gone has stopped; one that reads nothing cannot be told.
-        let _ = self.words.try_send(New::Stop);
+        let _ = self.words.try_send(New::Stop { after_ms, within_ms });
     }
 
     /// Asks it.
@@ -198,12 +201,12 @@ mod tests {
             .collect();
         assert_eq!(asked.len(), WORDS_WAITING_MAX - STOPS_WAITING_MAX);
         assert_eq!(peer.ask(&question()).err(), Some(NoAnswer::Busy));
-        peer.stop();
+        peer.stop(Duration::from_secs(5), Duration::from_secs(20));
         words.close();
         let mut last = None;
         while let Some(word) = words.recv().await {
             last = Some(word);
         }
-        assert_eq!(last, Some(New::Stop));
+        assert_eq!(last, Some(New::Stop { after_ms: 5_000, within_ms: Some(20_000) }));
     }
 }

@@ -16,6 +16,7 @@ use crate::base::label::Label;
 use crate::config::plan::{self, Address};
 use crate::control::core::ProcessCore;
 use crate::control::manager;
+use crate::control::stop_requests::StopRequests;
 use crate::listen::Handover;
 use crate::pool::Backend;
 use crate::tls;
@@ -27,7 +28,7 @@ const SWITCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// that, either it serves and this one shall leave, or nothing has changed.
 pub(in crate::control) async fn upgrade(
     core: &mut ProcessCore,
-    mut stops: watch::Receiver<u32>,
+    mut stops: watch::Receiver<StopRequests>,
 ) -> Result<Successor, Upgraded> {
     let outcome = try_upgrade(core, &mut stops).await;
     if let Err(not) = &outcome {
@@ -40,7 +41,7 @@ pub(in crate::control) async fn upgrade(
 
 async fn try_upgrade(
     core: &mut ProcessCore,
-    stops: &mut watch::Receiver<u32>,
+    stops: &mut watch::Receiver<StopRequests>,
 ) -> Result<Successor, Upgraded> {
     let rules = core.common.app.live.now().plan.upgrade.clone();
     let program = may_upgrade(core, &rules).map_err(Upgraded::Refused)?.clone();
@@ -52,7 +53,7 @@ async fn try_upgrade(
     let ready = tokio::select! {
         ready = get_ready(core, &mut successor, &rules) => ready,
         // The sender lives in `core.common`.
-        _ = stops.wait_for(|asked| *asked > 0) => Err(UpgradeFailure::Stopped),
+        _ = stops.wait_for(StopRequests::is_stop) => Err(UpgradeFailure::Stopped),
     };
     let switched = match ready {
         Ok(taken) => switch(core, &mut successor, taken).await,

@@ -13,7 +13,7 @@
 //! old  reload     it was asked to reload: the new one is the one to do it
 //! new  ask        an operator's command to the new one, for what lives in the old one too
 //! old  answer     a piece of what came of it; with the last one its status
-//! new  stop       it stops: so shall the old one
+//! new  stop       it stops: so shall the old one, when its own drain begins
 //! ```
 //!
 //! In place of `ready` or `serving` the new process may say that it `failed`.
@@ -192,7 +192,15 @@ pub(super) enum New {
         #[serde(flatten)]
         question: OlderQuestion,
     },
-    Stop,
+    Stop {
+        /// Milliseconds until its own drain begins, and so shall the old one's.
+        #[serde(default)]
+        after_ms: u64,
+        /// Milliseconds that the drain may take; as the old one's configuration has it where it is
+        /// not said.
+        #[serde(default)]
+        within_ms: Option<u64>,
+    },
 }
 
 /// A listening socket.
@@ -294,6 +302,9 @@ mod tests {
             New::Serving
         );
         assert!(serde_json::from_str::<New>(r#"{"say":"what"}"#).is_err());
+        // As before the delay of a stop was said: at once.
+        let stop = serde_json::from_str::<New>(r#"{"say":"stop"}"#).unwrap();
+        assert_eq!(stop, New::Stop { after_ms: 0, within_ms: None });
         // As before anything was handed over with it.
         let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
         let (disabled, rebalances) = (Vec::new(), Vec::new());

@@ -178,7 +178,7 @@ impl Liveness {
     /// The process did not run ([`OVERSLEPT`]): what the side did meanwhile is still to be found,
     /// so it has its time once more.
     ///
-    /// [`OVERSLEPT`]: crate::registry::OVERSLEPT
+    /// [`OVERSLEPT`]: crate::base::clock::OVERSLEPT
     pub(super) fn on_overslept(&mut self, now: Moment) {
         if self.in_round() {
             self.silent_since = now;

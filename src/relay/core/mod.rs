@@ -17,11 +17,11 @@
 
 use std::sync::Arc;
 
-use crate::base::clock::Moment;
+use crate::base::clock::{Moment, OVERSLEPT};
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
-use crate::registry::{EndOrder, Note, OVERSLEPT};
+use crate::registry::{EndOrder, Note};
 use crate::wire::frame::Allowed;
 
 mod closing;

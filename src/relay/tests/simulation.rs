@@ -15,14 +15,14 @@ use super::super::core::Demand;
 use super::super::core::tests::{PUSHED, assert_fresh, check, push_message};
 use super::super::{HoldTerms, Leg, Relay, SessionStats, Terms};
 use super::scene::{run, seat};
-use crate::base::clock::{self, Moment};
+use crate::base::clock::{self, Moment, OVERSLEPT};
 use crate::base::network::ClientNetwork;
 use crate::base::quota::Quota;
 use crate::base::side::Side::{self, Client, Upstream};
 use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::{End, Reason};
 use crate::observe::metrics::Metrics;
-use crate::registry::{Delivery, EndOrder, MoveOrder, Note, OVERSLEPT, PushMessage};
+use crate::registry::{Delivery, EndOrder, MoveOrder, Note, PushMessage};
 use crate::wire::frame::Allowed;
 
 mod actor;

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::task::Context;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use super::connect::Answered;
 use super::exchange::{self, ReadAnswer};
 use super::request::WsRequest;
 use super::rewound::Rewound;
 use super::verify::Agreed;
-use crate::base::body::{Observed, Observer};
+use crate::base::body::{Body, Observed, Observer};
 use crate::base::clock;
 use crate::base::network::ClientNetwork;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX};
@@ -35,6 +34,14 @@ struct Reached {
     lease: Lease,
     permit: HandshakePermit,
     transport: Transport,
+}
+
+/// A backend's answer.
+pub enum Answered {
+    /// It opened a WebSocket.
+    Upstream(Box<Upstream>),
+    /// It answered something else, which is for the client to see.
+    Http(Response<Body>),
 }
 
 /// The verified upstream of a session to come.

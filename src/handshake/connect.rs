@@ -1,23 +1,14 @@
 //! A backend for a handshake: one after another while nothing was promised to the client.
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 
-use super::attempt::{self, Upstream};
+use super::attempt::{self, Answered};
 use super::request::WsRequest;
-use crate::base::body::Body;
 use crate::pool::{Attempt, Attempted, Attempts, Evidence, Repeat, UpstreamError};
 use crate::rewrite::Outbound;
 
 /// What came of a handshake, and which backend was asked last.
 pub type Connected = Attempted<Answered>;
-
-/// A backend's answer.
-pub enum Answered {
-    /// It opened a WebSocket.
-    Upstream(Box<Upstream>),
-    /// It answered something else, which is for the client to see.
-    Http(Response<Body>),
-}
 
 /// Connects a handshake.
 ///

@@ -4,7 +4,6 @@
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::request::WsRequest;
 use crate::base::clock::{self, Moment};
 use crate::config::plan::Resumption;
 use crate::wire::extension::{self, Extension};
@@ -29,12 +28,17 @@ pub(super) struct Holding {
     pub(super) again: Option<(u32, Moment)>,
 }
 
-impl WsRequest {
-    /// Makes it a handshake whose session, called by this token, can be held. Only
+impl Holding {
+    /// Makes an offer one for a session, called by this token, that can be held. Only
     /// permessage-deflate is offered on: of another extension nobody knows what it keeps from
     /// message to message.
-    pub fn hold(&mut self, token: Token, swallows: bool, resume: Resumption) {
-        let offers = extension::parse(&self.offer).unwrap_or_default();
+    pub(super) fn offer(
+        offer: &mut HeaderMap,
+        token: Token,
+        swallows: bool,
+        resume: Resumption,
+    ) -> Holding {
+        let offers = extension::parse(offer).unwrap_or_default();
         let offers = offers.into_iter().filter(Extension::is_deflate).map(|mut offer| {
             offer.add(CLIENT_RESETS);
             if swallows {
@@ -42,23 +46,10 @@ impl WsRequest {
             }
             offer
         });
-        set_extensions(&mut self.offer, offers);
-        self.holding = Some(Holding {
-            token,
-            swallows,
-            confirms: resume == Resumption::Confirmed,
-            again: None,
-        });
+        set_extensions(offer, offers);
+        Holding { token, swallows, confirms: resume == Resumption::Confirmed, again: None }
     }
 
-    /// How often it was said again.
-    pub(super) fn attempts(&self) -> u32 {
-        let again = self.holding.as_ref().and_then(|holding| holding.again);
-        again.map_or(0, |(attempts, _)| attempts)
-    }
-}
-
-impl Holding {
     /// Counts an attempt; gives the field that tells the backend whose session it is.
     pub(super) fn introduce(&mut self) -> (HeaderName, HeaderValue) {
         match &mut self.again {

@@ -20,8 +20,8 @@ mod resume;
 mod rewound;
 mod verify;
 
-pub use attempt::Upstream;
-pub use connect::{Answered, Connected, connect};
+pub use attempt::{Answered, Upstream};
+pub use connect::{Connected, connect};
 pub use origin::is_allowed as is_origin_allowed;
 pub use refusal::HandshakeRefusal;
 pub use replay::Replay;

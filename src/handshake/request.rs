@@ -11,10 +11,12 @@ use h2::ext::Protocol;
 
 use super::hold::Holding;
 use super::refusal::HandshakeRefusal;
+use crate::config::plan::Resumption;
 use crate::rewrite::{Informational, Outbound};
 use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
 use crate::wire::list::has_token;
+use crate::wire::resume::Token;
 use crate::wire::upgrade::{self, WEBSOCKET};
 
 /// Makes an extended CONNECT the GET it is over HTTP/1.1, with the fields of an upgrade, as routes
@@ -98,6 +100,18 @@ impl WsRequest {
             holding: None,
             informational: None,
         })
+    }
+
+    /// Makes it a handshake whose session, called by this token, can be held; only compression is
+    /// offered on.
+    pub fn hold(&mut self, token: Token, swallows: bool, resume: Resumption) {
+        self.holding = Some(Holding::offer(&mut self.offer, token, swallows, resume));
+    }
+
+    /// How often it was said again.
+    pub(super) fn attempts(&self) -> u32 {
+        let again = self.holding.as_ref().and_then(|holding| holding.again);
+        again.map_or(0, |(attempts, _)| attempts)
     }
 
     /// Lets informational answers go this way.

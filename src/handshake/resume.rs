@@ -4,8 +4,8 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::attempt::Upstream;
-use super::connect::{Answered, connect};
+use super::attempt::{Answered, Upstream};
+use super::connect::connect;
 use super::replay::Replay;
 use crate::base::clock::Moment;
 use crate::pool::{Attempts, UpstreamError};

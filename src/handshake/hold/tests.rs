@@ -4,7 +4,7 @@ use http::Request;
 use httparse::EMPTY_HEADER;
 
 use crate::config::plan::Resumption;
-use crate::handshake::{Agreed, Replay};
+use crate::handshake::{Agreed, Replay, WsRequest};
 use crate::rewrite::Outbound;
 use crate::rewrite::tests::outbound;
 use crate::wire::accept_key::accept_key;

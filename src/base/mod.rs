@@ -10,6 +10,7 @@ pub mod flow;
 pub mod id;
 pub mod label;
 pub mod link;
+pub mod lock;
 pub mod network;
 pub mod quota;
 pub mod scratch;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::handle::{Common, Handle, lock};
+use super::handle::{Common, Handle};
 use super::reading::ConfigReader;
 use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
 use crate::base::clock;
+use crate::base::lock::lock;
 use crate::base::task;
 use crate::drain::{Rebalances, Unhealthy};
 use crate::listen::{InheritedSockets, Sockets};

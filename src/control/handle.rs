@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +16,7 @@ use crate::admin::{
 };
 use crate::base::clock::Moment;
 use crate::base::label::Label;
+use crate::base::lock::lock;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::Address;
 use crate::drain::Drains;
@@ -239,9 +240,4 @@ impl Process for Handle {
     async fn upgrade(&self) -> Upgraded {
         self.upgrade().await
     }
-}
-
-/// What is behind these locks is whole whoever panicked: it is replaced, not changed.
-pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

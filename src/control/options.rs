@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::handle::lock;
 use super::upgrade::{Predecessor, Program};
 use crate::admin::ReloadRefused;
+use crate::base::lock::lock;
 use crate::config::plan::Plan;
 use crate::config::{self, Refused};
 use crate::listen::Inherited;

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::Pool;
+use super::ask::{Ask, NoBackend};
 use super::health::Evidence;
 use super::key::{Key, network};
 use super::lease::{Kind, Lease};
 use super::upstream_error::UpstreamError;
-use super::{Ask, NoBackend, Pool};
 use crate::base::clock;
 use crate::base::network::ClientNetwork;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::base::clock::{self, Moment};
+use crate::base::lock::lock;
 use crate::base::network::ClientNetwork;
 use crate::base::quota::{ClientQuota, Quota};
 use crate::base::share::{SharePermit, Shares};
@@ -15,7 +16,6 @@ use crate::observe::metrics::BackendMetrics;
 
 use super::busy::{Busy, HANDSHAKES_WAITING_MAX};
 use super::health::{Change, Evidence, PassiveHealth, Standing};
-use super::lock;
 use super::pace::HandshakePace;
 
 /// A member of a pool. It knows its pool's name, not its pool: a lease that outlives a reload keeps

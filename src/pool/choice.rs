@@ -2,24 +2,16 @@
 
 use std::sync::Arc;
 
+use super::ask::{Ask, NoBackend};
 use super::balance::{Balancer, Candidate, random_two};
-use super::health::{Standing, admitted};
+use super::health::admitted;
 use super::lease::{Kind, Lease};
-use super::{Ask, NoBackend, Pool, lock, rendezvous};
+use super::member::{Member, retry_after};
+use super::{Pool, rendezvous};
 use crate::base::clock::Moment;
 use crate::base::label::Label;
+use crate::base::lock::lock;
 use crate::config::plan::Balance;
-
-/// How one member stands at this moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub(super) standing: Standing,
-    /// When it is asked: those of rank 0 first, the others when none of those can be. `None`: it
-    /// is given no work.
-    pub(super) rank: Option<u8>,
-    /// Its weight in thousandths, less while it starts slowly.
-    pub(super) weight: u64,
-}
 
 /// Why a client did not get the backend of its cookie.
 #[derive(Clone, Copy, Debug)]
@@ -206,12 +198,6 @@ impl Pool {
         if is_full {
             self.cells.full.inc();
         }
-        NoBackend { retry_after: super::retry_after(members, ask.now), is_full }
-    }
-}
-
-impl Member {
-    pub(super) fn is_up(&self) -> bool {
-        !matches!(self.standing, Standing::Ejected { .. })
+        NoBackend { retry_after: retry_after(members, ask.now), is_full }
     }
 }

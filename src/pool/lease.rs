@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::Backend;
+use super::backend::Backend;
 use crate::base::network::ClientNetwork;
 use crate::base::quota::ClientQuota;
 use crate::base::share::SharePermit;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::choice::Member;
+use super::member::Member;
 use super::{Backend, Pool};
 use crate::base::clock::Moment;
 

@@ -21,6 +21,7 @@
 //! than half of the pool is ejected, and never the last: of too many that have failed, those that
 //! would return first are used, for a bad backend is better than none.
 
+mod ask;
 mod attempts;
 mod backend;
 mod balance;
@@ -33,12 +34,14 @@ mod health;
 mod key;
 mod lease;
 mod leaving;
+mod member;
 mod pace;
 mod rebalance;
 mod rendezvous;
 mod sticky;
 mod upstream_error;
 
+pub use ask::{Ask, NoBackend};
 pub use attempts::{Attempt, Attempted, Attempts, Repeat};
 pub use backend::{Backend, HandshakePermit};
 pub use busy::{Busy, HANDSHAKES_WAITING_MAX};
@@ -51,24 +54,20 @@ pub use rebalance::{Leave, Rebalance, RebalanceState};
 pub use rendezvous::HASH_BOUND_FROM;
 pub use upstream_error::UpstreamError;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::clock::Moment;
-use crate::base::network::ClientNetwork;
+use crate::base::lock::lock;
 use crate::config::plan;
 use crate::observe::metrics::{BackendFacts, BackendMetrics, Metrics, PoolMetrics};
 use crate::tls::{TlsError, Transport};
 use crate::wire::proxy::ProxyEnds;
 use balance::Balancer;
 use budget::Budget;
-use choice::Member;
+use member::Member;
 use rebalance::Level;
 use sticky::StickyCookies;
-
-/// The least and the most that a client is asked to wait when no backend is left.
-const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// A group of backends, chosen from and dialled.
 #[derive(Debug)]
@@ -84,56 +83,6 @@ pub struct Pool {
     dialler: Dialler,
     cells: Arc<PoolMetrics>,
 }
-
-/// What a backend is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
-    /// The present moment.
-    pub now: Moment,
-    /// For how long it will be held.
-    pub kind: Kind,
-    /// Whose share of the backend's requests or sessions it comes from.
-    pub client: ClientNetwork,
-    /// Whether it goes on for a session that lives: that has what room there is, beyond its
-    /// client's share.
-    pub continues: bool,
-    /// Addresses of the backends that were tried for this request and failed.
-    pub tried: &'a [Arc<str>],
-    /// By what it finds the backend it had before, where the pool goes by that.
-    pub key: Option<Key>,
-    /// Whether a session or a handshake waits for a backend: reason enough to try one that is
-    /// ejected.
-    pub waits: bool,
-    /// The backend it has lost (its address), which it is given only when no other can be had.
-    pub avoided: Option<&'a Arc<str>>,
-}
-
-impl<'a> Ask<'a> {
-    /// A new request or session that finds its backend by `key`.
-    pub fn new(now: Moment, kind: Kind, key: Option<Key>) -> Ask<'a> {
-        let client = ClientNetwork::Unshared;
-        let (continues, waits) = (false, false);
-        Ask { now, kind, client, continues, tried: &[], key, waits, avoided: None }
-    }
-}
-
-/// Every backend that is in was tried, or is full.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoBackend {
-    /// Whether one could have been had, had it not as many sessions as `sessions_max`, or as many
-    /// requests as `requests_in_flight_max`, or the client's share of these allows.
-    pub is_full: bool,
-    /// When it is worth to come again; whole seconds (`Retry-After`, RFC 9110 §10.2.3).
-    pub retry_after: Duration,
-}
-
-impl fmt::Display for NoBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no backend is left to try; worth a retry after: {:?}", self.retry_after)
-    }
-}
-
-impl std::error::Error for NoBackend {}
 
 /// What there is to see of a backend.
 #[derive(Clone, Debug)]
@@ -338,23 +287,6 @@ impl Pool {
             (names, facts, Arc::clone(backend.metrics()))
         })
     }
-}
-
-fn retry_after(members: &[Member], now: Moment) -> Duration {
-    let wait = |member: &Member| match member.standing {
-        Standing::Ejected { until } => Some(until.since(now)),
-        Standing::Up | Standing::Trial => None,
-    };
-    let [least, most] = RETRY_AFTER;
-    let soonest = members.iter().filter_map(wait).min().unwrap_or(least);
-    let seconds = soonest.as_millis().div_ceil(1000);
-    let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
-    whole.clamp(least, most)
-}
-
-/// A lock whose holder panicked guards values that are whole all the same: each is changed at once.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

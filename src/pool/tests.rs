@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use crate::base::network::ClientNetwork;
 use crate::config::plan::{BackendAddress, Balance, Health, Retry};
 
 fn address(written: &str) -> BackendAddress {

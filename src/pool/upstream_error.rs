@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Response;
 use hyper::ext::ReasonPhrase;
 
-use super::NoBackend;
+use super::ask::NoBackend;
 use super::busy::Busy;
 use super::error::{Blame, DialError};
 use super::health::Evidence;

@@ -8,9 +8,11 @@ use super::counter::{
 };
 use super::exposition::Page;
 use super::gauge::{Gauge, LocalGauge, Version};
+use super::group::{MetricGroup, groups};
 use super::histogram::{Histogram, LatencyBounds, LifetimeBounds};
-use super::instrument::{By, Instrument, Labels, Metric, MetricGroup, Owner, groups};
-use super::route::StatusClass;
+use super::instrument::{By, Instrument, Labels, Owner};
+use super::labels::StatusClass;
+use super::metric::Metric;
 use crate::base::label::Label;
 use crate::base::side::Side;
 use crate::observe::log::Dropped;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 
-use super::exposition::SampleWriter;
-use super::instrument::{Instrument, MetricKind};
-use super::lock;
+use super::instrument::Instrument;
+use super::metric::MetricKind;
+use super::sample::SampleWriter;
 use crate::base::label::Label;
+use crate::base::lock::lock;
 use crate::observe::log::Dropped;
 
 /// A counter that several threads write, for what happens once per connection or less often.

@@ -1,11 +1,10 @@
 //! Gauges: numbers that go up and down, and facts that a scrape is given.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use super::ListenerMetrics;
-use super::exposition::SampleWriter;
-use super::instrument::{Instrument, MetricKind};
+use super::instrument::Instrument;
+use super::metric::MetricKind;
+use super::sample::SampleWriter;
 
 /// A gauge that several threads write.
 #[derive(Debug, Default)]
@@ -67,27 +66,6 @@ impl Instrument for LocalGauge {
 
     fn write(shards: &[&Self], sample: &mut SampleWriter<'_>) {
         sample.gauge(shards.iter().map(|gauge| gauge.get()).sum());
-    }
-}
-
-/// One of a listener's gauges, raised by one until this is dropped.
-#[derive(Debug)]
-pub struct GaugeGuard {
-    metrics: Arc<ListenerMetrics>,
-    gauge: fn(&ListenerMetrics) -> &Gauge,
-}
-
-impl ListenerMetrics {
-    /// Raises a gauge by one for as long as the guard is kept.
-    pub fn raised(self: &Arc<Self>, gauge: fn(&ListenerMetrics) -> &Gauge) -> GaugeGuard {
-        gauge(self).inc();
-        GaugeGuard { metrics: Arc::clone(self), gauge }
-    }
-}
-
-impl Drop for GaugeGuard {
-    fn drop(&mut self) {
-        (self.gauge)(&self.metrics).dec();
     }
 }
 

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::counter::LocalCounter;
-use super::exposition::SampleWriter;
-use super::instrument::{Instrument, MetricKind};
+use super::instrument::Instrument;
+use super::metric::MetricKind;
+use super::sample::SampleWriter;
 
 /// How many buckets have an upper bound.
 const BOUNDS: usize = 16;

@@ -7,9 +7,14 @@ pub mod catalogue;
 mod counter;
 mod exposition;
 mod gauge;
+mod gauge_guard;
+mod group;
 mod histogram;
 mod instrument;
+mod labels;
+mod metric;
 mod route;
+mod sample;
 
 pub use catalogue::{
     AccessMetrics, BackendFacts, BackendMetrics, CertificateExpiry, HttpVersion, KeySetFacts,
@@ -18,17 +23,21 @@ pub use catalogue::{
 };
 pub use counter::{BackendCounter, CountFact, Counter, CpuSeconds, LabelledCounter, LocalCounter};
 pub use exposition::Exposition;
-pub use gauge::{Gauge, GaugeGuard, LocalGauge};
+pub use gauge::{Gauge, LocalGauge};
+pub use gauge_guard::GaugeGuard;
+pub use group::MetricGroup;
 pub use histogram::Histogram;
-pub use instrument::{Instrument, Metric, MetricGroup, MetricKind};
+pub use instrument::Instrument;
+pub use metric::{Metric, MetricKind};
 pub use route::RouteMetrics;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
 
 use super::log::Dropped;
 use crate::base::clock;
+use crate::base::lock::lock;
 use exposition::Page;
 use instrument::Owner;
 
@@ -177,11 +186,6 @@ fn owners<'a, T, G>(
 ) -> Vec<Owner<'a, G>> {
     let owner = |(name, of): (&'a Arc<str>, _)| Owner { labels: vec![&**name], shards: shards(of) };
     table.iter().map(owner).collect()
-}
-
-/// A count is never half-written: what a panicking thread left behind is good.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use http::{HeaderMap, Method};
 
 use crate::config::plan::{Action, HostPattern, PathPattern, Route};
 
+use super::Router;
 use super::literal::{Affix, affix};
-use super::{Query, Router};
+use super::query::Query;
 
 /// A route that denies a path in one case of letters only, where others of them reach a backend or
 /// a directory.

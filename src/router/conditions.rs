@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::plan::{FieldCondition, FieldMatch, Route, WebSocketMode};
 
-use super::Query;
+use super::query::Query;
 
 /// The first condition of a route that does not hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

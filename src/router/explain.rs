@@ -6,10 +6,11 @@ use http::HeaderName;
 
 use crate::config::plan::{HostPattern, PathPattern, Route};
 
+use super::Router;
 use super::conditions::{UnmetCondition, refusal};
+use super::query::Query;
 use super::rank::Precedence;
 use super::table::ends_segment;
-use super::{Query, Router};
 
 /// What became of one route when a request was routed; the first condition that does not hold is
 /// told.

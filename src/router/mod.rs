@@ -31,6 +31,7 @@ mod conditions;
 mod cover;
 mod explain;
 mod literal;
+mod query;
 mod rank;
 mod shadow;
 mod table;
@@ -38,34 +39,16 @@ mod table;
 pub use by_listener::taken_on_every_listener;
 pub use case::CaseCounts;
 pub use explain::MatchOutcome;
+pub use query::Query;
 pub use rank::Precedence;
 pub use shadow::{Unreachable, UnreachableCause};
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
-
 use crate::config::plan::{HostPattern, Route};
 use affix::ByLength;
 use table::{Builder, RouteTable};
-
-/// What a request is routed by.
-#[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
-    /// The name of the listener it came in by; `None` is by none that a route could name.
-    pub listener: Option<&'a str>,
-    /// Its host: lower case, without port or final dot; `None` in an HTTP/1.0 request without one.
-    pub host: Option<&'a str>,
-    /// Its path as it is matched: see [`Reading`](crate::wire::path::Reading).
-    pub path: &'a str,
-    /// Whether it is a WebSocket handshake.
-    pub is_websocket: bool,
-    /// Its method.
-    pub method: &'a Method,
-    /// Its header fields.
-    pub headers: &'a HeaderMap,
-}
 
 /// Finds the route for a request. Built once, then only read.
 ///

@@ -8,10 +8,10 @@ use regex::Regex;
 use crate::config::plan::{PathPattern, Route};
 use crate::wire::path::fold;
 
-use super::Query;
 use super::affix::ByLength;
 use super::conditions::{self, refusal};
 use super::literal::{Affix, affix};
+use super::query::Query;
 
 /// Routes with the same host and path, in the order they are tried.
 type Group = Vec<usize>;

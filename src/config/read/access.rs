@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::de::value::{BorrowedStrDeserializer, U32Deserializer};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::Fault;
 use super::key::KeyNode;
@@ -80,6 +80,41 @@ pub struct Entries<'r, 'i> {
     pub(super) value: Option<Entry<'r, 'i>>,
     /// Whether the keys are names of the writer's choice.
     pub(super) named: bool,
+}
+
+impl<'r, 'i> Entries<'r, 'i> {
+    /// The entries of this table of a node, in the order they were written. Those that are not
+    /// `known` are reported, and stand for the key that was probably in mind.
+    pub(super) fn of(
+        of: &Node<'r, 'i>,
+        table: &'r DeTable<'i>,
+        known: Option<&'static [&'static str]>,
+    ) -> Entries<'r, 'i> {
+        let mut written: Vec<_> = table.iter().collect();
+        written.sort_by_key(|(key, _)| key.span().start);
+        let mut entries = Vec::with_capacity(written.len());
+        for (key, value) in written {
+            let name: &str = key.get_ref();
+            match known.filter(|known| !known.contains(&name)) {
+                None => entries.push(Entry { name, key: key.span(), value: Some(value) }),
+                Some(known) => {
+                    let instead = of.unknown(key, value, known);
+                    // Two keys may stand for one.
+                    let has = |name| entries.iter().any(|entry: &Entry<'_, '_>| entry.name == name);
+                    let instead = instead.filter(|name| !table.contains_key(*name) && !has(*name));
+                    let entry = |name| Entry { name, key: key.span(), value: None };
+                    entries.extend(instead.map(entry));
+                }
+            }
+        }
+        let node = Node {
+            reader: of.reader,
+            value: Value::Table(table),
+            span: of.span.clone(),
+            subject: of.subject,
+        };
+        Entries { node, entries: entries.into_iter(), value: None, named: known.is_none() }
+    }
 }
 
 impl<'de, 'r: 'de, 'i> MapAccess<'de> for Entries<'r, 'i> {

@@ -1,6 +1,7 @@
 //! Text to raw: TOML is parsed with all its errors, then read with all of them.
 
 mod access;
+mod deserialize;
 mod files;
 mod foreign;
 mod glob;
@@ -8,6 +9,7 @@ mod key;
 mod merge;
 mod nginx_variables;
 mod node;
+mod reader;
 mod syntax;
 mod twice;
 mod unknown;
@@ -16,30 +18,20 @@ mod wishes;
 
 pub use files::{SourceFiles, read, text};
 pub use glob::is_named;
+pub use reader::Environment;
 
 use std::cell::RefCell;
 
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use crate::report::{Diagnostic, FileId, Span};
+use crate::report::{Diagnostic, FileId};
 
 use super::fault::Fault;
 use super::redact::Expanded;
 use super::tables::FileTable;
 use node::Node;
-
-/// Where `${NAME}` is looked up.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// What is needed while one file is read.
-struct Reader<'a> {
-    file: FileId,
-    text: &'a str,
-    environment: Environment<'a>,
-    faults: RefCell<Vec<Diagnostic>>,
-    expanded: RefCell<Vec<Expanded>>,
-}
+use reader::Reader;
 
 /// A file, as far as it could be read.
 pub struct Outcome {
@@ -79,20 +71,4 @@ pub fn parse(file: FileId, text: &str, environment: Environment<'_>) -> Outcome 
         FileTable::default()
     });
     Outcome { file, whole, faults, expanded: reader.expanded.take() }
-}
-
-impl Reader<'_> {
-    fn span(&self, range: std::ops::Range<usize>) -> Span {
-        Span::new(self.file, range)
-    }
-
-    /// The line a span begins on, from 0.
-    fn line(&self, span: Span) -> usize {
-        let before = self.text.as_bytes().iter().take(span.start as usize);
-        before.filter(|byte| **byte == b'\n').count()
-    }
-
-    fn report(&self, finding: Diagnostic) {
-        self.faults.borrow_mut().push(finding);
-    }
 }

@@ -6,8 +6,8 @@ use toml::de::Error;
 
 use crate::report::Diagnostic;
 
-use super::Reader;
 use super::foreign::format_of;
+use super::reader::Reader;
 use super::twice;
 
 /// Errors told at most; a file with more is hardly TOML at all.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::report::Diagnostic;
 
-use super::Reader;
+use super::reader::Reader;
 
 /// What is said of the key or table at `again`, which was written before.
 pub fn finding(reader: &Reader<'_>, again: &Range<usize>) -> Diagnostic {

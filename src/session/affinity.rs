@@ -1,14 +1,14 @@
 //! By what a request finds its backend again: what its pool hashes, and the cookie it gave.
 
-use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue, Response};
 
-use super::grant::Granted;
+use super::caching::keep_private;
+use super::request_values::RequestValues;
 use crate::base::body::Body;
 use crate::config::plan::{Balance, SameSite};
 use crate::pool::{Key, Pool};
 use crate::wire::cookie;
-use crate::wire::list::has_token;
 
 /// What leads a request to its backend, and its client there again.
 pub(super) struct Affinity {
@@ -19,18 +19,25 @@ pub(super) struct Affinity {
 }
 
 impl Affinity {
-    /// Reads a request as it came from the client, and takes the pool's cookie out of it.
-    pub(super) fn from_request(granted: &mut Granted, pool: &Pool) -> Affinity {
-        let asked = &granted.asked;
-        let is_secure = asked.conn.is_secure(&asked.head.headers, asked.client_addr);
+    /// Reads a request as it came from the client.
+    pub(super) fn from_request(request: RequestValues<'_>, pool: &Pool) -> Affinity {
+        let asked = request.asked;
+        let headers = &asked.head.headers;
+        let is_secure = asked.conn.is_secure(headers, asked.client_addr);
         let sticky = pool.plan().sticky.as_ref();
-        let value =
-            sticky.and_then(|sticky| cookie::value(&granted.asked.head.headers, &sticky.cookie));
-        let key = key(granted, pool, value);
-        if let Some(sticky) = sticky {
-            cookie::remove(&mut granted.asked.head.headers, &sticky.cookie);
-        }
+        let cookie = sticky.and_then(|sticky| cookie::value(headers, &sticky.cookie));
+        let key = match &pool.plan().balance {
+            Balance::Hash { by, .. } => pool.key(request.key(by).as_deref(), cookie),
+            _ => pool.key(None, cookie),
+        };
         Affinity { key, is_secure }
+    }
+
+    /// Takes the pool's cookie out of a request: it is for tidegate and goes no further.
+    pub(super) fn remove_cookie(headers: &mut HeaderMap, pool: &Pool) {
+        if let Some(sticky) = &pool.plan().sticky {
+            cookie::remove(headers, &sticky.cookie);
+        }
     }
 
     /// Adds the cookie to a backend's answer, where the client has not got it. Nobody is bound to a
@@ -58,21 +65,4 @@ impl Affinity {
         answer.headers_mut().append(SET_COOKIE, line);
         keep_private(answer);
     }
-}
-
-/// Keeps an answer out of app caches: one client's cookie would lead all to its backend, and
-/// `Set-Cookie` alone does not keep it out (RFC 9111 §7.3). Whatever else is said of caching, the
-/// strictest counts (§4.2.1).
-pub(super) fn keep_private(answer: &mut Response<Body>) {
-    let headers = answer.headers();
-    let is_kept = |word| has_token(headers, CACHE_CONTROL, word);
-    let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if !switches && !is_kept("private") && !is_kept("no-store") {
-        answer.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static("private"));
-    }
-}
-
-fn key(granted: &Granted, pool: &Pool, cookie: Option<&[u8]>) -> Option<Key> {
-    let Balance::Hash { by, .. } = &pool.plan().balance else { return pool.key(None, cookie) };
-    pool.key(granted.values().key(by).as_deref(), cookie)
 }

@@ -1,7 +1,6 @@
 //! Whether a request may pass, by what its route says.
 
 use super::admit::{Asked, Routed};
-use super::clearance::Clearance;
 use super::conn::App;
 use super::grant::Authorized;
 use super::record::RequestRecord;
@@ -52,8 +51,7 @@ impl Routed {
                 record.give_cookies(grants.cookies);
             }
         }
-        let clearance = Clearance::new(pass, &asked, &route);
-        Ok(Authorized { asked, route, clearance })
+        Ok(Authorized::new(asked, route, pass))
     }
 
     /// Whether the route takes what is asked for, a WebSocket or not, of the page that asks.

@@ -1,39 +1,20 @@
 //! A request that the limits of its route let pass.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 
 use super::admit::Asked;
 use super::conn::App;
 use super::grant::{Authorized, Granted};
+use super::held_places::HeldPlaces;
+use super::limit_refusal::LimitRefusal;
 use super::record::RequestRecord;
 use super::request_values::RequestValues;
-use crate::base::id::SessionId;
-use crate::base::label::Label;
 use crate::base::network::ClientNetwork;
-use crate::base::task;
 use crate::config::plan::{RequestKey, SessionExcess, SessionRule};
-use crate::limit::{RateLimit, SessionPlace, SharedAllowance};
+use crate::limit::{RateLimit, SharedAllowance};
 use crate::live::LiveRoute;
-use crate::registry::LiveSessions;
-
-/// Which limit of a route has nothing left.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum LimitRefusal {
-    /// `handshakes` or `requests`; there is one again after this time.
-    Rate(Duration),
-    /// `sessions`.
-    Sessions,
-    /// `body_bytes_max`.
-    Body,
-}
-
-/// How soon a client may look whether one of its sessions has ended.
-const SESSIONS_RETRY: Duration = Duration::from_secs(1);
 
 impl Authorized {
     /// Takes what the request needs of its route's limits.
@@ -92,10 +73,7 @@ fn places(
         let place = app.places.take(name, &value, rule.max, oldest_goes);
         places.push(place.ok_or(LimitRefusal::Sessions)?);
     }
-    if places.is_empty() && messages.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(HeldPlaces { places, messages, sessions: app.sessions.clone() })))
+    Ok(HeldPlaces::of(places, messages, &app.sessions))
 }
 
 /// What the session to come may send with all others of its key.
@@ -129,64 +107,4 @@ fn check_length(asked: &Asked, route: &LiveRoute) -> Result<(), LimitRefusal> {
     let length = asked.head.headers.get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > max) { Err(LimitRefusal::Body) } else { Ok(()) }
-}
-
-/// The places of a session, or of one to come.
-pub(super) struct HeldPlaces {
-    places: Vec<SessionPlace>,
-    /// What its client may send with others.
-    messages: Option<SharedAllowance>,
-    sessions: LiveSessions,
-}
-
-impl HeldPlaces {
-    /// What the session's client may send with others of its key.
-    pub(super) fn take_messages(&mut self) -> Option<SharedAllowance> {
-        self.messages.take()
-    }
-
-    /// The session has begun; those whose places it got end.
-    pub(super) fn seated(&self, session: SessionId) {
-        for oldest in self.places.iter().filter_map(|place| place.seated(session)) {
-            let sessions = self.sessions.clone();
-            task::spawn("excess", async move { sessions.kick(oldest).await });
-        }
-    }
-}
-
-impl LimitRefusal {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            LimitRefusal::Body => StatusCode::PAYLOAD_TOO_LARGE,
-            LimitRefusal::Rate(_) | LimitRefusal::Sessions => StatusCode::TOO_MANY_REQUESTS,
-        }
-    }
-
-    pub(super) fn retry_after(self) -> Option<Duration> {
-        match self {
-            LimitRefusal::Rate(wait) => Some(wait),
-            LimitRefusal::Sessions => Some(SESSIONS_RETRY),
-            LimitRefusal::Body => None,
-        }
-    }
-}
-
-impl Label for LimitRefusal {
-    fn label(&self) -> &'static str {
-        match self {
-            LimitRefusal::Rate(_) => "rate_limit",
-            LimitRefusal::Sessions => "session_limit",
-            LimitRefusal::Body => "body_too_large",
-        }
-    }
-}
-
-impl fmt::Display for LimitRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LimitRefusal::Rate(_) => "too many requests",
-            LimitRefusal::Sessions => "too many WebSockets",
-            LimitRefusal::Body => "the request's body is too large",
-        })
-    }
 }

@@ -11,9 +11,10 @@ use super::admit::Asked;
 use super::affinity::Affinity;
 use super::clearance::Clearance;
 use super::conn::{App, Conn};
-use super::counted::HeldPlaces;
+use super::held_places::HeldPlaces;
 use super::refusal::Refusal;
 use super::request_values::RequestValues;
+use crate::access::Pass;
 use crate::base::clock::Moment;
 use crate::base::network::ClientNetwork;
 use crate::config::plan::{Address, FieldChanges};
@@ -21,7 +22,9 @@ use crate::live::{LivePool, LiveRoute};
 use crate::rewrite::{FieldFilter, Informational, Outbound, ReverseMapping};
 use crate::wire::forwarded::{self, Hop};
 use crate::wire::host::is_page_of;
+use crate::wire::label::{LabelSource, SessionLabels};
 use crate::wire::proxy::ProxyEnds;
+use crate::wire::resume::Token;
 
 /// A request of a kind, an origin and a client that its route takes.
 pub(super) struct Authorized {
@@ -70,6 +73,23 @@ impl Forwarding {
 }
 
 impl Authorized {
+    /// A request with this right to pass, and the labels that its route gives.
+    pub(super) fn new(asked: Box<Asked>, route: Arc<LiveRoute>, pass: Pass) -> Authorized {
+        let named = asked.asks_websocket && route.plan.hold.is_some();
+        let clearance = Clearance::new(pass, named.then(Token::new));
+        let mut authorized = Authorized { asked, route, clearance };
+        let mut labels = SessionLabels::default();
+        let values = authorized.values();
+        for (name, template) in &values.route.plan.labels {
+            // One that comes to nothing, or to what no label can be, is not given.
+            if let Ok(value) = String::from_utf8(template.fill(&values)) {
+                let _ = labels.set(name, &value, LabelSource::Route);
+            }
+        }
+        authorized.clearance.labels = labels;
+        authorized
+    }
+
     /// What it has to say where configuration asks for it.
     pub(super) fn values(&self) -> RequestValues<'_> {
         let Authorized { asked, route, clearance } = self;
@@ -111,7 +131,8 @@ impl Granted {
             return Err(Refusal::Loop);
         }
         let changes = self.route.plan.request_headers.fill(&self.values());
-        let affinity = Affinity::from_request(&mut self, &to.pool);
+        let affinity = Affinity::from_request(self.values(), &to.pool);
+        Affinity::remove_cookie(&mut self.asked.head.headers, &to.pool);
         if to.target.origin_follows {
             self.follow_host(to);
         }

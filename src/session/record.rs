@@ -11,8 +11,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
-use super::affinity;
 use super::answer_fate::{AnswerCut, AnswerFate};
+use super::caching::keep_private;
 use super::conn::Conn;
 use super::refusal::Refusal;
 use super::request_facts::RequestFacts;
@@ -147,7 +147,7 @@ impl RequestRecord {
             answer.headers_mut().insert(X_REQUEST_ID, self.request_id.clone());
         }
         if !self.cookies.is_empty() {
-            affinity::keep_private(answer);
+            keep_private(answer);
         }
         for cookie in self.cookies.drain(..) {
             answer.headers_mut().append(SET_COOKIE, cookie);

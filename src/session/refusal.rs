@@ -11,7 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::counted::LimitRefusal;
+use super::limit_refusal::LimitRefusal;
 use crate::access::Denial;
 use crate::action;
 use crate::base::body::{self, Body};

@@ -15,8 +15,8 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use tokio::time::timeout;
 
 use super::conn::{App, PendingUpgrade};
-use super::counted::HeldPlaces;
 use super::grant::{Forwarding, Granted};
+use super::held_places::HeldPlaces;
 use super::queue;
 use super::rechecks::SessionRights;
 use super::record::RequestRecord;

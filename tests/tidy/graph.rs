@@ -2,7 +2,8 @@
 //!
 //! What is read: `use` declarations with their braces, and paths in code that begin with `crate`,
 //! `super`, `self`, or the name of a module that a `use` brought in. A name that a `mod.rs` gives
-//! on is followed to the file that declares it. What is not seen: macros' paths, globs, methods.
+//! on is followed to the file that declares it, by itself or in a macro's braces. What is not seen:
+//! paths that a macro makes, globs, methods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,6 +127,7 @@ impl File {
         let text: String = lines.flat_map(|line| [line, "\n"]).collect();
         let (mut code, mut uses) = (String::new(), Vec::new());
         let mut items = BTreeSet::new();
+        let mut is_in_macro = false;
         let mut rest = text.as_str();
         while let Some(end) = rest.find('\n') {
             let line = &rest[..end];
@@ -137,8 +139,16 @@ impl File {
                 rest = rest[statement.len()..].trim_start_matches('\n');
                 continue;
             }
-            if !line.starts_with(' ') {
+            // What a macro is given to declare is declared by its file.
+            let declares = match line.strip_prefix("    ") {
+                Some(inside) => is_in_macro && !inside.starts_with(' '),
+                None => true,
+            };
+            if declares {
                 items.extend(item(bare).map(str::to_owned));
+            }
+            if !line.starts_with(' ') && !line.is_empty() {
+                is_in_macro = line.ends_with("! {") || line.ends_with("!(");
             }
             code.push_str(line);
             code.push('\n');
@@ -272,6 +282,17 @@ pub fn circles(edges: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Vec<String>> {
         }
     }
     groups.into_iter().collect()
+}
+
+#[test]
+fn what_a_macro_declares_is_its_files() {
+    let files = [
+        ("src/m/mod.rs", "mod a;\nmod b;\npub use a::A;\n"),
+        ("src/m/a.rs", "use super::b::B;\ntable! {\n    /// One.\n    pub struct A {\n    }\n}\n"),
+        ("src/m/b.rs", "use super::A;\npub struct B;\n"),
+    ];
+    let graph = Graph::read(files.into_iter());
+    assert_eq!(circles(&graph.edges()), [["src/m/a.rs", "src/m/b.rs"]]);
 }
 
 #[test]

@@ -145,7 +145,8 @@ impl File {
                 None => true,
             };
             if declares {
-                items.extend(item(bare).map(str::to_owned));
+                let table = || table(bare).filter(|_| is_in_macro);
+                items.extend(item(bare).or_else(table).map(str::to_owned));
             }
             if !line.starts_with(' ') && !line.is_empty() {
                 is_in_macro = line.ends_with("! {") || line.ends_with("!(");
@@ -188,6 +189,13 @@ fn item(line: &str) -> Option<&str> {
     let line = KEYWORDS.iter().find_map(|keyword| line.strip_prefix(keyword))?;
     let end = line.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(line.len());
     Some(&line[..end]).filter(|name| !name.is_empty())
+}
+
+/// The type that a line declares in a macro's own words: its name, then a text.
+fn table(line: &str) -> Option<&str> {
+    let (name, rest) = line.split_once(' ')?;
+    let is_type = name.starts_with(|c: char| c.is_ascii_uppercase());
+    (is_type && rest.starts_with('"')).then_some(name)
 }
 
 const KEYWORDS: [&str; 12] = [

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
+use super::by_kind::by_kind;
 use super::{ForwardTable, Named, OneOrMany, OrString, Spanned, Time, Wait, seconds};
 
 table! {
@@ -146,65 +147,15 @@ table! {
     next spread: Wait as Duration = Wait(Duration::ZERO), as in "10s";
 }
 
-/// What a claim must be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ClaimTest {
-    /// This truth value.
-    Boolean(bool),
-    /// This whole number.
-    Number(i64),
-    /// This text, or a match of this regex.
-    Text(String),
-}
-
-impl<'de> Deserialize<'de> for ClaimTest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ClaimTestVisitor;
-
-        impl Visitor<'_> for ClaimTestVisitor {
-            type Value = ClaimTest;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, `\"~ regex\"`, a number, true or false")
-            }
-
-            fn visit_bool<E: Error>(self, wanted: bool) -> Result<ClaimTest, E> {
-                Ok(ClaimTest::Boolean(wanted))
-            }
-
-            fn visit_i64<E: Error>(self, wanted: i64) -> Result<ClaimTest, E> {
-                Ok(ClaimTest::Number(wanted))
-            }
-
-            fn visit_str<E: Error>(self, wanted: &str) -> Result<ClaimTest, E> {
-                Ok(ClaimTest::Text(wanted.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(ClaimTestVisitor)
-    }
-}
-
-impl Serialize for ClaimTest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            ClaimTest::Boolean(wanted) => wanted.serialize(serializer),
-            ClaimTest::Number(wanted) => wanted.serialize(serializer),
-            ClaimTest::Text(wanted) => wanted.serialize(serializer),
-        }
-    }
-}
-
-impl JsonSchema for ClaimTest {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "claim_test".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "boolean", "integer"] })
+by_kind! {
+    /// What a claim must be.
+    pub enum ClaimTest "claim_test", "a text, `\"~ regex\"`, a number, true or false" {
+        /// This truth value.
+        Boolean(bool),
+        /// This whole number.
+        Number(i64),
+        /// This text, or a match of this regex.
+        Text(String),
     }
 }
 

@@ -11,6 +11,7 @@ mod table;
 mod access;
 mod api;
 mod auth_server;
+mod by_kind;
 mod error_pages;
 mod file;
 mod file_mode;

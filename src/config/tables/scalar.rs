@@ -11,6 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::super::hint::quoted;
+use super::by_kind::by_kind;
 
 /// A whole number, at least `MIN` and at most `MAX`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -259,58 +260,13 @@ impl JsonSchema for TakesWebSockets {
     }
 }
 
-/// What a header field must be: `true` (present), `false` (absent), a value, or `"~ regex"`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FieldTest {
-    /// Present, or absent.
-    Present(bool),
-    /// This text.
-    Text(String),
-}
-
-impl<'de> Deserialize<'de> for FieldTest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Test;
-
-        impl Visitor<'_> for Test {
-            type Value = FieldTest;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false, a value or `\"~ regex\"`")
-            }
-
-            fn visit_bool<E: Error>(self, present: bool) -> Result<FieldTest, E> {
-                Ok(FieldTest::Present(present))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<FieldTest, E> {
-                Ok(FieldTest::Text(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(Test)
-    }
-}
-
-impl Serialize for FieldTest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            FieldTest::Present(present) => present.serialize(serializer),
-            FieldTest::Text(text) => text.serialize(serializer),
-        }
-    }
-}
-
-impl JsonSchema for FieldTest {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "field_test".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["boolean", "string"] })
+by_kind! {
+    /// What a header field must be: `true` (present), `false` (absent), a value, or `"~ regex"`.
+    pub enum FieldTest "field_test", "true, false, a value or `\"~ regex\"`" {
+        /// Present, or absent.
+        Present(bool),
+        /// This text.
+        Text(String),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pages in place of the bodies of errors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{
     ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
@@ -8,11 +9,22 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::{HeaderMap, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use super::admit::Routed;
+use super::refusal::Refusal;
 use crate::base::body::{self, Body};
+use crate::base::task;
 use crate::config::plan;
 use crate::wire::list::tokens;
+
+/// Bytes of a backend's page that are read although another stands in its place.
+const DISCARDED_BYTES_MAX: u64 = 64 << 10;
+
+/// The time in which they have to come.
+const DISCARD_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What is said of a body, and not of the error itself (RFC 9110 §8, RFC 9530).
 const OF_BODY: [HeaderName; 14] = [
@@ -44,11 +56,12 @@ impl RequestPages {
         RequestPages(route.plan.errors.clone().filter(|_| takes()))
     }
 
-    /// An answer of ours, with its page where there is one.
-    pub(super) fn own(&self, answer: Response<Body>) -> Response<Body> {
+    /// A refusal's answer, with its page where there is one. What an auth server shows of its own,
+    /// such as the form to log in, is no error of ours.
+    pub(super) fn of_refusal(&self, refusal: &Refusal) -> Response<Body> {
         match &self.0 {
-            Some(pages) => with_page(answer, pages),
-            None => answer,
+            Some(pages) if !refusal.has_page() => with_page(refusal.answer(), pages),
+            _ => refusal.answer(),
         }
     }
 
@@ -69,8 +82,22 @@ fn with_page(mut answer: Response<Body>, pages: &plan::ErrorPages) -> Response<B
         headers.remove(name);
     }
     headers.insert(CONTENT_TYPE, page.content_type.clone());
-    *answer.body_mut() = body::full(page.body.clone());
+    discard(std::mem::replace(answer.body_mut(), body::full(page.body.clone())));
     answer
+}
+
+/// Reads a body that no client is given, where it is short and comes soon: a connection on which an
+/// answer was not read to its end serves no other request. Otherwise it is dropped with that.
+fn discard(body: Body) {
+    if body.is_end_stream() || body.size_hint().lower() > DISCARDED_BYTES_MAX {
+        return;
+    }
+    task::spawn("discard", async move {
+        let mut body = body::limited(body, DISCARDED_BYTES_MAX);
+        let read = async { while let Some(Ok(_)) = body.frame().await {} };
+        // A backend that is slower has lost one connection.
+        let _ = timeout(DISCARD_TIMEOUT, read).await;
+    });
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {

@@ -117,6 +117,12 @@ impl Refusal {
         matches!(self, Refusal::NoWebSocket | Refusal::Handshake(_))
     }
 
+    /// Whether another server has made a page for it.
+    pub(super) fn has_page(&self) -> bool {
+        let Refusal::Access(Denial { page: Some(page), .. }) = self else { return false };
+        !page.body.is_empty()
+    }
+
     /// The answer.
     pub(super) fn answer(&self) -> Response<Body> {
         if let Refusal::Access(Denial { page: Some(page), .. }) = self {

@@ -44,10 +44,16 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
             match answer(&app, routed, body, &mut record).await {
                 Ok(answer) if asks_pool => compressed(pages.of_backend(answer)),
                 Ok(answer) => compressed(answer),
-                Err(refusal) => pages.own(refuse(&refusal, &mut record)),
+                Err(refusal) => {
+                    record.refused(&refusal);
+                    pages.of_refusal(&refusal)
+                }
             }
         }
-        Err(refusal) => refuse(&refusal, &mut record),
+        Err(refusal) => {
+            record.refused(&refusal);
+            refusal.answer()
+        }
     };
     record.add_fields(&mut answer);
     match answer.status() {
@@ -65,12 +71,6 @@ fn route(
     record: &mut RequestRecord,
 ) -> Result<Routed, Refusal> {
     Admitted::new(conn, head, record)?.routed(snapshot, record)
-}
-
-/// Makes a refusal's answer, and notes it.
-fn refuse(refusal: &Refusal, record: &mut RequestRecord) -> Response<Body> {
-    record.refused(refusal);
-    refusal.answer()
 }
 
 async fn answer(

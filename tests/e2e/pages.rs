@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 
-use crate::actors::{Backend, Certificates};
+use crate::actors::{Backend, Certificates, Head, read_body};
 use crate::proxy::Proxy;
 use crate::site::{Site, site};
 use crate::versions::{Answer, BOTH, SPEAKS_BOTH, get, handshake};
@@ -79,8 +81,9 @@ async fn a_backend_that_is_away_has_a_page_but_for_websockets_that_read_none() {
     proxy.stop().await;
 }
 
-const MISSING: &str = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\
-                       ETag: \"x\"\r\nContent-Encoding: gzip\r\nX-Own: 1\r\n\r\nmine";
+const MISSING: &str = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+                       Content-Length: 4\r\nETag: \"x\"\r\nContent-Encoding: gzip\r\n\
+                       X-Own: 1\r\n\r\nmine";
 
 #[tokio::test]
 async fn errors_of_backends_have_pages_where_the_route_says_so() {
@@ -101,6 +104,68 @@ async fn errors_of_backends_have_pages_where_the_route_says_so() {
         let refused = handshake(version, address, "/theirs", &[]).await;
         assert_eq!((refused.status, refused.get("content-type")), (404, "text/plain"));
     }
+    proxy.stop().await;
+}
+
+/// Answers each request on a connection with 500 and this body, as a server that keeps it open.
+async fn failing(body: Vec<u8>, is_chunked: bool) -> Backend {
+    let body = Arc::new(body);
+    Backend::script(move |_, mut wire| {
+        let body = Arc::clone(&body);
+        async move {
+            loop {
+                let length = body.len();
+                let (field, begin, end) = match is_chunked {
+                    true => (
+                        "Transfer-Encoding: chunked".into(),
+                        format!("{length:x}\r\n"),
+                        "\r\n0\r\n\r\n",
+                    ),
+                    false => (format!("Content-Length: {length}"), String::new(), ""),
+                };
+                let head = format!("HTTP/1.1 500 No\r\n{field}\r\n\r\n{begin}");
+                let answer = [head.as_bytes(), body.as_slice(), end.as_bytes()].concat();
+                if wire.write_all(&answer).await.is_err() || Head::read(&mut wire).await.is_none() {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Asks so often, one after the other, on one connection; each time there is our page.
+async fn ask_often(proxy: &Proxy, times: usize) {
+    let client = proxy.client();
+    let mut wire = client.connect().await.unwrap();
+    for _ in 0..times {
+        wire.write_all(client.head("GET", &[]).as_bytes()).await.unwrap();
+        let head = Head::read(&mut wire).await.unwrap();
+        assert_eq!((head.status(), &*read_body(&head, &mut wire).await), (500, AWAY));
+    }
+}
+
+#[tokio::test]
+async fn a_short_page_of_a_backend_that_is_replaced_costs_no_connection() {
+    const TIMES: usize = 8;
+    let dir = pages();
+    let errors = errors(dir.path(), ", from_backend = true");
+    for (bytes, is_chunked) in [(9, false), (40 << 10, false), (9, true), (40 << 10, true)] {
+        let backends = [failing(vec![b'x'; bytes], is_chunked).await, Backend::silent().await];
+        backends[1].refuse().await;
+        let proxy = Proxy::start(&pool_site(&backends).route(&errors)).await;
+        ask_often(&proxy, TIMES).await;
+        // The last bytes of a page may come after the next request.
+        let connections = backends[0].connections();
+        assert!(connections <= TIMES / 2, "{bytes} {is_chunked}: {connections} connections");
+        proxy.stop().await;
+    }
+    // One that is long, or does not end.
+    let endless = "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    let backends = [failing(vec![b'x'; 1 << 20], false).await, Backend::answering(endless).await];
+    let proxy = Proxy::start(&pool_site(&backends).route(&errors)).await;
+    ask_often(&proxy, TIMES).await;
+    assert_eq!(backends.iter().map(Backend::connections).sum::<usize>(), TIMES);
     proxy.stop().await;
 }
 

@@ -127,8 +127,10 @@ table! {
     /// Pages in place of the texts of errors: a status, or a range of them, and a file of up to 64
     /// KiB, which is read with the configuration. The status stays, and so do the fields that go
     /// with it. They are for tidegate's own answers (a backend that is away, a limit, a rule of
-    /// `access`); with `from_backend = true` for those of backends as well. A WebSocket's handshake
-    /// that is refused has one only where its client accepts HTML.
+    /// `access`); with `from_backend = true` for those of backends as well. An auth server's own
+    /// page (`access.NAME.forward`), such as its form to log in, stays; where it shows none, the
+    /// route's is shown. A WebSocket's handshake that is refused has one only where its client
+    /// accepts HTML.
     next errors: Named<ErrorsValue>,
         as in json!({ "502-504": "errors/away.html", "404": "404.html" });
     /// Answers are compressed on their way (brotli or gzip, as the client takes it). It is off

@@ -10,6 +10,7 @@ use super::ways::{Asker, both, everywhere};
 use crate::actors::{Backend, Certificates, Ending, Head, within};
 use crate::proxy::Proxy;
 use crate::site::{Site, site};
+use crate::versions::{BOTH, SPEAKS_BOTH, get};
 
 /// An auth server of this answer; nothing: it says no word.
 struct AuthServer {
@@ -167,6 +168,38 @@ async fn who_may_not_pass_is_given_the_servers_own_answer() {
     assert!(backend.heads().is_empty());
     assert_eq!(denied(&proxy, "sso", "auth_denied"), 5);
     proxy.stop().await;
+}
+
+#[tokio::test]
+async fn the_servers_own_page_is_not_the_routes_error() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("no.html"), "ours").unwrap();
+    let file = dir.path().join("no.html");
+    let auth = AuthServer::new("").await;
+    for more in ["", ", from_backend = true"] {
+        let errors = format!("errors = {{ \"400-599\" = \"{}\"{more} }}", file.display());
+        let site = site(&backends.each_ref()).listener(SPEAKS_BOTH);
+        let proxy = Proxy::start(&auth.guard(site, "").route(&errors)).await;
+        for version in BOTH {
+            let answer = async || get(version, proxy.client().address(), "/", &[]).await;
+            auth.says("HTTP/1.1 401 No\r\nContent-Length: 5\r\n\r\nlogin");
+            let login = answer().await;
+            assert_eq!((login.status, &*login.body), (401, "login"), "{version:?}");
+            auth.says("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n");
+            let away = answer().await;
+            assert_eq!((away.status, away.get("location"), &*away.body), (302, "/login", ""));
+            // It shows nothing, or cannot be asked: the page is ours.
+            auth.says("HTTP/1.1 403 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n");
+            let no = answer().await;
+            assert_eq!((no.status, &*no.body), (403, "ours"));
+            assert_eq!(no.get("www-authenticate"), "Basic");
+            auth.says("what");
+            let away = answer().await;
+            assert_eq!((away.status, &*away.body), (503, "ours"));
+        }
+        proxy.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -36,5 +36,9 @@ mod request_ids;
 mod samples;
 mod site;
 mod stopping;
+mod supervisor;
 mod templates;
 mod versions;
+
+// For what is shared with the unit tests, which name it as their own.
+use tidegate::config;

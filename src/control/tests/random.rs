@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::operating::{Operated, addresses};
+use super::operated::{Operated, addresses};
 use super::*;
 use crate::base::id::SessionId;
 use crate::base::label::Label;

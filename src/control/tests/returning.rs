@@ -7,7 +7,7 @@ use std::path::Path;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::operating::{Operated, addresses, pair};
+use super::operated::{Operated, addresses, pair};
 use super::*;
 use crate::actors::{Head, Io};
 use crate::config::plan::Listener;

@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::super::operating::send;
+use super::super::operated::send;
 use super::*;
 use crate::actors::{Head, Wire, granted, read_body};
 

@@ -1,3 +1,5 @@
+//! Files that are watched.
+
 mod classes;
 
 use std::fs;

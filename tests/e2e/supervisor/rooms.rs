@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::operating::{Operated, addresses, pair};
+use super::operated::{Operated, addresses, pair};
 use super::*;
-use crate::live::tests::plan::hold;
+use crate::supervisor::made::hold;
 
 /// Two backends, the second of them dead and known to be; two sessions that can be held on the
 /// first.

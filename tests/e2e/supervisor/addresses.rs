@@ -2,28 +2,15 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::planned::Next;
 use super::*;
-use crate::base::label::Label;
+use crate::actors::free;
 use crate::config::plan::{Admin, Control, FileMode, Listener};
-use crate::listen::{Inherited, Origin};
-
-/// A port that nobody has at any address, and that the system gives to none: those are from 32,768
-/// on (`ip_local_port_range`, ip(7)).
-fn free() -> SocketAddr {
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    // Processes side by side begin in different places.
-    let begin = std::process::id().wrapping_mul(7_919) as u16;
-    loop {
-        let port = 10_000 + begin.wrapping_add(TRIED.fetch_add(1, Relaxed)) % 20_000;
-        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
-            return SocketAddr::from(([127, 0, 0, 1], port));
-        }
-    }
-}
+use tidegate::base::label::Label;
+use tidegate::listen::{Inherited, Origin};
 
 fn at(name: &str, address: Address) -> Arc<Listener> {
     Arc::new(Listener { address, ..listener(name, 0) })
@@ -34,7 +21,7 @@ fn inet(name: &str, ip: [u8; 4], port: u16) -> Arc<Listener> {
 }
 
 fn admin(address: SocketAddr) -> Option<Admin> {
-    Some(Admin { address, ..crate::live::tests::plan::admin() })
+    Some(Admin { address, ..crate::supervisor::made::admin() })
 }
 
 /// What answers there: the page, or the probes.

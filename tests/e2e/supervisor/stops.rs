@@ -1,3 +1,5 @@
+//! A stop: readiness, requests in flight, a second word.
+
 use super::*;
 
 /// Asks the admin listener, and gives the status.

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::operating::{Operated, addresses, pair};
+use super::operated::{Operated, addresses, pair};
 use super::*;
 use crate::config::plan::OutSessions;
-use crate::live::tests::plan::hold;
+use crate::supervisor::made::hold;
 
 /// Two backends in one pool; the sessions of `/one` can be held, those of `/two` cannot.
 fn halves(one: &Backend, two: &Backend) -> Plan {

@@ -1,86 +1,10 @@
-use std::path::Path;
+//! The operator's commands, over the socket.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 
+use super::operated::{Operated, addresses, pair, send};
 use super::*;
 use crate::config::plan::Control;
-
-/// A process with an operator's socket.
-pub(super) struct Operated {
-    process: Process,
-    dir: TempDir,
-}
-
-impl Deref for Operated {
-    type Target = Process;
-
-    fn deref(&self) -> &Process {
-        &self.process
-    }
-}
-
-impl Operated {
-    pub(super) fn start(mut plan: Plan) -> Operated {
-        let dir = tempfile::tempdir().unwrap();
-        plan.control = Some(Control {
-            socket: dir.path().join("control.sock"),
-            mode: crate::config::plan::FileMode::PRIVATE,
-        });
-        plan.drain.window = Duration::ZERO;
-        Operated { process: Process::start(plan), dir }
-    }
-
-    fn socket(&self) -> std::path::PathBuf {
-        self.dir.path().join("control.sock")
-    }
-
-    pub(super) async fn order(&self, target: &str, body: Value) -> (u16, Value) {
-        let (status, answer) = send(&self.socket(), target, &body.to_string(), "json").await;
-        (status, serde_json::from_str(&answer).unwrap())
-    }
-
-    pub(super) async fn said(&self, target: &str, body: Value) -> String {
-        send(&self.socket(), target, &body.to_string(), "text/plain").await.1
-    }
-
-    pub(super) async fn status(&self) -> Value {
-        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
-        let head = b"GET /status HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n";
-        stream.write_all(head).await.unwrap();
-        let mut answer = String::new();
-        within("the status", stream.read_to_string(&mut answer)).await.unwrap();
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
-    }
-}
-
-pub(super) async fn send(socket: &Path, target: &str, body: &str, accept: &str) -> (u16, String) {
-    let mut stream = UnixStream::connect(socket).await.unwrap();
-    let length = body.len();
-    let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nContent-Length: {length}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // A body that is refused is not read to its end.
-    let _ = stream.write_all(body.as_bytes()).await;
-    let mut answer = String::new();
-    within("the operator's answer", stream.read_to_string(&mut answer)).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
-pub(super) fn addresses(backends: &[&Backend]) -> Vec<String> {
-    backends.iter().map(|backend| backend.address().to_string()).collect()
-}
-
-/// Two backends in one pool behind `/one`.
-pub(super) fn pair(one: &Backend, two: &Backend) -> Plan {
-    let mut plan = site(&[("one", one)]);
-    plan.pools = vec![Arc::new(pool("one", &[one.address(), two.address()]))];
-    plan
-}
 
 #[tokio::test]
 async fn the_directory_of_the_operators_socket_is_made() {

@@ -1,3 +1,5 @@
+//! What the admin listener and the operator's socket answer.
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 

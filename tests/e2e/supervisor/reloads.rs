@@ -1,7 +1,9 @@
+//! What a reload takes, refuses and reports.
+
 use super::*;
-use crate::base::label::Label;
-use crate::live::tests::plan::rules;
-use crate::report::{Diagnostic, Findings};
+use crate::supervisor::made::rules;
+use tidegate::base::label::Label;
+use tidegate::report::{Diagnostic, Findings};
 
 const FORCE: ReloadRequest =
     ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };

@@ -16,7 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::actors::{Backend, Client, Ending, Session, until};
+use crate::actors::{Backend, Client, Ending, Session, free, until};
 
 const SITE: &str = "\
 [listeners.http]
@@ -132,11 +132,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// An address that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]

@@ -11,8 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
+use crate::actors::free;
 use crate::actors::{Backend, Client, granted};
-use crate::proxy::{Proxy, free};
+use crate::proxy::Proxy;
 use rows::{ELSEWHERE, OF_NO_CLIENT, ROWS, Take};
 
 /// The limits that the reference names: `_max`, `_min`, `_timeout`.

@@ -2,18 +2,19 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
+
+use crate::actors::free;
 
 /// How long anything may take before a test gives up on it; never a figure that is asserted.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,21 +34,6 @@ pub struct Proxy {
     pub plain: String,
     /// Where its TLS listener is.
     pub tls: String,
-}
-
-/// A port that nobody listens on, and that the system gives to no connection meanwhile: those are
-/// from 32,768 on (`ip_local_port_range`, ip(7)).
-pub fn free() -> SocketAddr {
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    // Processes side by side begin in different places.
-    let begin = std::process::id().wrapping_mul(7_919) as u16;
-    loop {
-        let port = 10_000 + begin.wrapping_add(TRIED.fetch_add(1, Relaxed)) % 20_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
 }
 
 impl Proxy {

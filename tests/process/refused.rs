@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::actors::frames::{DATA, END_HEADERS, Frame, GET, HEADERS, PREFACE, SETTINGS, block};
-use crate::proxy::{Proxy, free};
+use crate::actors::free;
+use crate::proxy::Proxy;
 
 /// How a client begins.
 #[derive(Clone, Copy, PartialEq)]

@@ -3,8 +3,9 @@
 
 use std::net::TcpListener;
 
+use crate::actors::free;
 use crate::backend::Backend;
-use crate::proxy::{Proxy, free};
+use crate::proxy::Proxy;
 use crate::traffic;
 
 /// What the others are a change of.

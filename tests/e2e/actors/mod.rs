@@ -6,6 +6,7 @@ pub mod client;
 // Spoken by the tests beside the code and by those of conformance.
 #[allow(dead_code)]
 pub mod frames;
+mod free;
 mod head;
 mod session;
 // For families of cases, which end-to-end tests are not.
@@ -18,6 +19,7 @@ mod wire;
 pub use backend::{Backend, granted};
 pub use certificates::Certificates;
 pub use client::{Client, read_body, read_chunk};
+pub use free::free;
 pub use head::Head;
 pub use session::{Ending, Session, bytes, frame};
 #[allow(unused_imports)]

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Guide, Stage, Step};
-use crate::actors::{Backend, Client, Ending, Session, within};
+use crate::actors::{Backend, Client, Ending, Session, free, within};
 
 /// What the guide's proxy stands between.
 struct Scene {
@@ -19,11 +19,6 @@ struct Scene {
     address: SocketAddr,
     proxy: Option<Child>,
     clients: Vec<JoinHandle<Ending>>,
-}
-
-/// An address that was free a moment ago.
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Scene {

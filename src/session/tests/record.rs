@@ -1,10 +1,11 @@
 //! The record's lines, as a log would hold them.
 
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value;
+use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::actors::Ending;
@@ -50,6 +51,10 @@ impl SessionParts {
 async fn log_of(proxy: &Proxy) -> SessionParts {
     let kept = SessionParts::default();
     let writer = kept.clone();
+    // While there is one subscriber at most, whichever thread comes by a line first decides for
+    // good whether it is ever written: that of another test, which has none, says no.
+    static SECOND: OnceLock<Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
     let start = move |_| {
         let lines = tracing_subscriber::fmt().json().with_writer(writer.clone()).finish();
         // For as long as the worker's thread lives.

@@ -36,9 +36,6 @@ const NAMES_TWICE: &[(&str, &str)] = &[];
 /// File names that stand in three modules, each with the reason; configuration's are not counted.
 const FILES_THRICE: &[(&str, &str)] = &[];
 
-/// Types whose `impl` blocks still stand in more than [`IMPL_FILES_MAX`] files.
-const SPREAD: &[(&str, &str)] = &[("router", "Router")];
-
 /// Files in which one type may be implemented.
 const IMPL_FILES_MAX: usize = 3;
 
@@ -162,7 +159,7 @@ fn a_type_is_implemented_in_three_files_at_most() {
     }
     let mut faults = String::new();
     for (of, files) in implemented.iter().filter(|(of, _)| own.contains(*of)) {
-        if files.len() > IMPL_FILES_MAX && !SPREAD.contains(of) {
+        if files.len() > IMPL_FILES_MAX {
             writeln!(faults, "{} is implemented in {files:?}", of.1).unwrap();
         }
     }

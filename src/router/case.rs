@@ -20,14 +20,14 @@ pub struct CaseCounts {
     pub by: usize,
 }
 
-impl Router {
+impl CaseCounts {
     /// The routes that deny a path with 4xx or 5xx, unless its letters are in another case.
-    pub fn case_counts(&self) -> Vec<CaseCounts> {
-        (0..self.routes.len()).filter_map(|route| self.case_counts_in(route)).collect()
+    pub fn of(router: &Router) -> Vec<CaseCounts> {
+        (0..router.routes.len()).filter_map(|route| CaseCounts::of_route(router, route)).collect()
     }
 
-    fn case_counts_in(&self, index: usize) -> Option<CaseCounts> {
-        let route = &self.routes[index];
+    fn of_route(router: &Router, index: usize) -> Option<CaseCounts> {
+        let route = &router.routes[index];
         if !denies(route) || route.ignore_case {
             return None;
         }
@@ -37,7 +37,7 @@ impl Router {
             HostPattern::Wildcard(name) => Some(format!("any.{name}")),
             HostPattern::Any => None,
         };
-        let by = self.find(&Query {
+        let by = router.find(&Query {
             listener: route.listeners.first().map(|name| &**name),
             host: host.as_deref(),
             path: &path,
@@ -45,7 +45,7 @@ impl Router {
             method: route.methods.first().unwrap_or(&Method::GET),
             headers: &HeaderMap::new(),
         })?;
-        let serves = matches!(self.routes[by].action, Action::Pool(_) | Action::Files(_));
+        let serves = matches!(router.routes[by].action, Action::Pool(_) | Action::Files(_));
         serves.then_some(CaseCounts { route: index, path, by })
     }
 }

@@ -12,7 +12,7 @@ use rustix::fs::{Access, access};
 use crate::config::plan::{Address, Certificate, HostPattern, Listener};
 use crate::config::{ListenedOn, Loaded};
 use crate::report::{Diagnostic, Report};
-use crate::router::{Router, taken_on_every_listener};
+use crate::router::{CaseCounts, Router, taken_on_every_listener};
 use crate::wire::x509::Validity;
 
 /// A certificate is told of when less than this is left of its life, and less than a quarter.
@@ -54,7 +54,7 @@ pub(super) fn add_unreachable(router: &Router, loaded: &Loaded, findings: &mut R
 /// Warns of every denial that another case of letters gets round.
 pub(super) fn add_case(router: &Router, loaded: &Loaded, findings: &mut Report) {
     let span = |route: usize| loaded.route_spans.get(route).copied();
-    for found in router.case_counts() {
+    for found in CaseCounts::of(router) {
         let path = found.path;
         let message =
             format!("case counts where this route denies, and it does not take: `{path}`");

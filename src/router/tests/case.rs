@@ -43,7 +43,7 @@ fn a_denial_in_one_case_only_is_found() {
             reverse_mapping: true,
         });
         let router = Router::build(&routes.into_iter().map(Arc::new).collect::<Vec<_>>());
-        let found = router.case_counts();
+        let found = CaseCounts::of(&router);
         found.iter().map(|found| (found.route, found.path.clone())).collect::<Vec<_>>()
     };
     let found = denied(&["* /admin", "* /x i", "* ~ ^/env", "* ~ (?i)^/b", "* = /1", "* /"]);

@@ -82,12 +82,13 @@ fn acceptor(chain: &str, key: &str) -> Acceptor {
     };
     let tls = ServerTls {
         certificates: vec![certificate],
+        acme: Vec::new(),
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,
         clients: None,
     };
-    Acceptor::build(&tls, &[HTTP_1_1]).unwrap()
+    Acceptor::build(&tls, &[HTTP_1_1], &Arc::default()).unwrap()
 }
 
 /// This program again, as the clients; it keeps its connections until its input ends.

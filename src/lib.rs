@@ -31,8 +31,10 @@ pub mod tls;
 pub mod pool;
 pub mod relay;
 
-// Layer 7: who may pass; what a route does with a request; a WebSocket handshake; the drain engine.
+// Layer 7: who may pass; certificates that are ordered; what a route does with a request; a
+// WebSocket handshake; the drain engine.
 mod access;
+mod acme;
 mod action;
 mod drain;
 mod handshake;

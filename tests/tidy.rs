@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 13] = [
     &["listen"],
     &["session"],
     &["live"],
-    &["access", "action", "handshake", "drain"],
+    &["access", "acme", "action", "handshake", "drain"],
     &["relay", "pool"],
     &["router", "registry", "tls", "rewrite", "limit"],
     &["config"],

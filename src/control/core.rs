@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+#[cfg(feature = "acme")]
+use super::acme::AcmeThread;
 use super::handle::{Common, Handle};
 use super::reading::ConfigReader;
 use super::upgrade::{Older, Program, UpgradeAsked};
@@ -32,6 +34,8 @@ pub(super) struct ProcessCore {
     pub(super) retired: Vec<Arc<Snapshot>>,
     pub(super) rebalances: Rebalances,
     pub(super) unhealthy: Unhealthy,
+    #[cfg(feature = "acme")]
+    pub(super) acme: AcmeThread,
     /// The last refusal, which a file watch need not repeat in the log.
     pub(super) last_refusal: Option<String>,
     /// What an upgrade starts; `None` where there can be none.
@@ -50,8 +54,10 @@ impl ProcessCore {
 
     /// Tells the rest of the process what is in force. Its keys are fetched on this thread, where
     /// no request is served.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
         let snapshot = self.common.app.live.now();
+        #[cfg(feature = "acme")]
+        self.acme.apply(&snapshot, &self.common.app.challenges, &self.common.names);
         let kept = snapshot.access.values().filter_map(|rule| rule.keep_keys());
         kept.for_each(|keeping| task::spawn("keys", keeping));
         drop(snapshot);

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::scrape::{self, FactSources};
 use super::stop_requests::{NewestStop, StopRequests};
 use super::upgrade::State;
+use crate::acme::NameStates;
 use crate::admin::{
     Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ProcessSetup, ReloadRefused,
     ReloadRequest, Reloaded, Stopped, Upgraded,
@@ -57,6 +58,8 @@ pub(super) struct Common {
     pub(super) drains: Drains,
     pub(super) upgrade: State,
     pub(super) at_start: AtStart,
+    /// How the names stand that certificates are ordered for.
+    pub(super) names: Arc<NameStates>,
 }
 
 /// A cheap handle to a supervisor; it does not keep the process up.

@@ -7,6 +7,8 @@
 //! A supervisor has a thread of its own. Whatever changes the process, be it a signal, a request
 //! to the operator's socket or a file, becomes a command that this thread takes one at a time.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod activation;
 mod core;
 mod finding_log;

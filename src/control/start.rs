@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
 
+#[cfg(feature = "acme")]
+use super::acme::AcmeThread;
 use super::core::ProcessCore;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
@@ -11,6 +13,7 @@ use super::options::Options;
 use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
+use crate::acme::Challenges;
 use crate::admin::{OpenedServers, Phase, Servers};
 use crate::base::clock;
 use crate::base::files;
@@ -95,6 +98,7 @@ fn build(
         places: SessionPlaces::new(),
         sessions: sessions.clone(),
         pushes: PushBudget::new(plan.limits.push_bytes_max),
+        challenges: Arc::new(Challenges::new()),
         via: Via::new(),
     });
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());
@@ -119,6 +123,7 @@ fn build(
         sessions,
         upgrade,
         at_start: live::AtStart::of(plan),
+        names: Arc::default(),
     });
     let core = ProcessCore {
         common,
@@ -130,6 +135,8 @@ fn build(
         retired: Vec::new(),
         rebalances: Rebalances::default(),
         unhealthy: Unhealthy::default(),
+        #[cfg(feature = "acme")]
+        acme: AcmeThread::default(),
         last_refusal: None,
         program: options.program,
         inherited,

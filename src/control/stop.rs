@@ -31,6 +31,7 @@ pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<StopR
     tracing::info!(?patience, "stopping");
     core.common.phase.send_replace(Phase::Draining);
     core.watch = None;
+    end_orders(&mut core);
     let tell_older = |core: &ProcessCore| core.older.stop(delay, patience.saturating_sub(delay));
     tell_older(&core);
     let hurried = async {
@@ -45,6 +46,14 @@ pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<StopR
         }
     };
     end(core, drained).await;
+}
+
+/// No certificate is ordered any more: locks are given back for other instances.
+pub(super) fn end_orders(core: &mut ProcessCore) {
+    #[cfg(feature = "acme")]
+    drop(std::mem::take(&mut core.acme));
+    #[cfg(not(feature = "acme"))]
+    let _ = core;
 }
 
 /// The end of the process; `drained` when everything had ended by itself.

@@ -133,6 +133,17 @@ async fn prepare(
     let Some(_share) = endpoint.handshakes.try_take(network) else {
         return refuse(client, Rejection::Handshakes);
     };
+    if listener.plan.tls.as_ref().is_some_and(|tls| !tls.acme.is_empty())
+        && let Some(name) = tls::challenged_name(&transport).await
+        && let Some(answering) = context.handler.challenged(name, network).await
+    {
+        let answered = timeout(left(deadline), answering.accept(transport, &[])).await;
+        if let Err(error) = answered.unwrap_or(Err(AcceptError::Timeout)) {
+            fail(&error);
+        }
+        // The authority has seen what it wanted to see (RFC 8737 §3).
+        return None;
+    }
     let accepted = timeout(left(deadline), acceptor.accept(transport, &[])).await;
     match accepted.unwrap_or(Err(AcceptError::Timeout)) {
         Ok((stream, greeting)) => {

@@ -46,6 +46,10 @@ impl Echo {
 }
 
 impl Handler for Echo {
+    fn challenged(&self, _: Arc<str>, _: ClientNetwork) -> LocalBox<Option<Arc<Acceptor>>> {
+        Box::pin(async { None })
+    }
+
     fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
         let sni = conn.tls.as_ref().and_then(|tls| tls.sni.clone());
         let worker = crate::base::worker::index();
@@ -125,7 +129,8 @@ impl Stand {
         let tls = plan.tls.as_ref();
         let speaks_both = plan.http2.is_some();
         let alpn: &[Alpn] = if speaks_both { &[HTTP_2, HTTP_1_1] } else { &[HTTP_1_1] };
-        let acceptor = tls.map(|tls| Arc::new(Acceptor::build(tls, alpn).unwrap()));
+        let acceptor =
+            tls.map(|tls| Arc::new(Acceptor::build(tls, alpn, &Arc::default()).unwrap()));
         let cells = self.metrics.listener(&plan.name);
         Arc::new(LiveListener { plan: Arc::clone(plan), acceptor, cells })
     }

@@ -15,7 +15,7 @@ use crate::config::plan::{
 use crate::observe::metrics::Metrics;
 use crate::pool::{Backend, Pool};
 use crate::router::Router;
-use crate::tls::{Acceptor, Alpn, HTTP_1_1, HTTP_2, TlsError};
+use crate::tls::{Acceptor, Alpn, HTTP_1_1, HTTP_2, IssuedCertificates, TlsError};
 
 /// What a listener speaks inside TLS.
 fn alpn(listener: &Listener) -> &'static [Alpn] {
@@ -100,7 +100,8 @@ pub fn build(
     metrics: &Metrics,
 ) -> Result<Snapshot, BuildError> {
     let pools = pools(&plan, old, metrics)?;
-    let listeners = listeners(&plan, old, metrics)?;
+    let issued = old.map(|old| Arc::clone(&old.issued)).unwrap_or_default();
+    let listeners = listeners(&plan, old, &issued, metrics)?;
     let passwords = old.map(|old| Arc::clone(&old.passwords));
     let passwords = passwords.unwrap_or_else(PasswordChecker::new);
     let access = verifiers(&plan, old, &passwords, &pools, metrics)?;
@@ -120,6 +121,7 @@ pub fn build(
         passwords,
         departed,
         listeners,
+        issued,
         _alive: AliveCount::new(old.map(|old| Arc::clone(&old._alive.0)).unwrap_or_default()),
         plan,
     })
@@ -174,6 +176,7 @@ fn departed(old: &Snapshot, pools: &BTreeMap<Arc<str>, Arc<Pool>>) -> Vec<Arc<Ba
 fn listeners(
     plan: &Plan,
     old: Option<&Snapshot>,
+    issued: &Arc<IssuedCertificates>,
     metrics: &Metrics,
 ) -> Result<BTreeMap<ListenerIdentity, Arc<LiveListener>>, BuildError> {
     let build = |listener: &Arc<Listener>| {
@@ -191,7 +194,7 @@ fn listeners(
                 before.acceptor.clone()
             }
             (Some(tls), _) => {
-                let built = Acceptor::build(tls, alpn(listener));
+                let built = Acceptor::build(tls, alpn(listener), issued);
                 Some(Arc::new(built.map_err(|error| BuildError::Tls {
                     listener: Arc::clone(&listener.name),
                     error,

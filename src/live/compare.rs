@@ -111,6 +111,7 @@ fn changes<'a, K: Ord, T: PartialEq + 'a>(
 
 fn settings(old: &Plan, new: &Plan) -> Vec<&'static str> {
     let tables = [
+        ("acme", old.acme == new.acme),
         ("limits", old.limits == new.limits),
         ("drain", old.drain == new.drain),
         ("reload", old.reload == new.reload),

@@ -35,7 +35,7 @@ use crate::config::plan::{
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
 use crate::pool::{Backend, Pool};
 use crate::router::Router;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, IssuedCertificates};
 
 /// Everything a request is served by. Nothing keeps one longer than a request: sessions keep their
 /// rules and their lease, so that a reload can neither hold memory hostage nor cut a wire.
@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub unrouted: Arc<RouteMetrics>,
     /// By identity, which is the address.
     pub listeners: BTreeMap<ListenerIdentity, Arc<LiveListener>>,
+    /// Certificates that were ordered; the same over reloads.
+    pub issued: Arc<IssuedCertificates>,
     /// By identity, for who comes back to a route: indexes into `routes`.
     known: HashMap<Arc<str>, usize>,
     _alive: AliveCount,

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use http::HeaderMap;
 
+use crate::acme::Challenges;
 use crate::base::quota::Quota;
 use crate::base::share::Shares;
 use crate::config::plan::Listener;
@@ -38,6 +39,8 @@ pub struct App {
     pub sessions: LiveSessions,
     /// What messages of callers to them may have.
     pub pushes: Arc<PushBudget>,
+    /// What an authority is answered that asks whether a name is ours.
+    pub challenges: Arc<Challenges>,
     /// What this process is called in `Via`.
     pub via: Via,
 }

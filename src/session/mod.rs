@@ -9,6 +9,7 @@ mod answer_fate;
 mod authorize;
 mod backoff;
 mod caching;
+mod challenge;
 mod clearance;
 mod compression;
 mod conn;

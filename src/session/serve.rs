@@ -15,7 +15,7 @@ use super::error_pages::RequestPages;
 use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
-use super::{plain, websocket};
+use super::{challenge, plain, websocket};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::handshake;
@@ -29,6 +29,14 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = app.live.now();
     let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
+    if challenge::is_asked(&conn, &head) {
+        // Before any route: an operator has none for it.
+        let answer = Box::pin(challenge::answer(&app.challenges, &conn, &head)).await;
+        if let Some(mut answer) = answer {
+            record.add_fields(&mut answer);
+            return record.follow(answer);
+        }
+    }
     let routed = route(conn, head, &snapshot, &mut record);
     // From here on the route is enough: a long answer must not keep a configuration alive.
     drop(snapshot);

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, version};
 
 use crate::base::socket::Socket;
 use crate::config::plan::{ClientCertificates, ServerTls, TlsVersion};
 use crate::wire::client_cert::ClientCertificate;
 
+use super::challenge::ACME_TLS_1;
 use super::engine::{Engine, RECORD_BYTES_MAX};
 use super::error::{AcceptError, TlsError};
+use super::issued::{self, IssuedCertificates};
 use super::resolver::{self, Resolver};
 use super::server_stream::{ServerStream, Spoken, looks_like_http};
 use super::tickets;
@@ -59,29 +62,52 @@ pub struct Greeting {
 }
 
 impl Acceptor {
-    /// An acceptor for a listener; `alpn` are the protocols it speaks, the preferred first.
+    /// An acceptor for a listener; `alpn` are the protocols it speaks, the preferred first, and
+    /// `issued` the certificates that come while it is at work.
     ///
     /// Clients resume over reloads and upgrades, renewed certificates too: see `tickets`.
     ///
     /// # Errors
     /// There is no certificate, or rustls refuses.
-    pub fn build(tls: &ServerTls, alpn: &'static [Alpn]) -> Result<Acceptor, TlsError> {
-        Acceptor::with(super::provider(), tls, alpn)
+    pub fn build(
+        tls: &ServerTls,
+        alpn: &'static [Alpn],
+        issued: &Arc<IssuedCertificates>,
+    ) -> Result<Acceptor, TlsError> {
+        Acceptor::with(super::provider(), tls, alpn, issued)
+    }
+
+    /// An acceptor that answers an authority which asks whether `name` is ours (TLS-ALPN-01, RFC
+    /// 8737): `digest` is the key authorization's SHA-256. It speaks nothing else.
+    ///
+    /// # Errors
+    /// The certificate cannot be made.
+    pub fn answering(name: &str, digest: &[u8]) -> Result<Acceptor, TlsError> {
+        let certificate = issued::answering(name, digest)?;
+        let mut config = ServerConfig::builder_with_provider(super::provider())
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
+        config.alpn_protocols = vec![ACME_TLS_1.into()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Acceptor { config: Arc::new(config), alpn: &[ACME_TLS_1] })
     }
 
     pub(super) fn with(
         provider: Arc<CryptoProvider>,
         tls: &ServerTls,
         alpn: &'static [Alpn],
+        issued: &Arc<IssuedCertificates>,
     ) -> Result<Acceptor, TlsError> {
-        if tls.certificates.is_empty() {
+        if tls.certificates.is_empty() && tls.acme.is_empty() {
             return Err(TlsError::NoCertificate);
         }
         let versions = match tls.version_min {
             TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12][..],
             TlsVersion::V1_3 => &[&version::TLS13],
         };
-        let resolver = Resolver::new(&tls.certificates, tls.strict_sni);
+        let resolver = Resolver::new(tls, issued)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)?;
         let builder = match &tls.clients {

@@ -19,6 +19,8 @@ pub enum TlsError {
     NoSystemRoots(String),
     /// Not a DNS name and not an IP address.
     ServerName(Arc<str>),
+    /// A certificate of our own cannot be made.
+    NotMade(String),
     /// rustls refused, or the system gave no randomness.
     Refused(rustls::Error),
 }
@@ -35,6 +37,7 @@ impl fmt::Display for TlsError {
             TlsError::ServerName(name) => {
                 write!(f, "`server_name` is neither a DNS name nor an address: {name}")
             }
+            TlsError::NotMade(why) => write!(f, "no certificate can be made: {why}"),
             TlsError::Refused(error) => write!(f, "TLS cannot be set up: {error}"),
         }
     }

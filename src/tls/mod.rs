@@ -8,9 +8,11 @@
 //! tokio-rustls does. RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 §3 (SNI), RFC 7301 (ALPN).
 
 mod accept;
+mod challenge;
 mod connect;
 mod engine;
 mod error;
+mod issued;
 mod resolver;
 mod server_stream;
 mod tickets;
@@ -19,9 +21,11 @@ mod verify;
 mod wear;
 
 pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2, client_hello};
+pub use challenge::challenged_name;
 pub use connect::Connector;
 pub use engine::{Engine, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX, SEAL_OVERHEAD_MAX};
 pub use error::{AcceptError, TlsError};
+pub use issued::IssuedCertificates;
 pub use server_stream::{READ_BYTES_MAX, SEAL_BYTES_MAX, ServerStream};
 pub use tickets::{KEY_TIME, NoTicketKey, TicketSecrets, take_ticket_secrets, ticket_secrets};
 pub use transport::Transport;

@@ -62,6 +62,7 @@ pub(super) fn certificate_with(
 pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
     ServerTls {
         certificates: certificates.iter().map(|made| made.plan.clone()).collect(),
+        acme: Vec::new(),
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,
@@ -70,7 +71,7 @@ pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
 }
 
 pub(super) fn acceptor(made: &Made) -> Acceptor {
-    Acceptor::build(&server_tls(&[made]), &[HTTP_1_1]).unwrap()
+    Acceptor::build(&server_tls(&[made]), &[HTTP_1_1], &Arc::default()).unwrap()
 }
 
 /// A client that trusts `made` and speaks these versions.
@@ -140,13 +141,14 @@ fn short_keys(records: u64) -> Arc<CryptoProvider> {
 
 /// A listener's, of whose keys ours are good for so many records only.
 pub(crate) fn worn_acceptor(tls: &ServerTls, records: u64, alpn: &'static [Alpn]) -> Acceptor {
-    Acceptor::with(short_keys(records), tls, alpn).unwrap()
+    Acceptor::with(short_keys(records), tls, alpn, &Arc::default()).unwrap()
 }
 
 /// A client's connection, of whose keys ours are good for so many records only; our end first.
 pub(crate) async fn worn_client(records: u64) -> (Transport, TlsStream<TcpStream>) {
     let made = certificate(&["a.example"]);
-    let acceptor = Acceptor::with(short_keys(records), &server_tls(&[&made]), &[HTTP_1_1]);
+    let acceptor =
+        Acceptor::with(short_keys(records), &server_tls(&[&made]), &[HTTP_1_1], &Arc::default());
     let client = Arc::new(client(&made, &VERSIONS));
     let Ends { server, client, .. } = ends(&acceptor.unwrap(), &client, "a.example").await;
     (Transport::from(server), client)

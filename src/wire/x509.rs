@@ -19,6 +19,10 @@ const EXTENSIONS: u8 = 0xa3;
 /// The extension `basicConstraints`, 2.5.29.19 (RFC 5280 §4.2.1.9).
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 
+/// The extension `authorityKeyIdentifier`, 2.5.29.35 (RFC 5280 §4.2.1.1), and its key's tag.
+const AUTHORITY_KEY_IDENTIFIER: [u8; 3] = [0x55, 0x1d, 0x23];
+const KEY_IDENTIFIER: u8 = 0x80;
+
 /// What a certificate says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CertificateFacts<'a> {
@@ -63,6 +67,27 @@ impl<'a> CertificateFacts<'a> {
     /// Whether subject and issuer have the same name.
     pub fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
+    }
+}
+
+/// What tells a certificate from all others of its authority.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CertificateSerial<'a> {
+    /// How the authority calls its key (RFC 5280 §4.2.1.1).
+    pub authority_key: &'a [u8],
+    /// The serial number, as DER writes it, without its head.
+    pub serial: &'a [u8],
+}
+
+impl<'a> CertificateSerial<'a> {
+    /// Reads a certificate's DER; `None` when it is not one, or does not name its authority's key.
+    pub fn read(der: &'a [u8]) -> Option<CertificateSerial<'a>> {
+        let mut tbs = Der(Der(Der(der).take(SEQUENCE)?).take(SEQUENCE)?);
+        let _ = tbs.take(VERSION);
+        let serial = tbs.take(INTEGER)?;
+        let value = extension(tbs, &AUTHORITY_KEY_IDENTIFIER)?;
+        let authority_key = Der(Der(value).take(SEQUENCE)?).take(KEY_IDENTIFIER)?;
+        Some(CertificateSerial { authority_key, serial })
     }
 }
 
@@ -122,7 +147,13 @@ impl<'a> SubjectPublicKey<'a> {
 }
 
 /// Looks for `basicConstraints` in what follows the subject.
-fn may_issue(mut tbs: Der<'_>) -> Option<bool> {
+fn may_issue(tbs: Der<'_>) -> Option<bool> {
+    let constraints = Der(extension(tbs, &BASIC_CONSTRAINTS)?).take(SEQUENCE)?;
+    Some(Der(constraints).take(BOOLEAN).is_some_and(|value| value != [0]))
+}
+
+/// The value of the extension with this identifier, in what is left of a `TBSCertificate`.
+fn extension<'a>(mut tbs: Der<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     let extensions = loop {
         match tbs.next()? {
             (EXTENSIONS, extensions) => break extensions,
@@ -133,11 +164,10 @@ fn may_issue(mut tbs: Der<'_>) -> Option<bool> {
     while let Some(extension) = list.take(SEQUENCE) {
         let mut extension = Der(extension);
         let (_, id) = extension.next()?;
-        if id == BASIC_CONSTRAINTS {
+        if id == wanted {
             // Whether it is critical does not matter here.
             let _ = extension.take(BOOLEAN);
-            let constraints = Der(extension.take(OCTET_STRING)?).take(SEQUENCE)?;
-            return Some(Der(constraints).take(BOOLEAN).is_some_and(|value| value != [0]));
+            return extension.take(OCTET_STRING);
         }
     }
     None

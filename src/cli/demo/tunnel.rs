@@ -28,7 +28,7 @@ pub(super) fn open(
     tls: &ServerTls,
     backend: String,
 ) -> io::Result<()> {
-    let acceptor = Acceptor::build(tls, &[HTTP_1_1]).map_err(io::Error::other)?;
+    let acceptor = Acceptor::build(tls, &[HTTP_1_1], &Arc::default()).map_err(io::Error::other)?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     task::spawn("demo tunnel", accept(listener, Arc::new(acceptor), backend.into()));

@@ -4,6 +4,7 @@
 //! is wrong. All that is wrong was then reported; nothing stops at the first.
 
 mod access;
+mod acme;
 mod action;
 mod address;
 mod api;
@@ -73,7 +74,7 @@ pub fn lower(
     named_files: NamedFiles,
 ) -> Option<Lowered> {
     let mut cx = Lower { sources, files, report, named_files, certificate_spans: Vec::new() };
-    let listeners = listener::listeners(&mut cx, file);
+    let mut listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
     let access = access::rules(&mut cx, file);
     let routes = route::routes(&mut cx, file);
@@ -85,7 +86,9 @@ pub fn lower(
     let control = file.control.get().map(|control| process::control(&mut cx, control));
     let log = file.log.get().map(|log| log.lower(cx.report));
     let (admin, control) = (opt(admin), opt(control));
-    if let Some(listeners) = &listeners {
+    let acme = acme::acme(&mut cx, file);
+    if let Some(listeners) = &mut listeners {
+        acme::names(&mut cx, file, listeners, &routes);
         api::guarded(&mut cx, listeners, &routes);
     }
     if let (Some(listeners), Some(pools)) = (&listeners, &pools) {
@@ -104,6 +107,7 @@ pub fn lower(
         pools: pools?,
         access: access?,
         routes,
+        acme: acme?,
         limits: limits??,
         drain: drain??,
         reload: reload??,

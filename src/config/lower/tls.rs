@@ -11,7 +11,7 @@ use crate::wire::pem::{self, Part, PemError, Remark};
 
 use super::super::fault::Fault;
 use super::super::plan;
-use super::super::tables::{self, OneOrMany, ServerTlsParts, Spanned};
+use super::super::tables::{self, ServerTlsParts, Spanned};
 use super::{Lower, NamedFiles, opt};
 
 /// TLS towards clients.
@@ -23,9 +23,15 @@ pub fn server(
     let tls = written.get()?;
     let as_in = "[{ chain = \"site.pem\", key = \"site.key\" }]";
     let owner = format!("`tls` of {owner}");
-    cx.need((&tls.certificates, "certificates"), &owner, written.span(), as_in);
-    let OneOrMany(list) = tls.certificates.get()?;
-    if list.is_empty() {
+    let has_acme = !matches!(tls.acme.get(), None | Some(tables::AcmeNames::Off));
+    let list = match has_acme || tls.acme.is_faulty() {
+        true => tls.certificates.get().map_or(&[][..], |list| &list.0),
+        false => {
+            cx.need((&tls.certificates, "certificates"), &owner, written.span(), as_in);
+            &tls.certificates.get()?.0
+        }
+    };
+    if list.is_empty() && tls.certificates.is_written() {
         let said = format!("`certificates` in {owner} is empty");
         cx.report(Diagnostic::error("missing", said).at(tls.certificates.span()));
     }
@@ -35,7 +41,9 @@ pub fn server(
         NamedFiles::Skip => Some(Vec::new()),
     };
     let clients = opt(tls.clients.is_written().then(|| clients(cx, &tls.clients, &owner)));
-    tls.lower(cx.report, ServerTlsParts { certificates, clients })
+    // The names come of routes too, which are not known yet.
+    let acme = Some(Vec::new());
+    tls.lower(cx.report, ServerTlsParts { certificates, acme, clients })
 }
 
 /// The certificates of clients.
@@ -152,7 +160,8 @@ pub fn roots(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<plan::Root
     roots_of(cx, "ca", written)
 }
 
-fn roots_of(cx: &mut Lower<'_>, key: &str, written: &Spanned<String>) -> Option<plan::Roots> {
+/// The authorities of this key.
+pub fn roots_of(cx: &mut Lower<'_>, key: &str, written: &Spanned<String>) -> Option<plan::Roots> {
     let (path, bytes, stamp) = cx.read(key, written)?;
     match pem::trusted(&bytes) {
         Ok((trusted, remarks)) => {

@@ -53,11 +53,15 @@ impl Eq for ClientCertificates {}
 impl Certificate {
     /// Whether it is valid for a lower-case name; a wildcard stands for one label (RFC 9525 §6.3).
     pub fn covers(&self, name: &str) -> bool {
-        let parent = name.split_once('.').map(|(_, parent)| parent);
-        self.names.iter().any(|own| match own.strip_prefix("*.") {
-            Some(of) => parent == Some(of),
-            None => **own == *name,
-        })
+        self.names.iter().any(|own| covers(own, name))
+    }
+}
+
+/// Whether a certificate's name, which may be a wildcard, is that of a lower-case host.
+pub fn covers(own: &str, name: &str) -> bool {
+    match own.strip_prefix("*.") {
+        Some(of) => name.split_once('.').is_some_and(|(_, parent)| parent == of),
+        None => own == name,
     }
 }
 

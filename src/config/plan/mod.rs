@@ -5,6 +5,7 @@
 
 // The tables name these files one by one: what they declare is named here.
 mod access;
+mod acme;
 pub(super) mod address;
 pub(super) mod balance;
 pub(super) mod certificate;
@@ -30,6 +31,7 @@ pub use access::{
     AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, CertificateMatch,
     ClaimMatch, Jwt, KeysUrl, TokenKeySource, TokenKeys, TokenPlace,
 };
+pub use acme::{Acme, CaDirectory, DnsHook, ExternalAccount};
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::Balance;
 pub use certificate::{Certificate, ClientCertificates};
@@ -62,6 +64,8 @@ pub struct Plan {
     pub access: Vec<Arc<AccessRule>>,
     /// Conditions to actions, in file order; identities are unique.
     pub routes: Vec<Arc<Route>>,
+    /// How certificates are ordered, where any are.
+    pub acme: Option<Acme>,
     /// Limits of the whole process.
     pub limits: Limits,
     /// How sessions are drained at a stop.

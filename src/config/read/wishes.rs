@@ -176,10 +176,10 @@ wishes! {
         "nothing has to be switched on: a handshake is recognised; `websocket = \"only\"` \
          refuses plain requests";
     // TLS.
-    "acme" | "letsencrypt" | "lets_encrypt" | "certresolver" | "certificate_resolver"
+    "letsencrypt" | "lets_encrypt" | "certresolver" | "certificate_resolver"
         | "certificates_resolvers" | "auto_https" | "on_demand_tls" =>
-        "tidegate does not order certificates: let an ACME client write the files of \
-         `tls.certificates`, and `reload.watch = true` take them", "certificates";
+        "certificates are ordered for a listener with `tls.acme = true`, as the table `[acme]` \
+         says";
     "client_ca" | "client_auth" | "mtls" | "ssl_client_certificate" | "ssl_verify_client"
         | "client_certificates" =>
         "tidegate does not ask clients for certificates yet";

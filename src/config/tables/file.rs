@@ -2,8 +2,9 @@
 
 use super::process::WORKERS_MAX;
 use super::{
-    AccessTable, AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable, LogTable, Named,
-    Number, OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, Spanned, UpgradeTable,
+    AccessTable, AcmeTable, AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable,
+    LogTable, Named, Number, OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, Spanned,
+    UpgradeTable,
 };
 
 table! {
@@ -26,6 +27,9 @@ table! {
     /// Rules of who may pass. Routes refer to them by name, in `access`; a rule that no route names
     /// guards nothing.
     next access: Named<AccessTable>;
+    /// Certificates by themselves, from an authority that speaks ACME (Let's Encrypt and others).
+    /// It is off unless this table is there, and orders for the names of `tls.acme` of listeners.
+    each acme: AcmeTable;
     /// Conditions and what is done where they hold. "Which route is taken" above tells the order.
     drains routes: Vec<Spanned<RouteTable>>;
     /// What the relay asks of every session, unless its route says otherwise.

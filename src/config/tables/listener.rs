@@ -1,13 +1,14 @@
 //! `[listeners.NAME]`: addresses accepted on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::super::fault::Fault;
-use super::super::plan::certificate::{Certificate, ClientCertificates};
+use super::super::plan::certificate::{Certificate, ClientCertificates, covers};
 use super::words::TlsVersion;
-use super::{FileMode, Number, OneOrMany, OrOff, Size, Time, seconds};
+use super::{AcmeNames, FileMode, Number, OneOrMany, OrOff, Size, Time, seconds};
 
 table! {
     /// An address that connections are accepted on.
@@ -49,17 +50,25 @@ table! {
 
 table! {
     /// TLS towards clients.
-    ServerTlsTable "ServerTls", "a table with `certificates`" => ServerTls, ServerTlsParts {
+    ServerTlsTable "ServerTls", "a table with `certificates` or `acme`"
+    => ServerTls, ServerTlsParts {
         /// Certificates, chosen by SNI among their names; the first is the default.
         certificates: Vec<Certificate>,
+        /// Names that certificates are ordered for.
+        acme: Vec<Arc<str>>,
         /// What certificates clients show, where they are asked for any.
         clients: Option<ClientCertificates>,
     };
 
     /// Certificates. The client's server name (SNI) chooses one; the first is the default. A reload
     /// reads them again, and live sessions do not notice.
-    next certificates [required]: OneOrMany<CertificateTable>,
+    next certificates: OneOrMany<CertificateTable>,
         as in [json!({ "chain": "site.pem", "key": "site.key" })];
+    /// Names that certificates are ordered for, as `[acme]` says: `true` is every exact `host` of
+    /// the listener's routes that none of `certificates` covers; or a list, where `*.example.com`
+    /// needs `acme.dns`. Each name has a certificate of its own. A name that is dropped keeps its
+    /// certificate in `acme.state`, where it is not renewed.
+    next acme: AcmeNames, as in true;
     /// The lowest version of TLS.
     next version_min: TlsVersion as TlsVersion = TlsVersion::V1_2, as in "1.3";
     /// Whether TLS sessions may be resumed with tickets.
@@ -180,13 +189,30 @@ impl ServerTls {
     /// Whether a connection that asked for `sni` was shown a certificate that is not for `host`
     /// while there is one that is (RFC 9110 §7.4). Where none is, clients have their reasons.
     pub fn is_misdirected(&self, sni: &str, host: &str) -> bool {
+        // A name that is ordered for has a certificate of its own.
+        if let Some(ordered) = self.ordered(sni) {
+            return !covers(ordered, host) && self.is_covered(host);
+        }
         let by_name = |one: &&Certificate| one.covers(sni);
         let mut shown = self.certificates.iter().filter(by_name).peekable();
-        let is_covered = match shown.peek() {
-            Some(_) => shown.any(|one| one.covers(host)),
-            None => self.certificates.first().is_some_and(|default| default.covers(host)),
+        let is_covered = match (shown.peek(), self.certificates.first(), self.acme.first()) {
+            (Some(_), ..) => shown.any(|one| one.covers(host)),
+            (None, Some(default), _) => default.covers(host),
+            (None, None, ordered) => ordered.is_some_and(|ordered| covers(ordered, host)),
         };
-        !is_covered && self.certificates.iter().any(|one| one.covers(host))
+        !is_covered && self.is_covered(host)
+    }
+
+    /// The name that is ordered for and has a certificate for this lower-case one: itself, or a
+    /// wildcard.
+    pub fn ordered(&self, name: &str) -> Option<&Arc<str>> {
+        let exact = self.acme.iter().find(|ordered| ***ordered == *name);
+        exact.or_else(|| self.acme.iter().find(|ordered| covers(ordered, name)))
+    }
+
+    /// Whether there is a certificate for a name, or one is ordered.
+    fn is_covered(&self, name: &str) -> bool {
+        self.ordered(name).is_some() || self.certificates.iter().any(|one| one.covers(name))
     }
 }
 

@@ -9,6 +9,7 @@
 #[macro_use]
 mod table;
 mod access;
+mod acme;
 mod api;
 mod auth_server;
 mod by_kind;
@@ -32,6 +33,7 @@ pub use access::{
     AccessTable, BasicTable, CertificateMatchTable, ClaimTest, JwtTable, RouteAccess,
     TokenKeysTable, TokenSession,
 };
+pub use acme::{AcmeNames, AcmeTable, DnsHookTable, ExternalAccountTable};
 pub use api::{ApiTable, Push, PushTable};
 pub use auth_server::{AuthFailure, ForwardTable};
 pub use error_pages::ErrorsValue;

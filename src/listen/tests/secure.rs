@@ -28,6 +28,7 @@ pub fn secured_with(name: &str, alpn: &[Alpn]) -> (Listener, TlsConnector) {
     };
     let tls = ServerTls {
         certificates: vec![certificate],
+        acme: Vec::new(),
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,

@@ -17,6 +17,7 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
         listeners: vec![Arc::new(listener("http", 80))],
         pools: pools.iter().cloned().map(Arc::new).collect(),
         routes: arcs(routes),
+        acme: None,
         limits: Limits { connections_max: 100, hold_bytes_max: 16 << 20, ..Limits::default() },
         drain: Drain {
             delay: Duration::ZERO,

@@ -201,6 +201,7 @@ fn certificate(name: &str) -> Made {
     };
     let tls = ServerTls {
         certificates: vec![certificate],
+        acme: Vec::new(),
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,
@@ -211,7 +212,7 @@ fn certificate(name: &str) -> Made {
         stamp: 0,
         loaded: Arc::new(pem::trusted(chain.as_bytes()).unwrap().0),
     };
-    Made { acceptor: Acceptor::build(&tls, &[HTTP_1_1]).unwrap(), roots }
+    Made { acceptor: Acceptor::build(&tls, &[HTTP_1_1], &Arc::default()).unwrap(), roots }
 }
 
 fn trusting(made: &Made, server_name: Option<&str>) -> UpstreamTls {

@@ -62,6 +62,7 @@ impl Proxy {
             places: SessionPlaces::new(),
             sessions: LiveSessions::new(workers.queues().clone()),
             pushes: PushBudget::new(1 << 20),
+            challenges: Arc::new(crate::acme::Challenges::new()),
             via: Via::new(),
         });
         let for_worker = Arc::clone(&app);

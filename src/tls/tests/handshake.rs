@@ -36,7 +36,7 @@ async fn sessions_are_resumed_over_a_renewed_certificate_in_both_versions() {
 async fn nothing_is_resumed_where_it_is_switched_off() {
     let made = certificate(&["a.example"]);
     let tls = ServerTls { resumption: false, ..server_tls(&[&made]) };
-    let acceptor = Acceptor::build(&tls, &[HTTP_1_1]).unwrap();
+    let acceptor = Acceptor::build(&tls, &[HTTP_1_1], &Arc::default()).unwrap();
     for version in VERSIONS {
         let config = Arc::new(client(&made, &[version]));
         assert_eq!(greet(&acceptor, &config).await.0, HandshakeKind::Full);
@@ -47,7 +47,8 @@ async fn nothing_is_resumed_where_it_is_switched_off() {
 #[tokio::test]
 async fn the_certificate_is_the_one_of_the_name_asked_for_else_the_first() {
     let made = [certificate(&["a.example"]), certificate(&["*.b.example"])];
-    let acceptor = Acceptor::build(&server_tls(&[&made[0], &made[1]]), &[HTTP_1_1]).unwrap();
+    let acceptor =
+        Acceptor::build(&server_tls(&[&made[0], &made[1]]), &[HTTP_1_1], &Arc::default()).unwrap();
     for (name, expected) in [("a.example", 0), ("x.b.example", 1), ("X.B.example", 1)] {
         let config = Arc::new(client(&made[expected], &VERSIONS));
         let ends = ends(&acceptor, &config, name).await;
@@ -101,7 +102,7 @@ async fn a_client_without_a_common_protocol_or_version_is_told_by_an_alert() {
     assert_eq!(told, rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol));
 
     let tls = ServerTls { version_min: TlsVersion::V1_3, ..server_tls(&[&made]) };
-    let acceptor = Acceptor::build(&tls, &[HTTP_1_1]).unwrap();
+    let acceptor = Acceptor::build(&tls, &[HTTP_1_1], &Arc::default()).unwrap();
     let (refused, told) = refusal(&acceptor, client(&made, &[&TLS12])).await;
     assert!(matches!(refused, AcceptError::Refused(_)), "{refused}");
     assert_eq!(told, rustls::Error::AlertReceived(AlertDescription::ProtocolVersion));
@@ -212,5 +213,8 @@ async fn what_comes_right_behind_the_handshake_is_not_lost() {
 
 #[test]
 fn a_listener_without_a_certificate_is_refused() {
-    assert_eq!(Acceptor::build(&server_tls(&[]), &[]).unwrap_err(), TlsError::NoCertificate);
+    assert_eq!(
+        Acceptor::build(&server_tls(&[]), &[], &Arc::default()).unwrap_err(),
+        TlsError::NoCertificate
+    );
 }

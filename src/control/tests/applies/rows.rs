@@ -3,6 +3,8 @@
 /// The key, the text in the base, the text in its place.
 pub(super) type Row = (&'static str, &'static str, &'static str);
 
+const AGREED_BY_TWO: &str = "agree_to_terms = true\nemail = \"two";
+
 const JWT_SECRET: &str = "secret = \"a secret that both sides know, and nobody else\"";
 
 pub(super) const ROWS: &[Row] = &[
@@ -94,6 +96,21 @@ pub(super) const ROWS: &[Row] = &[
     ("listeners.NAME.tls.clients.roots", "roots = \"one.pem\"", "roots = \"two.pem\""),
     ("listeners.NAME.tls.clients.required", "required = true", "required = false"),
     ("listeners.NAME.tls.clients.crls", "one.crl", "two.crl"),
+    ("listeners.NAME.tls.acme", "#tls", "acme = [\"a.example\"]"),
+    ("acme.email", "one@example.com", "two@example.com"),
+    // It cannot be anything else.
+    ("acme.agree_to_terms", "agree_to_terms = true\nemail = \"one", AGREED_BY_TWO),
+    ("acme.state", "state = \"one\"", "state = \"two\""),
+    ("acme.directory", "127.0.0.1:1/one", "127.0.0.1:1/two"),
+    ("acme.profile", "profile = \"one\"", "profile = \"two\""),
+    ("acme.roots", "profile = \"one\"\nroots = \"one.pem\"", "roots = \"two.pem\""),
+    ("acme.eab", "eab = { id = \"one\", key = \"b25l\" }", ""),
+    ("acme.eab.id", "id = \"one\"", "id = \"two\""),
+    ("acme.eab.key", "b25l", "dHdv"),
+    ("acme.dns", "[acme.dns]\nhook = \"one\"\nwait = \"1s\"\ntimeout = \"1s\"", ""),
+    ("acme.dns.hook", "hook = \"one\"", "hook = [\"one\", \"two\"]"),
+    ("acme.dns.wait", "wait = \"1s\"", "wait = \"2s\""),
+    ("acme.dns.timeout", "timeout = \"1s\"\n\n[access.office]", "\n[access.office]"),
     ("listeners.NAME.tls.resumption", "#tls", "resumption = false"),
     ("listeners.NAME.tls.certificates.chain", "one.", "two."),
     ("listeners.NAME.tls.certificates.key", "one.", "two."),

@@ -71,12 +71,7 @@ impl InheritedSockets {
             Origin::Manager { name: known } => Some(&**known) == name,
             Origin::Process { .. } => false,
         };
-        let fits = |found: &Inherited| {
-            let only = found.listener.as_deref();
-            found.address == *address && only.is_none_or(|only| Some(only) == name)
-        };
-        let found = self.0.iter().position(fits);
-        match found.or_else(|| self.0.iter().position(by_name)) {
+        match self.at(address, name).or_else(|| self.0.iter().position(by_name)) {
             Some(at) => {
                 let Inherited { fd, origin, .. } = self.0.swap_remove(at);
                 let listening = Listening::inherit(address, fd)?;
@@ -84,6 +79,18 @@ impl InheritedSockets {
             }
             None => open().map(|listening| Opened { listening, origin: None }),
         }
+    }
+
+    /// Whether there is one for a listener of this name by its address.
+    pub fn has(&self, address: &Address, name: &str) -> bool {
+        self.at(address, Some(name)).is_some()
+    }
+
+    fn at(&self, address: &Address, name: Option<&str>) -> Option<usize> {
+        self.0.iter().position(|found| {
+            let only = found.listener.as_deref();
+            found.address == *address && only.is_none_or(|only| Some(only) == name)
+        })
     }
 
     /// Takes back what is not put to use after all. A service manager's is as it was; others are

@@ -64,7 +64,11 @@ impl Sockets {
     ) -> Result<OpenedSockets, Vec<OpenError>> {
         let mut opened = OpenedSockets::default();
         let mut errors = Vec::new();
-        for listener in listeners {
+        // First those that find theirs by the address: a service manager's goes by its name only
+        // where no listener has its address.
+        let (at_address, others): (Vec<_>, Vec<_>) =
+            listeners.iter().partition(|one| inherited.has(&one.address, &one.name));
+        for listener in at_address.into_iter().chain(others) {
             let identity = listener.identity();
             if self.sockets.contains_key(&identity) {
                 continue;

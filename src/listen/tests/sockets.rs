@@ -167,6 +167,24 @@ async fn an_inherited_socket_is_taken_by_its_address_or_by_its_name() {
     assert_eq!(inherited.unused().len(), 1, "the service manager's is kept: {inherited:?}");
 }
 
+#[tokio::test]
+async fn a_listener_that_moved_leaves_its_inherited_socket_to_the_one_at_its_address() {
+    let first = Listening::open(&plain("a").address).unwrap();
+    let at = first.bound().clone();
+    let mut inherited = InheritedSockets::new(vec![Inherited {
+        address: at.clone(),
+        listener: None,
+        origin: Origin::Manager { name: "a".into() },
+        fd: first.as_fd().try_clone_to_owned().unwrap(),
+    }]);
+    let wanted = [plain("a"), Listener { address: at, ..plain("b") }].map(Arc::new);
+    let stand = Stand::new(1, 9, None);
+    // Its port is in use: only what was inherited can serve there.
+    let opened = stand.sockets.open(&wanted, &mut inherited).unwrap();
+    assert_eq!(opened.addresses().count(), 2);
+    assert!(inherited.unused().is_empty());
+}
+
 /// Another process's share of the first listening socket.
 fn share(stand: &Stand) -> Inherited {
     let handover = stand.sockets.handovers().next().unwrap();

@@ -39,8 +39,9 @@ mod action;
 mod drain;
 mod handshake;
 
-// Layer 8: the snapshot in force.
+// Layer 8: the snapshot in force; one question to one backend.
 mod live;
+mod probe;
 
 // Layer 9: the story of one request, told once.
 mod session;

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 13] = [
     &["admin"],
     &["listen"],
     &["session"],
-    &["live"],
+    &["live", "probe"],
     &["access", "acme", "action", "handshake", "drain"],
     &["relay", "pool"],
     &["router", "registry", "tls", "rewrite", "limit"],

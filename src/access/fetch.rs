@@ -1,9 +1,6 @@
 //! A set of keys, asked for by URL: in time, and no longer than it may be.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
@@ -13,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use crate::base::along::along;
 use crate::base::clock;
 use crate::base::label::Label;
 use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, KeysUrl};
@@ -85,8 +83,7 @@ async fn exchange(url: &KeysUrl, dialler: &Dialler) -> Result<Bytes, FetchError>
         .max_buf_size(ANSWER_HEAD_BYTES_MAX)
         .handshake(TokioIo::new(transport));
     let (mut sender, connection) = handshake.await.map_err(FetchError::Http)?;
-    let mut connection = pin!(connection);
-    let mut answer = pin!(async move {
+    let answer = async move {
         let answer = sender.send_request(request(url)).await.map_err(FetchError::Http)?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
@@ -96,19 +93,8 @@ async fn exchange(url: &KeysUrl, dialler: &Dialler) -> Result<Bytes, FetchError>
             true => FetchError::TooLarge,
             false => FetchError::Body(error),
         })
-    });
-    let mut is_open = true;
-    // What moves the bytes ends with the answer, whichever way that ends.
-    poll_fn(|cx| {
-        if is_open && connection.as_mut().poll(cx).is_ready() {
-            is_open = false;
-        }
-        match answer.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(answer),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
+    };
+    along(connection, answer).await
 }
 
 fn request(url: &KeysUrl) -> Request<Empty<Bytes>> {

@@ -3,6 +3,7 @@
 //! **In:** nothing of tidegate's. **Out:** small types without policy.
 //! **Never here:** anything that knows configuration, HTTP routes or frames.
 
+pub mod along;
 pub mod body;
 pub mod clock;
 pub mod files;

@@ -69,6 +69,7 @@ impl ProcessCore {
             *taken = (generation, clock::now());
         }
         drop(taken);
+        self.common.generations.send_replace(generation);
         let admin = self.servers.admin_address();
         *lock(&self.common.admin) = admin;
     }

@@ -46,6 +46,8 @@ pub(super) struct Common {
     pub(super) source: String,
     /// The generation in force, and when it was taken.
     pub(super) taken: Mutex<(u64, Moment)>,
+    /// The generation in force, for those who wait for another.
+    pub(super) generations: watch::Sender<u64>,
     pub(super) bound: Mutex<BTreeMap<Arc<str>, Address>>,
     pub(super) admin: Mutex<Option<SocketAddr>>,
     pub(super) permits: Arc<Permits>,

@@ -17,6 +17,7 @@ mod handler;
 mod manager;
 mod opening;
 mod options;
+mod probes;
 mod process;
 mod reading;
 mod reload;

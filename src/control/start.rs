@@ -10,6 +10,7 @@ use super::core::ProcessCore;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
 use super::options::Options;
+use super::probes::keep_probing;
 use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
@@ -42,6 +43,10 @@ pub(super) fn start(
     let (inherited, mut predecessor) = inherit(&mut options);
     let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
+    if predecessor.is_some() {
+        let snapshot = core.common.app.live.now();
+        snapshot.pools.values().flat_map(|pool| pool.backends()).for_each(|one| one.trust());
+    }
     predecessor.iter().flat_map(|before| &before.disabled).for_each(|one| disable(&core, one));
     predecessor.iter().for_each(|before| core.common.drains.count_past(before.drains));
     for row in predecessor.iter().flat_map(|before| &before.rebalances) {
@@ -112,6 +117,7 @@ fn build(
         phase: watch::Sender::new(Phase::Running),
         source: options.source.to_string(),
         taken: Mutex::default(),
+        generations: watch::Sender::new(0),
         bound: Mutex::default(),
         admin: Mutex::default(),
         permits,
@@ -173,6 +179,7 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
     core.servers.take(servers, plan, &Handle(Arc::clone(&core.common)));
     core.publish();
     let (sessions, every) = (core.common.sessions.clone(), super::session_line_every(&plan.log));
+    task::spawn_boxed("probes", keep_probing(Arc::clone(&core.common)));
     task::spawn("log", async move { sessions.log_every(every).await });
     core.watch_files(&[]);
     tracing::info!(

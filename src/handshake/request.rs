@@ -5,6 +5,7 @@ use http::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use h2::ext::Protocol;
@@ -128,20 +129,46 @@ impl WsRequest {
     pub(super) fn write(&mut self, outbound: &Outbound) -> Vec<u8> {
         let mut text = Vec::with_capacity(TEXT_BYTES);
         head::write_request_line(outbound.method(), outbound.target(), &mut text);
-        for (name, value) in outbound.fields().iter().chain(&WEBSOCKET) {
+        for (name, value) in outbound.fields() {
             head::write_field(name, value, &mut text);
         }
-        head::write_field(&SEC_WEBSOCKET_KEY, &self.key, &mut text);
-        head::write_field(&SEC_WEBSOCKET_VERSION, &HeaderValue::from_static("13"), &mut text);
-        for (name, value) in &self.offer {
-            head::write_field(name, value, &mut text);
-        }
+        self.write_own(&mut text);
         if let Some(holding) = &mut self.holding {
             let (name, value) = holding.introduce();
             head::write_field(&name, &value, &mut text);
         }
         head::end(&mut text);
         text
+    }
+
+    /// Writes the handshake's own fields.
+    fn write_own(&self, text: &mut Vec<u8>) {
+        for (name, value) in &WEBSOCKET {
+            head::write_field(name, value, text);
+        }
+        head::write_field(&SEC_WEBSOCKET_KEY, &self.key, text);
+        head::write_field(&SEC_WEBSOCKET_VERSION, &HeaderValue::from_static("13"), text);
+        for (name, value) in &self.offer {
+            head::write_field(name, value, text);
+        }
+    }
+
+    /// A handshake of nobody's, and its whole text: for this target, with these fields.
+    pub(super) fn of_nobody(
+        key: HeaderValue,
+        target: &PathAndQuery,
+        fields: &[(HeaderName, HeaderValue)],
+    ) -> (WsRequest, Vec<u8>) {
+        let (offer, holding, informational) = Default::default();
+        let request = WsRequest { key, is_on_stream: true, offer, holding, informational };
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        head::write_request_line(&Method::GET, target, &mut text);
+        for (name, value) in fields {
+            head::write_field(name, value, &mut text);
+        }
+        request.write_own(&mut text);
+        head::end(&mut text);
+        (request, text)
     }
 }
 

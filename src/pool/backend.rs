@@ -15,8 +15,10 @@ use crate::config::plan;
 use crate::observe::metrics::BackendMetrics;
 
 use super::busy::{Busy, HANDSHAKES_WAITING_MAX};
-use super::health::{Change, Evidence, PassiveHealth, Standing};
+use super::health::{Evidence, Standing};
 use super::pace::HandshakePace;
+use super::probed::{ProbeOutcome, ProbeState};
+use super::vitals::Vitals;
 
 /// A member of a pool. It knows its pool's name, not its pool: a lease that outlives a reload keeps
 /// this alive and nothing else.
@@ -60,7 +62,7 @@ struct BackendState {
     /// One for each plain request that may be.
     request_shares: Arc<Shares>,
     handshakes_waiting: AtomicUsize,
-    health: Mutex<PassiveHealth>,
+    health: Mutex<Vitals>,
     pace: Mutex<HandshakePace>,
     metrics: Arc<BackendMetrics>,
 }
@@ -104,6 +106,12 @@ impl Backend {
     /// keeps counting.
     pub fn apply_limits(&self) {
         self.state.apply_limits(&self.settings);
+        lock(&self.state.health).apply(&self.settings.health);
+    }
+
+    /// It has worked before, for the process before this one: no probe of it is waited for.
+    pub fn trust(&self) {
+        lock(&self.state.health).trust();
     }
 
     /// Whether it is the same member of the same pool, perhaps before or after a reload.
@@ -191,18 +199,23 @@ impl Backend {
 
     /// Whether it is given work; the pool may do so all the same, lest more than half be out.
     pub fn standing(&self, now: Moment) -> Standing {
-        lock(&self.state.health).standing(now)
+        lock(&self.state.health).standing(now, &self.settings.health)
     }
 
-    /// Since when it has been ejected, trials that failed included; `None` when it is not.
+    /// Since when work has been kept from it, trials that failed included; `None` when it is not.
     pub fn out_since(&self) -> Option<Moment> {
-        lock(&self.state.health).ejected_since()
+        lock(&self.state.health).out_since(&self.settings.health)
     }
 
-    /// Since when it has been unreachable, if that is so long that its sessions are to leave.
+    /// Since when work has been kept from it, if that is so long, and for such a reason, that its
+    /// sessions are to leave.
     pub(super) fn stays_out(&self, now: Moment) -> Option<Moment> {
-        let after = self.settings.health.sessions_after;
-        lock(&self.state.health).stays_unreachable(now, after)
+        lock(&self.state.health).stays_out(now, &self.settings.health)
+    }
+
+    /// What its probes have found; `None` where it is not probed.
+    pub fn probe_state(&self) -> Option<ProbeState> {
+        lock(&self.state.health).probe_state(&self.settings.health)
     }
 
     /// Keeps work from it until [`Backend::enable`], whatever the others do; what it has stays.
@@ -226,30 +239,27 @@ impl Backend {
         self.disabled.load(Relaxed)
     }
 
-    /// How it stands, and what part of its weight it is given, in thousandths.
-    pub(super) fn seen(&self, now: Moment, slow_start: Duration) -> (Standing, u64) {
+    /// How it stands, whether it was not found to be out of reach, and what part of its weight it
+    /// is given, in thousandths.
+    pub(super) fn seen(&self, now: Moment, slow_start: Duration) -> (Standing, bool, u64) {
         let mut health = lock(&self.state.health);
-        (health.standing(now), health.share(now, slow_start))
+        let standing = health.standing(now, &self.settings.health);
+        (standing, health.is_reachable(), health.share(now, slow_start))
     }
 
     /// Records what an attempt told of its health; `client` is the number of who made it. Faults of
     /// our own (see [`DialError::fault`](super::DialError::fault)) tell nothing.
     pub fn record(&self, evidence: Evidence, client: Option<u64>, now: Moment) {
         let rules = &self.settings.health;
-        match lock(&self.state.health).record(evidence, client, now, rules) {
-            None => {}
-            Some(Change::Recovered) => {
-                tracing::info!(pool = %self.pool(), backend = %self.address(), "backend recovered");
-            }
-            Some(Change::Ejected { failures, wait }) => tracing::warn!(
-                pool = %self.pool(),
-                backend = %self.address(),
-                failures,
-                reachable = evidence == Evidence::Suspect,
-                seconds = wait.as_secs_f64(),
-                "backend ejected"
-            ),
-        }
+        let change = lock(&self.state.health).record(evidence, client, now, rules);
+        change.tell(self.pool(), self.address(), evidence == Evidence::Suspect, None);
+    }
+
+    /// Records what a probe came to.
+    pub fn probed(&self, outcome: ProbeOutcome, now: Moment) {
+        let error = outcome.error().cloned();
+        let change = lock(&self.state.health).probed(outcome, now, &self.settings.health);
+        change.tell(self.pool(), self.address(), false, error);
     }
 
     pub(super) fn begin_trial(&self, now: Moment) {
@@ -320,7 +330,7 @@ impl BackendState {
             handshakes: Arc::default(),
             request_shares: Arc::default(),
             handshakes_waiting: AtomicUsize::new(0),
-            health: Mutex::default(),
+            health: Mutex::new(Vitals::of_new()),
             pace: Mutex::default(),
             metrics: Arc::default(),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ask::{Ask, NoBackend};
 use super::balance::{Balancer, Candidate, random_two};
-use super::health::admitted;
+use super::health::{Standing, admitted};
 use super::lease::{Kind, Lease};
 use super::member::{Member, retry_after};
 use super::{Pool, rendezvous};
@@ -73,7 +73,10 @@ impl Pool {
         }
         let can = |index: &usize| {
             let backend = &self.backends[*index];
-            !backend.is_disabled() && !self.is_tried(*index, ask) && !self.is_full(*index, ask)
+            !backend.is_disabled()
+                && members[*index].standing != Standing::Unproven
+                && !self.is_tried(*index, ask)
+                && !self.is_full(*index, ask)
         };
         let is_lost = |index: usize| ask.avoided == Some(self.backends[index].address());
         let mut left = (0..members.len()).filter(can);
@@ -96,14 +99,17 @@ impl Pool {
         let seen = self.backends.iter().map(|backend| backend.seen(now, slow_start));
         let mut members: Vec<Member> = seen
             .zip(&self.backends)
-            .map(|((standing, share), backend)| {
+            .map(|((standing, is_reachable, share), backend)| {
                 let weight = (u64::from(backend.weight()) * share).max(1);
-                Member { standing, rank: None, weight }
+                Member { standing, is_reachable, rank: None, weight }
             })
             .collect();
         let is_backup = |index: &usize| self.backends[*index].is_backup();
-        // Those that a command took out do not count either.
-        let kept = (0..members.len()).filter(|index| !self.backends[*index].is_disabled());
+        // Those that a command took out do not count either, nor those that wait for a probe.
+        let is_kept = |index: &usize| {
+            !self.backends[*index].is_disabled() && members[*index].standing != Standing::Unproven
+        };
+        let kept = (0..members.len()).filter(is_kept);
         let (backups, others): (Vec<_>, Vec<_>) = kept.partition(is_backup);
         let any_is_up = |group: &[usize]| group.iter().any(|index| members[*index].is_up());
         let backups_first = !any_is_up(&others) && any_is_up(&backups);
@@ -151,7 +157,7 @@ impl Pool {
     ) -> Option<usize> {
         let candidate = |index: usize| {
             let may = members[index].rank == Some(rank)
-                && (members[index].is_up() || !ask.waits)
+                && (members[index].is_reachable || members[index].is_up() || !ask.waits)
                 && ask.avoided != Some(self.backends[index].address())
                 && !self.is_tried(index, ask)
                 && !self.is_full(index, ask);

@@ -17,9 +17,12 @@ pub enum Standing {
     Trial,
     /// It is not, before this moment: it failed, or its trial is under way.
     Ejected {
-        /// When it is due for a trial, or for another one.
+        /// When it is due for a trial, or for another one; in the past where it can be reached and
+        /// probes alone speak against it.
         until: Moment,
     },
+    /// It is not, before its first probe has passed, however few others there are.
+    Unproven,
 }
 
 /// The part of its weight, in thousandths, that a backend starts with.
@@ -219,6 +222,25 @@ impl PassiveHealth {
         }
     }
 
+    /// Probes have found that it cannot be reached.
+    pub fn fall(&mut self, failures: u32, now: Moment, rules: &Rules) -> Option<Change> {
+        let is_known = self.ejected.is_some_and(|ejection| ejection.is_unreachable);
+        (!is_known).then(|| self.eject(failures, true, now, rules))
+    }
+
+    /// A probe has reached it: its trial, if it was ejected for not being reached. Of what else
+    /// went wrong with requests a probe knows nothing.
+    pub fn rise(&mut self, now: Moment) -> Option<Change> {
+        self.ejected.filter(|ejection| ejection.is_unreachable)?;
+        self.failures = 0;
+        self.recover(now)
+    }
+
+    /// It comes back to its whole weight from now on.
+    pub fn start_slowly(&mut self, now: Moment) {
+        self.since = Some(now);
+    }
+
     fn recover(&mut self, now: Moment) -> Option<Change> {
         self.ejected.take()?;
         self.returned = now;
@@ -283,7 +305,7 @@ fn back_off(ejections: u32, rules: &Rules) -> Duration {
 pub fn admitted(standings: &[Standing]) -> Vec<bool> {
     let out = |(index, standing): (usize, &Standing)| match standing {
         Standing::Ejected { until } => Some((*until, index)),
-        Standing::Up | Standing::Trial => None,
+        Standing::Up | Standing::Trial | Standing::Unproven => None,
     };
     let mut kept_out: Vec<(Moment, usize)> = standings.iter().enumerate().filter_map(out).collect();
     kept_out.sort_unstable();

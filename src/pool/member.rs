@@ -12,6 +12,8 @@ const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     pub(super) standing: Standing,
+    /// Whether it was not found to be out of reach, whatever else speaks against it.
+    pub(super) is_reachable: bool,
     /// When it is asked: those of rank 0 first, the others when none of those can be. `None`: it
     /// is given no work.
     pub(super) rank: Option<u8>,
@@ -21,7 +23,7 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn is_up(&self) -> bool {
-        !matches!(self.standing, Standing::Ejected { .. })
+        matches!(self.standing, Standing::Up | Standing::Trial)
     }
 }
 
@@ -29,7 +31,7 @@ impl Member {
 pub(super) fn retry_after(members: &[Member], now: Moment) -> Duration {
     let wait = |member: &Member| match member.standing {
         Standing::Ejected { until } => Some(until.since(now)),
-        Standing::Up | Standing::Trial => None,
+        Standing::Up | Standing::Trial | Standing::Unproven => None,
     };
     let [least, most] = RETRY_AFTER;
     let soonest = members.iter().filter_map(wait).min().unwrap_or(least);

@@ -20,6 +20,9 @@
 //! else goes wrong ejects it only when several clients meet it and none is answered. Never more
 //! than half of the pool is ejected, and never the last: of too many that have failed, those that
 //! would return first are used, for a bad backend is better than none.
+//!
+//! Probes (`probed`) stand beside that: a backend is given work while both let it (`vitals`). Who
+//! asks the backends is not here.
 
 mod ask;
 mod attempts;
@@ -36,10 +39,12 @@ mod lease;
 mod leaving;
 mod member;
 mod pace;
+mod probed;
 mod rebalance;
 mod rendezvous;
 mod sticky;
 mod upstream_error;
+mod vitals;
 
 pub use ask::{Ask, NoBackend};
 pub use attempts::{Attempt, Attempted, Attempts, Repeat};
@@ -50,6 +55,7 @@ pub use error::{Blame, DialError, DialStage};
 pub use health::{Evidence, Standing};
 pub use key::{Key, network};
 pub use lease::{Kind, Lease};
+pub use probed::{ProbeOutcome, ProbeState, ProbeVerdict};
 pub use rebalance::{Leave, Rebalance, RebalanceState};
 pub use rendezvous::HASH_BOUND_FROM;
 pub use upstream_error::UpstreamError;
@@ -173,7 +179,10 @@ impl Pool {
     /// How long it is until somebody who waits may try one of the backends; `None` where one is up,
     /// so that there is nothing to wait for.
     pub fn until_waiting_trial(&self, now: Moment) -> Option<Duration> {
-        let backends = self.backends.iter().filter(|backend| !backend.is_disabled());
+        let can_be_tried = |backend: &&Arc<Backend>| {
+            !backend.is_disabled() && backend.standing(now) != Standing::Unproven
+        };
+        let backends = self.backends.iter().filter(can_be_tried);
         let trials: Option<Vec<Moment>> = backends.map(|one| one.waiting_trial()).collect();
         Some(trials?.into_iter().min()?.since(now))
     }
@@ -207,6 +216,15 @@ impl Pool {
             self.cells.dial_failures.count(backend.address(), error);
         }
         dialled
+    }
+
+    /// Connects to a backend of this pool as [`Pool::dial`] does, for nobody's sake: a failure is
+    /// counted nowhere.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn dial_for_probe(&self, backend: &Backend) -> Result<Transport, DialError> {
+        self.dialler.dial(backend.target(), None).await
     }
 
     /// How every backend stands, in file order.
@@ -282,6 +300,9 @@ impl Pool {
                 handshakes_waiting: backend.handshakes_waiting() as u64,
                 up,
                 disabled: backend.is_disabled(),
+                probe_up: backend
+                    .probe_state()
+                    .map(|probes| probes.verdict == ProbeVerdict::Passing),
             };
             let names = [Arc::clone(backend.pool()), Arc::clone(backend.address())];
             (names, facts, Arc::clone(backend.metrics()))

@@ -184,8 +184,9 @@ async fn a_backend_that_is_taken_out_gives_its_sessions_up() {
 fn guide() -> String {
     const HEAD: &str = "# A backend's health
 
-Health is passive: it is learned from what happens to real handshakes and requests. This is what
-each thing that may happen to **one** of a pool's backends does. A *held* session is one of a route
+Health is passive: it is learned from what happens to real handshakes and requests; beside that
+backends can be asked (*probes*, below). This is what each thing that may happen to **one** of a
+pool's backends does. A *held* session is one of a route
 with `hold` whose backends take sessions up (`hold.resume`). Each cell is a test; the table is
 printed from it.
 
@@ -205,6 +206,32 @@ printed from it.
 - No event touches sessions of other backends.
 - Without any backend left new work is answered 503 with `Retry-After`, or waits where the route has
   `hold`.
+
+## Probes
+
+A backend that is idle tells nothing, and one whose process is up may still be unable to open a
+WebSocket. `health.probe` asks:
+
+```toml
+[pools.chat.health.probe]
+websocket = \"/healthz/ws\"     # a handshake; or http = \"/healthz\", or tcp = true
+pong = true                     # and a ping must be answered
+every = \"5s\"
+```
+
+- After `fall` probes that failed in a row a backend gets no new work, after `rise` that passed it
+  is back. It is given work while both say yes, requests and probes; half of the pool serves
+  whatever probes say.
+- One that was ejected because it could not be reached is back with the first probe it passes: in
+  `every`, not after a back-off. What went wrong behind the connection (502 to 504, wrong answers)
+  a probe does not forgive: a request is the trial, as ever.
+- One that failed because it could not be reached is back, too, when it answers somebody who waits.
+- `health.sessions` says what becomes of the sessions of one that has failed for `sessions_after`.
+- With `before_use = true` a backend that is new gets no work before its first probe has passed.
+- A probe counts nowhere: not in `sessions_max`, not in the pool's limits, not in metrics of
+  sessions. `tidegate_backend_probes_total` counts what came of probes, `tidegate_backend_probe_up`
+  says what is believed, and `tidegate status` shows the last error of each backend.
+- After an upgrade both processes ask; the old one stops when none of its sessions could move.
 ";
     let mut page = HEAD.to_owned();
     for Row { text, new_work, ejected, live, held, .. } in ROWS {

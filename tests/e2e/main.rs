@@ -28,6 +28,7 @@ mod measuring;
 mod messages;
 mod pages;
 mod paths;
+mod probing;
 mod proxy;
 mod pushing;
 mod rebalancing;

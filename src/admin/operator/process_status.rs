@@ -8,7 +8,7 @@ use crate::admin::process::{Phase, Process};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
 use crate::drain::Progress;
-use crate::pool::{BackendHealth, Standing};
+use crate::pool::{BackendHealth, ProbeState, ProbeVerdict, Standing};
 
 /// What lives in a process, or in it and those before it: then counts are sums.
 #[derive(Serialize, Deserialize, Default, Debug)]
@@ -56,6 +56,21 @@ pub(super) struct BackendStatus {
     pub(super) sessions: usize,
     pub(super) requests: usize,
     pub(super) handshakes_waiting: usize,
+    /// What its probes have found, where it is probed.
+    pub(super) probe: Option<ProbeStatus>,
+}
+
+/// What a backend's probes have found.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct ProbeStatus {
+    pub(super) verdict: String,
+    /// For how long.
+    pub(super) since_seconds: f64,
+    /// How long ago the last one ended.
+    pub(super) age_seconds: Option<f64>,
+    /// What was wrong at the last one.
+    pub(super) error: Option<String>,
 }
 
 /// How a set of keys stands that is fetched by URL.
@@ -173,11 +188,16 @@ impl CommandOutcome for ProcessStatus {
 
 impl BackendStatus {
     fn of(one: &BackendHealth) -> BackendStatus {
+        let probes = one.backend.probe_state();
+        let is_failing =
+            probes.as_ref().is_some_and(|probes| probes.verdict == ProbeVerdict::Failing);
         let state = match one.standing {
             _ if one.backend.is_disabled() => "disabled",
             Standing::Up => "up",
             Standing::Trial => "trial",
+            Standing::Ejected { .. } if is_failing => "failing",
             Standing::Ejected { .. } => "ejected",
+            Standing::Unproven => "unproven",
         };
         BackendStatus {
             pool: one.backend.pool().to_string(),
@@ -187,6 +207,24 @@ impl BackendStatus {
             sessions: one.backend.sessions(),
             requests: one.backend.requests(),
             handshakes_waiting: one.backend.handshakes_waiting(),
+            probe: probes.map(Into::into),
+        }
+    }
+}
+
+impl From<ProbeState> for ProbeStatus {
+    fn from(state: ProbeState) -> ProbeStatus {
+        let now = clock::now();
+        let verdict = match state.verdict {
+            ProbeVerdict::Unproven => "unproven",
+            ProbeVerdict::Passing => "passing",
+            ProbeVerdict::Failing => "failing",
+        };
+        ProbeStatus {
+            verdict: verdict.to_owned(),
+            since_seconds: now.since(state.since).as_secs_f64(),
+            age_seconds: state.last.map(|last| now.since(last).as_secs_f64()),
+            error: state.error.map(|error| error.to_string()),
         }
     }
 }

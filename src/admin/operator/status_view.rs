@@ -11,7 +11,8 @@ use super::text_table::TextTable;
 /// All of it; `older` is what each older process said.
 pub(super) fn text(status: &ProcessStatus, older: &[Value]) -> String {
     let (backends, drains) = (backends(&status.backends), drains(&status.drains));
-    let blocks = [head(status), processes(older), backends, key_sets(&status.key_sets), drains];
+    let (probes, key_sets) = (probes(&status.backends), key_sets(&status.key_sets));
+    let blocks = [head(status), processes(older), backends, probes, key_sets, drains];
     let written: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     written.join("\n\n")
 }
@@ -60,6 +61,22 @@ fn backends(backends: &[BackendStatus]) -> String {
             one.sessions.to_string(),
             share.map_or("-".to_owned(), |percent| format!("{percent}%")),
             one.handshakes_waiting.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn probes(backends: &[BackendStatus]) -> String {
+    let mut table = TextTable::new(["POOL", "BACKEND", "PROBES", "FOR", "LAST", "LAST ERROR"]);
+    let probed = backends.iter().filter_map(|one| Some((one, one.probe.as_ref()?)));
+    for (one, probe) in probed {
+        table.add([
+            one.pool.clone(),
+            one.backend.clone(),
+            probe.verdict.clone(),
+            age(probe.since_seconds),
+            probe.age_seconds.map_or("never".to_owned(), |seconds| age(seconds) + " ago"),
+            probe.error.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table.to_string()

@@ -24,6 +24,7 @@ mod overlap;
 mod page;
 mod path_change;
 mod pool;
+mod probe;
 mod process;
 mod rebalance;
 mod relay;

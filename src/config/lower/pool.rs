@@ -7,7 +7,10 @@ use crate::report::{Diagnostic, Span};
 use super::super::fault::Fault;
 use super::super::plan::{self, Backend, BackendAddress, Health, Pool};
 use super::super::tables::words::BalanceWord;
-use super::super::tables::{self, BackendParts, Number, OneOrMany, PoolParts, Spanned, if_any};
+use super::super::tables::{
+    self, BackendParts, HealthParts, Number, OneOrMany, PoolParts, Spanned, if_any,
+};
+use super::probe::probe;
 use super::rebalance::rebalance;
 use super::sticky::sticky;
 use super::{Lower, address, entries, key, named, opt, tls};
@@ -139,7 +142,8 @@ fn has_names(
 }
 
 fn health(cx: &mut Lower<'_>, raw: &tables::HealthTable) -> Option<Health> {
-    let health = raw.lower(cx.report)?;
+    let probe = opt(raw.probe.get().map(|_| probe(cx, &raw.probe)));
+    let health = raw.lower(cx.report, HealthParts { probe })?;
     // Without an `eject_time_max` of its own, a long `eject_time` is its own limit.
     if health.eject_time > health.eject_time_max && raw.eject_time_max.is_written() {
         let fault = Fault::new("must be at least `eject_time`");

@@ -14,6 +14,7 @@ mod limits;
 mod listener;
 mod page;
 mod path_change;
+pub(super) mod probe;
 mod process;
 mod request_key;
 mod route;
@@ -24,8 +25,8 @@ pub use super::tables::words::{
     RequestIdSource, Resumption, SameSite, SessionExcess, TlsVersion, UpgradeSessions, Validation,
 };
 pub use super::tables::{
-    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool, Push,
-    QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
+    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool,
+    Probe, Push, QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
     AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, CertificateMatch,
@@ -40,6 +41,7 @@ pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use page::{Compress, ErrorPages, StoredPage};
 pub use path_change::{PathChange, PathRewrite, RewritePart};
+pub use probe::{ProbeCheck, ProbeRequest, TextMatch};
 pub use process::{Admin, Control};
 pub use request_key::RequestKey;
 pub use route::{

@@ -21,6 +21,7 @@ mod limit;
 mod listener;
 mod log_filter;
 mod pool;
+mod probe;
 mod process;
 mod relay;
 mod route;
@@ -46,9 +47,10 @@ pub use listener::{
     ProxyProtocolTable, ServerTls, ServerTlsParts, ServerTlsTable,
 };
 pub use pool::{
-    Backend, BackendParts, BackendTable, Health, HealthTable, Pool, PoolParts, PoolTable,
-    Rebalance, RebalanceTable, Retry, StickyTable, UpstreamTlsTable,
+    Backend, BackendParts, BackendTable, Health, HealthParts, HealthTable, Pool, PoolParts,
+    PoolTable, Rebalance, RebalanceTable, Retry, StickyTable, UpstreamTlsTable,
 };
+pub use probe::{Probe, ProbeParts, ProbeTable};
 pub use process::{
     AdminTable, ControlTable, Drain, DrainTable, Limits, LimitsTable, Log, LogTable, Reload,
     ReloadTable, Upgrade, UpgradeTable,

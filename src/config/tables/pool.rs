@@ -8,6 +8,7 @@ use super::super::fault::Fault;
 use super::super::plan::address::BackendAddress;
 use super::super::plan::balance::Balance;
 use super::super::plan::upstream::{Sticky, UpstreamTls};
+use super::probe::{Probe, ProbeTable};
 use super::words::{BalanceWord, First, OutSessions, ProxyVersion, SameSite};
 use super::{Number, OneOrMany, OrOff, OrString, Percent, Rate, Time, seconds};
 use crate::report::Report;
@@ -190,8 +191,11 @@ table! {
 }
 
 table! {
-    /// Passive health: how a backend answers real requests.
-    HealthTable "Health", "a table" => Health;
+    /// Passive health: how a backend answers real requests. With `probe` it is also asked by us.
+    HealthTable "Health", "a table" => Health, HealthParts {
+        /// What backends are asked again and again, when they are.
+        probe: Option<Probe>,
+    };
 
     /// Failures in a row that eject a backend.
     next failures_max: Number<1> as u32 = Number(3), as in 5;
@@ -210,6 +214,8 @@ table! {
     /// How long a backend must have been ejected for that, with its last trial failed. A backend
     /// that comes and goes keeps its sessions.
     now sessions_after: Time as Duration = seconds(60), as in "5m";
+    /// Probes: whether a backend can do its work, asked again and again. Off by default.
+    each probe: ProbeTable;
 }
 
 table! {
@@ -229,6 +235,15 @@ fn some(percent: &Percent) -> Result<u32, Fault> {
     match percent.0 {
         0 => Err(Fault::new("must be more than zero")),
         some => Ok(some),
+    }
+}
+
+impl Default for Health {
+    /// What holds where nothing is written.
+    fn default() -> Health {
+        let health = HealthTable::default();
+        let health = health.lower(&mut Report::default(), HealthParts { probe: Some(None) });
+        health.expect("cannot fail: the part is there, and every key has a default")
     }
 }
 

@@ -202,6 +202,8 @@ groups! {
             "Plain requests that the backend answered, by class of status";
         handshakes: By<StatusClass, Counter, 5> = "backend_handshakes" ["status"]
             "WebSocket handshakes that the backend answered, by class of status; 1xx opened one";
+        probes: LabelledCounter = "backend_probes" ["outcome"]
+            "Probes of the backend, by what came of them: passed, or why not";
     }
 
     /// Facts of a listener's certificate.
@@ -220,6 +222,8 @@ groups! {
         up: bool = "backend_up" [] "1 when the backend is given work";
         disabled: bool = "backend_disabled" []
             "1 when an operator's command keeps work from the backend";
+        probe_up: Option<bool> = "backend_probe_up" []
+            "1 when the backend passes its probes; only where it is probed";
     }
 }
 

@@ -71,7 +71,15 @@ fn busy() -> Arc<Metrics> {
 
 /// The facts for a scrape of them.
 fn facts() -> ScrapeFacts {
-    let backend = BackendFacts { sessions: 4, handshakes_waiting: 1, up: true, disabled: false };
+    let backend = BackendFacts {
+        sessions: 4,
+        handshakes_waiting: 1,
+        up: true,
+        disabled: false,
+        probe_up: Some(true),
+    };
+    let answers = Arc::new(BackendMetrics::default());
+    answers.probes.count(Word("passed"));
     ScrapeFacts {
         process: ProcessFacts {
             loads: vec![("0".to_owned(), 0), ("1".to_owned(), 5)],
@@ -92,7 +100,7 @@ fn facts() -> ScrapeFacts {
             CertificateExpiry { not_after: 1_800_000_000. },
         )],
         key_sets: vec![(name("login"), KeySetFacts { keys: 2, fetched: Some(1_700_000_000) })],
-        backends: vec![([name("websocket"), name("b")], backend, Arc::default())],
+        backends: vec![([name("websocket"), name("b")], backend, answers)],
     }
 }
 

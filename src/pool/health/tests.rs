@@ -2,6 +2,7 @@ use super::*;
 use crate::config::plan::OutSessions;
 
 const RULES: Rules = Rules {
+    probe: None,
     failures_max: 3,
     eject_time: Duration::from_secs(10),
     eject_time_max: Duration::from_secs(60),

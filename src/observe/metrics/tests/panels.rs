@@ -186,6 +186,15 @@ pub(super) const ROWS: &[(&str, &[Panel])] = &[
                     "{{backend}}: {{status}}",
                 )],
             ),
+            panel("Pass their probes", "short", &[("tidegate_backend_probe_up", "{{backend}}")]),
+            panel(
+                "Probes",
+                "cps",
+                &[(
+                    "sum by (backend, outcome) (rate(tidegate_backend_probes_total[RANGE]))",
+                    "{{backend}}: {{outcome}}",
+                )],
+            ),
             panel(
                 "Connections that failed",
                 "cps",

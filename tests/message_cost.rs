@@ -168,7 +168,7 @@ async fn talk(hold: Option<HoldTerms>) {
     };
     let seat = registry::enter(Facts {
         location: Arc::new(location),
-        client: None,
+        client: None.into(),
         opened: clock::now(),
         settled: clock::now(),
         holds: hold.is_some(),

@@ -6,6 +6,7 @@
 pub mod along;
 pub mod body;
 pub mod clock;
+pub mod compact_addr;
 pub mod files;
 pub mod flow;
 pub mod id;

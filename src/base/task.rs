@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,25 +29,23 @@ impl TaskCount {
     pub(super) fn count_here(self: &Arc<TaskCount>) {
         HERE.set(Arc::clone(self));
     }
-
-    fn here() -> Arc<TaskCount> {
-        HERE.with_borrow(Arc::clone)
-    }
 }
 
-/// Counts one task from its start to its drop, however it ends.
-struct Counted(Arc<TaskCount>);
+/// Counts one task from its start to its drop, however it ends. It takes no room: a task is dropped
+/// on the worker that started it.
+struct Counted(PhantomData<*const ()>);
 
 impl Counted {
-    fn new(count: Arc<TaskCount>) -> Counted {
-        count.0.fetch_add(1, Ordering::Relaxed);
-        Counted(count)
+    fn new() -> Counted {
+        HERE.with_borrow(|count| count.0.fetch_add(1, Ordering::Relaxed));
+        Counted(PhantomData)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        // A thread that ends has nobody left who would read the count.
+        let _ = HERE.try_with(|count| count.borrow().0.fetch_sub(1, Ordering::Relaxed));
     }
 }
 
@@ -60,7 +59,7 @@ where
 {
     tracing::trace!(task = name, "task starts");
     // The handle is dropped: a task ends by itself or with its worker.
-    drop(tokio::task::spawn_local(Task { future, _counted: Counted::new(TaskCount::here()) }));
+    drop(tokio::task::spawn_local(Task { future, _counted: Counted::new() }));
 }
 
 /// Starts a large task: its future is made on the heap and stays there. One that is spawned as it
@@ -89,8 +88,7 @@ impl<F: Future<Output = ()>> Future for Task<F> {
     }
 }
 
-/// Starts a boxed future as it is: what a hot task's size assertion measured is what is allocated,
-/// but for the eight bytes of the count.
+/// Starts a boxed future as it is: what a hot task's size assertion measured is what is allocated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tracked;
 
@@ -113,14 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_costs_its_future_and_one_pointer() {
+    fn a_task_costs_its_future() {
         let future = async {
             let held = std::hint::black_box([0u8; 400]);
             std::future::pending::<()>().await;
             std::hint::black_box(&held);
         };
         let size = size_of_val(&future);
-        let task = Task { future, _counted: Counted::new(Arc::default()) };
-        assert!(size_of_val(&task) <= size + 2 * size_of::<usize>());
+        let task = Task { future, _counted: Counted::new() };
+        assert_eq!(size_of_val(&task), size);
     }
 }

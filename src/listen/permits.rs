@@ -151,7 +151,8 @@ impl Permits {
         let worker = self.place(here);
         self.workers[worker].fetch_add(1, Relaxed);
         cells.open.inc();
-        Ok(Permit { permits: Arc::clone(self), cells: Arc::clone(cells), client, worker })
+        let (permits, cells) = (Arc::clone(self), Arc::clone(cells));
+        Ok(Permit { permits, cells, client, worker: worker as u8 })
     }
 
     /// The connection's client is another than who connected, as a PROXY header says.
@@ -249,20 +250,21 @@ pub struct Permit {
     permits: Arc<Permits>,
     cells: Arc<ListenerMetrics>,
     client: ClientNetwork,
-    worker: usize,
+    /// Narrow, as each session has one; a session's id has no room for more workers either.
+    worker: u8,
 }
 
 impl Permit {
     /// The worker the connection belongs to.
     pub fn worker(&self) -> usize {
-        self.worker
+        usize::from(self.worker)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.cells.open.dec();
-        self.permits.workers[self.worker].fetch_sub(1, Relaxed);
+        self.permits.workers[self.worker()].fetch_sub(1, Relaxed);
         self.permits.discount(self.client);
         self.permits.open.fetch_sub(1, Relaxed);
     }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::base::clock::Moment;
+use crate::base::compact_addr::CompactAddr;
 use crate::base::id::SessionId;
 use crate::config::plan::ListenerIdentity;
 use crate::end::Reason;
@@ -40,7 +40,7 @@ pub struct Facts {
     /// each of them.
     pub location: Arc<Location>,
     /// The client's address, where it has one.
-    pub client: Option<SocketAddr>,
+    pub client: CompactAddr,
     /// When its request was admitted, before the snapshot was looked at: a session that was still
     /// shaking hands when others were drained is drained with them.
     pub opened: Moment,
@@ -157,7 +157,8 @@ impl Selector {
             Selector::Session(one) => *one == id,
             Selector::Sessions(several) => several.binary_search(&id).is_ok(),
             Selector::Client(net) => {
-                facts.client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
+                let client = facts.client.get();
+                client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
             }
             Selector::Label { name, value } => facts.labels.get(name) == Some(&**value),
             Selector::OpenedBy(moment) => facts.opened <= *moment,

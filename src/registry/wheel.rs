@@ -16,16 +16,36 @@ const TICK_MILLIS: u64 = TICK.as_millis() as u64;
 const BUCKETS: usize = 512;
 const NONE: u32 = u32::MAX;
 
+/// One key's, 16 bytes: there are as many of them as sessions.
 #[derive(Clone, Copy)]
 struct WheelLink {
-    /// When it is due; `NEVER` when the key is not armed.
-    at: Moment,
-    bucket: u32,
+    /// The tick that it is due at, in 48 bits, and its bucket.
+    place: u64,
     before: u32,
     after: u32,
 }
 
-const UNARMED: WheelLink = WheelLink { at: Moment::NEVER, bucket: NONE, before: NONE, after: NONE };
+const UNARMED: WheelLink = WheelLink { place: u64::MAX, before: NONE, after: NONE };
+
+impl WheelLink {
+    const BUCKET_BITS: u32 = 16;
+    /// The tick of a key that is not armed: no process lives as long.
+    const NO_TICK: u64 = u64::MAX >> Self::BUCKET_BITS;
+
+    fn new(tick: u64, bucket: usize, after: u32) -> WheelLink {
+        let tick = tick.min(Self::NO_TICK - 1);
+        WheelLink { place: tick << Self::BUCKET_BITS | bucket as u64, before: NONE, after }
+    }
+
+    /// The tick that it is due at; `None` when the key is not armed.
+    fn tick(&self) -> Option<u64> {
+        Some(self.place >> Self::BUCKET_BITS).filter(|tick| *tick != Self::NO_TICK)
+    }
+
+    fn bucket(&self) -> usize {
+        usize::from(self.place as u16)
+    }
+}
 
 /// The wheel; keys are small numbers, used as indices.
 pub(super) struct Wheel {
@@ -57,13 +77,13 @@ impl Wheel {
         if self.links.len() <= key as usize {
             self.links.resize(key as usize + 1, UNARMED);
         }
-        self.place(key, at, self.next);
+        self.place(key, due_tick(at), self.next);
         self.armed += 1;
     }
 
     /// Forgets `key`.
     pub(super) fn disarm(&mut self, key: u32) {
-        if self.at(key) != Moment::NEVER {
+        if self.tick(key).is_some() {
             self.unlink(key);
             self.armed -= 1;
         }
@@ -83,21 +103,27 @@ impl Wheel {
                 self.next += 1;
                 continue;
             }
-            let at = self.at(key);
+            // What is in a bucket is armed.
+            let tick = self.tick(key).unwrap_or_default();
             self.unlink(key);
-            if due_tick(at) <= self.next {
+            if tick <= self.next {
                 self.armed -= 1;
                 return Some(key);
             }
             // Parked: a turn has passed, it is nearer now.
-            self.place(key, at, self.next + 1);
+            self.place(key, tick, self.next + 1);
         }
         None
     }
 
-    /// When `key` is due; [`Moment::NEVER`] when it is not armed.
+    /// When `key` is due, to the tick; [`Moment::NEVER`] when it is not armed.
     pub(super) fn at(&self, key: u32) -> Moment {
-        self.links.get(key as usize).map_or(Moment::NEVER, |link| link.at)
+        let tick = self.tick(key);
+        tick.map_or(Moment::NEVER, |tick| Moment::from_millis(tick.saturating_mul(TICK_MILLIS)))
+    }
+
+    fn tick(&self, key: u32) -> Option<u64> {
+        self.links.get(key as usize)?.tick()
     }
 
     /// Gives memory back; to be called when nothing is armed.
@@ -107,20 +133,20 @@ impl Wheel {
         }
     }
 
-    fn place(&mut self, key: u32, at: Moment, earliest: u64) {
+    fn place(&mut self, key: u32, tick: u64, earliest: u64) {
         let farthest = self.next + BUCKETS as u64 - 1;
-        let bucket = self.bucket(due_tick(at).clamp(earliest, farthest));
+        let bucket = self.bucket(tick.clamp(earliest, farthest));
         let after = std::mem::replace(&mut self.heads[bucket], key);
         if after != NONE {
             self.links[after as usize].before = key;
         }
-        self.links[key as usize] = WheelLink { at, bucket: bucket as u32, before: NONE, after };
+        self.links[key as usize] = WheelLink::new(tick, bucket, after);
     }
 
     fn unlink(&mut self, key: u32) {
         let link = std::mem::replace(&mut self.links[key as usize], UNARMED);
         match link.before {
-            NONE => self.heads[link.bucket as usize] = link.after,
+            NONE => self.heads[link.bucket()] = link.after,
             before => self.links[before as usize].after = link.after,
         }
         if link.after != NONE {

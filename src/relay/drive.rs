@@ -33,6 +33,8 @@ pub struct Relay {
     armed: Moment,
     /// This turn changed something that a side may have waited for.
     moved: bool,
+    /// It has resolved.
+    over: bool,
     /// Reads of each side that are left to this poll.
     reads: [u8; 2],
     /// What it was asked to report.
@@ -46,13 +48,23 @@ impl Relay {
         let mut core = Core::new(rules, allowed, hold, expires, fastrand::u64(..), now);
         shared.into_iter().for_each(|shared| core.throttle().share(shared));
         let legs = [Some(client), Some(upstream)];
-        let (armed, moved, reads, report) = (Moment::NEVER, false, [0; 2], DueReport::default());
-        Relay { core, legs, cells, seat, armed, moved, reads, report }
+        let (armed, report) = (Moment::NEVER, DueReport::default());
+        Relay { core, legs, cells, seat, armed, moved: false, over: false, reads: [0; 2], report }
     }
 
     /// Its place among the worker's sessions.
     pub fn seat(&self) -> &Seat {
         &self.seat
+    }
+
+    /// Where its messages are counted.
+    pub fn cells(&self) -> &RouteMetrics {
+        &self.cells
+    }
+
+    /// Whether it has resolved: both transports are closed.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// What the session needs; `None` while it needs nothing.
@@ -356,6 +368,7 @@ impl Relay {
         let waits = self.legs[Side::Client as usize].as_ref().and_then(Leg::waits_since);
         self.core.throttle().on_waiting(waits, now);
         if let Some(end) = self.core.end() {
+            self.over = true;
             return Poll::Ready(self.ended(end));
         }
         self.arm(now);

@@ -22,7 +22,6 @@ use crate::relay::{Demand, HoldState, Leg, Relay};
 /// the permit are dropped in this order, which is the order of the fields.
 pub(super) struct Session {
     relay: Relay,
-    record: SessionRecord,
     /// None while its upstream is away.
     lease: Option<Lease>,
     /// Where it can be held.
@@ -34,12 +33,16 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         relay: Relay,
-        record: SessionRecord,
         lease: Lease,
         redial: Option<Box<Redial>>,
         permit: Rc<dyn Any>,
     ) -> Session {
-        Session { relay, record, lease: Some(lease), redial, _permit: permit }
+        Session { relay, lease: Some(lease), redial, _permit: permit }
+    }
+
+    /// Its relay, of which much is written down.
+    pub(super) fn relay(&self) -> &Relay {
+        &self.relay
     }
 
     /// Does what the relay needs done; whether something changed for it.
@@ -55,7 +58,7 @@ impl Session {
                 match none {
                     None => self.relay.leave(clock::now()),
                     Some(why) => {
-                        self.record.not_moved(lease.backend().address(), &why);
+                        SessionRecord::of(&self.relay).not_moved(lease.backend().address(), &why);
                         self.relay.stay();
                     }
                 }
@@ -79,7 +82,7 @@ impl Session {
                 Some(lease) => Arc::clone(lease.backend().address()),
                 None => NOBODY.into(),
             };
-            self.record.held(&lost, away.why);
+            SessionRecord::of(&self.relay).held(&lost, away.why);
             self.relay.seat().went_away(clock::now());
             redial.begin(lost, away);
         }
@@ -93,7 +96,7 @@ impl Session {
     fn tell_what_ran_out(&self) {
         let told = self.redial.as_ref().is_none_or(|redial| redial.has_given_up());
         if let Some(result) = self.relay.ran_out().filter(|_| !told) {
-            self.record.not_resumed(&result.label());
+            SessionRecord::of(&self.relay).not_resumed(&result.label());
         }
     }
 
@@ -111,23 +114,31 @@ impl Session {
                 let now = clock::now();
                 let backend = Arc::clone(lease.backend().address());
                 let attempt = away.attempt.saturating_add(asked.saturating_sub(1));
-                self.record.resumed(&backend, attempt, now.since(away.since));
+                SessionRecord::of(&self.relay).resumed(&backend, attempt, now.since(away.since));
                 let pool = Arc::clone(lease.backend().pool());
                 self.lease = Some(lease);
                 self.relay.seat().settled(pool, backend, at);
                 self.relay.attach(Leg::new(transport, early), now);
             }
             Err(why) if why.is_final() => {
-                self.record.not_resumed(&why);
+                SessionRecord::of(&self.relay).not_resumed(&why);
                 redial.give_up();
                 self.relay.give_up(clock::now());
             }
             Err(why) => {
-                self.record.tried(&why);
+                SessionRecord::of(&self.relay).tried(&why);
                 (0..asked).for_each(|_| self.relay.tried());
                 let attempt = away.attempt.saturating_add(asked);
                 redial.again(HoldState { attempt, ..away });
             }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.relay.is_over() {
+            SessionRecord::of(&self.relay).dropped();
         }
     }
 }
@@ -173,11 +184,11 @@ impl Future for Session {
         loop {
             if let Poll::Ready((end, stats)) = Pin::new(&mut self.relay).poll(cx) {
                 self.tell_what_ran_out();
-                self.record.end(end, &stats);
+                SessionRecord::of(&self.relay).ended(end, &stats);
                 return Poll::Ready(());
             }
             if let Some((report, stats)) = self.relay.take_report() {
-                self.record.report(report, &stats);
+                SessionRecord::of(&self.relay).report(report, &stats);
             }
             if !self.serve(cx) {
                 return Poll::Pending;
@@ -192,9 +203,12 @@ mod tests {
 
     #[test]
     fn a_session_adds_little_to_its_relay() {
-        // A lease, a permit, an id, the counts: what a session costs is its relay. Holding one
-        // costs the others a pointer.
-        assert!(size_of::<Session>() <= size_of::<Relay>() + 72);
-        assert!(size_of::<SessionTask>() <= size_of::<Session>() + 8);
+        // A lease, a permit: what a session costs is its relay. Holding one costs the others a
+        // pointer.
+        assert!(size_of::<Session>() <= size_of::<Relay>() + 48);
+        // With tokio's 112 bytes it must fit in six lines of 128, to which a task is aligned: one
+        // byte more costs each session 128.
+        let bytes = size_of::<SessionTask>();
+        assert!(bytes <= 768 - 112, "{bytes}");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::field::DisplayValue;
@@ -19,36 +18,40 @@ use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteMetrics;
 use crate::pool::Backend;
 use crate::registry::{self, DueReport, Facts};
-use crate::relay::{HoldCause, Rtt, SessionStats};
+use crate::relay::{HoldCause, Relay, Rtt, SessionStats};
 use crate::wire::answer::Fields;
 use crate::wire::label::SessionLabels;
 
-/// A session that was opened. What is known of it stays in the registry, where it is already.
-pub(super) struct SessionRecord {
+/// What is written down of a session. Nothing is kept for it: what is known of a session stays in
+/// its relay and in the registry.
+pub(super) struct SessionRecord<'a> {
     id: SessionId,
-    cells: Arc<RouteMetrics>,
-    is_over: bool,
+    cells: &'a RouteMetrics,
 }
 
-impl SessionRecord {
-    /// Writes down that a session has opened.
-    pub(super) fn open(
-        id: SessionId,
+impl<'a> SessionRecord<'a> {
+    /// Of the session of this relay.
+    pub(super) fn of(relay: &'a Relay) -> SessionRecord<'a> {
+        SessionRecord { id: relay.seat().id(), cells: relay.cells() }
+    }
+
+    /// Writes down that it has opened.
+    pub(super) fn opened(
+        &self,
         facts: &Facts,
         asked: Option<&RequestFacts>,
         agreed: &Agreed,
-        cells: Arc<RouteMetrics>,
         now: Moment,
-    ) -> SessionRecord {
+    ) {
         let took = now.since(facts.opened);
-        cells.session_opened(took);
+        self.cells.session_opened(took);
         tracing::info!(
             target: ACCESS,
             event = "session_opened",
-            session = %id,
+            session = %self.id,
             request_id = asked.and_then(|asked| asked.id().to_str().ok()),
             listener = &*facts.listener,
-            client = %ShownAddr(facts.client),
+            client = %ShownAddr(facts.client.get()),
             host = asked.and_then(|asked| asked.host.as_deref()),
             uri = asked.map(|asked| tracing::field::display(&asked.target)),
             origin = asked.and_then(RequestFacts::origin),
@@ -63,7 +66,6 @@ impl SessionRecord {
             deflate = agreed.is_deflate(),
             ms = millis(took),
         );
-        SessionRecord { id, cells, is_over: false }
     }
 
     /// Reports what passed until now.
@@ -79,7 +81,7 @@ impl SessionRecord {
             event = "session_live",
             session = %self.id,
             listener = &*facts.listener,
-            client = %ShownAddr(facts.client),
+            client = %ShownAddr(facts.client.get()),
             route = &*facts.route,
             pool = &*facts.pool,
             backend = &*facts.backend,
@@ -130,6 +132,12 @@ impl SessionRecord {
         );
     }
 
+    /// Writes down that it was dropped at work, by a panic or with its worker: it has ended too.
+    pub(super) fn dropped(&self) {
+        let end = if worker::is_ending() { End::Drained(Reason::Stop) } else { End::Fault };
+        self.ended(end, &SessionStats::default());
+    }
+
     /// Writes down why it stays where it is, or ends, when it was asked to move.
     pub(super) fn not_moved(&self, backend: &str, why: &dyn fmt::Display) {
         tracing::info!(
@@ -148,8 +156,7 @@ impl SessionRecord {
     }
 
     /// Writes down how it ended; to be called while it still has its seat.
-    pub(super) fn end(&mut self, end: End, stats: &SessionStats) {
-        self.is_over = true;
+    pub(super) fn ended(&self, end: End, stats: &SessionStats) {
         let facts = registry::facts(self.id);
         let facts = facts.as_ref();
         let lasted = facts.map_or(Duration::ZERO, |facts| clock::now().since(facts.opened));
@@ -160,7 +167,7 @@ impl SessionRecord {
             event = "session_ended",
             session = %self.id,
             listener = facts.map(|facts| &*facts.listener),
-            client = facts.map(|facts| tracing::field::display(ShownAddr(facts.client))),
+            client = facts.map(|facts| tracing::field::display(ShownAddr(facts.client.get()))),
             route = &**self.cells.name(),
             pool = facts.map(|facts| &*facts.pool),
             backend = facts.map(|facts| &*facts.backend),
@@ -184,16 +191,6 @@ impl SessionRecord {
     }
 }
 
-impl Drop for SessionRecord {
-    /// A session that is dropped at work, by a panic or with its worker, has ended too.
-    fn drop(&mut self) {
-        if !self.is_over {
-            let end = if worker::is_ending() { End::Drained(Reason::Stop) } else { End::Fault };
-            self.end(end, &SessionStats::default());
-        }
-    }
-}
-
 /// Gives a session the labels of a backend's 101, in place of those of the backend before.
 pub(super) fn labels_given(labels: &mut SessionLabels, answer: &Fields, backend: &Backend) {
     let refused = labels.on_answer(answer.iter().map(|(name, value)| (name, value)));
@@ -213,7 +210,7 @@ pub(super) fn not_begun(facts: &Facts, why: &(impl Label + fmt::Display)) {
         target: ACCESS,
         event = "session_not_begun",
         listener = &*facts.listener,
-        client = %ShownAddr(facts.client),
+        client = %ShownAddr(facts.client.get()),
         route = &*facts.route,
         pool = &*facts.pool,
         backend = &*facts.backend,

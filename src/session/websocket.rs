@@ -221,7 +221,7 @@ impl Pair {
         };
         let facts = Facts {
             location: Arc::new(location),
-            client: forwarding.client_addr,
+            client: forwarding.client_addr.into(),
             opened: forwarding.at,
             settled: forwarding.at,
             holds: hold.is_some(),
@@ -303,12 +303,12 @@ impl Established {
         if let Some(asked) = asked {
             seat.keep_target(&asked.target.kept());
         }
-        let record =
-            SessionRecord::open(seat.id(), &facts, asked, &agreed, Arc::clone(&cells), now);
         let (hold, redial) = hold.map(|held| (held.terms, held.redial)).unzip();
         let allowed = agreed.allowed();
         let terms = Terms { rules, allowed, seat, cells, hold, expires, shared };
         let relay = Relay::new(client, Leg::new(transport, early), terms, now);
-        Ok(Session::new(relay, record, lease, redial, permit))
+        let session = Session::new(relay, lease, redial, permit);
+        SessionRecord::of(session.relay()).opened(&facts, asked, &agreed, now);
+        Ok(session)
     }
 }

@@ -115,7 +115,7 @@ fn row(Seen { id, facts, leaving, .. }: &Seen) -> Value {
     let labels = facts.labels.iter().map(|label| (label.name(), label.value()));
     json!({
         "id": id.to_string(),
-        "client": facts.client.map(|client| client.to_string()),
+        "client": facts.client.get().map(|client| client.to_string()),
         "listener": &*facts.listener,
         "route": &*facts.route,
         "pool": &*facts.pool,

@@ -322,7 +322,7 @@ impl SessionRow {
             here: Some(*id),
             id: id.to_string(),
             pid: std::process::id(),
-            client: facts.client.map(|client| client.to_string()),
+            client: facts.client.get().map(|client| client.to_string()),
             listener: facts.listener.to_string(),
             route: facts.route.to_string(),
             path: target.as_ref().map(ToString::to_string),

@@ -216,7 +216,8 @@ impl Core {
         let boundary = self.at_boundary_to(side);
         let Some(next) = next_step(end, side, state, other, boundary) else { return false };
         // Its last frame will never be whole, and nothing may be said inside it.
-        self.cut |= state.close == CloseState::Pending && matches!(next, CloseState::Finishing(..));
+        let cut = state.close == CloseState::Pending && matches!(next, CloseState::Finishing(..));
+        self.side_mut(side).cut |= cut;
         self.go(side, next, now);
         true
     }
@@ -254,7 +255,7 @@ impl Core {
 
     fn drop_late(&mut self, side: Side) {
         let whole = self.at_boundary_to(side);
-        self.cut |= self.side_mut(side).drop_late(whole);
+        self.side_mut(side).drop_late(whole);
     }
 
     /// A side is lost, which is how the session ends, unless it is the upstream and the session is

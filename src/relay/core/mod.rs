@@ -73,8 +73,6 @@ pub(super) struct Core {
     end: Option<End>,
     /// How it will, once the note's moment has come.
     ordered_end: Option<End>,
-    /// A frame to a side was cut in the middle.
-    cut: bool,
     /// What only sessions have that can be held.
     hold: Option<Box<Hold>>,
 }
@@ -102,7 +100,6 @@ impl Core {
             lifetime: Lifetime::new(expires, now),
             end: None,
             ordered_end: None,
-            cut: false,
             hold: hold.map(|terms| Box::new(Hold::new(terms, allowed, now))),
         };
         core.time_life();
@@ -261,7 +258,8 @@ impl Core {
     pub(super) fn stats(&self) -> SessionStats {
         let [client, upstream] = &self.sides;
         let pushed = self.pushes.sent();
-        SessionStats { client: client.stats, upstream: upstream.stats, pushed, cut: self.cut }
+        let cut = client.cut || upstream.cut;
+        SessionStats { client: client.stats, upstream: upstream.stats, pushed, cut }
     }
 
     /// Bytes came from a side: whatever they are, it lives.

@@ -62,6 +62,8 @@ pub(super) struct SideState {
     pub(super) close: CloseState,
     /// A Close from across could not go to it: it is owed one of ours.
     pub(super) owes_close: bool,
+    /// A frame to it was cut in the middle.
+    pub(super) cut: bool,
     /// What becomes of its frames.
     pub(super) lane: Lane,
     pub(super) outbox: Outbox,
@@ -80,6 +82,7 @@ impl SideState {
             write_failed: false,
             close: CloseState::Open,
             owes_close: false,
+            cut: false,
             lane: Lane::default(),
             outbox: Outbox::default(),
             liveness: Liveness::new(0),
@@ -92,9 +95,8 @@ impl SideState {
     /// the old one's.
     pub(super) fn replace(&mut self, side: Side, allowed: Allowed) {
         let stats = self.stats.without_closes();
-        let pings = self.liveness.pings();
-        *self =
-            SideState { liveness: Liveness::new(pings), stats, ..SideState::new(side, allowed) };
+        let liveness = Liveness::new(self.liveness.pings());
+        *self = SideState { liveness, stats, cut: self.cut, ..SideState::new(side, allowed) };
     }
 
     /// When something of its own is due.
@@ -196,15 +198,14 @@ impl SideState {
         (self.close, self.wait) = (CloseState::Dropping { reset }, None);
     }
 
-    /// Its time is over: its transport is dropped. Whether a frame to it is cut by that; it is
-    /// `whole` where what went to it ends with one.
-    pub(super) fn drop_late(&mut self, whole: bool) -> bool {
+    /// Its time is over: its transport is dropped, which cuts a frame to it unless what went to it
+    /// is `whole`.
+    pub(super) fn drop_late(&mut self, whole: bool) {
         let open = matches!(self.close, CloseState::Open | CloseState::Pending);
-        let cut = open && !whole && !self.ended;
+        self.cut |= open && !whole && !self.ended;
         if self.close != CloseState::Dropped {
             self.close = CloseState::Dropping { reset: false };
             self.outbox.clear();
         }
-        cut
     }
 }

@@ -27,17 +27,45 @@ impl Timer {
 
 /// The table.
 #[derive(Debug)]
-pub(super) struct Timers([Moment; Timer::ALL.len()]);
+pub(super) struct Timers {
+    idle: Moment,
+    lifetime: Moment,
+    /// The others; boxed, for few sessions have one of them.
+    rare: Option<Box<RareTimers>>,
+}
+
+#[derive(Debug)]
+struct RareTimers {
+    ordered_end: Moment,
+    hold: Moment,
+    deadline: Moment,
+}
+
+impl Default for RareTimers {
+    fn default() -> RareTimers {
+        RareTimers { ordered_end: Moment::NEVER, hold: Moment::NEVER, deadline: Moment::NEVER }
+    }
+}
 
 impl Default for Timers {
     fn default() -> Timers {
-        Timers([Moment::NEVER; Timer::ALL.len()])
+        Timers { idle: Moment::NEVER, lifetime: Moment::NEVER, rare: None }
     }
 }
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Moment) {
-        self.0[timer as usize] = at;
+        // What was never set is not cleared either.
+        let is_clear = at == Moment::NEVER && self.rare.is_none();
+        let place = match timer {
+            Timer::Idle => &mut self.idle,
+            Timer::Lifetime => &mut self.lifetime,
+            _ if is_clear => return,
+            Timer::OrderedEnd => &mut self.rare.get_or_insert_default().ordered_end,
+            Timer::Hold => &mut self.rare.get_or_insert_default().hold,
+            Timer::Deadline => &mut self.rare.get_or_insert_default().deadline,
+        };
+        *place = at;
     }
 
     /// Sets a timer unless it is earlier already.
@@ -71,11 +99,20 @@ impl Timers {
     }
 
     pub(super) fn get(&self, timer: Timer) -> Moment {
-        self.0[timer as usize]
+        let rare = |of: fn(&RareTimers) -> Moment| self.rare.as_deref().map_or(Moment::NEVER, of);
+        match timer {
+            Timer::Idle => self.idle,
+            Timer::Lifetime => self.lifetime,
+            Timer::OrderedEnd => rare(|rare| rare.ordered_end),
+            Timer::Hold => rare(|rare| rare.hold),
+            Timer::Deadline => rare(|rare| rare.deadline),
+        }
     }
 
     pub(super) fn next(&self) -> Moment {
-        self.0.iter().copied().min().unwrap_or(Moment::NEVER)
+        let first = self.idle.min(self.lifetime);
+        let rare = self.rare.as_deref();
+        rare.map_or(first, |rare| first.min(rare.ordered_end).min(rare.hold).min(rare.deadline))
     }
 
     /// A timer that is due, cleared by being taken.

@@ -288,7 +288,7 @@ pub fn seat(holds: bool) -> Seat {
     };
     let seat = registry::enter(Facts {
         location: Arc::new(location),
-        client: None,
+        client: None.into(),
         opened: clock::now(),
         settled: clock::now(),
         holds,

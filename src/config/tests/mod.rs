@@ -35,20 +35,40 @@ fn said(path: &str, text: &str) -> Result<String, String> {
     }
 }
 
+/// The files of configuration in a directory, by name.
+fn files(dir: &str) -> Vec<PathBuf> {
+    let all = fs::read_dir(root().join(dir)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        all.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect();
+    files.sort();
+    files
+}
+
 #[test]
 fn bad_files_are_answered_as_written_in_their_golden_files() {
-    let dir = root().join("tests/config");
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    cases.sort();
+    let cases = files("tests/config");
     assert!(!cases.is_empty());
-    for case in cases {
+    for case in cases.into_iter().chain(files("tests/config/broken")) {
         let text = fs::read_to_string(&case).unwrap();
         let name = case.file_name().unwrap().to_str().unwrap();
         // A bare name, so that the answer does not depend on where the sources lie.
         let answer = said(name, &text).unwrap_or_else(|refused| refused);
         golden(&case.with_extension("txt"), &answer);
+    }
+}
+
+/// Each with one mistake, as somebody makes it who writes such a table.
+#[test]
+fn a_file_with_one_mistake_has_one_error_which_says_where_it_is() {
+    let cases = files("tests/config/broken");
+    assert!(cases.len() >= 30, "{}", cases.len());
+    for case in cases {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let refused = said(name, &fs::read_to_string(&case).unwrap()).expect_err(name);
+        let errors = refused.lines().filter(|line| line.starts_with("error[")).count();
+        assert_eq!(errors, 1, "{refused}");
+        let place = format!(" --> {name}:");
+        assert!(refused.lines().any(|line| line.trim_start().starts_with(place.trim_start())));
     }
 }
 

@@ -58,12 +58,15 @@ fn write_name(name: &str, text: &mut Vec<u8>) {
     if let Some(spelling) = special_spelling(name) {
         return text.extend_from_slice(spelling.as_bytes());
     }
-    let mut begins = true;
-    text.extend(name.bytes().map(|byte| {
-        let written = if begins { byte.to_ascii_uppercase() } else { byte };
-        begins = byte == b'-';
-        written
-    }));
+    let at = text.len();
+    text.extend_from_slice(name.as_bytes());
+    let Some((first, others)) = text[at..].split_first_mut() else { return };
+    first.make_ascii_uppercase();
+    // Without a branch, so that many bytes are done at once.
+    for (byte, before) in others.iter_mut().zip(name.as_bytes()) {
+        let begins = (*before == b'-') & byte.is_ascii_lowercase();
+        *byte ^= u8::from(begins) << 5;
+    }
 }
 
 /// Names that are no words with a capital each, as their specifications spell them.
@@ -105,9 +108,12 @@ pub fn special_spelling(name: &str) -> Option<&'static str> {
     if name.len() >= 32 || lengths & (1 << name.len()) == 0 {
         return None;
     }
-    let spells = |one: &&&str| {
-        one.len() == name.len() && one.as_bytes().eq_ignore_ascii_case(name.as_bytes())
+    // Without a branch, so that many bytes are compared at once.
+    let differs = |one: &str| {
+        let bytes = one.bytes().zip(name.bytes());
+        bytes.fold(0, |differs, (spelt, byte)| differs | (spelt.to_ascii_lowercase() ^ byte))
     };
+    let spells = |one: &&&str| one.len() == name.len() && differs(one) == 0;
     SPECIAL_SPELLINGS[place..].iter().find(spells).copied()
 }
 

@@ -153,6 +153,9 @@ async fn pieces(kind: &'static str) -> (Backend, tokio::sync::watch::Sender<u32>
     (Backend::script(script).await, more)
 }
 
+/// In how many rounds events are timed.
+const ROUNDS: u32 = 10;
+
 #[tokio::test]
 async fn an_event_stream_is_neither_compressed_nor_held_back() {
     let (backend, more) = pieces("text/event-stream").await;
@@ -160,17 +163,21 @@ async fn an_event_stream_is_neither_compressed_nor_held_back() {
     let client = proxy.client().field(TAKES.0, TAKES.1);
     let (head, mut wire) = client.say(client.head("GET", &[]).as_bytes()).await;
     assert_eq!(head.unwrap().get("content-encoding"), "");
-    let mut waits = Vec::new();
-    for number in 1..20 {
-        let sent = Instant::now();
-        more.send(number).unwrap();
-        let event = within("an event", read_chunk(&mut wire)).await;
-        assert_eq!(event.as_deref(), Some(&b"data: x\n\n"[..]));
-        waits.push(sent.elapsed());
+    // Each of them, in one round of several: the machine may be late in any, but an event that is
+    // held back is late in all.
+    let mut latest = Vec::new();
+    for round in 0..ROUNDS {
+        let mut late = Duration::ZERO;
+        for number in 1..20 {
+            let sent = Instant::now();
+            more.send(round * 20 + number).unwrap();
+            let event = within("an event", read_chunk(&mut wire)).await;
+            assert_eq!(event.as_deref(), Some(&b"data: x\n\n"[..]));
+            late = late.max(sent.elapsed());
+        }
+        latest.push(late);
     }
-    // Half of them, on whatever machine: what is held back comes late each time.
-    waits.sort();
-    assert!(waits[waits.len() / 2] < Duration::from_millis(50), "{waits:?}");
+    assert!(latest.iter().any(|late| *late < Duration::from_millis(50)), "{latest:?}");
     drop(more);
     assert_eq!(within("the end", read_chunk(&mut wire)).await, None);
     drop(wire);

@@ -81,8 +81,8 @@ const SESSIONS: usize = 200;
 
 /// What a session may cost on the heap, the slab aside. Its task is 768 of them, what the runtime
 /// keeps of a socket twice 256, its connection's place 48; the rest is what else happens meanwhile.
-const PLAIN_BYTES_MAX: i64 = 768 + 2 * 256 + 48 + 40;
-const TLS_BYTES_MAX: i64 = 5_200;
+const PLAIN_BYTES_MAX: i64 = 768 + 2 * 256 + 48 + 64;
+const TLS_BYTES_MAX: i64 = 3_840;
 
 fn read_head(wire: &mut impl Read) {
     let (mut head, mut byte) = (Vec::new(), [0]);

@@ -132,7 +132,7 @@ fn load_as(
     let (mut sources, mut report) = (Sources::default(), Report::default());
     let mut files = SourceFiles::default();
     let raw = read::read(path, text, environment, &mut sources, &mut files, &mut report);
-    let lower = || lower::lower(&raw.file, &sources, &mut files, &mut report, named_files);
+    let lower = || lower::lower(raw.file, &sources, &mut files, &mut report, named_files);
     let lowered = raw.whole.then(lower).flatten();
     let redactions = Redactions::new(raw.expanded, &sources);
     redactions.apply(&mut report);

@@ -144,9 +144,11 @@ impl Report {
     }
 
     /// Puts findings into reading order: by file and place, those without a place first; an error
-    /// before a warning of the same place.
+    /// before a warning of the same place. What several parts found of one place, as the routes of
+    /// a site do, stands there once.
     pub fn sort(&mut self) {
         self.findings.sort_by_key(|found| (found.span, found.severity));
+        self.findings.dedup();
     }
 
     /// For people: findings with their line, caret and hint, and a last line that counts them. Of

@@ -226,6 +226,11 @@ pub fn demand(
         return raw.access.is_absent().then_some(None);
     };
     let at = raw.access.span();
+    let of_rules: fn(Vec<Arc<str>>) -> AccessDemand = match demand {
+        RouteAccess::All(_) => AccessDemand::All,
+        RouteAccess::Any(_) => AccessDemand::Any,
+        RouteAccess::Open => return Some(None),
+    };
     if demand.names().is_empty() {
         let fault = Fault::new("is an empty list: it demands nothing");
         cx.fault("access", at, fault.hint("leave `access` out to let all pass".to_owned()));
@@ -251,10 +256,7 @@ pub fn demand(
         }
     }
     let all_found = found.len() == demand.names().len();
-    all_found.then_some(Some(match demand {
-        RouteAccess::All(_) => AccessDemand::All(found),
-        RouteAccess::Any(_) => AccessDemand::Any(found),
-    }))
+    all_found.then(|| Some(of_rules(found)))
 }
 
 /// The pools of servers that say who may pass.

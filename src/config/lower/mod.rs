@@ -29,6 +29,7 @@ mod process;
 mod rebalance;
 mod relay;
 mod route;
+mod site;
 mod sticky;
 mod template;
 mod tls;
@@ -68,13 +69,15 @@ pub enum NamedFiles {
 
 /// Checks all of `file`; the plan is worth something only when the report has no errors.
 pub fn lower(
-    file: &tables::FileTable,
+    mut file: tables::FileTable,
     sources: &Sources,
     files: &mut SourceFiles,
     report: &mut Report,
     named_files: NamedFiles,
 ) -> Option<Lowered> {
     let mut cx = Lower { sources, files, report, named_files, certificate_spans: Vec::new() };
+    site::flatten(&mut cx, &mut file);
+    let file = &file;
     let mut listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
     let access = access::rules(&mut cx, file);

@@ -1,4 +1,4 @@
-//! Several files as one: named tables and routes are added, every other key stands in one file.
+//! Several files as one: named tables, routes and sites are added, every other key stands in one file.
 
 use crate::report::{Diagnostic, Report};
 
@@ -15,6 +15,8 @@ pub fn merge(into: &mut FileTable, from: FileTable, report: &mut Report) {
     named(&mut into.access, from.access, "rule of access", report);
     let routes = from.routes.into_value().unwrap_or_default();
     into.routes.value_or_default().extend(routes);
+    let sites = from.sites.into_value().unwrap_or_default();
+    into.sites.value_or_default().extend(sites);
     one(&mut into.workers, from.workers, "workers", report);
     one(&mut into.relay, from.relay, "relay", report);
     one(&mut into.limits, from.limits, "limits", report);

@@ -159,13 +159,15 @@ by_kind! {
     }
 }
 
-/// The access rules of a route: a name, a list of names, or `{ any = [names] }`.
+/// The access rules of a route: a name, a list of names, `{ any = [names] }`, or `false`.
 #[derive(Clone, Debug)]
 pub enum RouteAccess {
     /// Each of them must let the request pass.
     All(Vec<Spanned<String>>),
     /// One of them must.
     Any(Vec<Spanned<String>>),
+    /// All pass, whatever the site says.
+    Open,
 }
 
 impl RouteAccess {
@@ -173,6 +175,7 @@ impl RouteAccess {
     pub fn names(&self) -> &[Spanned<String>] {
         match self {
             RouteAccess::All(names) | RouteAccess::Any(names) => names,
+            RouteAccess::Open => &[],
         }
     }
 }
@@ -185,7 +188,12 @@ impl<'de> Deserialize<'de> for RouteAccess {
             type Value = RouteAccess;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a rule, a list of names, or `{ any = [names] }`")
+                f.write_str("the name of a rule, a list of names, `{ any = [names] }`, or `false`")
+            }
+
+            fn visit_bool<E: Error>(self, on: bool) -> Result<RouteAccess, E> {
+                let said = "must name rules, and is `true`\nwrite the names of the rules";
+                if on { Err(E::custom(said)) } else { Ok(RouteAccess::Open) }
             }
 
             fn visit_str<E: Error>(self, name: &str) -> Result<RouteAccess, E> {
@@ -221,6 +229,7 @@ impl Serialize for RouteAccess {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             RouteAccess::All(names) => names.serialize(serializer),
+            RouteAccess::Open => serializer.serialize_bool(false),
             RouteAccess::Any(names) => {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry("any", names)?;
@@ -245,6 +254,7 @@ impl JsonSchema for RouteAccess {
             { "type": "string" },
             names,
             { "type": "object", "required": ["any"], "properties": { "any": names } },
+            { "const": false },
         ] })
     }
 }

@@ -3,8 +3,8 @@
 use super::process::WORKERS_MAX;
 use super::{
     AccessTable, AcmeTable, AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable,
-    LogTable, Named, Number, OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, Spanned,
-    UpgradeTable,
+    LogTable, Named, Number, OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, SiteTable,
+    Spanned, UpgradeTable,
 };
 
 table! {
@@ -32,6 +32,8 @@ table! {
     each acme: AcmeTable;
     /// Conditions and what is done where they hold. "Which route is taken" above tells the order.
     drains routes: Vec<Spanned<RouteTable>>;
+    /// Routes that have host, listener or other keys in common, which stand here once.
+    drains sites: Vec<Spanned<SiteTable>>;
     /// What the relay asks of every session, unless its route says otherwise.
     each relay: RelayTable = RelayTable::default();
     /// Limits of the whole process.

@@ -26,6 +26,7 @@ mod process;
 mod relay;
 mod route;
 mod scalar;
+mod site;
 mod spanned;
 mod units;
 pub mod words;
@@ -61,6 +62,7 @@ pub use route::{
     RouteTable,
 };
 pub use scalar::{FieldTest, Number, OrOff, QueryLog, TakesWebSockets};
+pub use site::SiteTable;
 pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};
 pub use table::{checked, if_any};
 pub use units::{Pacing, Percent, Rate, Size, Time, Wait, seconds};

@@ -68,7 +68,8 @@ table! {
     /// Who may pass: the name of a rule, `[access.NAME]`, or a list of names. They are asked in
     /// this order, and each must let the request pass; of `{ any = [names] }` one must, and the
     /// first that does decides. They are asked when a request or a handshake comes in, so a change
-    /// of a rule ends no session. Without the key all may pass.
+    /// of a rule ends no session. Without the key all may pass, and with `false`, whatever the
+    /// route's site says.
     next access: RouteAccess, as in ["office"];
     /// Whether the route's prefix is cut off before the request goes on: below `/api`, `/api/x`
     /// becomes `/x`. With `pool` or `files`. A pool reads the prefix in `X-Forwarded-Prefix`, and

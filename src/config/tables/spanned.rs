@@ -72,6 +72,11 @@ impl<T> Spanned<T> {
         self.value
     }
 
+    /// Another value in the place of this one; faulty or absent as this one is.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned { value: self.value.map(of), span: self.span }
+    }
+
     /// This one when it was written, else the other.
     pub fn or<'a>(&'a self, other: &'a Spanned<T>) -> &'a Spanned<T> {
         if self.is_written() { self } else { other }

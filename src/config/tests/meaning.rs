@@ -220,3 +220,86 @@ proptest::proptest! {
         refused.report.json(&refused.sources);
     }
 }
+
+#[test]
+fn a_route_has_what_its_site_says_unless_it_says_so_itself() {
+    let loaded = taken(
+        "listeners.inner.address = \"127.0.0.1:81\"
+        access.office.allow = [\"10.0.0.0/8\"]
+        [[routes]]
+        path = \"/of-none\"
+        pool = \"app\"
+        [[sites]]
+        host = \"a.example\"
+        listener = \"http\"
+        access = \"office\"
+        allowed_origins = \"same\"
+        request_headers.set.X-Site = \"a\"
+        response_headers.set.X-Site = \"a\"
+        [[sites.routes]]
+        path = \"/socket\"
+        pool = \"app\"
+        [[sites.routes]]
+        path = \"/open\"
+        pool = \"app\"
+        host = [\"b.example\", \"c.example\"]
+        listener = \"inner\"
+        access = false
+        allowed_origins = \"any\"
+        response_headers.remove = \"Server\"
+        [[sites.routes]]
+        redirect = \"/socket\"
+        [[sites]]
+        [[sites.routes]]
+        host = \"d.example\"
+        respond = \"d\"
+        ",
+    );
+    assert_eq!(loaded.warnings.findings.len(), 1, "of the route without a site: {loaded:?}");
+    let socket = route(&loaded, 1);
+    assert_eq!(socket.host, HostPattern::Exact("a.example".into()));
+    assert_eq!(socket.listeners, ["http".into()]);
+    assert!(socket.access.is_some() && socket.allowed_origins.is_some());
+    let of_site = |changes: &RouteChanges| format!("{changes:?}").to_lowercase().contains("x-site");
+    assert!(of_site(&socket.request_headers) && of_site(&socket.response_headers));
+    let open = [route(&loaded, 2), route(&loaded, 3)];
+    assert_eq!(open[1].host, HostPattern::Exact("c.example".into()));
+    for open in open {
+        assert_eq!(open.listeners, ["inner".into()]);
+        assert!(open.access.is_none() && open.allowed_origins.is_none());
+        assert!(!of_site(&open.response_headers), "the route's own table, whole");
+    }
+    let redirect = route(&loaded, 4);
+    assert_eq!(redirect.host, HostPattern::Exact("a.example".into()));
+    assert!(redirect.access.is_some() && !of_site(&redirect.request_headers));
+    assert_eq!(route(&loaded, 5).host, HostPattern::Exact("d.example".into()));
+    assert!(route(&loaded, 0).access.is_none());
+}
+
+#[test]
+fn what_is_wrong_in_a_site_is_told_once_at_its_place() {
+    let report = load_with(
+        "[[sites]]
+        host = \"a b\"
+        access = \"nobody\"
+        [[sites.routes]]
+        path = \"/x\"
+        pool = \"app\"
+        [[sites.routes]]
+        path = \"/y\"
+        pool = \"ap\"
+        [[sites]]
+        host = \"c.example\"
+        [[sites]]
+        routes = 3
+        ",
+        &nothing,
+    )
+    .unwrap_err();
+    let told = |said: &str| assert_eq!(report.matches(said).count(), 1, "{said}: {report}");
+    told("no access rule has this name: `nobody`");
+    told("x.toml:4:");
+    told("no pool has this name: `ap`");
+    told("this site has no route");
+    told("`routes` must be");
+}

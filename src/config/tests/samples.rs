@@ -122,6 +122,10 @@ fn the_full_sample_has_every_key() {
     let table = DeTable::parse(&text).unwrap();
     let mut written = Vec::new();
     gather(table.get_ref(), "", &mut written);
+    // The routes of a site have the keys of all routes.
+    let of_sites: Vec<String> =
+        written.iter().filter_map(|path| path.strip_prefix("sites.")).map(str::to_owned).collect();
+    written.extend(of_sites.into_iter().filter(|path| path.starts_with("routes")));
     let root = schema().to_value();
     let missing: Vec<String> =
         places(&root).iter().map(Place::path).filter(|path| !written.contains(path)).collect();
@@ -146,5 +150,44 @@ fn gather_value(value: &DeValue<'_>, path: &str, found: &mut Vec<String>) {
             list.iter().for_each(|one| gather_value(one.get_ref(), path, found));
         }
         _ => {}
+    }
+}
+
+/// The configurations in a page that are meant to be copied, each with the line it begins on.
+fn configurations(page: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut inside = false;
+    for (number, line) in page.lines().enumerate() {
+        match (inside, line) {
+            (false, "```toml") => found.push((number + 2, String::new())),
+            (true, "```") => {}
+            (true, line) => {
+                let (_, text) = found.last_mut().expect("one has begun");
+                *text += &format!("{line}\n");
+                continue;
+            }
+            (false, _) => continue,
+        }
+        inside = !inside;
+    }
+    found
+}
+
+#[test]
+fn every_configuration_of_the_pages_on_moving_here_is_taken() {
+    let value = |name: &str| Some(format!("a value of {name} that is long enough"));
+    for name in ["from-nginx.md", "from-others.md"] {
+        let page = fs::read_to_string(root().join("config/guides").join(name)).unwrap();
+        let all = configurations(&page);
+        assert!(!all.is_empty(), "{name} shows no configuration");
+        for (line, text) in all {
+            let path = Path::new("tidegate.toml");
+            let loaded = load_from(path, text.as_bytes(), &value, NamedFiles::Skip);
+            let said = |report: &Report, sources: &Sources| report.text(sources, Colour::Plain);
+            let loaded = loaded.unwrap_or_else(|refused| {
+                panic!("{name}:{line}: {}", said(&refused.report, &refused.sources))
+            });
+            assert_eq!(said(&loaded.warnings, &loaded.sources), "", "{name}:{line}");
+        }
     }
 }

@@ -7,6 +7,10 @@ const AGREED_BY_TWO: &str = "agree_to_terms = true\nemail = \"two";
 
 const JWT_SECRET: &str = "secret = \"a secret that both sides know, and nobody else\"";
 
+/// Two routes of the base, each to become one of a site.
+const CHAT: &str = "[[routes]]\npath = \"/chat\"";
+const FILES: &str = "[[routes]]\npath = \"/files\"";
+
 pub(super) const ROWS: &[Row] = &[
     ("workers", "workers = 2", "workers = 3"),
     ("include", "#top", "include = [\"more.toml\"]"),
@@ -78,6 +82,20 @@ pub(super) const ROWS: &[Row] = &[
     ("access.NAME.jwt.session.spread", "spread = \"1s\"", "spread = \"2s\""),
     ("routes.access", "access = \"office\"", "access = { any = \"office\" }"),
     ("routes", "path = \"/chat\"", "path = \"/talk\""),
+    ("sites", CHAT, "[[sites]]\n[[sites.routes]]\npath = \"/talk\""),
+    ("sites.listener", CHAT, "[[sites]]\nlistener = \"http\"\n[[sites.routes]]\npath = \"/chat\""),
+    ("sites.host", CHAT, "[[sites]]\nhost = \"a.example\"\n[[sites.routes]]\npath = \"/chat\""),
+    ("sites.access", FILES, "[[sites]]\naccess = \"office\"\n[[sites.routes]]\npath = \"/files\""),
+    (
+        "sites.allowed_origins",
+        CHAT,
+        "[[sites]]\nallowed_origins = \"any\"\n[[sites.routes]]\npath = \"/chat\"",
+    ),
+    (
+        "sites.errors",
+        FILES,
+        "[[sites]]\nerrors = { 404 = \"one.pem\" }\n[[sites.routes]]\npath = \"/files\"",
+    ),
     ("listeners.NAME.address", "\"127.0.0.1:0\"\n#l", "\"127.0.0.3:0\"\n#l"),
     ("listeners.NAME.mode", "mode = \"0600\"", "mode = \"0660\""),
     ("listeners.NAME.tls", "#listener", TLS),

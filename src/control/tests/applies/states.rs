@@ -110,7 +110,7 @@ async fn fresh(site: &Written, text: &str) -> Vec<Option<Answer>> {
 /// Whether this key changes what is answered.
 fn is_asked_by_requests(key: &str) -> bool {
     let of_listeners = ["listeners.NAME.trusted", "listeners.NAME.underscores"];
-    let tables = ["pools", "routes", "limits", "include", "access"];
+    let tables = ["pools", "routes", "sites", "limits", "include", "access"];
     tables.iter().chain(&of_listeners).any(|part| key.starts_with(part))
 }
 

@@ -9,10 +9,12 @@ use clap_complete::Shell;
 
 mod examples;
 mod file;
+mod init;
 pub(super) mod operator;
 mod version;
 
 pub(super) use file::ConfigFile;
+pub(super) use init::Init;
 pub(super) use version::LONG_VERSION;
 
 use operator::ToProxy;
@@ -104,6 +106,8 @@ pub(super) fn command() -> clap::Command {
 pub(super) enum Command {
     /// Run the proxy until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR2 upgrades
     Run(ConfigFile),
+    /// Print a commented configuration to begin with
+    Init(Init),
     /// Report all that is wrong with a configuration, or which route takes a URL
     Check(Check),
     /// Reload the running proxy's configuration, or show what that would change

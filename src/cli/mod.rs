@@ -12,6 +12,7 @@ mod config_file;
 mod demo;
 mod exit;
 mod health;
+mod init;
 mod manual;
 mod operator;
 mod operator_socket;
@@ -39,6 +40,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Reference(asked) => output::print(&reference(asked.format)),
         Command::Completions(asked) => manual::completions(&asked),
         Command::Man(asked) => manual::manual(&asked),
+        Command::Init(asked) => init::init(&asked),
         Command::Check(asked) => check::check(&asked),
         Command::Reload(asked) => operator::reload(asked),
         Command::Status(asked) => operator::ask(&asked),

@@ -10,6 +10,20 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "init",
+        &[
+            ("tidegate init --backend 127.0.0.1:3000", "all that comes in goes to one backend"),
+            (
+                "tidegate init --host chat.example.com --files www -o tidegate.toml",
+                "a page as well",
+            ),
+            (
+                "tidegate init --chain site.pem --key site.key --path /ws --hold",
+                "with TLS, sockets below `/ws`, clients held while the backend restarts",
+            ),
+        ],
+    ),
+    (
         "check",
         &[
             ("tidegate check", "all that is wrong, each with its line and a hint"),

@@ -81,8 +81,9 @@ fn pool(asked: &Init) -> String {
     let mut text = format!("[pools.app]\nbackends = [{}]\n", backends.join(", "));
     if asked.backends.len() > 1 {
         text.push_str(
-            "# A session stays with its backend. `sticky` leads a client back to its own by a cookie,\n\
-             # as socket.io's long polling needs it:\n# sticky = { secrets = [\"${STICKY_SECRET}\"] }\n",
+            "# A session stays with its backend. `sticky` leads a client back to its own by a\n\
+             # cookie, as socket.io's long polling needs it:\n\
+             # sticky = { secrets = [\"${STICKY_SECRET}\"] }\n",
         );
     }
     text
@@ -101,7 +102,8 @@ fn site(asked: &Init) -> String {
         text.push_str("listener = \"https\"\n");
     }
     text.push_str(
-        "allowed_origins = \"same\"        # pages of other sites open no WebSockets with our cookies\n",
+        "allowed_origins = \"same\"        # pages of other sites open no WebSockets with our \
+         cookies\n",
     );
     // Where a page and the backends share all paths, what is no file goes to the backends.
     let shared = asked.files.is_some() && asked.path.is_none();

@@ -1,4 +1,4 @@
-//! Several files as one: named tables, routes and sites are added, every other key stands in one file.
+//! Several files as one: named tables, routes and sites are added, every other key stands in one.
 
 use crate::report::{Diagnostic, Report};
 

@@ -1,15 +1,14 @@
 //! One row per key of the configuration: what is changed in `base.toml`, and into what.
 
+mod texts;
+
+use texts::{
+    AGREED_BY_TWO, BACKUP, CHAT, FILES, HANDSHAKES, JWT_SECRET, MESSAGES_BY, REWRITE, SESSIONS,
+    STICKY, STICKY_COOKIE, STICKY_SITE, TLS, TWO_CERTIFICATES, UPSTREAM_ORIGIN,
+};
+
 /// The key, the text in the base, the text in its place.
 pub(super) type Row = (&'static str, &'static str, &'static str);
-
-const AGREED_BY_TWO: &str = "agree_to_terms = true\nemail = \"two";
-
-const JWT_SECRET: &str = "secret = \"a secret that both sides know, and nobody else\"";
-
-/// Two routes of the base, each to become one of a site.
-const CHAT: &str = "[[routes]]\npath = \"/chat\"";
-const FILES: &str = "[[routes]]\npath = \"/files\"";
 
 pub(super) const ROWS: &[Row] = &[
     ("workers", "workers = 2", "workers = 3"),
@@ -388,28 +387,3 @@ pub(super) const ROWS: &[Row] = &[
     ("log.request_id", "#log", "request_id = \"never\""),
     ("log.queue_bytes_max", "#log", "queue_bytes_max = \"7MiB\""),
 ];
-
-const HANDSHAKES: &str = "limits.handshakes = { key = \"client\", rate = \"700/s\", burst = 7000 }";
-
-const SESSIONS: &str = "limits.sessions = { key = \"client\", max = 70, excess = \"oldest\" }";
-
-const TLS: &str = "tls.certificates = [{ chain = \"one.pem\", key = \"one.key\" }]";
-
-const TWO_CERTIFICATES: &str =
-    "[{ chain = \"two.pem\", key = \"two.key\" }, { chain = \"one.pem\", ";
-
-const BACKUP: &str = "weight = 1 }, { address = \"TWO\", backup = true }";
-
-const STICKY: &str = "sticky.secrets = \"what is signed with, as long as it has to be\"";
-
-const STICKY_COOKIE: &str =
-    "sticky = { secrets = \"what is signed with, as long as it has to be\", cookie = \"seven\" }";
-
-const STICKY_SITE: &str =
-    "sticky = { secrets = \"what is signed with, as long as it has to be\", same_site = \"none\" }";
-
-const MESSAGES_BY: &str = "messages_by = { key = \"client\", rate = \"7/s\", burst = 70 }";
-
-const REWRITE: &str = "rewrite = { from = \"^/chat/(.*)$\", to = \"/talk/$1\" }";
-
-const UPSTREAM_ORIGIN: &str = "upstream_host = \"backend.test\"\nupstream_origin = true";

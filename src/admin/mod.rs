@@ -21,7 +21,7 @@ pub use older::{
 };
 pub use operator::{
     BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest, REMARK,
-    SessionsRequest, StatusRequest, TopRequest, UpgradeRequest, answer_newer,
+    SessionsRequest, StatusRequest, TailRequest, TopRequest, UpgradeRequest, answer_newer,
 };
 pub use process::{Counts, Phase, Process, ProcessSetup, Stopped};
 pub use release::ReleasedServers;

@@ -21,7 +21,7 @@ use operator::ToProxy;
 
 use crate::admin::{
     DrainRequest, EnableRequest, KickRequest, MoveRequest, ReloadRequest, SessionsRequest,
-    StatusRequest, TopRequest, UpgradeRequest,
+    StatusRequest, TailRequest, TopRequest, UpgradeRequest,
 };
 
 /// The program's name.
@@ -66,6 +66,19 @@ tidegate kick [OPTIONS] ID…
        tidegate kick [OPTIONS] --route ROUTE|--pool POOL|--backend ADDRESS|
                      --listener NAME|--client ADDRESS|--older-than AGE|
                      --label NAME=VALUE|--all";
+
+const TAIL_USAGE: &str = "\
+tidegate tail [OPTIONS] ID…|--session ID
+       tidegate tail [OPTIONS] --label NAME=VALUE|--route ROUTE|--pool POOL|
+                     --backend ADDRESS|--listener NAME|--client ADDRESS|--all";
+
+const TAIL_AFTER_HELP: &str = "\
+One line a frame, in UTC, until Ctrl-C, or until the last session that was named
+has ended; sessions that open later are shown too. FIN is set on the last frame
+of a message, RSV1 on the first of a compressed one; the last columns are bytes of
+payload, and the time since the frame before it in its session. Frames of
+tidegate's own are from `tidegate`: pings, Closes, what is pushed. Where more
+passes than can be shown, how much is said. `--json` prints one object a line.";
 
 const TOP_AFTER_HELP: &str = "\
 On a terminal: `q` or Ctrl-C ends it, `r`, `m` and `b` sort the busiest sessions
@@ -119,6 +132,9 @@ pub(super) enum Command {
     Sessions(ToProxy<SessionsRequest>),
     /// Show what passes in the running proxy, live: rates, routes, backends, the busiest sessions
     Top(Top),
+    /// Show the frames that pass in sessions, live: direction, opcode, length, time between
+    #[command(override_usage = TAIL_USAGE)]
+    Tail(Tail),
     /// Close the sessions of a route, pool, backend or listener, spread over time
     #[command(override_usage = DRAIN_USAGE)]
     Drain(ToProxy<DrainRequest>),
@@ -164,6 +180,16 @@ impl Top {
     pub(super) fn interval(&self) -> Duration {
         Duration::from_secs(self.interval)
     }
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = TAIL_AFTER_HELP)]
+pub(super) struct Tail {
+    #[command(flatten)]
+    pub(super) asked: ToProxy<TailRequest>,
+    /// Leave after so many frames
+    #[arg(long, value_name = "COUNT", help_heading = "What is printed")]
+    pub(super) count: Option<u64>,
 }
 
 #[derive(Args, Debug)]

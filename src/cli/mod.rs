@@ -18,6 +18,7 @@ mod operator;
 mod operator_socket;
 mod output;
 mod run;
+mod tail;
 mod top;
 mod waiting;
 
@@ -46,6 +47,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Status(asked) => operator::ask(&asked),
         Command::Sessions(asked) => operator::sessions(asked),
         Command::Top(asked) => top::top(&asked),
+        Command::Tail(asked) => tail::tail(&asked),
         Command::Drain(asked) => operator::ask(&asked),
         Command::Move(asked) => operator::ask(&asked),
         Command::Enable(asked) => operator::ask(&asked),

@@ -19,6 +19,8 @@ use super::locations::LocationCount;
 use super::push::{PushCount, PushOrder};
 use super::reports::{self, Activity, BusiestBy};
 use super::seat;
+use super::tap::{TapOrder, TapReading};
+use super::taps::TapsFull;
 use super::traffic::{SessionTraffic, TrafficReport};
 use super::withdrawal::Withdrawal;
 
@@ -108,6 +110,29 @@ impl LiveSessions {
         let selector = selector.clone();
         let listed = self.0.ask_all(move |_| seat::busiest(&selector, by, most)).await;
         listed.into_iter().flatten().collect()
+    }
+
+    /// Reads a tap, which is set where there is none: what passed since it was read last. One that
+    /// is not read for ten seconds ends.
+    ///
+    /// # Errors
+    /// [`TapsFull`] where there are [`super::taps::TAPS_MAX`].
+    pub async fn read_tap(&self, order: TapOrder) -> Result<TapReading, TapsFull> {
+        let key = order.key;
+        let read = self.0.ask_all(move |_| seat::read_tap(&order)).await;
+        // Each worker has all of them; two that come at once for the last place get none.
+        match read.into_iter().collect::<Result<Vec<_>, _>>() {
+            Ok(readings) => Ok(readings.into_iter().fold(TapReading::default(), TapReading::plus)),
+            Err(full) => {
+                self.end_tap(key).await;
+                Err(full)
+            }
+        }
+    }
+
+    /// Ends a tap.
+    pub async fn end_tap(&self, key: u64) {
+        self.0.ask_all(move |_| seat::end_tap(key)).await;
     }
 
     /// Has each session write a line of the log so often; none where `None`.

@@ -24,6 +24,8 @@ mod schedule;
 mod seat;
 mod subset;
 mod sweeps;
+mod tap;
+mod taps;
 mod targets;
 mod traffic;
 mod wheel;
@@ -45,6 +47,8 @@ pub use seat::{
     rename_listeners, revoke, set_expiry, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
+pub use tap::{FrameParty, TapFrame, TapLink, TapOrder, TapReading, TapTicket};
+pub use taps::TapsFull;
 pub use traffic::{SessionTraffic, SideTraffic, TrafficReport};
 pub use wheel::TICK;
 pub use withdrawal::Withdrawal;

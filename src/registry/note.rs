@@ -9,6 +9,7 @@ use crate::config::plan::{ListenerIdentity, Rules};
 use crate::end::{End, Reason};
 
 use super::push::{Delivery, PushLoad};
+use super::tap::TapTicket;
 use super::traffic::TrafficReport;
 
 /// New rules by route identity, for every route whose rules changed in one reload.
@@ -38,6 +39,8 @@ pub enum Note {
     NoRoom,
     /// Report what passed, as is due every so often.
     Due(DueReport),
+    /// Record what passes, for this tap.
+    Tap(TapTicket),
 }
 
 /// The order to leave the upstream for another.
@@ -126,6 +129,8 @@ pub(super) struct Mail {
     has_no_room: bool,
     load: Option<Rc<PushLoad>>,
     due: DueReport,
+    /// One of each tap that was set since the session looked.
+    taps: Vec<TapTicket>,
 }
 
 impl Mail {
@@ -140,6 +145,7 @@ impl Mail {
             Note::Report(report) => self.report = Some(report),
             Note::Push(delivery) => self.pushes.push_back(delivery),
             Note::NoRoom => self.has_no_room = true,
+            Note::Tap(ticket) => self.taps.push(ticket),
         }
     }
 
@@ -154,6 +160,9 @@ impl Mail {
         }
         if let Some(report) = self.report.take() {
             return Some(Note::Report(report));
+        }
+        if let Some(ticket) = self.taps.pop() {
+            return Some(Note::Tap(ticket));
         }
         if std::mem::take(&mut self.withdrawn) {
             return Some(Note::Withdrawn);
@@ -189,8 +198,9 @@ impl Mail {
         let has_push = !self.pushes.is_empty() || self.has_no_room;
         // The load counts on while messages are on their way.
         let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());
-        let has_terms = self.rules.is_some() || self.expires.is_some();
-        let has_told = has_terms || self.report.is_some() || self.due.is_due();
+let has_terms = self.rules.is_some() || self.expires.is_some();
+        let has_asked = self.report.is_some() || self.due.is_due() || !self.taps.is_empty();
+        let has_told = has_terms || has_asked;
         !has_order && !has_push && !is_loaded && !has_told
     }
 }

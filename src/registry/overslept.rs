@@ -23,7 +23,8 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
         | Note::Report(_)
         | Note::Due(_)
         | Note::Push(_)
-        | Note::NoRoom => note.clone(),
+        | Note::NoRoom
+        | Note::Tap(_) => note.clone(),
     }
 }
 

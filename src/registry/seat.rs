@@ -23,6 +23,8 @@ use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
 use super::push::{PushCount, PushOrder};
 use super::reports::{self, Activity, BusiestBy};
+use super::tap::{TapOrder, TapReading};
+use super::taps::{self, TapsFull};
 use super::traffic::TrafficReport;
 use super::wheel::TICK;
 use super::withdrawal::Withdrawal;
@@ -111,6 +113,7 @@ impl Drop for Seat {
 pub fn enter(facts: Facts) -> Result<Seat, Full> {
     let (id, turning) = with(|local| {
         let id = local.enter(facts)?;
+        taps::entered(local, id);
         Ok((id, std::mem::replace(&mut local.turning, true)))
     })?;
     if !turning {
@@ -170,7 +173,10 @@ pub fn relabel<E>(
     let mut labels = facts(id)?.labels;
     let changed = change(&mut labels).map(|()| labels);
     if let Ok(labels) = &changed {
-        with(|local| local.relabel(id, labels.clone()));
+        with(|local| {
+            local.relabel(id, labels.clone());
+            taps::entered(local, id);
+        });
     }
     Some(changed)
 }
@@ -237,6 +243,19 @@ pub(super) fn busiest(selector: &Selector, by: BusiestBy, most: usize) -> Vec<(S
     with(|local| reports::busiest(local, selector, by, most, clock::now()))
 }
 
+/// Reads a tap, which is set where there is none: what passed since it was read last.
+///
+/// # Errors
+/// [`TapsFull`] where there are [`super::taps::TAPS_MAX`].
+pub(super) fn read_tap(order: &TapOrder) -> Result<TapReading, TapsFull> {
+    with(|local| taps::read(local, order, clock::now()))
+}
+
+/// Ends a tap.
+pub(super) fn end_tap(key: u64) {
+    taps::end(key);
+}
+
 /// What is known of one session; `None` when it has left.
 pub fn facts(id: SessionId) -> Option<Facts> {
     // At a worker's end the slab may be gone before its last sessions.
@@ -271,7 +290,10 @@ async fn turn() {
         let now = clock::now();
         keep_pace(now);
         LOOKED.set(now);
-        with(|local| reports::sweep(local, now));
+        with(|local| {
+            reports::sweep(local, now);
+            taps::sweep(now);
+        });
         // One at a time: a waker must not run while the slab is borrowed.
         while let Some(waker) = with(|local| local.due(now)) {
             waker.wake();

@@ -15,5 +15,5 @@ use super::*;
 fn a_session_is_one_small_future() {
     // Asserted, because half a million of them may live at once.
     let bytes = size_of::<Relay>();
-    assert!(bytes <= 592, "{bytes}");
+    assert!(bytes <= 600, "{bytes}");
 }

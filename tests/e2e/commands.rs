@@ -6,6 +6,7 @@ mod judged;
 mod labels;
 mod moving;
 mod reaching;
+mod tailing;
 mod waiting;
 mod watching;
 

@@ -80,6 +80,15 @@ async fn assert_top(proxy: &Proxy, old: u64) {
     }
 }
 
+/// Frames of all processes are told by one tail.
+async fn assert_tail(proxy: &Proxy, old: u64) {
+    let (code, said) = proxy.order_meanwhile("tail", &["--all", "--json", "--count", "300"]).await;
+    assert_eq!(code, 0, "{said}");
+    let rows = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let pids: BTreeSet<u64> = rows.filter_map(|row| row["pid"].as_u64()).collect();
+    assert!(pids.contains(&old) && pids.len() == 2, "{pids:?}: {said}");
+}
+
 #[tokio::test]
 async fn older_processes_are_seen_counted_kicked_moved_and_drained_from_the_newest() {
     let (one, two) = (Backend::start(), Backend::start());
@@ -103,6 +112,7 @@ async fn older_processes_are_seen_counted_kicked_moved_and_drained_from_the_newe
     assert_eq!(on_backends.map(|row| row["sessions"].as_u64().unwrap()).sum::<u64>(), 64);
 
     assert_top(&proxy, old).await;
+    assert_tail(&proxy, old).await;
     let some = answered(&proxy, "sessions", &["--limit", "3", "--backend", &one.address]).await;
     assert_eq!(some["sessions"].as_array().unwrap().len(), 3, "{some}");
     assert!(some["matched"].as_u64().unwrap() >= 30, "{some}");

@@ -7,6 +7,7 @@
 //! | `GET /status` | what lives, which backends are up, which drains are under way |
 //! | `POST /sessions` | lists sessions |
 //! | `POST /top` | what passes, and the busiest sessions; to be asked again and again |
+//! | `POST /tail` | the frames of chosen sessions; to be asked again and again |
 //! | `POST /drain` | drains sessions; a backend is disabled as well |
 //! | `POST /move` | has a backend's sessions go on with others; it is disabled as well |
 //! | `POST /kick` | ends single sessions at once |
@@ -36,6 +37,7 @@ mod selectors;
 mod sessions;
 mod status;
 mod status_view;
+mod tail;
 mod text_table;
 mod top;
 
@@ -48,6 +50,7 @@ pub use reply::REMARK;
 pub use request::{BODY_BYTES_MAX, OperatorRequest};
 pub use sessions::SessionsRequest;
 pub use status::StatusRequest;
+pub use tail::TailRequest;
 pub use top::TopRequest;
 
 use std::rc::Rc;
@@ -65,8 +68,8 @@ use everywhere::Asker;
 use reply::Reply;
 use request::read;
 
-const PLACES: &str =
-    "here are POST /reload, /upgrade, /sessions, /top, /drain, /move, /kick, /enable, GET /status";
+const PLACES: &str = "here are POST /reload, /upgrade, /sessions, /top, /tail, /drain, /move, \
+                      /kick, /enable, GET /status";
 
 pub(super) fn answers(process: impl Process) -> Responder {
     Rc::new(move |peer, request| {
@@ -88,7 +91,7 @@ where
     match head.uri.path() {
         "/status" if reads(&head.method) => {}
         "/status" => return method_not_allowed("GET, HEAD"),
-        "/reload" | "/upgrade" | "/sessions" | "/top" | "/drain" | "/move" | "/kick"
+        "/reload" | "/upgrade" | "/sessions" | "/top" | "/tail" | "/drain" | "/move" | "/kick"
         | "/enable" => {
             if head.method != Method::POST {
                 return method_not_allowed("POST");
@@ -101,7 +104,10 @@ where
             let body = body.to_bytes();
             let reply = execute(process, &head, &body).await;
             let reply = reply.unwrap_or_else(|refusal| refusal);
-            if !matches!(head.uri.path(), "/status" | "/sessions" | "/top") {
+            // A tail is asked for again and again: the first time it is one more who reads along.
+            let is_asked_again = head.uri.path() == "/tail" && reply.json["begun"] == false;
+            let is_question = matches!(head.uri.path(), "/status" | "/sessions" | "/top");
+            if !is_question && !is_asked_again {
                 command_log::write(peer, &head.uri, &body, &reply);
             }
             reply
@@ -130,6 +136,7 @@ async fn execute_for(
     match path {
         "/sessions" => sessions::list(process, asker, read(body)?).await,
         "/top" => top::top(process, asker, read(body)?).await,
+        "/tail" => tail::tail(process, asker, read(body)?).await,
         "/drain" => drains::drain(process, asker, read(body)?).await,
         "/move" => moves::move_away(process, asker, read(body)?).await,
         "/kick" => kick::kick(process, asker, read(body)?).await,

@@ -63,6 +63,14 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "tail",
+        &[
+            ("tidegate tail --session a0012ca27baa-0000000000000000", "each frame of this one"),
+            ("tidegate tail --label user=alice --payload", "those of a user, and what they say"),
+            ("tidegate tail --all --count 20 --json", "twenty frames, for programs"),
+        ],
+    ),
+    (
         "drain",
         &[
             ("tidegate drain --backend 10.0.0.7:9001 --wait", "empty a backend before it stops"),

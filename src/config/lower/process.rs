@@ -8,7 +8,7 @@ use crate::wire::host;
 
 use super::super::fault::Fault;
 use super::super::plan::{Admin, Control, Drain};
-use super::super::tables::{self, Number, Spanned, Wait};
+use super::super::tables::{self, Number, OrOff, Size, Spanned, Wait};
 use super::{Lower, address, count};
 
 /// As many workers as were asked for, else as there are cores.
@@ -76,6 +76,20 @@ fn host_name(text: &str) -> Result<Arc<str>, Fault> {
     }
 }
 
+/// The most of `control.tail_payload`: a person reads it, and many frames wait to be shown.
+const TAIL_PAYLOAD_MAX: Size = Size(4 << 10);
+
+fn tail_payload(size: &OrOff<Size>) -> Result<usize, Fault> {
+    match size.on() {
+        None => Ok(0),
+        Some(size) if size.0 > TAIL_PAYLOAD_MAX.0 => {
+            Err(Fault::new(format!("must be at most `{TAIL_PAYLOAD_MAX}`, not: `{size}`")))
+        }
+        // cannot fail: it is at most 4096.
+        Some(size) => Ok(usize::try_from(size.0).unwrap_or_default()),
+    }
+}
+
 /// `[control]`.
 pub fn control(cx: &mut Lower<'_>, raw: &tables::ControlTable) -> Option<Control> {
     let mode = *raw.mode.get()?;
@@ -84,5 +98,6 @@ pub fn control(cx: &mut Lower<'_>, raw: &tables::ControlTable) -> Option<Control
         let hint = "`0660` is for the socket's group".to_owned();
         cx.report(Diagnostic::warning("value", said).at(raw.mode.span()).hint(hint));
     }
-    Some(Control { socket: cx.path(raw.socket.get()?, raw.socket.span()), mode })
+    let tail_payload = cx.take("tail_payload", &raw.tail_payload, tail_payload)?;
+    Some(Control { socket: cx.path(raw.socket.get()?, raw.socket.span()), mode, tail_payload })
 }

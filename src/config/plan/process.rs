@@ -25,4 +25,6 @@ pub struct Control {
     pub socket: PathBuf,
     /// Who may connect.
     pub mode: FileMode,
+    /// Bytes of each frame's payload that may be shown; zero where none may.
+    pub tail_payload: usize,
 }

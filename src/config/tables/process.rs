@@ -152,6 +152,10 @@ table! {
     /// Who may connect, and so give every command: the mode of the socket's file, in octal. By
     /// default only its owner.
     now mode: FileMode = FileMode::PRIVATE, as in "0660";
+    /// Bytes of each frame's payload that `tidegate tail --payload` may show, 4KiB at most;
+    /// `false`: none. Whoever may connect to the socket can then read what clients and backends
+    /// say.
+    now tail_payload: OrOff<Size> = OrOff::Off, as in "256B";
 }
 
 table! {

@@ -356,8 +356,10 @@ impl Core {
         }
         let Some(hold) = &mut self.hold else { return false };
         let upstream = &mut self.sides[Side::Upstream as usize];
-        upstream.replace(Side::Upstream, hold.allowed());
+        let allowed = hold.allowed();
+        upstream.replace(Side::Upstream, allowed);
         hold.on_attached(upstream.stats.messages, now);
+        self.tapped.on_upstream(allowed);
         self.time_pings(Side::Upstream, &mut fastrand::Rng::new(), now);
         self.refresh();
         true

@@ -40,6 +40,7 @@ mod scan;
 mod side_state;
 mod stats;
 mod step_wait;
+mod tap;
 mod throttle;
 mod timers;
 
@@ -54,6 +55,7 @@ use lifetime::Lifetime;
 use liveness::PingTimes;
 use pushes::Pushes;
 use side_state::{CloseState, RecvState, SideState};
+use tap::Tapped;
 use throttle::Throttle;
 use timers::{Timer, Timers};
 
@@ -67,6 +69,8 @@ pub(super) struct Core {
     throttle: Throttle,
     /// Messages of ours to the client.
     pushes: Pushes,
+    /// Who watches its frames.
+    tapped: Tapped,
     /// What our pings carry, so that their answers are known.
     secret: u64,
     /// How the session ends; made once.
@@ -93,6 +97,7 @@ impl Core {
         let mut core = Core {
             throttle: Throttle::new(&rules),
             pushes: Pushes::default(),
+            tapped: Tapped::default(),
             rules,
             sides: Side::BOTH.map(|side| SideState::new(side, allowed)),
             timers: Timers::default(),
@@ -153,6 +158,10 @@ impl Core {
                 self.time_life();
             }
             Note::Report(_) | Note::Due(_) => {}
+            Note::Tap(ticket) => {
+                let trackers = || self.sides.each_ref().map(|side| side.tracker.clone());
+                self.tapped.on_ticket(ticket, trackers);
+            }
             Note::Push(_) | Note::NoRoom if self.end.is_some() => {}
             Note::Push(delivery) => self.pushes.queue(delivery),
             Note::NoRoom => self.begin_end(End::NoRoom { side: Side::Client }, now),

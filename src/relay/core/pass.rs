@@ -36,6 +36,9 @@ impl Core {
             false => scan.after_close(bytes),
         }
         let passage = scan.passage;
+        if open && self.tapped.is_on() {
+            self.tapped.on_bytes(from, &bytes[..passage.used], passage.forward, now);
+        }
         match lane {
             Lane::Forward => self.on_crossed(from, &bytes[..passage.forward], passage.messages),
             Lane::Keep => return self.keep(bytes, passage, room, now),
@@ -202,7 +205,9 @@ impl Core {
             Item::Pong => self.side_mut(to).outbox.take_pong(mask)?,
             Item::Push => {
                 self.lifetime.on_data(now);
-                return Some(Order::Push(self.pushes.begin()?));
+                let delivery = self.pushes.begin()?;
+                self.tapped.on_own(to, delivery.frame(), now);
+                return Some(Order::Push(delivery));
             }
             Item::Close(goodbye) => {
                 let (code, reason) = match (goodbye, self.end) {
@@ -223,6 +228,7 @@ impl Core {
                 control::close(code, reason, mask)
             }
         };
+        self.tapped.on_own(to, &frame, now);
         Some(Order::Send { to, frame, last })
     }
 

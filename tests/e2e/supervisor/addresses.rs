@@ -92,7 +92,7 @@ async fn the_operators_socket_and_a_listener_exchange_their_files() {
     let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
     let mut plan = site(&[]);
     plan.listeners.push(at("local", Address::Unix(one.clone())));
-    plan.control = Some(Control { socket: two.clone(), mode: FileMode::PRIVATE });
+    plan.control = Some(Control { socket: two.clone(), mode: FileMode::PRIVATE, tail_payload: 0 });
     let process = Process::start(plan);
     let mode = |path: &std::path::Path| {
         use std::os::unix::fs::PermissionsExt;
@@ -101,7 +101,8 @@ async fn the_operators_socket_and_a_listener_exchange_their_files() {
     assert_eq!(mode(&two), 0o600);
     let exchange = |plan: &mut Plan| {
         plan.listeners[1] = at("local", Address::Unix(two.clone()));
-        plan.control = Some(Control { socket: one.clone(), mode: FileMode::PRIVATE });
+        plan.control =
+            Some(Control { socket: one.clone(), mode: FileMode::PRIVATE, tail_payload: 0 });
     };
     taken(process.change(exchange).await);
     assert_eq!(mode(&one), 0o600);

@@ -153,8 +153,11 @@ async fn the_operator_reloads_over_a_socket_that_is_the_owners_alone() {
     let socket = dir.path().join("control.sock");
     let backend = Backend::echo("one").await;
     let mut plan = site(&[("one", &backend)]);
-    plan.control =
-        Some(Control { socket: socket.clone(), mode: crate::config::plan::FileMode::PRIVATE });
+    plan.control = Some(Control {
+        socket: socket.clone(),
+        mode: crate::config::plan::FileMode::PRIVATE,
+        tail_payload: 0,
+    });
     let process = Process::start(plan);
     assert_eq!(std::fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
     let session = process.session("/one").await;

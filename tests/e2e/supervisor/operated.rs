@@ -35,6 +35,7 @@ impl Operated {
         plan.control = Some(Control {
             socket: dir.path().join("control.sock"),
             mode: crate::config::plan::FileMode::PRIVATE,
+            tail_payload: 0,
         });
         plan.drain.window = Duration::ZERO;
         Operated { process: Process::start(plan), dir }

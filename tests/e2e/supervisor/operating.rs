@@ -11,8 +11,11 @@ async fn the_directory_of_the_operators_socket_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("run/tidegate/control.sock");
     let mut plan = plan(&[], &[]);
-    plan.control =
-        Some(Control { socket: socket.clone(), mode: crate::config::plan::FileMode::PRIVATE });
+    plan.control = Some(Control {
+        socket: socket.clone(),
+        mode: crate::config::plan::FileMode::PRIVATE,
+        tail_payload: 0,
+    });
     let process = Process::start(plan);
     tokio::net::UnixStream::connect(&socket).await.unwrap();
     drop(process);

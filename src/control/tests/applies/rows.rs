@@ -378,6 +378,7 @@ pub(super) const ROWS: &[Row] = &[
     ("admin.hosts", "[admin]", "[admin]\nhosts = \"ops.example.com\""),
     ("admin.address", "[admin]\naddress = \"127.0.0.1", "[admin]\naddress = \"127.0.0.2"),
     ("control.socket", "one.sock", "two.sock"),
+    ("control.tail_payload", "mode = \"0620\"", "mode = \"0620\"\ntail_payload = \"256B\""),
     ("control.mode", "mode = \"0620\"", "mode = \"0660\""),
     ("log.filter", "#log", "filter = \"error\""),
     ("log.format", "#log", "format = \"json\""),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_TYPE, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 
 use super::http::line;
@@ -23,6 +23,20 @@ pub(super) enum Denied {
     NoHost,
     /// Too many pages of metrics are on their way, of all clients or of this one.
     Scrapes,
+    /// Too many event streams are open, of all clients or of this one.
+    Streams,
+    /// A page of another site asks.
+    Origin,
+    /// What is sent is not JSON: a form of another site could be sent as well.
+    ContentType,
+    /// The page has no operators.
+    ReadOnly,
+    /// A command shows no name and password.
+    NoPassword,
+    /// Name and password are no operator's.
+    Password,
+    /// Too many passwords are being checked.
+    PasswordsBusy,
 }
 
 impl Label for Denied {
@@ -32,6 +46,13 @@ impl Label for Denied {
             Denied::Host => "host",
             Denied::NoHost => "no_host",
             Denied::Scrapes => "scrapes",
+            Denied::Streams => "streams",
+            Denied::Origin => "origin",
+            Denied::ContentType => "content_type",
+            Denied::ReadOnly => "read_only",
+            Denied::NoPassword => "no_password",
+            Denied::Password => "password",
+            Denied::PasswordsBusy => "passwords_busy",
         }
     }
 }
@@ -39,13 +60,24 @@ impl Label for Denied {
 impl Denied {
     pub(super) fn answer(self) -> Response<Body> {
         let status = match self {
-            Denied::Network | Denied::Host => StatusCode::FORBIDDEN,
+            Denied::Network | Denied::Host | Denied::Origin | Denied::ReadOnly => {
+                StatusCode::FORBIDDEN
+            }
             Denied::NoHost => StatusCode::BAD_REQUEST,
-            Denied::Scrapes => StatusCode::SERVICE_UNAVAILABLE,
+            Denied::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Denied::NoPassword | Denied::Password => StatusCode::UNAUTHORIZED,
+            Denied::Scrapes | Denied::Streams | Denied::PasswordsBusy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         let mut answer = line(status, &self.to_string());
-        if self == Denied::Scrapes {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let field = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
+            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Basic realm=\"tidegate\"")),
+            _ => None,
+        };
+        if let Some((name, value)) = field {
+            answer.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         answer
     }
@@ -60,6 +92,13 @@ impl fmt::Display for Denied {
             }
             Denied::NoHost => "the request needs one valid `Host`",
             Denied::Scrapes => "too many scrapes at once",
+            Denied::Streams => "too many pages are open at once",
+            Denied::Origin => "a page of another site may not ask this",
+            Denied::ContentType => "the body must be `application/json`",
+            Denied::ReadOnly => "the page only shows: `[admin.operators]` lets operators command",
+            Denied::NoPassword => "a command needs an operator's name and password",
+            Denied::Password => "name and password are no operator's",
+            Denied::PasswordsBusy => "too many passwords are being checked: try again",
         })
     }
 }
@@ -74,6 +113,35 @@ pub(super) fn judge<B>(
         return Err(Denied::Network);
     }
     is_called(admin, request.uri(), request.headers())
+}
+
+/// Whether the request is the admin page's own, or no browser's: those say by which page they ask
+/// (`Sec-Fetch-Site`, `Origin`), and no page can have them say otherwise.
+pub(super) fn is_own_page(uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
+    let is_site = |value: &HeaderValue| matches!(value.as_bytes(), b"same-origin" | b"none");
+    if !headers.get_all("sec-fetch-site").iter().all(is_site) {
+        return Err(Denied::Origin);
+    }
+    let asked = host::of(uri, headers).map_err(|_| Denied::NoHost)?;
+    let is_ours = |value: &HeaderValue| {
+        let origin = value.to_str().ok()?.parse::<Uri>().ok()?;
+        let named = host::canonical(origin.authority()?.as_str()).ok();
+        let is_same = origin.scheme_str() == Some("http") && named.is_some() && named == asked;
+        is_same.then_some(())
+    };
+    let is_own = headers.get_all(ORIGIN).iter().all(|value| is_ours(value).is_some());
+    if is_own { Ok(()) } else { Err(Denied::Origin) }
+}
+
+/// Whether a body is JSON, as the request says. A page of another site can have a browser send a
+/// form or a text without a question before (a "simple" request), and JSON not.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Denied> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind.eq_ignore_ascii_case("application/json") {
+        true => Ok(()),
+        false => Err(Denied::ContentType),
+    }
 }
 
 /// Whether the request names the listener as whoever runs it would. A page of a stranger that has
@@ -104,6 +172,8 @@ mod tests {
             address: "127.0.0.1:9090".parse().unwrap(),
             allow: Networks { nets, unix: false },
             hosts: vec!["ops.example.com".into()],
+            page: true,
+            has_operators: false,
         }
     }
 
@@ -153,6 +223,53 @@ mod tests {
         for host in ["", "a@127.0.0.1", "127.0.0.1, evil.example", "[::1", "a..b"] {
             assert_eq!(asked(host), Err(Denied::NoHost), "{host}");
         }
+    }
+
+    #[test]
+    fn only_the_pages_own_requests_and_those_of_no_browser_are_its_own() {
+        let asked = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_static("LOCALHOST:9090"));
+            for (name, of) in fields {
+                headers.append(*name, HeaderValue::from_static(of));
+            }
+            is_own_page(&Uri::from_static("/live"), &headers)
+        };
+        for fields in [
+            &[][..],
+            &[("origin", "http://localhost:9090")],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none"), ("origin", "http://localhost:9090")],
+        ] {
+            assert_eq!(asked(fields), Ok(()), "{fields:?}");
+        }
+        for fields in [
+            &[("origin", "http://evil.example")][..],
+            &[("origin", "null")],
+            &[("origin", "http://localhost")],
+            &[("origin", "http://localhost:9091")],
+            &[("origin", "https://localhost:9090")],
+            &[("origin", "http://localhost:9090"), ("origin", "http://evil.example")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:9090")],
+        ] {
+            assert_eq!(asked(fields), Err(Denied::Origin), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_a_form_could_send_is_none() {
+        let judged = |kind: &'static str| {
+            is_json(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]))
+        };
+        for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+            assert_eq!(judged(kind), Ok(()), "{kind}");
+        }
+        for kind in ["", "text/plain", "text/plain; application/json", "application/jsonp"] {
+            assert_eq!(judged(kind), Err(Denied::ContentType), "{kind}");
+        }
+        assert_eq!(is_json(&HeaderMap::new()), Err(Denied::ContentType));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::connections::Connections;
 use crate::base::body::{self, Body};
@@ -48,6 +48,10 @@ pub(super) struct Caller {
 pub(super) struct KeptShare(
     #[expect(dead_code, reason = "kept for its drop")] pub(super) Arc<SharePermit>,
 );
+
+/// How long an answer may take to be sent, as its extension, where that is longer than others may.
+#[derive(Clone, Copy)]
+pub(super) struct LastingAnswer(pub(super) Duration);
 
 /// A server; its drop ends accepting and lets requests in flight finish.
 pub(super) struct Server {
@@ -178,13 +182,16 @@ async fn accept(accepting: &AcceptQueue, bound: &Address, service: &Rc<Service>)
         let peer = Caller { address: peer, process: socket.peer_process() };
         let service = Rc::clone(service);
         task::spawn("admin", async move {
-            let kept = Cell::new(None);
+            let (kept, lasting) = (Cell::new(None), Cell::new(service.timeout));
             let answers = service_fn(|request| {
                 slot.busy();
                 let answer = (service.responder.borrow())(peer, request);
-                let kept = &kept;
+                let (kept, lasting) = (&kept, &lasting);
                 async move {
                     let mut answer = answer.await;
+                    if let Some(LastingAnswer(time)) = answer.extensions_mut().remove() {
+                        lasting.set(time);
+                    }
                     kept.set(answer.extensions_mut().remove::<KeptShare>());
                     Ok::<_, Infallible>(answer)
                 }
@@ -196,11 +203,18 @@ async fn accept(accepting: &AcceptQueue, bound: &Address, service: &Rc<Service>)
                 .serve_connection(TokioIo::new(socket), answers);
             tokio::select! {
                 // A client that is gone or talks nonsense has its answer from hyper.
-                _ = timeout(service.timeout, serve) => {}
+                _ = serve => {}
+                () = expired(service.timeout, &lasting) => {}
                 () = slot.evicted() => {}
             }
         });
     }
+}
+
+/// Waits until a connection has lasted as long as it may.
+async fn expired(time: Duration, lasting: &Cell<Duration>) {
+    sleep(time).await;
+    sleep(lasting.get().saturating_sub(time)).await;
 }
 
 /// An answer of one line.

@@ -10,6 +10,7 @@ mod guard;
 mod http;
 mod older;
 mod operator;
+mod page;
 mod probes;
 mod process;
 mod release;

@@ -1,6 +1,5 @@
-//! The admin listener: metrics and health. It changes nothing.
+//! The admin listener: metrics and health, and the page where it has one.
 
-use std::future::ready;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use super::exposition;
 use super::guard::{self, Denied};
 use super::http::{KeptShare, Responder, line, method_not_allowed, reads, text_as};
+use super::page::AdminPage;
 use super::process::{Phase, Process};
 use crate::base::body::Body;
 use crate::base::label::Label;
@@ -23,9 +23,23 @@ use crate::observe::log::ACCESS;
 /// connections. One client has half of them when it is alone.
 pub const SCRAPES_MAX: usize = 16;
 
-pub(super) fn answers(process: impl Process, admin: Admin) -> Responder {
-    let probes = Probes::new(process, admin);
-    Rc::new(move |peer, request| Box::pin(ready(probes.answer(peer.address, &request))))
+pub(super) fn answers<P: Process>(process: P, admin: Admin) -> Responder {
+    let page = admin.page.then(|| Rc::new(AdminPage::new(process.clone(), admin.clone())));
+    let probes = Rc::new(Probes::new(process, admin));
+    Rc::new(move |peer, request| {
+        let (probes, page) = (Rc::clone(&probes), page.clone());
+        Box::pin(async move {
+            let Some(page) = page.filter(|_| AdminPage::<P>::has(request.uri().path())) else {
+                return probes.answer(peer.address, &request);
+            };
+            let judged = guard::judge(&probes.admin, peer.address, &request);
+            let answered = match judged {
+                Ok(()) => page.answer(peer, request).await,
+                Err(denied) => Err(denied),
+            };
+            answered.unwrap_or_else(|denied| probes.refuse(peer.address, denied))
+        })
+    })
 }
 
 /// What answers the admin listener's requests.
@@ -50,7 +64,9 @@ impl<P: Process> Probes<P> {
         }
         let path = request.uri().path();
         if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
-            return line(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz");
+            let page = if self.admin.page { "the page at /, " } else { "" };
+            let text = format!("here are {page}/metrics, /healthz and /readyz");
+            return line(StatusCode::NOT_FOUND, &text);
         }
         if !reads(request.method()) {
             return method_not_allowed("GET, HEAD");

@@ -198,7 +198,7 @@ impl Mail {
         let has_push = !self.pushes.is_empty() || self.has_no_room;
         // The load counts on while messages are on their way.
         let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());
-let has_terms = self.rules.is_some() || self.expires.is_some();
+        let has_terms = self.rules.is_some() || self.expires.is_some();
         let has_asked = self.report.is_some() || self.due.is_due() || !self.taps.is_empty();
         let has_told = has_terms || has_asked;
         !has_order && !has_push && !is_loaded && !has_told

@@ -6,6 +6,7 @@
 
 mod access;
 mod actors;
+mod admin_page;
 mod announcing;
 mod balancing;
 mod closing;

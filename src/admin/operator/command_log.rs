@@ -1,8 +1,6 @@
 //! The line of a command that may change the process: who gave it, what it asked for, and what came
 //! of it.
 
-use http::Uri;
-
 use super::reply::Reply;
 use crate::admin::http::Caller;
 
@@ -10,13 +8,13 @@ use crate::admin::http::Caller;
 const REQUEST_BYTES_MAX: usize = 512;
 
 /// Writes it.
-pub(super) fn write(peer: Caller, asked: &Uri, body: &[u8], reply: &Reply) {
-    let body = String::from_utf8_lossy(body);
-    // What a reload asks for is in its query.
-    let request = if body.trim().is_empty() { asked.query().unwrap_or_default() } else { &*body };
+pub(super) fn write(peer: Caller, user: Option<&str>, path: &str, asked: &[u8], reply: &Reply) {
+    let request = String::from_utf8_lossy(asked);
     tracing::info!(
         event = "command",
-        command = asked.path().trim_start_matches('/'),
+        command = path.trim_start_matches('/'),
+        by_user = user,
+        by_address = peer.address.map(tracing::field::display),
         by_uid = peer.process.map(|process| process.uid),
         by_pid = peer.process.and_then(|process| process.pid),
         request = &request[..request.floor_char_boundary(REQUEST_BYTES_MAX)],

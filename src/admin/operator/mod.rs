@@ -65,7 +65,7 @@ use super::older::{OlderAnswer, OlderQuestion};
 use super::process::Process;
 use crate::base::body::Body;
 use everywhere::Asker;
-use reply::Reply;
+pub(super) use reply::Reply;
 use request::read;
 
 const PLACES: &str = "here are POST /reload, /upgrade, /sessions, /top, /tail, /drain, /move, \
@@ -108,11 +108,13 @@ where
             let is_asked_again = head.uri.path() == "/tail" && reply.json["begun"] == false;
             let is_question = matches!(head.uri.path(), "/status" | "/sessions" | "/top");
             if !is_question && !is_asked_again {
-                command_log::write(peer, &head.uri, &body, &reply);
+                // What a reload asks for is in its query.
+                let asked = head.uri.query().map_or(body, |query| query.to_owned().into());
+                command_log::write(peer, None, head.uri.path(), &asked, &reply);
             }
             reply
         }
-        Err(error) => Reply::no(StatusCode::BAD_REQUEST, format!("the body: {error}")),
+        Err(error) => bad_body(&error),
     };
     reply.response(as_json)
 }
@@ -144,6 +146,56 @@ async fn execute_for(
         "/status" => status::status(process, asker).await,
         _ => Err(Reply::no(StatusCode::BAD_REQUEST, "it does not know this command")),
     }
+}
+
+/// What the admin page may give to this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Given {
+    /// Something to be answered, which changes nothing.
+    Question,
+    /// Something to be done, for operators.
+    Command,
+}
+
+impl Given {
+    /// What is at this path; `None` where the page may not ask it.
+    pub(super) fn by_page(path: &str) -> Option<Given> {
+        match path {
+            "/sessions" | "/top" | "/status" => Some(Given::Question),
+            "/drain" | "/move" | "/kick" | "/enable" => Some(Given::Command),
+            _ => None,
+        }
+    }
+}
+
+/// Does what the admin page asks; `user` is whose command it is.
+pub(super) async fn from_page(
+    process: &impl Process,
+    peer: Caller,
+    user: Option<&str>,
+    path: &str,
+    body: &[u8],
+) -> Reply {
+    let asker = Asker::Operator { drain: None };
+    let reply = execute_for(process, asker, path, body).await;
+    let reply = reply.unwrap_or_else(|refusal| refusal);
+    if Given::by_page(path) == Some(Given::Command) {
+        command_log::write(peer, user, path, body, &reply);
+    }
+    reply
+}
+
+/// What lives and passes, with the busiest sessions by this column.
+pub(super) async fn summary(process: &impl Process, sort: &'static str) -> serde_json::Value {
+    let body = serde_json::json!({ "sort": sort }).to_string();
+    let asker = Asker::Operator { drain: None };
+    let reply = execute_for(process, asker, TopRequest::PATH, body.as_bytes()).await;
+    reply.unwrap_or_else(|refusal| refusal).json
+}
+
+/// The answer to a body that cannot be read.
+pub(super) fn bad_body(error: &dyn std::fmt::Display) -> Reply {
+    Reply::no(StatusCode::BAD_REQUEST, format!("the body: {error}"))
 }
 
 /// Answers a command of an operator for the process after this one.

@@ -12,7 +12,7 @@ pub const REMARK: &str = "# ";
 /// An answer, for people and for programs. What is to be said beside the text is `remarks` of the
 /// JSON, a list of texts.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::admin) struct Reply {
     pub(super) status: StatusCode,
     pub(super) text: String,
     pub(super) json: Value,
@@ -30,7 +30,7 @@ impl Reply {
         Reply { status, json: json!({ "outcome": "refused", "why": text }), text }
     }
 
-    pub(super) fn response(self, as_json: bool) -> Response<Body> {
+    pub(in crate::admin) fn response(self, as_json: bool) -> Response<Body> {
         if as_json {
             return text_as(self.status, "application/json", self.json.to_string());
         }

@@ -10,7 +10,8 @@ use crate::wire::htpasswd::Users;
 use super::super::fault::Fault;
 use super::super::hint::{did_you_mean, listed};
 use super::super::plan::{
-    AccessDemand, AccessRule, AccessTest, AddressLists, Basic, CertificateMatch, Networks,
+    ADMIN_OPERATORS, AccessDemand, AccessRule, AccessTest, AddressLists, Basic, CertificateMatch,
+    Networks,
 };
 use super::super::tables::{self, OneOrMany, OrString, RouteAccess, Spanned};
 use super::{Lower, NamedFiles, address, auth_server, entries, jwt, named};
@@ -142,18 +143,37 @@ fn basic(
         }),
     };
     let strip = *raw.strip.get()?;
+    read_users(cx, &raw.users, realm?, strip)
+}
+
+/// Users of the file that is named, and what else is to be said of their rule.
+fn read_users(
+    cx: &mut Lower<'_>,
+    file: &Spanned<String>,
+    realm: Arc<str>,
+    strip: bool,
+) -> Option<Basic> {
     if cx.named_files == NamedFiles::Skip {
-        return Some(Basic {
-            path: PathBuf::new(),
-            stamp: 0,
-            users: Arc::default(),
-            realm: realm?,
-            strip,
-        });
+        return Some(Basic { path: PathBuf::new(), stamp: 0, users: Arc::default(), realm, strip });
     }
-    let (path, bytes, stamp) = cx.read("users", &raw.users)?;
-    let users = users(cx, &path, &bytes, raw.users.span())?;
-    Some(Basic { path, stamp, users: Arc::new(users), realm: realm?, strip })
+    let (path, bytes, stamp) = cx.read("users", file)?;
+    let users = users(cx, &path, &bytes, file.span())?;
+    Some(Basic { path, stamp, users: Arc::new(users), realm, strip })
+}
+
+/// The rule for operators of the admin page, where there are some.
+pub fn operators(cx: &mut Lower<'_>, file: &tables::FileTable) -> Option<Arc<AccessRule>> {
+    let written = &file.admin.get()?.operators;
+    let raw = written.get()?;
+    cx.need(
+        (&raw.users, "users"),
+        "`operators` of `[admin]`",
+        written.span(),
+        "\"operators.htpasswd\"",
+    );
+    let users = read_users(cx, &raw.users, "tidegate".into(), true)?;
+    let test = AccessTest::Basic(users);
+    Some(Arc::new(AccessRule { name: ADMIN_OPERATORS.into(), test }))
 }
 
 /// Text that can stand in a quoted string as it is.

@@ -81,6 +81,7 @@ pub fn lower(
     let mut listeners = listener::listeners(&mut cx, file);
     let pools = pool::pools(&mut cx, file);
     let access = access::rules(&mut cx, file);
+    let operators = access::operators(&mut cx, file);
     let routes = route::routes(&mut cx, file);
     let drain = file.drain.get().map(|drain| process::drain(&mut cx, drain));
     let upgrade = file.upgrade.get().map(|upgrade| upgrade.lower(cx.report));
@@ -109,7 +110,7 @@ pub fn lower(
         workers: process::workers(&file.workers),
         listeners: listeners?,
         pools: pools?,
-        access: access?,
+        access: access?.into_iter().chain(operators).collect(),
         routes,
         acme: acme?,
         limits: limits??,

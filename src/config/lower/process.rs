@@ -52,7 +52,13 @@ pub fn admin(cx: &mut Lower<'_>, raw: &tables::AdminTable) -> Option<Admin> {
         let fault = Fault::new("is empty: every request would be refused");
         cx.fault("allow", raw.allow.span(), fault);
     }
-    Some(Admin { address: address?, allow: address::networks(allow?), hosts: hosts? })
+    let (page, has_operators) = (*raw.page.get()?, !raw.operators.is_absent());
+    if has_operators && !page {
+        let fault = Fault::new("is for the page, and there is none");
+        cx.fault("operators", raw.operators.span(), fault.hint("add `page = true`".to_owned()));
+    }
+    let (address, allow) = (address?, address::networks(allow?));
+    Some(Admin { address, allow, hosts: hosts?, page, has_operators })
 }
 
 /// A network that clients of a TCP listener can be in.

@@ -42,7 +42,7 @@ pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use page::{Compress, ErrorPages, StoredPage};
 pub use path_change::{PathChange, PathRewrite, RewritePart};
 pub use probe::{ProbeCheck, ProbeRequest, TextMatch};
-pub use process::{Admin, Control};
+pub use process::{ADMIN_OPERATORS, Admin, Control};
 pub use request_key::RequestKey;
 pub use route::{
     Action, Api, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers,

@@ -16,7 +16,14 @@ pub struct Admin {
     pub allow: Networks,
     /// Names it is called by beside addresses, `localhost` and names of one label; canonical.
     pub hosts: Vec<Arc<str>>,
+    /// Whether there is a page.
+    pub page: bool,
+    /// Whether some may command from the page: whom the rule [`ADMIN_OPERATORS`] lets pass.
+    pub has_operators: bool,
 }
+
+/// The name of the access rule for operators of the admin page: no rule that is written has it.
+pub const ADMIN_OPERATORS: &str = "(admin.operators)";
 
 /// The operator's unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]

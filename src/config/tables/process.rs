@@ -124,6 +124,20 @@ table! {
     /// such as `tidegate`. Others are answered 403: a page of a stranger can have its own name
     /// resolve to this listener, and then read it in an operator's browser (DNS rebinding).
     now hosts: OneOrMany<String>, as in ["metrics.example.com"];
+    /// Whether there is a page at `/`: what lives and passes, live, and sessions by label, id or
+    /// address, for whoever `allow` lets in. It changes nothing without `operators`.
+    now page: bool = false, as in true;
+    /// Who may drain, move, enable and kick from the page.
+    now operators: OperatorsTable;
+}
+
+table! {
+    /// Operators of the admin page. Each command shows name and password; the listener has no TLS,
+    /// so they are safe on loopback, behind SSH, or in a private network only.
+    OperatorsTable "Operators", "a table with `users`";
+
+    /// The file of users, as `htpasswd -B` makes it and as `basic` of `[access]` reads it.
+    now users [required]: String, as in "operators.htpasswd";
 }
 
 /// This machine, and networks that the internet does not route.

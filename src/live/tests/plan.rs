@@ -37,7 +37,8 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
 /// An admin listener for this machine, at a port the system chooses.
 pub(crate) fn admin() -> Admin {
     let allow = Networks { nets: vec!["127.0.0.0/8".parse().unwrap()], unix: false };
-    Admin { address: SocketAddr::from(([127, 0, 0, 1], 0)), allow, hosts: Vec::new() }
+    let (address, hosts) = (SocketAddr::from(([127, 0, 0, 1], 0)), Vec::new());
+    Admin { address, allow, hosts, page: false, has_operators: false }
 }
 
 /// A plain listener on the loopback address.

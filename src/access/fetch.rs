@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http_body_util::Empty;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 
-use crate::base::along::along;
 use crate::base::clock;
 use crate::base::label::Label;
-use crate::config::plan::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, KeysUrl};
-use crate::pool::{DialError, Dialler};
+use crate::config::plan::KeysUrl;
+use crate::pool::{Dialler, SingleExchangeError, single_exchange};
 use crate::wire::token_keys::{self, TokenKey};
 
 /// Bytes of an answer's body at most.
@@ -23,18 +20,12 @@ const KEY_SET_BYTES_MAX: usize = 256 << 10;
 /// Why there are no keys.
 #[derive(Debug)]
 pub(super) enum FetchError {
-    /// There is no connection.
-    Dial(DialError),
-    /// The connection broke, or what came is no HTTP.
-    Http(hyper::Error),
+    /// There is no whole answer.
+    Exchange(SingleExchangeError),
     /// It took longer than it may.
     Timeout(Duration),
     /// The answer is no 200; a redirect is not followed.
     Status(StatusCode),
-    /// The answer is longer than [`KEY_SET_BYTES_MAX`].
-    TooLarge,
-    /// The answer's body broke off.
-    Body(Box<dyn std::error::Error + Send + Sync>),
     /// What came is no set of keys; the end of a sentence.
     Keys(String),
 }
@@ -42,11 +33,11 @@ pub(super) enum FetchError {
 impl Label for FetchError {
     fn label(&self) -> &'static str {
         match self {
-            FetchError::Dial(_) => "dial",
-            FetchError::Http(_) | FetchError::Body(_) => "broken",
+            FetchError::Exchange(SingleExchangeError::Dial(_)) => "dial",
+            FetchError::Exchange(SingleExchangeError::TooLarge(_)) => "too_large",
+            FetchError::Exchange(_) => "broken",
             FetchError::Timeout(_) => "timeout",
             FetchError::Status(_) => "status",
-            FetchError::TooLarge => "too_large",
             FetchError::Keys(_) => "no_keys",
         }
     }
@@ -55,14 +46,12 @@ impl Label for FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FetchError::Dial(error) => write!(f, "no connection: {error}"),
-            FetchError::Http(error) => write!(f, "no answer: {error}"),
-            FetchError::Timeout(limit) => write!(f, "no whole answer within {limit:?}"),
-            FetchError::Status(status) => write!(f, "the answer's status is {}", status.as_u16()),
-            FetchError::TooLarge => {
+            FetchError::Exchange(SingleExchangeError::TooLarge(_)) => {
                 write!(f, "the answer has more than {} KiB", KEY_SET_BYTES_MAX >> 10)
             }
-            FetchError::Body(error) => write!(f, "the answer broke off: {error}"),
+            FetchError::Exchange(error) => error.fmt(f),
+            FetchError::Timeout(limit) => write!(f, "no whole answer within {limit:?}"),
+            FetchError::Status(status) => write!(f, "the answer's status is {}", status.as_u16()),
             FetchError::Keys(what) => write!(f, "the answer {what}"),
         }
     }
@@ -77,24 +66,11 @@ pub(super) async fn fetch(url: &KeysUrl, dialler: &Dialler) -> Result<Vec<TokenK
 }
 
 async fn exchange(url: &KeysUrl, dialler: &Dialler) -> Result<Bytes, FetchError> {
-    let transport = dialler.dial(&url.address, None).await.map_err(FetchError::Dial)?;
-    let handshake = http1::Builder::new()
-        .max_headers(ANSWER_HEADERS_MAX)
-        .max_buf_size(ANSWER_HEAD_BYTES_MAX)
-        .handshake(TokioIo::new(transport));
-    let (mut sender, connection) = handshake.await.map_err(FetchError::Http)?;
-    let answer = async move {
-        let answer = sender.send_request(request(url)).await.map_err(FetchError::Http)?;
-        if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(answer.status()));
-        }
-        let body = Limited::new(answer.into_body(), KEY_SET_BYTES_MAX).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|error| match error.is::<LengthLimitError>() {
-            true => FetchError::TooLarge,
-            false => FetchError::Body(error),
-        })
-    };
-    along(connection, answer).await
+    let answered = single_exchange(dialler, &url.address, request(url), KEY_SET_BYTES_MAX).await;
+    match answered.map_err(FetchError::Exchange)? {
+        (StatusCode::OK, body) => Ok(body),
+        (status, _) => Err(FetchError::Status(status)),
+    }
 }
 
 fn request(url: &KeysUrl) -> Request<Empty<Bytes>> {

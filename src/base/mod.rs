@@ -20,5 +20,6 @@ pub mod share;
 pub mod side;
 pub mod socket;
 pub mod task;
+pub mod trace_context;
 pub mod usage;
 pub mod worker;

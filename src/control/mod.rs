@@ -28,6 +28,7 @@ mod start_error;
 mod stop;
 mod stop_requests;
 mod supervisor;
+mod traces;
 mod upgrade;
 mod watch;
 

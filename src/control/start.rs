@@ -13,6 +13,7 @@ use super::options::Options;
 use super::probes::keep_probing;
 use super::reading::ConfigReader;
 use super::start_error::StartError;
+use super::traces;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
 use crate::acme::Challenges;
 use crate::admin::{OpenedServers, Phase, Servers};
@@ -28,6 +29,7 @@ use crate::limit::{Buckets, SessionPlaces};
 use crate::listen::{InheritedSockets, OpenedSockets, Permits, Sockets};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
+use crate::observe::spans::SpanQueue;
 use crate::pool::Backend;
 use crate::registry::{LiveSessions, PushBudget};
 use crate::rewrite::ENCODER_BYTES_MAX;
@@ -95,6 +97,7 @@ fn build(
     let budget = Quota::new(plan.limits.hold_bytes_max);
     let live = Live::new(Arc::new(first));
     let sessions = LiveSessions::new(queues.clone());
+    let (spans, waiting) = SpanQueue::new(&metrics);
     let app = Arc::new(App {
         live,
         budget,
@@ -104,8 +107,11 @@ fn build(
         sessions: sessions.clone(),
         pushes: PushBudget::new(plan.limits.push_bytes_max),
         challenges: Arc::new(Challenges::new()),
+        spans,
         via: Via::new(),
     });
+    let exporting = traces::export(Arc::downgrade(&app), Arc::clone(&metrics), waiting);
+    task::spawn("traces", exporting);
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());

@@ -42,6 +42,7 @@ mod pace;
 mod probed;
 mod rebalance;
 mod rendezvous;
+mod single_exchange;
 mod sticky;
 mod upstream_error;
 mod vitals;
@@ -58,6 +59,7 @@ pub use lease::{Kind, Lease};
 pub use probed::{ProbeOutcome, ProbeState, ProbeVerdict};
 pub use rebalance::{Leave, Rebalance, RebalanceState};
 pub use rendezvous::HASH_BOUND_FROM;
+pub use single_exchange::{SingleExchangeError, single_exchange};
 pub use upstream_error::UpstreamError;
 
 use std::sync::{Arc, Mutex};

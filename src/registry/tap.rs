@@ -197,9 +197,10 @@ impl TapTicket {
 pub struct TapLink(TapTicket);
 
 impl TapLink {
-    /// Bytes of each payload that it wants.
+    /// Bytes of each payload that it wants; none while it has no room for a frame.
     pub fn payload_bytes(&self) -> usize {
-        self.0.tap.payload_bytes
+        let has_room = self.0.tap.ring.borrow().frames.len() < TAP_FRAMES_MAX;
+        if has_room { self.0.tap.payload_bytes } else { 0 }
     }
 
     /// Whether the ticket is one of the same tap.

@@ -16,6 +16,7 @@ use crate::config::plan::Listener;
 use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
+use crate::observe::spans::SpanQueue;
 use crate::registry::{LiveSessions, PushBudget};
 use crate::relay::{Leg, Stream};
 use crate::tls::{Greeting, Transport};
@@ -41,6 +42,8 @@ pub struct App {
     pub pushes: Arc<PushBudget>,
     /// What an authority is answered that asks whether a name is ours.
     pub challenges: Arc<Challenges>,
+    /// Where spans of traces go.
+    pub spans: SpanQueue,
     /// What this process is called in `Via`.
     pub via: Via,
 }

@@ -28,6 +28,11 @@ impl LoggedTarget {
         LoggedTarget { uri: uri.clone(), query: query.clone() }
     }
 
+    /// Its path alone.
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
     /// Takes something out of it.
     pub(super) fn redact(&mut self, redact: impl FnOnce(&mut Uri)) {
         redact(&mut self.uri);

@@ -26,6 +26,7 @@ mod record;
 mod redial;
 mod refusal;
 mod request_facts;
+mod request_trace;
 mod request_values;
 mod running;
 mod serve;

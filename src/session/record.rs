@@ -16,6 +16,7 @@ use super::caching::keep_private;
 use super::conn::Conn;
 use super::refusal::Refusal;
 use super::request_facts::RequestFacts;
+use super::request_trace::{RequestTrace, known, text};
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
@@ -23,6 +24,7 @@ use crate::base::worker;
 use crate::live::{LiveRoute, Snapshot};
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::{ListenerMetrics, RouteMetrics};
+use crate::observe::spans::SpanValue;
 use crate::wire::request_id::X_REQUEST_ID;
 use crate::wire::trailers;
 
@@ -95,6 +97,13 @@ impl RequestRecord {
             is_whole: false,
             fate,
             is_handshake: false,
+        }
+    }
+
+    /// It is part of a trace that is kept.
+    pub(super) fn keep_trace(&mut self, trace: Option<Box<RequestTrace>>) {
+        if let Some(facts) = &mut self.facts {
+            facts.trace = trace;
         }
     }
 
@@ -201,6 +210,31 @@ impl RequestRecord {
     }
 }
 
+impl RequestRecord {
+    /// Ends the request's span, by the names that OpenTelemetry has for requests.
+    fn end_trace(&self, trace: RequestTrace) {
+        let Some(facts) = &self.facts else { return };
+        let number = |number: u64| Some(SpanValue::Number(number));
+        let status = self.status.map(|status| u64::from(status.as_u16()));
+        let attributes = known([
+            ("http.request.method", text(&self.method)),
+            ("http.response.status_code", status.and_then(number)),
+            ("http.route", self.route.as_ref().and_then(text)),
+            ("url.path", text(facts.target.path())),
+            ("server.address", facts.host.as_ref().and_then(text)),
+            ("client.address", text(ShownAddr(self.client_addr))),
+            ("network.protocol.version", text(facts.protocol())),
+            ("error.type", self.why.and_then(text)),
+            ("tidegate.pool", self.pool.as_ref().and_then(text)),
+            ("tidegate.backend", self.backend.as_ref().and_then(text)),
+            ("tidegate.request_id", self.request_id.to_str().ok().and_then(text)),
+            ("tidegate.bytes", number(self.bytes)),
+        ]);
+        let is_error = status.is_none_or(|status| status >= 500);
+        trace.end(self.method.to_string(), attributes, is_error);
+    }
+}
+
 impl Drop for RequestRecord {
     fn drop(&mut self) {
         self.fate.set_followed(false);
@@ -211,6 +245,9 @@ impl Drop for RequestRecord {
             self.listener_cells.answers_cut.count(cut);
             self.is_whole = false;
             self.why.get_or_insert(cut.label());
+        }
+        if let Some(trace) = self.facts.as_mut().and_then(|facts| facts.trace.take()) {
+            self.end_trace(*trace);
         }
         let Some(facts) = &self.facts else { return };
         tracing::info!(

@@ -9,6 +9,7 @@ use http::{HeaderValue, Version};
 
 use super::conn::Conn;
 use super::logged::{LoggedTarget, Shortened};
+use super::request_trace::RequestTrace;
 use crate::config::plan::{Log, RequestIdSource, TlsVersion};
 use crate::wire::request_id;
 
@@ -27,6 +28,8 @@ pub(super) struct RequestFacts {
     user_agent: Option<HeaderValue>,
     version: Version,
     tls: Option<TlsVersion>,
+    /// Its span, where its trace is kept.
+    pub(super) trace: Option<Box<RequestTrace>>,
 }
 
 impl RequestFacts {
@@ -46,6 +49,7 @@ impl RequestFacts {
             user_agent: head.headers.get(USER_AGENT).cloned(),
             version: head.version,
             tls: conn.tls.as_ref().map(|tls| tls.version),
+            trace: None,
         }
     }
 

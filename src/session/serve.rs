@@ -15,6 +15,7 @@ use super::error_pages::RequestPages;
 use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
+use super::request_trace::RequestTrace;
 use super::{challenge, plain, websocket};
 use crate::base::body::Body;
 use crate::base::clock;
@@ -24,11 +25,13 @@ use crate::live::{LiveAction, Snapshot};
 /// Answers one request. Where the answer is a 101, a session begins as soon as the connection is
 /// handed over by HTTP.
 pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Response<Body> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let now = clock::now();
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = app.live.now();
+    let trace = RequestTrace::begin(&app, snapshot.plan.traces.as_ref(), &mut head);
     let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
+    record.keep_trace(trace);
     if challenge::is_asked(&conn, &head) {
         // Before any route: an operator has none for it.
         let answer = Box::pin(challenge::answer(&app.challenges, &conn, &head)).await;

@@ -8,6 +8,7 @@ use tracing::field::DisplayValue;
 
 use super::record::{ShownAddr, millis};
 use super::request_facts::RequestFacts;
+use super::request_trace::{RequestTrace, known, session_ended, text};
 use crate::base::clock::{self, Moment};
 use crate::base::id::SessionId;
 use crate::base::label::Label;
@@ -16,6 +17,7 @@ use crate::end::{End, Reason};
 use crate::handshake::Agreed;
 use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteMetrics;
+use crate::observe::spans::SpanValue;
 use crate::pool::Backend;
 use crate::registry::{self, DueReport, Facts};
 use crate::relay::{HoldCause, Relay, Rtt, SessionStats};
@@ -161,6 +163,20 @@ impl<'a> SessionRecord<'a> {
         let facts = facts.as_ref();
         let lasted = facts.map_or(Duration::ZERO, |facts| clock::now().since(facts.opened));
         self.cells.session_ended(end, lasted);
+        let number = |number: u64| Some(SpanValue::Number(number));
+        session_ended(self.id, matches!(end, End::Fault | End::Lost { .. }), || {
+            known([
+                ("tidegate.session", text(self.id)),
+                ("http.route", text(&**self.cells.name())),
+                ("tidegate.end", text(end.label())),
+                ("tidegate.ended_by", text(end.by().map_or("tidegate", |side| side.label()))),
+                ("tidegate.lasted_ms", number(millis(lasted))),
+                ("tidegate.client_messages", number(stats.client.messages)),
+                ("tidegate.client_bytes", number(stats.client.bytes)),
+                ("tidegate.upstream_messages", number(stats.upstream.messages)),
+                ("tidegate.upstream_bytes", number(stats.upstream.bytes)),
+            ])
+        });
         let rtt = |rtt: Rtt| rtt.last().map(millis);
         tracing::info!(
             target: ACCESS,
@@ -189,6 +205,18 @@ impl<'a> SessionRecord<'a> {
             pushed_messages = Some(stats.pushed).filter(|pushed| *pushed > 0),
         );
     }
+}
+
+/// Ends the span of a session's opening.
+pub(super) fn trace_open(trace: RequestTrace, id: SessionId, facts: &Facts) {
+    let attributes = [
+        ("tidegate.session", text(id)),
+        ("http.route", text(&facts.route)),
+        ("client.address", text(ShownAddr(facts.client.get()))),
+        ("tidegate.pool", text(&facts.pool)),
+        ("tidegate.backend", text(&facts.backend)),
+    ];
+    trace.open(id, known(attributes));
 }
 
 /// Gives a session the labels of a backend's 101, in place of those of the backend before.

@@ -299,6 +299,8 @@ impl Established {
             Some(rights) => Rc::new((permit, rights.seated(seat.id(), now))),
             None => permit,
         };
+        let mut asked = asked;
+        let trace = asked.as_mut().and_then(|asked| asked.trace.take());
         let asked = asked.as_deref();
         if let Some(asked) = asked {
             seat.keep_target(&asked.target.kept());
@@ -309,6 +311,9 @@ impl Established {
         let relay = Relay::new(client, Leg::new(transport, early), terms, now);
         let session = Session::new(relay, lease, redial, permit);
         SessionRecord::of(session.relay()).opened(&facts, asked, &agreed, now);
+        if let Some(trace) = trace {
+            session_record::trace_open(*trace, session.relay().seat().id(), &facts);
+        }
         Ok(session)
     }
 }

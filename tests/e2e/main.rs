@@ -40,6 +40,7 @@ mod site;
 mod stopping;
 mod supervisor;
 mod templates;
+mod traces;
 mod versions;
 
 // For what is shared with the unit tests, which name it as their own.

@@ -34,6 +34,7 @@ mod sticky;
 mod template;
 mod tls;
 mod token_keys;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
@@ -90,6 +91,7 @@ pub fn lower(
     let admin = file.admin.get().map(|admin| process::admin(&mut cx, admin));
     let control = file.control.get().map(|control| process::control(&mut cx, control));
     let log = file.log.get().map(|log| log.lower(cx.report));
+    let traces = file.traces.get().map(|raw| traces::traces(&mut cx, raw, file.traces.span()));
     let (admin, control) = (opt(admin), opt(control));
     let acme = acme::acme(&mut cx, file);
     if let Some(listeners) = &mut listeners {
@@ -120,6 +122,7 @@ pub fn lower(
         admin: admin?,
         control: control?,
         log: log??,
+        traces: opt(traces)?,
         files: cx.files.named().to_owned(),
     };
     Some(Lowered { plan, route_spans, certificate_spans, listened_on })

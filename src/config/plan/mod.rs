@@ -18,6 +18,7 @@ pub(super) mod probe;
 mod process;
 mod request_key;
 mod route;
+mod traces;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
@@ -48,6 +49,7 @@ pub use route::{
     Action, Api, FieldCondition, FieldMatch, Files, HostPattern, Origins, PassingTrailers,
     PathPattern, PoolTarget, Queue, Redirect, Respond, Route, RouteLabels, WebSocketMode,
 };
+pub use traces::{SampleShare, Traces};
 pub use upstream::{ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, Roots, Secret, Sticky, UpstreamTls};
 
 use std::path::PathBuf;
@@ -82,6 +84,8 @@ pub struct Plan {
     pub control: Option<Control>,
     /// Logs.
     pub log: Log,
+    /// Where traces are sent, when they are.
+    pub traces: Option<Traces>,
     /// Every file that the configuration names, certificates included, and every pattern of files
     /// (a `*` in a name): what a watch looks at.
     pub files: Vec<PathBuf>,

@@ -4,7 +4,7 @@ use super::process::WORKERS_MAX;
 use super::{
     AccessTable, AcmeTable, AdminTable, ControlTable, DrainTable, LimitsTable, ListenerTable,
     LogTable, Named, Number, OneOrMany, PoolTable, RelayTable, ReloadTable, RouteTable, SiteTable,
-    Spanned, UpgradeTable,
+    Spanned, TracesTable, UpgradeTable,
 };
 
 table! {
@@ -53,4 +53,6 @@ table! {
     each control: ControlTable;
     /// Logs are written to standard error.
     each log: LogTable = LogTable::default();
+    /// Traces are sent to a collector of OpenTelemetry. It is off unless this table is there.
+    each traces: TracesTable;
 }

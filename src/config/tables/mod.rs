@@ -28,6 +28,7 @@ mod route;
 mod scalar;
 mod site;
 mod spanned;
+mod traces;
 mod units;
 pub mod words;
 
@@ -65,4 +66,5 @@ pub use scalar::{FieldTest, Number, OrOff, QueryLog, TakesWebSockets};
 pub use site::SiteTable;
 pub use spanned::{Named, ONE_OR_MANY, OR_STRING, OneOrMany, OrString, SPANNED, Spanned};
 pub use table::{checked, if_any};
+pub use traces::TracesTable;
 pub use units::{Pacing, Percent, Rate, Size, Time, Wait, seconds};

@@ -30,6 +30,7 @@ pub(crate) fn plan(pools: &[Pool], routes: &[Route]) -> Plan {
         admin: None,
         control: None,
         log: Log { format: LogFormat::Text, ..Log::default() },
+        traces: None,
         files: Vec::new(),
     }
 }

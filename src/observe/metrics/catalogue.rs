@@ -30,6 +30,8 @@ groups! {
             "Upgrades asked for that did not come about";
         admin_refused: LabelledCounter = "admin_refused" ["reason"]
             "Requests to the admin listener that were refused, by why";
+        trace_spans: LabelledCounter = "trace_spans" ["outcome"]
+            "Spans of traces: sent, or lost as the queue was full or the collector took none";
         log_dropped: OnceLock<Dropped> = "log_lines_dropped" []
             "Log lines lost because the log was not read";
         reload_ok: Gauge = "config_last_reload_successful" []

@@ -47,6 +47,7 @@ fn busy() -> Arc<Metrics> {
     listener.requests_refused.count(Word("malformed"));
     listener.answers_cut.count(Word("answer_broken"));
     metrics.process.admin_refused.count(Word("host"));
+    metrics.process.trace_spans.count(Word("sent"));
     listener.http[HttpVersion::Http2].inc();
     listener.streams.set(3);
     listener.resets[ResetBy::Client].count(Word("cancel"));

@@ -24,6 +24,7 @@ use crate::limit::{Buckets, SessionPlaces};
 use crate::live::tests::plan::{listener, plan, pool, pool_target, remove_cookies, route, to_pool};
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
+use crate::observe::spans::SpanQueue;
 use crate::registry::{self, LiveSessions, PushBudget, Selector};
 use crate::tls::Transport;
 use crate::wire::via::Via;
@@ -63,6 +64,7 @@ impl Proxy {
             sessions: LiveSessions::new(workers.queues().clone()),
             pushes: PushBudget::new(1 << 20),
             challenges: Arc::new(crate::acme::Challenges::new()),
+            spans: SpanQueue::new(&metrics).0,
             via: Via::new(),
         });
         let for_worker = Arc::clone(&app);

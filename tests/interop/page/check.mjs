@@ -28,7 +28,7 @@ async function share(seconds) {
 }
 
 const total = name => `[...document.querySelectorAll("#totals div")].find(one => one.firstElementChild.textContent === "${name}")?.lastElementChild.textContent`;
-const shown = `document.querySelector("#connection").dataset.is === "live" && ${total("sessions")} === "${Number(sessions).toLocaleString("en")}"`;
+const shown = `document.querySelector("#connection")?.dataset.is === "live" && ${total("sessions")} === "${Number(sessions).toLocaleString("en")}"`;
 const press = (name) => `[...document.querySelectorAll("button")].find(one => one.ariaLabel === "${name}" || one.textContent === "${name}").click()`;
 try {
   for (const look of LOOKS) {

@@ -190,11 +190,7 @@ pub(super) const ROWS: &[Row] = &[
         "#pool",
         "health.probe = { http = \"/seven\", host = \"seven.test\" }",
     ),
-    (
-        "pools.NAME.health.probe.status",
-        "#pool",
-        "health.probe = { http = \"/seven\", status = 207 }",
-    ),
+    ("pools.NAME.health.probe.status", "#pool", "health.probe = { http = \"/7\", status = 207 }"),
     (
         "pools.NAME.health.probe.body",
         "#pool",
@@ -381,6 +377,8 @@ pub(super) const ROWS: &[Row] = &[
     ("admin.operators.users", "operators.users = \"one", "operators.users = \"two"),
     ("admin.address", "[admin]\naddress = \"127.0.0.1", "[admin]\naddress = \"127.0.0.2"),
     ("control.socket", "one.sock", "two.sock"),
+    ("traces.endpoint", "127.0.0.1:4318", "127.0.0.1:4319"),
+    ("traces.sample", "sample = \"0%\"", "sample = \"0.001%\""),
     ("control.tail_payload", "mode = \"0620\"", "mode = \"0620\"\ntail_payload = \"256B\""),
     ("control.mode", "mode = \"0620\"", "mode = \"0660\""),
     ("log.filter", "#log", "filter = \"error\""),

@@ -118,6 +118,12 @@ impl Challenges {
         }
     }
 
+    /// Whether other instances' answers are known, which end with their orders.
+    pub(super) fn has_others(&self) -> bool {
+        let others = self.of_others.load_full();
+        !others.tokens.is_empty() || !others.acceptors.is_empty()
+    }
+
     /// Waits until somebody asks for what is not known.
     pub(super) async fn asked(&self) {
         self.asked.notified().await;

@@ -130,10 +130,14 @@ impl Keeper {
     /// One round: looks, begins what is due, and waits until there is something to do.
     async fn keep(&mut self) {
         self.look();
+        if self.shared.challenges.has_others() {
+            self.look_for_challenges();
+        }
         self.begin();
         self.publish();
         let is_soon =
             self.records.values().any(|record| record.shown.is_none() || record.seen.is_some());
+        let is_soon = is_soon || self.shared.challenges.has_others();
         let pause = if is_soon { LOOK_SOON } else { LOOK_EVERY };
         let challenges = Arc::clone(&self.shared.challenges);
         tokio::select! {

@@ -49,6 +49,6 @@ mod wanted;
 pub use challenges::{CHALLENGE_PATH, Challenges};
 #[cfg(feature = "acme")]
 pub use keep::keep;
-pub use states::NameStates;
+pub use states::{NameState, NameStates};
 #[cfg(feature = "acme")]
 pub use wanted::AcmeWork;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::older::{OlderQuestion, OlderReport};
 use super::report::{ReloadRequest, Reloaded, Upgraded};
+use crate::acme::NameState;
 use crate::base::clock::Moment;
 use crate::base::label::Label;
 use crate::drain::Drains;
@@ -31,6 +32,9 @@ pub trait Process: Clone + 'static {
 
     /// What it runs by.
     fn setup(&self) -> ProcessSetup;
+
+    /// How the names stand that certificates are ordered for.
+    fn ordered_names(&self) -> Arc<Vec<NameState>>;
 
     /// Everything it counts, as text.
     fn scrape(&self, format: Exposition) -> String;

@@ -106,6 +106,10 @@ impl Process for Fake {
         self.older.borrow().clone()
     }
 
+    fn ordered_names(&self) -> Arc<Vec<crate::acme::NameState>> {
+        Arc::default()
+    }
+
     fn setup(&self) -> ProcessSetup {
         ProcessSetup {
             configuration: "tidegate.toml".to_owned(),

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::scrape::{self, FactSources};
 use super::stop_requests::{NewestStop, StopRequests};
 use super::upgrade::State;
-use crate::acme::NameStates;
+use crate::acme::{NameState, NameStates};
 use crate::admin::{
     Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ProcessSetup, ReloadRefused,
     ReloadRequest, Reloaded, Stopped, Upgraded,
@@ -228,6 +228,10 @@ impl Process for Handle {
             workers: self.0.queues.len(),
             listeners: bound.iter().map(listener).collect(),
         }
+    }
+
+    fn ordered_names(&self) -> Arc<Vec<NameState>> {
+        self.0.names.get()
     }
 
     fn scrape(&self, format: Exposition) -> String {

@@ -76,7 +76,7 @@ fn system(started: f64) -> SystemFacts {
     }
 }
 
-/// Each file once, however often a listener names it.
+/// Each file once, however often a listener names it; and each name that was ordered for.
 fn certificates(snapshot: &Snapshot) -> Vec<([Arc<str>; 2], CertificateExpiry)> {
     let mut found = BTreeMap::new();
     for listener in snapshot.listeners.values() {
@@ -84,6 +84,12 @@ fn certificates(snapshot: &Snapshot) -> Vec<([Arc<str>; 2], CertificateExpiry)> 
             let file: Arc<str> = certificate.chain.display().to_string().into();
             let names = [Arc::clone(&listener.plan.name), file];
             let expiry = CertificateExpiry { not_after: certificate.validity.not_after as f64 };
+            found.insert(names, expiry);
+        }
+        for name in listener.plan.tls.iter().flat_map(|tls| &tls.acme) {
+            let Some(issued) = snapshot.issued.get(name) else { continue };
+            let names = [Arc::clone(&listener.plan.name), format!("acme:{name}").into()];
+            let expiry = CertificateExpiry { not_after: issued.validity.not_after as f64 };
             found.insert(names, expiry);
         }
     }

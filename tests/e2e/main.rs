@@ -27,6 +27,7 @@ mod limits;
 mod living;
 mod measuring;
 mod messages;
+mod ordering;
 mod pages;
 mod paths;
 mod probing;

@@ -1,9 +1,12 @@
 //! What a process tells of itself by `GET /status`, as data.
 
+use std::time::UNIX_EPOCH;
+
 use serde::{Deserialize, Serialize};
 
 use super::everywhere::CommandOutcome;
 use crate::access::KeySetState;
+use crate::acme::NameState;
 use crate::admin::process::{Phase, Process};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
@@ -33,6 +36,7 @@ pub(super) struct ProcessStatus {
     pub(super) tasks: usize,
     pub(super) backends: Vec<BackendStatus>,
     pub(super) key_sets: Vec<KeySetStatus>,
+    pub(super) certificates: Vec<CertificateStatus>,
     pub(super) drains: Vec<DrainStatus>,
     pub(super) drains_finished: Vec<DrainStatus>,
 }
@@ -85,6 +89,23 @@ pub(super) struct KeySetStatus {
     pub(super) age_seconds: Option<f64>,
     /// What went wrong with the last fetch.
     pub(super) error: Option<String>,
+}
+
+/// How a name stands that certificates are ordered for.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct CertificateStatus {
+    pub(super) name: String,
+    /// Until its certificate expires; `None` where clients are shown one that nobody trusts.
+    pub(super) expires_in_seconds: Option<f64>,
+    /// Until the next order.
+    pub(super) order_in_seconds: f64,
+    /// Orders that failed since one succeeded.
+    pub(super) failures: u32,
+    /// What went wrong with the last one.
+    pub(super) error: Option<String>,
+    /// The process of another instance that orders it now, as its machine numbers it.
+    pub(super) ordered_by: Option<String>,
 }
 
 /// How far a drain is.
@@ -141,6 +162,7 @@ impl ProcessStatus {
             tasks: counts.tasks,
             backends: health.map(|one| BackendStatus::of(&one)).collect(),
             key_sets: rules.filter_map(|rule| rule.key_set_state()).map(Into::into).collect(),
+            certificates: process.ordered_names().iter().map(CertificateStatus::of).collect(),
             drains: drains(process.drains().under_way()),
             drains_finished: drains(process.drains().finished()),
         }
@@ -183,6 +205,20 @@ impl CommandOutcome for ProcessStatus {
 
     fn sessions(&self) -> usize {
         self.sessions
+    }
+}
+
+impl CertificateStatus {
+    fn of(one: &NameState) -> CertificateStatus {
+        let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+        CertificateStatus {
+            name: one.name.to_string(),
+            expires_in_seconds: one.not_after.map(|at| (at - now) as f64),
+            order_in_seconds: (one.due - now).max(0) as f64,
+            failures: one.failures,
+            error: one.error.as_ref().map(ToString::to_string),
+            ordered_by: one.ordered_by.as_ref().map(ToString::to_string),
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::process_status::{BackendStatus, DrainStatus, KeySetStatus, ProcessStatus};
+use super::process_status::{
+    BackendStatus, CertificateStatus, DrainStatus, KeySetStatus, ProcessStatus,
+};
 use super::selectors::age;
 use super::text_table::TextTable;
 
@@ -12,7 +14,8 @@ use super::text_table::TextTable;
 pub(super) fn text(status: &ProcessStatus, older: &[Value]) -> String {
     let (backends, drains) = (backends(&status.backends), drains(&status.drains));
     let (probes, key_sets) = (probes(&status.backends), key_sets(&status.key_sets));
-    let blocks = [head(status), processes(older), backends, probes, key_sets, drains];
+    let certificates = certificates(&status.certificates);
+    let blocks = [head(status), processes(older), backends, probes, key_sets, certificates, drains];
     let written: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     written.join("\n\n")
 }
@@ -90,6 +93,25 @@ fn key_sets(sets: &[KeySetStatus]) -> String {
             one.keys.to_string(),
             one.age_seconds.map_or("never".to_owned(), |seconds| age(seconds) + " ago"),
             one.url.clone(),
+            one.error.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    table.to_string()
+}
+
+fn certificates(certificates: &[CertificateStatus]) -> String {
+    let mut table =
+        TextTable::new(["CERTIFICATE", "EXPIRES IN", "ORDER IN", "FAILED", "LAST ERROR"]);
+    for one in certificates {
+        let order = match &one.ordered_by {
+            Some(pid) => format!("now, by {pid}"),
+            None => age(one.order_in_seconds),
+        };
+        table.add([
+            one.name.clone(),
+            one.expires_in_seconds.map_or("not issued".to_owned(), age),
+            order,
+            one.failures.to_string(),
             one.error.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
@@ -196,6 +218,21 @@ mod tests {
                     ..KeySetStatus::default()
                 },
             ],
+            certificates: vec![
+                CertificateStatus {
+                    name: "example.com".into(),
+                    expires_in_seconds: Some(5_184_000.0),
+                    order_in_seconds: 2_592_000.0,
+                    ..CertificateStatus::default()
+                },
+                CertificateStatus {
+                    name: "www.example.com".into(),
+                    order_in_seconds: 120.0,
+                    failures: 2,
+                    error: Some("the authority refuses: no".into()),
+                    ..CertificateStatus::default()
+                },
+            ],
             drains: vec![drain],
             ..ProcessStatus::default()
         };
@@ -208,8 +245,8 @@ mod tests {
             json!({ "pid": 40, "answered": false, "sessions": 3 }),
         ];
         assert_eq!(text(&status, &older), include_str!("status_view.txt").trim_end());
-        let (drains, backends, key_sets) = Default::default();
-        let idle = ProcessStatus { drains, backends, key_sets, ..status };
+        let (drains, backends, key_sets, certificates) = Default::default();
+        let idle = ProcessStatus { drains, backends, key_sets, certificates, ..status };
         assert!(!text(&idle, &[]).contains("\n\n"));
     }
 }

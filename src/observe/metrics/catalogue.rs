@@ -212,7 +212,7 @@ groups! {
     #[derive(Clone, PartialEq, Debug)]
     pub struct CertificateExpiry ["listener", "certificate"] "tidegate_" {
         not_after: f64 = "certificate_expiry_timestamp_seconds" []
-            "When the certificate of this file expires, in seconds since 1970";
+            "When the certificate of this file, or of `acme:NAME`, expires, in seconds since 1970";
     }
 
     /// Facts of one backend that each scrape is given.

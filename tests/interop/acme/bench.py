@@ -149,7 +149,8 @@ def connects(port):
         return False
 
 
-BINARY = os.environ.get("TIDEGATE") or str(ROOT / "target/debug/tidegate")
+BINARY = os.environ.get("TIDEGATE") or str(
+    Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug/tidegate")
 
 
 class Tidegate:

@@ -37,7 +37,7 @@ async def echo(reader, writer):
             writer.write(bytes([first, len(payload)]) + payload)
             if first & 0x0F == 8:
                 break
-    except (asyncio.IncompleteReadError, ConnectionError, StopIteration):
+    except (asyncio.CancelledError, asyncio.IncompleteReadError, ConnectionError, StopIteration):
         pass
     writer.close()
 

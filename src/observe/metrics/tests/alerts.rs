@@ -35,7 +35,7 @@ const fn alert(
 
 use Severity::{Critical, Warning};
 
-pub(super) const ALERTS: [Alert; 14] = [
+pub(super) const ALERTS: [Alert; 15] = [
     alert(
         "TidegateReloadRefused",
         "tidegate_config_last_reload_successful == 0",
@@ -52,10 +52,19 @@ pub(super) const ALERTS: [Alert; 14] = [
     ),
     alert(
         "TidegateCertificateExpires",
-        "tidegate_certificate_expiry_timestamp_seconds - time() < 14 * 86400",
+        "tidegate_certificate_expiry_timestamp_seconds{certificate!~\"acme:.*\"} - time() \
+         < 14 * 86400",
         ("1h", Warning),
         "certificate {{ $labels.certificate }} of {{ $labels.listener }} expires within two weeks",
         "a certificate expires within two weeks",
+    ),
+    alert(
+        "TidegateCertificateNotRenewed",
+        "tidegate_certificate_expiry_timestamp_seconds{certificate=~\"acme:.*\"} - time() \
+         < 86400",
+        ("1h", Warning),
+        "certificate {{ $labels.certificate }} of {{ $labels.listener }} is not renewed",
+        "a certificate that was to be renewed expires within a day: see `tidegate status`",
     ),
     alert(
         "TidegateCertificateExpired",

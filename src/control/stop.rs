@@ -45,6 +45,7 @@ pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<StopR
             false
         }
     };
+    core.older.are_told().await;
     end(core, drained).await;
 }
 

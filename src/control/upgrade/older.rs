@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::peer::Peer;
 use super::predecessor::Predecessor;
@@ -48,7 +49,22 @@ impl Older {
     pub(in crate::control) fn stop(&self, after: Duration, within: Duration) {
         self.0.iter().for_each(|older| older.peer.stop(after, within));
     }
+
+    /// Waits until they were told what was to be said to them: this process may end sooner.
+    pub(in crate::control) async fn are_told(&self) {
+        let told = async {
+            while self.0.iter().any(|older| !older.peer.is_told()) {
+                sleep(TELL_INTERVAL).await;
+            }
+        };
+        let _ = timeout(TELL_TIMEOUT, told).await;
+    }
 }
+
+/// How often it is looked whether older processes were told, and for how long at most: one that
+/// does not read cannot be.
+const TELL_INTERVAL: Duration = Duration::from_millis(2);
+const TELL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Listens to one. Where the system gives no descriptor for it, it cannot be spoken to, and ends
 /// all the same.

@@ -65,6 +65,11 @@ impl Peer {
         let _ = self.words.try_send(New::Stop { after_ms, within_ms });
     }
 
+    /// Whether all words to it were given to the system, or it has ended.
+    pub(super) fn is_told(&self) -> bool {
+        self.words.is_closed() || self.words.capacity() == WORDS_WAITING_MAX
+    }
+
     /// Asks it.
     pub(in crate::control) fn ask(
         self: &Arc<Peer>,

@@ -80,6 +80,8 @@ pub enum DenialReason {
     NoCertificate,
     /// Its certificate is none of those that may pass.
     Certificate,
+    /// It was taken back.
+    TokenRevoked,
     /// The server that was asked says no.
     AuthDenied,
     /// The server that was asked says nothing.
@@ -127,7 +129,8 @@ impl DenialReason {
             | DenialReason::TokenExpired
             | DenialReason::TokenEarly
             | DenialReason::TokenIssuer
-            | DenialReason::TokenAudience => Some("invalid_token"),
+            | DenialReason::TokenAudience
+            | DenialReason::TokenRevoked => Some("invalid_token"),
             _ => None,
         }
     }
@@ -155,6 +158,7 @@ impl Label for DenialReason {
             DenialReason::TokenClaims => "token_claims",
             DenialReason::NoCertificate => "no_certificate",
             DenialReason::Certificate => "certificate",
+            DenialReason::TokenRevoked => "token_revoked",
             DenialReason::AuthDenied => "auth_denied",
             DenialReason::AuthFailed => "auth_failed",
             DenialReason::AuthQuestionTooLarge => "auth_question_too_large",
@@ -175,6 +179,7 @@ impl fmt::Display for DenialReason {
             DenialReason::TokenRequest => "the request must show one token",
             DenialReason::TokenExpired => "the token has expired",
             DenialReason::TokenEarly => "the token is not valid yet",
+            DenialReason::TokenRevoked => "the token was taken back",
             DenialReason::TokenClaims => "the token does not allow this",
             DenialReason::NoCertificate => "a certificate is needed here",
             DenialReason::Certificate => "clients with this certificate may not pass",

@@ -1,6 +1,7 @@
 //! A set of keys, asked for by URL: in time, and no longer than it may be.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
@@ -57,12 +58,17 @@ impl fmt::Display for FetchError {
     }
 }
 
-/// Fetches the keys; everything together within `fetch_timeout`.
-pub(super) async fn fetch(url: &KeysUrl, dialler: &Dialler) -> Result<Vec<TokenKey>, FetchError> {
+/// Fetches the keys; everything together within `fetch_timeout`. Beside them is what was answered.
+pub(super) async fn fetch(
+    url: &KeysUrl,
+    dialler: &Dialler,
+) -> Result<(Vec<TokenKey>, Arc<str>), FetchError> {
     let due = clock::now().after(url.fetch_timeout);
     let fetched = clock::by(due, exchange(url, dialler)).await;
     let bytes = fetched.unwrap_or(Err(FetchError::Timeout(url.fetch_timeout)))?;
-    token_keys::read_published(&bytes).map_err(FetchError::Keys)
+    let keys = token_keys::read_published(&bytes).map_err(FetchError::Keys)?;
+    // JSON that was read is UTF-8.
+    Ok((keys, String::from_utf8_lossy(&bytes).into()))
 }
 
 async fn exchange(url: &KeysUrl, dialler: &Dialler) -> Result<Bytes, FetchError> {

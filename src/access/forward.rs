@@ -5,14 +5,12 @@
 //! the other: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`, and `X-Original-Method`
 //! and `-URL`.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
-
 use bytes::Bytes;
 use http::header::{self, CONTENT_LENGTH, HeaderName, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use std::fmt;
+use std::sync::Arc;
 
 use super::applicant::{Applicant, AuthRequest, Rechecked};
 use super::denial::AuthPage;
@@ -207,6 +205,5 @@ pub(super) fn expires(rule: &AuthServer, answer: &HeaderMap) -> Result<Moment, A
     let Some(value) = answer.get(name) else { return Ok(Moment::NEVER) };
     let second = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
     let second = second.ok_or_else(|| AuthError::Expires(name.clone()))?;
-    let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(clock::now().after(Duration::from_secs(second).saturating_sub(now)))
+    Ok(clock::moment_of(second))
 }

@@ -59,7 +59,8 @@ pub(super) fn claim<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
     claim(claims.get(first)?.as_object()?, rest)
 }
 
-fn text(value: &Value) -> Option<Cow<'_, str>> {
+/// A claim as text, where it can be one.
+pub(super) fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.as_str().into()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string().into()),

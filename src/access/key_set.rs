@@ -15,7 +15,7 @@ use crate::config::plan::KeysUrl;
 use crate::observe::metrics::{AccessMetrics, KeySetFacts};
 use crate::pool::Dialler;
 use crate::tls::TlsError;
-use crate::wire::token_keys::TokenKey;
+use crate::wire::token_keys::{self, TokenKey};
 
 /// How soon a fetch that failed is tried again, for the first time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -58,9 +58,32 @@ struct Fetched {
 #[derive(Clone)]
 struct GoodKeys {
     keys: Arc<Vec<TokenKey>>,
+    /// What was answered.
+    text: Arc<str>,
     at: Moment,
+    /// How old they were then: a process's clock knows nothing of the time before it.
+    age: Duration,
     /// The same by the wall clock, in seconds since 1970.
     second: u64,
+}
+
+impl GoodKeys {
+    fn age(&self, now: Moment) -> Duration {
+        self.age.saturating_add(now.since(self.at))
+    }
+}
+
+/// Keys that one process hands over to the next.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FetchedKeys {
+    /// The name of the rule.
+    pub rule: Arc<str>,
+    /// Whom they were asked of, and for what.
+    pub url: Arc<str>,
+    /// What was answered: public keys.
+    pub text: Arc<str>,
+    /// How long ago.
+    pub age: Duration,
 }
 
 /// Keys as they are at a moment.
@@ -152,7 +175,7 @@ impl KeySet {
     fn present(&self) -> KeysNow {
         let now = clock::now();
         let fetched = self.fetched.borrow();
-        let fresh = fetched.keys.as_ref().filter(|good| now.since(good.at) < self.url.stale_max);
+        let fresh = fetched.keys.as_ref().filter(|good| good.age(now) < self.url.stale_max);
         KeysNow { keys: fresh.map(|good| Arc::clone(&good.keys)), ended: fetched.ended }
     }
 
@@ -161,6 +184,44 @@ impl KeySet {
         let fetched = self.fetched.borrow();
         let has_rested = |begun: Moment| now >= begun.after(self.url.refresh_min);
         fetched.is_under_way || fetched.begun.is_none_or(has_rested)
+    }
+
+    /// The last good keys, for the process after this one.
+    pub(super) fn hand_over(&self) -> Option<FetchedKeys> {
+        let fetched = self.fetched.borrow();
+        let good = fetched.keys.as_ref()?;
+        Some(FetchedKeys {
+            rule: Arc::clone(&self.rule),
+            url: self.url.id(),
+            text: Arc::clone(&good.text),
+            age: good.age(clock::now()),
+        })
+    }
+
+    /// Begins with keys that the process before has fetched, where it has none yet. They are as old
+    /// as they were there, and fetched anew when they would have been.
+    ///
+    /// # Errors
+    /// What is wrong with them, as the end of a sentence.
+    pub(super) fn take(&self, handed: &FetchedKeys) -> Result<(), String> {
+        if self.url.id() != handed.url {
+            return Ok(());
+        }
+        let keys = token_keys::read_published(handed.text.as_bytes())?;
+        let now = clock::now();
+        let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let second = since_1970.saturating_sub(handed.age).as_secs();
+        let (keys, text, age) = (keys.into(), Arc::clone(&handed.text), handed.age);
+        let good = GoodKeys { keys, text, at: now, age, second };
+        let left = self.url.refresh.saturating_sub(handed.age);
+        self.fetched.send_if_modified(|fetched| {
+            let is_first = fetched.keys.is_none();
+            if is_first {
+                (fetched.keys, fetched.due) = (Some(good), now.after(left));
+            }
+            is_first
+        });
+        Ok(())
     }
 
     /// What there is to see.
@@ -172,7 +233,7 @@ impl KeySet {
             rule: Arc::clone(&self.rule),
             url: Arc::clone(&self.url.shown),
             keys: present.map_or(0, |keys| keys.len()),
-            age: good.map(|good| clock::now().since(good.at)),
+            age: good.map(|good| good.age(clock::now())),
             error: fetched.error.clone(),
         }
     }
@@ -203,9 +264,10 @@ impl KeySet {
             fetched.ended += 1;
             fetched.is_under_way = false;
             match outcome {
-                Ok(keys) => {
+                Ok((keys, text)) => {
                     let second = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    let good = GoodKeys { keys: keys.into(), at: now, second: second.as_secs() };
+                    let (keys, second) = (keys.into(), second.as_secs());
+                    let good = GoodKeys { keys, text, at: now, age: Duration::ZERO, second };
                     (fetched.keys, fetched.error, fetched.failures) = (Some(good), None, 0);
                     fetched.due = begun.after(self.url.refresh);
                 }
@@ -220,11 +282,11 @@ impl KeySet {
     }
 
     /// Says in log and metrics what came of a fetch; one that changes nothing is no news.
-    fn tell(&self, outcome: &Result<Vec<TokenKey>, FetchError>, now: Moment) {
+    fn tell(&self, outcome: &Result<(Vec<TokenKey>, Arc<str>), FetchError>, now: Moment) {
         let (rule, url) = (&self.rule, &self.url.shown);
         let fetched = self.fetched.borrow();
         match outcome {
-            Ok(keys) => {
+            Ok((keys, _)) => {
                 self.cells.key_fetches.inc();
                 let names = |keys: &[TokenKey]| -> Vec<Option<Box<str>>> {
                     keys.iter().map(|key| key.id.clone()).collect()
@@ -237,7 +299,7 @@ impl KeySet {
             }
             Err(error) => {
                 self.cells.key_fetch_failures.count(error);
-                let age = fetched.keys.as_ref().map(|good| now.since(good.at).as_secs());
+                let age = fetched.keys.as_ref().map(|good| good.age(now).as_secs());
                 match age {
                     Some(keys_age) => {
                         tracing::warn!(%rule, %url, %error, keys_age, "token keys not fetched");

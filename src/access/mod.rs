@@ -22,7 +22,7 @@ mod verifier;
 pub use applicant::{Applicant, AuthRequest, Rechecked, Subrequest, SubrequestFuture};
 pub use denial::Denial;
 pub use identity::Identity;
-pub use key_set::KeySetState;
+pub use key_set::{FetchedKeys, KeySetState};
 pub use pass::Pass;
 pub use passwords::PasswordChecker;
 pub use policy::Policy;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{StatusCode, Uri};
@@ -83,6 +84,13 @@ impl Policy {
         let Some((verifier, denial)) = told else { return Ok(pass) };
         verifier.count(denial.reason);
         Err(denial)
+    }
+
+    /// How far a backend may put off the end of a session that was opened by these rules: as far as
+    /// the one lets it that is the strictest of those by which a session may end.
+    pub fn extension_max(&self) -> Duration {
+        let extensions = self.verifiers.iter().filter_map(|verifier| verifier.extension_max());
+        extensions.min().unwrap_or_default()
     }
 
     /// Removes from a request that passes what it showed to these rules, to whichever of them: it

@@ -21,6 +21,8 @@ pub struct AccessProof {
 pub enum ProofKind {
     /// Nothing: only its time counts.
     Time,
+    /// What its token is called, and whom it is for.
+    Token(Box<[Box<str>]>),
     /// The question to the rule's server, which can be asked once more.
     Question(StoredQuestion),
 }

@@ -43,6 +43,17 @@ impl Verifier {
         }
     }
 
+    /// Whether the token of this proof was taken back.
+    pub fn is_revoked(&self, proof: &AccessProof) -> bool {
+        match (self.test(), &proof.kind) {
+            (AccessTest::Jwt(jwt), ProofKind::Token(names)) => {
+                let revoked = jwt.revoked.as_ref();
+                revoked.is_some_and(|revoked| names.iter().any(|name| revoked.list.has(name)))
+            }
+            _ => false,
+        }
+    }
+
     /// Asks whether a session may live on that was opened with this proof; `None` where the rule
     /// does not ask again.
     pub async fn recheck(&self, proof: &AccessProof, who: Rechecked<'_>) -> Option<RecheckVerdict> {

@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::Value;
 
 use super::denial::DenialReason;
-use super::identity::{Claims, claim};
+use super::identity::{Claims, claim, text};
 use crate::config::plan::{ClaimMatch, Jwt, TokenPlace, TokenSession};
 use crate::wire::credentials::{self, Shown};
 use crate::wire::token_keys::TokenKey;
@@ -103,6 +103,13 @@ pub(super) fn redact(places: &[TokenPlace], uri: &mut Uri) {
     }
 }
 
+/// The names by which the owner of these claims can be found in a list of those that are good no
+/// more: the token's, and its subject.
+pub(super) fn names(claims: &Claims) -> Box<[Box<str>]> {
+    let named = |name: &&str| Some(text(claims.get(*name)?)?.into());
+    ["jti", "sub"].iter().filter_map(named).collect()
+}
+
 /// Verifies a token with these keys at this moment, in seconds since 1970.
 pub(super) fn verify(
     token: &str,
@@ -147,7 +154,7 @@ pub(super) fn verify(
 /// How long a session may last whose token expires in `left` seconds; `None` where it does not end
 /// with it. `chance`, 0 to 1, is its share of the spread.
 pub(super) fn session_time(rule: &Jwt, left: f64, chance: f64) -> Option<Duration> {
-    let TokenSession { expires, grace, spread } = rule.session;
+    let TokenSession { expires, grace, spread, .. } = rule.session;
     let early = spread.as_secs_f64() * chance;
     // One that only the leeway lets pass has that long: its client would come again at once.
     let left = if left > 0.0 { left } else { left + rule.leeway.as_secs_f64() };
@@ -249,7 +256,9 @@ mod tests {
             places: vec![TokenPlace::Header],
             claims: Vec::new(),
             strip: true,
+            revoked: None,
             session: TokenSession {
+                extend_max: None,
                 expires: true,
                 grace: Duration::ZERO,
                 spread: Duration::from_secs(4),

@@ -12,7 +12,7 @@ use super::applicant::Applicant;
 use super::denial::{AuthPage, Denial, DenialReason};
 use super::forward::{self, AuthError, AuthVerdict};
 use super::identity::Identity;
-use super::key_set::{KeySet, KeySetState};
+use super::key_set::{FetchedKeys, KeySet, KeySetState};
 use super::pass::{Grants, Pass};
 use super::passwords::{Checked, PasswordChecker, ShownPassword};
 use super::proof::{AccessProof, ProofKind, StoredQuestion};
@@ -101,6 +101,19 @@ impl Verifier {
         Some(self.key_set.as_ref()?.state())
     }
 
+    /// The keys that were fetched last, for the process after this one.
+    pub fn hand_over_keys(&self) -> Option<FetchedKeys> {
+        self.key_set.as_ref()?.hand_over()
+    }
+
+    /// Begins with keys that the process before has fetched.
+    ///
+    /// # Errors
+    /// What is wrong with them, as the end of a sentence.
+    pub fn take_keys(&self, handed: &FetchedKeys) -> Result<(), String> {
+        self.key_set.as_ref().map_or(Ok(()), |set| set.take(handed))
+    }
+
     /// What a scrape says of them, with the rule's name.
     pub fn key_set_facts(&self) -> Option<(Arc<str>, KeySetFacts)> {
         Some((Arc::clone(&self.plan.name), self.key_set.as_ref()?.facts()))
@@ -163,7 +176,15 @@ impl Verifier {
         let VerifiedToken { left, claims } = verified;
         let left = tokens::session_time(jwt, left, fastrand::f64());
         let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
-        let proofs = self.proofs(expires, ProofKind::Time);
+        let mut kind = ProofKind::Time;
+        if let Some(revoked) = &jwt.revoked {
+            let names = tokens::names(&claims);
+            if names.iter().any(|name| revoked.list.has(name)) {
+                return Err(DenialReason::TokenRevoked);
+            }
+            kind = ProofKind::Token(names);
+        }
+        let proofs = self.proofs(expires, kind);
         Ok(Pass { expires, identity: Identity::of_token(claims), grants: None, proofs })
     }
 
@@ -237,6 +258,17 @@ impl Verifier {
         match expires == Moment::NEVER && !proof.is_judged_again() {
             true => Vec::new(),
             false => vec![proof],
+        }
+    }
+
+    /// How far a backend may put off the end of a session; `None` where none ends by this rule.
+    pub(super) fn extension_max(&self) -> Option<Duration> {
+        match &self.plan.test {
+            AccessTest::Jwt(jwt) if jwt.session.expires => {
+                Some(jwt.session.extend_max.unwrap_or_default())
+            }
+            AccessTest::Forward(rule) => rule.expires.as_ref().map(|_| Duration::ZERO),
+            _ => None,
         }
     }
 

@@ -114,10 +114,16 @@ fn awake(step: Duration, passed: Duration) -> Duration {
     if passed.saturating_sub(step) >= OVERSLEPT { step } else { passed.max(step) }
 }
 
-/// The wall clock, for log lines, `Date` fields and certificates only: it may jump.
+/// The wall clock, for what others say or read of time only: it may jump.
 #[allow(clippy::disallowed_methods)]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// The moment of a second since 1970 on the wall clock; now, where that is past.
+pub fn moment_of(second: u64) -> Moment {
+    let since_1970 = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now().after(Duration::from_secs(second).saturating_sub(since_1970))
 }
 
 /// Microseconds of the system's `CLOCK_MONOTONIC` (clock_gettime(2)), which a service manager

@@ -15,6 +15,7 @@ use super::reading::ConfigReader;
 use super::start_error::StartError;
 use super::traces;
 use super::upgrade::{DisabledBackend, Older, Predecessor, State};
+use crate::access::FetchedKeys;
 use crate::acme::Challenges;
 use crate::admin::{OpenedServers, Phase, Servers};
 use crate::base::clock;
@@ -57,6 +58,10 @@ pub(super) fn start(
     if let Some(secrets) = predecessor.as_ref().and_then(|before| before.tickets.as_ref()) {
         take_tickets(secrets);
     }
+    predecessor
+        .iter()
+        .flat_map(|before| &before.keys)
+        .for_each(|row| take_keys(&core, &row.into()));
     // From here on nothing fails: the process before this one has stopped accepting.
     publish(&mut core, plan, sockets, servers);
     if let Some(before) = predecessor {
@@ -204,6 +209,16 @@ fn publish(core: &mut ProcessCore, plan: &Plan, sockets: OpenedSockets, servers:
 fn take_tickets(secrets: &TicketSecrets) {
     if let Err(error) = tls::take_ticket_secrets(secrets) {
         tracing::warn!(%error, "clients do not resume TLS sessions of the process before");
+    }
+}
+
+/// Tokens are verified with the keys that the process before this one has fetched, until this one
+/// has its own.
+fn take_keys(core: &ProcessCore, handed: &FetchedKeys) {
+    let snapshot = core.common.app.live.now();
+    let Some(rule) = snapshot.access.get(&handed.rule) else { return };
+    if let Err(error) = rule.take_keys(handed) {
+        tracing::warn!(rule = &*handed.rule, %error, "token keys of the process before not taken");
     }
 }
 

@@ -80,6 +80,12 @@ impl Relay {
         }
     }
 
+    /// The upstream that was attached says when the right to the session ends: sooner than before,
+    /// or later, `most` at the latest.
+    pub fn renew(&mut self, said: Moment, most: Moment) {
+        self.core.renew(said, most);
+    }
+
     /// A dial for [`Demand::Upstream`] failed, and another follows.
     pub fn tried(&mut self) {
         self.core.on_dial_failed();

@@ -64,14 +64,18 @@ impl SessionRights {
     /// The session has begun.
     pub(super) fn seated(self, id: SessionId, now: Moment) -> RightsPlace {
         let SessionRights { app, proofs, client, network } = self;
-        let mut session = LiveRights { proofs, client, network, due: Moment::NEVER, good: now };
+        let due = due_first(&app, &proofs, now);
+        let revoked = revoked_by(&app, &proofs).cloned();
         let starts = with(|rights| {
-            session.due = due_first(&app, &session.proofs, now);
-            rights.insert(id, session);
+            rights.insert(id, LiveRights { proofs, client, network, due, good: now });
             !std::mem::replace(&mut rights.is_running, true)
         });
         if starts {
             task::spawn("rechecks", look(app));
+        }
+        if let Some(proof) = revoked {
+            // Since its handshake was let pass.
+            revoke(id, &proof, "listed");
         }
         RightsPlace(id)
     }
@@ -193,12 +197,18 @@ async fn look(app: Arc<App>) {
     }
 }
 
-/// Another configuration is in force: nothing waits longer than it says.
+/// Another configuration is in force: what it takes back ends, and nothing waits longer than it
+/// says.
 async fn renew(app: &Arc<App>) {
     let ids: Vec<SessionId> = with(|rights| rights.sessions.keys().copied().collect());
     for chunk in ids.chunks(CHUNK) {
         let now = clock::now();
         for id in chunk {
+            let proofs = with(|rights| Some(Rc::clone(&rights.sessions.get(id)?.proofs)));
+            if let Some(proof) = proofs.as_ref().and_then(|proofs| revoked_by(app, proofs)) {
+                revoke(*id, proof, "listed");
+                continue;
+            }
             with(|rights| {
                 let Some(session) = rights.sessions.get(id) else { return };
                 let first = due_first(app, &session.proofs, now);
@@ -208,6 +218,15 @@ async fn renew(app: &Arc<App>) {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// What of a session's right is good no more by the rules in force, without asking anybody.
+fn revoked_by<'a>(app: &App, proofs: &'a [AccessProof]) -> Option<&'a AccessProof> {
+    let snapshot = app.live.now();
+    let is_revoked = |proof: &&AccessProof| {
+        snapshot.access.get(&proof.rule).is_some_and(|rule| rule.is_revoked(proof))
+    };
+    proofs.iter().find(is_revoked)
 }
 
 /// How often a session is asked about by the rules in force.

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::backoff::{self, Backoff};
 use super::conn::App;
+use crate::access::Policy;
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::handshake::{self, NotResumed, Replay, Upstream};
@@ -208,6 +209,13 @@ impl Redial {
         };
         self.target = Some(target);
         outcome
+    }
+
+    /// How far a backend may put off the session's end.
+    pub(super) fn extension_max(&self) -> Duration {
+        let route = self.app.live.now().route(&self.route).cloned();
+        let policy = route.as_ref().and_then(|route| route.access.as_ref());
+        policy.map(Policy::extension_max).unwrap_or_default()
     }
 
     /// Whether the labels count that a backend gives.

@@ -17,6 +17,7 @@ use crate::handshake::Upstream;
 use crate::pool::Lease;
 use crate::registry::NOBODY;
 use crate::relay::{Demand, HoldState, Leg, Relay};
+use crate::wire::resume;
 
 /// The one future a session is. The relay holds its transports and its seat; they, the lease and
 /// the permit are dropped in this order, which is the order of the fields.
@@ -112,6 +113,11 @@ impl Session {
                     self.relay.seat().relabel(give);
                 }
                 let now = clock::now();
+                let said = resume::expires(fields.iter().map(|(name, value)| (name, value)));
+                if let Some(second) = said {
+                    let most = now.after(redial.extension_max());
+                    self.relay.renew(clock::moment_of(second), most);
+                }
                 let backend = Arc::clone(lease.backend().address());
                 let attempt = away.attempt.saturating_add(asked.saturating_sub(1));
                 SessionRecord::of(&self.relay).resumed(&backend, attempt, now.since(away.since));

@@ -38,11 +38,13 @@ pub mod request_line;
 pub mod resume;
 pub mod template;
 pub mod token_keys;
+pub mod token_list;
 pub mod trailers;
 pub mod upgrade;
 pub mod upgrade_request;
 pub mod via;
 pub mod x509;
+pub mod x509_name;
 
 /// Random bytes from the system, which cannot be predicted (RFC 6455 §5.3, §10.3).
 fn random<const N: usize>() -> [u8; N] {

@@ -1,5 +1,6 @@
 //! `Tidegate-Session` and `Tidegate-Resume`: they tell a backend which session a handshake
-//! opens or resumes. Only tidegate sends them
+//! opens or resumes; and `Tidegate-Expires`, by which it says when the session ends. No client can
+//! say or read them
 //! ([`remove_reserved`](super::fields::remove_reserved)).
 
 use std::fmt;
@@ -15,6 +16,18 @@ pub const SESSION: HeaderName = HeaderName::from_static("tidegate-session");
 /// On every later one: `Tidegate-Resume: <token>; attempt=n; lost=<ms>`. In the answer, with the
 /// same token, it says that the session goes on.
 pub const RESUME: HeaderName = HeaderName::from_static("tidegate-resume");
+
+/// In a backend's 101: when the session ends, in seconds since 1970.
+pub const EXPIRES: HeaderName = HeaderName::from_static("tidegate-expires");
+
+/// The second since 1970 that an answer's [`EXPIRES`] says; `None` where it says none, or something
+/// else, or two.
+pub fn expires<'a>(fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Option<u64> {
+    let mut said = fields.filter(|(name, _)| **name == EXPIRES);
+    let (_, value) = said.next()?;
+    let second = value.to_str().ok()?.trim().parse().ok()?;
+    said.next().is_none().then_some(second)
+}
 
 /// What a session is called before its backends, over all of them: 128 random bits, in hex.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +84,19 @@ fn value(text: String) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_one_whole_number_or_none() {
+        let said = |values: &[&'static str]| {
+            let values: Vec<_> = values.iter().map(|text| HeaderValue::from_static(text)).collect();
+            let name = EXPIRES;
+            expires(values.iter().map(|value| (&name, value)))
+        };
+        assert_eq!((said(&["1000"]), said(&[" 7 "])), (Some(1000), Some(7)));
+        for wrong in [&["soon"][..], &["-1"], &["1.5"], &[""], &["1000", "1000"], &[]] {
+            assert_eq!(said(wrong), None, "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_token_is_32_digits_that_do_not_come_again() {

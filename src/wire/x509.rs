@@ -26,6 +26,8 @@ const KEY_IDENTIFIER: u8 = 0x80;
 /// What a certificate says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CertificateFacts<'a> {
+    /// Its number, of its issuer's choice.
+    pub serial: &'a [u8],
     /// The issuer's name in DER, without its head.
     pub issuer: &'a [u8],
     /// The subject's name in DER, without its head.
@@ -54,14 +56,14 @@ impl<'a> CertificateFacts<'a> {
             return None;
         }
         let is_first_version = tbs.take(VERSION).is_none();
-        tbs.take(INTEGER)?;
+        let serial = tbs.take(INTEGER)?;
         tbs.take(SEQUENCE)?;
         let issuer = tbs.take(SEQUENCE)?;
         let mut times = Der(tbs.take(SEQUENCE)?);
         let validity = Validity { not_before: times.time()?, not_after: times.time()? };
         let subject = tbs.take(SEQUENCE)?;
         let is_authority = is_first_version || may_issue(tbs).unwrap_or(false);
-        Some(CertificateFacts { issuer, subject, validity, is_authority })
+        Some(CertificateFacts { serial, issuer, subject, validity, is_authority })
     }
 
     /// Whether subject and issuer have the same name.
@@ -175,11 +177,11 @@ fn extension<'a>(mut tbs: Der<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
 
 /// Elements of DER one after another.
 #[derive(Clone, Copy)]
-struct Der<'a>(&'a [u8]);
+pub(super) struct Der<'a>(pub(super) &'a [u8]);
 
 impl<'a> Der<'a> {
     /// The next element's tag and content.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+    pub(super) fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, mut rest) = rest.split_first()?;
         let length = match first {
@@ -198,7 +200,7 @@ impl<'a> Der<'a> {
     }
 
     /// The next element's content, if it has this tag; otherwise nothing is consumed.
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (found, content) = ahead.next()?;
         (found == tag).then(|| *self = ahead)?;

@@ -2,9 +2,11 @@
 
 mod basic;
 mod certificates;
+mod extended;
 mod forward;
 mod key_sets;
 mod rechecks;
+mod revoked;
 mod tokens;
 pub mod ways;
 

@@ -21,6 +21,7 @@ mod blocked;
 mod cut;
 mod greed;
 mod kill;
+mod lifetimes;
 mod limits;
 mod logs;
 mod proxy;

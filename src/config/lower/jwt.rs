@@ -1,14 +1,17 @@
 //! `jwt` of an access rule: where tokens stand, and what they must claim.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::report::Span;
+use crate::report::{Diagnostic, Span};
 use crate::wire::list::is_token;
+use crate::wire::token_list::TokenList;
 
 use super::super::fault::Fault;
-use super::super::plan::{ClaimMatch, Jwt, TokenPlace};
+use super::super::plan::{ClaimMatch, Jwt, RevokedTokens, TokenPlace};
 use super::super::tables::{self, ClaimTest, OneOrMany, Spanned, Wait};
-use super::{Lower, condition, entries, sticky, token_keys};
+use super::{Lower, NamedFiles, condition, entries, opt, sticky, token_keys};
 
 /// The most that clocks may be apart: more would undo the end of short tokens.
 const LEEWAY_MAX: Duration = Duration::from_secs(600);
@@ -34,6 +37,7 @@ pub fn jwt(
         cx.fault("from", raw.from.span(), fault.hint("write `\"header\"`".to_owned()));
     }
     let claims = claims(cx, raw);
+    let revoked = opt(raw.revoked.is_written().then(|| revoked(cx, &raw.revoked)));
     let session = raw.session.get().and_then(|session| session.lower(cx.report));
     Some(Jwt {
         keys: keys?,
@@ -44,7 +48,26 @@ pub fn jwt(
         claims: claims?,
         strip: *raw.strip.get()?,
         session: session?,
+        revoked: revoked?,
     })
+}
+
+/// The tokens that are good no more.
+fn revoked(cx: &mut Lower<'_>, written: &Spanned<String>) -> Option<RevokedTokens> {
+    written.get()?;
+    if cx.named_files == NamedFiles::Skip {
+        return Some(RevokedTokens { path: PathBuf::new(), stamp: 0, list: Arc::default() });
+    }
+    let (path, bytes, stamp) = cx.read("revoked", written)?;
+    match TokenList::read(&bytes) {
+        Ok(list) => Some(RevokedTokens { path, stamp, list: Arc::new(list) }),
+        Err(bad) => {
+            let said = format!("line {} of `{}` {}", bad.line, path.display(), bad.what);
+            let hint = "a line has the `jti` or the `sub` of a token".to_owned();
+            cx.report(Diagnostic::error("revoked", said).at(written.span()).hint(hint));
+            None
+        }
+    }
 }
 
 /// Texts of which one is enough; an empty list is none that could be meant.

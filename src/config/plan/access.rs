@@ -14,6 +14,7 @@ use super::upstream::UpstreamTls;
 use crate::wire::client_cert::ClientCertificate;
 use crate::wire::htpasswd::Users;
 use crate::wire::token_keys::TokenKey;
+use crate::wire::token_list::TokenList;
 
 /// A rule of who may pass: `[access.NAME]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,7 +100,28 @@ pub struct Jwt {
     pub strip: bool,
     /// When a session that was opened with one ends.
     pub session: TokenSession,
+    /// Those that are good no more.
+    pub revoked: Option<RevokedTokens>,
 }
+
+/// Tokens that are good no more, and the file they stand in.
+#[derive(Clone, Debug)]
+pub struct RevokedTokens {
+    /// The file.
+    pub path: PathBuf,
+    /// A hash of its bytes.
+    pub stamp: u64,
+    /// What was read.
+    pub list: Arc<TokenList>,
+}
+
+impl PartialEq for RevokedTokens {
+    fn eq(&self, other: &RevokedTokens) -> bool {
+        (&self.path, self.stamp) == (&other.path, other.stamp)
+    }
+}
+
+impl Eq for RevokedTokens {}
 
 /// Certificates of clients; all that a listener takes where both lists are empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -176,6 +198,12 @@ pub struct KeysUrl {
 }
 
 impl KeysUrl {
+    /// Whom it is asked of, and for what: what tells it from other sets between two processes.
+    pub fn id(&self) -> Arc<str> {
+        let host = String::from_utf8_lossy(self.host.as_bytes());
+        format!("{} {host} {}", self.address, self.target).into()
+    }
+
     /// Whether both are one set of keys.
     pub fn is_same_set(&self, other: &KeysUrl) -> bool {
         let of = |url: &KeysUrl| (url.address.clone(), url.host.clone(), url.target.clone());

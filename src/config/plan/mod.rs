@@ -31,7 +31,7 @@ pub use super::tables::{
 };
 pub use access::{
     AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, CertificateMatch,
-    ClaimMatch, Jwt, KeysUrl, TokenKeySource, TokenKeys, TokenPlace,
+    ClaimMatch, Jwt, KeysUrl, RevokedTokens, TokenKeySource, TokenKeys, TokenPlace,
 };
 pub use acme::{Acme, CaDirectory, DnsHook, ExternalAccount};
 pub use address::{Address, BackendAddress, Networks};

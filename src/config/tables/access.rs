@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
 use super::by_kind::by_kind;
-use super::{ForwardTable, Named, OneOrMany, OrString, Spanned, Time, Wait, seconds};
+use super::{ForwardTable, Named, OneOrMany, OrOff, OrString, Spanned, Time, Wait, seconds};
 
 table! {
     /// A rule of who may pass, which routes name in `access`: either `allow` and `deny`, or
@@ -100,6 +100,13 @@ table! {
     /// Whether tokens are removed from all places in `from` before the request goes on. With
     /// `false` the backend sees them, and so does a stored handshake. In the log they never are.
     next strip: bool = true, as in false;
+    /// A file with tokens that are good no more, a line for each: what it is called (`jti`), or
+    /// whom it is for (`sub`), whose tokens all are. Lines that begin with `#` say nothing. Such a
+    /// token is answered 401, and sessions that it has opened end with 4403 (see `revoked` of
+    /// `close_codes`), be they held or not, as soon as the file is read: when the configuration is;
+    /// with `reload.watch` a change of it is taken at once. A session that was opened while the
+    /// rule named no file is not found.
+    now revoked: String, as in "revoked.txt";
     /// When sessions end that were opened with a token.
     each session: TokenSessionTable = TokenSessionTable::default();
 }
@@ -145,6 +152,10 @@ table! {
     /// By how much it ends earlier at random, so that sessions whose tokens expire together do not
     /// end together.
     next spread: Wait as Duration = Wait(Duration::ZERO), as in "10s";
+    /// How long after a move a session may end at the latest whose end its new backend puts off. A
+    /// backend does so in the 101 by which it takes a session up that is held or moved:
+    /// `Tidegate-Expires: SECONDS`, since 1970. Off by default: then it may only end sooner.
+    now extend_max: OrOff<Time> as Option<Duration> = OrOff::Off, as in "1h";
 }
 
 by_kind! {

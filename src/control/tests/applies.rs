@@ -38,6 +38,7 @@ impl Written {
             copy("site.key", format!("{name}.key")).unwrap();
             std::fs::write(dir.path().join(format!("{name}.crl")), made.revoked()).unwrap();
             let hash = "$2y$05$abcdefghijklmnopqrstuuPZ1d2jzHZ8zZ5uVX6Hq1c6xZ8r7rTqa";
+            std::fs::write(dir.path().join(format!("{name}.txt")), name).unwrap();
             let users = dir.path().join(format!("{name}.htpasswd"));
             std::fs::write(users, format!("{name}:{hash}\n")).unwrap();
         }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::words::{
-    self, DisabledBackend, New, Old, OlderProcess, RebalanceRow, VARIABLE, VERSION,
+    self, DisabledBackend, FetchedKeysRow, New, Old, OlderProcess, RebalanceRow, VARIABLE, VERSION,
 };
 use crate::base::link::Link;
 use crate::config::plan::Address;
@@ -36,6 +36,8 @@ pub struct Predecessor {
     pub(in crate::control) disabled: Vec<DisabledBackend>,
     /// Pools that it was levelling, from then on.
     pub(in crate::control) rebalances: Vec<RebalanceRow>,
+    /// Keys of tokens that it has fetched, from then on.
+    pub(in crate::control) keys: Vec<FetchedKeysRow>,
     /// The keys of its TLS tickets, from then on.
     pub(in crate::control) tickets: Option<TicketSecrets>,
 }
@@ -125,6 +127,7 @@ impl Predecessor {
             drains: 0,
             disabled: Vec::new(),
             rebalances: Vec::new(),
+            keys: Vec::new(),
             tickets: None,
         })
     }
@@ -140,7 +143,8 @@ impl Predecessor {
     ) -> io::Result<()> {
         self.say(&New::Ready { taken: taken.map(Into::into).collect() })?;
         match hear(&mut self.link)? {
-            Old::Go { disabled, tickets, drains, rebalances } => {
+            Old::Go { disabled, tickets, drains, rebalances, keys } => {
+                self.keys = keys;
                 self.drains = drains;
                 self.rebalances = rebalances;
                 self.disabled = disabled;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::older::Older;
 use super::program::Program;
 use super::successor::Successor;
-use super::words::{DisabledBackend, New, Old};
+use super::words::{DisabledBackend, FetchedKeysRow, New, Old};
 use crate::admin::{NoUpgrade, UpgradeFailure, Upgraded};
 use crate::base::clock;
 use crate::base::label::Label;
@@ -120,10 +120,11 @@ async fn switch(
     let tickets = tls::ticket_secrets().map(Into::into);
     let drains = core.common.drains.last_number();
     let rebalances = core.rebalances.states(clock::now()).into_iter().map(Into::into).collect();
+    let keys = fetched_keys(core);
     let switch = async {
         core.sockets.pause().await;
         // As above.
-        let _ = successor.say(&Old::Go { disabled, tickets, drains, rebalances }).await;
+        let _ = successor.say(&Old::Go { disabled, tickets, drains, rebalances, keys }).await;
         match successor.hear().await? {
             New::Serving => Ok(()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),
@@ -141,6 +142,17 @@ async fn switch(
     core.older = Older::default();
     core.watch = None;
     Ok(())
+}
+
+/// Keys of tokens that were fetched: whoever has them may be away when the new process asks.
+fn fetched_keys(core: &ProcessCore) -> Vec<FetchedKeysRow> {
+    let snapshot = core.common.app.live.now();
+    let sets = snapshot.access.values().filter_map(|rule| rule.hand_over_keys());
+    let (rows, left) = FetchedKeysRow::that_fit(sets.collect());
+    for rule in left {
+        tracing::warn!(%rule, "token keys not handed over");
+    }
+    rows
 }
 
 /// What operators' commands keep work from: it stays so in the new process.

@@ -7,7 +7,7 @@
 //! new  ready      it has its configuration and its sockets; which of them it takes
 //! old  go         it accepts no more: now the new one does, with what it needs to
 //!                 go on: the operator's orders that stand, pools that are being
-//!                 levelled, the keys of TLS tickets
+//!                 levelled, the keys of TLS tickets, keys of tokens that were fetched
 //! new  serving    it accepts
 //! old  left       what lives there still, until it ends
 //! old  reload     it was asked to reload: the new one is the one to do it
@@ -30,6 +30,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::access::FetchedKeys;
 use crate::admin::OlderQuestion;
 use crate::config::plan::Address;
 use crate::listen::{Handover, Origin};
@@ -82,6 +83,9 @@ pub(super) enum Old {
         /// Pools that are uneven, or being levelled.
         #[serde(default)]
         rebalances: Vec<RebalanceRow>,
+        /// Keys of tokens that were fetched.
+        #[serde(default)]
+        keys: Vec<FetchedKeysRow>,
     },
     Left {
         sessions: usize,
@@ -138,6 +142,57 @@ impl From<&RebalanceRow> for RebalanceState {
             members: row.members.iter().map(|member| (&**member).into()).collect(),
             uneven: row.uneven_ms.map(Duration::from_millis),
             is_levelling: row.levelling,
+        }
+    }
+}
+
+/// A set of keys that was fetched by URL.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
+pub(in crate::control) struct FetchedKeysRow {
+    /// The access rule's name.
+    rule: String,
+    url: String,
+    text: String,
+    age_ms: u64,
+}
+
+impl FetchedKeysRow {
+    /// Bytes of all of them in a line at most: of what is over that, the new process has to fetch
+    /// its own.
+    const BYTES_MAX: usize = 512 << 10;
+
+    /// As many as there is room for, the smallest first; and the rules of the others.
+    pub(super) fn that_fit(mut sets: Vec<FetchedKeys>) -> (Vec<FetchedKeysRow>, Vec<Arc<str>>) {
+        sets.sort_by_key(|set| set.text.len());
+        let (mut rows, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for set in sets {
+            let rule = Arc::clone(&set.rule);
+            let row = FetchedKeysRow::from(set);
+            bytes += line(&row).len();
+            if bytes > FetchedKeysRow::BYTES_MAX { left.push(rule) } else { rows.push(row) }
+        }
+        (rows, left)
+    }
+}
+
+impl From<FetchedKeys> for FetchedKeysRow {
+    fn from(FetchedKeys { rule, url, text, age }: FetchedKeys) -> FetchedKeysRow {
+        FetchedKeysRow {
+            rule: rule.to_string(),
+            url: url.to_string(),
+            text: text.to_string(),
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl From<&FetchedKeysRow> for FetchedKeys {
+    fn from(row: &FetchedKeysRow) -> FetchedKeys {
+        FetchedKeys {
+            rule: (&*row.rule).into(),
+            url: (&*row.url).into(),
+            text: (&*row.text).into(),
+            age: Duration::from_millis(row.age_ms),
         }
     }
 }
@@ -285,6 +340,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn keys_go_along_as_far_as_there_is_room_in_a_line() {
+        let set = |rule: &str, bytes| FetchedKeys {
+            rule: rule.into(),
+            url: "a:1 a /keys".into(),
+            text: "\"".repeat(bytes).into(),
+            age: Duration::from_secs(7),
+        };
+        let sets = vec![set("large", 300 << 10), set("small", 4), set("middle", 100 << 10)];
+        let (rows, left) = FetchedKeysRow::that_fit(sets.clone());
+        assert_eq!(left, ["large".into()]);
+        let read: Vec<FetchedKeys> = rows.iter().map(Into::into).collect();
+        assert_eq!(read, [sets[1].clone(), sets[2].clone()]);
+        assert!(line(&rows).len() < 600 << 10, "escaped");
+    }
+
+    #[test]
     fn words_are_read_back_and_what_a_later_version_adds_is_passed_over() {
         let socket = |at| SocketRow { at, listener: None, manager: None, file: true };
         let said = Old::Sockets {
@@ -307,8 +378,8 @@ mod tests {
         assert_eq!(stop, New::Stop { after_ms: 0, within_ms: None });
         // As before anything was handed over with it.
         let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
-        let (disabled, rebalances) = (Vec::new(), Vec::new());
-        assert_eq!(go, Old::Go { disabled, tickets: None, drains: 0, rebalances });
+        let (disabled, rebalances, keys) = (Vec::new(), Vec::new(), Vec::new());
+        assert_eq!(go, Old::Go { disabled, tickets: None, drains: 0, rebalances, keys });
         // As before commands were passed on.
         let hello = r#"{"say":"hello","version":1,"pid":7,"number":2,"sockets":0,"older":0}"#;
         let Old::Hello { commands, .. } = serde_json::from_str(hello).unwrap() else { panic!() };

@@ -24,6 +24,11 @@ impl Lifetime {
         self.expires = expires;
     }
 
+    /// A backend says when it ends: it may end sooner, or later up to `most`.
+    pub(super) fn renew(&mut self, said: Moment, most: Moment) {
+        self.expires = said.min(self.expires.max(most));
+    }
+
     /// A part of a data message passes: all that a message costs.
     pub(super) fn on_data(&mut self, now: Moment) {
         self.last_data = now;

@@ -183,6 +183,14 @@ impl Core {
         self.refresh();
     }
 
+    /// The backend that has taken the session up says when its right ends, `most` at the latest,
+    /// where that is later than before.
+    pub(super) fn renew(&mut self, said: Moment, most: Moment) {
+        self.lifetime.renew(said, most);
+        self.time_life();
+        self.refresh();
+    }
+
     fn on_end_order(&mut self, order: Option<EndOrder>) {
         let Some(order) = order else { return };
         self.ordered_end = self.timers.order_end(&order).or(self.ordered_end);

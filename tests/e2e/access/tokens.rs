@@ -13,7 +13,7 @@ use crate::actors::{Backend, Certificates, Ending, Session, until, within};
 use crate::proxy::Proxy;
 use crate::site::{Site, site};
 
-const SECRET: &str = "a secret that both sides know, and nobody else";
+pub(super) const SECRET: &str = "a secret that both sides know, and nobody else";
 
 /// The entry by which a token is shown among subprotocols.
 const ENTRY: &str = "base64url.bearer.authorization.k8s.io.";
@@ -24,13 +24,13 @@ pub(super) fn now() -> f64 {
 }
 
 /// A token that is good for so many seconds.
-fn token(seconds: f64) -> String {
+pub(super) fn token(seconds: f64) -> String {
     let claims = json!({ "exp": now() + seconds, "sub": "ada" });
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()))
         .unwrap()
 }
 
-fn guarded(site: Site, more: &str) -> Site {
+pub(super) fn guarded(site: Site, more: &str) -> Site {
     let rule = format!("[access.login.jwt]\nsecret = \"{SECRET}\"\n{more}");
     site.table(&rule).route("access = \"login\"")
 }

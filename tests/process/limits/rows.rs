@@ -192,6 +192,11 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
         "a_server_that_is_away_ends_no_session_until_its_last_word_is_too_old",
     ),
     (
+        "access.NAME.jwt.session.extend_max",
+        include_str!("../../e2e/access/extended.rs"),
+        "a_backend_puts_the_end_off_as_far_as_the_rule_lets_it",
+    ),
+    (
         "limits.keys_max",
         include_str!("../../../src/limit/buckets.rs"),
         "strangers_in_any_number_take_bounded_memory_and_refuse_no_known_client",

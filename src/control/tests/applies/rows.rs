@@ -76,6 +76,8 @@ pub(super) const ROWS: &[Row] = &[
     ("access.NAME.jwt.from", "from = \"header\"", "from = \"query:token\""),
     ("access.NAME.jwt.claims", "sub = \"one\"", "sub = \"two\""),
     ("access.NAME.jwt.strip", "strip = true", "strip = false"),
+    ("access.NAME.jwt.revoked", "revoked = \"one.txt\"", "revoked = \"two.txt\""),
+    ("access.NAME.jwt.session.extend_max", "extend_max = \"1h\"", "extend_max = \"2h\""),
     ("access.NAME.jwt.session.expires", "expires = true", "expires = false"),
     ("access.NAME.jwt.session.grace", "grace = \"1s\"", "grace = \"2s\""),
     ("access.NAME.jwt.session.spread", "spread = \"1s\"", "spread = \"2s\""),

@@ -37,6 +37,9 @@ impl<'a> RequestValues<'a> {
             RequestKey::Path => Some(target.path.as_bytes()),
             RequestKey::Host => target.host.as_deref().map(str::as_bytes),
             RequestKey::Label(name) => self.clearance.labels.get(name).map(str::as_bytes),
+            RequestKey::ClientCert(part) => {
+                return Some(self.asked.conn.certificate()?.part(*part).into_bytes().into());
+            }
             RequestKey::Claim(name) => {
                 return Some(bytes(self.clearance.identity().claim(name)?));
             }
@@ -79,6 +82,9 @@ impl Fill for RequestValues<'_> {
                 TlsVersion::V1_2 => &b"TLSv1.2"[..],
                 TlsVersion::V1_3 => b"TLSv1.3",
             }),
+            Hole::ClientCert(part) => {
+                return show(out, conn.certificate().map(|shown| shown.part(*part)));
+            }
             Hole::TlsSni => tls.and_then(|tls| tls.sni.as_deref()).map(str::as_bytes),
         };
         out.extend_from_slice(text.unwrap_or_default());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::client_cert::CertificatePart;
 use super::label::is_label;
 use super::list::is_token;
 
@@ -69,11 +70,13 @@ pub enum Hole {
     TlsVersion,
     /// The name asked for in the TLS handshake.
     TlsSni,
+    /// A part of the certificate that the client has shown.
+    ClientCert(CertificatePart),
 }
 
 /// The names of holes that any request has something for; one that ends with a dot goes on with a
 /// name of the writer's choice.
-pub const REQUEST: [&str; 21] = [
+pub const REQUEST: [&str; 25] = [
     "client_ip",
     "client_port",
     "scheme",
@@ -90,6 +93,10 @@ pub const REQUEST: [&str; 21] = [
     "pool",
     "tls.version",
     "tls.sni",
+    "client_cert.subject",
+    "client_cert.san",
+    "client_cert.serial",
+    "client_cert.sha256",
     "request_id",
     "session",
     "claim.",
@@ -205,9 +212,17 @@ impl Template {
         })
     }
 
+    /// Its holes.
+    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
+        self.0.iter().filter_map(|part| match part {
+            TemplatePart::Text(_) => None,
+            TemplatePart::Hole(hole) => Some(hole),
+        })
+    }
+
     /// Whether it has this hole.
     pub fn has(&self, hole: &Hole) -> bool {
-        self.0.iter().any(|part| matches!(part, TemplatePart::Hole(one) if one == hole))
+        self.holes().any(|one| one == hole)
     }
 
     /// What it says of a request.
@@ -257,6 +272,7 @@ impl fmt::Display for Hole {
             Hole::Pool => "pool",
             Hole::TlsVersion => "tls.version",
             Hole::TlsSni => "tls.sni",
+            Hole::ClientCert(part) => return write!(f, "client_cert.{part}"),
         })
     }
 }
@@ -303,7 +319,10 @@ impl Hole {
             ("pool", _) => Hole::Pool,
             ("tls.version", _) => Hole::TlsVersion,
             ("tls.sni", _) => Hole::TlsSni,
-            _ => return Err(TemplateErrorKind::Unknown),
+            (name, _) => {
+                let part = name.strip_prefix("client_cert.").and_then(CertificatePart::named);
+                Hole::ClientCert(part.ok_or(TemplateErrorKind::Unknown)?)
+            }
         })
     }
 }

@@ -5,6 +5,7 @@ use super::super::hint::did_you_mean;
 use super::super::plan::RequestKey;
 use super::condition::field_name;
 use super::sticky::cookie_name;
+use crate::wire::client_cert::CertificatePart;
 use crate::wire::label::is_label;
 use crate::wire::template::{is_claim, is_parameter};
 
@@ -13,10 +14,14 @@ const ALONE: [(&str, RequestKey); 3] =
 
 const NAMED: [&str; 5] = ["header", "cookie", "query", "claim", "label"];
 
-/// Reads `client`, `path`, `host`, or one of [`NAMED`] with a name behind `:`.
+/// Reads `client`, `path`, `host`, one of [`NAMED`] with a name behind `:`, or a part of the client's
+/// certificate, `client_cert:sha256`.
 pub fn request_key(text: &str) -> Result<RequestKey, Fault> {
     if let Some((_, key)) = ALONE.iter().find(|(word, _)| *word == text) {
         return Ok(key.clone());
+    }
+    if let Some(part) = text.strip_prefix("client_cert:").and_then(CertificatePart::named) {
+        return Ok(RequestKey::ClientCert(part));
     }
     match text.split_once(':') {
         Some(("header", name)) => field_name(name).map(RequestKey::Header),
@@ -26,7 +31,7 @@ pub fn request_key(text: &str) -> Result<RequestKey, Fault> {
         Some(("label", name)) if is_label(name) => Ok(RequestKey::Label(name.into())),
         _ => {
             let known = "`client`, `header:NAME`, `cookie:NAME`, `query:NAME`, `claim:NAME`, \
-                         `label:NAME`, `path` or `host`";
+                         `label:NAME`, `client_cert:PART`, `path` or `host`";
             Err(Fault::new(format!("must be {known}, not: `{text}`")).hint(probably(text)))
         }
     }
@@ -41,7 +46,8 @@ fn probably(text: &str) -> Option<String> {
     let name = if name.is_empty() { "NAME" } else { name };
     let alone = ALONE.iter().map(|(word, _)| (*word).to_owned());
     let named = NAMED.iter().map(|kind| format!("{kind}:{name}"));
-    let known: Vec<String> = alone.chain(named).collect();
+    let parts = CertificatePart::NAMES.map(|(part, _)| format!("client_cert:{part}"));
+    let known: Vec<String> = alone.chain(named).chain(parts).collect();
     let written = if NAMED.contains(&kind) { format!("{kind}:{name}") } else { text.to_owned() };
     did_you_mean(&written, known.iter().map(String::as_str))
 }

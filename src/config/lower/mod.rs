@@ -35,6 +35,7 @@ mod template;
 mod tls;
 mod token_keys;
 mod traces;
+mod unfilled;
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};

@@ -13,7 +13,7 @@ use super::super::plan::{
 use super::super::tables::{self, RelayTable, Spanned, TakesWebSockets};
 use super::{
     Lower, access, action, api, condition, entries, fields, hold, label, limit, named, opt,
-    origins, page, path_change, rebalance, relay,
+    origins, page, path_change, rebalance, relay, unfilled,
 };
 
 /// All routes with their places, in file order; those that are wrong are left out. A route with
@@ -74,6 +74,7 @@ fn lower(
     let trailers = cx.take_each("trailers", &raw.trailers, |name| fields::trailer(name));
     let limits = limit::limits(cx, &raw.limits);
     let labels = label::labels(cx, &raw.labels);
+    unfilled::check(cx, file, raw);
     let errors = page::errors(cx, &raw.errors);
     let compress = compress(cx, raw);
     let push = api::push(cx, &raw.push);

@@ -90,7 +90,7 @@ fn probably(name: &str, names: &[&str]) -> String {
 }
 
 /// The place of an error where the text is written as it is: without escapes and variables.
-fn within(cx: &Lower<'_>, text: &str, span: Span, error: &TemplateError) -> Option<Span> {
+pub fn within(cx: &Lower<'_>, text: &str, span: Span, error: &TemplateError) -> Option<Span> {
     let written = cx.sources.slice(span);
     let quote = written.len().checked_sub(text.len())? / 2;
     if written.get(quote..quote + text.len()) != Some(text) || error.at.is_empty() {

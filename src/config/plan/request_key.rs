@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use crate::wire::client_cert::CertificatePart;
+
 /// What of a request tells it apart.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum RequestKey {
@@ -22,6 +24,8 @@ pub enum RequestKey {
     Host,
     /// What the client's token claims by this name.
     Claim(Arc<str>),
+    /// A part of the certificate that the client has shown.
+    ClientCert(CertificatePart),
     /// The value of a label that the route gives.
     Label(Arc<str>),
 }
@@ -37,6 +41,7 @@ impl fmt::Display for RequestKey {
             RequestKey::Path => f.write_str("path"),
             RequestKey::Host => f.write_str("host"),
             RequestKey::Claim(name) => write!(f, "claim:{name}"),
+            RequestKey::ClientCert(part) => write!(f, "client_cert:{part}"),
             RequestKey::Label(name) => write!(f, "label:{name}"),
         }
     }

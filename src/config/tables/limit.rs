@@ -26,9 +26,9 @@ table! {
     RateRuleTable "RateRule", "a table with `key` and `rate`";
 
     /// What tells requests apart: `client`, `header:NAME`, `cookie:NAME`, `query:NAME`,
-    /// `claim:NAME`, `label:NAME`, `path` or `host` (see [keys](#what-tells-requests-apart)). A
-    /// request without the value counts by its client. Whoever chooses the value can choose another
-    /// for each request: limit by `client` as well.
+    /// `claim:NAME`, `label:NAME`, `client_cert:sha256`, `path` or `host` (see
+    /// [keys](#what-tells-requests-apart)). A request without the value counts by its client.
+    /// Whoever chooses the value can choose another for each request: limit by `client` as well.
     next key [required]: String, as in "client";
     /// How many, in a second (`/s`), a minute (`/m`) or an hour (`/h`).
     next rate [required]: Pacing, as in "10/s";

@@ -49,9 +49,10 @@ table! {
     /// for backends that keep a room or a user in memory.
     next balance: BalanceWord = BalanceWord::LeastSessions, as in "random_two";
     /// What `balance = "hash"` hashes: `client`, `header:NAME`, `cookie:NAME`, `query:NAME`,
-    /// `claim:NAME`, `label:NAME`, `path` or `host` (see [keys](#what-tells-requests-apart)). All
-    /// proxies choose alike. When a backend comes or goes, only the values that it wins or leaves
-    /// move. A request without the value goes where the fewest sessions are.
+    /// `claim:NAME`, `label:NAME`, `client_cert:sha256`, `path` or `host` (see
+    /// [keys](#what-tells-requests-apart)). All proxies choose alike. When a backend comes or goes,
+    /// only the values that it wins or leaves move. A request without the value goes where the
+    /// fewest sessions are.
     next hash: String, as in "query:room";
     /// How far `balance = "hash"` may load a backend above its fair share of the pool's sessions,
     /// once it has 16 (bounded loads). Further sessions go to the next choice of their value.

@@ -146,6 +146,60 @@ async fn a_listener_takes_its_authoritys_clients_and_tells_the_backend_who_they_
 }
 
 #[tokio::test]
+async fn a_certificate_fills_holes_and_tells_sessions_apart() {
+    let (certificates, devices) = (Certificates::new(&["localhost"]), Devices::new());
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let (one, other) = (devices.device("one.devices.example", 0x2a), devices.device("Two.x", 2));
+    let site = devices
+        .listener(site(&backends.each_ref()), &certificates, "required = false")
+        .https(&[&certificates], "")
+        .route(
+            "request_headers.set.X-Device = \"{client_cert.san} {client_cert.serial} \
+             {client_cert.sha256}\"\n\
+             request_headers.set.X-Subject = \"{client_cert.subject}\"\n\
+             labels = { device = \"{client_cert.san}\" }\n\
+             limits.sessions = { key = \"client_cert:sha256\", max = 1 }",
+        );
+    let proxy = Proxy::start(&site).await;
+    let at =
+        |device: Option<&Device>| proxy.client_of("devices").showing(config(&certificates, device));
+    let mut sessions = Vec::new();
+    for device in [&one, &other] {
+        sessions.push(at(Some(device)).open().await);
+        // Each has one, whatever the other has, and though both come from here.
+        assert_eq!(at(Some(device)).handshake().await.0.status(), 429);
+    }
+    // Who shows none counts by its address, and forges nothing.
+    let forged = at(None).field("X-Device", "one").field("X-Subject", "CN=one");
+    sessions.push(forged.open().await);
+    assert_eq!(at(None).handshake().await.0.status(), 429);
+    for session in &mut sessions {
+        session.echo("it lives").await;
+    }
+    let heads: Vec<_> = backends.iter().flat_map(|backend| backend.heads()).collect();
+    assert_eq!(heads.len(), 3);
+    let said = |device: &Device, name: &str, serial: &str| {
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &device.der);
+        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{name} {serial} {hash}")
+    };
+    for expected in [said(&one, "one.devices.example", "2a"), said(&other, "two.x", "02")] {
+        let head = heads.iter().find(|head| head.get("x-device") == expected);
+        assert_eq!(
+            head.unwrap_or_else(|| panic!("{expected}: {heads:?}")).get("x-subject"),
+            SUBJECT
+        );
+    }
+    let nobody = heads.iter().filter(|head| head.get("x-subject").is_empty());
+    assert_eq!(nobody.count(), 1);
+    drop(sessions);
+    proxy.stop().await;
+}
+
+/// Of a certificate whose maker says nothing else.
+const SUBJECT: &str = "CN=rcgen self signed cert";
+
+#[tokio::test]
 async fn no_ticket_stands_for_a_certificate_that_was_not_shown() {
     let (certificates, devices) = (Certificates::new(&["localhost"]), Devices::new());
     let backend = Backend::echo("a").await;

@@ -35,13 +35,14 @@ impl Samples {
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let keys = format!("{{\"kty\":\"oct\",\"k\":\"{key}\"}}");
         fs::write(config.join("keys.json"), keys).unwrap();
+        fs::write(config.join("revoked.txt"), "mallory\n").unwrap();
         Samples { dir, certificates }
     }
 
     /// What a sample means, but that it listens on free ports.
     fn plan(&self, name: &str) -> Plan {
         let file = self.dir.path().join("config").join(name);
-        let secret = |name: &str| (name == "STICKY_SECRET").then(|| "0123456789".repeat(4));
+        let secret = |name: &str| name.ends_with("_SECRET").then(|| "0123456789".repeat(4));
         let loaded = tidegate::config::load(&file, &secret).unwrap_or_else(|refused| {
             panic!("{}", refused.report.text(&refused.sources, tidegate::report::Colour::Plain))
         });

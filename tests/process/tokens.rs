@@ -81,3 +81,69 @@ hold = {{ resume = "always" }}
         }
     }
 }
+
+#[tokio::test]
+async fn a_secret_for_backends_reaches_them_and_is_in_no_line_and_no_report() {
+    const VALUE: &str = "zebra-quagga-okapi";
+    let backend = Backend::echo("a").await;
+    let text = format!(
+        r#"log.filter = "debug"
+log.session_every = "1s"
+[pools.app]
+backends = ["{}"]
+[pools.unused]
+backends = ["127.0.0.1:9"]
+[[routes]]
+path = "/app"
+pool = "app"
+allowed_origins = "any"
+request_headers.set.X-Proxy-Secret = "${{PROXY_SECRET}}"
+request_headers.set.X-Broken = "${{PROXY_SECRET}} {{claim.sub}}"
+hold = {{ resume = "always" }}
+"#,
+        backend.address()
+    );
+    let proxy = Proxy::start_by(&[], &text, |command| drop(command.env("PROXY_SECRET", VALUE)));
+    proxy.wait("readiness", || proxy.get("/readyz").is_some_and(|(status, _)| status == 200)).await;
+    let client = Client::to(proxy.plain.parse().unwrap()).path("/app");
+    let mut session = client.clone().field("X-Proxy-Secret", "a guess").open().await;
+    session.echo("it lives").await;
+    assert_eq!(client.request("GET", "").await.0.status(), 200);
+    let heads = backend.heads();
+    assert_eq!(heads.len(), 2);
+    for head in heads {
+        assert_eq!(head.all("x-proxy-secret").collect::<Vec<_>>(), [VALUE]);
+    }
+    let mut said = Vec::new();
+    for (order, flags) in [
+        ("check", &[][..]),
+        ("check", &["--json"]),
+        ("check", &["--explain", "http://localhost/app"]),
+    ] {
+        let words = [order, "--config"];
+        let output = std::process::Command::new(crate::proxy::binary())
+            .args(words)
+            .arg(proxy.path("tidegate.toml"))
+            .args(flags)
+            .env("PROXY_SECRET", VALUE)
+            .output()
+            .unwrap();
+        said.push(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned());
+    }
+    assert!(said[0].contains("`{claim.sub}` is always empty"), "{}", said[0]);
+    for order in ["status", "sessions", "reload", "backends"] {
+        said.push(proxy.order(order, &[]).1);
+        said.push(proxy.order(order, &["--json"]).1);
+    }
+    // A configuration that is refused quotes what was written.
+    proxy.configure(&text.replace("X-Broken", "X Broken"));
+    said.push(proxy.order("reload", &[]).1);
+    drop(session);
+    until("the session's last line", || proxy.log().contains("session_ended")).await;
+    said.push(proxy.log());
+    for said in said {
+        for part in ["zebra", "quagga", "okapi"] {
+            assert!(!said.contains(part), "{part} is in: {said}");
+        }
+    }
+}

@@ -14,8 +14,8 @@ const ALONE: [(&str, RequestKey); 3] =
 
 const NAMED: [&str; 5] = ["header", "cookie", "query", "claim", "label"];
 
-/// Reads `client`, `path`, `host`, one of [`NAMED`] with a name behind `:`, or a part of the client's
-/// certificate, `client_cert:sha256`.
+/// Reads `client`, `path`, `host`, one of [`NAMED`] with a name behind `:`, or a part of the
+/// client's certificate, `client_cert:sha256`.
 pub fn request_key(text: &str) -> Result<RequestKey, Fault> {
     if let Some((_, key)) = ALONE.iter().find(|(word, _)| *word == text) {
         return Ok(key.clone());

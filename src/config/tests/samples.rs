@@ -44,6 +44,7 @@ impl Samples {
         }
         samples.write("config/tools.htpasswd", USERS);
         samples.write("config/keys.json", KEYS);
+        samples.write("config/revoked.txt", "mallory\n");
         samples.write(
             "config/conf.d/more.toml",
             "[[routes]]\npath = \"/more\"\npool = \"websocket\"\nallowed_origins = \"any\"\n",
@@ -58,7 +59,7 @@ impl Samples {
     }
 
     fn load(&self, name: &str) -> Loaded {
-        let secret = |name: &str| (name == "STICKY_SECRET").then(|| "0123456789".repeat(4));
+        let secret = |name: &str| name.ends_with("_SECRET").then(|| "0123456789".repeat(4));
         load(&self.0.path().join("config").join(name), &secret).unwrap_or_else(|refused| {
             panic!("{name}:\n{}", refused.report.text(&refused.sources, Colour::Plain))
         })

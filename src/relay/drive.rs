@@ -80,8 +80,7 @@ impl Relay {
         }
     }
 
-    /// The upstream that was attached says when the right to the session ends: sooner than before,
-    /// or later, `most` at the latest.
+    /// The new upstream says when the right to the session ends: later by `most` at the latest.
     pub fn renew(&mut self, said: Moment, most: Moment) {
         self.core.renew(said, most);
     }
@@ -101,14 +100,13 @@ impl Relay {
         self.core.ran_out()
     }
 
-    /// Leaves the upstream, for [`Demand::Target`]; [`Demand::Upstream`] follows. If the client's
-    /// message is not whole within `close_timeout`, the session stays where it is.
+    /// Stays, for [`Demand::Target`]: no other takes it up. If it was to move or end, it ends.
+    /// client's message is not whole within `close_timeout`.
     pub fn leave(&mut self, now: Moment) {
         self.core.leave(now);
     }
 
-    /// Does not leave the upstream, for [`Demand::Target`]: no other takes the session up. If it
-    /// was to move or else to end, it ends.
+    /// Stays, for [`Demand::Target`]: no other takes it up. Where it was to move or end, it ends.
     pub fn stay(&mut self) {
         self.core.stay();
     }

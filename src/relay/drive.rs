@@ -100,13 +100,13 @@ impl Relay {
         self.core.ran_out()
     }
 
-    /// Stays, for [`Demand::Target`]: no other takes it up. If it was to move or end, it ends.
-    /// client's message is not whole within `close_timeout`.
+    /// Leaves the upstream, for [`Demand::Target`]; [`Demand::Upstream`] follows. It stays where
+    /// the client's message is not whole within `close_timeout`.
     pub fn leave(&mut self, now: Moment) {
         self.core.leave(now);
     }
 
-    /// Stays, for [`Demand::Target`]: no other takes it up. Where it was to move or end, it ends.
+    /// Stays, for [`Demand::Target`]: no other takes it up. If it was to move or end, it ends.
     pub fn stay(&mut self) {
         self.core.stay();
     }

@@ -4,6 +4,9 @@
 //! The registry's slab and its wheel grow by doubling and are counted by what a session takes of
 //! them, beside their code.
 
+// A test has a clock of its own.
+#![allow(clippy::disallowed_methods)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};

@@ -71,14 +71,14 @@ impl Verifier {
                     tracing::warn!(rule, %error, "live sessions cannot be asked about");
                 }
                 let most = rule.on_error.map(|_| rule.recheck_stale_max);
-                self.cells().rechecks.count(&RecheckVerdict::Unanswered(most));
+                self.cells().rechecks.count(RecheckVerdict::Unanswered(most));
                 return Some(RecheckVerdict::Unanswered(most));
             }
         };
         if self.is_unanswered.swap(false, Ordering::Relaxed) {
             tracing::info!(rule = &*proof.rule, "live sessions are asked about again");
         }
-        self.cells().rechecks.count(&standing);
+        self.cells().rechecks.count(standing);
         Some(standing)
     }
 

@@ -61,7 +61,7 @@ impl OpenWebSocket {
             match self.next().await? {
                 ProbeFrame::Pong(payload) => pong = pong && payload != PING,
                 ProbeFrame::Ping(payload) => {
-                    self.send(&control::pong(&payload, Some(new_mask()))).await?
+                    self.send(&control::pong(&payload, Some(new_mask()))).await?;
                 }
                 ProbeFrame::Message(text) => match message.take() {
                     Some(wanted) if !wanted.is_in(&text) => return Err(ProbeError::Message),

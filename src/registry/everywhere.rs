@@ -116,7 +116,7 @@ impl LiveSessions {
     /// is not read for ten seconds ends.
     ///
     /// # Errors
-    /// [`TapsFull`] where there are [`super::taps::TAPS_MAX`].
+    /// [`TapsFull`] where there are 16.
     pub async fn read_tap(&self, order: TapOrder) -> Result<TapReading, TapsFull> {
         let key = order.key;
         let read = self.0.ask_all(move |_| seat::read_tap(&order)).await;

@@ -258,11 +258,14 @@ async fn flood(mut wire: Wire, head: Vec<u8>) {
     }
 }
 
-#[tokio::test]
-async fn whatever_a_backend_does_a_probe_ends_and_says_why() {
-    type Answer = fn(&Head) -> Vec<u8>;
+/// What a backend answers to a head.
+type Answer = fn(&Head) -> Vec<u8>;
+
+/// Of each hostile backend: how its probe comes out, the probe, what is answered, and whether bytes
+/// without end follow.
+fn hostile() -> [(&'static str, &'static str, Answer, bool); 11] {
     let silence: Answer = |_| Vec::new();
-    let rows: [(&str, &str, Answer, bool); 11] = [
+    [
         ("timeout", "websocket = \"/\"", silence, false),
         ("timeout", "http = \"/\"", silence, false),
         ("timeout", "websocket = \"/\", pong = true", |head| granted(head).into(), false),
@@ -271,13 +274,10 @@ async fn whatever_a_backend_does_a_probe_ends_and_says_why() {
         (
             "status",
             "http = \"/\"",
-            |head| {
-                let key = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-                let _ = head;
-                format!(
-                    "HTTP/1.1 101 So\r\nUpgrade: websocket\r\nConnection: upgrade\r\n{key}\r\n\r\n"
-                )
-                .into()
+            |_| {
+                b"HTTP/1.1 101 So\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                    .to_vec()
             },
             false,
         ),
@@ -314,8 +314,12 @@ async fn whatever_a_backend_does_a_probe_ends_and_says_why() {
             },
             false,
         ),
-    ];
-    for (outcome, probe, answer, floods) in rows {
+    ]
+}
+
+#[tokio::test]
+async fn whatever_a_backend_does_a_probe_ends_and_says_why() {
+    for (outcome, probe, answer, floods) in hostile() {
         let script = move |head: Head, mut wire: Wire| async move {
             match floods {
                 true => flood(wire, answer(&head)).await,

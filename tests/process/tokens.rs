@@ -103,7 +103,7 @@ hold = {{ resume = "always" }}
 "#,
         backend.address()
     );
-    let proxy = Proxy::start_by(&[], &text, |command| drop(command.env("PROXY_SECRET", VALUE)));
+    let proxy = Proxy::start_by(&[], &text, |command| _ = command.env("PROXY_SECRET", VALUE));
     proxy.wait("readiness", || proxy.get("/readyz").is_some_and(|(status, _)| status == 200)).await;
     let client = Client::to(proxy.plain.parse().unwrap()).path("/app");
     let mut session = client.clone().field("X-Proxy-Secret", "a guess").open().await;

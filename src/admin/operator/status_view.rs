@@ -162,6 +162,42 @@ mod tests {
     use super::super::process_status::ListenerStatus;
     use super::*;
 
+    fn key_sets() -> Vec<KeySetStatus> {
+        vec![
+            KeySetStatus {
+                rule: "login".into(),
+                url: "https://login.example.com/jwks.json".into(),
+                keys: 2,
+                age_seconds: Some(90.0),
+                error: None,
+            },
+            KeySetStatus {
+                rule: "other".into(),
+                url: "https://other.example/keys".into(),
+                error: Some("the answer's status is 500".into()),
+                ..KeySetStatus::default()
+            },
+        ]
+    }
+
+    fn certificates() -> Vec<CertificateStatus> {
+        vec![
+            CertificateStatus {
+                name: "example.com".into(),
+                expires_in_seconds: Some(5_184_000.0),
+                order_in_seconds: 2_592_000.0,
+                ..CertificateStatus::default()
+            },
+            CertificateStatus {
+                name: "www.example.com".into(),
+                order_in_seconds: 120.0,
+                failures: 2,
+                error: Some("the authority refuses: no".into()),
+                ..CertificateStatus::default()
+            },
+        ]
+    }
+
     #[test]
     fn a_person_reads_tables() {
         let backend = |backend: &str, state: &str, sessions| BackendStatus {
@@ -203,36 +239,8 @@ mod tests {
                 backend("10.0.0.1:3000", "up", 42),
                 backend("10.0.0.12:3000", "ejected", 21),
             ],
-            key_sets: vec![
-                KeySetStatus {
-                    rule: "login".into(),
-                    url: "https://login.example.com/jwks.json".into(),
-                    keys: 2,
-                    age_seconds: Some(90.0),
-                    error: None,
-                },
-                KeySetStatus {
-                    rule: "other".into(),
-                    url: "https://other.example/keys".into(),
-                    error: Some("the answer's status is 500".into()),
-                    ..KeySetStatus::default()
-                },
-            ],
-            certificates: vec![
-                CertificateStatus {
-                    name: "example.com".into(),
-                    expires_in_seconds: Some(5_184_000.0),
-                    order_in_seconds: 2_592_000.0,
-                    ..CertificateStatus::default()
-                },
-                CertificateStatus {
-                    name: "www.example.com".into(),
-                    order_in_seconds: 120.0,
-                    failures: 2,
-                    error: Some("the authority refuses: no".into()),
-                    ..CertificateStatus::default()
-                },
-            ],
+            key_sets: key_sets(),
+            certificates: certificates(),
             drains: vec![drain],
             ..ProcessStatus::default()
         };

@@ -50,7 +50,7 @@ fn lower(
     cx: &mut Lower<'_>,
     file: &tables::FileTable,
     raw: &tables::RouteTable,
-    all: (&RelayTable, Option<relay::MessagesBy>),
+    (all, all_by): (&RelayTable, Option<relay::MessagesBy>),
     at: Span,
 ) -> Option<Vec<Route>> {
     no_empty_list(cx, raw);
@@ -66,7 +66,6 @@ fn lower(
     let access = access::demand(cx, file, raw);
     let own = raw.relay.get()?;
     let own_by = relay::check(cx, own);
-    let (all, all_by) = all;
     let messages = if own.messages_by.is_absent() { all_by } else { own_by };
     let rules = relay::rules(cx, own, all);
     let request_headers = fields::changes(cx, &raw.request_headers, fields::Of::Request);

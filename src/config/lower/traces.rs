@@ -69,6 +69,6 @@ fn sample(text: &str) -> Result<SampleShare, Fault> {
     let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
     let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
     percent
-        .map(|percent| SampleShare::of_percent(percent))
+        .map(SampleShare::of_percent)
         .ok_or_else(|| Fault::new(format!("must be a share from `0%` to `100%`, not: `{text}`")))
 }

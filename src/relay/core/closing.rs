@@ -128,7 +128,6 @@ impl Core {
         }
         self.timers.on_end();
         self.throttle.on_end();
-        self.pushes.drop_waiting();
         self.sides.iter_mut().for_each(SideState::on_end);
         if self.side(Side::Upstream).close == CloseState::Sent {
             // The session was leaving it: its answer is awaited as ever.

@@ -165,14 +165,18 @@ impl Core {
         // A message is slipped in only where the other side stands between two.
         let between = self.side(side.other()).tracker.at_message_boundary();
         let said = state.outbox.next(between);
-        if side == Side::Upstream || said.is_some() {
+        if side == Side::Upstream {
             return said;
         }
-        if self.pushes.wants_ping() {
-            return Some(Item::Ping);
-        }
         let apart = self.hold.as_ref().is_some_and(|hold| hold.stands_apart(side));
-        (self.pushes.wants_place() && (between || apart)).then_some(Item::Push)
+        let push = || (self.pushes.wants_place() && (between || apart)).then_some(Item::Push);
+        match said {
+            // What waits and has its place now goes before it: nothing can behind it.
+            Some(Item::Close(Goodbye::End)) => push().or(said),
+            Some(_) => said,
+            None if self.pushes.wants_ping() => Some(Item::Ping),
+            None => push(),
+        }
     }
 
     /// What is slipped in at this boundary.
@@ -220,6 +224,9 @@ impl Core {
                     Goodbye::Move => self.say_move(now),
                     Goodbye::Echo(_) => self.side_mut(to).outbox.clear(),
                     Goodbye::End => {
+                        if to == Side::Client {
+                            self.pushes.drop_waiting();
+                        }
                         last = self.is_last_to(to);
                         self.go(to, CloseState::Sent, now);
                     }

@@ -6,6 +6,7 @@ mod moves;
 mod oversleeping;
 pub mod peer;
 mod proofs;
+mod pushes;
 mod rows;
 mod simulation;
 mod story;

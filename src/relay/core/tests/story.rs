@@ -108,6 +108,10 @@ impl Story {
                     self.to[Upstream as usize].extend(flush.bytes);
                     self.core.on_flushed(Upstream);
                 }
+                Order::Push(message) => {
+                    self.to[Side::Client as usize].extend(&**message.frame());
+                    self.core.on_flushed(Side::Client);
+                }
                 Order::Drop { side, .. } => {
                     self.dropped[side as usize] = true;
                     self.core.on_unsent(&[], &[], now);

@@ -1,4 +1,4 @@
-//! What an operator's command asks of the processes before this one, and what they answer.
+//! What a command asks of the processes before this one, and what they answer.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,12 +12,12 @@ pub const OLDER_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an older process's answer.
 pub const OLDER_ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// An operator's command that goes to the older processes too.
+/// A command that goes to the older processes too: an operator's, or a caller's of the API.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
 pub struct OlderQuestion {
     /// The command's path.
     pub path: String,
-    /// Its body, in JSON; of at most [`super::BODY_BYTES_MAX`].
+    /// Its body, in JSON.
     pub body: String,
     /// The number of the drain that it begins in every process.
     pub drain: Option<u64>,

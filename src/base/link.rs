@@ -188,6 +188,14 @@ impl AsyncLink {
         self.stream.try_io(Interest::WRITABLE, || send(&self.stream, &bytes, &[])).map(drop)
     }
 
+    /// Another handle to the same link; what has arrived stays with this one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn try_clone(&self) -> io::Result<AsyncLink> {
+        Link::new(UnixStream::from(self.stream.as_fd().try_clone_to_owned()?)).into_async()
+    }
+
     /// As [`Link::receive`]. When it is dropped before its end, nothing is lost.
     ///
     /// # Errors

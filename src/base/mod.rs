@@ -10,6 +10,7 @@ pub mod compact_addr;
 pub mod files;
 pub mod flow;
 pub mod id;
+pub mod join;
 pub mod label;
 pub mod link;
 pub mod lock;

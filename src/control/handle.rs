@@ -12,8 +12,8 @@ use super::stop_requests::{NewestStop, StopRequests};
 use super::upgrade::State;
 use crate::acme::{NameState, NameStates};
 use crate::admin::{
-    Counts, NoUpgrade, OlderQuestion, OlderReport, Phase, Process, ProcessSetup, ReloadRefused,
-    ReloadRequest, Reloaded, Stopped, Upgraded,
+    Counts, NoUpgrade, OLDER_ANSWER_TIMEOUT, OlderQuestion, OlderReport, Phase, Process,
+    ProcessSetup, ReloadRefused, ReloadRequest, Reloaded, Stopped, Upgraded,
 };
 use crate::base::clock::Moment;
 use crate::base::label::Label;
@@ -58,7 +58,7 @@ pub(super) struct Common {
     pub(super) app: Arc<App>,
     pub(super) sessions: LiveSessions,
     pub(super) drains: Drains,
-    pub(super) upgrade: State,
+    pub(super) upgrade: Arc<State>,
     pub(super) at_start: AtStart,
     /// How the names stand that certificates are ordered for.
     pub(super) names: Arc<NameStates>,
@@ -216,7 +216,7 @@ impl Process for Handle {
     }
 
     async fn ask_older(&self, question: OlderQuestion) -> Vec<OlderReport> {
-        self.0.upgrade.ask_older(&question).await
+        self.0.upgrade.ask_older(&question, OLDER_ANSWER_TIMEOUT).await
     }
 
     fn setup(&self) -> ProcessSetup {

@@ -32,7 +32,7 @@ use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::SpanQueue;
 use crate::pool::Backend;
-use crate::registry::{LiveSessions, PushBudget};
+use crate::registry::{LiveSessions, PushBudget, SessionEvents};
 use crate::rewrite::ENCODER_BYTES_MAX;
 use crate::session::App;
 use crate::tls::{self, TicketSecrets};
@@ -103,6 +103,8 @@ fn build(
     let live = Live::new(Arc::new(first));
     let sessions = LiveSessions::new(queues.clone());
     let (spans, waiting) = SpanQueue::new(&metrics);
+    let (upgrade, upgrades) = State::new(predecessor.map_or(1, |before| before.number));
+    let upgrade = Arc::new(upgrade);
     let app = Arc::new(App {
         live,
         budget,
@@ -110,6 +112,8 @@ fn build(
         encoders: Shares::new(encoders_max(&plan.limits)),
         places: SessionPlaces::new(),
         sessions: sessions.clone(),
+        events: SessionEvents::new(),
+        older: Arc::<State>::clone(&upgrade),
         pushes: PushBudget::new(plan.limits.push_bytes_max),
         challenges: Arc::new(Challenges::new()),
         spans,
@@ -120,7 +124,6 @@ fn build(
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
-    let (upgrade, upgrades) = State::new(predecessor.map_or(1, |before| before.number));
     let (reloads, received) = mpsc::channel(COMMANDS_WAITING_MAX);
     let common = Arc::new(Common {
         reloads,

@@ -13,6 +13,7 @@ use crate::end::Reason;
 use crate::wire::label::SessionLabels;
 
 use super::drain::{Drain, Share};
+use super::events::SessionEvents;
 use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
@@ -187,6 +188,12 @@ impl LiveSessions {
     ) -> Option<Result<SessionLabels, E>> {
         let relabel = move || seat::relabel(id, change);
         self.0.ask(id.worker().into(), relabel).await?
+    }
+
+    /// Has what becomes of sessions kept from now on, for callers that follow it.
+    pub async fn follow(&self, events: &Arc<SessionEvents>) {
+        let events = Arc::clone(events);
+        self.0.ask_all(move |_| events.follow_here()).await;
     }
 
     /// Withdraws orders whose cause is gone; answers from how many sessions.

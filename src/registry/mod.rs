@@ -8,6 +8,7 @@
 //! sweep the slab once and leave notes. Deadlines are kept by one coarse wheel per worker.
 
 mod drain;
+mod events;
 mod everywhere;
 mod facts;
 mod label_index;
@@ -32,6 +33,7 @@ mod wheel;
 mod withdrawal;
 
 pub use drain::{Disposition, Drain, Share};
+pub use events::{EventBatch, SessionChange, SessionEvent, SessionEvents};
 pub use everywhere::{Count, LiveSessions};
 pub use facts::{Facts, Location, NOBODY, Pushable, Seen, Selector};
 pub use leaving::DrainCount;
@@ -44,7 +46,7 @@ pub use reports::{Activity, BusiestBy, reported};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
     Seat, ask_traffic, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,
-    rename_listeners, revoke, set_expiry, update_rules, withdraw,
+    rename_listeners, revoke, set_expiry, tell, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
 pub use tap::{FrameParty, TapFrame, TapLink, TapOrder, TapReading, TapTicket};

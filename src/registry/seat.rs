@@ -16,6 +16,7 @@ use crate::end::Reason;
 use crate::wire::label::SessionLabels;
 
 use super::drain::{Drain, Share};
+use super::events::{self, SessionChange};
 use super::facts::{Facts, Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::local::{Full, Local, WAKES_PER_TICK_MAX};
@@ -177,8 +178,14 @@ pub fn relabel<E>(
             local.relabel(id, labels.clone());
             taps::entered(local, id);
         });
+        tell(id, SessionChange::Labelled);
     }
     Some(changed)
+}
+
+/// Something became of a session, which callers may follow; to be called while it has its seat.
+pub fn tell(id: SessionId, change: SessionChange) {
+    events::keep_here(id, change, facts);
 }
 
 /// Sends a message to sessions: it waits in each for its place, and they are woken at once; of very

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use http::HeaderMap;
 
 use crate::acme::Challenges;
+use crate::action::api::OlderInstances;
 use crate::base::quota::Quota;
 use crate::base::share::Shares;
 use crate::config::plan::Listener;
@@ -17,7 +18,7 @@ use crate::limit::{Buckets, SessionPlaces};
 use crate::live::Live;
 use crate::observe::metrics::ListenerMetrics;
 use crate::observe::spans::SpanQueue;
-use crate::registry::{LiveSessions, PushBudget};
+use crate::registry::{LiveSessions, PushBudget, SessionEvents};
 use crate::relay::{Leg, Stream};
 use crate::tls::{Greeting, Transport};
 use crate::wire::client_cert::ClientCertificate;
@@ -38,6 +39,10 @@ pub struct App {
     pub places: Arc<SessionPlaces>,
     /// The sessions of all workers.
     pub sessions: LiveSessions,
+    /// What becomes of them.
+    pub events: Arc<SessionEvents>,
+    /// The processes before this one, whose sessions callers mean too.
+    pub older: Arc<dyn OlderInstances>,
     /// What messages of callers to them may have.
     pub pushes: Arc<PushBudget>,
     /// What an authority is answered that asks whether a name is ours.

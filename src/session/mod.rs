@@ -3,6 +3,7 @@
 //! **In:** a connection's facts and a request. **Out:** a response, and for a WebSocket the session
 //! after it. **Never here:** bytes parsed, sockets accepted.
 
+mod about_sessions;
 mod admit;
 mod affinity;
 mod answer_fate;
@@ -34,6 +35,7 @@ mod session_record;
 mod target;
 mod websocket;
 
+pub use about_sessions::{answer_newer, push};
 pub use answer_fate::{AnswerCut, AnswerFate};
 pub use conn::{App, ClientEnd, Conn, PendingUpgrade};
 pub use record::ShownAddr;

@@ -1,7 +1,5 @@
 //! A plain request: its route's action, and the fields of the answer.
 
-use std::sync::Arc;
-
 use http::header::{ALLOW, CONNECTION, HeaderValue, LOCATION, MAX_FORWARDS, UPGRADE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
@@ -11,7 +9,6 @@ use super::conn::App;
 use super::grant::{Forwarding, Granted};
 use super::record::RequestRecord;
 use super::refusal::{METHODS, Refusal};
-use crate::action::api::ApiContext;
 use crate::action::{self, FileServer, RedirectRequest};
 use crate::base::body::{self, Body};
 use crate::config::plan::{self, PathPattern};
@@ -135,33 +132,6 @@ pub(super) fn redirect(
     let mut answer = action::redirect(redirect, &asked)?;
     rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     Ok(answer)
-}
-
-/// Answers about live sessions.
-pub(super) async fn api(
-    app: &App,
-    granted: Granted,
-    asked: &plan::Api,
-    body: Body,
-) -> Response<Body> {
-    let snapshot = app.live.now();
-    let covered = snapshot.routes.iter().map(|route| &route.plan);
-    let covered = covered.filter(|plan| asked.covers(&plan.identity));
-    let routes = covered.map(|plan| (Arc::clone(&plan.identity), plan.push.clone())).collect();
-    drop(snapshot);
-    let context = ApiContext {
-        sessions: app.sessions.clone(),
-        routes,
-        may: asked.may.clone(),
-        budget: Arc::clone(&app.pushes),
-    };
-    let target = &granted.asked.target;
-    let below = target.below(Some(&granted.route.plan));
-    // A route for `/v1` is asked for `/v1/push` as well.
-    let path = if below.starts_with("/v1/") { &below } else { &target.path };
-    let mut answer = action::api::answer(&context, &granted.asked.head, path, body).await;
-    rewrite::apply(answer.headers_mut(), &granted.answer_changes);
-    answer
 }
 
 /// Gives the fixed response.

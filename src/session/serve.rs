@@ -16,7 +16,7 @@ use super::grant::Granted;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
 use super::request_trace::RequestTrace;
-use super::{challenge, plain, websocket};
+use super::{about_sessions, challenge, plain, websocket};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::handshake;
@@ -141,6 +141,6 @@ async fn act(
         },
         LiveAction::Redirect(redirect) => plain::redirect(&granted, redirect),
         LiveAction::Respond(respond) => Ok(plain::respond(&granted, respond)),
-        LiveAction::Api(api) => Ok(Box::pin(plain::api(app, granted, api, body)).await),
+        LiveAction::Api(api) => Ok(Box::pin(about_sessions::answer(app, granted, api, body)).await),
     }
 }

@@ -19,7 +19,7 @@ use crate::observe::log::ACCESS;
 use crate::observe::metrics::RouteMetrics;
 use crate::observe::spans::SpanValue;
 use crate::pool::Backend;
-use crate::registry::{self, DueReport, Facts};
+use crate::registry::{self, DueReport, Facts, SessionChange};
 use crate::relay::{HoldCause, Relay, Rtt, SessionStats};
 use crate::wire::answer::Fields;
 use crate::wire::label::SessionLabels;
@@ -68,12 +68,13 @@ impl<'a> SessionRecord<'a> {
             deflate = agreed.is_deflate(),
             ms = millis(took),
         );
+        registry::tell(self.id, SessionChange::Opened);
     }
 
     /// Reports what passed until now.
     pub(super) fn report(&self, report: DueReport, stats: &SessionStats) {
         let now = clock::now();
-        let SessionStats { client, upstream, .. } = stats;
+        let SessionStats { client, upstream, pushed, .. } = stats;
         if report.watched {
             registry::reported(self.id, stats.traffic(), now);
         }
@@ -95,6 +96,7 @@ impl<'a> SessionRecord<'a> {
             upstream_messages = upstream.messages,
             upstream_bytes = upstream.bytes,
             upstream_rtt_ms = upstream.rtt.last().map(millis),
+            pushed_messages = Some(*pushed).filter(|pushed| *pushed > 0),
         );
     }
 
@@ -108,6 +110,7 @@ impl<'a> SessionRecord<'a> {
             backend,
             why = why.label(),
         );
+        registry::tell(self.id, SessionChange::Held);
     }
 
     /// Writes down that it has another upstream: by which attempt, after how long.
@@ -121,6 +124,7 @@ impl<'a> SessionRecord<'a> {
             attempt,
             ms = millis(away),
         );
+        registry::tell(self.id, SessionChange::Resumed);
     }
 
     /// Writes down why it will have no other upstream.
@@ -159,6 +163,7 @@ impl<'a> SessionRecord<'a> {
 
     /// Writes down how it ended; to be called while it still has its seat.
     pub(super) fn ended(&self, end: End, stats: &SessionStats) {
+        registry::tell(self.id, SessionChange::Ended(end.label()));
         let facts = registry::facts(self.id);
         let facts = facts.as_ref();
         let lasted = facts.map_or(Duration::ZERO, |facts| clock::now().since(facts.opened));

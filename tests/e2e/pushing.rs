@@ -1,5 +1,6 @@
 //! Messages to clients that no backend sent: between the backend's own, whole, in order, counted.
 
+mod following;
 mod holding;
 
 use std::time::Duration;
@@ -207,7 +208,9 @@ async fn sessions_are_listed_counted_labelled_and_ended() {
     let mut ada = proxy.client().path("/?user=ada&room=1").open().await;
     let bob = proxy.client().path("/?user=bob&room=1").open().await;
     until("two sessions", || proxy.sessions() == 2).await;
-    assert_eq!(ask(&proxy, "GET", "/v1/count", "").await, (200, json!({ "matched": 2 })));
+    let alone = json!({ "asked": 1, "answered": 1, "missing": [] });
+    let counted = (200, json!({ "matched": 2, "instances": alone }));
+    assert_eq!(ask(&proxy, "GET", "/v1/count", "").await, counted);
     let (_, listed) = ask(&proxy, "GET", "/v1/sessions?label=user:ada", "").await;
     assert_eq!((&listed["matched"], listed["sessions"].as_array().unwrap().len()), (&json!(1), 1));
     let row = &listed["sessions"][0];

@@ -41,6 +41,7 @@ mod untaken;
 mod upgrade;
 mod upgrade_faults;
 mod upgrade_kinds;
+mod upgrade_push;
 mod upgrade_state;
 mod upgrade_view;
 

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
 
+use super::instances::OlderInstances;
 use super::json::answer as reply;
 use crate::base::body::{self, Body, TooLong};
 use crate::config::plan::{ApiRight, Push};
-use crate::registry::{LiveSessions, PushBudget, Selector};
+use crate::registry::{LiveSessions, PushBudget, Selector, SessionEvents};
 
 /// How soon a caller may come again that found no room.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,10 +24,16 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct ApiContext {
     /// The sessions of all workers.
     pub sessions: LiveSessions,
-    /// The routes, by identity, with how their clients are pushed to, where they are.
+    /// The processes before this one; `None` where one after it asks.
+    pub older: Option<Arc<dyn OlderInstances>>,
+    /// Whose sessions, as the configuration names routes.
+    pub named: Vec<Arc<str>>,
+    /// These routes, by identity, with how their clients are pushed to, where they are.
     pub routes: HashMap<Arc<str>, Option<Arc<Push>>>,
     /// What may be asked.
     pub may: Vec<ApiRight>,
+    /// What becomes of sessions.
+    pub events: Arc<SessionEvents>,
     /// What all messages under way may have.
     pub budget: Arc<PushBudget>,
 }
@@ -72,29 +79,57 @@ pub enum ApiRefusal {
     TooLarge(usize),
     /// All messages under way have as many bytes as they may.
     Full,
+    /// As many follow events as may.
+    Readers(usize),
+    /// Another process has taken over, and answers for both.
+    Replaced,
+    /// It is about a session that may live in an older process, which does not answer.
+    Unanswered {
+        /// Which.
+        pid: u32,
+        /// Why.
+        why: String,
+    },
 }
 
 impl ApiRefusal {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            ApiRefusal::BadRequest(_) => StatusCode::BAD_REQUEST,
+            ApiRefusal::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiRefusal::Gone => StatusCode::GONE,
+            ApiRefusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            ApiRefusal::Right(_) => StatusCode::FORBIDDEN,
+            ApiRefusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiRefusal::Full
+            | ApiRefusal::Readers(_)
+            | ApiRefusal::Replaced
+            | ApiRefusal::Unanswered { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The same for people.
+    pub fn reason(&self) -> String {
+        match self {
+            ApiRefusal::BadRequest(why) => why.clone(),
+            ApiRefusal::NotFound(why) => (*why).to_owned(),
+            ApiRefusal::Gone => "no such session lives".to_owned(),
+            ApiRefusal::Method(_) => "this is asked by another method".to_owned(),
+            ApiRefusal::Right(_) => "the route's `api.may` does not have it".to_owned(),
+            ApiRefusal::TooLarge(max) => format!("more than {max} bytes"),
+            ApiRefusal::Full => {
+                "too many bytes of messages are under way (`limits.push_bytes_max`)".to_owned()
+            }
+            ApiRefusal::Readers(max) => format!("{max} callers follow events already"),
+            ApiRefusal::Replaced => "another process has taken over: connect anew".to_owned(),
+            ApiRefusal::Unanswered { pid, why } => format!("older process {pid}: {why}"),
+        }
+    }
+
     /// The answer.
     pub fn answer(&self) -> Response<Body> {
-        let (status, why) = match self {
-            ApiRefusal::BadRequest(why) => (StatusCode::BAD_REQUEST, why.clone()),
-            ApiRefusal::NotFound(why) => (StatusCode::NOT_FOUND, (*why).to_owned()),
-            ApiRefusal::Gone => (StatusCode::GONE, "no such session lives".to_owned()),
-            ApiRefusal::Method(_) => {
-                (StatusCode::METHOD_NOT_ALLOWED, "this is asked by another method".to_owned())
-            }
-            ApiRefusal::Right(_) => {
-                (StatusCode::FORBIDDEN, "the route's `api.may` does not have it".to_owned())
-            }
-            ApiRefusal::TooLarge(max) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, format!("more than {max} bytes"))
-            }
-            ApiRefusal::Full => {
-                let why = "too many bytes of messages are under way (`limits.push_bytes_max`)";
-                (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
-            }
-        };
+        let (status, why) = (self.status(), self.reason());
         let mut answer = reply(status, &json!({ "error": why }));
         if let ApiRefusal::Method(methods) = self {
             let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
@@ -102,8 +137,11 @@ impl ApiRefusal {
             let names = HeaderValue::try_from(names.join(", ")).expect("names of methods");
             answer.headers_mut().insert(ALLOW, names);
         }
-        if *self == ApiRefusal::Full {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             answer.headers_mut().insert(RETRY_AFTER, RETRY.as_secs().into());
+        }
+        if *self == ApiRefusal::Replaced {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
     }

@@ -2,15 +2,38 @@
 
 use http::request::Parts;
 use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::context::{ApiContext, ApiRefusal};
+use super::instances::{ApiOutcome, INSTANCE_ANSWER_TIMEOUT, InstanceRequest};
+use super::instances::{elsewhere, everywhere};
 use super::json;
 use super::targets::{PushTargets, decoded};
 use crate::base::body::Body;
-use crate::base::id::SessionId;
-use crate::registry::Selector;
+use crate::base::id::SessionName;
 use crate::wire::control::close_code_is_valid;
+
+/// Sessions that are to end.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct KickRequest {
+    /// Which.
+    pub targets: PushTargets,
+    /// With this close code.
+    pub code: Option<u16>,
+}
+
+/// How many were told to end.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub(super) struct KickOutcome {
+    kicked: usize,
+}
+
+impl ApiOutcome for KickOutcome {
+    fn add(&mut self, other: KickOutcome) {
+        self.kicked += other.kicked;
+    }
+}
 
 /// Ends the sessions that a query names.
 pub(super) async fn several(
@@ -18,34 +41,48 @@ pub(super) async fn several(
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
     let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
-    kick(context, head, targets.selector()?, false).await
+    let request = KickRequest { targets, code: code(head)? };
+    // What is wrong with it is wrong everywhere.
+    request.targets.selector()?;
+    let own = async { kick_here(context, &request).await.unwrap_or(KickOutcome { kicked: 0 }) };
+    let asked = || InstanceRequest::Kick(request.clone());
+    let kicked = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
+    Ok(json::answer(StatusCode::OK, &json!(kicked)))
 }
 
 /// Ends one session.
 pub(super) async fn one(
     context: &ApiContext,
     head: &Parts,
-    id: SessionId,
+    name: SessionName,
 ) -> Result<Response<Body>, ApiRefusal> {
-    kick(context, head, Selector::Session(id), true).await
+    let request = KickRequest { targets: PushTargets::one(name), code: code(head)? };
+    let kicked = match name.here() {
+        Some(_) => kick_here(context, &request).await?,
+        None => elsewhere(context, InstanceRequest::Kick(request)).await?,
+    };
+    Ok(json::answer(StatusCode::OK, &json!(kicked)))
 }
 
-async fn kick(
+/// Ends those of this process.
+pub(super) async fn kick_here(
     context: &ApiContext,
-    head: &Parts,
-    selector: Selector,
-    is_single: bool,
-) -> Result<Response<Body>, ApiRefusal> {
+    request: &KickRequest,
+) -> Result<KickOutcome, ApiRefusal> {
+    let selector = context.only_covered(request.targets.selector()?);
+    let kicked = context.sessions.kick_all(selector, request.code).await;
+    match kicked {
+        0 if request.targets.is_single() => Err(ApiRefusal::Gone),
+        kicked => Ok(KickOutcome { kicked }),
+    }
+}
+
+fn code(head: &Parts) -> Result<Option<u16>, ApiRefusal> {
     let code = decoded(head.uri.query().unwrap_or_default(), "code")?.pop();
     let code = code.map(|text| {
         let code = text.parse().ok().filter(|code| close_code_is_valid(*code));
         let why = || format!("no close code that may be sent (RFC 6455 §7.4): `{text}`");
         code.ok_or_else(|| ApiRefusal::BadRequest(why()))
     });
-    let code = code.transpose()?;
-    let kicked = context.sessions.kick_all(context.only_covered(selector), code).await;
-    match kicked {
-        0 if is_single => Err(ApiRefusal::Gone),
-        kicked => Ok(json::answer(StatusCode::OK, &json!({ "kicked": kicked }))),
-    }
+    code.transpose()
 }

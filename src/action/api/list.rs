@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::context::{ApiContext, ApiRefusal, read};
+use super::instances::{ApiOutcome, INSTANCE_ANSWER_TIMEOUT, InstanceRequest};
+use super::instances::{elsewhere, everywhere};
 use super::json;
 use super::targets::{PushTargets, decoded};
 use crate::base::body::Body;
 use crate::base::clock;
-use crate::base::id::SessionId;
+use crate::base::id::SessionName;
 use crate::base::label::Label;
-use crate::registry::{Seen, Selector};
+use crate::registry::{Facts, Seen, Selector};
 use crate::wire::label::{LabelError, LabelSource, SessionLabels};
 
 /// Sessions listed unless it is said otherwise, and at most.
@@ -23,6 +25,55 @@ const LISTED_MAX: usize = 10_000;
 
 /// Bytes of a request that changes labels.
 const PATCH_BYTES_MAX: usize = 16 << 10;
+
+/// Which sessions are listed.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct ListRequest {
+    /// Which; all where it names none.
+    pub targets: PushTargets,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Sessions that were found.
+#[derive(Serialize, Deserialize, Debug)]
+pub(super) struct ListOutcome {
+    matched: usize,
+    sessions: Vec<SessionRow>,
+}
+
+/// A session, as a caller sees it.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct SessionRow {
+    id: String,
+    client: Option<String>,
+    listener: String,
+    route: String,
+    pool: String,
+    backend: String,
+    age_seconds: f64,
+    leaving: Option<String>,
+    labels: BTreeMap<String, String>,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub(super) struct CountOutcome {
+    matched: usize,
+}
+
+impl ApiOutcome for ListOutcome {
+    fn add(&mut self, other: ListOutcome) {
+        self.matched += other.matched;
+        self.sessions.extend(other.sessions);
+    }
+}
+
+impl ApiOutcome for CountOutcome {
+    fn add(&mut self, other: CountOutcome) {
+        self.matched += other.matched;
+    }
+}
 
 /// Lists sessions.
 pub(super) async fn several(
@@ -40,13 +91,40 @@ pub(super) async fn several(
             }
         },
     };
-    let selector = selector(context, query)?;
-    let matched = context.sessions.count(&selector).await.matched;
-    let mut seen = context.sessions.list(&selector, limit).await;
+    let request = ListRequest { targets: PushTargets::from_query(query)?, limit };
+    let selector = selector(context, &request.targets)?;
+    let own = list(context, &selector, limit);
+    let asked = || InstanceRequest::List(request.clone());
+    let mut listed = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
+    let rows = &mut listed.outcome.sessions;
+    // The oldest first.
+    let order = |one: &SessionRow, other: &SessionRow| {
+        other.age_seconds.total_cmp(&one.age_seconds).then_with(|| one.id.cmp(&other.id))
+    };
+    rows.sort_by(order);
+    rows.truncate(limit);
+    Ok(json::answer(StatusCode::OK, &json!(listed)))
+}
+
+/// Those of this process.
+pub(super) async fn list_here(
+    context: &ApiContext,
+    request: &ListRequest,
+) -> Result<ListOutcome, ApiRefusal> {
+    let selector = selector(context, &request.targets)?;
+    let listed = list(context, &selector, request.limit).await;
+    match listed.matched {
+        0 if request.targets.is_single() => Err(ApiRefusal::Gone),
+        _ => Ok(listed),
+    }
+}
+
+async fn list(context: &ApiContext, selector: &Selector, limit: usize) -> ListOutcome {
+    let matched = context.sessions.count(selector).await.matched;
+    let mut seen = context.sessions.list(selector, limit).await;
     seen.sort_by_key(|seen| (seen.facts.opened, seen.id));
     seen.truncate(limit);
-    let sessions: Vec<Value> = seen.iter().map(row).collect();
-    Ok(json::answer(StatusCode::OK, &json!({ "matched": matched, "sessions": sessions })))
+    ListOutcome { matched, sessions: seen.iter().map(row).collect() }
 }
 
 /// Counts sessions.
@@ -54,35 +132,81 @@ pub(super) async fn count(
     context: &ApiContext,
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let selector = selector(context, head.uri.query().unwrap_or_default())?;
-    let count = context.sessions.count(&selector).await;
-    Ok(json::answer(StatusCode::OK, &json!({ "matched": count.matched })))
+    let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
+    let selector = selector(context, &targets)?;
+    let own = async { CountOutcome { matched: context.sessions.count(&selector).await.matched } };
+    let asked = || InstanceRequest::Count { targets: targets.clone() };
+    let count = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
+    Ok(json::answer(StatusCode::OK, &json!(count)))
+}
+
+/// Those of this process.
+pub(super) async fn count_here(
+    context: &ApiContext,
+    targets: &PushTargets,
+) -> Result<CountOutcome, ApiRefusal> {
+    let selector = selector(context, targets)?;
+    Ok(CountOutcome { matched: context.sessions.count(&selector).await.matched })
 }
 
 /// One session.
-pub(super) async fn one(context: &ApiContext, id: SessionId) -> Result<Response<Body>, ApiRefusal> {
-    let seen = find(context, id).await?;
-    Ok(json::answer(StatusCode::OK, &row(&seen)))
+pub(super) async fn one(
+    context: &ApiContext,
+    name: SessionName,
+) -> Result<Response<Body>, ApiRefusal> {
+    let request = ListRequest { targets: PushTargets::one(name), limit: 1 };
+    let mut listed = match name.here() {
+        Some(_) => list_here(context, &request).await?,
+        None => elsewhere(context, InstanceRequest::List(request)).await?,
+    };
+    let row = listed.sessions.pop().ok_or(ApiRefusal::Gone)?;
+    Ok(json::answer(StatusCode::OK, &json!(row)))
 }
 
 /// What is changed of a session.
-#[derive(Serialize, Deserialize, Default, Debug)]
+#[derive(Clone, Serialize, Deserialize, Default, Debug)]
 #[serde(default, deny_unknown_fields)]
-struct Patch {
-    /// SessionLabels by name; `null` takes one away.
-    labels: BTreeMap<String, Option<String>>,
+pub struct SessionPatch {
+    /// Labels by name; `null` takes one away.
+    pub labels: BTreeMap<String, Option<String>>,
+}
+
+/// A session that is changed.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct LabelRequest {
+    /// Which, by its id.
+    pub session: String,
+    /// What is changed.
+    pub patch: SessionPatch,
 }
 
 /// Gives a session labels, and takes some away; all of it or nothing.
 pub(super) async fn label(
     context: &ApiContext,
-    id: SessionId,
+    name: SessionName,
     body: Body,
 ) -> Result<Response<Body>, ApiRefusal> {
     let body = read(body, PATCH_BYTES_MAX).await?;
-    let patch: Patch = serde_json::from_slice(&body)
+    let patch: SessionPatch = serde_json::from_slice(&body)
         .map_err(|error| ApiRefusal::BadRequest(format!("the body's JSON: {error}")))?;
-    let mut seen = find(context, id).await?;
+    let request = LabelRequest { session: name.to_string(), patch };
+    let row = match name.here() {
+        Some(_) => label_here(context, request).await?,
+        None => elsewhere(context, InstanceRequest::Label(request)).await?,
+    };
+    Ok(json::answer(StatusCode::OK, &json!(row)))
+}
+
+/// Changes one of this process.
+pub(super) async fn label_here(
+    context: &ApiContext,
+    request: LabelRequest,
+) -> Result<SessionRow, ApiRefusal> {
+    let LabelRequest { session, patch } = request;
+    let name = session.parse::<SessionName>().map_err(|_| ApiRefusal::Gone)?;
+    let id = name.here().ok_or(ApiRefusal::Gone)?;
+    let selector = context.only_covered(Selector::Session(id));
+    let mut seen = context.sessions.list(&selector, 1).await.pop().ok_or(ApiRefusal::Gone)?;
     let change = move |labels: &mut SessionLabels| -> Result<(), LabelError> {
         let given = patch.labels.iter();
         given
@@ -94,34 +218,36 @@ pub(super) async fn label(
     };
     let changed = context.sessions.relabel(id, change).await.ok_or(ApiRefusal::Gone)?;
     seen.facts.labels = changed.map_err(|error| ApiRefusal::BadRequest(error.to_string()))?;
-    Ok(json::answer(StatusCode::OK, &row(&seen)))
+    Ok(row(&seen))
 }
 
-async fn find(context: &ApiContext, id: SessionId) -> Result<Seen, ApiRefusal> {
-    let selector = context.only_covered(Selector::Session(id));
-    context.sessions.list(&selector, 1).await.pop().ok_or(ApiRefusal::Gone)
-}
-
-/// The sessions that a query asks for: all that may be asked about where it names none.
-pub(super) fn selector(context: &ApiContext, query: &str) -> Result<Selector, ApiRefusal> {
-    let targets = PushTargets::from_query(query)?;
+/// The sessions that are asked for: all that may be asked about where none are named.
+pub(super) fn selector(
+    context: &ApiContext,
+    targets: &PushTargets,
+) -> Result<Selector, ApiRefusal> {
     match targets.is_empty() {
         true => Ok(context.covered()),
         false => Ok(context.only_covered(targets.selector()?)),
     }
 }
 
-fn row(Seen { id, facts, leaving, .. }: &Seen) -> Value {
-    let labels = facts.labels.iter().map(|label| (label.name(), label.value()));
-    json!({
-        "id": id.to_string(),
-        "client": facts.client.get().map(|client| client.to_string()),
-        "listener": &*facts.listener,
-        "route": &*facts.route,
-        "pool": &*facts.pool,
-        "backend": &*facts.backend,
-        "age_seconds": clock::now().since(facts.opened).as_secs_f64(),
-        "leaving": leaving.map(|reason| reason.label()),
-        "labels": labels.collect::<BTreeMap<_, _>>(),
-    })
+/// A session's labels, by their names.
+pub(super) fn label_map(facts: &Facts) -> BTreeMap<&str, &str> {
+    facts.labels.iter().map(|label| (label.name(), label.value())).collect()
+}
+
+fn row(Seen { id, facts, leaving, .. }: &Seen) -> SessionRow {
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    SessionRow {
+        id: id.to_string(),
+        client: facts.client.get().map(|client| client.to_string()),
+        listener: facts.listener.to_string(),
+        route: facts.route.to_string(),
+        pool: facts.pool.to_string(),
+        backend: facts.backend.to_string(),
+        age_seconds: clock::now().since(facts.opened).as_secs_f64(),
+        leaving: leaving.map(|reason| reason.label().to_owned()),
+        labels: label_map(facts).into_iter().map(owned).collect(),
+    }
 }

@@ -1,6 +1,5 @@
 //! `POST /v1/push`: a message to sessions.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,26 +10,24 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::context::{ApiContext, ApiRefusal, read};
+use super::instances::{ApiOutcome, INSTANCE_ANSWER_TIMEOUT, InstanceRequest, everywhere};
 use super::json;
 use super::targets::{PushTargets, decoded};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::config::Wait;
-use crate::config::plan::Push;
-use crate::registry::{
-    LiveSessions, PushBudget, PushCount, PushLevel, PushMessage, PushOrder, PushOutcome, Selector,
-};
+use crate::registry::{PushCount, PushLevel, PushMessage, PushOrder, PushOutcome, Selector};
 use crate::wire::message::message;
 
 /// How long a caller waits for what becomes of a message, unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest that it may.
-const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of a request in JSON beside its message.
 const ENVELOPE_BYTES_MAX: usize = 64 << 10;
@@ -88,8 +85,29 @@ impl PushReport {
     }
 }
 
+impl ApiOutcome for PushReport {
+    fn add(&mut self, other: PushReport) {
+        let PushReport { matched, queued, full, refused, gone, late, written, read } = other;
+        for (sum, more) in [
+            (&mut self.matched, matched),
+            (&mut self.queued, queued),
+            (&mut self.full, full),
+            (&mut self.refused, refused),
+            (&mut self.gone, gone),
+            (&mut self.late, late),
+            (&mut self.written, written),
+            (&mut self.read, read),
+        ] {
+            *sum += more;
+        }
+    }
+}
+
 /// A request as it is carried out.
 struct CheckedPush {
+    /// As it was asked for, but the message.
+    to: Vec<PushTargets>,
+    but: Vec<PushTargets>,
     selector: Selector,
     except: Option<Selector>,
     /// Whether it is for single sessions, named one by one.
@@ -115,56 +133,82 @@ pub(super) async fn answer(
             let body = read(body, 6 * bytes_max + ENVELOPE_BYTES_MAX).await?;
             let request: PushRequest = serde_json::from_slice(&body)
                 .map_err(|error| ApiRefusal::BadRequest(format!("the body's JSON: {error}")))?;
-            request.wanted()?
+            request.checked()?
         }
         false => {
             let payload = read(body, bytes_max).await?;
-            CheckedPush::raw(head, query, &targets, payload)?
+            CheckedPush::raw(head, query, targets, payload)?
         }
     };
-    if wanted.payload.len() > bytes_max {
-        return Err(ApiRefusal::TooLarge(bytes_max));
-    }
-    let is_single = wanted.is_single;
+    let (status, report) = push_checked(context, &wanted).await?;
+    Ok(json::answer(status, &report))
+}
+
+/// Sends a message: status and report.
+///
+/// # Errors
+/// Why it is refused.
+pub async fn push(
+    context: &ApiContext,
+    request: PushRequest,
+) -> Result<(StatusCode, Value), ApiRefusal> {
+    push_checked(context, &request.checked()?).await
+}
+
+async fn push_checked(
+    context: &ApiContext,
+    wanted: &CheckedPush,
+) -> Result<(StatusCode, Value), ApiRefusal> {
+    let message = wanted.message(context)?;
+    let own = carry_out(context, wanted, message);
+    let patience = match wanted.level {
+        PushLevel::Queued => INSTANCE_ANSWER_TIMEOUT,
+        _ => wanted.timeout + INSTANCE_ANSWER_TIMEOUT,
+    };
+    let asked = || InstanceRequest::Push(wanted.request());
+    let report = everywhere(context, asked, patience, own).await;
+    let status = match report.outcome.matched {
+        0 if wanted.is_single && report.is_whole() => StatusCode::GONE,
+        _ => StatusCode::OK,
+    };
+    Ok((status, json!(report)))
+}
+
+/// Sends it to the sessions of this process.
+pub(super) async fn push_here(
+    context: &ApiContext,
+    request: PushRequest,
+) -> Result<PushReport, ApiRefusal> {
+    let wanted = request.checked()?;
+    let message = wanted.message(context)?;
+    Ok(carry_out(context, &wanted, message).await)
+}
+
+async fn carry_out(
+    context: &ApiContext,
+    wanted: &CheckedPush,
+    message: Arc<PushMessage>,
+) -> PushReport {
     let pushed = context
         .routes
         .iter()
         .filter_map(|(route, push)| Some((Arc::clone(route), Arc::clone(push.as_ref()?))));
-    let report = carry_out(&context.sessions, &context.budget, pushed.collect(), wanted).await?;
-    let status = match report.matched {
-        0 if is_single => StatusCode::GONE,
-        _ => StatusCode::OK,
+    let order = PushOrder {
+        message: Arc::clone(&message),
+        selector: wanted.selector.clone(),
+        except: wanted.except.clone(),
+        routes: Arc::new(pushed.collect()),
     };
-    Ok(json::answer(status, &json!(report)))
-}
-
-async fn carry_out(
-    sessions: &LiveSessions,
-    budget: &Arc<PushBudget>,
-    routes: HashMap<Arc<str>, Arc<Push>>,
-    wanted: CheckedPush,
-) -> Result<PushReport, ApiRefusal> {
-    let CheckedPush { selector, except, payload, is_text, level, timeout: patience, .. } = wanted;
-    if is_text && str::from_utf8(&payload).is_err() {
-        let why = "a text message is UTF-8 (RFC 6455 §5.6); others are binary (`as=binary`)";
-        return Err(ApiRefusal::BadRequest(why.to_owned()));
-    }
-    let room = budget.take(payload.len()).ok_or(ApiRefusal::Full)?;
-    let frame = message(is_text, &payload);
-    let until = clock::now().after(patience);
-    let message = PushMessage::new(frame, payload.len(), level, until, room);
-    let order =
-        PushOrder { message: Arc::clone(&message), selector, except, routes: Arc::new(routes) };
-    let count = sessions.push(order).await;
-    if level > PushLevel::Queued {
+    let count = context.sessions.push(order).await;
+    if wanted.level > PushLevel::Queued {
         // What is not known by then is told as not known.
-        let _ = timeout(patience, message.settled()).await;
+        let _ = timeout(wanted.timeout, message.settled()).await;
     }
-    Ok(PushReport::new(count, message.outcome()))
+    PushReport::new(count, message.outcome())
 }
 
 impl PushRequest {
-    fn wanted(self) -> Result<CheckedPush, ApiRefusal> {
+    fn checked(self) -> Result<CheckedPush, ApiRefusal> {
         let bad = |why: &str| ApiRefusal::BadRequest(why.to_owned());
         let (payload, is_text) = match (self.text, self.base64) {
             (Some(text), None) => (Bytes::from(text), true),
@@ -178,6 +222,8 @@ impl PushRequest {
         Ok(CheckedPush {
             selector: any_of(&self.to)?,
             except: (!self.except.is_empty()).then(|| any_of(&self.except)).transpose()?,
+            to: self.to,
+            but: self.except,
             is_single,
             payload,
             is_text,
@@ -192,7 +238,7 @@ impl CheckedPush {
     fn raw(
         head: &Parts,
         query: &str,
-        targets: &PushTargets,
+        targets: PushTargets,
         payload: Bytes,
     ) -> Result<CheckedPush, ApiRefusal> {
         let kind = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
@@ -210,11 +256,48 @@ impl CheckedPush {
             selector: targets.selector()?,
             except: None,
             is_single: targets.is_single(),
+            to: vec![targets],
+            but: Vec::new(),
             payload,
             is_text,
             level: level(decoded(query, "wait")?.pop().as_deref())?,
             timeout: patience(decoded(query, "timeout")?.pop().as_deref())?,
         })
+    }
+
+    /// The message, with its place among all that are under way.
+    fn message(&self, context: &ApiContext) -> Result<Arc<PushMessage>, ApiRefusal> {
+        let CheckedPush { payload, is_text, level, timeout, .. } = self;
+        let bytes_max = context.message_bytes_max();
+        if payload.len() > bytes_max {
+            return Err(ApiRefusal::TooLarge(bytes_max));
+        }
+        if *is_text && str::from_utf8(payload).is_err() {
+            let why = "a text message is UTF-8 (RFC 6455 §5.6); others are binary (`as=binary`)";
+            return Err(ApiRefusal::BadRequest(why.to_owned()));
+        }
+        let room = context.budget.take(payload.len()).ok_or(ApiRefusal::Full)?;
+        let (frame, until) = (message(*is_text, payload), clock::now().after(*timeout));
+        Ok(PushMessage::new(frame, payload.len(), *level, until, room))
+    }
+
+    /// The request that it is of.
+    fn request(&self) -> PushRequest {
+        let CheckedPush { to, but, payload, is_text, level, timeout, .. } = self;
+        let text = is_text.then(|| String::from_utf8_lossy(payload).into_owned());
+        let wait = match level {
+            PushLevel::Queued => "queued",
+            PushLevel::Written => "written",
+            PushLevel::Read => "read",
+        };
+        PushRequest {
+            to: to.clone(),
+            except: but.clone(),
+            text,
+            base64: (!is_text).then(|| STANDARD.encode(payload)),
+            wait: Some(wait.to_owned()),
+            timeout: Some(format!("{}ms", timeout.as_millis())),
+        }
     }
 }
 

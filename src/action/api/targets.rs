@@ -61,6 +61,11 @@ impl PushTargets {
         Ok(targets)
     }
 
+    /// One session.
+    pub(super) fn one(name: SessionName) -> PushTargets {
+        PushTargets { sessions: vec![name.to_string()], ..PushTargets::default() }
+    }
+
     /// Whether it names no one.
     pub fn is_empty(&self) -> bool {
         let PushTargets { sessions, labels, route, all } = self;

@@ -11,7 +11,8 @@ use super::super::tables::{self, Spanned};
 use super::Lower;
 
 /// All rights there are.
-const ALL: [ApiRight; 4] = [ApiRight::Push, ApiRight::List, ApiRight::Kick, ApiRight::Label];
+const ALL: [ApiRight; 5] =
+    [ApiRight::Push, ApiRight::List, ApiRight::Kick, ApiRight::Label, ApiRight::Events];
 
 /// Whose sessions it is about, and what may be asked.
 pub fn api(

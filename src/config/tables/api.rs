@@ -31,13 +31,14 @@ table! {
 }
 
 table! {
-    /// Requests that steer and see live sessions: `/v1/push`, `/v1/sessions`, `/v1/count`. It has
+    /// Requests that steer and see live sessions: `/v1/push`, `/v1/sessions`, `/v1/count`,
+    /// `/v1/events`. It has
     /// an `access` rule, or is on listeners of the loopback address or a unix socket only.
     ApiTable "Api", "a table with `routes`";
 
     /// Whose sessions: the names of routes, or `"*"` for all.
     next routes [required]: OneOrMany<String>, as in ["chat"];
-    /// What may be asked: `push` to those that have `push`, `list`, `kick`, `label`. By default
-    /// all.
+    /// What may be asked: `push` to those that have `push`, `list`, `kick`, `label`, `events`. By
+    /// default all.
     next may: OneOrMany<ApiRight>, as in ["push", "list"];
 }

@@ -131,6 +131,8 @@ words! {
         Kick = "kick",
         /// Change the labels of sessions.
         Label = "label",
+        /// Follow what becomes of sessions.
+        Events = "events",
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::answers::{self, ANSWERS_WAITING_MAX, Answers};
 use super::state::UpgradeAsked;
 use super::successor::Successor;
-use super::words::{New, Old, PIECE_BYTES_MAX};
+use super::words::{New, Old};
 use crate::admin::Process as _;
-use crate::admin::{self, OLDER_ANSWER_TIMEOUT, OlderAnswer, OlderQuestion};
 use crate::admin::{Phase, ReloadRefused, Reloaded, Upgraded};
 use crate::base::clock::{self, sleep_awake};
 use crate::base::task;
@@ -120,17 +120,26 @@ async fn begin_of_stop(
     patience.unwrap_or(configured)
 }
 
-/// Tells the process that took over what is left here and which reloads were asked for, and stops
-/// when it does.
+/// Tells the process that took over what is left here and which reloads were asked for, answers what
+/// it asks, and stops when it does.
 async fn report(
     handle: Handle,
     mut successor: Successor,
     mut reloads: mpsc::Receiver<ReloadAsked>,
 ) {
     let mut told = false;
+    let (words, waiting) = mpsc::channel(ANSWERS_WAITING_MAX);
+    match successor.writing() {
+        // Apart from reading: neither process waits for the other to read.
+        Ok(link) => task::spawn("answers", answers::write(waiting, link)),
+        // It hears nothing, and takes it that this one does not answer.
+        Err(error) => tracing::warn!(%error, "the process that took over cannot be answered"),
+    }
+    let mut answers = Answers::new(handle.clone(), words.clone());
     loop {
         let sessions = handle.sessions().live().await;
-        successor.try_say(&Old::Left { sessions });
+        // Who does not listen misses a count.
+        let _ = words.try_send(Old::Left { sessions });
         tokio::select! {
             () = sleep(REPORT_INTERVAL) => {}
             Some(ReloadAsked { request, answer }) = reloads.recv() => {
@@ -139,7 +148,7 @@ async fn report(
                 if !request.dry_run {
                     tracing::info!(new_pid = pid, "reload: passed on to the process that serves");
                     // One that is gone says so below.
-                    let _ = successor.say(&Old::Reload).await;
+                    let _ = words.try_send(Old::Reload);
                 }
                 // Who asked may be gone.
                 let _ = answer.send(Reloaded::Refused(ReloadRefused::Passed(pid).into()));
@@ -151,12 +160,8 @@ async fn report(
                     let patience = within_ms.map(Duration::from_millis);
                     handle.stop_with(NewestStop { begins, patience });
                 }
-                Some(New::Ask { number, question }) => {
-                    let answer = answer(&handle, &successor, number, &question);
-                    // A worker that is blocked, or a process that does not read: who asked has
-                    // given up by then.
-                    let _ = timeout(OLDER_ANSWER_TIMEOUT, answer).await;
-                }
+                Some(New::Ask { number, question, more }) => answers.on_ask(number, question, more),
+                Some(New::More { number, piece, more }) => answers.on_more(number, &piece, more),
                 Some(_) => {}
                 None => break,
             }
@@ -165,22 +170,5 @@ async fn report(
     successor.reap();
     if !told {
         tracing::error!("the process that took over has ended; what is open here goes on");
-    }
-}
-
-/// Answers an operator's command to the process that took over.
-async fn answer(handle: &Handle, successor: &Successor, number: u64, question: &OlderQuestion) {
-    let OlderAnswer { status, json } = admin::answer_newer(handle, question).await;
-    let text = json.to_string();
-    let mut rest = text.as_str();
-    loop {
-        let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES_MAX));
-        let status = more.is_empty().then_some(status);
-        let word = Old::Answer { number, piece: piece.to_owned(), status };
-        // One that is gone is heard to be.
-        if successor.say(&word).await.is_err() || status.is_some() {
-            return;
-        }
-        rest = more;
     }
 }

@@ -6,9 +6,11 @@
 //! Then the old one ceases to accept, the new one begins, and the old one leaves ([`leave`]). Until
 //! the new one has said that it accepts, whatever goes wrong with it changes nothing.
 
+mod answers;
 mod leave;
 mod older;
 mod peer;
+mod pieces;
 mod predecessor;
 mod program;
 mod state;

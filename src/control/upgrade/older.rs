@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::peer::Peer;
+use super::peer::{Peer, WaitingWord};
+use super::pieces;
 use super::predecessor::Predecessor;
 use super::state::{Known, KnownProcess};
 use super::words::{self, New, Old, OlderProcess};
@@ -73,7 +74,9 @@ fn listen(handle: &Handle, known: OlderProcess, link: Link) -> std::io::Result<O
     let writing = link.try_clone()?.into_async()?;
     let copy = link.try_clone()?;
     let reading = link.into_async()?;
-    let (peer, words) = Peer::new(commands);
+    // Apart from those of another process that asks it.
+    let asked = u64::from(std::process::id()) << u32::BITS;
+    let (peer, words) = Peer::new(commands, asked);
     let known = KnownProcess { sessions, peer: Arc::clone(&peer) };
     handle.upgrades().older().insert(pid, known);
     let (ended, ends) = oneshot::channel();
@@ -92,6 +95,7 @@ fn listen(handle: &Handle, known: OlderProcess, link: Link) -> std::io::Result<O
 /// Keeps what is known of a process until it ends.
 async fn follow(handle: &Handle, pid: u32, peer: &Arc<Peer>, mut link: AsyncLink) {
     while let Ok(Some(line)) = link.receive().await {
+        peer.on_word();
         match serde_json::from_str(&line) {
             Ok(Old::Left { sessions }) => {
                 let known = KnownProcess { sessions, peer: Arc::clone(peer) };
@@ -115,10 +119,16 @@ async fn follow(handle: &Handle, pid: u32, peer: &Arc<Peer>, mut link: AsyncLink
 }
 
 /// Writes words to a process until it ends.
-async fn write(mut words: mpsc::Receiver<New>, link: AsyncLink) {
-    while let Some(word) = words.recv().await {
-        if link.send(&words::line(&word), &[]).await.is_err() {
-            break;
+async fn write(mut words: mpsc::Receiver<WaitingWord>, link: AsyncLink) {
+    'words: while let Some(WaitingWord { word, .. }) = words.recv().await {
+        let pieces = match word {
+            New::Ask { number, question, .. } => pieces::question(number, question),
+            word => vec![word],
+        };
+        for piece in pieces {
+            if link.send(&words::line(&piece), &[]).await.is_err() {
+                break 'words;
+            }
         }
     }
     // Its end is read as well.

@@ -1,32 +1,48 @@
 //! An older process, as all threads of this one ask it.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Sleep, sleep};
 
 use super::words::New;
-use crate::admin::{NoAnswer, OLDER_ANSWER_BYTES_MAX, OlderAnswer, OlderQuestion};
+use crate::admin::{
+    NoAnswer, OLDER_ANSWER_BYTES_MAX, OLDER_ANSWER_TIMEOUT, OlderAnswer, OlderQuestion,
+};
 
-/// Words that wait to be written to an older process.
-pub(super) const WORDS_WAITING_MAX: usize = 32;
+/// Questions that wait to be written to an older process.
+const QUESTIONS_WAITING_MAX: usize = 30;
 
-/// Room among them that questions leave to a stop.
-const STOPS_WAITING_MAX: usize = 2;
+/// Bytes that they have together; one that is longer waits alone.
+const QUESTIONS_BYTES_MAX: usize = 30 << 20;
+
+/// Words that wait to be written to it: questions, and a stop, which they leave room for.
+pub(super) const WORDS_WAITING_MAX: usize = QUESTIONS_WAITING_MAX + 2;
 
 /// An older process that can be asked.
 pub(in crate::control) struct Peer {
     /// Whether it takes commands.
     commands: bool,
-    words: mpsc::Sender<New>,
+    words: mpsc::Sender<WaitingWord>,
+    /// A permit is a byte of questions that wait.
+    room: Arc<Semaphore>,
+    /// Whether it has said nothing since it was last waited for in vain.
+    is_silent: AtomicBool,
     questions: Mutex<Questions>,
 }
 
-#[derive(Default)]
+/// A word that waits to be written, and its place among them.
+pub(super) struct WaitingWord {
+    pub(super) word: New,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
 struct Questions {
+    /// The number of the last.
     asked: u64,
     open: BTreeMap<u64, OpenQuestion>,
 }
@@ -39,17 +55,25 @@ struct OpenQuestion {
 }
 
 /// Waits for the answer to one question; its drop forgets the question.
-pub(in crate::control) struct Answering {
+struct Answering {
     peer: Arc<Peer>,
     number: u64,
     answer: oneshot::Receiver<Result<OlderAnswer, NoAnswer>>,
 }
 
 impl Peer {
-    /// One that takes `commands` or does not, and the words that are to be written to it.
-    pub(super) fn new(commands: bool) -> (Arc<Peer>, mpsc::Receiver<New>) {
+    /// One that takes `commands` or does not, and the words that are to be written to it. Questions
+    /// are numbered after `asked`: another process may have asked it before, and still be answered.
+    pub(super) fn new(commands: bool, asked: u64) -> (Arc<Peer>, mpsc::Receiver<WaitingWord>) {
         let (words, written) = mpsc::channel(WORDS_WAITING_MAX);
-        (Arc::new(Peer { commands, words, questions: Mutex::default() }), written)
+        let peer = Peer {
+            commands,
+            words,
+            room: Arc::new(Semaphore::new(QUESTIONS_BYTES_MAX)),
+            is_silent: AtomicBool::new(false),
+            questions: Mutex::new(Questions { asked, open: BTreeMap::new() }),
+        };
+        (Arc::new(peer), written)
     }
 
     /// Whether it takes commands.
@@ -62,7 +86,8 @@ impl Peer {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (after_ms, within_ms) = (millis(after), Some(millis(within)));
         // One that is gone has stopped; one that reads nothing cannot be told.
-        let _ = self.words.try_send(New::Stop { after_ms, within_ms });
+        let word = New::Stop { after_ms, within_ms };
+        let _ = self.words.try_send(WaitingWord { word, _room: None });
     }
 
     /// Whether all words to it were given to the system, or it has ended.
@@ -70,17 +95,55 @@ impl Peer {
         self.words.is_closed() || self.words.capacity() == WORDS_WAITING_MAX
     }
 
-    /// Asks it.
-    pub(in crate::control) fn ask(
+    /// Whether it has said nothing since it was last waited for in vain: it says every second what
+    /// is left in it.
+    pub(in crate::control) fn is_silent(&self) -> bool {
+        self.is_silent.load(Relaxed)
+    }
+
+    /// It has said something.
+    pub(super) fn on_word(&self) {
+        self.is_silent.store(false, Relaxed);
+    }
+
+    /// Asks it, and waits so long for room and its answer.
+    pub(in crate::control) async fn ask(
         self: &Arc<Peer>,
-        question: &OlderQuestion,
+        question: OlderQuestion,
+        patience: Duration,
+    ) -> Result<OlderAnswer, NoAnswer> {
+        let mut late = pin!(sleep(patience));
+        let asked = self.put(question, late.as_mut()).await?;
+        let answer = asked.answer(late).await;
+        if answer == Err(NoAnswer::Late) {
+            self.on_late(patience);
+        }
+        answer
+    }
+
+    /// It was waited for in vain; for less than it may take that says nothing.
+    fn on_late(&self, patience: Duration) {
+        if patience >= OLDER_ANSWER_TIMEOUT {
+            self.is_silent.store(true, Relaxed);
+        }
+    }
+
+    /// Has the question written, once there is room for it.
+    async fn put(
+        self: &Arc<Peer>,
+        question: OlderQuestion,
+        late: Pin<&mut Sleep>,
     ) -> Result<Answering, NoAnswer> {
         if !self.commands {
             return Err(NoAnswer::Version);
         }
-        if self.words.capacity() <= STOPS_WAITING_MAX {
-            return Err(NoAnswer::Busy);
-        }
+        let each = QUESTIONS_BYTES_MAX / QUESTIONS_WAITING_MAX;
+        let bytes = question.body.len().clamp(each, QUESTIONS_BYTES_MAX) as u32;
+        let room = tokio::select! {
+            biased;
+            room = Arc::clone(&self.room).acquire_many_owned(bytes) => room,
+            () = late => return Err(NoAnswer::Busy),
+        };
         let (sender, answer) = oneshot::channel();
         let number = {
             let mut questions = self.questions();
@@ -90,7 +153,9 @@ impl Peer {
             number
         };
         let answering = Answering { peer: Arc::clone(self), number, answer };
-        let word = New::Ask { number, question: question.clone() };
+        let word = New::Ask { number, question, more: false };
+        // It is never closed.
+        let word = WaitingWord { word, _room: room.ok() };
         self.words.try_send(word).map_err(|_| NoAnswer::Ended)?;
         Ok(answering)
     }
@@ -128,10 +193,7 @@ impl Peer {
 
 impl Answering {
     /// Its answer, which must come before it is too `late`.
-    pub(in crate::control) async fn answer(
-        mut self,
-        late: Pin<&mut Sleep>,
-    ) -> Result<OlderAnswer, NoAnswer> {
+    async fn answer(mut self, late: Pin<&mut Sleep>) -> Result<OlderAnswer, NoAnswer> {
         tokio::select! {
             biased;
             answer = &mut self.answer => answer.unwrap_or(Err(NoAnswer::Ended)),
@@ -148,70 +210,88 @@ impl Drop for Answering {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::admin::OLDER_ANSWER_TIMEOUT;
+    use crate::base::join::join_all;
+
+    const SOON: Duration = Duration::from_millis(1);
 
     fn question() -> OlderQuestion {
         OlderQuestion { path: "/status".into(), body: String::new(), drain: None }
     }
 
-    async fn answer(asked: Answering) -> Result<OlderAnswer, NoAnswer> {
-        asked.answer(std::pin::pin!(tokio::time::sleep(OLDER_ANSWER_TIMEOUT))).await
-    }
-
     #[tokio::test]
     async fn an_answer_comes_in_pieces_and_questions_do_not_mix() {
-        let (peer, _words) = Peer::new(true);
-        let [one, two] = [(); 2].map(|()| peer.ask(&question()).unwrap());
-        peer.on_answer(2, "[2]", Some(200));
-        peer.on_answer(1, "{\"a\":", None);
-        peer.on_answer(1, "1}", Some(404));
-        peer.on_answer(7, "x", Some(200));
-        let one = answer(one).await.unwrap();
+        let (peer, _words) = Peer::new(true, 10);
+        let asked = join_all([(); 2].map(|()| peer.ask(question(), OLDER_ANSWER_TIMEOUT)));
+        let answering = async {
+            peer.on_answer(12, "[2]", Some(200));
+            peer.on_answer(11, "{\"a\":", None);
+            peer.on_answer(11, "1}", Some(404));
+            peer.on_answer(17, "x", Some(200));
+            // Of the process that asked before.
+            peer.on_answer(1, "{}", Some(200));
+        };
+        let (asked, ()) = tokio::join!(asked, answering);
+        let [one, two] = &asked[..] else { panic!() };
+        let one = one.as_ref().unwrap();
         assert_eq!((one.status, &one.json["a"]), (404, &1.into()));
-        assert_eq!(answer(two).await.unwrap().json, serde_json::json!([2]));
+        assert_eq!(two.as_ref().unwrap().json, serde_json::json!([2]));
         assert!(peer.questions().open.is_empty());
     }
 
     #[tokio::test]
     async fn one_that_does_not_answer_is_given_up_and_forgotten() {
-        let (peer, words) = Peer::new(true);
-        let silent = peer.ask(&question()).unwrap();
-        let late = std::pin::pin!(tokio::time::sleep(Duration::from_millis(1)));
-        assert_eq!(silent.answer(late).await, Err(NoAnswer::Late));
-        let broken = peer.ask(&question()).unwrap();
-        peer.on_answer(2, "{", Some(200));
-        assert_eq!(answer(broken).await, Err(NoAnswer::Unreadable));
-        let long = peer.ask(&question()).unwrap();
-        peer.on_answer(3, &"x".repeat(OLDER_ANSWER_BYTES_MAX + 1), None);
-        assert_eq!(answer(long).await, Err(NoAnswer::Unreadable));
-        let ends = peer.ask(&question()).unwrap();
-        peer.on_end();
-        assert_eq!(answer(ends).await, Err(NoAnswer::Ended));
+        let (peer, words) = Peer::new(true, 0);
+        assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Late));
+        let told = async |number, piece: &str, status| {
+            let telling = async { peer.on_answer(number, piece, status) };
+            tokio::join!(peer.ask(question(), OLDER_ANSWER_TIMEOUT), telling).0
+        };
+        assert_eq!(told(2, "{", Some(200)).await, Err(NoAnswer::Unreadable));
+        let long = "x".repeat(OLDER_ANSWER_BYTES_MAX + 1);
+        assert_eq!(told(3, &long, None).await, Err(NoAnswer::Unreadable));
+        let ending = async { peer.on_end() };
+        let (ended, ()) = tokio::join!(peer.ask(question(), OLDER_ANSWER_TIMEOUT), ending);
+        assert_eq!(ended, Err(NoAnswer::Ended));
         assert!(peer.questions().open.is_empty());
         drop(words);
-        assert_eq!(peer.ask(&question()).err(), Some(NoAnswer::Ended));
-        let (earlier, _words) = Peer::new(false);
-        assert_eq!(earlier.ask(&question()).err(), Some(NoAnswer::Version));
+        assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Ended));
+        let (earlier, _words) = Peer::new(false, 0);
+        assert_eq!(earlier.ask(question(), SOON).await, Err(NoAnswer::Version));
     }
 
     #[tokio::test]
-    async fn questions_leave_room_for_a_stop() {
-        let (peer, mut words) = Peer::new(true);
-        let asked: Vec<_> = std::iter::repeat_with(|| peer.ask(&question()))
-            .take_while(Result::is_ok)
-            .take(2 * WORDS_WAITING_MAX)
-            .collect();
-        assert_eq!(asked.len(), WORDS_WAITING_MAX - STOPS_WAITING_MAX);
-        assert_eq!(peer.ask(&question()).err(), Some(NoAnswer::Busy));
-        peer.stop(Duration::from_secs(5), Duration::from_secs(20));
-        words.close();
-        let mut last = None;
-        while let Some(word) = words.recv().await {
-            last = Some(word);
+    async fn one_is_silent_from_a_whole_wait_in_vain_until_its_next_word() {
+        let (peer, _words) = Peer::new(true, 0);
+        assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Late));
+        assert!(!peer.is_silent());
+        peer.on_late(OLDER_ANSWER_TIMEOUT);
+        assert!(peer.is_silent());
+        peer.on_word();
+        assert!(!peer.is_silent());
+    }
+
+    #[tokio::test]
+    async fn questions_leave_room_for_a_stop_and_have_so_many_bytes() {
+        let (peer, mut words) = Peer::new(true, 0);
+        for _ in 0..QUESTIONS_WAITING_MAX {
+            assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Late));
         }
-        assert_eq!(last, Some(New::Stop { after_ms: 5_000, within_ms: Some(20_000) }));
+        assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Busy));
+        peer.stop(Duration::from_secs(5), Duration::from_secs(20));
+        // What is written makes room.
+        drop(words.recv().await);
+        assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Late));
+        for _ in 0..QUESTIONS_WAITING_MAX {
+            drop(words.recv().await);
+        }
+        let long = || OlderQuestion { body: "x".repeat(QUESTIONS_BYTES_MAX + 1), ..question() };
+        assert_eq!(peer.ask(long(), SOON).await, Err(NoAnswer::Busy));
+        words.close();
+        let mut last = Vec::new();
+        while let Some(WaitingWord { word, .. }) = words.recv().await {
+            last.push(matches!(word, New::Stop { .. }));
+        }
+        assert_eq!(last, [false]);
     }
 }

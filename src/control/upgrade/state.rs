@@ -1,15 +1,20 @@
 //! What all threads know of upgrades.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
 
 use super::peer::Peer;
-use crate::admin::{NoUpgrade, OLDER_ANSWER_TIMEOUT, OlderQuestion, OlderReport, Upgraded};
+use crate::action::api::{InstanceReport, OlderInstances};
+use crate::admin::{NoAnswer, NoUpgrade, OlderAnswer, OlderQuestion, OlderReport, Upgraded};
+use crate::base::join::join_all;
+use crate::base::task::LocalBox;
+
+/// By which an older process knows a caller's question from an operator's command.
+pub(super) const INSTANCE_PATH: &str = "/v1";
 
 /// Who asks for an upgrade, and waits.
 pub(in crate::control) type UpgradeAsked = oneshot::Sender<Upgraded>;
@@ -87,29 +92,51 @@ impl State {
         self.number
     }
 
-    /// Asks the processes before this one, all at once.
-    pub(in crate::control) async fn ask_older(&self, question: &OlderQuestion) -> Vec<OlderReport> {
-        let mut late = pin!(sleep(OLDER_ANSWER_TIMEOUT));
+    /// Asks the processes before this one, all at once, and waits so long.
+    pub(in crate::control) async fn ask_older(
+        &self,
+        question: &OlderQuestion,
+        patience: Duration,
+    ) -> Vec<OlderReport> {
         let known = self.older().clone();
-        let asked = known
-            .into_iter()
-            .map(|(pid, KnownProcess { sessions, peer })| (pid, sessions, peer.ask(question)));
-        // All are asked before the first is waited for.
-        let asked: Vec<_> = asked.collect();
-        let mut reports = Vec::with_capacity(asked.len());
-        for (pid, sessions, answering) in asked {
-            let answer = match answering {
-                Ok(answering) => answering.answer(late.as_mut()).await,
-                Err(why) => Err(why),
-            };
-            reports.push(OlderReport { pid, sessions, answer });
-        }
-        reports
+        let each = known.into_iter().map(async |(pid, KnownProcess { sessions, peer })| {
+            let answer = peer.ask(question.clone(), patience).await;
+            OlderReport { pid, sessions, answer }
+        });
+        join_all(each).await
     }
 
     /// The processes before this one that have not ended.
     pub(in crate::control) fn older(&self) -> MutexGuard<'_, Known> {
         // What is in it is whole whoever panicked: it is replaced, not changed.
         self.older.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OlderInstances for State {
+    fn are_there(&self) -> bool {
+        !self.older().is_empty()
+    }
+
+    fn is_replaced(&self) -> bool {
+        self.passed_to().is_some()
+    }
+
+    fn ask(&self, body: String, patience: Duration) -> LocalBox<Vec<InstanceReport>> {
+        let known = self.older().clone();
+        let question = OlderQuestion { path: INSTANCE_PATH.to_owned(), body, drain: None };
+        let each = known.into_iter().map(move |(pid, KnownProcess { sessions, peer })| {
+            let question = question.clone();
+            async move {
+                // One that hangs costs one caller its time, and not each.
+                let answer = match peer.is_silent() {
+                    true => Err(NoAnswer::Late),
+                    false => peer.ask(question, patience).await,
+                };
+                let answer = answer.map(|OlderAnswer { status, json }| (status, json));
+                InstanceReport { pid, sessions, answer: answer.map_err(|why| why.to_string()) }
+            }
+        });
+        Box::pin(join_all(each))
     }
 }

@@ -79,10 +79,9 @@ impl Successor {
         self.link.send(&words::line(word), &[]).await
     }
 
-    /// Says one word, if it is heard at this moment.
-    pub(super) fn try_say(&self, word: &Old) {
-        // Who does not listen misses a count.
-        let _ = self.link.try_send(&words::line(word));
+    /// Another handle to the link, for what is said from another task.
+    pub(super) fn writing(&self) -> io::Result<AsyncLink> {
+        self.link.try_clone()
     }
 
     /// What it says next before it serves; its failure is an error.

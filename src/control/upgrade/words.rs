@@ -11,7 +11,8 @@
 //! new  serving    it accepts
 //! old  left       what lives there still, until it ends
 //! old  reload     it was asked to reload: the new one is the one to do it
-//! new  ask        an operator's command to the new one, for what lives in the old one too
+//! new  ask        a command to the new one, for what lives in the old one too
+//! new  more       the next piece of a question's body
 //! old  answer     a piece of what came of it; with the last one its status
 //! new  stop       it stops: so shall the old one, when its own drain begins
 //! ```
@@ -43,7 +44,7 @@ pub(super) const VERSION: u32 = 1;
 /// Set for the new process, whose standard input is then the link: the version.
 pub(super) const VARIABLE: &str = "TIDEGATE_UPGRADE";
 
-/// Bytes of a piece of an answer; escaped it is far below what a line may have.
+/// Bytes of a piece of a question or an answer; escaped it is far below what a line may have.
 pub(super) const PIECE_BYTES_MAX: usize = 64 << 10;
 
 /// What the old process says.
@@ -246,6 +247,17 @@ pub(super) enum New {
         number: u64,
         #[serde(flatten)]
         question: OlderQuestion,
+        /// Whether more of its body follows.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
+    More {
+        /// That of the question.
+        number: u64,
+        /// The next piece of its body, of at most [`PIECE_BYTES_MAX`].
+        piece: String,
+        /// Whether more follows.
+        more: bool,
     },
     Stop {
         /// Milliseconds until its own drain begins, and so shall the old one's.

@@ -12,12 +12,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 use super::{App, ClientEnd, Conn, PendingUpgrade, serve};
+use crate::action::api::{InstanceReport, OlderInstances};
 use crate::actors;
 use crate::base::clock;
 use crate::base::quota::Quota;
 use crate::base::share::Shares;
 use crate::base::socket::Socket;
-use crate::base::task;
+use crate::base::task::{self, LocalBox};
 use crate::base::worker::Workers;
 use crate::config::plan::{Action, PathChange, Plan, PoolTarget};
 use crate::limit::{Buckets, SessionPlaces};
@@ -25,7 +26,7 @@ use crate::live::tests::plan::{listener, plan, pool, pool_target, remove_cookies
 use crate::live::{self, Live};
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::SpanQueue;
-use crate::registry::{self, LiveSessions, PushBudget, Selector};
+use crate::registry::{self, LiveSessions, PushBudget, Selector, SessionEvents};
 use crate::tls::Transport;
 use crate::wire::via::Via;
 
@@ -36,6 +37,23 @@ mod record;
 mod websocket;
 
 use actors::{Backend, Client, until, within};
+
+/// No process was replaced.
+struct NoOlder;
+
+impl OlderInstances for NoOlder {
+    fn are_there(&self) -> bool {
+        false
+    }
+
+    fn is_replaced(&self) -> bool {
+        false
+    }
+
+    fn ask(&self, _: String, _: Duration) -> LocalBox<Vec<InstanceReport>> {
+        Box::pin(async { Vec::new() })
+    }
+}
 
 /// A worker that serves a plan on a port of its own.
 struct Proxy {
@@ -62,6 +80,8 @@ impl Proxy {
             encoders: Shares::new(10),
             places: SessionPlaces::new(),
             sessions: LiveSessions::new(workers.queues().clone()),
+            events: SessionEvents::new(),
+            older: Arc::new(NoOlder),
             pushes: PushBudget::new(1 << 20),
             challenges: Arc::new(crate::acme::Challenges::new()),
             spans: SpanQueue::new(&metrics).0,

@@ -1,0 +1,172 @@
+//! `GET /v1/events`: what becomes of sessions, as a stream of events (WHATWG HTML §9.2).
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::context::{ApiContext, ApiRefusal};
+use super::instances::OlderInstances;
+use super::list::{label_map, selector};
+use super::targets::PushTargets;
+use crate::base::body::Body;
+use crate::base::label::Label as _;
+use crate::base::task;
+use crate::registry::{EventBatch, Selector, SessionChange, SessionEvent, SessionEvents};
+
+/// Readers that follow at a time, over all callers.
+const READERS_MAX: usize = 64;
+
+/// Events that are written at once.
+const BATCH_MAX: usize = 256;
+
+/// How long a reader may take nothing before its stream ends.
+const SLOW_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether another process has taken over.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many of these pass before a reader that has no news is written to, so that one that is gone
+/// is noticed.
+const LOOKS_PER_COMMENT: u32 = 15;
+
+/// A reader, and how far it is.
+struct EventReader {
+    events: Arc<SessionEvents>,
+    selector: Selector,
+    next: u64,
+    older: Option<Arc<dyn OlderInstances>>,
+    written: mpsc::Sender<Bytes>,
+}
+
+/// The stream, as a body.
+struct Written(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Written {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+/// Begins a stream.
+pub(super) async fn answer(
+    context: &ApiContext,
+    head: &Parts,
+) -> Result<Response<Body>, ApiRefusal> {
+    let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
+    let selector = selector(context, &targets)?;
+    let events = Arc::clone(&context.events);
+    if events.readers() >= READERS_MAX {
+        return Err(ApiRefusal::Readers(READERS_MAX));
+    }
+    context.sessions.follow(&events).await;
+    let last = head.headers.get("last-event-id").and_then(|last| last.to_str().ok());
+    let next = match last {
+        None => Some(events.next()),
+        Some(last) => events.after(last),
+    };
+    let (written, stream) = mpsc::channel(1);
+    // There is room for one.
+    let _ = written.try_send(match next {
+        Some(_) => Bytes::from_static(b": what becomes of sessions\n\n"),
+        // Of another process, or of none: what it has missed is not known.
+        None => gap(None),
+    });
+    let next = next.unwrap_or_else(|| events.next());
+    let reader = EventReader { events, selector, next, older: context.older.clone(), written };
+    task::spawn("events", reader.run());
+    let mut answer = Response::new(Written(stream).map_err(|never| match never {}).boxed_unsync());
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+impl EventReader {
+    /// Writes until the reader leaves, is too slow, or is to ask another process.
+    async fn run(mut self) {
+        let mut news = self.events.news();
+        let mut quiet = 0;
+        loop {
+            news.mark_unchanged();
+            let batch = self.events.read(self.next, &self.selector, BATCH_MAX);
+            self.next = batch.next;
+            let mut text = self.text(&batch);
+            quiet = if text.is_empty() { quiet + 1 } else { 0 };
+            if quiet >= LOOKS_PER_COMMENT {
+                (text, quiet) = (":\n\n".to_owned(), 0);
+            }
+            if !text.is_empty() {
+                match timeout(SLOW_TIMEOUT, self.written.send(text.into())).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        let behind = self.events.next().saturating_sub(self.next);
+                        return tracing::info!(behind, "a reader of events took nothing: closed");
+                    }
+                }
+            }
+            if self.older.as_ref().is_some_and(|older| older.is_replaced()) {
+                return;
+            }
+            tokio::select! {
+                // Its sender lives in `self.events`.
+                _ = news.changed() => quiet = quiet.saturating_sub(1),
+                () = sleep(LOOK_INTERVAL) => {}
+                () = self.written.closed() => return,
+            }
+        }
+    }
+
+    fn text(&self, batch: &EventBatch) -> String {
+        let mut text = String::new();
+        if batch.missed > 0 {
+            text.push_str(&String::from_utf8_lossy(&gap(Some(batch.missed))));
+        }
+        for (number, event) in &batch.events {
+            let (name, change) = (self.events.name(*number), event.change.label());
+            // cannot fail: it is written into memory.
+            let _ = writeln!(text, "id: {name}\nevent: {change}\ndata: {}\n", data(event));
+        }
+        text
+    }
+}
+
+/// That events were missed, and how many where that is known: then list anew.
+fn gap(missed: Option<u64>) -> Bytes {
+    format!("event: gap\ndata: {}\n\n", json!({ "missed": missed })).into()
+}
+
+fn data(SessionEvent { id, facts, change }: &SessionEvent) -> String {
+    let end = if let SessionChange::Ended(end) = change { Some(end) } else { None };
+    let mut data = json!({
+        "session": id.to_string(),
+        "client": facts.client.get().map(|client| client.to_string()),
+        "route": &*facts.route,
+        "pool": &*facts.pool,
+        "backend": &*facts.backend,
+        "labels": label_map(facts),
+    });
+    if let Some(end) = end {
+        data["end"] = (*end).into();
+    }
+    data.to_string()
+}

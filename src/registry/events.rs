@@ -1,0 +1,219 @@
+//! What becomes of sessions, for callers that follow it: the last of all workers' events, which
+//! each reader reads at its own pace. Nothing is kept before the first reader has come.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::facts::{Facts, Selector};
+use crate::base::id::SessionId;
+use crate::base::label::Label;
+
+/// Events that are kept; about 200 bytes each.
+pub const EVENTS_KEPT_MAX: usize = 1 << 16;
+
+/// What became of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionChange {
+    /// It has opened.
+    Opened,
+    /// It has ended, and how: the word of the log.
+    Ended(&'static str),
+    /// It has other labels.
+    Labelled,
+    /// Its upstream is away.
+    Held,
+    /// It has an upstream again.
+    Resumed,
+}
+
+impl Label for SessionChange {
+    fn label(&self) -> &'static str {
+        match self {
+            SessionChange::Opened => "opened",
+            SessionChange::Ended(_) => "ended",
+            SessionChange::Labelled => "labelled",
+            SessionChange::Held => "held",
+            SessionChange::Resumed => "resumed",
+        }
+    }
+}
+
+/// An event: which session, what was known of it, and what became of it.
+#[derive(Clone, Debug)]
+pub struct SessionEvent {
+    /// Which.
+    pub id: SessionId,
+    /// What is known of it by then.
+    pub facts: Facts,
+    /// What became of it.
+    pub change: SessionChange,
+}
+
+/// The last events of a process.
+#[derive(Debug)]
+pub struct SessionEvents {
+    ring: Mutex<Ring>,
+    /// The number of the next.
+    news: watch::Sender<u64>,
+    /// Tells the numbers of this process from another's.
+    part: u64,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// The number of the first that is kept.
+    first: u64,
+    kept: VecDeque<SessionEvent>,
+}
+
+/// What a reader gets at once.
+#[derive(Debug, Default)]
+pub struct EventBatch {
+    /// Events that it has missed, for they are kept no more.
+    pub missed: u64,
+    /// The next ones that it follows, each with its number.
+    pub events: Vec<(u64, SessionEvent)>,
+    /// The number to go on with.
+    pub next: u64,
+}
+
+thread_local! {
+    static FOLLOWED: RefCell<Option<Arc<SessionEvents>>> = const { RefCell::new(None) };
+}
+
+impl SessionEvents {
+    /// None yet.
+    pub fn new() -> Arc<SessionEvents> {
+        let (ring, news) = (Mutex::default(), watch::Sender::new(0));
+        Arc::new(SessionEvents { ring, news, part: fastrand::u64(..) & 0xFFFF_FFFF_FFFF })
+    }
+
+    /// Has the events of this worker's sessions kept, from now on.
+    pub(super) fn follow_here(self: &Arc<SessionEvents>) {
+        FOLLOWED.set(Some(Arc::clone(self)));
+    }
+
+    /// The number of the next.
+    pub fn next(&self) -> u64 {
+        *self.news.borrow()
+    }
+
+    /// Hears of each new one.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// How many hear of it.
+    pub fn readers(&self) -> usize {
+        self.news.receiver_count()
+    }
+
+    /// What a reader knows an event by.
+    pub fn name(&self, number: u64) -> String {
+        format!("{:012x}-{number}", self.part)
+    }
+
+    /// The number of the event after the one with this name; `None` where that is another process's.
+    pub fn after(&self, name: &str) -> Option<u64> {
+        let (part, number) = name.split_once('-')?;
+        let is_here = u64::from_str_radix(part, 16) == Ok(self.part);
+        number.parse::<u64>().ok()?.checked_add(1).filter(|_| is_here)
+    }
+
+    /// The next `most` from this number on of sessions that are matched.
+    pub fn read(&self, from: u64, selector: &Selector, most: usize) -> EventBatch {
+        let ring = self.ring();
+        let end = ring.first + ring.kept.len() as u64;
+        let begin = from.max(ring.first);
+        let missed = begin - from;
+        let mut batch = EventBatch { missed, next: begin.max(end), ..EventBatch::default() };
+        if begin >= end {
+            return batch;
+        }
+        let skipped = usize::try_from(begin - ring.first).unwrap_or(usize::MAX);
+        for (number, event) in (begin..).zip(ring.kept.iter().skip(skipped)) {
+            if batch.events.len() == most {
+                batch.next = number;
+                break;
+            }
+            if selector.matches(event.id, &event.facts) {
+                batch.events.push((number, event.clone()));
+            }
+        }
+        batch
+    }
+
+    fn keep(&self, event: SessionEvent) {
+        let mut ring = self.ring();
+        if ring.kept.len() == EVENTS_KEPT_MAX {
+            ring.kept.pop_front();
+            ring.first += 1;
+        }
+        ring.kept.push_back(event);
+        let next = ring.first + ring.kept.len() as u64;
+        drop(ring);
+        self.news.send_if_modified(|last| {
+            let is_news = next > *last;
+            *last = next.max(*last);
+            is_news
+        });
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // Whole whoever panicked: an event is added at once.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something became of a session of this worker; nothing is done where no caller follows.
+pub(super) fn keep_here(
+    id: SessionId,
+    change: SessionChange,
+    facts: impl FnOnce(SessionId) -> Option<Facts>,
+) {
+    // At a worker's end it may be gone before its last sessions.
+    let followed = FOLLOWED.try_with(|followed| followed.borrow().clone()).ok().flatten();
+    if let Some(events) = followed
+        && let Some(facts) = facts(id)
+    {
+        events.keep(SessionEvent { id, facts, change });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::facts;
+    use super::*;
+
+    fn event(number: u32) -> SessionEvent {
+        let facts = facts("chat", "backend", 0);
+        SessionEvent { id: SessionId::new(0, number, 0), facts, change: SessionChange::Opened }
+    }
+
+    #[test]
+    fn a_reader_goes_on_where_it_was_and_hears_what_it_has_missed() {
+        let events = SessionEvents::new();
+        (0..5).for_each(|number| events.keep(event(number)));
+        let all = Selector::All;
+        let some = events.read(0, &all, 3);
+        assert_eq!((some.missed, some.events.len(), some.next), (0, 3, 3));
+        let rest = events.read(some.next, &all, 3);
+        assert_eq!((rest.events.len(), rest.next, events.next()), (2, 5, 5));
+        let third = Selector::Session(SessionId::new(0, 3, 0));
+        let one = events.read(0, &third, 3);
+        assert_eq!((one.events[0].0, one.next), (3, 5));
+        assert_eq!(events.after(&events.name(4)), Some(5));
+        for other in ["", "7", "000000000000-4", "x-4", &format!("{}x", events.name(4))] {
+            assert_eq!(events.after(other), None, "{other}");
+        }
+        for number in 0..EVENTS_KEPT_MAX as u32 {
+            events.keep(event(number));
+        }
+        let late = events.read(2, &all, 1);
+        assert_eq!((late.missed, late.events[0].0, late.next), (3, 5, 6));
+        assert!(events.read(u64::MAX, &all, 1).events.is_empty());
+    }
+}

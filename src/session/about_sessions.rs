@@ -1,0 +1,75 @@
+//! Requests about live sessions: whose they are, by the route that answers, or by the process after
+//! this one.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::conn::App;
+use super::grant::Granted;
+use crate::action::api::{self, ApiContext, ApiRefusal, InstanceQuestion, PushRequest};
+use crate::base::body::Body;
+use crate::config::plan;
+use crate::rewrite;
+
+/// Answers about live sessions.
+pub(super) async fn answer(
+    app: &App,
+    granted: Granted,
+    asked: &plan::Api,
+    body: Body,
+) -> Response<Body> {
+    let older = Some(Arc::clone(&app.older));
+    let context = ApiContext { older, ..context(app, asked) };
+    let target = &granted.asked.target;
+    let below = target.below(Some(&granted.route.plan));
+    // A route for `/v1` is asked for `/v1/push` as well.
+    let path = if below.starts_with("/v1/") { &below } else { &target.path };
+    let mut answer = api::answer(&context, &granted.asked.head, path, body).await;
+    rewrite::apply(answer.headers_mut(), &granted.answer_changes);
+    answer
+}
+
+/// Sends a message for an operator, to any session that can be pushed to.
+pub async fn push(app: &App, request: PushRequest) -> (StatusCode, Value) {
+    let all = plan::Api { routes: vec!["*".into()], may: Vec::new() };
+    let context = ApiContext { older: Some(Arc::clone(&app.older)), ..context(app, &all) };
+    said(api::push(&context, request).await)
+}
+
+/// Answers the process after this one about the sessions that live here.
+pub async fn answer_newer(app: &App, question: &str) -> (StatusCode, Value) {
+    let read = serde_json::from_str::<InstanceQuestion>(question);
+    let read = read.map_err(|error| ApiRefusal::BadRequest(error.to_string()));
+    let answered = match read {
+        Ok(InstanceQuestion { routes, request }) => {
+            // What may be asked was looked at there.
+            let routes = routes.into_iter().map(Into::into).collect();
+            let context = context(app, &plan::Api { routes, may: Vec::new() });
+            api::answer_newer(&context, request).await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    said(answered.map(|json| (StatusCode::OK, json)))
+}
+
+fn said(answered: Result<(StatusCode, Value), ApiRefusal>) -> (StatusCode, Value) {
+    let refused = |refusal: ApiRefusal| (refusal.status(), json!({ "error": refusal.reason() }));
+    answered.unwrap_or_else(refused)
+}
+
+fn context(app: &App, asked: &plan::Api) -> ApiContext {
+    let snapshot = app.live.now();
+    let covered = snapshot.routes.iter().map(|route| &route.plan);
+    let covered = covered.filter(|plan| asked.covers(&plan.identity));
+    ApiContext {
+        sessions: app.sessions.clone(),
+        older: None,
+        named: asked.routes.clone(),
+        routes: covered.map(|plan| (Arc::clone(&plan.identity), plan.push.clone())).collect(),
+        may: asked.may.clone(),
+        events: Arc::clone(&app.events),
+        budget: Arc::clone(&app.pushes),
+    }
+}

@@ -21,8 +21,9 @@ pub use older::{
     NoAnswer, OLDER_ANSWER_BYTES_MAX, OLDER_ANSWER_TIMEOUT, OlderAnswer, OlderQuestion, OlderReport,
 };
 pub use operator::{
-    BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest, REMARK,
-    SessionsRequest, StatusRequest, TailRequest, TopRequest, UpgradeRequest, answer_newer,
+    BODY_BYTES_MAX, DrainRequest, EnableRequest, KickRequest, MoveRequest, OperatorRequest,
+    PUSH_BODY_BYTES_MAX, PushCommand, REMARK, SessionsRequest, StatusRequest, TailRequest,
+    TopRequest, UpgradeRequest, answer_newer,
 };
 pub use process::{Counts, Phase, Process, ProcessSetup, Stopped};
 pub use release::ReleasedServers;

@@ -3,9 +3,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use http::StatusCode;
+use serde_json::Value;
+
 use super::older::{OlderQuestion, OlderReport};
 use super::report::{ReloadRequest, Reloaded, Upgraded};
 use crate::acme::NameState;
+use crate::action::api::PushRequest;
 use crate::base::clock::Moment;
 use crate::base::label::Label;
 use crate::drain::Drains;
@@ -41,6 +45,9 @@ pub trait Process: Clone + 'static {
 
     /// Counts a request that the admin listener has refused.
     fn admin_refused(&self, why: impl Label);
+
+    /// Sends sessions a message, those of older processes too: status and report.
+    fn push(&self, request: PushRequest) -> impl Future<Output = (StatusCode, Value)>;
 
     /// Whether processes before this one have not ended.
     fn has_older(&self) -> bool;

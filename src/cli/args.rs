@@ -20,8 +20,8 @@ pub(super) use version::LONG_VERSION;
 use operator::ToProxy;
 
 use crate::admin::{
-    DrainRequest, EnableRequest, KickRequest, MoveRequest, ReloadRequest, SessionsRequest,
-    StatusRequest, TailRequest, TopRequest, UpgradeRequest,
+    DrainRequest, EnableRequest, KickRequest, MoveRequest, PushCommand, ReloadRequest,
+    SessionsRequest, StatusRequest, TailRequest, TopRequest, UpgradeRequest,
 };
 
 /// The program's name.
@@ -79,6 +79,11 @@ of a message, RSV1 on the first of a compressed one; the last columns are bytes 
 payload, and the time since the frame before it in its session. Frames of
 tidegate's own are from `tidegate`: pings, Closes, what is pushed. Where more
 passes than can be shown, how much is said. `--json` prints one object a line.";
+
+const PUSH_USAGE: &str = "\
+tidegate push [OPTIONS] --text TEXT|--file FILE ID…
+       tidegate push [OPTIONS] --text TEXT|--file FILE
+                     --label NAME=VALUE|--route ROUTE|--all --yes";
 
 const TOP_AFTER_HELP: &str = "\
 On a terminal: `q` or Ctrl-C ends it, `r`, `m` and `b` sort the busiest sessions
@@ -145,6 +150,9 @@ pub(super) enum Command {
     /// End single sessions at once (1008, after which clients do not come back)
     #[command(override_usage = KICK_USAGE)]
     Kick(ToProxy<KickRequest>),
+    /// Send sessions a message, on routes with `push`; their backends do not notice
+    #[command(override_usage = PUSH_USAGE)]
+    Push(ToProxy<PushCommand>),
     /// Hand the running proxy over to the program's file as it is now
     Upgrade(ToProxy<UpgradeRequest>),
     /// Show tidegate at work: one process, no file, a page with a WebSocket

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::StatusCode;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::scrape::{self, FactSources};
 use super::stop_requests::{NewestStop, StopRequests};
 use super::upgrade::State;
 use crate::acme::{NameState, NameStates};
+use crate::action::api::PushRequest;
 use crate::admin::{
     Counts, NoUpgrade, OLDER_ANSWER_TIMEOUT, OlderQuestion, OlderReport, Phase, Process,
     ProcessSetup, ReloadRefused, ReloadRequest, Reloaded, Stopped, Upgraded,
@@ -25,7 +28,7 @@ use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
 use crate::observe::metrics::{Exposition, Metrics};
 use crate::registry::LiveSessions;
-use crate::session::App;
+use crate::session::{self, App};
 
 /// Reloads that may wait for the supervisor; who asks for more waits for room.
 pub const COMMANDS_WAITING_MAX: usize = 64;
@@ -209,6 +212,10 @@ impl Process for Handle {
 
     fn drains(&self) -> &Drains {
         &self.0.drains
+    }
+
+    async fn push(&self, request: PushRequest) -> (StatusCode, Value) {
+        session::push(&self.0.app, request).await
     }
 
     fn has_older(&self) -> bool {

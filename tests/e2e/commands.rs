@@ -5,6 +5,7 @@ mod demo;
 mod judged;
 mod labels;
 mod moving;
+mod pushing;
 mod reaching;
 mod tailing;
 mod waiting;

@@ -11,6 +11,7 @@
 //! | `POST /drain` | drains sessions; a backend is disabled as well |
 //! | `POST /move` | has a backend's sessions go on with others; it is disabled as well |
 //! | `POST /kick` | ends single sessions at once |
+//! | `POST /push` | sends sessions a message |
 //! | `POST /enable` | gives a backend work again that a command disabled |
 //!
 //! Of the newest process's commands those about sessions and backends go to the older ones too, and
@@ -31,6 +32,7 @@ mod moves;
 mod orders;
 mod process;
 mod process_status;
+mod push;
 mod reply;
 mod request;
 mod selectors;
@@ -46,6 +48,7 @@ pub use enable::EnableRequest;
 pub use kick::KickRequest;
 pub use moves::MoveRequest;
 pub use process::UpgradeRequest;
+pub use push::{PUSH_BODY_BYTES_MAX, PushCommand};
 pub use reply::REMARK;
 pub use request::{BODY_BYTES_MAX, OperatorRequest};
 pub use sessions::SessionsRequest;
@@ -69,7 +72,7 @@ pub(super) use reply::Reply;
 use request::read;
 
 const PLACES: &str = "here are POST /reload, /upgrade, /sessions, /top, /tail, /drain, /move, \
-                      /kick, /enable, GET /status";
+                      /kick, /push, /enable, GET /status";
 
 pub(super) fn answers(process: impl Process) -> Responder {
     Rc::new(move |peer, request| {
@@ -92,14 +95,16 @@ where
         "/status" if reads(&head.method) => {}
         "/status" => return method_not_allowed("GET, HEAD"),
         "/reload" | "/upgrade" | "/sessions" | "/top" | "/tail" | "/drain" | "/move" | "/kick"
-        | "/enable" => {
+        | "/push" | "/enable" => {
             if head.method != Method::POST {
                 return method_not_allowed("POST");
             }
         }
         _ => return line(StatusCode::NOT_FOUND, PLACES),
     }
-    let reply = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    let is_push = head.uri.path() == "/push";
+    let bytes_max = if is_push { PUSH_BODY_BYTES_MAX } else { BODY_BYTES_MAX };
+    let reply = match Limited::new(body, bytes_max).collect().await {
         Ok(body) => {
             let body = body.to_bytes();
             let reply = execute(process, &head, &body).await;
@@ -108,6 +113,7 @@ where
             let is_asked_again = head.uri.path() == "/tail" && reply.json["begun"] == false;
             let is_question = matches!(head.uri.path(), "/status" | "/sessions" | "/top");
             if !is_question && !is_asked_again {
+                let body = if is_push { push::without_message(&body).into() } else { body };
                 // What a reload asks for is in its query.
                 let asked = head.uri.query().map_or(body, |query| query.to_owned().into());
                 command_log::write(peer, None, head.uri.path(), &asked, &reply);
@@ -124,6 +130,8 @@ async fn execute(process: &impl Process, head: &Parts, body: &[u8]) -> Result<Re
     match head.uri.path() {
         "/reload" => process::reload(process, head.uri.query()).await,
         "/upgrade" => Ok(process::upgrade(process).await),
+        // It asks the older ones itself, as the API does.
+        "/push" => push::push(process, read(body)?).await,
         path => execute_for(process, Asker::Operator { drain: None }, path, body).await,
     }
 }

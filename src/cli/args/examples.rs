@@ -93,6 +93,14 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("tidegate kick --client 192.0.2.9 --code 4001", "all of a client, by a code of yours"),
         ],
     ),
+    (
+        "push",
+        &[
+            ("tidegate push --label user=42 --text hello", "a user's every tab reads it"),
+            ("tidegate push --route chat --file - --wait read", "standard input, until it is read"),
+            ("tidegate push --all --yes --file frame.bin --binary", "a binary message to everyone"),
+        ],
+    ),
     ("upgrade", &[("tidegate upgrade", "after the program's file was replaced")]),
     (
         "demo",

@@ -9,8 +9,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tungstenite::Message;
 
+use crate::actors::free;
 use crate::backend::Backend;
-use crate::proxy::{Proxy, free};
+use crate::proxy::Proxy;
 use crate::traffic::{self, Ended};
 use crate::upgrade::upgraded;
 

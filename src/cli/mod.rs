@@ -17,7 +17,7 @@ mod manual;
 mod operator;
 mod operator_socket;
 mod output;
-mod push;
+mod push_command;
 mod run;
 mod tail;
 mod top;
@@ -53,7 +53,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Move(asked) => operator::ask(&asked),
         Command::Enable(asked) => operator::ask(&asked),
         Command::Kick(asked) => operator::ask(&asked),
-        Command::Push(asked) => push::push(asked),
+        Command::Push(asked) => push_command::push(asked),
         Command::Upgrade(asked) => operator::ask(&asked),
         Command::Demo(asked) => demo::demo(&asked),
         Command::Health(asked) => health::check(&asked),

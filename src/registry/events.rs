@@ -116,7 +116,8 @@ impl SessionEvents {
         format!("{:012x}-{number}", self.part)
     }
 
-    /// The number of the event after the one with this name; `None` where that is another process's.
+    /// The number of the event after the one with this name; `None` where that is another
+    /// process's.
     pub fn after(&self, name: &str) -> Option<u64> {
         let (part, number) = name.split_once('-')?;
         let is_here = u64::from_str_radix(part, 16) == Ok(self.part);

@@ -11,8 +11,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use super::instances::OlderInstances;
 use super::json::answer as reply;
+use super::older_instances::OlderInstances;
 use crate::base::body::{self, Body, TooLong};
 use crate::config::plan::{ApiRight, Push};
 use crate::registry::{LiveSessions, PushBudget, Selector, SessionEvents};

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::context::{ApiContext, ApiRefusal};
-use super::instances::OlderInstances;
 use super::list::{label_map, selector};
+use super::older_instances::OlderInstances;
 use super::targets::PushTargets;
 use crate::base::body::Body;
 use crate::base::label::Label as _;

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::context::{ApiContext, ApiRefusal};
-use super::instances::{ApiOutcome, INSTANCE_ANSWER_TIMEOUT, InstanceRequest};
-use super::instances::{elsewhere, everywhere};
+use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, elsewhere, everywhere};
 use super::json;
 use super::targets::{PushTargets, decoded};
 use crate::base::body::Body;
@@ -16,11 +15,15 @@ use crate::wire::control::close_code_is_valid;
 
 /// Sessions that are to end.
 #[derive(Clone, Serialize, Deserialize, Debug)]
-pub struct KickRequest {
+pub struct ApiKickRequest {
     /// Which.
     pub targets: PushTargets,
     /// With this close code.
     pub code: Option<u16>,
+}
+
+impl ApiRequest for ApiKickRequest {
+    const ASK: &'static str = "kick";
 }
 
 /// How many were told to end.
@@ -41,11 +44,11 @@ pub(super) async fn several(
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
     let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
-    let request = KickRequest { targets, code: code(head)? };
+    let request = ApiKickRequest { targets, code: code(head)? };
     // What is wrong with it is wrong everywhere.
     request.targets.selector()?;
     let own = async { kick_here(context, &request).await.unwrap_or(KickOutcome { kicked: 0 }) };
-    let asked = || InstanceRequest::Kick(request.clone());
+    let asked = || request.clone();
     let kicked = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
     Ok(json::answer(StatusCode::OK, &json!(kicked)))
 }
@@ -56,10 +59,10 @@ pub(super) async fn one(
     head: &Parts,
     name: SessionName,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let request = KickRequest { targets: PushTargets::one(name), code: code(head)? };
+    let request = ApiKickRequest { targets: PushTargets::one(name), code: code(head)? };
     let kicked = match name.here() {
         Some(_) => kick_here(context, &request).await?,
-        None => elsewhere(context, InstanceRequest::Kick(request)).await?,
+        None => elsewhere(context, &request).await?,
     };
     Ok(json::answer(StatusCode::OK, &json!(kicked)))
 }
@@ -67,7 +70,7 @@ pub(super) async fn one(
 /// Ends those of this process.
 pub(super) async fn kick_here(
     context: &ApiContext,
-    request: &KickRequest,
+    request: &ApiKickRequest,
 ) -> Result<KickOutcome, ApiRefusal> {
     let selector = context.only_covered(request.targets.selector()?);
     let kicked = context.sessions.kick_all(selector, request.code).await;

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::context::{ApiContext, ApiRefusal, read};
-use super::instances::{ApiOutcome, INSTANCE_ANSWER_TIMEOUT, InstanceRequest};
-use super::instances::{elsewhere, everywhere};
+use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, elsewhere, everywhere};
 use super::json;
 use super::targets::{PushTargets, decoded};
 use crate::base::body::Body;
@@ -35,16 +34,31 @@ pub struct ListRequest {
     pub limit: usize,
 }
 
+impl ApiRequest for ListRequest {
+    const ASK: &'static str = "list";
+}
+
+/// Which sessions are counted.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct CountRequest {
+    /// Which; all where it names none.
+    pub targets: PushTargets,
+}
+
+impl ApiRequest for CountRequest {
+    const ASK: &'static str = "count";
+}
+
 /// Sessions that were found.
 #[derive(Serialize, Deserialize, Debug)]
 pub(super) struct ListOutcome {
     matched: usize,
-    sessions: Vec<SessionRow>,
+    sessions: Vec<ListedSession>,
 }
 
 /// A session, as a caller sees it.
 #[derive(Clone, Serialize, Deserialize, Debug)]
-pub struct SessionRow {
+pub struct ListedSession {
     id: String,
     client: Option<String>,
     listener: String,
@@ -94,11 +108,11 @@ pub(super) async fn several(
     let request = ListRequest { targets: PushTargets::from_query(query)?, limit };
     let selector = selector(context, &request.targets)?;
     let own = list(context, &selector, limit);
-    let asked = || InstanceRequest::List(request.clone());
+    let asked = || request.clone();
     let mut listed = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
     let rows = &mut listed.outcome.sessions;
     // The oldest first.
-    let order = |one: &SessionRow, other: &SessionRow| {
+    let order = |one: &ListedSession, other: &ListedSession| {
         other.age_seconds.total_cmp(&one.age_seconds).then_with(|| one.id.cmp(&other.id))
     };
     rows.sort_by(order);
@@ -135,7 +149,7 @@ pub(super) async fn count(
     let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
     let selector = selector(context, &targets)?;
     let own = async { CountOutcome { matched: context.sessions.count(&selector).await.matched } };
-    let asked = || InstanceRequest::Count { targets: targets.clone() };
+    let asked = || CountRequest { targets: targets.clone() };
     let count = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
     Ok(json::answer(StatusCode::OK, &json!(count)))
 }
@@ -143,9 +157,9 @@ pub(super) async fn count(
 /// Those of this process.
 pub(super) async fn count_here(
     context: &ApiContext,
-    targets: &PushTargets,
+    request: &CountRequest,
 ) -> Result<CountOutcome, ApiRefusal> {
-    let selector = selector(context, targets)?;
+    let selector = selector(context, &request.targets)?;
     Ok(CountOutcome { matched: context.sessions.count(&selector).await.matched })
 }
 
@@ -157,7 +171,7 @@ pub(super) async fn one(
     let request = ListRequest { targets: PushTargets::one(name), limit: 1 };
     let mut listed = match name.here() {
         Some(_) => list_here(context, &request).await?,
-        None => elsewhere(context, InstanceRequest::List(request)).await?,
+        None => elsewhere(context, &request).await?,
     };
     let row = listed.sessions.pop().ok_or(ApiRefusal::Gone)?;
     Ok(json::answer(StatusCode::OK, &json!(row)))
@@ -180,6 +194,10 @@ pub struct LabelRequest {
     pub patch: SessionPatch,
 }
 
+impl ApiRequest for LabelRequest {
+    const ASK: &'static str = "label";
+}
+
 /// Gives a session labels, and takes some away; all of it or nothing.
 pub(super) async fn label(
     context: &ApiContext,
@@ -192,7 +210,7 @@ pub(super) async fn label(
     let request = LabelRequest { session: name.to_string(), patch };
     let row = match name.here() {
         Some(_) => label_here(context, request).await?,
-        None => elsewhere(context, InstanceRequest::Label(request)).await?,
+        None => elsewhere(context, &request).await?,
     };
     Ok(json::answer(StatusCode::OK, &json!(row)))
 }
@@ -201,7 +219,7 @@ pub(super) async fn label(
 pub(super) async fn label_here(
     context: &ApiContext,
     request: LabelRequest,
-) -> Result<SessionRow, ApiRefusal> {
+) -> Result<ListedSession, ApiRefusal> {
     let LabelRequest { session, patch } = request;
     let name = session.parse::<SessionName>().map_err(|_| ApiRefusal::Gone)?;
     let id = name.here().ok_or(ApiRefusal::Gone)?;
@@ -237,9 +255,9 @@ pub(super) fn label_map(facts: &Facts) -> BTreeMap<&str, &str> {
     facts.labels.iter().map(|label| (label.name(), label.value())).collect()
 }
 
-fn row(Seen { id, facts, leaving, .. }: &Seen) -> SessionRow {
+fn row(Seen { id, facts, leaving, .. }: &Seen) -> ListedSession {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    SessionRow {
+    ListedSession {
         id: id.to_string(),
         client: facts.client.get().map(|client| client.to_string()),
         listener: facts.listener.to_string(),

@@ -21,13 +21,14 @@ mod instances;
 mod json;
 mod kick;
 mod list;
+mod older_instances;
+mod questions;
 mod send;
 mod targets;
 
 pub use context::{ApiContext, ApiRefusal};
-pub use instances::{
-    INSTANCE_TIMEOUT_MAX, InstanceQuestion, InstanceReport, OlderInstances, answer_newer,
-};
+pub use older_instances::{InstanceReport, OlderInstances};
+pub use questions::{INSTANCE_TIMEOUT_MAX, InstanceQuestion, answer_newer};
 pub use send::{PushRequest, push};
 pub use targets::PushTargets;
 

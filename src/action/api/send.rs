@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::context::{ApiContext, ApiRefusal, read};
-use super::instances::{ApiOutcome, INSTANCE_ANSWER_TIMEOUT, InstanceRequest, everywhere};
+use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, everywhere};
 use super::json;
 use super::targets::{PushTargets, decoded};
 use crate::base::body::Body;
@@ -53,6 +53,10 @@ pub struct PushRequest {
     /// How long, such as `5s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+}
+
+impl ApiRequest for PushRequest {
+    const ASK: &'static str = "push";
 }
 
 /// What became of a message.
@@ -165,7 +169,7 @@ async fn push_checked(
         PushLevel::Queued => INSTANCE_ANSWER_TIMEOUT,
         _ => wanted.timeout + INSTANCE_ANSWER_TIMEOUT,
     };
-    let asked = || InstanceRequest::Push(wanted.request());
+    let asked = || wanted.request();
     let report = everywhere(context, asked, patience, own).await;
     let status = match report.outcome.matched {
         0 if wanted.is_single && report.is_whole() => StatusCode::GONE,

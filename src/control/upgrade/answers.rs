@@ -26,18 +26,18 @@ pub(super) const ANSWERS_WAITING_MAX: usize = 64;
 const OPEN_MIB_MAX: usize = 96;
 
 /// Answers questions, until it is dropped.
-pub(super) struct Answers {
+pub(super) struct InstanceAnswers {
     handle: Handle,
     words: mpsc::Sender<Old>,
     parts: QuestionParts,
     room: Arc<Semaphore>,
 }
 
-impl Answers {
+impl InstanceAnswers {
     /// Its answers are words like others.
-    pub(super) fn new(handle: Handle, words: mpsc::Sender<Old>) -> Answers {
+    pub(super) fn new(handle: Handle, words: mpsc::Sender<Old>) -> InstanceAnswers {
         let room = Arc::new(Semaphore::new(OPEN_MIB_MAX));
-        Answers { handle, words, parts: QuestionParts::default(), room }
+        InstanceAnswers { handle, words, parts: QuestionParts::default(), room }
     }
 
     /// A question has come, or its first piece.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::answers::{self, ANSWERS_WAITING_MAX, Answers};
+use super::answers::{self, ANSWERS_WAITING_MAX, InstanceAnswers};
 use super::state::UpgradeAsked;
 use super::successor::Successor;
 use super::words::{New, Old};
@@ -120,8 +120,8 @@ async fn begin_of_stop(
     patience.unwrap_or(configured)
 }
 
-/// Tells the process that took over what is left here and which reloads were asked for, answers what
-/// it asks, and stops when it does.
+/// Tells the process that took over what is left here and which reloads were asked for, answers
+/// what it asks, and stops when it does.
 async fn report(
     handle: Handle,
     mut successor: Successor,
@@ -135,7 +135,7 @@ async fn report(
         // It hears nothing, and takes it that this one does not answer.
         Err(error) => tracing::warn!(%error, "the process that took over cannot be answered"),
     }
-    let mut answers = Answers::new(handle.clone(), words.clone());
+    let mut answers = InstanceAnswers::new(handle.clone(), words.clone());
     loop {
         let sessions = handle.sessions().live().await;
         // Who does not listen misses a count.

@@ -97,28 +97,12 @@ fn build(
     if let Some(dropped) = options.log_dropped {
         metrics.watch_log(dropped);
     }
-    let first = live::build(Arc::clone(plan), None, &metrics)
-        .map_err(|error| StartError::Build(error.to_string()))?;
-    let budget = Quota::new(plan.limits.hold_bytes_max);
-    let live = Live::new(Arc::new(first));
     let sessions = LiveSessions::new(queues.clone());
     let (spans, waiting) = SpanQueue::new(&metrics);
     let (upgrade, upgrades) = State::new(predecessor.map_or(1, |before| before.number));
     let upgrade = Arc::new(upgrade);
-    let app = Arc::new(App {
-        live,
-        budget,
-        buckets: Arc::new(Buckets::new(plan.limits.keys_max)),
-        encoders: Shares::new(encoders_max(&plan.limits)),
-        places: SessionPlaces::new(),
-        sessions: sessions.clone(),
-        events: SessionEvents::new(),
-        older: Arc::<State>::clone(&upgrade),
-        pushes: PushBudget::new(plan.limits.push_bytes_max),
-        challenges: Arc::new(Challenges::new()),
-        spans,
-        via: Via::new(),
-    });
+    let older = Arc::<State>::clone(&upgrade);
+    let app = Arc::new(app(plan, &metrics, sessions.clone(), spans, older)?);
     let exporting = traces::export(Arc::downgrade(&app), Arc::clone(&metrics), waiting);
     task::spawn("traces", exporting);
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());
@@ -164,6 +148,32 @@ fn build(
         upgrades,
     };
     Ok((core, received))
+}
+
+/// Makes what sessions are served with: the first snapshot, and what all of them share.
+fn app(
+    plan: &Arc<Plan>,
+    metrics: &Arc<Metrics>,
+    sessions: LiveSessions,
+    spans: SpanQueue,
+    older: Arc<State>,
+) -> Result<App, StartError> {
+    let first = live::build(Arc::clone(plan), None, metrics)
+        .map_err(|error| StartError::Build(error.to_string()))?;
+    Ok(App {
+        live: Live::new(Arc::new(first)),
+        budget: Quota::new(plan.limits.hold_bytes_max),
+        buckets: Arc::new(Buckets::new(plan.limits.keys_max)),
+        encoders: Shares::new(encoders_max(&plan.limits)),
+        places: SessionPlaces::new(),
+        sessions,
+        events: SessionEvents::new(),
+        older,
+        pushes: PushBudget::new(plan.limits.push_bytes_max),
+        challenges: Arc::new(Challenges::new()),
+        spans,
+        via: Via::new(),
+    })
 }
 
 /// Opens every socket; where a process serves already, waits until it accepts no more.

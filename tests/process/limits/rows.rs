@@ -297,7 +297,6 @@ pub(super) const OF_NO_CLIENT: &[&str] = &[
     "limits.push_bytes_max",
     "pools.NAME.health.failures_max",
     "pools.NAME.health.eject_time_max",
-    "pools.NAME.health.probe.timeout",
     "pools.NAME.retry.attempts_max",
     "pools.NAME.retry.budget_min",
     "drain.rate_max",

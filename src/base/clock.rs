@@ -46,37 +46,23 @@ impl Moment {
 }
 
 /// The present moment.
+#[allow(clippy::disallowed_methods)]
 pub fn now() -> Moment {
-    // From the system's own numbers: a connect asks some twenty times, and an `Instant` takes each
-    // apart anew.
-    let start = start().nanos;
-    Moment(monotonic_nanos().saturating_sub(start) / 1_000_000)
+    let since = start().elapsed();
+    Moment(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
 }
 
 /// When the clock was first asked.
-struct Start {
-    nanos: u64,
-    instant: Instant,
-}
-
 #[allow(clippy::disallowed_methods)]
-fn start() -> &'static Start {
-    static START: OnceLock<Start> = OnceLock::new();
-    // The instant is the later one, so that what waits until a moment never finds it ahead.
-    START.get_or_init(|| Start { nanos: monotonic_nanos(), instant: Instant::now() })
-}
-
-/// The system's `CLOCK_MONOTONIC` (clock_gettime(2)), which is an [`Instant`]'s as well.
-fn monotonic_nanos() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    // It is never negative: it counts from the system's start.
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
 }
 
 /// Does some work until a moment; `None` when it was not done by then. Unlike a time to wait, a
 /// moment that is known need not be asked for once more.
 pub async fn by<T>(deadline: Moment, work: impl Future<Output = T>) -> Option<T> {
-    match start().instant.checked_add(Duration::from_millis(deadline.0)) {
+    match start().checked_add(Duration::from_millis(deadline.0)) {
         Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.ok(),
         None => Some(work.await),
     }
@@ -129,7 +115,9 @@ pub fn moment_of(second: u64) -> Moment {
 /// Microseconds of the system's `CLOCK_MONOTONIC` (clock_gettime(2)), which a service manager
 /// compares with its own.
 pub fn monotonic_micros() -> u64 {
-    monotonic_nanos() / 1_000
+    let now = clock_gettime(ClockId::Monotonic);
+    let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+    u64::try_from(micros).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ RUN TIDEGATE_COMMIT=$COMMIT cargo build --release --locked
 # The root of the final image: the binary without its line tables, the libraries it names, and public
 # authorities for backends that speak TLS.
 RUN mkdir -p /image/etc/ssl/certs /image/usr/bin /run/tidegate \
- && strip --output /image/usr/bin/tidegate target/release/tidegate \
+ && strip -o /image/usr/bin/tidegate target/release/tidegate \
  && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
  && ldd target/release/tidegate | grep -o '/[^ ]*' | xargs -I{} cp -L --parents {} /image
 

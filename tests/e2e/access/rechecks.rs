@@ -97,7 +97,7 @@ async fn a_session_ends_when_the_server_takes_its_word_back_and_its_neighbour_st
         revoked(session).await;
     }
     stays.echo("it is another's").await;
-    assert_eq!(proxy.sessions(), 1);
+    until("the four to be gone", || proxy.sessions() == 1).await;
     assert_eq!(rechecks(&proxy, "revoked"), 4);
     until("the backends' ends", || {
         backends.iter().map(|backend| backend.endings().len()).sum::<usize>() == 4

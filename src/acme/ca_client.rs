@@ -1,11 +1,10 @@
 //! How an authority is asked: our own HTTP and TLS below `instant_acme`.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
+use crate::base::along::along;
 use crate::base::clock;
 use crate::config::plan::{
     ANSWER_HEAD_BYTES_MAX, ANSWER_HEADERS_MAX, BackendAddress, Roots, UpstreamTls,
@@ -150,8 +150,7 @@ impl CaClient {
             .max_buf_size(ANSWER_HEAD_BYTES_MAX)
             .handshake(TokioIo::new(transport));
         let (mut sender, connection) = handshake.await.map_err(ExchangeError::Http)?;
-        let mut connection = pin!(connection);
-        let mut answer = pin!(async move {
+        let answer = async move {
             let answer = sender.send_request(request).await.map_err(ExchangeError::Http)?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
@@ -160,19 +159,8 @@ impl CaClient {
                 false => ExchangeError::Body(error),
             })?;
             Ok((parts, body.to_bytes()))
-        });
-        let mut is_open = true;
-        // What moves the bytes ends with the answer, whichever way that ends.
-        poll_fn(|cx| {
-            if is_open && connection.as_mut().poll(cx).is_ready() {
-                is_open = false;
-            }
-            match answer.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(answer),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
+        };
+        along(connection, answer).await
     }
 
     fn place(&self, uri: &Uri) -> Result<(&Dialler, BackendAddress), ExchangeError> {

@@ -27,7 +27,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("ssl_protocol", "it is `{tls.version}`"),
     ("ssl_server_name", "it is `{tls.sni}`"),
     ("http_origin", "it is `{header.Origin}`; `allowed_origins` says which origins may come"),
-    ("ssl_client_cert", "tidegate asks for no client certificates"),
+    ("ssl_client_cert", "backends get it in `Client-Cert`, where `tls.clients` asks for one"),
     ("http_", "a header field is `{header.NAME}`; backends get them as they came"),
     ("cookie_", "a cookie is `{cookie.NAME}`"),
     ("arg_", "a parameter is `{query.NAME}`"),

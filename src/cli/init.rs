@@ -48,6 +48,7 @@ fn text_of(asked: &Init) -> String {
         "# `tidegate check` says what is wrong with this file, `tidegate run` runs it, and
 # `tidegate reload` takes a change of it without closing a connection.\n"
             .to_owned(),
+        certificates(asked),
         listeners(asked),
         pool(asked),
         site(asked),
@@ -55,10 +56,42 @@ fn text_of(asked: &Init) -> String {
          [control]                       # `tidegate status`, `sessions`, `drain`, `upgrade` …\n"
             .to_owned(),
     ];
-    parts.join("\n")
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Where certificates are ordered, if they are.
+fn certificates(asked: &Init) -> String {
+    let Some(email) = &asked.acme else { return String::new() };
+    let mut text = format!(
+        "[acme]                          # certificates from Let's Encrypt, ordered and renewed\n\
+         email = {}\n\
+         agree_to_terms = true           # https://letsencrypt.org/repository/\n\
+         # directory = \"letsencrypt-staging\"     # to try with: no browser trusts these\n\
+         # state = \"/var/lib/tidegate/acme\"      # account, keys, certificates\n",
+        quoted(email),
+    );
+    if asked.hosts.iter().any(|host| host.starts_with("*.")) {
+        text.push_str(
+            "# For a name with `*.` the authority wants a record in DNS, which a program of yours \
+             sets.\n# [acme.dns]\n# hook = [\"/usr/local/bin/dns-hook\"]\n",
+        );
+    }
+    text
+}
+
+/// Whether it listens with TLS.
+fn has_tls(asked: &Init) -> bool {
+    asked.chain.is_some() || asked.acme.is_some()
 }
 
 fn listeners(asked: &Init) -> String {
+    if asked.acme.is_some() {
+        return "[listeners.http]                # leads to https; the authority asks here for its \
+                proof\naddress = \"0.0.0.0:80\"\n\n\
+                [listeners.https]\naddress = \"0.0.0.0:443\"\n\
+                tls.acme = true                 # for the hosts below\n"
+            .to_owned();
+    }
     let (Some(chain), Some(key)) = (&asked.chain, &asked.key) else {
         return "[listeners.http]\naddress = \"0.0.0.0:8080\"\n\n\
                 # With a certificate, TLS and HTTP/2:\n# [listeners.https]\n\
@@ -97,8 +130,7 @@ fn site(asked: &Init) -> String {
         [one] => _ = writeln!(text, "host = {one}"),
         _ => _ = writeln!(text, "host = [{}]", hosts.join(", ")),
     }
-    let has_tls = asked.chain.is_some();
-    if has_tls {
+    if has_tls(asked) {
         text.push_str("listener = \"https\"\n");
     }
     text.push_str(
@@ -128,7 +160,7 @@ fn site(asked: &Init) -> String {
             _ = writeln!(text, "files = {}", quoted(files));
         }
     }
-    if has_tls {
+    if has_tls(asked) {
         text.push_str(
             "\n[[routes]]\nlistener = \"http\"\nredirect = \"https://{host}{path}{query}\"\n",
         );
@@ -169,15 +201,18 @@ mod tests {
     #[test]
     fn whatever_it_is_told_the_file_is_taken_without_a_warning() {
         let tls = ["--chain", "site.pem", "--key", "site.key"];
-        let parts: [&[&str]; 6] = [
+        let acme = ["--acme", "ops@example.com", "--host", "example.com"];
+        let parts: [&[&str]; 7] = [
             &["--backend", "10.0.0.7:9001", "--backend", "unix:/run/app.sock"],
-            &["--host", "chat.example.com", "--host", "*.example.com"],
+            &["--host", "chat.example.com", "--host", "*.example.org"],
             &["--path", "/socket"],
             &["--files", "/srv/a \"page\""],
             &tls,
             &["--hold"],
+            &acme,
         ];
-        for chosen in 0..1 << parts.len() {
+        // A certificate is there or is ordered.
+        for chosen in (0..1 << parts.len()).filter(|chosen| chosen & 0b101_0000 != 0b101_0000) {
             let words: Vec<&str> = (0..parts.len())
                 .filter(|part| chosen >> part & 1 == 1)
                 .flat_map(|part| parts[part].iter().copied())
@@ -192,7 +227,11 @@ mod tests {
             );
             let warnings = loaded.warnings.text(&loaded.sources, Colour::Plain);
             assert_eq!(warnings, "", "{words:?}\n{text}");
-            assert_eq!(loaded.plan.routes.iter().any(|route| route.hold.is_some()), chosen >= 32);
+            assert_eq!(
+                loaded.plan.routes.iter().any(|route| route.hold.is_some()),
+                chosen >> 5 & 1 == 1
+            );
+            assert_eq!(loaded.plan.acme.is_some(), chosen >> 6 == 1);
             assert_eq!(loaded.plan.pools[0].backends.len(), if chosen & 1 == 1 { 2 } else { 1 });
             assert!(text.lines().all(|line| line.len() <= 100), "{text}");
         }

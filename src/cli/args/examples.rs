@@ -21,6 +21,10 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "tidegate init --chain site.pem --key site.key --path /ws --hold",
                 "with TLS, sockets below `/ws`, clients held while the backend restarts",
             ),
+            (
+                "tidegate init --host chat.example.com --acme ops@example.com",
+                "with certificates that are ordered and renewed by themselves",
+            ),
         ],
     ),
     (

@@ -25,6 +25,10 @@ pub(in crate::cli) struct Init {
     /// The certificate's key, a PEM file
     #[arg(long, value_name = "FILE", requires = "chain")]
     pub(in crate::cli) key: Option<String>,
+    /// Order certificates for the hosts from Let's Encrypt, and agree to its terms of service;
+    /// it writes to this address when something is wrong
+    #[arg(long, value_name = "EMAIL", requires = "hosts", conflicts_with = "chain")]
+    pub(in crate::cli) acme: Option<String>,
     /// Keep clients connected while a backend restarts
     #[arg(long)]
     pub(in crate::cli) hold: bool,

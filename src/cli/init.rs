@@ -52,9 +52,7 @@ fn text_of(asked: &Init) -> String {
         listeners(asked),
         pool(asked),
         site(asked),
-        "[admin]                         # /metrics, /healthz and /readyz on 127.0.0.1:9090\n\n\
-         [control]                       # `tidegate status`, `sessions`, `drain`, `upgrade` …\n"
-            .to_owned(),
+        admin(asked),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
@@ -168,6 +166,22 @@ fn site(asked: &Init) -> String {
     text
 }
 
+/// Where it is operated. Only root may make the socket's default directory, so the socket is beside
+/// the file, unless it is a service's, or listens on ports that are root's as well.
+fn admin(asked: &Init) -> String {
+    let mut text = String::from(
+        "[admin]                         # /metrics, /healthz and /readyz on 127.0.0.1:9090\n\n\
+         [control]                       # `tidegate status`, `sessions`, `drain`, `upgrade` …\n",
+    );
+    if !has_tls(asked) && !asked.service {
+        text.push_str(
+            "socket = \"control.sock\"         # beside this file; without it \
+             /run/tidegate/control.sock\n",
+        );
+    }
+    text
+}
+
 /// What keeps clients connected, or how it is switched on.
 fn hold(asked: &Init) -> String {
     const WHY: &str = "clients stay while a backend that confirms it restarts";
@@ -249,6 +263,8 @@ mod tests {
         let words = ["--output", file.to_str().unwrap()];
         init(&asked(&words)).unwrap();
         let written = std::fs::read_to_string(&file).unwrap();
+        assert!(written.ends_with("/run/tidegate/control.sock\n"), "{written}");
+        assert!(!text_of(&asked(&["--service"])).contains("socket ="));
         assert!(written.contains("backends = [\"127.0.0.1:3000\"]"), "{written}");
         assert!(init(&asked(&words)).unwrap_err().text().contains("is there already"));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), written);

@@ -29,6 +29,9 @@ pub(in crate::cli) struct Init {
     /// it writes to this address when something is wrong
     #[arg(long, value_name = "EMAIL", requires = "hosts", conflicts_with = "chain")]
     pub(in crate::cli) acme: Option<String>,
+    /// For a service or a container: the operator's socket is in /run/tidegate, not beside the file
+    #[arg(long)]
+    pub(in crate::cli) service: bool,
     /// Keep clients connected while a backend restarts
     #[arg(long)]
     pub(in crate::cli) hold: bool,

@@ -12,6 +12,9 @@ const INTRODUCTION: &str = include_str!("reference.md");
 /// Where the introduction wants the table of reloads.
 const RELOADS_HERE: &str = "<!-- reloads -->\n";
 
+/// Where it wants the table of contents.
+const CONTENTS_HERE: &str = "<!-- contents -->\n";
+
 /// What a reload that changes a key does: the word beside the key, and what it says to people.
 const RELOADS: [(&str, &str, &str); 4] = [
     ("now", "at once", "applies at once, also to live sessions"),
@@ -28,11 +31,11 @@ const RELOADS: [(&str, &str, &str); 4] = [
 /// The reference, in Markdown.
 pub fn reference_markdown() -> String {
     let root = schema().to_value();
-    let mut text = INTRODUCTION.replace(RELOADS_HERE, &reloads(&root));
-    text.push('\n');
-    let mut seen = Vec::new();
-    section(&root, &root, "", &mut seen, &mut text);
-    text
+    let mut keys =
+        KeySections { root: &root, seen: Vec::new(), tables: Vec::new(), text: String::new() };
+    keys.section(&root, "");
+    let text = INTRODUCTION.replace(RELOADS_HERE, &reloads(&root));
+    text.replace(CONTENTS_HERE, &keys.contents()) + "\n" + &keys.text
 }
 
 /// The schema, in JSON.
@@ -40,70 +43,112 @@ pub fn schema_json() -> String {
     format!("{:#}\n", schema().to_value())
 }
 
-/// One section per table; tables below it follow. Writing to a string cannot fail: it only grows.
-fn section<'a>(
+/// Every key, a section per table. Writing to a string cannot fail: it only grows.
+struct KeySections<'a> {
     root: &'a Value,
-    table: &'a Value,
-    path: &str,
-    seen: &mut Vec<(&'a str, String)>,
-    text: &mut String,
-) {
-    let mut below = Vec::new();
-    for key in keys(root, table) {
-        let inner = key.table.map(|(name, shape)| (name, header(path, key.name, shape)));
-        if let Some((name, inner)) = &inner {
-            let first = seen.iter().find(|(known, _)| known == name);
+    /// Tables that are described, with the place where; others with the same keys refer to it.
+    seen: Vec<(&'a str, String)>,
+    /// The tables in their order, with their keys.
+    tables: Vec<(String, Vec<&'a str>)>,
+    text: String,
+}
+
+impl<'a> KeySections<'a> {
+    /// A table's keys; the tables below it follow.
+    fn section(&mut self, table: &'a Value, path: &str) {
+        let mut below = Vec::new();
+        self.tables.push((path.to_owned(), Vec::new()));
+        let own = self.tables.len() - 1;
+        for key in keys(self.root, table) {
+            let inner = key.table.map(|(name, shape)| (name, header(path, key.name, shape)));
+            let Some((name, inner)) = inner else {
+                self.tables[own].1.push(key.name);
+                self.describe(&key, path, None);
+                continue;
+            };
+            let first = self.seen.iter().find(|(known, _)| *known == name);
             let first = first.map(|(_, path)| path.clone());
             if !path.is_empty() {
-                describe(root, &key, Some(first.as_ref().unwrap_or(inner)), text);
+                self.tables[own].1.push(key.name);
+                self.describe(&key, path, Some(first.as_ref().unwrap_or(&inner)));
             }
             if first.is_none() {
-                seen.push((name, inner.clone()));
-                below.push((key, *name, inner.clone()));
+                self.seen.push((name, inner.clone()));
+                below.push((key, name, inner));
             }
-        } else {
-            describe(root, &key, None, text);
+        }
+        for (key, name, inner) in below {
+            let about = if path.is_empty() { key.schema } else { definition(self.root, name) };
+            let _ = write!(self.text, "## `{inner}`\n\n{}\n\n", description(about));
+            self.section(definition(self.root, name), &inner);
         }
     }
-    for (key, name, inner) in below {
-        let _ = write!(text, "## `{inner}`\n\n");
-        let about = if path.is_empty() { key.schema } else { definition(root, name) };
-        let _ = write!(text, "{}\n\n", description(about));
-        section(root, definition(root, name), &inner, seen, text);
+
+    fn describe(&mut self, key: &SchemaKey<'_>, path: &str, table: Option<&String>) {
+        let mut facts = vec![kind(self.root, key.schema)];
+        if key.required {
+            facts.push("required".to_owned());
+        }
+        if let Some(default) = key.schema.get("default") {
+            facts.push(format!("default `{}`", toml(default)));
+        }
+        if let Some(example) = key.schema.pointer("/examples/0") {
+            facts.push(format!("as in `{}`", toml(example).trim()));
+        }
+        if let Some((_, word, _)) = reload_of(key.schema) {
+            facts.push(format!("reload: {word}"));
+        }
+        let (facts, anchor) = (facts.join(" · "), anchor(path, key.name));
+        let _ = writeln!(self.text, "<a id=\"{anchor}\"></a>\n**`{}`** · {facts}", key.name);
+        let _ = write!(self.text, "<br>{}", description(key.schema));
+        if let Some(table) = table {
+            let _ = write!(self.text, " Keys: [`{table}`](#{}).", heading_anchor(table));
+        }
+        self.text.push_str("\n\n");
     }
+
+    /// The tables, with a link to each and to each of its keys.
+    fn contents(&self) -> String {
+        let mut text = String::from("| table | keys |\n|---|---|\n");
+        for (path, keys) in &self.tables {
+            let of = match &**path {
+                "" => "the file itself".to_owned(),
+                path => format!("[`{path}`](#{})", heading_anchor(path)),
+            };
+            let link = |key: &&str| format!("[`{key}`](#{})", anchor(path, key));
+            let keys: Vec<String> = keys.iter().map(link).collect();
+            let _ = writeln!(text, "| {of} | {} |", keys.join(", "));
+        }
+        text
+    }
+}
+
+/// A table's place without brackets.
+fn bare(header: &str) -> &str {
+    header.trim_matches(['[', ']'])
+}
+
+/// What a key is found by: its place, as `pools.NAME.balance`.
+fn anchor(table: &str, key: &str) -> String {
+    match bare(table) {
+        "" => key.to_owned(),
+        table => format!("{table}.{key}"),
+    }
+}
+
+/// What is made of a table's heading: its letters in lower case.
+fn heading_anchor(header: &str) -> String {
+    bare(header).replace('.', "").to_lowercase()
 }
 
 /// `[pools.NAME]` below `pools`; `[pools.NAME.health]` below that.
 fn header(above: &str, key: &str, shape: Shape) -> String {
-    let above = above.trim_matches(['[', ']']);
-    let path = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
+    let path = anchor(above, key);
     match shape {
         Shape::One => format!("[{path}]"),
         Shape::Named => format!("[{path}.NAME]"),
         Shape::List => format!("[[{path}]]"),
     }
-}
-
-fn describe(root: &Value, key: &SchemaKey<'_>, table: Option<&String>, text: &mut String) {
-    let mut facts = vec![kind(root, key.schema)];
-    if key.required {
-        facts.push("required".to_owned());
-    }
-    if let Some(default) = key.schema.get("default") {
-        facts.push(format!("default `{}`", toml(default)));
-    }
-    if let Some(example) = key.schema.pointer("/examples/0") {
-        facts.push(format!("as in `{}`", toml(example).trim()));
-    }
-    if let Some((_, word, _)) = reload_of(key.schema) {
-        facts.push(format!("reload: {word}"));
-    }
-    let _ = writeln!(text, "**`{}`** · {}", key.name, facts.join(" · "));
-    let _ = write!(text, "<br>{}", description(key.schema));
-    if let Some(table) = table {
-        let _ = write!(text, " Keys: `{table}`.");
-    }
-    text.push_str("\n\n");
 }
 
 fn description(schema: &Value) -> &str {

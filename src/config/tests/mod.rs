@@ -1,5 +1,6 @@
 use super::*;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -76,6 +77,27 @@ fn a_file_with_one_mistake_has_one_error_which_says_where_it_is() {
 fn the_committed_reference_and_schema_are_those_that_are_printed() {
     golden(&root().join("config/README.md"), &reference_markdown());
     golden(&root().join("config/tidegate.schema.json"), &schema_json());
+}
+
+#[test]
+fn every_key_of_the_reference_is_found_by_its_place() {
+    let text = reference_markdown();
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut table, mut found) = ("", HashSet::new());
+    for (above, line) in lines.iter().zip(&lines[1..]) {
+        if let Some(header) = above.strip_prefix("## `") {
+            table = header.trim_matches(['[', ']', '`']);
+        }
+        let Some((key, _)) = line.strip_prefix("**`").and_then(|rest| rest.split_once("`** · "))
+        else {
+            continue;
+        };
+        let place = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+        assert_eq!(*above, format!("<a id=\"{place}\"></a>"));
+        assert!(text.contains(&format!("[`{key}`](#{place})")), "{place} is not in the contents");
+        assert!(found.insert(place), "{key} of {table} stands there twice");
+    }
+    assert!(found.len() > 200, "{}", found.len());
 }
 
 mod access;

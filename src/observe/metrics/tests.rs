@@ -10,6 +10,7 @@ mod alerts;
 mod dashboard;
 mod expression;
 mod panels;
+mod questions;
 
 /// A label of the tests' own.
 struct Word(&'static str);
@@ -261,7 +262,7 @@ A counter's sample ends in `_total`, an info's in `_info`. A histogram has `_buc
         (&["pool"], "By pool"),
         (&["pool", "backend"], "By backend"),
     ];
-    let mut page = HEAD.to_owned();
+    let mut page = HEAD.to_owned() + &questions::section();
     let all: Vec<&Metric> = ALL.iter().copied().flatten().collect();
     let mut printed = 0;
     for (labels, title) in SECTIONS {
@@ -291,6 +292,8 @@ A counter's sample ends in `_total`, an info's in `_info`. A histogram has `_buc
 |---|---|---|
 ";
     for alerts::Alert { name, expression, says, .. } in &alerts::ALERTS {
+        // A bar would end the cell.
+        let expression = expression.replace('|', "\\|");
         page += &format!("| {name} | `{expression}` | {says} |\n");
     }
     page += "

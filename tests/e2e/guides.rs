@@ -1,11 +1,16 @@
 //! Guides are run as they are written. What a block of `console` shows after `$` is typed, in
 //! order, in a directory of the guide's own, and must print what the page says below it. A block of
 //! `toml` is the configuration from there on. What happens otherwise is told by a comment that no
-//! reader sees, `<!-- WORDS -->`, which the guide's own test carries out.
+//! reader sees, `<!-- WORDS -->`, which the guide's scene carries out. A block below
+//! `<!-- not run: REASON -->` is left aside; [`blocks`] counts the reasons.
 //!
 //! `TIDEGATE_BLESS=1` writes what was printed into the page instead.
 
-mod operating;
+mod blocks;
+mod configurations;
+mod links;
+mod markdown;
+mod scene;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,13 +53,19 @@ impl Guide {
 
     /// Carries it out; `act` does what comments say, and configurations.
     pub async fn play(&self, stage: &mut Stage, mut act: impl AsyncFnMut(&mut Stage, Step)) {
-        let (mut page, mut faults) = (String::new(), String::new());
+        let (mut page, mut faults, mut aside) = (String::new(), String::new(), false);
         let mut lines = self.lines.iter().enumerate().peekable();
         while let Some((number, line)) = lines.next() {
             writeln!(page, "{line}").unwrap();
             let cue = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
             if let Some(cue) = cue {
-                act(stage, Step::Cue(cue.to_owned())).await;
+                aside = cue.starts_with(markdown::NOT_RUN);
+                if !aside {
+                    act(stage, Step::Cue(cue.to_owned())).await;
+                }
+                continue;
+            }
+            if !line.starts_with("```") || std::mem::take(&mut aside) {
                 continue;
             }
             if line != "```console" && line != "```toml" {
@@ -142,13 +153,14 @@ impl Stage {
 /// What differs from run to run made alike: ids, processes, ports of clients, ages, the spaces of a
 /// table.
 fn alike(printed: &str) -> String {
-    const KINDS: [(&str, &str); 10] = [
+    const KINDS: [(&str, &str); 11] = [
         (r"\b[0-9a-f]{12}-[0-9a-f]{16}\b", "ID"),
         (r"\b127\.0\.0\.1:[0-9]{5}\b", "CLIENT"),
         (r"\b[0-9]+(s|m[0-9]{2}s|h[0-9]{2}m|d[0-9]{2}h)\b", "AGE"),
         (r"\b(process|pid) [0-9]+", "PROCESS"),
         (r"\([0-9]+ leases, [0-9]+ tasks\)", "(LEASES)"),
         (r" +", " "),
+        (r"(?m)^workers [0-9]+$", "workers N"),
         // A round trip is known once a ping was answered.
         (r"B (-|AGE|<?[0-9.]+[mµu]?s) ", "B RTT "),
         // Columns of processes: of sessions, of drains, of older processes.

@@ -1,4 +1,4 @@
-//! The guide to operating, from its first command to its last.
+//! What guides are played in: a proxy between clients and two backends that echo.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use crate::actors::{Backend, Client, Ending, Session, free, within};
 struct Scene {
     _backends: Vec<Backend>,
     address: SocketAddr,
+    admin: SocketAddr,
     proxy: Option<Child>,
     clients: Vec<JoinHandle<Ending>>,
 }
@@ -38,18 +39,28 @@ impl Scene {
                     }
                 }
                 ["stop"] => self.stop(stage.dir.path()).await,
-                other => panic!("the guide's test does not know what `{other:?}` is"),
+                other => panic!("a scene does not know what `{other:?}` is"),
             },
         }
     }
 
     async fn start(&mut self, dir: &Path) {
+        self.move_addresses(&dir.join("tidegate.toml"));
         let log = File::create(dir.join("tidegate.log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         command.arg("run").current_dir(dir).stdout(Stdio::null()).stderr(log);
         command.env_remove("TIDEGATE_CONFIG").env_remove("TIDEGATE_CONTROL");
         self.proxy = Some(command.spawn().unwrap());
         until_status(dir, "the proxy", |status| !status.is_null()).await;
+    }
+
+    /// Where a file came from `tidegate init` its addresses are fixed ones, as no page names them.
+    fn move_addresses(&self, file: &Path) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let any = format!("0.0.0.0:{}", self.address.port());
+        let text = text.replace("0.0.0.0:8080", &any);
+        let admin = format!("[admin]\naddress = \"{}\" #", self.admin);
+        std::fs::write(file, text.replace("[admin]  ", &admin)).unwrap();
     }
 
     /// The newest process takes the older ones along; each client has read its Close.
@@ -103,19 +114,29 @@ async fn until_status(dir: &Path, what: &str, says: impl Fn(&Value) -> bool) {
     within(what, asking).await;
 }
 
-#[tokio::test]
-async fn the_guide_to_operating_prints_what_it_says() {
+/// Plays a guide before two backends that echo, which the page knows by these addresses.
+async fn play(page: &str, backends: &[&str]) {
     let mut stage = Stage::new();
-    let mut backends = vec![Backend::echo("a").await, Backend::echo("b").await];
+    let mut echoes = vec![Backend::echo("a").await, Backend::echo("b").await];
     // Tables are sorted by it, as text.
-    backends.sort_by_key(|backend| backend.address().to_string());
+    echoes.sort_by_key(|backend| backend.address().to_string());
     let (address, admin) = (free(), free());
     stage.name("127.0.0.1:8080", address);
+    stage.name("0.0.0.0:8080", format!("0.0.0.0:{}", address.port()));
     stage.name("127.0.0.1:9090", admin);
-    for (shown, backend) in ["192.0.2.17:9001", "192.0.2.18:9001"].iter().zip(&backends) {
+    for (shown, backend) in backends.iter().zip(&echoes) {
         stage.name(shown, backend.address());
     }
-    let mut scene = Scene { _backends: backends, address, proxy: None, clients: Vec::new() };
-    let guide = Guide::open("operating.md");
-    guide.play(&mut stage, async |stage, step| scene.act(stage, step).await).await;
+    let mut scene = Scene { _backends: echoes, address, admin, proxy: None, clients: Vec::new() };
+    Guide::open(page).play(&mut stage, async |stage, step| scene.act(stage, step).await).await;
+}
+
+#[tokio::test]
+async fn the_guide_to_operating_prints_what_it_says() {
+    play("operating.md", &["192.0.2.17:9001", "192.0.2.18:9001"]).await;
+}
+
+#[tokio::test]
+async fn the_first_file_does_what_its_guide_says() {
+    play("first-file.md", &["127.0.0.1:3000"]).await;
 }

@@ -17,7 +17,7 @@ use super::events::SessionEvents;
 use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
-use super::push::{PushCount, PushOrder};
+use super::push_order::{PushCount, PushOrder};
 use super::reports::{self, Activity, BusiestBy};
 use super::seat;
 use super::tap::{TapOrder, TapReading};

@@ -1,5 +1,6 @@
 //! Sessions of a worker, looked for: by what they are, with the help of labels where it can be.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -9,7 +10,7 @@ use crate::base::id::SessionId;
 use super::facts::{Facts, Seen, Selector};
 use super::local::{Local, SessionEntry, Slot};
 use super::note::Note;
-use super::push::{PushCount, PushOrder, PushStep};
+use super::push_order::{PushCount, PushOrder, PushStep};
 
 impl Local {
     pub(super) fn facts(&self, id: SessionId) -> Option<Facts> {
@@ -46,15 +47,15 @@ impl Local {
     /// at once and not by the wheel: a message is not to wait for a tick.
     pub(super) fn push(&mut self, order: &PushOrder, now: Moment) -> (PushCount, Vec<Waker>) {
         let (mut count, mut wakers) = (PushCount::default(), Vec::new());
+        // Looked up once: an exception asked of each session would be asked a hundred times.
+        let except = order.except.iter().flat_map(|except| self.matching(except));
+        let except: HashSet<u32> = except.map(|(id, _)| id.slot()).collect();
         let matched = self.matching(&order.selector);
-        let matched: Vec<u32> = matched
-            .filter(|(id, facts)| order.terms(*id, facts).is_some())
-            .map(|(id, _)| id.slot())
-            .collect();
+        let matched: Vec<u32> =
+            matched.map(|(id, _)| id.slot()).filter(|slot| !except.contains(slot)).collect();
         for slot in matched {
             let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { continue };
-            let id = SessionId::new(self.worker, slot, session.generation);
-            let Some(terms) = order.terms(id, &session.facts) else { continue };
+            let Some(terms) = order.terms(&session.facts) else { continue };
             count.matched += 1;
             let mail = session.mail.get_or_insert_default();
             let load = Rc::clone(mail.load());
@@ -72,6 +73,8 @@ impl Local {
                 }
                 PushStep::Refuse => {
                     count.refused += 1;
+                    // It may never get one: no mailbox stays behind.
+                    session.mail = session.mail.take().filter(|mail| !mail.is_empty());
                     continue;
                 }
             }
@@ -110,7 +113,26 @@ impl Local {
             Selector::Sessions(ids) => Some(here(ids)),
             _ => None,
         });
-        ids.or_else(|| self.labels.rarest(selector.labels()))
+        let labelled = || self.labels.rarest(selector.labels());
+        ids.or_else(labelled).or_else(|| self.united(selector))
+    }
+
+    /// The same where any of several is asked for, each of which can be looked up.
+    fn united(&self, selector: &Selector) -> Option<Vec<u32>> {
+        let several = selector.parts().iter().find_map(|part| match part {
+            Selector::AnyOf(several) => Some(several),
+            _ => None,
+        })?;
+        let mut is_one = vec![false; self.slots.len()];
+        for one in &**several {
+            for slot in self.narrowed(one)? {
+                if let Some(is_one) = is_one.get_mut(slot as usize) {
+                    *is_one = true;
+                }
+            }
+        }
+        let slots = is_one.into_iter().enumerate().filter(|(_, is_one)| *is_one);
+        Some(slots.map(|(slot, _)| slot as u32).collect())
     }
 
     fn entry(&self, slot: u32) -> Option<&SessionEntry> {

@@ -7,6 +7,7 @@
 //! the sessions sends one job to every worker; it runs the functions of this room there, which
 //! sweep the slab once and leave notes. Deadlines are kept by one coarse wheel per worker.
 
+mod delivery;
 mod drain;
 mod events;
 mod everywhere;
@@ -20,6 +21,7 @@ mod note;
 mod overslept;
 mod push;
 mod push_budget;
+mod push_order;
 mod reports;
 mod schedule;
 mod seat;
@@ -32,6 +34,7 @@ mod traffic;
 mod wheel;
 mod withdrawal;
 
+pub use delivery::{Delivery, PushReceipt};
 pub use drain::{Disposition, Drain, Share};
 pub use events::{EventBatch, SessionChange, SessionEvent, SessionEvents};
 pub use everywhere::{Count, LiveSessions};
@@ -40,8 +43,9 @@ pub use leaving::DrainCount;
 pub use local::{Full, SESSIONS_MAX};
 pub use locations::LocationCount;
 pub use note::{DueReport, EndOrder, MoveOrder, Names, Note, RuleChanges};
-pub use push::{Delivery, PushCount, PushLevel, PushMessage, PushOrder, PushOutcome};
+pub use push::{PushLevel, PushMessage, PushOutcome};
 pub use push_budget::{PushBudget, PushRoom};
+pub use push_order::{PushCount, PushOrder};
 pub use reports::{Activity, BusiestBy, reported};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{

@@ -8,7 +8,7 @@ use crate::base::clock::Moment;
 use crate::config::plan::{ListenerIdentity, Rules};
 use crate::end::{End, Reason};
 
-use super::push::{Delivery, PushLoad};
+use super::delivery::{Delivery, PushLoad};
 use super::tap::TapTicket;
 use super::traffic::TrafficReport;
 
@@ -34,7 +34,7 @@ pub enum Note {
     /// Say what passed so far.
     Report(TrafficReport),
     /// Send the client this message.
-    Push(Rc<Delivery>),
+    Push(Delivery),
     /// More messages were to be sent to the client than may wait: end.
     NoRoom,
     /// Report what passed, as is due every so often.
@@ -125,7 +125,7 @@ pub(super) struct Mail {
     moving: Option<MoveOrder>,
     withdrawn: bool,
     report: Option<TrafficReport>,
-    pushes: VecDeque<Rc<Delivery>>,
+    pushes: VecDeque<Delivery>,
     has_no_room: bool,
     load: Option<Rc<PushLoad>>,
     due: DueReport,

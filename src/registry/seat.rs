@@ -22,7 +22,7 @@ use super::leaving::DrainCount;
 use super::local::{Full, Local, WAKES_PER_TICK_MAX};
 use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
-use super::push::{PushCount, PushOrder};
+use super::push_order::{PushCount, PushOrder};
 use super::reports::{self, Activity, BusiestBy};
 use super::tap::{TapOrder, TapReading};
 use super::taps::{self, TapsFull};

@@ -2,6 +2,7 @@
 
 mod following;
 mod holding;
+mod starving;
 
 use std::time::Duration;
 

@@ -29,6 +29,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that it may.
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
+/// Targets in one request's `to`, and in its `except`: workers look each of them up.
+const TARGETS_MAX: usize = 100;
+
 /// Bytes of a request in JSON beside its message.
 const ENVELOPE_BYTES_MAX: usize = 64 << 10;
 
@@ -309,6 +312,10 @@ impl CheckedPush {
 fn any_of(targets: &[PushTargets]) -> Result<Selector, ApiRefusal> {
     match targets {
         [] => Err(ApiRefusal::BadRequest("`to` names no one".to_owned())),
+        several if several.len() > TARGETS_MAX => Err(ApiRefusal::BadRequest(format!(
+            "`to` and `except` have at most {TARGETS_MAX} targets each, not {}",
+            several.len()
+        ))),
         [one] => one.selector(),
         several => {
             let selectors = several.iter().map(PushTargets::selector).collect::<Result<_, _>>()?;

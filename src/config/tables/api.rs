@@ -22,7 +22,8 @@ table! {
     /// `close`: so it is, and the client's session ends with 1013.
     now full: FullPush as FullPush = FullPush::Drop, as in "close";
     /// How long a message waits for its place, behind a message of the backend that does not end,
-    /// or a client that does not read. Then it is dropped, and the caller is told (`late`).
+    /// or a client that does not read. Then it is dropped, and the caller is told (`late`); until
+    /// that client reads again there is no room for more.
     now wait_max: Time as Duration = seconds(10), as in "2s";
     /// What becomes of it where the session has permessage-deflate. `plain`: it goes uncompressed,
     /// which is legal (RFC 7692 §6) and what browsers take; `refuse`: it is not sent, for clients

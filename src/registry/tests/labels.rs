@@ -22,6 +22,13 @@ fn sessions_with_a_label_are_found_and_told_and_newcomers_with_it_too() {
     assert_eq!(local.count(&label("room", "a")), 2);
     assert_eq!(local.list(&both, 9).iter().map(|seen| seen.id).collect::<Vec<_>>(), [two]);
     assert_eq!(local.count(&Selector::Sessions([one].into())), 1);
+    let any = |parts: &[Selector]| Selector::AnyOf(parts.into());
+    let several = any(&[label("user", "1"), both.clone(), label("room", "b")]);
+    assert_eq!(local.list(&several, 9).iter().map(|seen| seen.id).collect::<Vec<_>>(), [one, two]);
+    // They are looked up: who has none of these labels is not looked at.
+    assert_eq!(local.candidates(&several).count(), 2);
+    assert_eq!(local.candidates(&any(&[label("user", "1"), Selector::All])).count(), 3);
+    assert_eq!((local.count(&any(&[])), local.candidates(&any(&[])).count()), (0, 0));
     let mut labels = local.facts(one).unwrap().labels;
     labels.remove("room");
     local.relabel(one, labels);

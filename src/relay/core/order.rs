@@ -1,11 +1,11 @@
 //! What a core asks of whoever drives it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::demand::{HoldCause, HoldEnd};
 use crate::base::side::Side;
-use crate::registry::Delivery;
+use crate::registry::PushMessage;
 use crate::wire::control::ControlFrame;
 use crate::wire::frame::{CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
 
@@ -26,7 +26,7 @@ pub(in crate::relay) enum Order {
         last: bool,
     },
     /// This message of ours goes to the client, behind all that went before.
-    Push(Rc<Delivery>),
+    Push(Arc<PushMessage>),
     /// When all that goes to the side is sent: end it so, then tell `on_finished`.
     Finish(Side, Finish),
     /// Close the side's transport now; with a reset where bytes are lost by it, or when told so.

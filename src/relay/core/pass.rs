@@ -209,9 +209,9 @@ impl Core {
             Item::Pong => self.side_mut(to).outbox.take_pong(mask)?,
             Item::Push => {
                 self.lifetime.on_data(now);
-                let delivery = self.pushes.begin()?;
-                self.tapped.on_own(to, delivery.frame(), now);
-                return Some(Order::Push(delivery));
+                let message = self.pushes.begin()?;
+                self.tapped.on_own(to, message.frame(), now);
+                return Some(Order::Push(message));
             }
             Item::Close(goodbye) => {
                 let (code, reason) = match (goodbye, self.end) {

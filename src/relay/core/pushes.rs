@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::base::clock::Moment;
-use crate::registry::Delivery;
+use crate::registry::{Delivery, PushMessage, PushReceipt};
 
 /// A pointer while there was none.
 #[derive(Debug, Default)]
@@ -13,18 +14,18 @@ pub(super) struct Pushes(Option<Box<PushQueue>>);
 /// What a session has of them; the registry bounds how many there are.
 #[derive(Debug, Default)]
 struct PushQueue {
-    waiting: VecDeque<Rc<Delivery>>,
+    waiting: VecDeque<Delivery>,
     /// Sent, and not yet taken whole by the client's transport.
-    under_way: Option<Rc<Delivery>>,
+    under_way: Option<Rc<PushReceipt>>,
     /// Written, and not known to be read: each with the number of the ping behind it, once that
     /// was sent.
-    unread: VecDeque<(Option<u32>, Rc<Delivery>)>,
+    unread: VecDeque<(Option<u32>, Rc<PushReceipt>)>,
     sent: u64,
 }
 
 impl Pushes {
     /// One more waits.
-    pub(super) fn queue(&mut self, delivery: Rc<Delivery>) {
+    pub(super) fn queue(&mut self, delivery: Delivery) {
         self.0.get_or_insert_default().waiting.push_back(delivery);
     }
 
@@ -43,12 +44,12 @@ impl Pushes {
     }
 
     /// The next has its place now.
-    pub(super) fn begin(&mut self) -> Option<Rc<Delivery>> {
+    pub(super) fn begin(&mut self) -> Option<Arc<PushMessage>> {
         let queue = self.0.as_deref_mut()?;
-        let next = queue.waiting.pop_front()?;
+        let (message, receipt) = queue.waiting.pop_front()?.begin();
         queue.sent += 1;
-        queue.under_way = Some(Rc::clone(&next));
-        Some(next)
+        queue.under_way = Some(receipt);
+        Some(message)
     }
 
     /// The client's transport took all that went to it.
@@ -73,30 +74,32 @@ impl Pushes {
         let Some(queue) = self.0.as_deref_mut() else { return };
         let is_read = |ping: Option<u32>| ping.is_some_and(|ping| ping <= number);
         while queue.unread.front().is_some_and(|(ping, _)| is_read(*ping)) {
-            queue.unread.pop_front().into_iter().for_each(|(_, delivery)| delivery.on_read());
+            queue.unread.pop_front().into_iter().for_each(|(_, receipt)| receipt.on_read());
         }
     }
 
     /// When [`Pushes::on_timeout`] is needed next.
     pub(super) fn timeout(&self) -> Moment {
         let Some(queue) = self.0.as_deref() else { return Moment::NEVER };
-        let unread = queue.unread.iter().map(|(_, delivery)| delivery);
-        let all = queue.waiting.iter().chain(unread);
-        all.map(|delivery| delivery.timeout()).min().unwrap_or(Moment::NEVER)
+        let waiting = queue.waiting.iter().map(Delivery::by);
+        let unread = queue.unread.iter().map(|(_, receipt)| receipt.until());
+        waiting.chain(unread).min().unwrap_or(Moment::NEVER)
     }
 
     /// Drops those that had no place in time, and no answer.
     pub(super) fn on_timeout(&mut self, now: Moment) {
         let Some(queue) = self.0.as_deref_mut() else { return };
-        let stays = |delivery: &Rc<Delivery>| {
-            let is_late = delivery.timeout() <= now;
+        let PushQueue { waiting, under_way, unread, .. } = queue;
+        waiting.retain(|delivery| {
+            let is_late = delivery.by() <= now;
             if is_late {
                 delivery.on_late();
+                // The client does not read what is before it.
+                under_way.iter().for_each(|receipt| receipt.on_stuck());
             }
             !is_late
-        };
-        queue.waiting.retain(stays);
-        queue.unread.retain(|(_, delivery)| stays(delivery));
+        });
+        unread.retain(|(_, receipt)| receipt.until() > now);
     }
 
     /// None that waits will have a place.

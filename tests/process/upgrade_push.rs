@@ -1,5 +1,8 @@
 //! Messages to clients while some of them live in older processes: the newest asks those too.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
@@ -12,6 +15,7 @@ use tungstenite::Message;
 use crate::actors::free;
 use crate::backend::Backend;
 use crate::proxy::Proxy;
+use crate::scaled;
 use crate::traffic::{self, Ended};
 use crate::upgrade::upgraded;
 
@@ -225,4 +229,78 @@ async fn a_connection_of_a_replaced_process_pushes_to_no_part_of_the_sessions() 
     assert!(!older.is_finished() && !newer.is_finished());
     ask(&api, "POST", "/v1/push?all=true", "end").await;
     assert!(older.await.unwrap().is_empty() && newer.await.unwrap().is_empty());
+}
+
+/// Pushes numbers to `ada`, one after another, until told to stop; by number how many sessions each
+/// was queued for.
+async fn caller(api: String, name: usize, stop: Arc<AtomicBool>) -> BTreeMap<usize, u64> {
+    let mut queued = BTreeMap::new();
+    for number in 0.. {
+        if stop.load(Relaxed) {
+            break;
+        }
+        let text = format!("{name} {number}");
+        loop {
+            match ask(&api, "POST", "/v1/push?label=user:ada", &text).await {
+                (200, report) => {
+                    assert_eq!(report["instances"]["missing"], json!([]), "{report}");
+                    queued.insert(number, report["queued"].as_u64().unwrap());
+                    break;
+                }
+                // The process that took this connection was replaced: refused whole.
+                (503, _) => {}
+                (status, report) => panic!("{status}: {report}"),
+            }
+        }
+    }
+    queued
+}
+
+#[tokio::test]
+async fn pushes_come_once_and_in_order_while_one_process_after_another_takes_over() {
+    let (backend, api) = (Backend::start(), free().to_string());
+    let proxy = Proxy::start(&configuration(&backend, &api)).await;
+    let mut readers = vec![reader(&proxy, "ada").await, reader(&proxy, "ada").await];
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> =
+        (0..2).map(|name| tokio::spawn(caller(api.clone(), name, Arc::clone(&stop)))).collect();
+    for number in 0..scaled(4, 10) {
+        upgraded(&proxy).await;
+        // Two of the older processes keep a session; the others have none, and end.
+        if number < 2 {
+            readers.push(reader(&proxy, "ada").await);
+        }
+    }
+    stop.store(true, Relaxed);
+    let mut queued = Vec::new();
+    for caller in callers {
+        queued.push(caller.await.unwrap());
+    }
+    ask(&api, "POST", "/v1/push?label=user:ada", "end").await;
+    let mut came: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+    for (at, reader) in readers.into_iter().enumerate() {
+        let got = reader.await.unwrap();
+        let got: Vec<(usize, usize)> = got
+            .iter()
+            .map(|text| text.split_once(' ').unwrap_or_else(|| panic!("{text}")))
+            .map(|(name, number)| (name.parse().unwrap(), number.parse().unwrap()))
+            .collect();
+        for (name, all) in queued.iter().enumerate() {
+            let own: Vec<usize> = got
+                .iter()
+                .filter(|(caller, _)| *caller == name)
+                .map(|(_, number)| *number)
+                .collect();
+            // From where it opened on, each once and in order.
+            let expected: Vec<usize> = all.range(own[0]..).map(|(number, _)| *number).collect();
+            assert_eq!(own, expected, "reader {at}, caller {name}");
+        }
+        got.into_iter().for_each(|one| *came.entry(one).or_default() += 1);
+    }
+    for (name, all) in queued.iter().enumerate() {
+        assert!(all.len() > 50, "caller {name} came through {} times only", all.len());
+        for (number, queued) in all {
+            assert_eq!(came[&(name, *number)], *queued, "push {number} of caller {name}");
+        }
+    }
 }

@@ -9,7 +9,10 @@ import sys
 import time
 
 tidegate, pid, port, backend = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-ROUNDS, SECONDS, TAPS = int(os.environ.get("ROUNDS", 7)), float(os.environ.get("SECONDS", 3)), 16
+FULL = os.environ.get("TIDEGATE_SCALE") == "full"
+ROUNDS, SECONDS, TAPS = int(os.environ.get("ROUNDS", 25 if FULL else 7)), float(os.environ.get("SECONDS", 3)), 16
+# What sixteen of them may take of a session's rate.
+SHARE = 0.03
 RATE = 50_000
 PAYLOAD = b"x" * 64
 UP = b"\x82\xc0\0\0\0\0" + PAYLOAD
@@ -102,6 +105,7 @@ multiprocessing.Process(target=echo, daemon=True).start()
 time.sleep(0.2)
 sock = connect()
 round_of(sock, 0)
+failed = False
 for rate, name in ((RATE, f"paced at {RATE:,} messages a second"), (0, "as fast as it goes")):
     ratios, costs = [], []
     for number in range(ROUNDS):
@@ -116,6 +120,11 @@ for rate, name in ((RATE, f"paced at {RATE:,} messages a second"), (0, "as fast 
         ratios.append(pair[True][0] / pair[False][0])
         costs.append((pair[False][0], pair[True][0], pair[False][1], pair[True][1]))
     median = [statistics.median(column) for column in zip(*costs)]
-    print(f"{name}: {median[0]:,.0f} messages/s without, {median[1]:,.0f} with {TAPS} tails: "
-          f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
+    ratio = statistics.median(ratios)
+    # Nothing is promised to a session that takes all there is: it shares a core with its watchers.
+    good = not rate or ratio >= 1 - SHARE
+    failed |= not good
+    print(f"{'ok  ' if good else 'FAIL'}  {name}, {ROUNDS} rounds: {median[0]:,.0f} messages/s without, {median[1]:,.0f} with {TAPS} tails: "
+          f"ratio {ratio:.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
           f"proxy's CPU {median[2]:.2f} and {median[3]:.2f} us a message", flush=True)
+sys.exit(failed)

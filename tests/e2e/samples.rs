@@ -24,7 +24,9 @@ impl Samples {
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &config);
         for place in ["config/certs", "config/recipes/certs"] {
             copy(certificates.path(), &dir.path().join(place));
-            fs::write(dir.path().join(place).join("devices.crl"), certificates.revoked()).unwrap();
+            let place = dir.path().join(place);
+            fs::write(place.join("devices.crl"), certificates.revoked()).unwrap();
+            fs::copy(place.join("ca.pem"), place.join("backend.pem")).unwrap();
         }
         let development = dir.path().join("certs/dev");
         copy(certificates.path(), &development);

@@ -7,12 +7,12 @@ const PATIENCE = 60_000;
 let [commands, number, rest] = [undefined, 0, ""];
 const [waiting, events] = [new Map(), []];
 
-/** Starts it with a profile in this directory; gives the process. */
-export function start(profile) {
+/** Starts it with a profile in this directory, and more flags; gives the process. */
+export function start(profile, ...flags) {
   const browser = spawn("chromium", [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--ignore-certificate-errors", "--remote-debugging-pipe",
-    `--user-data-dir=${profile}`, "about:blank",
+    `--user-data-dir=${profile}`, ...flags, "about:blank",
   ], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
   const answers = browser.stdio[4];
   commands = browser.stdio[3];

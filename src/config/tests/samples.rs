@@ -40,6 +40,7 @@ impl Samples {
             samples.write(&format!("{beside}/site.pem"), &chain);
             samples.write(&format!("{beside}/site.key"), &key);
             samples.write(&format!("{beside}/ca.pem"), &authority);
+            samples.write(&format!("{beside}/backend.pem"), &authority);
             samples.write(&format!("{beside}/devices.crl"), &revoked);
         }
         samples.write("config/tools.htpasswd", USERS);

@@ -1,0 +1,58 @@
+// Clients that several applications share: each has `say`, which is answered or throws, and `leave`.
+import { writeFileSync } from 'node:fs'
+import WebSocket from 'ws'
+import { View } from './browser.mjs'
+
+/** An echo over node's `ws`, which comes back by itself as a page's script would. */
+export function echo(open) {
+  let socket
+  return {
+    async say(text) {
+      if (socket?.readyState !== WebSocket.OPEN) {
+        socket = await open()
+        await new Promise((done, fail) => {
+          socket.once('open', done).once('error', fail).once('unexpected-response', (_, answer) => fail(new Error(answer.statusCode)))
+        })
+        socket.on('error', () => {})
+      }
+      await new Promise((done, fail) => {
+        const closed = (code, reason) => fail(new Error(`closed: ${code} ${reason}`))
+        const heard = (data) => {
+          if (`${data}` !== text) return
+          socket.off('message', heard).off('close', closed)
+          done()
+        }
+        socket.on('message', heard).once('close', closed).send(text)
+      })
+    },
+    leave: () => socket.terminate(),
+  }
+}
+
+/** A page that tells how much it heard. */
+export async function typing(url, input) {
+  const view = await View.open(url)
+  return {
+    async say(text) {
+      await view.type(input, text)
+      await view.see('what was heard', `document.body.innerText.includes(${JSON.stringify(`heard ${text.length}: ${text.slice(0, 40)}`)})`, 4_000)
+    },
+    leave: () => view.leave(),
+  }
+}
+
+/** A development server's page, to which a file is changed. */
+export function developing(file, write) {
+  return async (gate) => {
+    const port = gate.ports[443]
+    const view = await View.open(`https://dev.example.com:${port}/`)
+    return {
+      async say(text) {
+        writeFileSync(file, write(text))
+        await view.see('the new text', `document.body.dataset.said === ${JSON.stringify(text)}`, 4_500)
+        await view.see('no overlay', `!document.querySelector('vite-error-overlay, #webpack-dev-server-client-overlay')`)
+      },
+      leave: () => view.leave(),
+    }
+  }
+}

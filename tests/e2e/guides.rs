@@ -11,6 +11,7 @@ mod configurations;
 mod links;
 mod markdown;
 mod scene;
+mod tables;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -79,16 +79,22 @@ pub fn blocks(page: &str) -> Result<Vec<Block>, usize> {
     Ok(found)
 }
 
-/// A page line by line, without its code: blocks are empty lines, spans are gone.
-fn prose(page: &str) -> Vec<String> {
-    let span = Regex::new("``[^`]+``|`[^`]*`").unwrap();
+/// A page line by line; those of blocks are empty.
+pub fn prose_with_spans(page: &str) -> Vec<String> {
     let mut inside = false;
-    let without_code = |line: &str| {
+    let without_blocks = |line: &str| {
         let fence = line.trim_start().starts_with("```");
         inside ^= fence;
-        if inside || fence { String::new() } else { span.replace_all(line, "").into_owned() }
+        if inside || fence { String::new() } else { line.to_owned() }
     };
-    page.lines().map(without_code).collect()
+    page.lines().map(without_blocks).collect()
+}
+
+/// The same without spans of code.
+fn prose(page: &str) -> Vec<String> {
+    let span = Regex::new("``[^`]+``|`[^`]*`").unwrap();
+    let lines = prose_with_spans(page).into_iter();
+    lines.map(|line| span.replace_all(&line, "").into_owned()).collect()
 }
 
 /// The links of a page, each with its line: of text, pictures and HTML.

@@ -1,5 +1,6 @@
 //! Every link of every page leads somewhere.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::markdown::{anchors, files, links, read, root};
@@ -18,7 +19,11 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Where a link of a page leads, or why nowhere.
-fn follow(page: &Path, link: &str) -> Result<PathBuf, String> {
+fn follow(
+    page: &Path,
+    link: &str,
+    known: &mut HashMap<PathBuf, HashSet<String>>,
+) -> Result<PathBuf, String> {
     let (file, anchor) = link.split_once('#').map_or((link, None), |(file, at)| (file, Some(at)));
     let target = match file {
         "" => page.to_owned(),
@@ -27,18 +32,19 @@ fn follow(page: &Path, link: &str) -> Result<PathBuf, String> {
     if !root().join(&target).exists() {
         return Err(format!("there is no {}", target.display()));
     }
-    match anchor {
-        Some(anchor) if !anchors(&read(&target)).contains(anchor) => {
-            Err(format!("{} has nothing called `{anchor}`", target.display()))
+    if let Some(anchor) = anchor {
+        let anchors = known.entry(target.clone()).or_insert_with(|| anchors(&read(&target)));
+        if !anchors.contains(anchor) {
+            return Err(format!("{} has nothing called `{anchor}`", target.display()));
         }
-        _ => Ok(target),
     }
+    Ok(target)
 }
 
 #[test]
 fn every_link_leads_somewhere_and_every_guide_is_found_from_the_readme() {
     let (mut faults, mut followed, mut elsewhere) = (Vec::new(), 0, 0);
-    let mut found = Vec::new();
+    let (mut found, mut known) = (Vec::new(), HashMap::new());
     // Its links are those of the page that is made of it.
     let made_of = Path::new("src/config/reference.md");
     for page in files(".", ".md").into_iter().filter(|page| page != made_of) {
@@ -47,7 +53,7 @@ fn every_link_leads_somewhere_and_every_guide_is_found_from_the_readme() {
                 elsewhere += 1;
                 continue;
             }
-            match follow(&page, &link) {
+            match follow(&page, &link, &mut known) {
                 Ok(target) if page == Path::new("README.md") => found.push(target),
                 Ok(_) => {}
                 Err(why) => faults.push(format!("{}:{line}: {link}: {why}", page.display())),

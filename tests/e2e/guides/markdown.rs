@@ -119,13 +119,14 @@ pub fn links(page: &str) -> Vec<(usize, String)> {
 /// and ids of its HTML.
 pub fn anchors(page: &str) -> HashSet<String> {
     let id = Regex::new(r#"<a id="([^"]+)">"#).unwrap();
+    let link = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
     let (mut found, mut times) = (HashSet::new(), HashMap::new());
     let mut inside = false;
     for line in page.lines() {
         inside ^= line.trim_start().starts_with("```");
         let heading = line.trim_start_matches('#');
         if !inside && heading.len() < line.len() && heading.starts_with(' ') {
-            let slug = slug(heading.trim());
+            let slug = slug(&link.replace_all(heading.trim(), "$1"));
             let before = times.entry(slug.clone()).and_modify(|times| *times += 1).or_insert(0);
             found.insert(if *before == 0 { slug } else { format!("{slug}-{before}") });
         }
@@ -135,13 +136,9 @@ pub fn anchors(page: &str) -> HashSet<String> {
 }
 
 fn slug(heading: &str) -> String {
-    let link = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
-    let kept = |letter: char| letter.is_alphanumeric() || "-_ ".contains(letter);
-    let text = link.replace_all(heading, "$1").to_lowercase();
-    text.chars()
-        .filter(|letter| kept(*letter))
-        .map(|letter| if letter == ' ' { '-' } else { letter })
-        .collect()
+    let kept = |letter: &char| letter.is_alphanumeric() || "-_ ".contains(*letter);
+    let lower = heading.to_lowercase();
+    lower.chars().filter(kept).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // The admin page, looked at: node check.mjs PROFILE URL PROXY_PID SESSIONS
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Page, start } from "../chromium.mjs";
 
@@ -30,7 +30,26 @@ async function share(seconds) {
 const total = name => `[...document.querySelectorAll("#totals div")].find(one => one.firstElementChild.textContent === "${name}")?.lastElementChild.textContent`;
 const shown = `document.querySelector("#connection")?.dataset.is === "live" && ${total("sessions")} === "${Number(sessions).toLocaleString("en")}"`;
 const press = (name) => `[...document.querySelectorAll("button")].find(one => one.ariaLabel === "${name}" || one.textContent === "${name}").click()`;
+/** What the page looks like, as a picture. */
+async function picture(scheme, file) {
+  const page = await Page.open({ url, width: 920, height: 620, scheme });
+  await page.until("live sessions", shown);
+  await page.until("rates", `${total("messages")} !== "0/s"`);
+  await new Promise(done => setTimeout(done, 5_000));
+  // Down to the backends, without the bar to scroll by.
+  const width = await page.value("document.documentElement.clientWidth");
+  const clip = { x: 0, y: 0, width, height: 516, scale: 1 };
+  const { data } = await page.ask("Page.captureScreenshot", { format: "png", clip });
+  writeFileSync(file, Buffer.from(data, "base64"));
+  await page.ask("Page.close");
+}
+
 try {
+  if (process.env.PICTURES) {
+    for (const scheme of ["light", "dark"]) await picture(scheme, `${process.env.PICTURES}/page-${scheme}.png`);
+    browser.kill();
+    process.exit();
+  }
   for (const look of LOOKS) {
     const page = await Page.open(look);
     await page.until("live sessions", shown);

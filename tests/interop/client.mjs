@@ -5,9 +5,10 @@ import WebSocket from 'ws';
 
 const SIZES = [0, 1, 125, 126, 65535, 65536, 16 << 20];
 
-function open(url, perMessageDeflate) {
+/** As a page of the same site does, unless another origin is named. */
+function open(url, perMessageDeflate, origin = new URL(url).origin.replace(/^ws/, 'http')) {
   const socket = new WebSocket(url, ['chat', 'superchat'], {
-    perMessageDeflate, rejectUnauthorized: false, maxPayload: 64 << 20, origin: 'http://example.com',
+    perMessageDeflate, rejectUnauthorized: false, maxPayload: 64 << 20, origin,
   });
   return new Promise((done, fail) => {
     socket.once('open', () => done(socket));
@@ -21,6 +22,7 @@ const message = (socket) => new Promise((done, fail) => {
 });
 
 async function run(base, deflate) {
+  await assert.rejects(open(base + '/plain', deflate, 'http://example.com'), /403/);
   const socket = await open(base + (deflate ? '/deflate' : '/plain'), deflate);
   assert.equal(socket.protocol, 'superchat');
   assert.equal(socket.extensions.includes('permessage-deflate'), deflate);

@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 import sys
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -24,7 +25,7 @@ async def run(base, deflate):
     path = "/deflate" if deflate else "/plain"
     options = {"ssl": tls(base), "max_size": None, "proxy": None,
                "compression": "deflate" if deflate else None,
-               "subprotocols": ["chat", "superchat"], "origin": "http://example.com"}
+               "subprotocols": ["chat", "superchat"], "origin": f"http{'s' if tls(base) else ''}://{urlsplit(base).netloc}"}
     async with connect(base + path, **options) as socket:
         assert socket.subprotocol == "superchat", socket.subprotocol
         for size in SIZES:

@@ -17,6 +17,11 @@ pub fn slip<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 /// The known word most like `written`, as a hint; `None` when none is near.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(written, known).map(|word| format!("did you mean `{word}`?"))
+}
+
+/// The known word most like `written`; `None` when none is near.
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let alike = |word: &'a str| {
         let same = written.eq_ignore_ascii_case(word) || parts(written) == parts(word);
         let edits = strsim::normalized_damerau_levenshtein(written, word);
@@ -25,7 +30,7 @@ pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>)
         (if same { 1.0 } else { alike }, word)
     };
     let best = known.into_iter().map(alike).max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (best.0 >= ALIKE_MIN).then(|| format!("did you mean `{}`?", best.1))
+    (best.0 >= ALIKE_MIN).then_some(best.1)
 }
 
 /// The parts of a name in one order: `max_sessions` is `sessions_max`.

@@ -42,6 +42,7 @@ pub fn routes(cx: &mut Lower<'_>, file: &tables::FileTable) -> Vec<(Arc<Route>, 
         cx.report(finding.hint("every request is answered 404".to_owned()));
     }
     unused_pools(cx, file, written);
+    unfilled::check_shared(cx, file, written);
     rebalance::without_hold(cx, file, written);
     routes
 }

@@ -1,11 +1,12 @@
-//! Holes and keys of a route that nothing there can ever fill: they are hardly meant.
+//! Holes and keys of a route, and of its pool, that nothing there can ever fill: they are hardly
+//! meant.
 
 use crate::report::{Diagnostic, Span};
 use crate::wire::template::{Hole, REQUEST, Template, TemplateError, TemplateErrorKind};
 
 use super::super::plan::RequestKey;
 use super::super::tables::{self, Spanned};
-use super::{Lower, entries, key, template};
+use super::{Lower, action, entries, key, template};
 
 /// What a route has to fill holes from.
 struct RouteSources<'a> {
@@ -39,6 +40,53 @@ pub fn check(cx: &mut Lower<'_>, file: &tables::FileTable, raw: &tables::RouteTa
     let messages = raw.relay.get().and_then(|relay| Some(&relay.messages_by.get()?.key));
     let keys: Vec<_> = rates.chain(sessions).chain(messages).collect();
     keys.into_iter().for_each(|key| key_of(cx, &sources, key));
+}
+
+/// Warns of keys that stand outside of routes and have a value on none of theirs: what a pool
+/// hashes, and what `[relay]` counts messages by. What has one on some was hardly a slip.
+pub fn check_shared(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    routes: &[Spanned<tables::RouteTable>],
+) {
+    let routes = || routes.iter().filter_map(Spanned::get);
+    for (name, pool) in entries(&file.pools) {
+        let Some((name, pool)) = name.get().zip(pool.get()) else { continue };
+        let goes_here = |route: &&tables::RouteTable| {
+            action::pool_of(route).is_some_and(|(pool, _)| pool == name)
+        };
+        let else_by = "goes where the fewest sessions are";
+        shared_key(cx, file, &pool.hash, routes().filter(goes_here), else_by);
+    }
+    let has_own = |route: &tables::RouteTable| {
+        route.relay.get().is_some_and(|relay| !relay.messages_by.is_absent())
+    };
+    if let Some(rule) = file.relay.get().and_then(|relay| relay.messages_by.get()) {
+        let counts =
+            |route: &&tables::RouteTable| action::pool_of(route).is_some() && !has_own(route);
+        shared_key(cx, file, &rule.key, routes().filter(counts), "counts by its client");
+    }
+}
+
+fn shared_key<'a>(
+    cx: &mut Lower<'_>,
+    file: &tables::FileTable,
+    key: &Spanned<String>,
+    routes: impl Iterator<Item = &'a tables::RouteTable>,
+    else_by: &str,
+) {
+    let Some((text, at)) = key.written() else { return };
+    let Some(hole) = hole_of(text) else { return };
+    let mut missing = routes.map(|route| RouteSources::of(file, route)?.missing(&hole));
+    let Some(Some((why, hint))) = missing.next() else { return };
+    if missing.all(|why| why.is_some()) {
+        warn(
+            cx,
+            &format!("`{text}` never has a value, so each request {else_by}: {why}"),
+            hint,
+            at,
+        );
+    }
 }
 
 impl<'a> RouteSources<'a> {
@@ -113,16 +161,21 @@ fn holes(cx: &mut Lower<'_>, sources: &RouteSources<'_>, written: &Spanned<Strin
 
 fn key_of(cx: &mut Lower<'_>, sources: &RouteSources<'_>, written: &Spanned<String>) {
     let Some((text, span)) = written.written() else { return };
-    let hole = match key::request_key(text) {
-        Ok(RequestKey::Claim(name)) => Hole::Claim(name),
-        Ok(RequestKey::Label(name)) => Hole::Label(name),
-        Ok(RequestKey::ClientCert(part)) => Hole::ClientCert(part),
-        _ => return,
-    };
+    let Some(hole) = hole_of(text) else { return };
     if let Some((why, hint)) = sources.missing(&hole) {
         let said =
             format!("`{text}` never has a value, so each request counts by its client: {why}");
         warn(cx, &said, hint, span);
+    }
+}
+
+/// The hole that is filled with what a key names, of those that not each route fills.
+fn hole_of(key: &str) -> Option<Hole> {
+    match key::request_key(key).ok()? {
+        RequestKey::Claim(name) => Some(Hole::Claim(name)),
+        RequestKey::Label(name) => Some(Hole::Label(name)),
+        RequestKey::ClientCert(part) => Some(Hole::ClientCert(part)),
+        _ => None,
     }
 }
 

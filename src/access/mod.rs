@@ -6,6 +6,7 @@
 
 mod applicant;
 mod denial;
+mod even_shares;
 mod fetch;
 mod forward;
 mod identity;

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, Uri};
 
 use super::applicant::Applicant;
 use super::denial::{AuthPage, Denial, DenialReason};
+use super::even_shares::EvenShares;
 use super::forward::{self, AuthError, AuthVerdict};
 use super::identity::Identity;
 use super::key_set::{FetchedKeys, KeySet, KeySetState};
@@ -38,6 +39,8 @@ pub struct Verifier {
     key_set: Option<Arc<KeySet>>,
     /// The pool of a server that is asked.
     pool: Option<Arc<Pool>>,
+    /// How early the sessions of its tokens end.
+    shares: EvenShares,
     /// Whether that server gave no answer when it was last asked about a live session.
     pub(super) is_unanswered: AtomicBool,
     /// What a client is told that shows nothing, or nothing good.
@@ -85,6 +88,7 @@ impl Verifier {
             passwords: Arc::clone(passwords),
             key_set,
             pool,
+            shares: EvenShares::new(),
             is_unanswered: AtomicBool::new(false),
             challenge: challenge(&plan.test),
         }))
@@ -174,7 +178,7 @@ impl Verifier {
             (TokenKeySource::Url(_), None) => return Err(DenialReason::NoTokenKeys),
         };
         let VerifiedToken { left, claims } = verified;
-        let left = tokens::session_time(jwt, left, fastrand::f64());
+        let left = tokens::session_time(jwt, left, self.shares.next());
         let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
         let mut kind = ProofKind::Time;
         if let Some(revoked) = &jwt.revoked {

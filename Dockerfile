@@ -27,6 +27,8 @@ COPY --from=build --chown=65532:65532 /run/tidegate /run/tidegate
 # Where certificates are kept that are ordered (`[acme]`): mount a volume there.
 COPY --from=build --chown=65532:65532 /var/lib/tidegate /var/lib/tidegate
 USER 65532:65532
+# So that `docker exec` and `kubectl exec` find it by its name.
+ENV PATH=/usr/bin
 # Asks the `[admin]` listener of the mounted configuration: have one.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/bin/tidegate", "health"]
 # SIGTERM drains; give it the 25 seconds of `drain.timeout` (`--stop-timeout 30`).

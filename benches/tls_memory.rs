@@ -83,6 +83,7 @@ fn acceptor(chain: &str, key: &str) -> Acceptor {
     let tls = ServerTls {
         certificates: vec![certificate],
         acme: Vec::new(),
+        development: None,
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,

@@ -23,4 +23,5 @@ pub mod socket;
 pub mod task;
 pub mod trace_context;
 pub mod usage;
+pub mod whole_file;
 pub mod worker;

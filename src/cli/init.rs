@@ -92,9 +92,10 @@ fn listeners(asked: &Init) -> String {
     }
     let (Some(chain), Some(key)) = (&asked.chain, &asked.key) else {
         return "[listeners.http]\naddress = \"0.0.0.0:8080\"\n\n\
-                # With a certificate, TLS and HTTP/2:\n# [listeners.https]\n\
-                # address = \"0.0.0.0:8443\"\n\
-                # tls.certificates = [{ chain = \"site.pem\", key = \"site.key\" }]\n"
+                # TLS and HTTP/2: `tls = \"dev\"` makes a certificate for this machine, and\n\
+                # `tls.certificates` names yours.\n# [listeners.https]\n\
+                # address = \"127.0.0.1:8443\"\n\
+                # tls = \"dev\"\n"
             .to_owned();
     };
     format!(

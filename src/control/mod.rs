@@ -11,6 +11,7 @@
 mod acme;
 mod activation;
 mod core;
+mod development;
 mod finding_log;
 mod handle;
 mod handler;

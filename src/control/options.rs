@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::development;
 use super::upgrade::{Predecessor, Program};
 use crate::admin::ReloadRefused;
 use crate::base::lock::lock;
@@ -12,6 +13,7 @@ use crate::config::{self, Refused};
 use crate::listen::Inherited;
 use crate::observe::log;
 use crate::report::{Diagnostic, Findings};
+use crate::tls::{DevelopmentAuthority, Keeping};
 
 /// A function that makes configurations; its error says why there is none.
 type MakeConfig = dyn FnMut() -> Result<Arc<Plan>, String> + Send;
@@ -63,8 +65,19 @@ impl ConfigSource {
         relative.unwrap_or(named).to_owned()
     }
 
-    /// Reads the configuration: the plan and its warnings, or what was refused.
-    pub(super) fn load(&self) -> ReadConfig {
+    /// Reads the configuration: the plan and its warnings, or what was refused. What it wants made
+    /// is kept or not.
+    pub(super) fn load(&self, authority: &DevelopmentAuthority, keeping: Keeping) -> ReadConfig {
+        let (mut plan, warnings) = self.read()?;
+        match development::add_certificates(&mut plan, authority, keeping) {
+            Ok(()) => Ok((plan, warnings)),
+            Err(error) => {
+                Err(RefusedSource::of(Diagnostic::error("certificate", error.to_string())))
+            }
+        }
+    }
+
+    fn read(&self) -> ReadConfig {
         match self {
             ConfigSource::Made(make) => match lock(make)() {
                 Ok(plan) => Ok((plan, Findings::default())),
@@ -105,6 +118,8 @@ impl RefusedSource {
 pub struct Options {
     /// Where configurations come from.
     pub source: ConfigSource,
+    /// Who makes certificates for development.
+    pub development: Arc<DevelopmentAuthority>,
     /// Listening sockets that a service manager opened.
     pub inherited: Vec<Inherited>,
     /// The process that serves until this one is ready.
@@ -122,6 +137,7 @@ impl Options {
     pub fn new(source: ConfigSource) -> Options {
         Options {
             source,
+            development: Arc::default(),
             inherited: Vec::new(),
             predecessor: None,
             program: None,

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,7 +35,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Handle)) -> Result<Stopped, Sta
         let mut signals = Signals::new().map_err(StartError::System)?;
         raise_files_limit();
         let is_first = options.predecessor.is_none();
-        let reader = ConfigReader::new(options.source.clone());
+        let reader = ConfigReader::new(options.source.clone(), Arc::clone(&options.development));
         let loaded = tokio::select! {
             loaded = reader.read(&ReloadRequest::default()) => loaded,
             // Nothing runs yet that would have to end.

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::options::{ConfigSource, ReadConfig, RefusedSource};
 use crate::admin::{ReloadRefused, ReloadRequest};
 use crate::report::Diagnostic;
+use crate::tls::{DevelopmentAuthority, Keeping};
 
 /// How long the reading of a configuration, with all files it names, may take. What is read later
 /// is thrown away.
@@ -20,14 +21,18 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Reads one configuration after the other.
 pub(super) struct ConfigReader {
     source: ConfigSource,
+    development: Arc<DevelopmentAuthority>,
     timeout: Duration,
     /// Held by the thread that reads: there is one at most, however often one blocks.
     reading: Arc<Mutex<()>>,
 }
 
 impl ConfigReader {
-    pub(super) fn new(source: ConfigSource) -> ConfigReader {
-        ConfigReader { source, timeout: READ_TIMEOUT, reading: Arc::default() }
+    pub(super) fn new(
+        source: ConfigSource,
+        development: Arc<DevelopmentAuthority>,
+    ) -> ConfigReader {
+        ConfigReader { source, development, timeout: READ_TIMEOUT, reading: Arc::default() }
     }
 
     /// Where configurations come from.
@@ -40,7 +45,7 @@ impl ConfigReader {
     pub(super) fn read(&self, request: &ReloadRequest) -> impl Future<Output = ReadConfig> + use<> {
         let (done, read) = oneshot::channel();
         let (source, reading) = (self.source.clone(), Arc::clone(&self.reading));
-        let request = request.clone();
+        let (request, development) = (request.clone(), Arc::clone(&self.development));
         let work = move || {
             let held = match reading.try_lock() {
                 Err(TryLockError::WouldBlock) => return,
@@ -48,7 +53,7 @@ impl ConfigReader {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Ok(held) => held,
             };
-            let loaded = load(&source, &request);
+            let loaded = load(&source, &development, &request);
             // Before the answer: who has it may ask again.
             drop(held);
             // Who asked may have given up.
@@ -71,17 +76,22 @@ impl ConfigReader {
 
 /// Reads the source, or for a dry run the file that it names; a reload that names another file than
 /// the source's is refused.
-fn load(source: &ConfigSource, request: &ReloadRequest) -> ReadConfig {
+fn load(
+    source: &ConfigSource,
+    development: &DevelopmentAuthority,
+    request: &ReloadRequest,
+) -> ReadConfig {
+    let keeping = if request.dry_run { Keeping::Discarded } else { Keeping::Kept };
     match &request.config {
-        Some(named) if source.is_file(named) => source.load(),
+        Some(named) if source.is_file(named) => source.load(development, keeping),
         Some(named) if request.dry_run => {
-            ConfigSource::File(source.alike(named)).load().map_err(with_hint)
+            ConfigSource::File(source.alike(named)).load(development, keeping).map_err(with_hint)
         }
         Some(named) => {
             let (own, named) = (source.to_string(), named.clone());
             Err(RefusedSource { why: ReloadRefused::OtherFile { own, named }, files: Vec::new() })
         }
-        None => source.load(),
+        None => source.load(development, keeping),
     }
 }
 
@@ -120,7 +130,7 @@ mod tests {
             Ok(Arc::new(plan(&[], &[])))
         });
         let timeout = Duration::from_millis(100);
-        let reader = ConfigReader { timeout, ..ConfigReader::new(source) };
+        let reader = ConfigReader { timeout, ..ConfigReader::new(source, Arc::default()) };
         let refused = reader.read(&ReloadRequest::default()).await.err().unwrap();
         assert!(refused.why.to_string().contains("not read within 100ms"), "{}", refused.why);
         let refused = reader.read(&ReloadRequest::default()).await.err().unwrap();

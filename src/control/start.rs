@@ -131,7 +131,7 @@ fn build(
     });
     let core = ProcessCore {
         common,
-        reader: ConfigReader::new(options.source),
+        reader: ConfigReader::new(options.source, options.development),
         sockets,
         servers: Servers::default(),
         watch: None,

@@ -14,6 +14,7 @@ use super::start::start;
 use super::start_error::StartError;
 use crate::admin::{Phase, Stopped};
 use crate::config::plan::Plan;
+use crate::tls::Keeping;
 
 /// The process. Its drop stops it at once; [`Supervisor::wait`] waits for its end.
 pub struct Supervisor {
@@ -27,7 +28,7 @@ impl Supervisor {
     /// # Errors
     /// When the configuration is refused or an address cannot be listened on; nothing is left.
     pub fn start(options: Options) -> Result<Supervisor, StartError> {
-        let loaded = options.source.load();
+        let loaded = options.source.load(&options.development, Keeping::Kept);
         Supervisor::launch(options, loaded)
     }
 

@@ -10,6 +10,7 @@
 mod accept;
 mod challenge;
 mod connect;
+mod development;
 mod engine;
 mod error;
 mod issued;
@@ -23,6 +24,7 @@ mod wear;
 pub use accept::{Acceptor, Alpn, Greeting, HTTP_1_1, HTTP_2, client_hello};
 pub use challenge::challenged_name;
 pub use connect::Connector;
+pub use development::{DevelopmentAuthority, Keeping, MadeCertificate};
 pub use engine::{Engine, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX, SEAL_OVERHEAD_MAX};
 pub use error::{AcceptError, TlsError};
 pub use issued::IssuedCertificates;

@@ -63,6 +63,7 @@ pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
     ServerTls {
         certificates: certificates.iter().map(|made| made.plan.clone()).collect(),
         acme: Vec::new(),
+        development: None,
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,

@@ -12,6 +12,7 @@ mod balancing;
 mod closing;
 mod commands;
 mod compressing;
+mod developing;
 mod files;
 mod greed;
 mod guides;

@@ -1,16 +1,25 @@
 //! The proxy itself: a supervisor in this process, with a configuration in a directory of its own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tidegate::admin::{Counts, ReloadRequest, Reloaded};
+use tidegate::admin::{Counts, Process as _, ReloadRequest, Reloaded};
 use tidegate::config::plan::{Address, Plan};
 use tidegate::control::{ConfigSource, Options, Supervisor};
 use tidegate::observe::metrics::Exposition;
 
 use crate::actors::{Client, within};
 use crate::site::Site;
+
+/// How a name stands that certificates are ordered for. Times are seconds since 1970.
+#[derive(Default, Debug)]
+pub struct OrderedName {
+    pub not_after: Option<i64>,
+    pub due: i64,
+    pub failures: u32,
+    pub error: Option<String>,
+}
 
 /// A running proxy. A test ends with [`Proxy::stop`], which finds what was left behind.
 pub struct Proxy {
@@ -43,6 +52,11 @@ impl Proxy {
         Proxy { supervisor, file: dir.path().join("none"), _dir: dir }
     }
 
+    /// Where its configuration is.
+    pub fn dir(&self) -> &Path {
+        self.file.parent().expect("a file is in a directory")
+    }
+
     /// A client of the listener `plain`.
     pub fn client(&self) -> Client {
         self.client_of("plain")
@@ -64,6 +78,18 @@ impl Proxy {
     /// Which configuration is in force, counted from 1.
     pub fn generation(&self) -> u64 {
         self.supervisor.generation()
+    }
+
+    /// How this name stands that certificates are ordered for.
+    pub fn ordered(&self, name: &str) -> OrderedName {
+        let all = self.supervisor.ordered_names();
+        let found = all.iter().find(|one| *one.name == *name);
+        found.map_or(OrderedName::default(), |one| OrderedName {
+            not_after: one.not_after,
+            due: one.due,
+            failures: one.failures,
+            error: one.error.as_ref().map(ToString::to_string),
+        })
     }
 
     /// Live sessions.

@@ -2,12 +2,12 @@
 //! difference, in one process, without a file.
 
 mod backend;
-mod certificates;
 mod page;
 mod site;
 mod socket;
 mod tunnel;
 
+use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -20,8 +20,9 @@ use super::output;
 use super::run;
 use crate::base::worker::Workers;
 use crate::config;
-use crate::config::plan::{Address, Plan};
+use crate::config::plan::{Address, DevelopmentCertificate, Plan};
 use crate::control::{ConfigSource, Options};
+use crate::tls::{DevelopmentAuthority, Keeping, MadeCertificate};
 use backend::Restarts;
 use site::Behind;
 
@@ -31,12 +32,7 @@ const BACKENDS: [&str; 2] = ["one", "two"];
 /// Runs the demo until it is told to stop.
 pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
     site::try_ports(asked)?;
-    let files = certificates::prepare(&asked.certs).map_err(|error| {
-        let dir = asked.certs.display();
-        Failure::Run(format!(
-            "cannot make certificates in `{dir}`: {error}; take another place with `--certs DIR`"
-        ))
-    })?;
+    let files = certificate(&asked.certs)?;
     let workers = Workers::start(1).map_err(Failure::run)?;
     let (behind, restarts) = match &asked.backend {
         Some(own) => (Behind::of(own), None),
@@ -77,6 +73,24 @@ pub(super) fn demo(asked: &Demo) -> Result<(), Failure> {
     // The backends were there to the end.
     drop(workers);
     Ok(())
+}
+
+/// The certificate for development in this directory, made there where it is missing.
+fn certificate(directory: &Path) -> Result<MadeCertificate, Failure> {
+    let not_made = |error: &dyn Display| {
+        let dir = directory.display();
+        Failure::Run(format!(
+            "cannot make certificates in `{dir}`: {error}; take another place with `--certs DIR`"
+        ))
+    };
+    let names = ["localhost", "127.0.0.1", "::1"].map(Arc::from).into();
+    let wanted = DevelopmentCertificate { directory: directory.to_owned(), names };
+    let made = DevelopmentAuthority::default().certificate(&wanted, Keeping::Kept);
+    let made = made.map_err(|error| not_made(&error))?;
+    match &made.not_kept {
+        Some(error) => Err(not_made(error)),
+        None => Ok(made),
+    }
 }
 
 /// Opens all backends on the one worker given; gives their addresses and what kills them.

@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use super::certificates::Certificates;
 use super::page::PageFacts;
 use crate::cli::args::Demo;
 use crate::cli::exit::Failure;
+use crate::tls::MadeCertificate;
 
 /// Name of the file that is not there, for messages about the configuration.
 pub(super) const FILE: &str = "the demo's own configuration";
@@ -50,7 +50,7 @@ impl Behind {
 /// The configuration, as a person would write it.
 pub(super) fn toml(
     asked: &Demo,
-    files: &Certificates,
+    files: &MadeCertificate,
     page: SocketAddr,
     behind: &Behind,
 ) -> String {
@@ -100,8 +100,8 @@ pub(super) fn toml(
          access = false\n",
         https = address(asked.https_port),
         http = address(asked.http_port),
-        chain = quote(files.chain.display()),
-        key = quote(files.key.display()),
+        chain = quote(files.certificate.chain.display()),
+        key = quote(files.certificate.key.display()),
         backends = backends.join(", "),
         page = quote(page),
         resume = quote(resume(asked)),
@@ -188,7 +188,7 @@ fn program() -> String {
 /// What a person needs to know, for standard output; the ports are those listened on.
 pub(super) fn welcome(
     asked: &Demo,
-    files: &Certificates,
+    files: &MadeCertificate,
     behind: &Behind,
     https: SocketAddr,
     http: SocketAddr,
@@ -212,12 +212,12 @@ pub(super) fn welcome(
 }
 
 /// How to stop a browser from warning, for standard error.
-pub(super) fn about_trust(files: &Certificates) -> String {
+pub(super) fn about_trust(files: &MadeCertificate) -> String {
     let made = if files.is_new { "Made" } else { "Using" };
     format!(
         "{made} development certificates in {dir}. A browser warns of them once; or have it trust\n\
          {ca} as an authority: it is good for localhost only, and its key was not kept.",
-        dir = files.key.parent().unwrap_or(&files.key).display(),
+        dir = files.authority.parent().unwrap_or(&files.authority).display(),
         ca = files.authority.display(),
     )
 }

@@ -150,7 +150,7 @@ pub fn names(
     let written = entries(&file.listeners).iter();
     for (listener, (_, table)) in listeners.iter_mut().zip(written) {
         let tls = table.get().and_then(|table| table.tls.get());
-        let Some(written) = tls.map(|tls| &tls.acme).filter(|acme| acme.is_written()) else {
+        let Some(written) = tls.map(|tls| &tls.0.acme).filter(|acme| acme.is_written()) else {
             continue;
         };
         let Some(wanted) = written.get() else { continue };
@@ -182,7 +182,7 @@ pub fn names(
 }
 
 /// The hosts of a listener's routes.
-fn hosts_of<'a>(listener: &str, routes: &'a [(Arc<Route>, Span)]) -> Vec<&'a HostPattern> {
+pub fn hosts_of<'a>(listener: &str, routes: &'a [(Arc<Route>, Span)]) -> Vec<&'a HostPattern> {
     let is_here = |route: &&Arc<Route>| {
         route.listeners.is_empty() || route.listeners.iter().any(|name| **name == *listener)
     };

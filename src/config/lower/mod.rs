@@ -10,6 +10,7 @@ mod address;
 mod api;
 mod auth_server;
 mod condition;
+mod development;
 mod fields;
 mod hold;
 mod jwt;
@@ -97,6 +98,7 @@ pub fn lower(
     let acme = acme::acme(&mut cx, file);
     if let Some(listeners) = &mut listeners {
         acme::names(&mut cx, file, listeners, &routes);
+        development::names(&mut cx, file, listeners, &routes);
         api::guarded(&mut cx, listeners, &routes);
     }
     if let (Some(listeners), Some(pools)) = (&listeners, &pools) {

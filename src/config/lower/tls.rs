@@ -11,20 +11,21 @@ use crate::wire::pem::{self, Part, PemError, Remark};
 
 use super::super::fault::Fault;
 use super::super::plan;
-use super::super::tables::{self, ServerTlsParts, Spanned};
+use super::super::tables::{self, OrString, ServerTlsParts, Spanned};
 use super::{Lower, NamedFiles, opt};
 
 /// TLS towards clients.
 pub fn server(
     cx: &mut Lower<'_>,
-    written: &Spanned<tables::ServerTlsTable>,
+    written: &Spanned<OrString<tables::ServerTlsTable>>,
     owner: &str,
 ) -> Option<plan::ServerTls> {
-    let tls = written.get()?;
+    let OrString(tls) = written.get()?;
     let as_in = "[{ chain = \"site.pem\", key = \"site.key\" }]";
     let owner = format!("`tls` of {owner}");
     let has_acme = !matches!(tls.acme.get(), None | Some(tables::AcmeNames::Off));
-    let list = match has_acme || tls.acme.is_faulty() {
+    let is_made = !tls.issuer.is_absent();
+    let list = match has_acme || tls.acme.is_faulty() || is_made {
         true => tls.certificates.get().map_or(&[][..], |list| &list.0),
         false => {
             cx.need((&tls.certificates, "certificates"), &owner, written.span(), as_in);
@@ -42,8 +43,8 @@ pub fn server(
     };
     let clients = opt(tls.clients.is_written().then(|| clients(cx, &tls.clients, &owner)));
     // The names come of routes too, which are not known yet.
-    let acme = Some(Vec::new());
-    tls.lower(cx.report, ServerTlsParts { certificates, acme, clients })
+    let (acme, development) = (Some(Vec::new()), Some(None));
+    tls.lower(cx.report, ServerTlsParts { certificates, acme, development, clients })
 }
 
 /// The certificates of clients.

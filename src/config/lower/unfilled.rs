@@ -5,7 +5,7 @@ use crate::report::{Diagnostic, Span};
 use crate::wire::template::{Hole, REQUEST, Template, TemplateError, TemplateErrorKind};
 
 use super::super::plan::RequestKey;
-use super::super::tables::{self, Spanned};
+use super::super::tables::{self, OrString, Spanned};
 use super::{Lower, action, entries, key, template};
 
 /// What a route has to fill holes from.
@@ -108,7 +108,7 @@ impl<'a> RouteSources<'a> {
         };
         let listeners = entries(&file.listeners).iter().filter(|(name, _)| is_of_route(name));
         let asks = |listener: &Spanned<tables::ListenerTable>| {
-            let tls = listener.get()?.tls.get()?;
+            let OrString(tls) = listener.get()?.tls.get()?;
             Some(!tls.clients.is_absent())
         };
         let certificates =

@@ -29,6 +29,15 @@ pub struct Certificate {
     pub loaded: Arc<CertifiedKey>,
 }
 
+/// A certificate for development, which the process makes itself before it takes the plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DevelopmentCertificate {
+    /// Where it is kept, if it can be.
+    pub directory: PathBuf,
+    /// What it is for: lower-case names, wildcards as `*.example.com`, and addresses.
+    pub names: Vec<Arc<str>>,
+}
+
 /// The certificates that clients show. Compared by the files' names and contents.
 #[derive(Clone, Debug)]
 pub struct ClientCertificates {

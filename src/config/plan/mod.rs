@@ -36,7 +36,7 @@ pub use access::{
 pub use acme::{Acme, CaDirectory, DnsHook, ExternalAccount};
 pub use address::{Address, BackendAddress, Networks};
 pub use balance::Balance;
-pub use certificate::{Certificate, ClientCertificates};
+pub use certificate::{Certificate, ClientCertificates, DevelopmentCertificate, covers};
 pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
 pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::fault::Fault;
-use super::super::plan::certificate::{Certificate, ClientCertificates, covers};
-use super::words::TlsVersion;
-use super::{AcmeNames, FileMode, Number, OneOrMany, OrOff, Size, Time, seconds};
+use super::super::plan::certificate::{
+    Certificate, ClientCertificates, DevelopmentCertificate, covers,
+};
+use super::words::{TlsIssuer, TlsVersion};
+use super::{AcmeNames, FileMode, Number, OneOrMany, OrOff, OrString, Size, Time, seconds};
 
 table! {
     /// An address that connections are accepted on.
@@ -23,8 +25,9 @@ table! {
     /// manager opened keeps the mode that it gave (`SocketMode=`).
     now mode: FileMode, as in "0660";
     /// TLS towards clients: versions 1.2 and 1.3, hybrid post-quantum key exchange included. It is
-    /// off unless this table is there.
-    next tls: ServerTlsTable;
+    /// off unless this is there. `"dev"` stands for a table with `issuer = "dev"`: certificates for
+    /// development, without any file.
+    next tls: OrString<ServerTlsTable>;
     /// HTTP/2, beside HTTP/1.1. It is offered to clients that speak TLS. WebSockets on it are
     /// sessions like all others, and go to backends as HTTP/1.1 upgrades.
     next http2: Http2Table = Http2Table::default();
@@ -50,15 +53,28 @@ table! {
 
 table! {
     /// TLS towards clients.
-    ServerTlsTable "ServerTls", "a table with `certificates` or `acme`"
+    ServerTlsTable "ServerTls", "\"dev\", or a table with `certificates` or `acme`"
     => ServerTls, ServerTlsParts {
         /// Certificates, chosen by SNI among their names; the first is the default.
         certificates: Vec<Certificate>,
         /// Names that certificates are ordered for.
         acme: Vec<Arc<str>>,
+        /// The certificate for development, where the process makes one.
+        development: Option<DevelopmentCertificate>,
         /// What certificates clients show, where they are asked for any.
         clients: Option<ClientCertificates>,
     };
+
+    /// Who makes a certificate, where none is named: `dev` is tidegate itself, for development. It
+    /// is for `localhost`, `127.0.0.1`, `::1`, the listener's own address and the hosts of its
+    /// routes, and signed by an authority that is made with it: `ca.pem` in `directory` is what a
+    /// browser may trust. That authority is good for these names only, and its key is not kept, so
+    /// other names need another one. Certificates that are named or ordered go before it.
+    next issuer: TlsIssuer, as in "dev";
+    /// Where the certificate for development is kept, so that it is the same after a restart. It is
+    /// made anew when a name is missing, and at the first start or reload in its last two weeks.
+    /// Where it cannot be kept it lasts until the process ends.
+    next directory: String = "certs/dev".to_owned(), as in "/var/lib/tidegate/dev";
 
     /// Certificates. The client's server name (SNI) chooses one; the first is the default. A reload
     /// reads them again, and live sessions do not notice.
@@ -210,9 +226,16 @@ impl ServerTls {
         exact.or_else(|| self.acme.iter().find(|ordered| covers(ordered, name)))
     }
 
-    /// Whether there is a certificate for a name, or one is ordered.
-    fn is_covered(&self, name: &str) -> bool {
-        self.ordered(name).is_some() || self.certificates.iter().any(|one| one.covers(name))
+    /// Whether there is a certificate for a lower-case name, or one is ordered or made.
+    pub fn is_covered(&self, name: &str) -> bool {
+        self.names().any(|own| covers(own, name))
+    }
+
+    /// The names of all certificates, those to come among them.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        let read = self.certificates.iter().flat_map(|one| &one.names);
+        let made = self.development.iter().flat_map(|made| &made.names);
+        read.chain(&self.acme).chain(made)
     }
 }
 

@@ -23,6 +23,14 @@ words! {
 }
 
 words! {
+    /// Who makes a listener's certificate.
+    TlsIssuer {
+        /// The process itself, for development.
+        Dev = "dev",
+    }
+}
+
+words! {
     /// How log lines look.
     LogFormat {
         /// Text on a terminal, JSON otherwise.

@@ -29,6 +29,7 @@ pub fn secured_with(name: &str, alpn: &[Alpn]) -> (Listener, TlsConnector) {
     let tls = ServerTls {
         certificates: vec![certificate],
         acme: Vec::new(),
+        development: None,
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,

@@ -202,6 +202,7 @@ fn certificate(name: &str) -> Made {
     let tls = ServerTls {
         certificates: vec![certificate],
         acme: Vec::new(),
+        development: None,
         version_min: TlsVersion::V1_2,
         resumption: true,
         strict_sni: false,

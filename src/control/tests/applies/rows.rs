@@ -105,6 +105,8 @@ pub(super) const ROWS: &[Row] = &[
     ("listeners.NAME.trusted_proxies", "#listener", "trusted_proxies = [\"10.0.0.0/8\"]"),
     ("listeners.NAME.underscores_in_headers", "#listener", "underscores_in_headers = true"),
     ("listeners.NAME.tls.certificates", "[{ chain = \"one.pem\", ", TWO_CERTIFICATES),
+    ("listeners.NAME.tls.issuer", "issuer = \"dev\"\ndirectory = \"one\"\n", ""),
+    ("listeners.NAME.tls.directory", "directory = \"one\"\n", "directory = \"two\"\n"),
     ("listeners.NAME.tls.version_min", "\"1.2\"", "\"1.3\""),
     ("listeners.NAME.tls.strict_sni", "#tls", "strict_sni = true"),
     (

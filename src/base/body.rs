@@ -1,5 +1,6 @@
 //! The one HTTP body type that modules hand to each other, and observers of a body.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, combinators::UnsyncBoxBody};
+use tokio::sync::mpsc;
 
 /// Any error a body can end with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,6 +24,26 @@ pub fn empty() -> Body {
 /// A body of these bytes.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body of what is sent to it, as it comes; it ends when nobody can send any more.
+pub fn received(sent: mpsc::Receiver<Bytes>) -> Body {
+    ChannelBody(sent).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// What is sent to a body.
+struct ChannelBody(mpsc::Receiver<Bytes>);
+
+impl HttpBody for ChannelBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
 }
 
 /// A body ended because whoever sends it took too long for it.

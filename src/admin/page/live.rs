@@ -4,24 +4,19 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
 use crate::admin::guard::Denied;
 use crate::admin::http::{KeptShare, LastingAnswer, text_as};
 use crate::admin::operator;
 use crate::admin::process::{Phase, Process};
-use crate::base::body::Body;
+use crate::base::body::{self, Body};
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::base::share::Shares;
@@ -44,21 +39,6 @@ pub(super) struct LiveStreams {
     shares: Arc<Shares>,
     /// By what sessions are sorted: when it was made, and the event.
     made: RefCell<HashMap<&'static str, (Moment, Bytes)>>,
-}
-
-/// The events of a stream as a body.
-struct Events(mpsc::Receiver<Bytes>);
-
-impl HttpBody for Events {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
-    }
 }
 
 impl Default for LiveStreams {
@@ -104,9 +84,8 @@ impl LiveStreams {
                 tokio::time::sleep(LIVE_INTERVAL).await;
             }
         });
-        let body = Events(receiver).map_err(|never| match never {}).boxed_unsync();
         let mut answer = text_as(StatusCode::OK, "text/event-stream", String::new());
-        *answer.body_mut() = body;
+        *answer.body_mut() = body::received(receiver);
         answer.extensions_mut().insert(KeptShare(Arc::new(share)));
         answer.extensions_mut().insert(LastingAnswer(LIVE_MAX + LIVE_INTERVAL));
         Ok(answer)

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::acme::AcmeThread;
 use super::handle::{Common, Handle};
 use super::reading::ConfigReader;
+use super::traces::TraceFlush;
 use super::upgrade::{Older, Program, UpgradeAsked};
 use super::watch::Watch;
 use crate::admin::Servers;
@@ -45,6 +46,7 @@ pub(super) struct ProcessCore {
     /// The processes before this one.
     pub(super) older: Older,
     pub(super) upgrades: mpsc::Receiver<UpgradeAsked>,
+    pub(super) traces: TraceFlush,
 }
 
 impl ProcessCore {

@@ -103,8 +103,7 @@ fn build(
     let upgrade = Arc::new(upgrade);
     let older = Arc::<State>::clone(&upgrade);
     let app = Arc::new(app(plan, &metrics, sessions.clone(), spans, older)?);
-    let exporting = traces::export(Arc::downgrade(&app), Arc::clone(&metrics), waiting);
-    task::spawn("traces", exporting);
+    let traces = traces::start(&app, &metrics, waiting);
     let permits = Permits::new(&plan.limits, queues.len(), files::limit());
     let handler = Arc::new(SessionHandler(Arc::clone(&app)));
     let sockets = Sockets::new(handler, Arc::clone(&permits), queues.clone());
@@ -146,6 +145,7 @@ fn build(
         inherited,
         older: Older::default(),
         upgrades,
+        traces,
     };
     Ok((core, received))
 }

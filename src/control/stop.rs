@@ -66,6 +66,8 @@ pub(super) async fn end(mut core: ProcessCore, drained: bool) {
     tracing::info!(drained, sessions = left.sessions, connections = left.connections, "stopped");
     // Joins the workers, and with them whatever did not end.
     drop(handle.take_workers());
+    // Those of the sessions that were the last to end.
+    core.traces.flush().await;
     core.common.phase.send_replace(Phase::Stopped(Stopped { drained, left }));
 }
 
@@ -104,6 +106,10 @@ pub(super) async fn nothing_is_open(core: &ProcessCore, interval: Duration) {
     let handle = core.handle();
     loop {
         let counts = handle.counts().await;
+        if counts.sessions == 0 {
+            // Nothing becomes of sessions any more: streams of events need not be waited for.
+            core.common.app.events.close();
+        }
         if counts.sessions == 0 && counts.connections == 0 {
             return;
         }

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::base::clock::{self, Moment};
+use crate::base::task;
 use crate::config::plan::Traces;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::{self, SpanFate, TraceSpan};
@@ -31,16 +33,47 @@ pub const COLLECTOR_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How often it is said that a collector takes nothing.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Sends what comes, until nothing can come any more.
-pub(super) async fn export(
-    app: Weak<App>,
-    metrics: Arc<Metrics>,
-    mut waiting: mpsc::Receiver<TraceSpan>,
-) {
+/// How long the last spans of a process may take.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Has the spans sent that wait.
+pub(super) struct TraceFlush(mpsc::Sender<oneshot::Sender<()>>);
+
+impl TraceFlush {
+    /// Waits until the spans are sent that wait by now, or the collector takes none.
+    pub(super) async fn flush(&self) {
+        let (done, told) = oneshot::channel();
+        if self.0.try_send(done).is_ok() {
+            // It is dropped when nothing waits any more.
+            let _ = timeout(FLUSH_TIMEOUT, told).await;
+        }
+    }
+}
+
+/// Spans on their way to batches.
+struct WaitingSpans {
+    spans: mpsc::Receiver<TraceSpan>,
+    flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    /// They are to go at once: who waits for that.
+    flush: Option<oneshot::Sender<()>>,
+}
+
+/// Starts to send what comes, until nothing can come any more.
+pub(super) fn start(
+    app: &Arc<App>,
+    metrics: &Arc<Metrics>,
+    spans: mpsc::Receiver<TraceSpan>,
+) -> TraceFlush {
+    let (flush, flushes) = mpsc::channel(1);
+    let waiting = WaitingSpans { spans, flushes, flush: None };
+    task::spawn("traces", export(Arc::downgrade(app), Arc::clone(metrics), waiting));
+    TraceFlush(flush)
+}
+
+async fn export(app: Weak<App>, metrics: Arc<Metrics>, mut waiting: WaitingSpans) {
     let mut collector: Option<Collector> = None;
     let mut quiet_until = Moment::default();
-    while let Some(first) = waiting.recv().await {
-        let batch = fill(first, &mut waiting).await;
+    while let Some(batch) = waiting.batch().await {
         // The process ends.
         let Some(app) = app.upgrade() else { return };
         let plan = app.live.now().plan.traces.clone();
@@ -66,17 +99,43 @@ pub(super) async fn export(
     }
 }
 
-/// The batch that begins with this span.
-async fn fill(first: TraceSpan, waiting: &mut mpsc::Receiver<TraceSpan>) -> Vec<TraceSpan> {
-    let mut batch = vec![first];
-    let due = clock::now().after(BATCH_WAIT);
-    while batch.len() < BATCH_SPANS_MAX {
-        match clock::by(due, waiting.recv()).await.flatten() {
-            Some(span) => batch.push(span),
-            None => break,
+impl WaitingSpans {
+    /// The next batch; `None` when nothing can come any more.
+    async fn batch(&mut self) -> Option<Vec<TraceSpan>> {
+        let mut batch = vec![self.next(Moment::NEVER).await?];
+        let due = clock::now().after(BATCH_WAIT);
+        while batch.len() < BATCH_SPANS_MAX {
+            match self.next(due).await {
+                Some(span) => batch.push(span),
+                None => break,
+            }
+        }
+        Some(batch)
+    }
+
+    /// The next span, where there is one by then, or at once where they are to go.
+    async fn next(&mut self, due: Moment) -> Option<TraceSpan> {
+        loop {
+            if self.flush.is_some() {
+                match self.spans.try_recv() {
+                    Ok(span) => return Some(span),
+                    // The rest of a batch; with the next one it is known that nothing waits.
+                    Err(_) if due < Moment::NEVER => return None,
+                    Err(_) => self.flush = None,
+                }
+            }
+            let next = async {
+                tokio::select! {
+                    span = self.spans.recv() => Ok(span),
+                    Some(flush) = self.flushes.recv() => Err(flush),
+                }
+            };
+            match clock::by(due, next).await? {
+                Ok(span) => return span,
+                Err(flush) => self.flush = Some(flush),
+            }
         }
     }
-    batch
 }
 
 /// A collector, as it is reached.

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use super::exchange::{self, ReadAnswer};
 use super::request::WsRequest;
 use super::rewound::Rewound;
+use super::times::HandshakePart;
 use super::verify::Agreed;
 use crate::base::body::{Body, Observed, Observer};
 use crate::base::clock;
@@ -67,8 +68,11 @@ pub(super) async fn run(
     outbound: &Outbound,
 ) -> Result<Answered, UpstreamError> {
     let backend = Arc::clone(lease.backend());
+    request.begin();
     let permit = backend.handshake_permit(client).await.map_err(UpstreamError::Busy)?;
+    request.done(HandshakePart::Wait);
     let transport = pool.dial(&backend, outbound.ends()).await?;
+    request.done(HandshakePart::Dial);
     let reached = Reached { lease, permit, transport };
     let mut answered = pin!(reached.answered(request, outbound));
     // Who holds a permit while others wait for one has less time.
@@ -96,6 +100,7 @@ impl Reached {
         let informational = request.informational.as_ref();
         let ReadAnswer { switching, rest } =
             exchange::run(&mut transport, &text, informational).await?;
+        request.done(HandshakePart::Answer);
         let answered = match switching {
             Some(fields) => {
                 let agreed = Agreed::verify(request, &fields).map_err(UpstreamError::Handshake)?;

@@ -19,6 +19,7 @@ mod replay;
 mod request;
 mod resume;
 mod rewound;
+mod times;
 mod verify;
 
 pub use attempt::{Answered, Upstream};
@@ -29,4 +30,5 @@ pub use refusal::HandshakeRefusal;
 pub use replay::Replay;
 pub use request::{WsRequest, is_asked, is_on_stream, unify};
 pub use resume::{NotResumed, resume};
+pub use times::HandshakeTimes;
 pub use verify::Agreed;

@@ -12,12 +12,13 @@ use h2::ext::Protocol;
 
 use super::hold::Holding;
 use super::refusal::HandshakeRefusal;
+use super::times::{HandshakePart, HandshakeTimes};
 use crate::config::plan::Resumption;
 use crate::rewrite::{Informational, Outbound};
 use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
 use crate::wire::list::has_token;
-use crate::wire::resume::Token;
+use crate::wire::resume::{SESSION, Token};
 use crate::wire::upgrade::{self, WEBSOCKET};
 
 /// Makes an extended CONNECT the GET it is over HTTP/1.1, with the fields of an upgrade, as routes
@@ -69,8 +70,12 @@ pub struct WsRequest {
     pub(super) offer: HeaderMap,
     /// On a holding route.
     pub(super) holding: Option<Holding>,
+    /// What its session is called, where it cannot be held.
+    token: Option<Token>,
     /// Where informational answers go.
     pub(super) informational: Option<Informational>,
+    /// How long it takes, where that is asked for.
+    times: Option<Box<HandshakeTimes>>,
 }
 
 impl WsRequest {
@@ -99,7 +104,9 @@ impl WsRequest {
             is_on_stream,
             offer: offer(headers),
             holding: None,
+            token: None,
             informational: None,
+            times: None,
         })
     }
 
@@ -107,6 +114,31 @@ impl WsRequest {
     /// offered on.
     pub fn hold(&mut self, token: Token, swallows: bool, resume: Resumption) {
         self.holding = Some(Holding::offer(&mut self.offer, token, swallows, resume));
+    }
+
+    /// Tells the backend what the session is called, which cannot be held.
+    pub fn name(&mut self, token: Token) {
+        self.token = Some(token);
+    }
+
+    /// Has the time taken that its parts take.
+    pub fn time(&mut self) {
+        self.times = Some(Box::default());
+    }
+
+    /// How long its parts took, where that was asked for.
+    pub fn times(&mut self) -> Option<Box<HandshakeTimes>> {
+        self.times.take()
+    }
+
+    /// Another backend is asked.
+    pub(super) fn begin(&mut self) {
+        self.times.iter_mut().for_each(|times| times.begin());
+    }
+
+    /// A part of the attempt is done.
+    pub(super) fn done(&mut self, part: HandshakePart) {
+        self.times.iter_mut().for_each(|times| times.done(part));
     }
 
     /// How often it was said again.
@@ -122,7 +154,8 @@ impl WsRequest {
 
     /// A handshake said again, which no client waits for: the answer to its `key` is for us.
     pub(super) fn again(key: HeaderValue, offer: HeaderMap, holding: Holding) -> WsRequest {
-        WsRequest { key, is_on_stream: true, offer, holding: Some(holding), informational: None }
+        let (holding, token, informational, times) = (Some(holding), None, None, None);
+        WsRequest { key, is_on_stream: true, offer, holding, token, informational, times }
     }
 
     /// The text that goes upstream: the head, and the handshake's own fields made anew.
@@ -136,6 +169,8 @@ impl WsRequest {
         if let Some(holding) = &mut self.holding {
             let (name, value) = holding.introduce();
             head::write_field(&name, &value, &mut text);
+        } else if let Some(token) = &self.token {
+            head::write_field(&SESSION, &token.session(), &mut text);
         }
         head::end(&mut text);
         text
@@ -159,8 +194,9 @@ impl WsRequest {
         target: &PathAndQuery,
         fields: &[(HeaderName, HeaderValue)],
     ) -> (WsRequest, Vec<u8>) {
-        let (offer, holding, informational) = Default::default();
-        let request = WsRequest { key, is_on_stream: true, offer, holding, informational };
+        let (offer, holding, token, informational, times) = Default::default();
+        let request =
+            WsRequest { key, is_on_stream: true, offer, holding, token, informational, times };
         let mut text = Vec::with_capacity(TEXT_BYTES);
         head::write_request_line(&Method::GET, target, &mut text);
         for (name, value) in fields {

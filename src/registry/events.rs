@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -58,6 +59,8 @@ pub struct SessionEvents {
     ring: Mutex<Ring>,
     /// The number of the next.
     news: watch::Sender<u64>,
+    /// No more are waited for.
+    is_closed: AtomicBool,
     /// Tells the numbers of this process from another's.
     part: u64,
 }
@@ -88,7 +91,8 @@ impl SessionEvents {
     /// None yet.
     pub fn new() -> Arc<SessionEvents> {
         let (ring, news) = (Mutex::default(), watch::Sender::new(0));
-        Arc::new(SessionEvents { ring, news, part: fastrand::u64(..) & 0xFFFF_FFFF_FFFF })
+        let (is_closed, part) = (AtomicBool::new(false), fastrand::u64(..) & 0xFFFF_FFFF_FFFF);
+        Arc::new(SessionEvents { ring, news, is_closed, part })
     }
 
     /// Has the events of this worker's sessions kept, from now on.
@@ -109,6 +113,17 @@ impl SessionEvents {
     /// How many hear of it.
     pub fn readers(&self) -> usize {
         self.news.receiver_count()
+    }
+
+    /// The process stops, and its last session has ended: readers leave with what there is.
+    pub fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+        self.news.send_modify(|_| {});
+    }
+
+    /// Whether no more are waited for.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Relaxed)
     }
 
     /// What a reader knows an event by.

@@ -107,6 +107,11 @@ impl RequestRecord {
         }
     }
 
+    /// The span of a trace that is kept.
+    pub(super) fn trace(&mut self) -> Option<&mut RequestTrace> {
+        self.facts.as_mut()?.trace.as_deref_mut()
+    }
+
     /// Who asks.
     pub(super) fn client_addr(&self) -> Option<SocketAddr> {
         self.client_addr

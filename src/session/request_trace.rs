@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 
@@ -12,6 +12,7 @@ use crate::base::clock;
 use crate::base::id::SessionId;
 use crate::base::trace_context::{TRACEPARENT, TraceContext};
 use crate::config::plan::Traces;
+use crate::handshake::HandshakeTimes;
 use crate::observe::spans::{SpanQueue, SpanValue, TraceSpan};
 
 /// A span that has begun.
@@ -20,6 +21,8 @@ pub(super) struct RequestTrace {
     parent: Option<u64>,
     start: SystemTime,
     queue: SpanQueue,
+    /// Of its handshake, where it is one.
+    times: Option<Box<HandshakeTimes>>,
 }
 
 thread_local! {
@@ -47,17 +50,34 @@ impl RequestTrace {
         let context = told.map_or_else(TraceContext::new, TraceContext::next);
         head.headers.insert(TRACEPARENT, context.value());
         let (parent, start, queue) = (told.map(|told| told.span), clock::wall(), app.spans.clone());
-        Some(Box::new(RequestTrace { context, parent, start, queue }))
+        Some(Box::new(RequestTrace { context, parent, start, queue, times: None }))
+    }
+
+    /// Its handshake with a backend took so long.
+    pub(super) fn keep_times(&mut self, times: Option<Box<HandshakeTimes>>) {
+        self.times = times;
     }
 
     /// The request has its answer, or none.
     pub(super) fn end(
         self,
         name: String,
-        attributes: Vec<(&'static str, SpanValue)>,
+        mut attributes: Vec<(&'static str, SpanValue)>,
         is_error: bool,
     ) {
-        let RequestTrace { context, parent, start, queue } = self;
+        let RequestTrace { context, parent, start, queue, times } = self;
+        if let Some(times) = times.filter(|times| times.attempts > 0) {
+            let HandshakeTimes { attempts, wait, dial, answer, .. } = *times;
+            let millis = |time: Duration| {
+                SpanValue::Number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+            };
+            attributes.extend([
+                ("tidegate.attempts", SpanValue::Number(attempts.into())),
+                ("tidegate.wait_ms", millis(wait)),
+                ("tidegate.dial_ms", millis(dial)),
+                ("tidegate.answer_ms", millis(answer)),
+            ]);
+        }
         let (end, link) = (clock::wall(), None);
         let is_server = true;
         queue.put(TraceSpan {

@@ -34,7 +34,7 @@ use crate::handshake::{Answered, Connected, Replay, Upstream, WsRequest};
 use crate::live::LivePool;
 use crate::observe::metrics::RouteMetrics;
 use crate::pool::Key;
-use crate::registry::{self, Facts, Full, Location};
+use crate::registry::{self, ExpectedSession, Facts, Full, Location};
 use crate::relay::{HoldTerms, Leg, Relay, Terms};
 use crate::rewrite;
 use crate::wire::upgrade;
@@ -51,11 +51,12 @@ pub(super) async fn open(
     record: &mut RequestRecord,
 ) -> Result<Response<Body>, Refusal> {
     let mut request = WsRequest::check(&granted.asked.head)?;
-    if let (Some(hold), Some(token)) = (&granted.route.plan.hold, granted.clearance.token) {
-        request.hold(token, hold.swallow_first > 0, hold.resume);
-    }
+    let expected = name(&mut request, &granted);
     if let Some(informational) = granted.informational() {
         request.inform(informational);
+    }
+    if record.trace().is_some() {
+        request.time();
     }
     let client = granted.asked.head.extensions.remove::<PendingUpgrade>();
     let client = client.ok_or(Refusal::NoWebSocket)?;
@@ -65,6 +66,9 @@ pub(super) async fn open(
     let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
     let Connected { backend, outcome } = connected.await;
     record.asked(&pool.plan().name, backend.clone());
+    if let Some(trace) = record.trace() {
+        trace.keep_times(request.times());
+    }
     match outcome? {
         Answered::Http(mut answer) => {
             if let Some(reverse) = &forwarding.reverse {
@@ -91,12 +95,24 @@ pub(super) async fn open(
                 Pair::answer(&forwarding, via, client, upstream, (hold, places));
             pair.kept.asked = record.become_session();
             pair.kept.rights = rights;
+            pair.kept.expected = expected;
             affinity.set_cookie(pool, backend.as_deref(), &mut answer);
             // A task of its own: the buffers and futures of HTTP are freed with this one.
             task::spawn("session", SessionTask::new(pair.hand_over()));
             Ok(answer)
         }
     }
+}
+
+/// Tells the backend what the session is called, where its route has that. Where it can be pushed
+/// to, it is found by its token from now on: a backend may push before it answers.
+fn name(request: &mut WsRequest, granted: &Granted) -> Option<ExpectedSession> {
+    let (token, plan) = (granted.clearance.token?, &granted.route.plan);
+    match &plan.hold {
+        Some(hold) => request.hold(token, hold.swallow_first > 0, hold.resume),
+        None => request.name(token),
+    }
+    plan.push.as_ref().map(|_| registry::expect(token, Arc::clone(&plan.identity)))
 }
 
 /// Why a client that was promised a session has none.
@@ -152,6 +168,8 @@ struct SessionParts {
     /// What its right rests on, where that can be judged again.
     rights: Option<Box<SessionRights>>,
     places: Option<Box<HeldPlaces>>,
+    /// Where it can be pushed to.
+    expected: Option<ExpectedSession>,
 }
 
 /// What it keeps besides on a holding route.
@@ -238,6 +256,7 @@ impl Pair {
             asked: None,
             rights: None,
             places,
+            expected: None,
         };
         (answer, Pair { client, upstream, kept })
     }
@@ -280,12 +299,14 @@ impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold, expires, asked, rights, places } =
-            kept;
-        let mut places = places;
+        let SessionParts { facts, rules, cells, permit, hold, expires, asked, rights, .. } = kept;
+        let mut places = kept.places;
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
+        if let Some(expected) = kept.expected {
+            expected.begin(&seat);
+        }
         let shared = places.as_mut().and_then(|places| places.take_messages());
         // With the connection's place, which costs a session without limits nothing.
         let permit: Rc<dyn Any> = match places {

@@ -93,6 +93,11 @@ async fn a_session_is_two_short_spans_over_every_carrier_and_its_backend_reads_t
         assert_eq!((&opened["traceId"], &opened["parentSpanId"]), (&TRACE.into(), &SPAN.into()));
         let onward = format!("00-{TRACE}-{}-01", opened["spanId"].as_str().unwrap());
         assert_eq!(backend.head().get("traceparent"), onward, "{carrier}");
+        assert_eq!(said(&opened, "tidegate.attempts"), "1");
+        for part in ["wait", "dial", "answer"] {
+            let took: u64 = said(&opened, &format!("tidegate.{part}_ms")).parse().unwrap();
+            assert!(took < 20_000, "{opened}");
+        }
         session.close(1000, "").await;
         let ended = collected.span("session end").await;
         assert_eq!(ended["links"][0]["traceId"], TRACE);
@@ -142,6 +147,28 @@ async fn a_request_is_a_span_and_what_whoever_asks_keeps_is_kept() {
     assert!(field.contains(span["spanId"].as_str().unwrap()), "{field}");
     assert!(proxy.scrape().contains("tidegate_trace_spans_total{outcome=\"sent\"} 2"));
     proxy.stop().await;
+}
+
+#[tokio::test]
+async fn what_ends_with_the_process_is_sent_before_it_has_stopped() {
+    let backend = Backend::echo("one").await;
+    let (collector, collected) = collector().await;
+    let proxy = Proxy::start(&traced(site(&[&backend]), &collector, "100%")).await;
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        let mut session = proxy.client().open().await;
+        session.echo("hello").await;
+        sessions.push(session);
+    }
+    // These are stopped with it: no second passes in which others of a batch are waited for.
+    proxy.begin_stop();
+    for session in sessions {
+        session.ending().await;
+    }
+    proxy.stopped().await;
+    let spans = collected.spans();
+    let ended = spans.iter().filter(|span| span["name"] == "session end").count();
+    assert_eq!(ended, 4, "{spans:?}");
 }
 
 #[tokio::test]

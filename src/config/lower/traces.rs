@@ -72,3 +72,61 @@ fn sample(text: &str) -> Result<SampleShare, Fault> {
         .map(SampleShare::of_percent)
         .ok_or_else(|| Fault::new(format!("must be a share from `0%` to `100%`, not: `{text}`")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collectors_are_urls_of_a_host_and_nothing_else() {
+        for (text, address, target) in [
+            ("http://127.0.0.1:4318", "127.0.0.1:4318", "/v1/traces"),
+            ("http://collector", "collector:80", "/v1/traces"),
+            ("https://collector.example/otlp/", "collector.example:443", "/otlp/v1/traces"),
+            ("https://a.example:1/x/v1/traces", "a.example:1", "/x/v1/traces"),
+            ("http://[::1]:4318/v1/traces/", "::1:4318", "/v1/traces"),
+        ] {
+            let traces = endpoint(text).unwrap_or_else(|_| panic!("{text}"));
+            let BackendAddress::Inet { host, port } = &traces.address else { panic!("{text}") };
+            assert_eq!(format!("{host}:{port}"), address, "{text}");
+            assert_eq!(traces.target.as_str(), target, "{text}");
+            assert_eq!(traces.tls.is_some(), text.starts_with("https"), "{text}");
+        }
+        for text in [
+            "",
+            "4318",
+            "127.0.0.1:4318",
+            "//127.0.0.1",
+            "/v1/traces",
+            "http://",
+            "http:///v1/traces",
+            "grpc://127.0.0.1:4317",
+            "unix:/run/otel.sock",
+            "http://a:b",
+            "http://a:99999",
+            "http://a b",
+            "http://:4318",
+            "http://[::1",
+            "http://a/?x=1",
+            "http://a/#x",
+            "http://ada:secret@a",
+            "http://ada@a",
+            "http://é\n",
+        ] {
+            assert!(endpoint(text).is_err(), "{text}");
+        }
+        let fault = endpoint("http://ada:s3cret@a").unwrap_err();
+        assert!(!format!("{fault:?}").contains("s3cret"), "a password is in no message");
+    }
+
+    #[test]
+    fn a_share_is_in_per_cent() {
+        for text in ["0%", "0.1%", "1 %", "100%", "1e-3%"] {
+            assert!(sample(text).is_ok(), "{text}");
+        }
+        for text in ["", "%", "1", "0.5", "-1%", "101%", "NaN%", "inf%", "1%%", "one%", "1 percent"]
+        {
+            assert!(sample(text).is_err(), "{text}");
+        }
+    }
+}

@@ -159,6 +159,8 @@ pub(super) enum Command {
     Demo(Demo),
     /// Print the reference of the configuration
     Reference(Reference),
+    /// Print what the routes with `api` are asked and answer, as an OpenAPI document
+    Openapi,
     /// Print completions of this command line for a shell
     Completions(Completions),
     /// Print the manual page, or write one for each command

@@ -26,6 +26,7 @@ mod waiting;
 use args::{Arguments, Command, ReferenceFormat};
 use exit::Failure;
 
+use crate::action;
 use crate::config;
 
 /// Runs the command line.
@@ -40,6 +41,7 @@ fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(asked) => run::run(&asked),
         Command::Reference(asked) => output::print(&reference(asked.format)),
+        Command::Openapi => output::print(&action::api::openapi_json()),
         Command::Completions(asked) => manual::completions(&asked),
         Command::Man(asked) => manual::manual(&asked),
         Command::Init(asked) => init::init(&asked),

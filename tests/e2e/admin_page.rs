@@ -24,6 +24,7 @@ async fn paged(backends: &[&Backend], operators: bool) -> (Proxy, TempDir) {
         table += &format!("[admin.operators]\nusers = \"{}\"\n", users.display());
     }
     let site = site(backends).table(&table).route("labels = { user = \"{query.user}\" }");
+    let site = site.route("push = {}");
     (Proxy::start(&site).await, dir)
 }
 
@@ -216,6 +217,43 @@ async fn an_operator_asks_how_many_it_is_for_and_does_it() {
 }
 
 #[tokio::test]
+async fn an_operator_pushes_a_message_to_those_who_can_be_pushed_to() {
+    let backends = [Backend::echo("one").await, Backend::echo("two").await];
+    let (proxy, _dir) = paged(&backends.each_ref(), true).await;
+    let mut sessions = Vec::new();
+    for user in ["ada", "ada", "bob"] {
+        let mut session = proxy.client().path(&format!("/?user={user}")).open().await;
+        session.echo("hello").await;
+        sessions.push(session);
+    }
+    let message = |more: &str| format!("{{\"labels\":[\"user=ada\"],\"text\":\"news\"{more}}}");
+    let (status, told) = ask(&proxy, "/push", &[JSON, ADA], &message(",\"dry_run\":true")).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((status, &told["sessions"], &told["queued"]), (200, &2.into(), &0.into()), "{told}");
+    let (status, told) = ask(&proxy, "/push", &[JSON, ADA], &message("")).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let text = json!("queued: 2 of 2 matched");
+    assert_eq!((status, &told["text"]), (200, &text), "{told}");
+    for (fields, body, status) in [
+        (&[JSON][..], message(""), 401),
+        (&[JSON, ADA], "{\"labels\":[\"user=eve\"],\"text\":\"news\"}".to_owned(), 404),
+        (&[JSON, ADA], "{\"text\":\"news\"}".to_owned(), 400),
+        (&[JSON, ADA], "{\"all\":true}".to_owned(), 400),
+        (&[JSON, ADA, ("origin", "http://evil.example")], message(""), 403),
+    ] {
+        assert_eq!(ask(&proxy, "/push", fields, &body).await.0, status, "{body}");
+    }
+    let mut bob = sessions.pop().unwrap();
+    for session in &mut sessions {
+        assert_eq!(session.text().await, "news");
+        session.echo("and nothing else").await;
+    }
+    bob.echo("nothing").await;
+    drop((sessions, bob));
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn streams_are_bounded_and_one_that_ends_makes_room() {
     let backend = Backend::echo("one").await;
     let (proxy, _dir) = paged(&[&backend], false).await;
@@ -247,4 +285,21 @@ async fn streams_are_bounded_and_one_that_ends_makes_room() {
     }
     drop(opened);
     proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_read_to_its_end_holds_no_stop() {
+    let backend = Backend::echo("one").await;
+    let (proxy, _dir) = paged(&[&backend], false).await;
+    let (_, mut wire) = live(&proxy, &[]).await;
+    summary(&mut wire).await;
+    let begun = std::time::Instant::now();
+    proxy.begin_stop();
+    let read = tokio::spawn(async move {
+        let mut rest = Vec::new();
+        let _ = within("its end", wire.read_to_end(&mut rest)).await;
+    });
+    proxy.stopped().await;
+    read.await.unwrap();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
 }

@@ -130,6 +130,13 @@ async fn execute(process: &impl Process, head: &Parts, body: &[u8]) -> Result<Re
     match head.uri.path() {
         "/reload" => process::reload(process, head.uri.query()).await,
         "/upgrade" => Ok(process::upgrade(process).await),
+        path => execute_all(process, path, body).await,
+    }
+}
+
+/// The commands that are about what lives, of an operator.
+async fn execute_all(process: &impl Process, path: &str, body: &[u8]) -> Result<Reply, Reply> {
+    match path {
         // It asks the older ones itself, as the API does.
         "/push" => push::push(process, read(body)?).await,
         path => execute_for(process, Asker::Operator { drain: None }, path, body).await,
@@ -170,7 +177,7 @@ impl Given {
     pub(super) fn by_page(path: &str) -> Option<Given> {
         match path {
             "/sessions" | "/top" | "/status" => Some(Given::Question),
-            "/drain" | "/move" | "/kick" | "/enable" => Some(Given::Command),
+            "/drain" | "/move" | "/kick" | "/push" | "/enable" => Some(Given::Command),
             _ => None,
         }
     }
@@ -184,11 +191,10 @@ pub(super) async fn from_page(
     path: &str,
     body: &[u8],
 ) -> Reply {
-    let asker = Asker::Operator { drain: None };
-    let reply = execute_for(process, asker, path, body).await;
-    let reply = reply.unwrap_or_else(|refusal| refusal);
+    let reply = execute_all(process, path, body).await.unwrap_or_else(|refusal| refusal);
     if Given::by_page(path) == Some(Given::Command) {
-        command_log::write(peer, user, path, body, &reply);
+        let without = (path == "/push").then(|| push::without_message(body));
+        command_log::write(peer, user, path, without.as_deref().unwrap_or(body), &reply);
     }
     reply
 }

@@ -58,6 +58,9 @@ pub struct PushCommand {
     /// How long it is waited, such as `5s`
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
+    /// Only say for how many sessions it would be
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl OperatorRequest for PushCommand {
@@ -76,7 +79,8 @@ impl PushCommand {
     }
 
     fn request(self) -> Result<PushRequest, Reply> {
-        let PushCommand { ids, labels, route, all, text, base64, wait, timeout, .. } = self;
+        let PushCommand { ids, labels, route, all, text, base64, wait, timeout, dry_run, .. } =
+            self;
         let pair = |text: &String| {
             let (name, value) = label::parse(text, '=').map_err(|error| {
                 let said = format!("`label` must be `NAME=VALUE`, not: `{text}`\nhint: {error}");
@@ -86,12 +90,14 @@ impl PushCommand {
         };
         let labels = labels.iter().map(pair).collect::<Result<_, Reply>>()?;
         let to = vec![PushTargets { sessions: ids, labels, route, all }];
-        Ok(PushRequest { to, except: Vec::new(), text, base64, wait, timeout })
+        Ok(PushRequest { to, except: Vec::new(), text, base64, wait, timeout, dry_run })
     }
 }
 
 pub(super) async fn push(process: &impl Process, command: PushCommand) -> Result<Reply, Reply> {
-    let (status, mut report) = process.push(command.request()?).await;
+    let request = command.request()?;
+    let dry_run = request.dry_run;
+    let (status, mut report) = process.push(request).await;
     if let Some(why) = report["error"].as_str() {
         return Err(Reply::no(status, why));
     }
@@ -103,7 +109,12 @@ pub(super) async fn push(process: &impl Process, command: PushCommand) -> Result
             [&[text.to_owned()], &*remarks].concat().join("\n"),
         ));
     }
-    let text = text(&report);
+    let text = match dry_run {
+        true => format!("it would be for {} sessions", report["matched"]),
+        false => text(&report),
+    };
+    report["sessions"] = report["matched"].clone();
+    report["outcome"] = if dry_run { "dry_run" } else { "done" }.into();
     report["text"] = text.as_str().into();
     report["remarks"] = remarks.into();
     Ok(Reply::yes(text, report))

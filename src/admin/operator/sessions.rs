@@ -215,7 +215,7 @@ struct TrafficRow {
 }
 
 impl From<&SessionTraffic> for TrafficRow {
-    fn from(SessionTraffic { client, upstream }: &SessionTraffic) -> TrafficRow {
+    fn from(SessionTraffic { client, upstream, .. }: &SessionTraffic) -> TrafficRow {
         let millis = |side: &SideTraffic| Some(side.rtt?.as_millis() as u64);
         TrafficRow {
             client_messages: client.messages,

@@ -33,7 +33,11 @@ use live::LiveStreams;
 const FILES: [(&str, &str, &str); 4] = [
     ("/", "text/html; charset=utf-8", include_str!("index.html")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
-    ("/page.css", "text/css; charset=utf-8", include_str!("page.css")),
+    (
+        "/page.css",
+        "text/css; charset=utf-8",
+        concat!(include_str!("colours.css"), include_str!("page.css")),
+    ),
     ("/page.svg", "image/svg+xml", include_str!("page.svg")),
 ];
 

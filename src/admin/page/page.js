@@ -118,7 +118,10 @@ function show(told) {
   }));
   filled('routes', ['route', '#sessions', '#held', '#opened', '#messages', '#bytes', ...deedColumn()], routes.map((route) => [
     route.route, [route.route, 'id'], count(route.sessions), count(route.held), count(route.opened), rate(route.messages), bytes(route.bytes) + '/s',
-    ...deeds([['Drain', route.route, () => act('/drain', { who: { route: route.route } }, `Drain route ${route.route}`)]]),
+    ...deeds([
+      ['Push', route.route, () => push({ route: route.route }, `route ${route.route}`)],
+      ['Drain', route.route, () => act('/drain', { who: { route: route.route } }, `Drain route ${route.route}`)],
+    ]),
   ]));
   filled('backends', ['backend', 'pool', 'state', '#sessions', '#requests', '#waiting', ...deedColumn()], told.backends.map((one) => {
     const who = { backend: one.backend, pool: one.pool };
@@ -157,7 +160,10 @@ function sessionRow(one) {
     one.id, [one.id, 'id'], one.client || '–', one.route + (one.leaving ? ` (${one.leaving})` : ''), one.backend, age(one.age_seconds), count(both('messages')),
     bytes(both('bytes')), one.byte_rate === undefined ? '–' : bytes(one.byte_rate) + '/s',
     one.client_rtt_ms === null || one.client_rtt_ms === undefined ? '–' : one.client_rtt_ms + ' ms', labels || '–',
-    ...deeds([['Kick', one.id, () => act('/kick', { who: { ids: [one.id] } }, `Kick ${one.id}`)]]),
+    ...deeds([
+      ['Push', one.id, () => push({ ids: [one.id] }, one.id)],
+      ['Kick', one.id, () => act('/kick', { who: { ids: [one.id] } }, `Kick ${one.id}`)],
+    ]),
   ];
 }
 
@@ -207,6 +213,17 @@ async function act(path, body, title, sessions) {
   }
 }
 
+// A message is typed first; then it is a command as any.
+async function push(to, name) {
+  try {
+    if (!credentials && !(await signIn())) return;
+    $('h-message').textContent = `Push to ${name}`;
+    if (await asked($('message'))) await act('/push', { ...to, text: $('text').value }, `Push to ${name}`);
+  } catch (error) {
+    $('said').textContent = error.message;
+  }
+}
+
 function wanted(query) {
   if (/^[0-9a-f]{12}-[0-9a-f]{16}$/i.test(query)) return { ids: [query] };
   if (/^[0-9a-f.:]+(\/\d+)?$/i.test(query) && /[.:]/.test(query)) return { client: query };
@@ -216,8 +233,12 @@ function wanted(query) {
 $('search').querySelector('form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const table = $('search').querySelector('.wide');
+  const who = wanted($('query').value.trim());
+  // Nobody is pushed to by address.
+  $('push').hidden = !operators || who.client !== undefined;
+  $('push').onclick = () => push(who, $('query').value.trim());
   try {
-    const told = await ask('/sessions', { who: wanted($('query').value.trim()), limit: 100 });
+    const told = await ask('/sessions', { who, limit: 100 });
     $('found').textContent = `${count(told.sessions.length)} of ${count(told.matched)} found`;
     table.hidden = told.sessions.length === 0;
     fill(table.querySelector('table'), sessionColumns(), told.sessions.map(sessionRow));

@@ -22,7 +22,9 @@ use crate::base::task;
 
 const PAGE: &str = include_str!("page/index.html");
 const SCRIPT: &str = include_str!("page/demo.js");
-const STYLE: &str = include_str!("page/demo.css");
+/// In the colours of the admin page.
+const STYLE: &str =
+    concat!(include_str!("../../admin/page/colours.css"), include_str!("page/demo.css"));
 
 /// The page needs nothing but its own files and its sockets, one of which is at another port.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; \
@@ -39,6 +41,8 @@ pub(super) struct PageFacts {
     pub(super) path: String,
     /// The port of the byte tunnel, where there is one.
     pub(super) tunnel: Option<u16>,
+    /// The command that pushes to all tabs of `USER`, where there is a chat.
+    pub(super) push: Option<String>,
     /// What can be typed meanwhile: what it does, and the command.
     pub(super) commands: Vec<(&'static str, String)>,
 }

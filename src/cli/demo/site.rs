@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::page::PageFacts;
 use crate::cli::args::Demo;
@@ -56,7 +56,10 @@ pub(super) fn toml(
 ) -> String {
     let address = |port| quote(SocketAddr::new(asked.address, port));
     let backends: Vec<String> = behind.backends.iter().map(quote).collect();
-    let rest = if asked.backend.is_some() { own_routes(resume(asked)) } else { String::new() };
+    let rest = match asked.backend {
+        Some(_) => own_routes(resume(asked)),
+        None => chat_routes(&api_socket(asked)),
+    };
     format!(
         "[listeners.https]\n\
          address = {https}\n\
@@ -121,6 +124,29 @@ fn own_routes(resume: &str) -> String {
     route("path = \"= /\"\nwebsocket = \"match\"\n") + &route("path = \"/\"\n")
 }
 
+/// A chat whose backend only echoes, and where callers push to its users: on a unix socket, so that
+/// no page of a browser can.
+fn chat_routes(socket: &Path) -> String {
+    let address = quote(format!("unix:{}", socket.display()));
+    format!(
+        "[[routes]]\n\
+         name = \"chat\"\n\
+         path = \"/chat\"\n\
+         pool = \"demo\"\n\
+         strip_prefix = true\n\
+         hold.resume = \"always\"\n\
+         allowed_origins = \"same\"\n\
+         labels = {{ user = \"{{query.user}}\" }}\n\
+         push = {{}}\n\n\
+         [listeners.api]\n\
+         address = {address}\n\n\
+         [[routes]]\n\
+         listener = \"api\"\n\
+         path = \"/v1\"\n\
+         api = {{ routes = \"chat\" }}\n\n"
+    )
+}
+
 /// `hold.resume`: the demo's own backends echo, and need nothing to go on.
 fn resume(asked: &Demo) -> &'static str {
     match asked.backend {
@@ -132,6 +158,18 @@ fn resume(asked: &Demo) -> &'static str {
 /// The operator's socket, beside the certificates: it is ours, and known before the demo runs.
 fn socket(asked: &Demo) -> PathBuf {
     asked.certs.join(format!("demo-{}.sock", asked.https_port))
+}
+
+/// Where callers of the API ask, beside it.
+fn api_socket(asked: &Demo) -> PathBuf {
+    asked.certs.join(format!("demo-api-{}.sock", asked.https_port))
+}
+
+/// The command that pushes to all tabs of a user of the chat.
+fn push_command(asked: &Demo) -> String {
+    let socket = api_socket(asked);
+    let socket = socket.display();
+    format!("curl --unix-socket {socket} -d 'hello' 'http://localhost/v1/push?label=user:USER'")
 }
 
 fn quote(text: impl Display) -> String {
@@ -158,6 +196,7 @@ pub(super) fn facts(asked: &Demo, behind: &Behind, tunnel: Option<SocketAddr>) -
         resume: resume(asked),
         path: behind.path.clone(),
         tunnel: tunnel.map(|tunnel| tunnel.port()),
+        push: asked.backend.is_none().then(|| push_command(asked)),
         commands: commands(asked, behind),
     }
 }

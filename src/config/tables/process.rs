@@ -127,7 +127,7 @@ table! {
     /// Whether there is a page at `/`: what lives and passes, live, and sessions by label, id or
     /// address, for whoever `allow` lets in. It changes nothing without `operators`.
     now page: bool = false, as in true;
-    /// Who may drain, move, enable and kick from the page.
+    /// Who may drain, move, enable, kick and push from the page.
     now operators: OperatorsTable;
 }
 

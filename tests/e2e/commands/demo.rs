@@ -71,6 +71,37 @@ impl Shown {
 }
 
 #[tokio::test]
+async fn the_command_that_the_page_shows_reaches_every_tab_of_a_user() {
+    let demo = Shown::start(&[]);
+    let mut tabs = Vec::new();
+    for _ in 0..3 {
+        tabs.push(demo.session(demo.https, "/chat/socket?user=guest-1").await);
+    }
+    let mut other = demo.session(demo.https, "/chat/socket?user=guest-2").await;
+    let facts = demo.facts().await;
+    let command = facts["push"].as_str().unwrap().replace("USER", "guest-1");
+    let words: Vec<&str> = command.split(' ').collect();
+    let ["curl", "--unix-socket", socket, "-d", "'hello'", url] = words[..] else {
+        panic!("{command}");
+    };
+    let path = url.trim_matches('\'').strip_prefix("http://localhost").unwrap();
+    let mut wire = tokio::net::UnixStream::connect(demo.dir.path().join(socket)).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n");
+    let ask = format!("{head}Connection: close\r\n\r\nhello");
+    tokio::io::AsyncWriteExt::write_all(&mut wire, ask.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut wire, &mut answer);
+    within("the answer", read).await.unwrap();
+    assert!(answer.contains("\"queued\":3"), "{answer}");
+    for tab in &mut tabs {
+        assert_eq!(tab.text().await, "hello");
+    }
+    other.echo("nothing came before this").await;
+    drop((tabs, other));
+    demo.end();
+}
+
+#[tokio::test]
 async fn the_demo_restarts_its_backends_and_only_what_is_not_held_notices() {
     let demo = Shown::start(&[]);
     let (head, body) = demo.client(demo.https).request("GET", "").await;

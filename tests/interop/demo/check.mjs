@@ -1,4 +1,5 @@
 // Drives a Chromium over its debugging pipe (no library): node check.mjs PROFILE HTTPS_URL HTTP_URL
+import { execSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { Page, start } from "../chromium.mjs";
 
@@ -44,6 +45,22 @@ try {
     for (const id of ["held", "plain", "tunnel"]) console.log(`  ${id}: ${await page.value(story(id))}`);
     await page.ask("Page.close");
   }
+  // One user's three tabs, reached by the command that the page shows.
+  const tabs = [];
+  for (let tab = 0; tab < 3; tab++) tabs.push(await Page.open({ url: https, width: 1440, height: 900, scheme: "light" }));
+  for (const tab of tabs) await tab.until("the chat", `at("chat").dataset.is === "open"`);
+  const command = await tabs[0].value(`at("push").textContent`);
+  for (const tab of tabs) assert.equal(await tab.value(`at("push").textContent`), command, "the same user");
+  const report = execSync(command, { encoding: "utf8" });
+  assert.equal(JSON.parse(report).queued, 3, report);
+  for (const tab of tabs) await tab.until("what was pushed", `at("pushed").textContent === "hello"`);
+  // A backend that is away is none of it.
+  await tabs[0].value(`at("restart").click()`);
+  await tabs[0].until("its end", `at("plain").querySelector(".state").dataset.is === "closed"`);
+  assert.equal(JSON.parse(execSync(command, { encoding: "utf8" })).queued, 3);
+  for (const tab of tabs) await tab.until("the second", `at("pushed").children.length === 2`);
+  for (const tab of tabs) assert.deepEqual(tab.errors(), []);
+  console.log(`${command}\n  three tabs read it, also while the backend is away: ${report.trim()}`);
 } finally {
   browser.kill();
 }

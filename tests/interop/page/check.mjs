@@ -91,6 +91,16 @@ try {
   // A command: who, how many, and then the person.
   await page.value(press("Sign in") + "; true");
   await page.value(`document.querySelector("#user").value = "ada"; document.querySelector("#password").value = "page"; document.querySelector("#login .main").click(); true`);
+  // A message to all that were found.
+  await page.value(`document.querySelector("#query").value = "user=user-4"; document.querySelector("#search form").requestSubmit(); true`);
+  await page.until("a session found", `document.querySelector("#found").textContent === "1 of 1 found" && !document.querySelector("#push").hidden`);
+  await page.value(`document.querySelector("#push").click(); true`);
+  await page.until("the message's window", `document.querySelector("#message").open`);
+  await page.value(`document.querySelector("#text").value = "news"; document.querySelector("#message .main").click(); true`);
+  await page.until("the question", `document.querySelector("#confirm").open && document.querySelector("#what").textContent === "This is for 1 session."`);
+  await page.value(`document.querySelector("#go").click(); true`);
+  await page.until("what became of it", `document.querySelector("#said").textContent === "queued: 1 of 1 matched"`);
+  console.log(`a message: ${await page.value(`document.querySelector("#said").textContent`)}`);
   await page.value(press("Drain */feed") + "; true");
   const half = Math.floor(sessions / 2).toLocaleString("en");
   await page.until("the question", `document.querySelector("#confirm").open && document.querySelector("#what").textContent === "This is for ${half} sessions."`);

@@ -79,7 +79,7 @@ class Lane {
 
   hear(text) {
     const now = performance.now(), sent = this.waiting.get(text);
-    if (sent === undefined) return line(`${this.box.id}: ${text}`);
+    if (sent === undefined) return line("log", `${this.box.id}: ${text}`);
     if (this.expected && now - this.heard > PAUSE) this.gap = { from: this.heard, away: now - this.heard, kept: 0, until: this.next };
     this.heard = now;
     this.echoed++;
@@ -120,12 +120,30 @@ function pair([term, text]) {
   return [dt, dd];
 }
 
-function line(text) {
-  const item = document.createElement("li");
+function line(id, text) {
+  const item = document.createElement("li"), list = at(id);
   item.textContent = text;
-  at("log").append(item);
-  while (at("log").children.length > LINES_MAX) at("log").firstChild.remove();
-  at("log").scrollTop = at("log").scrollHeight;
+  list.append(item);
+  while (list.children.length > LINES_MAX) list.firstChild.remove();
+  list.scrollTop = list.scrollHeight;
+}
+
+/** A socket that says nothing: what it hears was pushed. All tabs of a browser are one user. */
+function chat(url, command) {
+  let user = localStorage.getItem("user");
+  if (!user) localStorage.setItem("user", user = `guest-${crypto.getRandomValues(new Uint16Array(1))[0]}`);
+  at("user").textContent = user;
+  at("push").textContent = command.replace("USER", user);
+  const connect = () => {
+    const socket = new WebSocket(`${url}?user=${user}`);
+    socket.onopen = () => { at("chat").dataset.is = "open"; };
+    socket.onmessage = ({ data }) => line("pushed", String(data));
+    socket.onclose = () => {
+      at("chat").dataset.is = "closed";
+      setTimeout(connect, WAIT);
+    };
+  };
+  connect();
 }
 
 let lanes = [];
@@ -164,6 +182,8 @@ async function begin() {
   lanes = urls.map(([id, url]) => new Lane(id, url, !own));
   // A browser that trusts a certificate by host and port asks once more.
   if (scheme === "wss") lanes.forEach(lane => { lane.help = `Have the browser trust this certificate: open https://${new URL(lane.url).host}/ once.`; });
+  if (facts.push) chat(`${scheme}://${location.host}/chat${facts.path}`, facts.push);
+  else at("chat").remove();
   at("commands").replaceChildren(...facts.commands.flatMap(pair));
   setInterval(() => lanes.forEach(lane => lane.ticks ? lane.tick() : lane.count()), TICK);
 }

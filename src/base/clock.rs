@@ -112,6 +112,13 @@ pub fn moment_of(second: u64) -> Moment {
     now().after(Duration::from_secs(second).saturating_sub(since_1970))
 }
 
+/// The second since 1970 on the wall clock that is nearest to a moment, which is not past.
+pub fn second_of(moment: Moment) -> u64 {
+    let since_1970 = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let at = since_1970 + moment.since(now());
+    at.as_secs() + u64::from(at.subsec_millis() >= 500)
+}
+
 /// Microseconds of the system's `CLOCK_MONOTONIC` (clock_gettime(2)), which a service manager
 /// compares with its own.
 pub fn monotonic_micros() -> u64 {
@@ -139,6 +146,12 @@ mod tests {
         assert_eq!(awake(AWAKE_STEP, seconds(3_600)), AWAKE_STEP);
         // The clock counts whole milliseconds.
         assert_eq!(awake(AWAKE_STEP, Duration::ZERO), AWAKE_STEP);
+    }
+
+    #[test]
+    fn a_second_of_the_wall_clock_is_found_again() {
+        let in_an_hour = second_of(now()) + 3_600;
+        assert!(second_of(moment_of(in_an_hour)).abs_diff(in_an_hour) <= 1);
     }
 
     #[test]

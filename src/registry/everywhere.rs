@@ -18,6 +18,7 @@ use super::facts::{Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
 use super::push_order::{PushCount, PushOrder};
+use super::renewal::ExpiryRenewal;
 use super::reports::{self, Activity, BusiestBy};
 use super::seat;
 use super::tap::{TapOrder, TapReading};
@@ -28,6 +29,9 @@ use super::withdrawal::Withdrawal;
 /// How long it is waited for what sessions say of themselves. The wheel has woken ten thousand of
 /// them after one second.
 const TRAFFIC_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it is waited for what became of another end of a session.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The sessions of all workers. Each question and each order is one job on every worker.
 #[derive(Clone)]
@@ -188,6 +192,16 @@ impl LiveSessions {
     ) -> Option<Result<SessionLabels, E>> {
         let relabel = move || seat::relabel(id, change);
         self.0.ask(id.worker().into(), relabel).await?
+    }
+
+    /// Has the right to a session end at the moment `said`; where that is later than before, at
+    /// `most` at the latest. When it ends now, `NEVER` where it has no end; `None` where it has
+    /// ended, or more such changes come to it than may wait.
+    pub async fn renew(&self, id: SessionId, said: Moment, most: Moment) -> Option<Moment> {
+        let (renewal, mut told) = ExpiryRenewal::new(said, most);
+        let renew = move || seat::renew(id, renewal, clock::now());
+        self.0.ask(id.worker().into(), renew).await;
+        timeout(RENEWAL_TIMEOUT, told.recv()).await.ok().flatten()
     }
 
     /// Has what becomes of sessions kept from now on, for callers that follow it.

@@ -14,6 +14,7 @@ use crate::config::plan::ListenerIdentity;
 use crate::end::Reason;
 use crate::wire::frame::Allowed;
 use crate::wire::label::SessionLabels;
+use crate::wire::resume::Token;
 
 /// What stands for the backend of a session whose upstream is away.
 pub const NOBODY: &str = "(none)";
@@ -123,6 +124,13 @@ pub enum Selector {
     Session(SessionId),
     /// Several, by their ids in rising order.
     Sessions(Arc<[SessionId]>),
+    /// Several, by their tokens, or by their ids.
+    Named {
+        /// Those by which backends know them.
+        tokens: Arc<[Token]>,
+        /// In rising order.
+        ids: Arc<[SessionId]>,
+    },
     /// Those of clients in a network.
     Client(IpNet),
     /// Those with a label.
@@ -155,7 +163,8 @@ impl Selector {
             Selector::Listener(listener) => facts.listener == *listener,
             Selector::Socket(socket) => facts.socket == *socket,
             Selector::Session(one) => *one == id,
-            Selector::Sessions(several) => several.binary_search(&id).is_ok(),
+            // Workers put ids in the place of tokens first.
+            Selector::Sessions(ids) | Selector::Named { ids, .. } => ids.binary_search(&id).is_ok(),
             Selector::Client(net) => {
                 let client = facts.client.get();
                 client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
@@ -185,6 +194,52 @@ impl Selector {
         }
     }
 
+    /// The parts of a selector that is made of others.
+    fn inner(&self) -> &[Selector] {
+        match self {
+            Selector::AnyOf(parts) | Selector::AllOf(parts) | Selector::NoneOf(parts) => parts,
+            _ => &[],
+        }
+    }
+
+    /// The tokens that it names sessions by.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        match self {
+            Selector::Named { tokens, .. } => tokens.to_vec(),
+            made => made.inner().iter().flat_map(Selector::tokens).collect(),
+        }
+    }
+
+    /// The same with ids in the place of tokens.
+    pub(super) fn with_ids(&self, find: &impl Fn(&Token) -> Option<SessionId>) -> Selector {
+        let inner = || self.inner().iter().map(|part| part.with_ids(find)).collect();
+        match self {
+            Selector::Named { tokens, ids } => {
+                let found = tokens.iter().filter_map(find);
+                let mut ids: Vec<SessionId> = ids.iter().copied().chain(found).collect();
+                ids.sort_unstable();
+                Selector::Sessions(ids.into())
+            }
+            Selector::AnyOf(_) => Selector::AnyOf(inner()),
+            Selector::AllOf(_) => Selector::AllOf(inner()),
+            Selector::NoneOf(_) => Selector::NoneOf(inner()),
+            other => other.clone(),
+        }
+    }
+
+    /// Whether it matches a session of this route that has not begun, by its token; what else is
+    /// asked for is not known of such a one.
+    pub(super) fn expects(&self, token: Token, route: &Arc<str>) -> bool {
+        match self {
+            Selector::All => true,
+            Selector::Route(one) => one == route,
+            Selector::Named { tokens, .. } => tokens.contains(&token),
+            Selector::AnyOf(several) => several.iter().any(|one| one.expects(token, route)),
+            Selector::AllOf(several) => several.iter().all(|one| one.expects(token, route)),
+            _ => false,
+        }
+    }
+
     /// What it matches without these parts; `None` where it has none of them.
     pub(super) fn without(&self, parts: &HashSet<Selector>) -> Option<Selector> {
         let has = |part: &Selector| parts.contains(part);
@@ -199,7 +254,7 @@ impl Selector {
     /// Whether a session that has not entered yet can be meant.
     pub(super) fn can_match_newcomers(&self) -> bool {
         match self {
-            Selector::Session(_) | Selector::Sessions(_) => false,
+            Selector::Session(_) | Selector::Sessions(_) | Selector::Named { .. } => false,
             Selector::AnyOf(several) => several.iter().any(Selector::can_match_newcomers),
             Selector::AllOf(several) => several.iter().all(Selector::can_match_newcomers),
             _ => true,
@@ -223,6 +278,9 @@ impl fmt::Display for Selector {
             Selector::Socket(socket) => write!(f, "listener at `{}`", socket.address()),
             Selector::Session(id) => write!(f, "session {id}"),
             Selector::Sessions(ids) => write!(f, "{} sessions by id", ids.len()),
+            Selector::Named { tokens, ids } => {
+                write!(f, "{} sessions by token or id", tokens.len() + ids.len())
+            }
             Selector::Client(net) => write!(f, "clients in {net}"),
             Selector::Label { name, value } => write!(f, "label `{name}={value}`"),
             Selector::OpenedBy(_) => f.write_str("older sessions"),

@@ -14,8 +14,10 @@ use super::locations::Locations;
 use super::note::{Mail, Names, Note, RuleChanges};
 use super::sweeps::{Sweep, SweepNote, Sweeps};
 use super::targets::{TargetIndex, Targets};
+use super::token_index::TokenIndex;
 use super::wheel::{TICK, Wheel};
 use crate::wire::label::SessionLabels;
+use crate::wire::resume::Token;
 
 /// Sessions one worker can hold: what a session id has room for.
 pub const SESSIONS_MAX: usize = 1 << 24;
@@ -69,6 +71,7 @@ pub(super) struct Local {
     wheel: Wheel,
     locations: Locations,
     pub(super) labels: LabelIndex,
+    pub(super) tokens: TokenIndex,
     pub(super) targets: Targets,
     pub(super) sweeps: Sweeps,
     rng: fastrand::Rng,
@@ -88,6 +91,7 @@ impl Local {
             wheel: Wheel::default(),
             locations: Locations::default(),
             labels: LabelIndex::default(),
+            tokens: TokenIndex::default(),
             targets: Targets::default(),
             sweeps: Sweeps::default(),
             rng: fastrand::Rng::new(),
@@ -169,6 +173,7 @@ impl Local {
             self.left.take(drain);
         }
         self.labels.remove(id.slot(), &session.facts.labels);
+        self.tokens.remove(id.slot());
         self.targets.release(session.target);
         self.slots[id.slot() as usize] = Slot::Vacant(self.vacant);
         self.vacant = id.slot();
@@ -248,6 +253,15 @@ impl Local {
             self.sweeps.keep(Sweep { given: now, what: SweepNote::Drain(drain) });
         }
         told.len()
+    }
+
+    /// A session that was expected under this token has begun: what came for it is its.
+    pub(super) fn begin(&mut self, token: Token, id: SessionId) {
+        let Some(mail) = self.tokens.begin(token, id) else { return };
+        let Some(session) = session(&mut self.slots, id) else { return };
+        if !mail.is_empty() && mail.is_for(session.facts.pushable) {
+            session.mail.get_or_insert_default().adopt(mail);
+        }
     }
 
     /// Tells one session, when it still lives, without a look at the others.

@@ -57,6 +57,9 @@ impl Local {
             let Some(Slot::Taken(session)) = self.slots.get_mut(slot as usize) else { continue };
             let Some(terms) = order.terms(&session.facts) else { continue };
             count.matched += 1;
+            if order.dry_run {
+                continue;
+            }
             let mail = session.mail.get_or_insert_default();
             let load = Rc::clone(mail.load());
             match order.step(terms, session.facts.pushable, &load, now) {

@@ -22,6 +22,7 @@ mod overslept;
 mod push;
 mod push_budget;
 mod push_order;
+mod renewal;
 mod reports;
 mod schedule;
 mod seat;
@@ -30,6 +31,7 @@ mod sweeps;
 mod tap;
 mod taps;
 mod targets;
+mod token_index;
 mod traffic;
 mod wheel;
 mod withdrawal;
@@ -46,11 +48,12 @@ pub use note::{DueReport, EndOrder, MoveOrder, Names, Note, RuleChanges};
 pub use push::{PushLevel, PushMessage, PushOutcome};
 pub use push_budget::{PushBudget, PushRoom};
 pub use push_order::{PushCount, PushOrder};
+pub use renewal::ExpiryRenewal;
 pub use reports::{Activity, BusiestBy, reported};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
-    Seat, ask_traffic, count, drain, drained, enter, facts, forget_drain, keep_pace, list, live,
-    rename_listeners, revoke, set_expiry, tell, update_rules, withdraw,
+    ExpectedSession, Seat, ask_traffic, count, drain, drained, enter, expect, facts, forget_drain,
+    keep_pace, list, live, rename_listeners, revoke, set_expiry, tell, update_rules, withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
 pub use tap::{FrameParty, TapFrame, TapLink, TapOrder, TapReading, TapTicket};

@@ -9,7 +9,9 @@ use crate::config::plan::{ListenerIdentity, Rules};
 use crate::end::{End, Reason};
 
 use super::delivery::{Delivery, PushLoad};
+use super::renewal::{ExpiryRenewal, RENEWALS_MAX};
 use super::tap::TapTicket;
+use super::token_index::ExpectedMail;
 use super::traffic::TrafficReport;
 
 /// New rules by route identity, for every route whose rules changed in one reload.
@@ -27,6 +29,8 @@ pub enum Note {
     Rules(Arc<Rules>),
     /// The right to the session ends at this moment from now on.
     Expires(Moment),
+    /// The right to the session is to end at another moment, as far as its rule lets it.
+    Renew(ExpiryRenewal),
     /// Leave the upstream for another.
     Move(MoveOrder),
     /// Forget all orders to end or to move; those that still stand follow.
@@ -122,6 +126,7 @@ pub(super) struct Mail {
     end: Option<EndOrder>,
     rules: Option<Arc<Rules>>,
     expires: Option<Moment>,
+    renewals: VecDeque<ExpiryRenewal>,
     moving: Option<MoveOrder>,
     withdrawn: bool,
     report: Option<TrafficReport>,
@@ -139,6 +144,12 @@ impl Mail {
             Note::End(new) => self.end = Some(self.end.map_or(new, |old| old.merge(new))),
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Expires(moment) => self.expires = Some(moment),
+            Note::Renew(renewal) => {
+                if self.renewals.len() >= RENEWALS_MAX {
+                    self.renewals.pop_front();
+                }
+                self.renewals.push_back(renewal);
+            }
             Note::Move(new) => self.moving = Some(self.moving.map_or(new, |old| old.merge(new))),
             Note::Due(new) => self.due = self.due.merge(new),
             Note::Withdrawn => (self.end, self.moving, self.withdrawn) = (None, None, true),
@@ -157,6 +168,9 @@ impl Mail {
         }
         if let Some(moment) = self.expires.take() {
             return Some(Note::Expires(moment));
+        }
+        if let Some(renewal) = self.renewals.pop_front() {
+            return Some(Note::Renew(renewal));
         }
         if let Some(report) = self.report.take() {
             return Some(Note::Report(report));
@@ -183,6 +197,13 @@ impl Mail {
         due.is_due().then_some(Note::Due(due))
     }
 
+    /// What came before its session began.
+    pub(super) fn adopt(&mut self, mail: ExpectedMail) {
+        self.load = Some(mail.load);
+        self.pushes.extend(mail.pushes);
+        self.has_no_room |= mail.has_no_room;
+    }
+
     /// What is on its way to the client.
     pub(super) fn load(&mut self) -> &Rc<PushLoad> {
         self.load.get_or_insert_default()
@@ -198,7 +219,8 @@ impl Mail {
         let has_push = !self.pushes.is_empty() || self.has_no_room;
         // The load counts on while messages are on their way.
         let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());
-        let has_terms = self.rules.is_some() || self.expires.is_some();
+        let has_expiry = self.expires.is_some() || !self.renewals.is_empty();
+        let has_terms = self.rules.is_some() || has_expiry;
         let has_asked = self.report.is_some() || self.due.is_due() || !self.taps.is_empty();
         let has_told = has_terms || has_asked;
         !has_order && !has_push && !is_loaded && !has_told

@@ -19,6 +19,7 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
         }
         Note::Rules(_)
         | Note::Expires(_)
+        | Note::Renew(_)
         | Note::Withdrawn
         | Note::Report(_)
         | Note::Due(_)

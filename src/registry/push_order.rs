@@ -19,6 +19,8 @@ pub struct PushOrder {
     pub selector: Selector,
     /// But none of these.
     pub except: Option<Selector>,
+    /// Whether it is only counted whom it would be for.
+    pub dry_run: bool,
     /// The terms of the routes whose sessions can be pushed to, by identity.
     pub routes: Arc<HashMap<Arc<str>, Arc<Push>>>,
 }

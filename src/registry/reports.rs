@@ -62,7 +62,7 @@ impl BusiestBy {
 }
 
 /// Messages and bytes, both ways.
-fn total(SessionTraffic { client, upstream }: &SessionTraffic) -> (u64, u64) {
+fn total(SessionTraffic { client, upstream, .. }: &SessionTraffic) -> (u64, u64) {
     let messages = client.messages.saturating_add(upstream.messages);
     (messages, client.bytes.saturating_add(upstream.bytes))
 }

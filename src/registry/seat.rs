@@ -14,6 +14,7 @@ use crate::base::id::SessionId;
 use crate::base::{task, worker};
 use crate::end::Reason;
 use crate::wire::label::SessionLabels;
+use crate::wire::resume::Token;
 
 use super::drain::{Drain, Share};
 use super::events::{self, SessionChange};
@@ -23,6 +24,7 @@ use super::local::{Full, Local, WAKES_PER_TICK_MAX};
 use super::locations::{self, LocationCount};
 use super::note::{Names, Note, RuleChanges};
 use super::push_order::{PushCount, PushOrder};
+use super::renewal::ExpiryRenewal;
 use super::reports::{self, Activity, BusiestBy};
 use super::tap::{TapOrder, TapReading};
 use super::taps::{self, TapsFull};
@@ -99,6 +101,35 @@ impl Seat {
     }
 }
 
+/// A session that shakes hands, by its token: messages that come for it wait. Dropping it forgets
+/// them.
+#[derive(Debug)]
+pub struct ExpectedSession {
+    token: Token,
+    /// It belongs to the worker that made it.
+    here: PhantomData<*const ()>,
+}
+
+impl ExpectedSession {
+    /// It has begun in this seat, and is found by its token from now on.
+    pub fn begin(self, seat: &Seat) {
+        with(|local| local.begin(self.token, seat.id));
+    }
+}
+
+impl Drop for ExpectedSession {
+    fn drop(&mut self) {
+        // At a worker's end the index may be gone before.
+        let _ = LOCAL.try_with(|local| local.borrow_mut().tokens.forget(self.token));
+    }
+}
+
+/// A session of this route, whose backend knows it by this token, shakes hands on this worker.
+pub fn expect(token: Token, route: Arc<str>) -> ExpectedSession {
+    with(|local| local.tokens.expect(token, route));
+    ExpectedSession { token, here: PhantomData }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         // At a worker's end the slab may be gone before its last sessions.
@@ -127,7 +158,10 @@ pub fn enter(facts: Facts) -> Result<Seat, Full> {
 /// Gives sessions the order, each for its moment of the schedule; answers how many were told.
 /// Those that enter later but were admitted before are told as they enter.
 pub fn drain(drain: &Drain, now: Moment, share: Share) -> usize {
-    with(|local| local.drain(drain, now, share))
+    with(|local| {
+        let selector = local.tokens.resolved(&drain.selector);
+        local.drain(&Drain { selector, ..drain.clone() }, now, share)
+    })
 }
 
 /// Gives one session the order, due now, when it lives.
@@ -145,6 +179,15 @@ pub fn set_expiry(id: SessionId, expires: Moment, now: Moment) {
     with(|local| {
         if local.facts(id).is_some() {
             local.put(id.slot(), Note::Expires(expires), now);
+        }
+    });
+}
+
+/// Has one session's right end at another moment, as far as its rule lets it, when it lives.
+pub(super) fn renew(id: SessionId, renewal: ExpiryRenewal, now: Moment) {
+    with(|local| {
+        if local.facts(id).is_some() {
+            local.put(id.slot(), Note::Renew(renewal), now);
         }
     });
 }
@@ -191,7 +234,11 @@ pub fn tell(id: SessionId, change: SessionChange) {
 /// Sends a message to sessions: it waits in each for its place, and they are woken at once; of very
 /// many, some after others.
 pub fn push(order: &PushOrder, now: Moment) -> PushCount {
-    let (count, mut wakers) = with(|local| local.push(order, now));
+    let (count, mut wakers) = with(|local| {
+        let expected = local.tokens.push(order, now);
+        let (count, wakers) = local.push(&local.tokens.resolved_order(order), now);
+        (count.plus(expected), wakers)
+    });
     let later = wakers.split_off(wakers.len().min(WAKES_PER_TICK_MAX));
     wakers.into_iter().for_each(Waker::wake);
     if !later.is_empty() {
@@ -209,7 +256,7 @@ pub fn push(order: &PushOrder, now: Moment) -> PushCount {
 
 /// How many sessions are matched.
 pub fn count(selector: &Selector) -> usize {
-    with(|local| local.count(selector))
+    with(|local| local.count(&local.tokens.resolved(selector)))
 }
 
 /// How many sessions are in each place.
@@ -229,7 +276,7 @@ pub fn forget_drain(drain: u64) {
 
 /// At most `most` of the sessions matched.
 pub fn list(selector: &Selector, most: usize) -> Vec<Seen> {
-    with(|local| local.list(selector, most))
+    with(|local| local.list(&local.tokens.resolved(selector), most))
 }
 
 /// Asks sessions of this worker what passed in them; those of others are left out.

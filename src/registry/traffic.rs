@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::base::clock::Moment;
 use crate::base::id::SessionId;
 
 /// What passed in a session so far.
@@ -14,6 +15,8 @@ pub struct SessionTraffic {
     pub client: SideTraffic,
     /// What the upstream sent.
     pub upstream: SideTraffic,
+    /// When a part of a data message last passed, where the session itself says what passed.
+    pub last_data: Option<Moment>,
 }
 
 /// What one side sent.

@@ -354,7 +354,7 @@ impl Relay {
     ) -> Poll<(End, SessionStats)> {
         while let Poll::Ready(note) = self.seat.poll_note(cx) {
             match note {
-                Note::Report(report) => report.tell(self.seat.id(), self.core.stats().traffic()),
+                Note::Report(report) => report.tell(self.seat.id(), self.core.traffic()),
                 Note::Due(report) => self.report = self.report.merge(report),
                 note => self.core.on_note(note, now),
             }

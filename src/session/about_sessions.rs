@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::conn::App;
 use super::grant::Granted;
-use crate::action::api::{self, ApiContext, ApiRefusal, InstanceQuestion, PushRequest};
+use crate::access::Policy;
+use crate::action::api::{self, ApiContext, ApiRefusal, CoveredRoute};
+use crate::action::api::{InstanceQuestion, PushRequest};
 use crate::base::body::Body;
 use crate::config::plan;
 use crate::rewrite;
@@ -25,7 +27,8 @@ pub(super) async fn answer(
     let target = &granted.asked.target;
     let below = target.below(Some(&granted.route.plan));
     // A route for `/v1` is asked for `/v1/push` as well.
-    let path = if below.starts_with("/v1/") { &below } else { &target.path };
+    let is_below = ["/v1/", "/@connections/"].iter().any(|first| below.starts_with(first));
+    let path = if is_below { &below } else { &target.path };
     let mut answer = api::answer(&context, &granted.asked.head, path, body).await;
     rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     answer
@@ -33,7 +36,7 @@ pub(super) async fn answer(
 
 /// Sends a message for an operator, to any session that can be pushed to.
 pub async fn push(app: &App, request: PushRequest) -> (StatusCode, Value) {
-    let all = plan::Api { routes: vec!["*".into()], may: Vec::new() };
+    let all = plan::Api { routes: vec!["*".into()], may: Vec::new(), aws: false };
     let context = ApiContext { older: Some(Arc::clone(&app.older)), ..context(app, &all) };
     said(api::push(&context, request).await)
 }
@@ -46,7 +49,7 @@ pub async fn answer_newer(app: &App, question: &str) -> (StatusCode, Value) {
         Ok(InstanceQuestion { routes, request }) => {
             // What may be asked was looked at there.
             let routes = routes.into_iter().map(Into::into).collect();
-            let context = context(app, &plan::Api { routes, may: Vec::new() });
+            let context = context(app, &plan::Api { routes, may: Vec::new(), aws: false });
             api::answer_newer(&context, request).await
         }
         Err(refusal) => Err(refusal),
@@ -61,14 +64,20 @@ fn said(answered: Result<(StatusCode, Value), ApiRefusal>) -> (StatusCode, Value
 
 fn context(app: &App, asked: &plan::Api) -> ApiContext {
     let snapshot = app.live.now();
-    let covered = snapshot.routes.iter().map(|route| &route.plan);
-    let covered = covered.filter(|plan| asked.covers(&plan.identity));
+    let covered = snapshot.routes.iter().filter(|route| asked.covers(&route.plan.identity));
+    let covered = covered.map(|route| {
+        let access = route.access.as_ref();
+        let extension_max = access.map(Policy::extension_max).unwrap_or_default();
+        let push = route.plan.push.clone();
+        (Arc::clone(&route.plan.identity), CoveredRoute { push, extension_max })
+    });
     ApiContext {
         sessions: app.sessions.clone(),
         older: None,
         named: asked.routes.clone(),
-        routes: covered.map(|plan| (Arc::clone(&plan.identity), plan.push.clone())).collect(),
+        routes: covered.collect(),
         may: asked.may.clone(),
+        has_aws: asked.aws,
         events: Arc::clone(&app.events),
         budget: Arc::clone(&app.pushes),
     }

@@ -75,7 +75,8 @@ impl Forwarding {
 impl Authorized {
     /// A request with this right to pass, and the labels that its route gives.
     pub(super) fn new(asked: Box<Asked>, route: Arc<LiveRoute>, pass: Pass) -> Authorized {
-        let named = asked.asks_websocket && route.plan.hold.is_some();
+        let plan = &route.plan;
+        let named = asked.asks_websocket && (plan.hold.is_some() || plan.push.is_some());
         let clearance = Clearance::new(pass, named.then(Token::new));
         let mut authorized = Authorized { asked, route, clearance };
         let mut labels = SessionLabels::default();

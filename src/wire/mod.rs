@@ -24,6 +24,7 @@ pub mod framing;
 pub mod head;
 pub mod host;
 pub mod htpasswd;
+pub mod iso_time;
 pub mod label;
 pub mod list;
 pub mod media_type;

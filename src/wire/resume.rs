@@ -4,6 +4,7 @@
 //! ([`remove_reserved`](super::fields::remove_reserved)).
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -30,7 +31,7 @@ pub fn expires<'a>(fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue
 }
 
 /// What a session is called before its backends, over all of them: 128 random bits, in hex.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token([u8; 16]);
 
 impl Token {
@@ -66,6 +67,20 @@ impl Default for Token {
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What is not written as a token is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAToken;
+
+impl FromStr for Token {
+    type Err = NotAToken;
+
+    fn from_str(text: &str) -> Result<Token, NotAToken> {
+        let is_plain = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = is_plain.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        number.map(|number| Token(number.to_be_bytes())).ok_or(NotAToken)
     }
 }
 
@@ -111,6 +126,10 @@ mod tests {
             format!("{text}; attempt=2; lost=1500")
         );
         assert!(!format!("{token:?}").contains(&text));
+        assert_eq!((text.parse(), text.to_uppercase().parse()), (Ok(token), Ok(token)));
+        for wrong in [&text[1..], &format!("+{}", &text[1..]), &format!("{text}0"), ""] {
+            assert_eq!(wrong.parse::<Token>(), Err(NotAToken), "{wrong}");
+        }
         let named = |answer: String| token.is_named_by(&HeaderValue::try_from(answer).unwrap());
         for answer in ["", "; attempt=2; lost=1500", " ;known"] {
             assert!(named(format!("{text}{answer}")), "{answer}");

@@ -7,7 +7,7 @@ mod forward;
 mod key_sets;
 mod rechecks;
 mod revoked;
-mod tokens;
+pub mod tokens;
 pub mod ways;
 
 use crate::actors::{Backend, Certificates, Head, within};

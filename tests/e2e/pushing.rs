@@ -1,8 +1,14 @@
 //! Messages to clients that no backend sent: between the backend's own, whole, in order, counted.
 
+mod documented;
+mod expiring;
 mod following;
+mod gateway;
 mod holding;
+mod malformed;
+mod slow;
 mod starving;
+mod tokens;
 
 use std::time::Duration;
 
@@ -295,45 +301,6 @@ async fn what_is_wrong_is_answered_clearly_and_costs_no_session_anything() {
     drop(wire);
     session.echo("after").await;
     drop(session);
-    proxy.stop().await;
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_fills_its_own_queue_and_ends_where_its_route_says_so() {
-    let backend = Backend::echo("a").await;
-    let keys = "full = \"close\", queue_messages_max = 8, queue_bytes_max = \"512KiB\", \
-                message_bytes_max = \"64KiB\"";
-    let proxy = Proxy::start(&pushed_to(site(&[&backend]), keys)).await;
-    let mut neighbour = proxy.client().path("/?user=ada").open().await;
-    let mut frozen = proxy.client().path("/?user=bob").open().await;
-    frozen.echo("hello").await;
-    let message = "x".repeat(60_000);
-    let filling = async {
-        for _ in 0..1_000 {
-            let report = push(&proxy, "label=user:bob", &message).await;
-            if report["full"] == 1 {
-                return;
-            }
-            neighbour.echo("still here").await;
-        }
-        panic!("it takes whatever comes");
-    };
-    within("a full queue", filling).await;
-    until("its end", || proxy.sessions() == 1).await;
-    let mut got = 0;
-    let ending = loop {
-        match frozen.next().await {
-            Ok(read) => {
-                assert_eq!(read.len(), message.len());
-                got += 1;
-            }
-            Err(ending) => break ending,
-        }
-    };
-    assert!(got > 0);
-    assert!(matches!(ending, Ending::Close(1013, _) | Ending::Cut), "{ending:?}");
-    neighbour.echo("and after").await;
-    drop(neighbour);
     proxy.stop().await;
 }
 

@@ -335,3 +335,32 @@ async fn live_sessions_have_a_line_so_often_and_a_reload_changes_how_often() {
         session.close(1000, "").await;
     }
 }
+
+#[tokio::test]
+async fn a_line_of_a_live_session_says_how_many_messages_were_pushed_to_it() {
+    let backend = Backend::echo("a").await;
+    let text = config(backend.address(), "json").replacen("path = ", "push = {}\npath = ", 1);
+    let proxy = Proxy::start(&format!("log.session_every = \"1s\"\n{text}")).await;
+    let client = Client::to(proxy.plain.parse().unwrap()).path("/chat");
+    let (mut pushed, quiet) = (client.open().await, client.open().await);
+    pushed.echo("here").await;
+    let opened = lines(&proxy, "session_opened");
+    let id = |line: &String| serde_json::from_str::<Value>(line).unwrap()["session"].clone();
+    let first = id(&opened[0]).as_str().unwrap().to_owned();
+    for _ in 0..3 {
+        let (code, said) = proxy.order_meanwhile("push", &[&first, "--text", "hi"]).await;
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(pushed.text().await, "hi");
+    }
+    let said = |id: &str, count: Value| {
+        lines(&proxy, "session_live").iter().any(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["session"] == id && line["pushed_messages"] == count
+        })
+    };
+    proxy.wait("what was pushed", || said(&first, 3.into())).await;
+    let other = id(&opened[1]).as_str().unwrap().to_owned();
+    proxy.wait("a line of the other one", || said(&other, Value::Null)).await;
+    assert!(!said(&other, 3.into()));
+    drop((pushed, quiet));
+}

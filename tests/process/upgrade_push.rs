@@ -147,6 +147,41 @@ async fn sessions_of_older_processes_are_pushed_to_listed_labelled_and_ended() {
 }
 
 #[tokio::test]
+async fn a_session_of_an_older_process_is_known_by_its_token_and_ends_when_a_caller_says() {
+    let (backend, api) = (Backend::start(), free().to_string());
+    let text = configuration(&backend, &api);
+    let text = text.replace("labels = { ", "labels = { token = \"{session}\", ");
+    let proxy = Proxy::start(&text).await;
+    let ada = reader(&proxy, "ada").await;
+    let (_, listed) = ask(&api, "GET", "/v1/sessions?label=user:ada", "").await;
+    let row = listed["sessions"][0].clone();
+    let token = row["labels"]["token"].as_str().unwrap().to_owned();
+    upgraded(&proxy).await;
+    let path = format!("/v1/sessions/{token}");
+    let (status, one) = ask(&api, "GET", &path, "").await;
+    assert_eq!((status, &one["id"]), (200, &row["id"]), "{one}");
+    let by_token = format!("/v1/push?session={token}&wait=read");
+    let (status, report) = ask(&api, "POST", &by_token, "by token").await;
+    assert_eq!((status, &report["read"]), (200, &json!(1)), "{report}");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let far = now.as_secs() + 1_000;
+    for path in [&path, &format!("/v1/sessions/{}", row["id"].as_str().unwrap())] {
+        for (end, status) in [(json!(far), 200), (json!("soon"), 400), (json!(-1), 400)] {
+            let patch = json!({ "expires": end }).to_string();
+            let (told, answer) = ask(&api, "PATCH", path, &patch).await;
+            assert_eq!(told, status, "{answer}");
+            assert!(status != 200 || answer["expires"] == far, "{answer}");
+        }
+    }
+    assert!(!ada.is_finished());
+    let (status, _) = ask(&api, "PATCH", &path, "{\"expires\":0}").await;
+    assert_eq!(status, 200);
+    assert_eq!(ada.await.unwrap(), ["closed with 4403"]);
+    let (status, _) = ask(&api, "GET", &path, "").await;
+    assert_eq!(status, 410);
+}
+
+#[tokio::test]
 async fn sessions_of_an_older_process_are_ended_by_id_and_by_label() {
     let (backend, api) = (Backend::start(), free().to_string());
     let proxy = Proxy::start(&configuration(&backend, &api)).await;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::json::answer as reply;
@@ -20,6 +21,15 @@ use crate::registry::{LiveSessions, PushBudget, Selector, SessionEvents};
 /// How soon a caller may come again that found no room.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A route whose sessions may be asked about.
+#[derive(Clone, Debug)]
+pub struct CoveredRoute {
+    /// How its clients are pushed to, where they are.
+    pub push: Option<Arc<Push>>,
+    /// How far the end of a session may be put off that its rules end.
+    pub extension_max: Duration,
+}
+
 /// Whose sessions are asked about, and how they are reached.
 pub struct ApiContext {
     /// The sessions of all workers.
@@ -28,10 +38,12 @@ pub struct ApiContext {
     pub older: Option<Arc<dyn OlderInstances>>,
     /// Whose sessions, as the configuration names routes.
     pub named: Vec<Arc<str>>,
-    /// These routes, by identity, with how their clients are pushed to, where they are.
-    pub routes: HashMap<Arc<str>, Option<Arc<Push>>>,
+    /// These routes, by identity.
+    pub routes: HashMap<Arc<str>, CoveredRoute>,
     /// What may be asked.
     pub may: Vec<ApiRight>,
+    /// Whether it may be asked as API Gateway is, too.
+    pub has_aws: bool,
     /// What becomes of sessions.
     pub events: Arc<SessionEvents>,
     /// What all messages under way may have.
@@ -55,9 +67,22 @@ impl ApiContext {
         Selector::AllOf(parts.into())
     }
 
+    /// How far the end of this route's sessions may be put off.
+    pub(super) fn extension_max(&self, route: &Arc<str>) -> Duration {
+        self.routes.get(route).map(|route| route.extension_max).unwrap_or_default()
+    }
+
+    /// Whether this may be asked here.
+    pub(super) fn need(&self, right: ApiRight) -> Result<(), ApiRefusal> {
+        match self.may.contains(&right) {
+            true => Ok(()),
+            false => Err(ApiRefusal::Right(right)),
+        }
+    }
+
     /// Bytes of the longest message that any of its routes takes.
     pub(super) fn message_bytes_max(&self) -> usize {
-        let pushes = self.routes.values().flatten();
+        let pushes = self.routes.values().filter_map(|route| route.push.as_ref());
         pushes.map(|push| push.message_bytes_max).max().unwrap_or_default()
     }
 }
@@ -68,17 +93,23 @@ pub enum ApiRefusal {
     /// It is wrong.
     BadRequest(String),
     /// There is no such thing here.
-    NotFound(&'static str),
+    NotFound,
     /// It is for one session, which has ended or never was.
     Gone,
     /// By these methods only.
-    Method(&'static [Method]),
+    Method(Vec<Method>),
     /// The route does not let it be asked.
     Right(ApiRight),
+    /// It is for one session, whose client has as much on its way as it may.
+    NoRoom,
+    /// It is for one session, whose client cannot get it.
+    Undeliverable,
     /// Its body has more bytes than this.
     TooLarge(usize),
     /// All messages under way have as many bytes as they may.
     Full,
+    /// More changes of one session come at once than may wait for it.
+    Busy,
     /// As many follow events as may.
     Readers(usize),
     /// Another process has taken over, and answers for both.
@@ -96,13 +127,15 @@ impl ApiRefusal {
     /// The status.
     pub fn status(&self) -> StatusCode {
         match self {
-            ApiRefusal::BadRequest(_) => StatusCode::BAD_REQUEST,
-            ApiRefusal::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiRefusal::BadRequest(_) | ApiRefusal::Undeliverable => StatusCode::BAD_REQUEST,
+            ApiRefusal::NoRoom => StatusCode::TOO_MANY_REQUESTS,
+            ApiRefusal::NotFound => StatusCode::NOT_FOUND,
             ApiRefusal::Gone => StatusCode::GONE,
             ApiRefusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             ApiRefusal::Right(_) => StatusCode::FORBIDDEN,
             ApiRefusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             ApiRefusal::Full
+            | ApiRefusal::Busy
             | ApiRefusal::Readers(_)
             | ApiRefusal::Replaced
             | ApiRefusal::Unanswered { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -113,14 +146,23 @@ impl ApiRefusal {
     pub fn reason(&self) -> String {
         match self {
             ApiRefusal::BadRequest(why) => why.clone(),
-            ApiRefusal::NotFound(why) => (*why).to_owned(),
+            ApiRefusal::NotFound => {
+                "here are /v1/push, /v1/sessions, /v1/count and /v1/events".to_owned()
+            }
             ApiRefusal::Gone => "no such session lives".to_owned(),
             ApiRefusal::Method(_) => "this is asked by another method".to_owned(),
             ApiRefusal::Right(_) => "the route's `api.may` does not have it".to_owned(),
+            ApiRefusal::NoRoom => {
+                "the client has as many messages on their way as it may".to_owned()
+            }
+            ApiRefusal::Undeliverable => {
+                "the client cannot get it, by its extensions or its route's `push`".to_owned()
+            }
             ApiRefusal::TooLarge(max) => format!("more than {max} bytes"),
             ApiRefusal::Full => {
                 "too many bytes of messages are under way (`limits.push_bytes_max`)".to_owned()
             }
+            ApiRefusal::Busy => "the session has too many changes to make at once".to_owned(),
             ApiRefusal::Readers(max) => format!("{max} callers follow events already"),
             ApiRefusal::Replaced => "another process has taken over: connect anew".to_owned(),
             ApiRefusal::Unanswered { pid, why } => format!("older process {pid}: {why}"),
@@ -154,4 +196,14 @@ pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ApiRefus
         Err(error) if error.is::<TooLong>() => Err(ApiRefusal::TooLarge(bytes_max)),
         Err(error) => Err(ApiRefusal::BadRequest(format!("the body: {error}"))),
     }
+}
+
+/// What a body says, which is a JSON object: of a list, fields would be read by their order.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiRefusal> {
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        let why = "the body's JSON: must be an object".to_owned();
+        return Err(ApiRefusal::BadRequest(why));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| ApiRefusal::BadRequest(format!("the body's JSON: {error}")))
 }

@@ -1,18 +1,13 @@
 //! `GET /v1/events`: what becomes of sessions, as a stream of events (WHATWG HTML §9.2).
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt as _;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -21,7 +16,7 @@ use super::context::{ApiContext, ApiRefusal};
 use super::list::{label_map, selector};
 use super::older_instances::OlderInstances;
 use super::targets::PushTargets;
-use crate::base::body::Body;
+use crate::base::body::{self, Body};
 use crate::base::label::Label as _;
 use crate::base::task;
 use crate::registry::{EventBatch, Selector, SessionChange, SessionEvent, SessionEvents};
@@ -51,21 +46,6 @@ struct EventReader {
     written: mpsc::Sender<Bytes>,
 }
 
-/// The stream, as a body.
-struct Written(mpsc::Receiver<Bytes>);
-
-impl HttpBody for Written {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-}
-
 /// Begins a stream.
 pub(super) async fn answer(
     context: &ApiContext,
@@ -93,7 +73,7 @@ pub(super) async fn answer(
     let next = next.unwrap_or_else(|| events.next());
     let reader = EventReader { events, selector, next, older: context.older.clone(), written };
     task::spawn("events", reader.run());
-    let mut answer = Response::new(Written(stream).map_err(|never| match never {}).boxed_unsync());
+    let mut answer = Response::new(body::received(stream));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -101,7 +81,8 @@ pub(super) async fn answer(
 }
 
 impl EventReader {
-    /// Writes until the reader leaves, is too slow, or is to ask another process.
+    /// Writes until the reader leaves, is too slow, or is to ask another process, or this one stops
+    /// and no session is left.
     async fn run(mut self) {
         let mut news = self.events.news();
         let mut quiet = 0;
@@ -124,7 +105,8 @@ impl EventReader {
                     }
                 }
             }
-            if self.older.as_ref().is_some_and(|older| older.is_replaced()) {
+            let is_replaced = self.older.as_ref().is_some_and(|older| older.is_replaced());
+            if is_replaced || self.events.is_closed() {
                 return;
             }
             tokio::select! {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::context::{ApiContext, ApiRefusal};
 use super::older_instances::InstanceReport;
+use super::targets::NamedSession;
 
 /// How long an older process may take to answer beyond what it is asked to wait.
 pub(super) const INSTANCE_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,6 +77,12 @@ impl<O> TotalOutcome<O> {
     pub(super) fn is_whole(&self) -> bool {
         self.instances.missing.is_empty()
     }
+
+    /// That one of them has not.
+    pub(super) fn unanswered(&self) -> Option<ApiRefusal> {
+        let MissingInstance { pid, why, .. } = self.instances.missing.first()?;
+        Some(ApiRefusal::Unanswered { pid: *pid, why: why.clone() })
+    }
 }
 
 /// Has `own` done here, and the same in older processes at once, each of which has so much time.
@@ -114,8 +121,27 @@ pub(super) async fn everywhere<R: ApiRequest, O: ApiOutcome>(
     TotalOutcome { outcome, instances }
 }
 
+/// Asks where a session lives: here, or in an older process. A token does not say where.
+pub(super) async fn wherever<O: DeserializeOwned>(
+    context: &ApiContext,
+    session: NamedSession,
+    request: &impl ApiRequest,
+    own: impl Future<Output = Result<O, ApiRefusal>>,
+) -> Result<O, ApiRefusal> {
+    let is_here = match session {
+        NamedSession::Id(name) => name.here().is_some(),
+        NamedSession::Token(_) => true,
+    };
+    let answered = if is_here { own.await } else { Err(ApiRefusal::Gone) };
+    match (session, answered) {
+        (NamedSession::Id(_), answered) if is_here => answered,
+        (_, Err(ApiRefusal::Gone)) => elsewhere(context, request).await,
+        (_, answered) => answered,
+    }
+}
+
 /// Asks older processes about a session that is none of this one.
-pub(super) async fn elsewhere<O: DeserializeOwned>(
+async fn elsewhere<O: DeserializeOwned>(
     context: &ApiContext,
     request: &impl ApiRequest,
 ) -> Result<O, ApiRefusal> {

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::context::{ApiContext, ApiRefusal};
-use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, elsewhere, everywhere};
+use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, everywhere, wherever};
 use super::json;
-use super::targets::{PushTargets, decoded};
+use super::targets::{NamedSession, PushTargets, decoded};
 use crate::base::body::Body;
-use crate::base::id::SessionName;
 use crate::wire::control::close_code_is_valid;
 
 /// Sessions that are to end.
@@ -57,14 +56,21 @@ pub(super) async fn several(
 pub(super) async fn one(
     context: &ApiContext,
     head: &Parts,
-    name: SessionName,
+    session: NamedSession,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let request = ApiKickRequest { targets: PushTargets::one(name), code: code(head)? };
-    let kicked = match name.here() {
-        Some(_) => kick_here(context, &request).await?,
-        None => elsewhere(context, &request).await?,
-    };
+    let kicked = end(context, session, code(head)?).await?;
     Ok(json::answer(StatusCode::OK, &json!(kicked)))
+}
+
+/// Ends one session with this code, or its route's.
+pub(super) async fn end(
+    context: &ApiContext,
+    session: NamedSession,
+    code: Option<u16>,
+) -> Result<KickOutcome, ApiRefusal> {
+    let request = ApiKickRequest { targets: PushTargets::one(session), code };
+    let own = kick_here(context, &request);
+    wherever(context, session, &request, own).await
 }
 
 /// Ends those of this process.

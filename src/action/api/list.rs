@@ -1,29 +1,26 @@
-//! `GET /v1/sessions`, `GET /v1/count`, and one session: what is known of it, and its labels.
+//! `GET /v1/sessions`, `GET /v1/count`, and one session: what is known of it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::context::{ApiContext, ApiRefusal, read};
-use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, elsewhere, everywhere};
+use super::context::{ApiContext, ApiRefusal};
+use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, everywhere, wherever};
 use super::json;
-use super::targets::{PushTargets, decoded};
+use super::targets::{NamedSession, PushTargets, decoded};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::base::id::SessionName;
 use crate::base::label::Label;
 use crate::registry::{Facts, Seen, Selector};
-use crate::wire::label::{LabelError, LabelSource, SessionLabels};
 
 /// Sessions listed unless it is said otherwise, and at most.
 const LISTED: usize = 100;
 const LISTED_MAX: usize = 10_000;
-
-/// Bytes of a request that changes labels.
-const PATCH_BYTES_MAX: usize = 16 << 10;
 
 /// Which sessions are listed.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -32,6 +29,9 @@ pub struct ListRequest {
     pub targets: PushTargets,
     /// How many at most.
     pub limit: usize,
+    /// Whether each is asked for what passed in it.
+    #[serde(default)]
+    pub has_activity: bool,
 }
 
 impl ApiRequest for ListRequest {
@@ -65,9 +65,20 @@ pub struct ListedSession {
     route: String,
     pool: String,
     backend: String,
-    age_seconds: f64,
+    pub(super) age_seconds: f64,
+    /// Since a data message last passed, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) idle_seconds: Option<f64>,
     leaving: Option<String>,
     labels: BTreeMap<String, String>,
+}
+
+impl ListedSession {
+    /// The client's address without its port.
+    pub(super) fn client_ip(&self) -> Option<String> {
+        let address = self.client.as_ref()?.parse::<SocketAddr>().ok()?;
+        Some(address.ip().to_canonical().to_string())
+    }
 }
 
 /// How many there are.
@@ -105,7 +116,8 @@ pub(super) async fn several(
             }
         },
     };
-    let request = ListRequest { targets: PushTargets::from_query(query)?, limit };
+    let targets = PushTargets::from_query(query)?;
+    let request = ListRequest { targets, limit, has_activity: false };
     let selector = selector(context, &request.targets)?;
     let own = list(context, &selector, limit);
     let asked = || request.clone();
@@ -126,7 +138,10 @@ pub(super) async fn list_here(
     request: &ListRequest,
 ) -> Result<ListOutcome, ApiRefusal> {
     let selector = selector(context, &request.targets)?;
-    let listed = list(context, &selector, request.limit).await;
+    let mut listed = list(context, &selector, request.limit).await;
+    if request.has_activity {
+        add_activity(context, &mut listed).await;
+    }
     match listed.matched {
         0 if request.targets.is_single() => Err(ApiRefusal::Gone),
         _ => Ok(listed),
@@ -139,6 +154,18 @@ async fn list(context: &ApiContext, selector: &Selector, limit: usize) -> ListOu
     seen.sort_by_key(|seen| (seen.facts.opened, seen.id));
     seen.truncate(limit);
     ListOutcome { matched, sessions: seen.iter().map(row).collect() }
+}
+
+/// Asks each for what passed in it; one that ends meanwhile has not said.
+async fn add_activity(context: &ApiContext, listed: &mut ListOutcome) {
+    let id = |row: &ListedSession| row.id.parse::<SessionName>().ok()?.here();
+    let ids = listed.sessions.iter().filter_map(id).collect();
+    let traffic = context.sessions.traffic(ids).await;
+    let now = clock::now();
+    for row in &mut listed.sessions {
+        let told = id(row).and_then(|id| traffic.get(&id));
+        row.idle_seconds = told.and_then(|told| Some(now.since(told.last_data?).as_secs_f64()));
+    }
 }
 
 /// Counts sessions.
@@ -166,77 +193,22 @@ pub(super) async fn count_here(
 /// One session.
 pub(super) async fn one(
     context: &ApiContext,
-    name: SessionName,
+    session: NamedSession,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let request = ListRequest { targets: PushTargets::one(name), limit: 1 };
-    let mut listed = match name.here() {
-        Some(_) => list_here(context, &request).await?,
-        None => elsewhere(context, &request).await?,
-    };
-    let row = listed.sessions.pop().ok_or(ApiRefusal::Gone)?;
+    let row = find(context, session, false).await?;
     Ok(json::answer(StatusCode::OK, &json!(row)))
 }
 
-/// What is changed of a session.
-#[derive(Clone, Serialize, Deserialize, Default, Debug)]
-#[serde(default, deny_unknown_fields)]
-pub struct SessionPatch {
-    /// Labels by name; `null` takes one away.
-    pub labels: BTreeMap<String, Option<String>>,
-}
-
-/// A session that is changed.
-#[derive(Clone, Serialize, Deserialize, Debug)]
-pub struct LabelRequest {
-    /// Which, by its id.
-    pub session: String,
-    /// What is changed.
-    pub patch: SessionPatch,
-}
-
-impl ApiRequest for LabelRequest {
-    const ASK: &'static str = "label";
-}
-
-/// Gives a session labels, and takes some away; all of it or nothing.
-pub(super) async fn label(
+/// What is known of one session; with its activity, for which it is asked itself.
+pub(super) async fn find(
     context: &ApiContext,
-    name: SessionName,
-    body: Body,
-) -> Result<Response<Body>, ApiRefusal> {
-    let body = read(body, PATCH_BYTES_MAX).await?;
-    let patch: SessionPatch = serde_json::from_slice(&body)
-        .map_err(|error| ApiRefusal::BadRequest(format!("the body's JSON: {error}")))?;
-    let request = LabelRequest { session: name.to_string(), patch };
-    let row = match name.here() {
-        Some(_) => label_here(context, request).await?,
-        None => elsewhere(context, &request).await?,
-    };
-    Ok(json::answer(StatusCode::OK, &json!(row)))
-}
-
-/// Changes one of this process.
-pub(super) async fn label_here(
-    context: &ApiContext,
-    request: LabelRequest,
+    session: NamedSession,
+    has_activity: bool,
 ) -> Result<ListedSession, ApiRefusal> {
-    let LabelRequest { session, patch } = request;
-    let name = session.parse::<SessionName>().map_err(|_| ApiRefusal::Gone)?;
-    let id = name.here().ok_or(ApiRefusal::Gone)?;
-    let selector = context.only_covered(Selector::Session(id));
-    let mut seen = context.sessions.list(&selector, 1).await.pop().ok_or(ApiRefusal::Gone)?;
-    let change = move |labels: &mut SessionLabels| -> Result<(), LabelError> {
-        let given = patch.labels.iter();
-        given
-            .clone()
-            .filter(|(_, value)| value.is_none())
-            .for_each(|(name, _)| labels.remove(name));
-        let mut given = given.filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        given.try_for_each(|(name, value)| labels.set(name, value, LabelSource::Operator))
-    };
-    let changed = context.sessions.relabel(id, change).await.ok_or(ApiRefusal::Gone)?;
-    seen.facts.labels = changed.map_err(|error| ApiRefusal::BadRequest(error.to_string()))?;
-    Ok(row(&seen))
+    let request = ListRequest { targets: PushTargets::one(session), limit: 1, has_activity };
+    let own = list_here(context, &request);
+    let mut listed: ListOutcome = wherever(context, session, &request, own).await?;
+    listed.sessions.pop().ok_or(ApiRefusal::Gone)
 }
 
 /// The sessions that are asked for: all that may be asked about where none are named.
@@ -255,7 +227,8 @@ pub(super) fn label_map(facts: &Facts) -> BTreeMap<&str, &str> {
     facts.labels.iter().map(|label| (label.name(), label.value())).collect()
 }
 
-fn row(Seen { id, facts, leaving, .. }: &Seen) -> ListedSession {
+/// A session as a caller sees it.
+pub(super) fn row(Seen { id, facts, leaving, .. }: &Seen) -> ListedSession {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     ListedSession {
         id: id.to_string(),
@@ -265,6 +238,7 @@ fn row(Seen { id, facts, leaving, .. }: &Seen) -> ListedSession {
         pool: facts.pool.to_string(),
         backend: facts.backend.to_string(),
         age_seconds: clock::now().since(facts.opened).as_secs_f64(),
+        idle_seconds: None,
         leaving: leaving.map(|reason| reason.label().to_owned()),
         labels: label_map(facts).into_iter().map(owned).collect(),
     }

@@ -1,4 +1,4 @@
-//! Requests about live sessions: send them messages, list and count them, label them, end them.
+//! Requests about live sessions: send them messages, list and count them, change them, end them.
 //!
 //! | request | right | what it does |
 //! |---|---|---|
@@ -10,11 +10,15 @@
 //! | `DELETE /v1/sessions` | `kick` | ends them |
 //! | `DELETE /v1/sessions/ID` | `kick` | ends one |
 //! | `PATCH /v1/sessions/ID` | `label` | gives and takes labels |
+//! | | `kick` | has it end at another moment |
+//! | `/@connections/ID` | as above | POST, GET and DELETE as API Gateway answers them |
 //!
 //! After an upgrade they are about the sessions of older processes as well, which are asked.
 //!
 //! Paths stand below the route's own. Answers are JSON; an error is `{"error": "…"}`.
 
+mod aws;
+mod change;
 mod context;
 mod events;
 mod instances;
@@ -22,99 +26,64 @@ mod json;
 mod kick;
 mod list;
 mod older_instances;
+mod openapi;
+mod operations;
 mod questions;
+mod schemas;
 mod send;
 mod targets;
 
-pub use context::{ApiContext, ApiRefusal};
+pub use context::{ApiContext, ApiRefusal, CoveredRoute};
 pub use older_instances::{InstanceReport, OlderInstances};
+pub use openapi::openapi_json;
 pub use questions::{INSTANCE_TIMEOUT_MAX, InstanceQuestion, answer_newer};
 pub use send::{PushRequest, push};
 pub use targets::PushTargets;
 
+use http::Response;
 use http::request::Parts;
-use http::{Method, Response};
 
 use crate::base::body::Body;
-use crate::base::id::SessionName;
-use crate::config::plan::ApiRight;
+use operations::{Operation, OperationKind, find};
 
 /// Answers a request for this path below the route's own.
 pub async fn answer(context: &ApiContext, head: &Parts, path: &str, body: Body) -> Response<Body> {
-    if context.older.as_ref().is_some_and(|older| older.is_replaced()) {
-        // What it says here would be without the sessions of the process that serves.
-        return ApiRefusal::Replaced.answer();
-    }
-    let answered = match path {
-        "/v1/push" => match need(context, head, ApiRight::Push, &[Method::POST]) {
-            Ok(()) => send::answer(context, head, body).await,
-            Err(refusal) => Err(refusal),
-        },
-        "/v1/count" => match need(context, head, ApiRight::List, &[Method::GET]) {
-            Ok(()) => list::count(context, head).await,
-            Err(refusal) => Err(refusal),
-        },
-        "/v1/events" => match need(context, head, ApiRight::Events, &[Method::GET]) {
-            Ok(()) => events::answer(context, head).await,
-            Err(refusal) => Err(refusal),
-        },
-        "/v1/sessions" => sessions(context, head).await,
-        _ => match path.strip_prefix("/v1/sessions/") {
-            Some(id) => session(context, head, id, body).await,
-            None => Err(ApiRefusal::NotFound(
-                "here are /v1/push, /v1/sessions, /v1/count and /v1/events",
-            )),
-        },
+    let answered = match find(&head.method, path, context.has_aws) {
+        Ok((operation, session)) => carry_out(context, head, operation, session, body).await,
+        Err(refusal) => Err(refusal),
     };
-    answered.unwrap_or_else(|refusal| refusal.answer())
+    let refused = |refusal: ApiRefusal| match aws::is_at(path) && context.has_aws {
+        true => aws::refused(&refusal),
+        false => refusal.answer(),
+    };
+    answered.unwrap_or_else(refused)
 }
 
-async fn sessions(context: &ApiContext, head: &Parts) -> Result<Response<Body>, ApiRefusal> {
-    if head.method == Method::DELETE {
-        need(context, head, ApiRight::Kick, &[Method::DELETE])?;
-        return kick::several(context, head).await;
-    }
-    need(context, head, ApiRight::List, &[Method::GET, Method::DELETE])?;
-    list::several(context, head).await
-}
-
-async fn session(
+async fn carry_out(
     context: &ApiContext,
     head: &Parts,
-    id: &str,
+    operation: &Operation,
+    session: &str,
     body: Body,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let right = match head.method {
-        Method::DELETE => ApiRight::Kick,
-        Method::PATCH => ApiRight::Label,
-        _ => ApiRight::List,
-    };
-    need(context, head, right, &[Method::GET, Method::DELETE, Method::PATCH])?;
-    let name = id.parse::<SessionName>().map_err(|_| {
-        ApiRefusal::BadRequest(format!(
-            "an id is 12 and 16 hexadecimal digits with `-` between, as the log shows it, not: \
-             `{id}`"
-        ))
-    })?;
-    match right {
-        ApiRight::Kick => kick::one(context, head, name).await,
-        ApiRight::Label => list::label(context, name, body).await,
-        _ => list::one(context, name).await,
+    if context.older.as_ref().is_some_and(|older| older.is_replaced()) {
+        // What it says here would be without the sessions of the process that serves.
+        return Err(ApiRefusal::Replaced);
     }
-}
-
-/// Whether this may be asked here, by one of these methods.
-fn need(
-    context: &ApiContext,
-    head: &Parts,
-    right: ApiRight,
-    methods: &'static [Method],
-) -> Result<(), ApiRefusal> {
-    if !methods.contains(&head.method) {
-        return Err(ApiRefusal::Method(methods));
+    if let Some(right) = operation.right {
+        context.need(right)?;
     }
-    match context.may.contains(&right) {
-        true => Ok(()),
-        false => Err(ApiRefusal::Right(right)),
+    match operation.kind {
+        OperationKind::Push => send::answer(context, head, body).await,
+        OperationKind::List => list::several(context, head).await,
+        OperationKind::Kick => kick::several(context, head).await,
+        OperationKind::ShowOne => list::one(context, session.parse()?).await,
+        OperationKind::PatchOne => change::answer(context, session.parse()?, body).await,
+        OperationKind::KickOne => kick::one(context, head, session.parse()?).await,
+        OperationKind::Count => list::count(context, head).await,
+        OperationKind::Follow => events::answer(context, head).await,
+        OperationKind::AwsPost => aws::post(context, session.parse()?, body).await,
+        OperationKind::AwsGet => aws::get(context, session.parse()?).await,
+        OperationKind::AwsDelete => aws::delete(context, session.parse()?).await,
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::change::{self, PatchRequest};
 use super::context::{ApiContext, ApiRefusal};
 use super::instances::INSTANCE_ANSWER_TIMEOUT;
 use super::kick::{self, ApiKickRequest};
-use super::list::{self, CountRequest, LabelRequest, ListRequest};
+use super::list::{self, CountRequest, ListRequest};
 use super::send::{self, PushRequest, TIMEOUT_MAX};
 
 /// The longest that an older process takes to answer.
@@ -35,8 +36,9 @@ pub enum InstanceRequest {
     Count(CountRequest),
     /// End them.
     Kick(ApiKickRequest),
-    /// Give one labels, and take some away.
-    Label(LabelRequest),
+    /// Change one.
+    #[serde(rename = "label")]
+    Patch(PatchRequest),
 }
 
 /// Does what the process after this one asks.
@@ -52,7 +54,7 @@ pub async fn answer_newer(
         InstanceRequest::List(request) => value(list::list_here(context, &request).await?),
         InstanceRequest::Count(request) => value(list::count_here(context, &request).await?),
         InstanceRequest::Kick(request) => value(kick::kick_here(context, &request).await?),
-        InstanceRequest::Label(request) => value(list::label_here(context, request).await?),
+        InstanceRequest::Patch(request) => value(change::patch_here(context, request).await?),
     };
     Ok(answer)
 }
@@ -66,8 +68,8 @@ fn value(answer: impl Serialize) -> Value {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::change::SessionPatch;
     use super::super::instances::{ApiRequest, question};
-    use super::super::list::SessionPatch;
     use super::super::targets::PushTargets;
     use super::*;
 
@@ -85,7 +87,7 @@ mod tests {
         let push = PushRequest { to: vec![targets.clone()], ..PushRequest::default() };
         let InstanceRequest::Push(read) = asked(&push) else { panic!("not a push") };
         assert_eq!(read.to, push.to);
-        let list = ListRequest { targets: targets.clone(), limit: 3 };
+        let list = ListRequest { targets: targets.clone(), limit: 3, has_activity: false };
         let InstanceRequest::List(read) = asked(&list) else { panic!("not a list") };
         assert_eq!((read.targets, read.limit), (targets.clone(), 3));
         let count = CountRequest { targets: targets.clone() };
@@ -95,8 +97,10 @@ mod tests {
         let InstanceRequest::Kick(read) = asked(&kick) else { panic!("not a kick") };
         assert_eq!((read.targets, read.code), (targets, Some(4000)));
         let labels = BTreeMap::from([("room".to_owned(), None)]);
-        let label = LabelRequest { session: "x".to_owned(), patch: SessionPatch { labels } };
-        let InstanceRequest::Label(read) = asked(&label) else { panic!("not labels") };
-        assert_eq!((read.session, read.patch.labels.len()), (label.session, 1));
+        let patch = SessionPatch { labels, expires: Some(7) };
+        let change = PatchRequest { session: "x".to_owned(), patch };
+        let InstanceRequest::Patch(read) = asked(&change) else { panic!("not a change") };
+        assert_eq!((read.session, read.patch.labels.len()), (change.session, 1));
+        assert_eq!(read.patch.expires, Some(7));
     }
 }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::context::{ApiContext, ApiRefusal, read};
-use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, everywhere};
+use super::context::{ApiContext, ApiRefusal, object, read};
+use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, TotalOutcome, everywhere};
 use super::json;
-use super::targets::{PushTargets, decoded};
+use super::targets::{NamedSession, PushTargets, decoded};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::config::Wait;
@@ -56,6 +56,9 @@ pub struct PushRequest {
     /// How long, such as `5s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+    /// It is not sent: for how many sessions it would be is all that is asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 impl ApiRequest for PushRequest {
@@ -123,6 +126,8 @@ struct CheckedPush {
     is_text: bool,
     level: PushLevel,
     timeout: Duration,
+    /// Whether it is only counted.
+    dry_run: bool,
 }
 
 /// Answers a request.
@@ -138,8 +143,7 @@ pub(super) async fn answer(
         // A message in JSON says itself to whom it goes; escaped it is longer.
         true => {
             let body = read(body, 6 * bytes_max + ENVELOPE_BYTES_MAX).await?;
-            let request: PushRequest = serde_json::from_slice(&body)
-                .map_err(|error| ApiRefusal::BadRequest(format!("the body's JSON: {error}")))?;
+            let request: PushRequest = object(&body)?;
             request.checked()?
         }
         false => {
@@ -166,6 +170,37 @@ async fn push_checked(
     context: &ApiContext,
     wanted: &CheckedPush,
 ) -> Result<(StatusCode, Value), ApiRefusal> {
+    let report = deliver(context, wanted).await?;
+    let status = match report.outcome.matched {
+        0 if wanted.is_single && report.is_whole() => StatusCode::GONE,
+        _ => StatusCode::OK,
+    };
+    Ok((status, json!(report)))
+}
+
+/// Sends one session a message: a text where it is UTF-8.
+pub(super) async fn to_one(
+    context: &ApiContext,
+    session: NamedSession,
+    payload: Bytes,
+) -> Result<(), ApiRefusal> {
+    let targets = PushTargets::one(session);
+    let is_text = str::from_utf8(&payload).is_ok();
+    let wanted = CheckedPush::of(targets, payload, is_text, PushLevel::Queued, TIMEOUT)?;
+    let report = deliver(context, &wanted).await?;
+    match report.outcome {
+        PushReport { queued: 1.., .. } => Ok(()),
+        PushReport { full: 1.., .. } => Err(ApiRefusal::NoRoom),
+        PushReport { refused: 1.., .. } => Err(ApiRefusal::Undeliverable),
+        _ => Err(report.unanswered().unwrap_or(ApiRefusal::Gone)),
+    }
+}
+
+/// Sends a message here and in older processes.
+async fn deliver(
+    context: &ApiContext,
+    wanted: &CheckedPush,
+) -> Result<TotalOutcome<PushReport>, ApiRefusal> {
     let message = wanted.message(context)?;
     let own = carry_out(context, wanted, message);
     let patience = match wanted.level {
@@ -173,12 +208,7 @@ async fn push_checked(
         _ => wanted.timeout + INSTANCE_ANSWER_TIMEOUT,
     };
     let asked = || wanted.request();
-    let report = everywhere(context, asked, patience, own).await;
-    let status = match report.outcome.matched {
-        0 if wanted.is_single && report.is_whole() => StatusCode::GONE,
-        _ => StatusCode::OK,
-    };
-    Ok((status, json!(report)))
+    Ok(everywhere(context, asked, patience, own).await)
 }
 
 /// Sends it to the sessions of this process.
@@ -196,14 +226,14 @@ async fn carry_out(
     wanted: &CheckedPush,
     message: Arc<PushMessage>,
 ) -> PushReport {
-    let pushed = context
-        .routes
-        .iter()
-        .filter_map(|(route, push)| Some((Arc::clone(route), Arc::clone(push.as_ref()?))));
+    let pushed = context.routes.iter().filter_map(|(route, covered)| {
+        Some((Arc::clone(route), Arc::clone(covered.push.as_ref()?)))
+    });
     let order = PushOrder {
         message: Arc::clone(&message),
         selector: wanted.selector.clone(),
         except: wanted.except.clone(),
+        dry_run: wanted.dry_run,
         routes: Arc::new(pushed.collect()),
     };
     let count = context.sessions.push(order).await;
@@ -236,6 +266,7 @@ impl PushRequest {
             is_text,
             level: level(self.wait.as_deref())?,
             timeout: patience(self.timeout.as_deref())?,
+            dry_run: self.dry_run,
         })
     }
 }
@@ -259,6 +290,19 @@ impl CheckedPush {
                 return Err(ApiRefusal::BadRequest(why));
             }
         };
+        let level = level(decoded(query, "wait")?.pop().as_deref())?;
+        let timeout = patience(decoded(query, "timeout")?.pop().as_deref())?;
+        CheckedPush::of(targets, payload, is_text, level, timeout)
+    }
+
+    /// A message to these.
+    fn of(
+        targets: PushTargets,
+        payload: Bytes,
+        is_text: bool,
+        level: PushLevel,
+        timeout: Duration,
+    ) -> Result<CheckedPush, ApiRefusal> {
         Ok(CheckedPush {
             selector: targets.selector()?,
             except: None,
@@ -267,8 +311,9 @@ impl CheckedPush {
             but: Vec::new(),
             payload,
             is_text,
-            level: level(decoded(query, "wait")?.pop().as_deref())?,
-            timeout: patience(decoded(query, "timeout")?.pop().as_deref())?,
+            level,
+            timeout,
+            dry_run: false,
         })
     }
 
@@ -290,7 +335,7 @@ impl CheckedPush {
 
     /// The request that it is of.
     fn request(&self) -> PushRequest {
-        let CheckedPush { to, but, payload, is_text, level, timeout, .. } = self;
+        let CheckedPush { to, but, payload, is_text, level, timeout, dry_run, .. } = self;
         let text = is_text.then(|| String::from_utf8_lossy(payload).into_owned());
         let wait = match level {
             PushLevel::Queued => "queued",
@@ -304,6 +349,7 @@ impl CheckedPush {
             base64: (!is_text).then(|| STANDARD.encode(payload)),
             wait: Some(wait.to_owned()),
             timeout: Some(format!("{}ms", timeout.as_millis())),
+            dry_run: *dry_run,
         }
     }
 }

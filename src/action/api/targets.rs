@@ -1,7 +1,8 @@
 //! Which sessions a request is for: in its query, or in JSON.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,37 @@ use crate::base::id::{SessionId, SessionName};
 use crate::registry::Selector;
 use crate::wire::label::{self, LABELS_MAX};
 use crate::wire::query;
+use crate::wire::resume::Token;
+
+/// A session by what it is called: by people its id, by its backends its token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NamedSession {
+    Id(SessionName),
+    Token(Token),
+}
+
+impl FromStr for NamedSession {
+    type Err = ApiRefusal;
+
+    fn from_str(text: &str) -> Result<NamedSession, ApiRefusal> {
+        let token = || text.parse().map(NamedSession::Token);
+        text.parse().map(NamedSession::Id).or_else(|_| token()).map_err(|_| {
+            ApiRefusal::BadRequest(format!(
+                "not a session: `{text}`; an id is 12 and 16 hexadecimal digits with `-` between, \
+                 as the log shows it, a token the 32 of `Tidegate-Session`"
+            ))
+        })
+    }
+}
+
+impl fmt::Display for NamedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NamedSession::Id(name) => name.fmt(f),
+            NamedSession::Token(token) => token.fmt(f),
+        }
+    }
+}
 
 /// Sessions named in one request at most.
 const SESSIONS_MAX: usize = 1_000;
@@ -18,7 +50,7 @@ const SESSIONS_MAX: usize = 1_000;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default, Debug)]
 #[serde(default, deny_unknown_fields)]
 pub struct PushTargets {
-    /// One of these, by their ids.
+    /// One of these, by their ids or tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<String>,
     /// All of these labels.
@@ -33,8 +65,8 @@ pub struct PushTargets {
 }
 
 impl PushTargets {
-    /// What a query says: `session=ID` (more than once: any of them), `label=NAME:VALUE` (each of
-    /// them), `route=NAME`, `all=true`.
+    /// What a query says: `session=ID`, or its token (more than once: any of them),
+    /// `label=NAME:VALUE` (each of them), `route=NAME`, `all=true`.
     ///
     /// # Errors
     /// A value that cannot be one.
@@ -62,7 +94,7 @@ impl PushTargets {
     }
 
     /// One session.
-    pub(super) fn one(name: SessionName) -> PushTargets {
+    pub(super) fn one(name: NamedSession) -> PushTargets {
         PushTargets { sessions: vec![name.to_string()], ..PushTargets::default() }
     }
 
@@ -101,27 +133,30 @@ impl PushTargets {
             parts.push(Selector::Route(route.as_str().into()));
         }
         if !self.sessions.is_empty() {
-            parts.push(Selector::Sessions(ids(&self.sessions)?));
+            parts.push(named(&self.sessions)?);
         }
         Ok(Selector::AllOf(parts.into()))
     }
 }
 
-/// Ids of this process in rising order; those of others are none here.
-fn ids(names: &[String]) -> Result<Arc<[SessionId]>, ApiRefusal> {
+/// Sessions by what they are called; ids of other processes are none here.
+fn named(names: &[String]) -> Result<Selector, ApiRefusal> {
     if names.len() > SESSIONS_MAX {
         let why = format!("at most {SESSIONS_MAX} sessions are named in one request");
         return Err(ApiRefusal::BadRequest(why));
     }
-    let id = |name: &String| {
-        let parsed = name.parse::<SessionName>();
-        let why = || format!("not the id of a session: `{name}`");
-        parsed.map(SessionName::here).map_err(|_| ApiRefusal::BadRequest(why()))
-    };
-    let ids = names.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let mut ids: Vec<SessionId> = ids.into_iter().flatten().collect();
+    let (mut ids, mut tokens): (Vec<SessionId>, Vec<Token>) = Default::default();
+    for name in names {
+        match name.parse()? {
+            NamedSession::Id(name) => ids.extend(name.here()),
+            NamedSession::Token(token) => tokens.push(token),
+        }
+    }
     ids.sort_unstable();
-    Ok(ids.into())
+    Ok(match tokens.is_empty() {
+        true => Selector::Sessions(ids.into()),
+        false => Selector::Named { tokens: tokens.into(), ids: ids.into() },
+    })
 }
 
 /// The values of a parameter, decoded.

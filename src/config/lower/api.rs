@@ -37,7 +37,7 @@ pub fn api(
     });
     let may = cx.take_each("may", &raw.may, |right| Ok(*right));
     let may = if raw.may.is_absent() { ALL.to_vec() } else { may? };
-    Some(Api { routes: routes?, may })
+    Some(Api { routes: routes?, may, aws: *raw.aws.get()? })
 }
 
 /// Reports a route of this kind that anybody can reach.

@@ -253,6 +253,8 @@ pub struct Api {
     pub routes: Vec<Arc<str>>,
     /// What.
     pub may: Vec<ApiRight>,
+    /// Whether single sessions are reached as API Gateway's are, too.
+    pub aws: bool,
 }
 
 impl Api {

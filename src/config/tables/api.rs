@@ -9,7 +9,8 @@ use super::{Number, OneOrMany, Size, Time, seconds};
 table! {
     /// The route's clients can be sent messages that its backend knows nothing of: by a route with
     /// `api`, and by `tidegate push`. They go between two messages of the backend, never inside
-    /// one. `push = {}` has every default.
+    /// one. Its backend reads the session's token in `Tidegate-Session`, by which it can push to
+    /// that session alone. `push = {}` has every default.
     PushTable "Push", "a table; `{}` has every default" => Push;
 
     /// Bytes of a message.
@@ -42,4 +43,8 @@ table! {
     /// What may be asked: `push` to those that have `push`, `list`, `kick`, `label`, `events`. By
     /// default all.
     next may: OneOrMany<ApiRight>, as in ["push", "list"];
+    /// Whether single sessions are reached by `/@connections/ID`, too, as Amazon API Gateway's
+    /// WebSocket APIs have it (POST, GET, DELETE), so that programs written for those need not
+    /// change. Signatures are not judged: the route's `access` is.
+    next aws: bool = false, as in true;
 }

@@ -24,14 +24,21 @@ impl Lifetime {
         self.expires = expires;
     }
 
-    /// A backend says when it ends: it may end sooner, or later up to `most`.
-    pub(super) fn renew(&mut self, said: Moment, most: Moment) {
+    /// A backend, or who may, says when it ends: it may end sooner, or later up to `most`. When it
+    /// ends then.
+    pub(super) fn renew(&mut self, said: Moment, most: Moment) -> Moment {
         self.expires = said.min(self.expires.max(most));
+        self.expires
     }
 
     /// A part of a data message passes: all that a message costs.
     pub(super) fn on_data(&mut self, now: Moment) {
         self.last_data = now;
+    }
+
+    /// When a part of a data message last passed; its beginning, where none has.
+    pub(super) fn last_data(&self) -> Moment {
+        self.last_data
     }
 
     /// The process did not run: for a message that came meanwhile there is as much time as for a

@@ -21,7 +21,7 @@ use crate::base::clock::{Moment, OVERSLEPT};
 use crate::base::side::Side;
 use crate::config::plan::Rules;
 use crate::end::{End, Loss};
-use crate::registry::{EndOrder, Note};
+use crate::registry::{EndOrder, Note, SessionTraffic};
 use crate::wire::frame::Allowed;
 
 mod closing;
@@ -157,6 +157,12 @@ impl Core {
                 self.lifetime.expire_at(moment);
                 self.time_life();
             }
+            Note::Renew(_) if self.end.is_some() => {}
+            Note::Renew(renewal) => {
+                let (said, most) = renewal.asked();
+                renewal.tell(self.lifetime.renew(said, most));
+                self.time_life();
+            }
             Note::Report(_) | Note::Due(_) => {}
             Note::Tap(ticket) => {
                 let trackers = || self.sides.each_ref().map(|side| side.tracker.clone());
@@ -277,6 +283,12 @@ impl Core {
         let pushed = self.pushes.sent();
         let cut = client.cut || upstream.cut;
         SessionStats { client: client.stats, upstream: upstream.stats, pushed, cut }
+    }
+
+    /// What passed so far, and when that was last.
+    pub(super) fn traffic(&self) -> SessionTraffic {
+        let last_data = Some(self.lifetime.last_data());
+        SessionTraffic { last_data, ..self.stats().traffic() }
     }
 
     /// Bytes came from a side: whatever they are, it lives.

@@ -66,7 +66,7 @@ impl SessionStats {
             bytes: side.bytes,
             rtt: side.rtt.last(),
         };
-        SessionTraffic { client: of(&self.client), upstream: of(&self.upstream) }
+        SessionTraffic { client: of(&self.client), upstream: of(&self.upstream), last_data: None }
     }
 }
 

@@ -13,24 +13,24 @@ use crate::actors::{Backend, Certificates, Ending, Session, until, within};
 use crate::proxy::Proxy;
 use crate::site::{Site, site};
 
-pub(super) const SECRET: &str = "a secret that both sides know, and nobody else";
+pub const SECRET: &str = "a secret that both sides know, and nobody else";
 
 /// The entry by which a token is shown among subprotocols.
 const ENTRY: &str = "base64url.bearer.authorization.k8s.io.";
 
-pub(super) fn now() -> f64 {
+pub fn now() -> f64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs_f64()
 }
 
 /// A token that is good for so many seconds.
-pub(super) fn token(seconds: f64) -> String {
+pub fn token(seconds: f64) -> String {
     let claims = json!({ "exp": now() + seconds, "sub": "ada" });
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()))
         .unwrap()
 }
 
-pub(super) fn guarded(site: Site, more: &str) -> Site {
+pub fn guarded(site: Site, more: &str) -> Site {
     let rule = format!("[access.login.jwt]\nsecret = \"{SECRET}\"\n{more}");
     site.table(&rule).route("access = \"login\"")
 }

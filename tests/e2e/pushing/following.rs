@@ -121,3 +121,25 @@ async fn a_session_whose_backend_is_away_is_followed_too() {
     drop((follower, backend));
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_the_last_session_and_holds_no_stop() {
+    let certificates = Certificates::new(&["localhost"]);
+    let backend = Backend::echo("a").await;
+    let proxy = Proxy::start(&pushed_to(both(site(&[&backend]), &certificates), "")).await;
+    let mut session = proxy.client().path("/?user=ada").open().await;
+    session.echo("here").await;
+    let mut follower = Follower::begin(&proxy, "", None).await;
+    let mut of_others = Follower::begin(&proxy, "label=user:bob", None).await;
+    let begun = std::time::Instant::now();
+    proxy.begin_stop();
+    assert!(matches!(session.ending().await, Ending::Close(1012, _)));
+    follower.until("event: ended").await;
+    for follower in [&mut follower, &mut of_others] {
+        let mut rest = Vec::new();
+        within("its end", follower.wire.read_to_end(&mut rest)).await.unwrap();
+    }
+    proxy.stopped().await;
+    // Long before `drain.timeout`.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::operations::{OPERATIONS, Operation, OperationKind};
 use super::schemas::{reference, schemas};
-use crate::base::label::Label as _;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -51,7 +50,9 @@ fn describe(operation: &Operation) -> Value {
         "responses": responses(operation.kind),
     });
     if let Some(right) = operation.right {
-        described["description"] = format!("Needs `{}` in `api.may`.", right.label()).into();
+        let right = json!(right);
+        let right = right.as_str().unwrap_or_default();
+        described["description"] = format!("Needs `{right}` in `api.may`.").into();
     }
     let parameters = parameters(operation.kind);
     if !parameters.is_empty() {

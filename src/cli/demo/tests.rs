@@ -105,6 +105,7 @@ async fn the_page_needs_nothing_from_elsewhere_and_only_it_restarts_the_backends
         resume: "always",
         path: "/socket".into(),
         tunnel: Some(7),
+        push: None,
         commands: vec![("what lives here", "tidegate status".into())],
     };
     let page = on_worker(&workers, move || page::open(&facts, Some(restarts))).unwrap();

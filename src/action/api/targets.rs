@@ -27,8 +27,9 @@ impl FromStr for NamedSession {
         let token = || text.parse().map(NamedSession::Token);
         text.parse().map(NamedSession::Id).or_else(|_| token()).map_err(|_| {
             ApiRefusal::BadRequest(format!(
-                "not a session: `{text}`; an id is 12 and 16 hexadecimal digits with `-` between, \
-                 as the log shows it, a token the 32 of `Tidegate-Session`"
+                "not the id of a session, nor its token: `{text}`; an id is 12 and 16 hexadecimal \
+                 digits with `-` between, as the log shows it, a token the 32 of \
+                 `Tidegate-Session`"
             ))
         })
     }

@@ -120,7 +120,7 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("tidegate reference --format schema", "for an editor"),
         ],
     ),
-    ("openapi", &[("tidegate openapi > openapi.json", "for generators of clients")]),
+    ("openapi", &[("tidegate openapi", "for generators of clients")]),
     (
         "completions",
         &[

@@ -42,7 +42,7 @@ async fn what_is_wrong_in_form_is_refused_and_what_is_odd_is_taken() {
         ("GET", "/v1/sessions?limit=-1", "", 400),
         ("GET", "/v1/sessions?limit=10001", "", 400),
         ("GET", "/v1/sessions?limit=1e3", "", 400),
-        ("GET", "/v1/sessions/%2e%2e", "", 404),
+        ("GET", "/v1/sessions/%2e%2e", "", 400),
         ("DELETE", "/v1/sessions?label=user:ada&code=999", "", 400),
         ("DELETE", "/v1/sessions?label=user:ada&code=5000", "", 400),
         ("DELETE", "/v1/sessions?label=user:ada&code=4000x", "", 400),

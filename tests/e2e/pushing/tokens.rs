@@ -91,6 +91,8 @@ async fn a_session_is_known_by_its_token_wherever_its_id_is_and_after_it_was_res
         let mut backend = backend;
         if is_held {
             let address = backend.kill().await;
+            let held = "tidegate_sessions_held{route=\"all\"} 1";
+            until("the session to be held", || proxy.scrape().contains(held)).await;
             backend = Backend::echo_at("a", address).await;
             session.echo("resumed").await;
             assert!(backend.head().get("tidegate-resume").starts_with(&token));

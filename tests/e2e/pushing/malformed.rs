@@ -61,7 +61,17 @@ async fn what_is_wrong_in_form_is_refused_and_what_is_odd_is_taken() {
         let told = said(&proxy, format!("{bytes}{body}").as_bytes()).await;
         assert_eq!(told, Some(status), "{method} {path}: {}", &body[..body.len().min(80)]);
     }
-    // A body in pieces, one that is announced first, and one that never comes whole.
+    session.echo("after").await;
+    drop(session);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_pieces_or_late_and_one_that_never_comes_whole_is_no_message() {
+    let backend = Backend::echo("a").await;
+    let proxy = Proxy::start(&pushed_to(site(&[&backend]), "")).await;
+    let mut session = proxy.client().path("/?user=ada").open().await;
+    session.echo("before").await;
     let head = "POST /v1/push?label=user:ada HTTP/1.1\r\nHost: a\r\n";
     let pieces =
         format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n");

@@ -51,13 +51,13 @@ try {
   for (const tab of tabs) await tab.until("the chat", `at("chat").dataset.is === "open"`);
   const command = await tabs[0].value(`at("push").textContent`);
   for (const tab of tabs) assert.equal(await tab.value(`at("push").textContent`), command, "the same user");
-  const report = execSync(command, { encoding: "utf8" });
+  const report = execSync(command, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   assert.equal(JSON.parse(report).queued, 3, report);
   for (const tab of tabs) await tab.until("what was pushed", `at("pushed").textContent === "hello"`);
   // A backend that is away is none of it.
   await tabs[0].value(`at("restart").click()`);
   await tabs[0].until("its end", `at("plain").querySelector(".state").dataset.is === "closed"`);
-  assert.equal(JSON.parse(execSync(command, { encoding: "utf8" })).queued, 3);
+  assert.equal(JSON.parse(execSync(command, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })).queued, 3);
   for (const tab of tabs) await tab.until("the second", `at("pushed").children.length === 2`);
   for (const tab of tabs) assert.deepEqual(tab.errors(), []);
   console.log(`${command}\n  three tabs read it, also while the backend is away: ${report.trim()}`);

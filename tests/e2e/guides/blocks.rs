@@ -13,12 +13,13 @@ use super::markdown::{Block, blocks, files, read};
 const PLAYED: [&str; 2] = ["config/guides/first-file.md", "config/guides/operating.md"];
 
 /// Why a block is not run.
-const REASONS: [&str; 9] = [
+const REASONS: [&str; 10] = [
     "another program's configuration",
     "builds the program",
     "needs Docker or a cluster",
     "needs a server of its own",
     "needs systemd",
+    "run by tests/interop/push",
     "settings of the system",
     "shows a live view",
     "started by the test",

@@ -52,8 +52,9 @@ pub use renewal::ExpiryRenewal;
 pub use reports::{Activity, BusiestBy, reported};
 pub use schedule::{Schedule, Stretch};
 pub use seat::{
-    ExpectedSession, Seat, ask_traffic, count, drain, drained, enter, expect, facts, forget_drain,
-    keep_pace, list, live, rename_listeners, revoke, set_expiry, tell, update_rules, withdraw,
+    ExpectedSession, Seat, announce, ask_traffic, count, drain, drained, enter, facts,
+    forget_drain, keep_pace, list, live, rename_listeners, revoke, set_expiry, tell, update_rules,
+    withdraw,
 };
 pub use subset::{Subset, SubsetOrder};
 pub use tap::{FrameParty, TapFrame, TapLink, TapOrder, TapReading, TapTicket};

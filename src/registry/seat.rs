@@ -125,8 +125,8 @@ impl Drop for ExpectedSession {
 }
 
 /// A session of this route, whose backend knows it by this token, shakes hands on this worker.
-pub fn expect(token: Token, route: Arc<str>) -> ExpectedSession {
-    with(|local| local.tokens.expect(token, route));
+pub fn announce(token: Token, route: Arc<str>) -> ExpectedSession {
+    with(|local| local.tokens.announce(token, route));
     ExpectedSession { token, here: PhantomData }
 }
 

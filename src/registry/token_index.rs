@@ -51,7 +51,7 @@ impl ExpectedMail {
 
 impl TokenIndex {
     /// A session of this route with this token shakes hands.
-    pub(super) fn expect(&mut self, token: Token, route: Arc<str>) {
+    pub(super) fn announce(&mut self, token: Token, route: Arc<str>) {
         let (load, pushes) = (Rc::default(), Vec::new());
         let mail =
             ExpectedMail { route, refuses_compressed: false, load, pushes, has_no_room: false };

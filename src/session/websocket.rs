@@ -112,7 +112,7 @@ fn name(request: &mut WsRequest, granted: &Granted) -> Option<ExpectedSession> {
         Some(hold) => request.hold(token, hold.swallow_first > 0, hold.resume),
         None => request.name(token),
     }
-    plan.push.as_ref().map(|_| registry::expect(token, Arc::clone(&plan.identity)))
+    plan.push.as_ref().map(|_| registry::announce(token, Arc::clone(&plan.identity)))
 }
 
 /// Why a client that was promised a session has none.

@@ -4,9 +4,9 @@ table! {
     /// Traces of requests and sessions, for a collector that speaks OTLP over HTTP with JSON. A
     /// request is one span; a session has two short ones, as it opens and as it ends, the second
     /// linked to the first; the first says how long its handshake waited for its turn, for the
-    /// connection and for the backend's answer. `traceparent` (W3C Trace Context) goes on to the backend, and names
-    /// the span. Spans wait in a queue of 2,048 and are sent in batches of 512, or after a second;
-    /// what a collector does not take within five seconds is lost and counted
+    /// connection and for the backend's answer. `traceparent` (W3C Trace Context) goes on to the
+    /// backend, and names the span. Spans wait in a queue of 2,048 and are sent in batches of 512,
+    /// or after a second; what a collector does not take within five seconds is lost and counted
     /// (`tidegate_trace_spans_total`). No request waits for it.
     TracesTable "Traces", "a table with `endpoint`";
 

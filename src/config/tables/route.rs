@@ -74,7 +74,8 @@ table! {
     /// Whether the route's prefix is cut off before the request goes on: below `/api`, `/api/x`
     /// becomes `/x`. With `pool` or `files`. A pool reads the prefix in `X-Forwarded-Prefix`, and
     /// its answers lead back below it (`reverse_mapping`). GET or HEAD of the prefix without its
-    /// last slash is answered 301 with it, since a page's relative links need it.
+    /// last slash is answered 301 with it, since a page's relative links need it. All of the
+    /// route's `path` is cut off: a second route for `/api/ws` writes `replace_prefix = "/ws"`.
     next strip_prefix: bool = false, as in true;
     /// What the route's prefix is replaced by: below `/api`, `/api/x` becomes `/v2/x` by `/v2`. It
     /// is written decoded, as `path` is. With `pool`, in place of `strip_prefix`.

@@ -154,7 +154,7 @@ export const apps = {
     /** The editor, below /tool, whose debug pane shows what is posted. */
     async visit(gate) {
       const view = await View.open(`${gate.origin}/tool`)
-      await view.see('the editor', `!!window.RED?.nodes?.node('debug')`)
+      await view.see('the editor', `!!window.RED?.nodes?.node('debug')`, 60_000)
       await view.look(`RED.sidebar.show('debug')`)
       return {
         async say(text) {

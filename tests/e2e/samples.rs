@@ -14,7 +14,6 @@ use crate::proxy::Proxy;
 /// The samples, in a place where the certificates they name are.
 struct Samples {
     dir: TempDir,
-    certificates: Certificates,
 }
 
 impl Samples {
@@ -28,17 +27,13 @@ impl Samples {
             fs::write(place.join("devices.crl"), certificates.revoked()).unwrap();
             fs::copy(place.join("ca.pem"), place.join("backend.pem")).unwrap();
         }
-        let development = dir.path().join("certs/dev");
-        copy(certificates.path(), &development);
-        fs::rename(development.join("site.pem"), development.join("localhost.pem")).unwrap();
-        fs::rename(development.join("site.key"), development.join("localhost.key")).unwrap();
         let user = format!("ada:{}\n", bcrypt::hash("secret", 4).unwrap());
         fs::write(config.join("tools.htpasswd"), user).unwrap();
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let keys = format!("{{\"kty\":\"oct\",\"k\":\"{key}\"}}");
         fs::write(config.join("keys.json"), keys).unwrap();
         fs::write(config.join("revoked.txt"), "mallory\n").unwrap();
-        Samples { dir, certificates }
+        Samples { dir }
     }
 
     /// What a sample means, but that it listens on free ports.
@@ -78,6 +73,18 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+#[test]
+fn a_fresh_clone_is_checked_without_a_step_before() {
+    let clone = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &clone.path().join("config"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.arg("check").current_dir(clone.path()).env_remove("TIDEGATE_CONFIG");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "config/tidegate.toml can be taken\n");
+    assert_eq!(fs::read_dir(clone.path()).unwrap().count(), 1, "a check makes nothing");
+}
+
 #[tokio::test]
 async fn every_sample_starts() {
     let samples = Samples::new();
@@ -105,7 +112,8 @@ async fn the_main_sample_serves_its_page_and_its_socket_plain_and_over_tls() {
     pool.backends[0].address = BackendAddress::Inet { host, port };
     let proxy = Proxy::start_plan(plan);
     let plain = proxy.client_of("http");
-    let https = proxy.client_of("https").tls(&samples.certificates);
+    let authority = samples.dir.path().join("certs/dev/ca.pem");
+    let https = proxy.client_of("https").trusting(&authority);
     for client in [plain, https] {
         let (head, body) = client.clone().request("GET", "").await;
         assert_eq!((head.status(), body.contains("<html")), (200, true), "{body}");

@@ -34,8 +34,6 @@ impl Samples {
         };
         let issuer = rcgen::Issuer::new(params, &made.signing_key);
         let revoked = list.signed_by(&issuer).unwrap().pem().unwrap();
-        samples.write("certs/dev/localhost.pem", &chain);
-        samples.write("certs/dev/localhost.key", &key);
         for beside in ["config/certs", "config/recipes/certs"] {
             samples.write(&format!("{beside}/site.pem"), &chain);
             samples.write(&format!("{beside}/site.key"), &key);

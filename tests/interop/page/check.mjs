@@ -99,7 +99,7 @@ try {
   await page.value(`document.querySelector("#text").value = "news"; document.querySelector("#message .main").click(); true`);
   await page.until("the question", `document.querySelector("#confirm").open && document.querySelector("#what").textContent === "This is for 1 session."`);
   await page.value(`document.querySelector("#go").click(); true`);
-  await page.until("what became of it", `document.querySelector("#said").textContent === "queued: 1 of 1 matched"`);
+  await page.until("what became of it", `document.querySelector("#said").textContent.startsWith("queued: 1 of 1 matched")`);
   console.log(`a message: ${await page.value(`document.querySelector("#said").textContent`)}`);
   await page.value(press("Drain */feed") + "; true");
   const half = Math.floor(sessions / 2).toLocaleString("en");

@@ -80,6 +80,7 @@ pub mod config;
 
 // Layer 5: which route; live sessions; the TLS engine, certificates, a connection's transport; how
 // much one key may have.
+mod discovery;
 mod limit;
 pub mod registry;
 mod rewrite;

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 13] = [
     &["live", "probe"],
     &["access", "acme", "action", "handshake", "drain"],
     &["relay", "pool"],
-    &["router", "registry", "tls", "rewrite", "limit"],
+    &["router", "registry", "tls", "rewrite", "limit", "discovery"],
     &["config"],
     &["end"],
     &["wire", "observe"],

@@ -12,6 +12,8 @@ use crate::acme::NameState;
 use crate::action::api::PushRequest;
 use crate::base::clock::Moment;
 use crate::base::label::Label;
+use crate::config::plan::SourceKey;
+use crate::discovery::SourceState;
 use crate::drain::Drains;
 use crate::live::Snapshot;
 use crate::observe::metrics::Exposition;
@@ -54,6 +56,9 @@ pub trait Process: Clone + 'static {
 
     /// Asks all of them at once; those that have not answered in time are said as such.
     fn ask_older(&self, question: OlderQuestion) -> impl Future<Output = Vec<OlderReport>>;
+
+    /// Where members of pools are found, and how that stands.
+    fn sources(&self) -> Vec<(SourceKey, SourceState)>;
 
     /// Reloads its configuration.
     fn reload(&self, request: ReloadRequest) -> impl Future<Output = Reloaded>;

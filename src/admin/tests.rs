@@ -15,7 +15,8 @@ use crate::action::api::PushRequest;
 use crate::actors::Client;
 use crate::base::label::Label;
 use crate::base::worker::Workers;
-use crate::config::plan::Address;
+use crate::config::plan::{Address, SourceKey};
+use crate::discovery::SourceState;
 use crate::drain::Drains;
 use crate::listen::{Listening, Opened};
 use crate::live::tests::plan::{admin, plan, pool, route, to_pool};
@@ -110,6 +111,10 @@ impl Process for Fake {
     async fn ask_older(&self, question: OlderQuestion) -> Vec<OlderReport> {
         self.older_asked.borrow_mut().push(question);
         self.older.borrow().clone()
+    }
+
+    fn sources(&self) -> Vec<(SourceKey, SourceState)> {
+        Vec::new()
     }
 
     fn ordered_names(&self) -> Arc<Vec<crate::acme::NameState>> {

@@ -151,6 +151,14 @@ fn load_as(
     }
 }
 
+/// A backend's address from its text, as a pool has it.
+///
+/// # Errors
+/// What is wrong with it, as a sentence's end.
+pub fn backend_address(text: &str) -> Result<plan::BackendAddress, String> {
+    lower::backend_address(text)
+}
+
 /// Looks names up in the process's environment, for [`load`].
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 #[cfg(feature = "acme")]
 use super::acme::AcmeThread;
 use super::handle::{Common, Handle};
+use super::pool_members::PoolMembers;
 use super::reading::ConfigReader;
 use super::traces::TraceFlush;
 use super::upgrade::{Older, Program, UpgradeAsked};
@@ -35,6 +36,8 @@ pub(super) struct ProcessCore {
     pub(super) retired: Vec<Arc<Snapshot>>,
     pub(super) rebalances: Rebalances,
     pub(super) unhealthy: Unhealthy,
+    /// Members of pools that are found.
+    pub(super) members: PoolMembers,
     #[cfg(feature = "acme")]
     pub(super) acme: AcmeThread,
     /// The last refusal, which a file watch need not repeat in the log.
@@ -62,9 +65,17 @@ impl ProcessCore {
         self.acme.apply(&snapshot, &self.common.app.challenges, &self.common.names);
         let kept = snapshot.access.values().filter_map(|rule| rule.keep_keys());
         kept.for_each(|keeping| task::spawn("keys", keeping));
+        self.members.follow(&snapshot.plan);
         drop(snapshot);
         let bound = self.sockets.bound().collect();
         *lock(&self.common.bound) = bound;
+        let admin = self.servers.admin_address();
+        *lock(&self.common.admin) = admin;
+        self.note_generation();
+    }
+
+    /// Says which generation is in force.
+    pub(super) fn note_generation(&self) {
         let generation = self.common.app.live.now().generation;
         let mut taken = lock(&self.common.taken);
         if taken.0 != generation {
@@ -72,8 +83,6 @@ impl ProcessCore {
         }
         drop(taken);
         self.common.generations.send_replace(generation);
-        let admin = self.servers.admin_address();
-        *lock(&self.common.admin) = admin;
     }
 
     /// Watches the files of the plan in force, when it asks for that, and these: what a refused

@@ -22,7 +22,8 @@ use crate::base::clock::Moment;
 use crate::base::label::Label;
 use crate::base::lock::lock;
 use crate::base::worker::{Queues, Workers};
-use crate::config::plan::Address;
+use crate::config::plan::{Address, SourceKey};
+use crate::discovery::{Found, SourceState};
 use crate::drain::Drains;
 use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
@@ -49,6 +50,8 @@ pub(super) struct Common {
     pub(super) source: String,
     /// The generation in force, and when it was taken.
     pub(super) taken: Mutex<(u64, Moment)>,
+    /// Members of pools that were found.
+    pub(super) found: Arc<Found>,
     /// The generation in force, for those who wait for another.
     pub(super) generations: watch::Sender<u64>,
     pub(super) bound: Mutex<BTreeMap<Arc<str>, Address>>,
@@ -182,8 +185,8 @@ impl Handle {
 
     /// Everything counted, as a scrape reads it.
     pub fn scrape(&self, format: Exposition) -> String {
-        let Common { app, permits, drains, upgrade, metrics, at_start, .. } = &*self.0;
-        let sources = FactSources { app, permits, drains, upgrade, metrics, at_start };
+        let Common { app, permits, drains, upgrade, metrics, at_start, found, .. } = &*self.0;
+        let sources = FactSources { app, permits, drains, upgrade, metrics, at_start, found };
         metrics.render(&scrape::facts(&sources), format)
     }
 
@@ -247,6 +250,10 @@ impl Process for Handle {
 
     fn admin_refused(&self, why: impl Label) {
         self.0.metrics.process.admin_refused.count(why);
+    }
+
+    fn sources(&self) -> Vec<(SourceKey, SourceState)> {
+        self.0.found.states()
     }
 
     async fn reload(&self, request: ReloadRequest) -> Reloaded {

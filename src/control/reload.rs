@@ -6,18 +6,17 @@ use std::time::UNIX_EPOCH;
 use super::core::ProcessCore;
 use super::finding_log;
 use super::manager;
+use super::members;
 use super::opening::{self, Opening};
 use super::options::ReadConfig;
+use super::session_changes::{order, tell_sessions};
 use super::start::encoders_max;
 use super::start_error::with_hint;
 use crate::admin::{RefusedReload, ReloadRefused, ReloadRequest, Reloaded, Taken};
 use crate::base::clock;
 use crate::base::label::Label;
 use crate::config::plan::Plan;
-use crate::drain::{DrainOrder, Pace};
-use crate::end::Reason;
 use crate::live::{self, Changes, Impact, LiveListener, Snapshot};
-use crate::registry::{self, Disposition};
 use crate::report::Findings;
 
 /// Takes what was read, and says in log and metrics what came of it.
@@ -35,6 +34,8 @@ pub(super) async fn reload(
         Err(refused) => Err(refused.why.into()),
     };
     let reloaded = reloaded.unwrap_or_else(Reloaded::Refused);
+    // Sources of what was not taken need not be asked.
+    core.members.follow(&core.common.app.live.now().plan);
     if !request.dry_run {
         // Whatever came of it: what was watched may be elsewhere now, or may be there at last.
         core.watch_files(&named);
@@ -124,6 +125,7 @@ async fn attempt(
     warnings: Findings,
 ) -> Result<Reloaded, RefusedReload> {
     let old = core.common.app.live.now();
+    let plan = members::complete(core, &plan).await;
     if request.if_changed && *plan == *old.plan {
         return Ok(Reloaded::Unchanged);
     }
@@ -179,40 +181,11 @@ async fn attempt(
     Ok(Reloaded::Taken(Box::new(taken)))
 }
 
-/// Tells live sessions what concerns them. A session that is still shaking hands hears it as
-/// it enters.
-async fn tell_sessions(core: &ProcessCore, changes: Changes, leaving: Option<DrainOrder>) {
-    let now = clock::now();
-    if !changes.rules.is_empty() {
-        let rules = Arc::new(changes.rules);
-        let tell = move |_| registry::update_rules(&rules, now);
-        core.common.queues.ask_all(tell).await;
-    }
-    if !changes.returned.is_empty() {
-        core.common.drains.withdraw(Reason::Removed, changes.returned).await;
-    }
-    if let Some(order) = leaving {
-        core.common.drains.begin(&order).await;
-    }
-    if !changes.listeners_renamed.is_empty() {
-        let names = Arc::new(changes.listeners_renamed);
-        let rename = move |_| registry::rename_listeners(&names, now);
-        core.common.queues.ask_all(rename).await;
-    }
-}
-
 fn apply_log(core: &ProcessCore, plan: &Plan) {
     let Some(log) = &core.log else { return };
     if let Err(error) = log.apply(&super::log_options(&plan.log)) {
         tracing::error!(%error, "the log filter does not parse");
     }
-}
-
-/// Which sessions a reload drains, and what becomes of them.
-fn order(changes: &Changes, plan: &Plan) -> Option<DrainOrder> {
-    let disposition = Disposition::MoveOrClose(changes.movable());
-    let close = |gone| DrainOrder::close(gone, Reason::Removed, Pace::of(&plan.drain));
-    changes.drained().map(|gone| DrainOrder { disposition, ..close(gone) })
 }
 
 /// What a reload changes, but for sessions.

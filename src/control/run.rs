@@ -5,6 +5,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::ProcessCore;
 use super::handle::ReloadAsked;
+use super::members;
 use super::options::ReadConfig;
 use super::reload::reload;
 use super::stop::stop;
@@ -47,6 +48,7 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
                     Err(not) => drop(answer.send(not)),
                 }
             }
+            () = core.members.changed() => members::take(&mut core).await,
             _ = looks.tick() => {
                 core.retire();
                 look_at_pools(&mut core).await;

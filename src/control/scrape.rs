@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::upgrade::State;
-use crate::base::clock;
+use crate::base::clock::{self, Moment};
 use crate::base::files;
 use crate::base::label::Label;
 use crate::base::usage::{self, ProcessUsage};
+use crate::config::plan::SourceKey;
+use crate::discovery::{Found, SourceState};
 use crate::drain::Drains;
 use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
 use crate::observe::metrics::{
-    CertificateExpiry, CountFact, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SystemFacts,
+    CertificateExpiry, CountFact, CpuSeconds, Metrics, ProcessFacts, ScrapeFacts, SourceFacts,
+    SystemFacts,
 };
 use crate::session::App;
 
@@ -24,6 +27,7 @@ pub(super) struct FactSources<'a> {
     pub(super) upgrade: &'a State,
     pub(super) metrics: &'a Metrics,
     pub(super) at_start: &'a AtStart,
+    pub(super) found: &'a Found,
 }
 
 /// All of it.
@@ -35,8 +39,21 @@ pub(super) fn facts(of: &FactSources<'_>) -> ScrapeFacts {
         system: system(of.metrics.process.started),
         certificates: certificates(&snapshot),
         key_sets: snapshot.access.values().filter_map(|rule| rule.key_set_facts()).collect(),
+        sources: sources(of.found, now),
         backends: snapshot.pools.values().flat_map(|pool| pool.facts(now)).collect(),
     }
+}
+
+fn sources(found: &Found, now: Moment) -> Vec<([Arc<str>; 2], SourceFacts)> {
+    let facts = |(key, state): (SourceKey, SourceState)| {
+        let facts = SourceFacts {
+            members: state.members.len() as u64,
+            missing: state.missing as u64,
+            age: state.answered.map(|at| now.since(at).as_secs_f64()),
+        };
+        ([key.pool, key.source.to_string().into()], facts)
+    };
+    found.states().into_iter().map(facts).collect()
 }
 
 fn process(of: &FactSources<'_>, snapshot: &Snapshot) -> ProcessFacts {

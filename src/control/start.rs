@@ -10,6 +10,7 @@ use super::core::ProcessCore;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
 use super::options::Options;
+use super::pool_members::PoolMembers;
 use super::probes::keep_probing;
 use super::reading::ConfigReader;
 use super::start_error::StartError;
@@ -39,12 +40,14 @@ use crate::tls::{self, TicketSecrets};
 use crate::wire::via::Via;
 
 /// Builds the first snapshot, opens its listeners and begins to accept.
-pub(super) fn start(
+pub(super) async fn start(
     mut options: Options,
     plan: &Arc<Plan>,
 ) -> Result<(ProcessCore, mpsc::Receiver<ReloadAsked>), StartError> {
     let (inherited, mut predecessor) = inherit(&mut options);
-    let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref())?;
+    let members = PoolMembers::start(plan, predecessor.as_ref().map(|before| &*before.found)).await;
+    let plan = &Arc::new(plan.with_members(&members.found().table()));
+    let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref(), members)?;
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
     if predecessor.is_some() {
         let snapshot = core.common.app.live.now();
@@ -90,6 +93,7 @@ fn build(
     plan: &Arc<Plan>,
     inherited: InheritedSockets,
     predecessor: Option<&Predecessor>,
+    members: PoolMembers,
 ) -> Result<(ProcessCore, mpsc::Receiver<ReloadAsked>), StartError> {
     let workers = Workers::start(plan.workers).map_err(StartError::System)?;
     let queues = workers.queues().clone();
@@ -115,6 +119,7 @@ fn build(
         source: options.source.to_string(),
         taken: Mutex::default(),
         generations: watch::Sender::new(0),
+        found: Arc::clone(members.found()),
         bound: Mutex::default(),
         admin: Mutex::default(),
         permits,
@@ -138,6 +143,7 @@ fn build(
         retired: Vec::new(),
         rebalances: Rebalances::default(),
         unhealthy: Unhealthy::default(),
+        members,
         #[cfg(feature = "acme")]
         acme: AcmeThread::default(),
         last_refusal: None,

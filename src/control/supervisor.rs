@@ -103,7 +103,7 @@ fn supervise(options: Options, plan: Arc<Plan>, ready: &Ready) {
         Err(error) => return drop(ready.send(Err(StartError::System(error)))),
     };
     runtime.block_on(async {
-        match start(options, &plan) {
+        match start(options, &plan).await {
             Ok((core, reloads)) => {
                 drop(ready.send(Ok(core.handle())));
                 run(core, reloads).await;

@@ -157,9 +157,15 @@ fn build(
     Ok((Box::new(tracing_subscriber::registry().with(filter).with(lines)), guard))
 }
 
+/// Libraries that log what they also return: it is said once, by who has asked them.
+const SILENT_LIBRARIES: [&str; 2] = ["hickory_net", "hickory_resolver"];
+
 /// `access` is decided by its own key; a directive for it in the filter is overruled.
 fn filter(options: &LogOptions<'_>) -> Result<EnvFilter, ParseError> {
-    let filter = EnvFilter::try_new(options.filter)?;
+    let mut filter = EnvFilter::try_new(options.filter)?;
+    for library in SILENT_LIBRARIES.iter().filter(|name| !options.filter.contains(**name)) {
+        filter = filter.add_directive(format!("{library}=off").parse()?);
+    }
     let level = if options.access { "info" } else { "off" };
     Ok(filter.add_directive(format!("{ACCESS}={level}").parse()?))
 }

@@ -10,6 +10,8 @@ mod replay;
 mod terms;
 mod turns;
 
+pub use carriers::Clients;
+
 use tungstenite::Message;
 
 use crate::actors::{Backend, Head, Session, until};

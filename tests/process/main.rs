@@ -13,12 +13,16 @@ mod actors;
 #[allow(dead_code)]
 #[path = "../e2e/http2/front.rs"]
 mod front;
+#[allow(dead_code)]
+#[path = "../e2e/name_server.rs"]
+mod name_server;
 
 mod activation;
 mod asleep;
 mod backend;
 mod blocked;
 mod cut;
+mod discovery;
 mod greed;
 mod kill;
 mod lifetimes;

@@ -10,6 +10,8 @@ use crate::acme::NameState;
 use crate::admin::process::{Phase, Process};
 use crate::base::clock::{self, Moment};
 use crate::base::label::Label;
+use crate::config::plan::SourceKey;
+use crate::discovery::SourceState;
 use crate::drain::Progress;
 use crate::pool::{BackendHealth, ProbeState, ProbeVerdict, Standing};
 
@@ -35,6 +37,7 @@ pub(super) struct ProcessStatus {
     pub(super) leases: usize,
     pub(super) tasks: usize,
     pub(super) backends: Vec<BackendStatus>,
+    pub(super) sources: Vec<SourceStatus>,
     pub(super) key_sets: Vec<KeySetStatus>,
     pub(super) certificates: Vec<CertificateStatus>,
     pub(super) drains: Vec<DrainStatus>,
@@ -75,6 +78,34 @@ pub(super) struct ProbeStatus {
     pub(super) age_seconds: Option<f64>,
     /// What was wrong at the last one.
     pub(super) error: Option<String>,
+}
+
+/// Where members of a pool are found.
+#[derive(Serialize, Deserialize, Default, Debug)]
+#[serde(default)]
+pub(super) struct SourceStatus {
+    pub(super) pool: String,
+    pub(super) source: String,
+    pub(super) members: usize,
+    /// Those of them that the last answer did not have.
+    pub(super) missing: usize,
+    /// How old that is.
+    pub(super) age_seconds: Option<f64>,
+    /// Why there was no answer the last time, or why it is not believed.
+    pub(super) error: Option<String>,
+}
+
+impl SourceStatus {
+    fn of((key, state): (SourceKey, SourceState), now: Moment) -> SourceStatus {
+        SourceStatus {
+            pool: key.pool.to_string(),
+            source: key.source.to_string(),
+            members: state.members.len(),
+            missing: state.missing,
+            age_seconds: state.answered.map(|at| now.since(at).as_secs_f64()),
+            error: state.error.map(|error| error.to_string()),
+        }
+    }
 }
 
 /// How a set of keys stands that is fetched by URL.
@@ -161,6 +192,7 @@ impl ProcessStatus {
             leases: counts.leases,
             tasks: counts.tasks,
             backends: health.map(|one| BackendStatus::of(&one)).collect(),
+            sources: process.sources().into_iter().map(|one| SourceStatus::of(one, now)).collect(),
             key_sets: rules.filter_map(|rule| rule.key_set_state()).map(Into::into).collect(),
             certificates: process.ordered_names().iter().map(CertificateStatus::of).collect(),
             drains: drains(process.drains().under_way()),

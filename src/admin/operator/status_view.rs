@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::process_status::{
-    BackendStatus, CertificateStatus, DrainStatus, KeySetStatus, ProcessStatus,
+    BackendStatus, CertificateStatus, DrainStatus, KeySetStatus, ProcessStatus, SourceStatus,
 };
 use super::selectors::age;
 use super::text_table::TextTable;
@@ -15,7 +15,9 @@ pub(super) fn text(status: &ProcessStatus, older: &[Value]) -> String {
     let (backends, drains) = (backends(&status.backends), drains(&status.drains));
     let (probes, key_sets) = (probes(&status.backends), key_sets(&status.key_sets));
     let certificates = certificates(&status.certificates);
-    let blocks = [head(status), processes(older), backends, probes, key_sets, certificates, drains];
+    let (head, sources) = (head(status), sources(&status.sources));
+    let blocks =
+        [head, processes(older), backends, sources, probes, key_sets, certificates, drains];
     let written: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     written.join("\n\n")
 }
@@ -64,6 +66,22 @@ fn backends(backends: &[BackendStatus]) -> String {
             one.sessions.to_string(),
             share.map_or("-".to_owned(), |percent| format!("{percent}%")),
             one.handshakes_waiting.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn sources(sources: &[SourceStatus]) -> String {
+    let mut table =
+        TextTable::new(["POOL", "SOURCE", "MEMBERS", "MISSING", "ANSWERED", "LAST ERROR"]);
+    for one in sources {
+        table.add([
+            one.pool.clone(),
+            one.source.clone(),
+            one.members.to_string(),
+            one.missing.to_string(),
+            one.age_seconds.map_or("never".to_owned(), |seconds| age(seconds) + " ago"),
+            one.error.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table.to_string()

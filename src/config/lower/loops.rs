@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::plan::{Address, BackendAddress, Listener, Pool};
-use super::super::tables::{FileTable, OneOrMany, OrString};
-use super::{Lower, entries};
+use super::super::tables::{BackendTable, FileTable, OneOrMany, OrString, Spanned};
+use super::{Lower, discovery, entries};
 
 /// Reports every backend whose address is a listener's.
 pub fn backends(
@@ -44,7 +44,12 @@ fn backend_span(file: &FileTable, pool: &str, at: usize) -> Option<Span> {
     let mut named = entries(&file.pools).iter();
     let (_, table) = named.find(|(key, _)| key.get().is_some_and(|key| key == pool))?;
     let OneOrMany(list) = table.get()?.backends.get()?;
-    let written = list.get(at)?;
+    // Sources are not among the plan's backends.
+    let is_address = |written: &&Spanned<OrString<BackendTable>>| {
+        let text = written.get().and_then(|OrString(table)| table.address.get());
+        text.is_none_or(|text| discovery::source(text).is_none())
+    };
+    let written = list.iter().filter(is_address).nth(at)?;
     let address = written.get().and_then(|OrString(table)| table.address.span());
     address.or(written.span())
 }

@@ -11,6 +11,7 @@ mod api;
 mod auth_server;
 mod condition;
 mod development;
+mod discovery;
 mod fields;
 mod hold;
 mod jwt;
@@ -143,6 +144,11 @@ pub fn control_socket(raw: &tables::ControlTable, sources: &Sources) -> Option<P
 /// Where the admin listener is.
 pub fn admin_address(raw: &tables::AdminTable, report: &mut Report) -> Option<SocketAddr> {
     checked(report, "address", &raw.address, |text| address::socket(text))
+}
+
+/// A backend's address from its text.
+pub fn backend_address(text: &str) -> Result<plan::BackendAddress, String> {
+    address::backend(text).map_err(|fault| fault.finding("value", "it", None).message)
 }
 
 /// What is at hand while a configuration is lowered.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::report::{Diagnostic, Span};
 
 use super::super::fault::Fault;
-use super::super::plan::{self, Backend, BackendAddress, Health, Pool};
+use super::super::plan::{self, Backend, BackendAddress, Health, MemberGroup, Pool};
 use super::super::tables::words::BalanceWord;
 use super::super::tables::{
     self, BackendParts, HealthParts, Number, OneOrMany, PoolParts, Spanned, if_any,
 };
+use super::discovery;
 use super::probe::probe;
 use super::rebalance::rebalance;
 use super::sticky::sticky;
@@ -32,12 +33,18 @@ fn lower(
     let raw = written.get()?;
     let owner = format!("pool `{name}`");
     cx.need((&raw.backends, "backends"), &owner, place, "[\"127.0.0.1:8080\"]");
-    let backends = backends(cx, raw, &owner);
+    let members = members(cx, raw, &owner);
+    let (backends, sources) = members.unzip();
+    let found = sources.as_deref().unwrap_or_default();
+    let discovery = discovery::discovery(cx, &raw.discovery, found);
     let tls = raw.tls.get().map(|tls| tls::upstream(cx, tls));
     if let (Some(tls), Some(backends)) = (raw.tls.get(), &backends) {
         has_names(cx, tls, backends, raw.tls.span());
     }
-    let sources = cx.take_each("source_addresses", &raw.source_addresses, |ip| address::ip(ip));
+    let verified = tls.as_ref().and_then(Option::as_ref);
+    discovery::needs_server_name(cx, verified, found, raw.tls.span());
+    let source_addresses = &raw.source_addresses;
+    let source_addresses = cx.take_each("source_addresses", source_addresses, |ip| address::ip(ip));
     let balance = balance(cx, raw, &owner);
     let is_sticky = raw.sticky.is_written();
     let rebalance = raw.rebalance.get();
@@ -49,12 +56,14 @@ fn lower(
     let parts = PoolParts {
         name: Some(name.clone()),
         backends,
+        sources,
+        discovery,
         balance,
         sticky: opt(sticky),
         rebalance: opt(rebalance),
         slow_start: if_any(&raw.slow_start).map(Option::unwrap_or_default),
         tls: opt(tls),
-        source_addresses: sources,
+        source_addresses,
         health,
         retry,
     };
@@ -83,7 +92,12 @@ fn balance(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<p
     Some(balance)
 }
 
-fn backends(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<Vec<Backend>> {
+/// The backends that are written, and the sources of more.
+fn members(
+    cx: &mut Lower<'_>,
+    raw: &tables::PoolTable,
+    owner: &str,
+) -> Option<(Vec<Backend>, Vec<MemberGroup>)> {
     let OneOrMany(list) = raw.backends.get()?;
     if list.is_empty() {
         let finding = Diagnostic::error("missing", format!("{owner} has no backend"));
@@ -92,7 +106,17 @@ fn backends(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<
         return None;
     }
     let mut lowered: Vec<(Backend, Option<Span>)> = Vec::with_capacity(list.len());
+    let mut groups: Vec<MemberGroup> = Vec::new();
     for written in list {
+        if let Some(source) = source(written) {
+            let group = group(cx, written, source, &raw.sessions_max);
+            if let Some(same) = group.as_ref().filter(|one| has_source(&groups, one)) {
+                let said = format!("{owner} has the same backends twice: `{}`", same.source);
+                cx.report(Diagnostic::error("duplicate", said).at(written.span()));
+            }
+            groups.extend(group);
+            continue;
+        }
         let Some(backend) = backend(cx, written, &raw.sessions_max) else { continue };
         let same = |(known, _): &&(Backend, _)| known.address == backend.address;
         if let Some((_, first)) = lowered.iter().find(same) {
@@ -103,18 +127,40 @@ fn backends(cx: &mut Lower<'_>, raw: &tables::PoolTable, owner: &str) -> Option<
         }
         lowered.push((backend, written.span()));
     }
-    let whole = lowered.len() == list.len();
-    if whole && lowered.iter().all(|(backend, _)| backend.backup) {
+    let whole = lowered.len() + groups.len() == list.len();
+    if whole && groups.is_empty() && lowered.iter().all(|(backend, _)| backend.backup) {
         let said = format!("{owner} has no backend but backups");
         let hint = "a backup is used when no other is up: let one be none".to_owned();
         cx.report(Diagnostic::error("value", said).at(raw.backends.span()).hint(hint));
     }
-    whole.then(|| lowered.into_iter().map(|(backend, _)| backend).collect())
+    whole.then(|| (lowered.into_iter().map(|(backend, _)| backend).collect(), groups))
 }
+
+/// The source that an entry names, where it names one.
+fn source(written: &Spanned<BackendEntry>) -> Option<Result<plan::MemberSource, Fault>> {
+    discovery::source(written.get()?.0.address.get()?)
+}
+
+fn group(
+    cx: &mut Lower<'_>,
+    written: &Spanned<BackendEntry>,
+    source: Result<plan::MemberSource, Fault>,
+    sessions_max: &Spanned<Number<1>>,
+) -> Option<MemberGroup> {
+    let tables::OrString(raw) = written.get()?;
+    let source = cx.take("address", &raw.address, |_| source)?;
+    discovery::group(cx, raw, source, sessions_max)
+}
+
+fn has_source(groups: &[MemberGroup], one: &MemberGroup) -> bool {
+    groups.iter().any(|known| known.source == one.source)
+}
+
+type BackendEntry = tables::OrString<tables::BackendTable>;
 
 fn backend(
     cx: &mut Lower<'_>,
-    written: &Spanned<tables::OrString<tables::BackendTable>>,
+    written: &Spanned<BackendEntry>,
     sessions_max: &Spanned<Number<1>>,
 ) -> Option<Backend> {
     let tables::OrString(raw) = written.get()?;
@@ -124,7 +170,10 @@ fn backend(
         inet => inet,
     };
     let sessions_max = if_any(raw.sessions_max.or(sessions_max));
-    raw.lower(cx.report, BackendParts { address: Some(address), sessions_max })
+    raw.lower(
+        cx.report,
+        BackendParts { address: Some(address), sessions_max, is_found: Some(false) },
+    )
 }
 
 /// A certificate is verified against a name, and a unix socket has none.

@@ -10,6 +10,7 @@ pub(super) mod address;
 pub(super) mod balance;
 pub(super) mod certificate;
 mod changes;
+mod discovery;
 mod limits;
 mod listener;
 mod page;
@@ -22,12 +23,13 @@ mod traces;
 pub(super) mod upstream;
 
 pub use super::tables::words::{
-    ApiRight, CompressedPush, First, FullPush, LogFormat, OutSessions, ProxyVersion, RelayExcess,
-    RequestIdSource, Resumption, SameSite, SessionExcess, TlsVersion, UpgradeSessions, Validation,
+    AddressFamily, ApiRight, CompressedPush, First, FullPush, LogFormat, OutSessions, ProxyVersion,
+    RelayExcess, RequestIdSource, Resumption, SameSite, SessionExcess, TlsVersion, UpgradeSessions,
+    Validation,
 };
 pub use super::tables::{
-    Backend, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing, Pool,
-    Probe, Push, QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
+    Backend, Discovery, Drain, FileMode, Health, Hold, Http2, Limits, ListenerLimits, Log, Pacing,
+    Pool, Probe, Push, QueryLog, Rebalance, Reload, Retry, Rules, ServerTls, TokenSession, Upgrade,
 };
 pub use access::{
     AccessDemand, AccessRule, AccessTest, AddressLists, AuthServer, Basic, CertificateMatch,
@@ -38,6 +40,7 @@ pub use address::{Address, BackendAddress, Networks};
 pub use balance::Balance;
 pub use certificate::{Certificate, ClientCertificates, DevelopmentCertificate, covers};
 pub use changes::{FieldChanges, FieldTemplates, FieldValue, RouteChanges};
+pub use discovery::{FoundMember, MemberGroup, MemberSource, MemberTable, SourceKey};
 pub use limits::{RateRule, RouteLimits, SessionRule};
 pub use listener::{Listener, ListenerIdentity, ProxyProtocol};
 pub use page::{Compress, ErrorPages, StoredPage};

@@ -13,6 +13,7 @@ mod acme;
 mod api;
 mod auth_server;
 mod by_kind;
+mod discovery;
 mod error_pages;
 mod file;
 mod file_mode;
@@ -39,6 +40,7 @@ pub use access::{
 pub use acme::{AcmeNames, AcmeTable, DnsHookTable, ExternalAccountTable};
 pub use api::{ApiTable, Push, PushTable};
 pub use auth_server::{AuthFailure, ForwardTable};
+pub use discovery::{Discovery, DiscoveryParts, DiscoveryTable};
 pub use error_pages::ErrorsValue;
 pub use file::FileTable;
 pub use file_mode::FileMode;

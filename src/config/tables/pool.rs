@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::fault::Fault;
+use super::super::plan::MemberGroup;
 use super::super::plan::address::BackendAddress;
 use super::super::plan::balance::Balance;
 use super::super::plan::upstream::{Sticky, UpstreamTls};
+use super::discovery::{Discovery, DiscoveryTable};
 use super::probe::{Probe, ProbeTable};
 use super::words::{BalanceWord, First, OutSessions, ProxyVersion, SameSite};
 use super::{Number, OneOrMany, OrOff, OrString, Percent, Rate, Time, seconds};
@@ -18,8 +20,12 @@ table! {
     PoolTable "Pool", "a table" => Pool, PoolParts {
         /// Its name.
         name: Arc<str>,
-        /// Its members, at least one; addresses are unique.
+        /// Its members; addresses are unique. There is one at least where it has no sources.
         backends: Vec<Backend>,
+        /// Where more of its members are found.
+        sources: Vec<MemberGroup>,
+        /// How they are.
+        discovery: Discovery,
         /// How one is chosen.
         balance: Balance,
         /// How a client is sent to the backend it had before, when it is.
@@ -38,9 +44,14 @@ table! {
         retry: Retry,
     };
 
-    /// The members. A string is an address; a table gives a weight and more.
+    /// The members. A string is an address; a table gives a weight and more. `dns:NAME:PORT` is
+    /// every address of a name (A and AAAA), `srv:NAME` every target of a service (SRV: its
+    /// priority makes backups, its weight is one), `file:PATH` every line of a file: an address,
+    /// and perhaps `weight=2` or `backup`. What they say is followed, see `discovery`.
     drains backends [required]: OneOrMany<OrString<BackendTable>>,
         as in ["127.0.0.1:58588", "unix:/run/app.sock"];
+    /// How members are found by `dns:`, `srv:` and `file:`.
+    each discovery: DiscoveryTable;
     /// How a backend is chosen. `least_sessions`: the one with the fewest live WebSockets for its
     /// weight, because they stay where they were put; plain requests go in turn. `random_two`: the
     /// one with fewer of two that are drawn by weight; for many proxies before the same backends,
@@ -130,10 +141,13 @@ table! {
         address: BackendAddress,
         /// Sessions it may have; unlimited when `None`.
         sessions_max: Option<usize>,
+        /// Whether a source has it, and not the file.
+        is_found: bool,
     };
 
     /// A name or IP address with a port, or `unix:` and the path of a socket. With the pool's name
-    /// it is the backend's identity over reloads.
+    /// it is the backend's identity over reloads. A name is one backend, looked up at each
+    /// connection; with `dns:` before it each of its addresses is one.
     drains address [required]: String, as in "127.0.0.1:58588";
     /// The backend's share of new sessions and requests.
     next weight: Number<1> as u32 = Number(1), as in 2;
@@ -251,7 +265,11 @@ impl Default for Health {
 impl Backend {
     /// A backend at this address, with every default.
     pub fn new(address: BackendAddress) -> Backend {
-        let parts = BackendParts { address: Some(address), sessions_max: Some(None) };
+        let parts = BackendParts {
+            address: Some(address),
+            sessions_max: Some(None),
+            is_found: Some(false),
+        };
         let backend = BackendTable::default().lower(&mut Report::default(), parts);
         backend.expect("cannot fail: the parts are there, and every key has a default")
     }
@@ -263,6 +281,8 @@ impl Pool {
         let parts = PoolParts {
             name: Some(name.into()),
             backends: Some(backends),
+            sources: Some(Vec::new()),
+            discovery: Some(Discovery::default()),
             balance: Some(Balance::LeastSessions),
             sticky: Some(None),
             slow_start: Some(Duration::ZERO),

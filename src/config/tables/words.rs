@@ -188,3 +188,15 @@ words! {
         Drain = "drain",
     }
 }
+
+words! {
+    /// Which addresses of a name are backends.
+    AddressFamily {
+        /// All.
+        Any = "any",
+        /// Those of A records.
+        Ipv4 = "ipv4",
+        /// Those of AAAA records.
+        Ipv6 = "ipv6",
+    }
+}

@@ -1,5 +1,6 @@
 //! Leaving: another process accepts; what is open here ends, and then this one does.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -13,9 +14,10 @@ use crate::admin::Process as _;
 use crate::admin::{Phase, ReloadRefused, Reloaded, Upgraded};
 use crate::base::clock::{self, sleep_awake};
 use crate::base::task;
-use crate::config::plan::UpgradeSessions;
+use crate::config::plan::{Plan, UpgradeSessions};
 use crate::control::core::ProcessCore;
 use crate::control::handle::{Handle, ReloadAsked};
+use crate::control::members;
 use crate::control::stop;
 use crate::control::stop_requests::{NewestStop, StopRequests};
 use crate::drain::Pace;
@@ -71,17 +73,8 @@ pub(in crate::control) async fn leave(
 async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<StopRequests>) -> bool {
     let plan = core.common.app.live.now().plan.clone();
     if plan.upgrade.sessions == UpgradeSessions::Keep {
-        let mut asked = stops.clone();
-        tokio::select! {
-            () = stop::nothing_is_open(core, REPORT_INTERVAL) => {
-                stop::tidy_up(core).await;
-                return true;
-            }
-            () = sleep(plan.upgrade.keep_timeout) => {
-                tracing::info!("`upgrade.keep_timeout` has passed: what was kept is drained");
-            }
-            // The sender lives in `core.common`.
-            _ = asked.wait_for(StopRequests::is_stop) => {}
+        if keep(core, &plan, stops.clone()).await {
+            return true;
         }
     }
     let timeout = plan.drain.timeout;
@@ -99,6 +92,32 @@ async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<StopRequests>)
     tokio::select! {
         drained = stop::drain_all(core, Reason::Restart, pace) => drained,
         () = stopped => false,
+    }
+}
+
+/// Stays with what is open, until nothing is, which is true; or until a stop was asked for or
+/// `upgrade.keep_timeout` has passed.
+async fn keep(
+    core: &mut ProcessCore,
+    plan: &Plan,
+    mut stops: watch::Receiver<StopRequests>,
+) -> bool {
+    let mut kept = pin!(sleep(plan.upgrade.keep_timeout));
+    loop {
+        tokio::select! {
+            () = stop::nothing_is_open(core, REPORT_INTERVAL) => {
+                stop::tidy_up(core).await;
+                return true;
+            }
+            () = &mut kept => {
+                tracing::info!("`upgrade.keep_timeout` has passed: what was kept is drained");
+                return false;
+            }
+            // The sender lives in `core.common`.
+            _ = stops.wait_for(StopRequests::is_stop) => return false,
+            // What is held goes on where the backends are by then.
+            () = core.members.changed() => members::take(core).await,
+        }
     }
 }
 

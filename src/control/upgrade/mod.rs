@@ -11,6 +11,7 @@ mod leave;
 mod older;
 mod peer;
 mod pieces;
+mod pool_rows;
 mod predecessor;
 mod program;
 mod state;
@@ -23,6 +24,6 @@ pub use program::Program;
 
 pub(super) use leave::leave;
 pub(super) use older::Older;
+pub(super) use pool_rows::{DisabledBackend, FoundRow};
 pub(super) use state::{State, UpgradeAsked};
 pub(super) use switch::upgrade;
-pub(super) use words::DisabledBackend;

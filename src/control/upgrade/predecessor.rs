@@ -7,9 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::words::{
-    self, DisabledBackend, FetchedKeysRow, New, Old, OlderProcess, RebalanceRow, VARIABLE, VERSION,
-};
+use super::pool_rows::{DisabledBackend, FoundRow, RebalanceRow};
+use super::words::{self, FetchedKeysRow, New, Old, OlderProcess, VARIABLE, VERSION};
 use crate::base::link::Link;
 use crate::config::plan::Address;
 use crate::listen::Inherited;
@@ -30,6 +29,8 @@ pub struct Predecessor {
     older: Vec<(OlderProcess, Link)>,
     /// Whether it takes commands.
     commands: bool,
+    /// Members of pools that it has found.
+    pub(in crate::control) found: Vec<FoundRow>,
     /// The number of its last drain, once it has stopped accepting.
     pub(in crate::control) drains: u64,
     /// Backends that a command keeps work from, once it has stopped accepting.
@@ -96,8 +97,15 @@ impl Herald {
 
 impl Predecessor {
     fn listen(mut link: Link) -> io::Result<Predecessor> {
-        let Old::Hello { version: VERSION, pid, number, sockets: count, older: olders, commands } =
-            hear(&mut link)?
+        let Old::Hello {
+            version: VERSION,
+            pid,
+            number,
+            sockets: count,
+            older: olders,
+            commands,
+            found,
+        } = hear(&mut link)?
         else {
             return Err(io::Error::other("it does not begin with a greeting of this version"));
         };
@@ -124,6 +132,7 @@ impl Predecessor {
             sockets,
             older,
             commands,
+            found,
             drains: 0,
             disabled: Vec::new(),
             rebalances: Vec::new(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::pool_rows::FoundRow;
 use super::program::Program;
 use super::words::{self, New, Old, OlderProcess, VARIABLE, VERSION};
 use crate::admin::UpgradeFailure;
@@ -55,11 +56,13 @@ impl Successor {
         number: u64,
         sockets: &[Handover<'_>],
         older: &[(OlderProcess, BorrowedFd<'_>)],
+        found: Vec<FoundRow>,
     ) -> io::Result<()> {
         let (pid, version) = (std::process::id(), VERSION);
         let (count, links) = (sockets.len(), older.len());
+        let commands = true;
         let hello =
-            Old::Hello { version, pid, number, sockets: count, older: links, commands: true };
+            Old::Hello { version, pid, number, sockets: count, older: links, commands, found };
         self.link.send(&words::line(&hello), &[]).await?;
         for some in sockets.chunks(FDS_PER_LINE_MAX) {
             let fds: Vec<_> = some.iter().map(|socket| socket.fd.as_fd()).collect();

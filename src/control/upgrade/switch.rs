@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::older::Older;
+use super::pool_rows::{DisabledBackend, FoundRow};
 use super::program::Program;
 use super::successor::Successor;
-use super::words::{DisabledBackend, FetchedKeysRow, New, Old};
+use super::words::{FetchedKeysRow, New, Old};
 use crate::admin::{NoUpgrade, UpgradeFailure, Upgraded};
 use crate::base::clock;
 use crate::base::label::Label;
@@ -99,9 +100,10 @@ async fn get_ready(
     let known = core.common.upgrade.older().clone();
     let older = core.older.links(&known);
     let sockets: Vec<_> = handovers(core).collect();
+    let found = FoundRow::of(core.members.found());
     let ready = async {
         // One that is gone is heard to be: it says why, or how it ended.
-        let _ = successor.greet(number, &sockets, &older).await;
+        let _ = successor.greet(number, &sockets, &older, found).await;
         match successor.hear().await? {
             New::Ready { taken } => Ok(taken.into_iter().map(Into::into).collect()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} before it is ready"))),

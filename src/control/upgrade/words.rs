@@ -31,11 +31,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::pool_rows::{DisabledBackend, FoundRow, RebalanceRow};
 use crate::access::FetchedKeys;
 use crate::admin::OlderQuestion;
 use crate::config::plan::Address;
 use crate::listen::{Handover, Origin};
-use crate::pool::RebalanceState;
 use crate::tls::TicketSecrets;
 
 /// The version of these words. A process that speaks another one refuses the upgrade.
@@ -64,6 +64,9 @@ pub(super) enum Old {
         /// Whether it takes commands from the new process.
         #[serde(default)]
         commands: bool,
+        /// Members of pools that were found.
+        #[serde(default)]
+        found: Vec<FoundRow>,
     },
     Sockets {
         sockets: Vec<SocketRow>,
@@ -102,49 +105,6 @@ pub(super) enum Old {
     },
     /// A reload was asked of the old process: the new one shall look whether anything changed.
     Reload,
-}
-
-/// A backend that an operator's command keeps work from.
-#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
-pub(in crate::control) struct DisabledBackend {
-    /// Its pool's name.
-    pub(in crate::control) pool: String,
-    /// Its address.
-    pub(in crate::control) backend: String,
-}
-
-/// How far the levelling of a pool has come.
-#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
-pub(in crate::control) struct RebalanceRow {
-    /// Its name.
-    pub(in crate::control) pool: String,
-    /// The addresses of the backends that should have sessions.
-    members: Vec<String>,
-    /// For how long it has been uneven.
-    uneven_ms: Option<u64>,
-    levelling: bool,
-}
-
-impl From<(Arc<str>, RebalanceState)> for RebalanceRow {
-    fn from((pool, state): (Arc<str>, RebalanceState)) -> RebalanceRow {
-        let RebalanceState { members, uneven, is_levelling } = state;
-        RebalanceRow {
-            pool: pool.to_string(),
-            members: members.iter().map(|member| member.to_string()).collect(),
-            uneven_ms: uneven.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-            levelling: is_levelling,
-        }
-    }
-}
-
-impl From<&RebalanceRow> for RebalanceState {
-    fn from(row: &RebalanceRow) -> RebalanceState {
-        RebalanceState {
-            members: row.members.iter().map(|member| (&**member).into()).collect(),
-            uneven: row.uneven_ms.map(Duration::from_millis),
-            is_levelling: row.levelling,
-        }
-    }
 }
 
 /// A set of keys that was fetched by URL.
@@ -394,7 +354,9 @@ mod tests {
         assert_eq!(go, Old::Go { disabled, tickets: None, drains: 0, rebalances, keys });
         // As before commands were passed on.
         let hello = r#"{"say":"hello","version":1,"pid":7,"number":2,"sockets":0,"older":0}"#;
-        let Old::Hello { commands, .. } = serde_json::from_str(hello).unwrap() else { panic!() };
-        assert!(!commands);
+        let Old::Hello { commands, found, .. } = serde_json::from_str(hello).unwrap() else {
+            panic!()
+        };
+        assert_eq!((commands, found), (false, Vec::new()));
     }
 }

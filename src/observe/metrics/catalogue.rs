@@ -215,6 +215,15 @@ groups! {
             "When the certificate of this file, or of `acme:NAME`, expires, in seconds since 1970";
     }
 
+    /// Facts of where members of a pool are found.
+    #[derive(Clone, PartialEq, Debug)]
+    pub struct SourceFacts ["pool", "source"] "tidegate_" {
+        members: u64 = "discovery_members" [] "Backends that the source has";
+        missing: u64 = "discovery_missing" []
+            "Those of them that its last answer did not have";
+        age: Option<f64> = "discovery_age_seconds" [] "How old the source's last answer is";
+    }
+
     /// Facts of one backend that each scrape is given.
     #[derive(Clone, PartialEq, Eq, Debug)]
     pub struct BackendFacts ["pool", "backend"] "tidegate_" {

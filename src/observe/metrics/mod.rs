@@ -19,7 +19,7 @@ mod sample;
 pub use catalogue::{
     AccessMetrics, BackendFacts, BackendMetrics, CertificateExpiry, HttpVersion, KeySetFacts,
     ListenerMetrics, PoolMetrics, ProcessFacts, ProcessMetrics, ResetBy, RouteCells, RouteTotals,
-    SystemFacts,
+    SourceFacts, SystemFacts,
 };
 pub use counter::{BackendCounter, CountFact, Counter, CpuSeconds, LabelledCounter, LocalCounter};
 pub use exposition::Exposition;
@@ -66,6 +66,8 @@ pub struct ScrapeFacts {
     pub certificates: Vec<([Arc<str>; 2], CertificateExpiry)>,
     /// Of sets of keys that are fetched, each by its rule's name.
     pub key_sets: Vec<(Arc<str>, KeySetFacts)>,
+    /// Of where members are found, each by the pool's name and the source as text.
+    pub sources: Vec<([Arc<str>; 2], SourceFacts)>,
     /// Of backends, each by its pool's name and its address as text; and what they answered.
     pub backends: Vec<([Arc<str>; 2], BackendFacts, Arc<BackendMetrics>)>,
 }
@@ -148,6 +150,11 @@ impl Metrics {
         let key_sets =
             key_sets.map(|(rule, facts)| Owner { labels: vec![&**rule], shards: vec![facts] });
         MetricGroup::write(&key_sets.collect::<Vec<_>>(), &mut page);
+        let sources = facts.sources.iter().map(|([pool, source], facts)| Owner {
+            labels: vec![&**pool, &**source],
+            shards: vec![facts],
+        });
+        MetricGroup::write(&sources.collect::<Vec<_>>(), &mut page);
         let pools = lock(&self.pools).clone();
         MetricGroup::write(&owners(&pools, |metrics| vec![&**metrics]), &mut page);
         let backends = facts.backends.iter().map(|([pool, backend], facts, _)| Owner {

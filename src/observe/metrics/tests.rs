@@ -101,6 +101,10 @@ fn facts() -> ScrapeFacts {
             [name("https"), name("chain.pem")],
             CertificateExpiry { not_after: 1_800_000_000. },
         )],
+        sources: vec![(
+            [name("websocket"), name("dns:chat:80")],
+            SourceFacts { members: 2, missing: 1, age: Some(1.5) },
+        )],
         key_sets: vec![(name("login"), KeySetFacts { keys: 2, fetched: Some(1_700_000_000) })],
         backends: vec![([name("websocket"), name("b")], backend, answers)],
     }
@@ -253,13 +257,14 @@ is the word of [refusals](refusals.md).
 A counter's sample ends in `_total`, an info's in `_info`. A histogram has `_bucket`, `_sum` and
 `_count`.
 ";
-    const SECTIONS: [(&[&str], &str); 7] = [
+    const SECTIONS: [(&[&str], &str); 8] = [
         (&[], "The process"),
         (&["listener"], "By listener"),
         (&["listener", "certificate"], "By certificate"),
         (&["route"], "By route"),
         (&["rule"], "By access rule"),
         (&["pool"], "By pool"),
+        (&["pool", "source"], "By source of a pool's members"),
         (&["pool", "backend"], "By backend"),
     ];
     let mut page = HEAD.to_owned() + &questions::section();

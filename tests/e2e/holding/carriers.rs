@@ -83,13 +83,13 @@ impl Places {
 }
 
 /// Clients of each kind, their connections, and a session of each.
-struct Clients {
-    sessions: Vec<Session>,
+pub struct Clients {
+    pub sessions: Vec<Session>,
     _streams: [Streams; 2],
 }
 
 impl Clients {
-    async fn open(proxy: &Proxy, certificates: &Certificates) -> Clients {
+    pub async fn open(proxy: &Proxy, certificates: &Certificates) -> Clients {
         let (plain, secure) = (proxy.client(), proxy.client_of("https").tls(certificates));
         let clear = TcpStream::connect(plain.address()).await.unwrap();
         let mut streams =
@@ -104,7 +104,7 @@ impl Clients {
         Clients { sessions, _streams: streams }
     }
 
-    async fn echo(&mut self, text: &str) {
+    pub async fn echo(&mut self, text: &str) {
         for session in &mut self.sessions {
             session.echo(text).await;
         }

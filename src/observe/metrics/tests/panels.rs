@@ -186,6 +186,9 @@ pub(super) const ROWS: &[(&str, &[Panel])] = &[
                     "{{backend}}: {{status}}",
                 )],
             ),
+            panel("Found", "short", &[("tidegate_discovery_members", "{{source}}")]),
+            panel("Missing in answers", "short", &[("tidegate_discovery_missing", "{{source}}")]),
+            panel("Age of answers", "s", &[("tidegate_discovery_age_seconds", "{{source}}")]),
             panel("Pass their probes", "short", &[("tidegate_backend_probe_up", "{{backend}}")]),
             panel(
                 "Probes",

@@ -1,0 +1,207 @@
+//! Questions to name servers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::rdata::SRV;
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
+
+use super::MEMBERS_MAX;
+use super::ask::Heard;
+use crate::base::join::join_all;
+use crate::config::plan::{AddressFamily, BackendAddress, Discovery, FoundMember, MemberSource};
+
+/// How long a server has for one answer; it is asked twice.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Targets of a service whose addresses are asked for at a time.
+const TARGETS_AT_A_TIME: usize = 16;
+
+/// Asks name servers for one source.
+pub(super) struct DnsClient {
+    source: MemberSource,
+    servers: Vec<SocketAddr>,
+    family: AddressFamily,
+    /// Made at its first use, and anew after a failure: the system may have other servers by then.
+    resolver: Option<TokioResolver>,
+}
+
+/// Records of one kind, perhaps none; why there is no answer.
+type Records = Result<Vec<Record>, String>;
+
+/// Addresses of a name, with the least TTL of them.
+struct Addresses {
+    ips: Vec<IpAddr>,
+    ttl: Option<u32>,
+}
+
+impl DnsClient {
+    pub(super) fn new(source: MemberSource, rules: &Discovery) -> DnsClient {
+        let (servers, family) = (rules.resolvers.clone(), rules.family);
+        DnsClient { source, servers, family, resolver: None }
+    }
+
+    /// Asks.
+    pub(super) async fn ask(&mut self) -> Heard {
+        match self.members().await {
+            // An empty answer is good for no time at all: it is asked again soon.
+            Ok((members, ttl)) => {
+                let ttl = Duration::from_secs(ttl.unwrap_or(0).into());
+                Heard::Members { members, ttl }
+            }
+            Err(error) => {
+                self.resolver = None;
+                Heard::Failed(error)
+            }
+        }
+    }
+
+    async fn members(&mut self) -> Result<(Vec<FoundMember>, Option<u32>), String> {
+        let resolver = match &mut self.resolver {
+            Some(resolver) => resolver,
+            none => none.insert(resolver(&self.servers)?),
+        };
+        match &self.source {
+            MemberSource::Dns { name, port } => {
+                let Addresses { ips, ttl } = addresses(resolver, name, self.family).await?;
+                let member =
+                    |ip| FoundMember { address: inet(ip, *port), weight: 1, backup: false };
+                Ok((ips.into_iter().map(member).collect(), ttl))
+            }
+            MemberSource::Srv { name } => service(resolver, name, self.family).await,
+            MemberSource::File(_) => Err("it is no name".to_owned()),
+        }
+    }
+}
+
+/// Who asks these servers; the system's, where there are none.
+fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+    let mut builder = match servers {
+        [] => TokioResolver::builder_tokio()
+            .map_err(|error| format!("the system's name servers are not known: {error}"))?,
+        servers => {
+            let servers = servers.iter().map(|server| name_server(*server)).collect();
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            let provider = TokioRuntimeProvider::default();
+            let mut builder = TokioResolver::builder_with_config(config, provider);
+            builder.options_mut().use_hosts_file = ResolveHosts::Never;
+            builder
+        }
+    };
+    let options = builder.options_mut();
+    // What is remembered, and for how long, is decided by `membership`.
+    options.cache_size = 0;
+    options.timeout = SERVER_TIMEOUT;
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn name_server(at: SocketAddr) -> NameServerConfig {
+    let on_port = |mut connection: ConnectionConfig| {
+        connection.port = at.port();
+        connection
+    };
+    let connections = vec![on_port(ConnectionConfig::udp()), on_port(ConnectionConfig::tcp())];
+    NameServerConfig::new(at.ip(), true, connections)
+}
+
+/// The addresses of a name. Half of an answer is none.
+async fn addresses(
+    resolver: &TokioResolver,
+    name: &str,
+    family: AddressFamily,
+) -> Result<Addresses, String> {
+    let kinds: &[RecordType] = match family {
+        AddressFamily::Any => &[RecordType::A, RecordType::AAAA],
+        AddressFamily::Ipv4 => &[RecordType::A],
+        AddressFamily::Ipv6 => &[RecordType::AAAA],
+    };
+    let answers = join_all(kinds.iter().map(|kind| records(resolver, name, *kind))).await;
+    let mut found = Addresses { ips: Vec::new(), ttl: None };
+    for record in answers.into_iter().collect::<Result<Vec<_>, _>>()?.iter().flatten() {
+        let Some(ip) = address(&record.data) else { continue };
+        found.ips.push(ip);
+        found.ttl = least(found.ttl, Some(record.ttl));
+    }
+    Ok(found)
+}
+
+/// Every address of every target of a service (RFC 2782): a backup where another's priority comes
+/// first.
+async fn service(
+    resolver: &TokioResolver,
+    name: &str,
+    family: AddressFamily,
+) -> Result<(Vec<FoundMember>, Option<u32>), String> {
+    let records = records(resolver, name, RecordType::SRV).await?;
+    let targets = records.iter().filter_map(|record| Some((target(&record.data)?, record.ttl)));
+    let targets: Vec<(&SRV, u32)> = targets.take(MEMBERS_MAX).collect();
+    let first = targets.iter().map(|(target, _)| target.priority).min();
+    let (mut members, mut ttl) = (Vec::new(), None);
+    for some in targets.chunks(TARGETS_AT_A_TIME) {
+        let asked = some.iter().map(async |(target, _)| {
+            let name: Arc<str> = target.target.to_ascii().into();
+            addresses(resolver, &name, family).await.map_err(|error| format!("{name} {error}"))
+        });
+        for ((target, own), found) in some.iter().zip(join_all(asked).await) {
+            let Addresses { ips, ttl: of_addresses } = found?;
+            ttl = least(least(ttl, Some(*own)), of_addresses);
+            members.extend(ips.into_iter().map(|ip| FoundMember {
+                address: inet(ip, target.port),
+                weight: u32::from(target.weight).max(1),
+                backup: first.is_some_and(|first| target.priority > first),
+            }));
+        }
+    }
+    Ok((members, ttl))
+}
+
+async fn records(resolver: &TokioResolver, name: &str, kind: RecordType) -> Records {
+    match resolver.lookup(name, kind).await {
+        Ok(found) => {
+            let asked = found.query().name();
+            let is_of_kind = |record: &&Record| record.record_type() == kind;
+            let all: Vec<&Record> = found.answers().iter().filter(is_of_kind).collect();
+            // Where the name has records of its own there is no other name that it stands for, and
+            // what the answer says of others was not asked.
+            let is_own = all.iter().any(|record| record.name == *asked);
+            let kept = all.into_iter().filter(|record| !is_own || record.name == *asked);
+            Ok(kept.cloned().collect())
+        }
+        Err(NetError::Dns(DnsError::NoRecordsFound(none)))
+            if matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
+        {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(format!("{kind}: {error}")),
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(address) => Some(address.0.into()),
+        RData::AAAA(address) => Some(address.0.into()),
+        _ => None,
+    }
+}
+
+/// A service's target; the name `.` says that there is none.
+fn target(data: &RData) -> Option<&SRV> {
+    match data {
+        RData::SRV(service) if !service.target.is_root() && service.port > 0 => Some(service),
+        _ => None,
+    }
+}
+
+fn inet(ip: IpAddr, port: u16) -> BackendAddress {
+    BackendAddress::Inet { host: ip.to_string().into(), port }
+}
+
+fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.into_iter().chain(other).min()
+}

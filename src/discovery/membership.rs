@@ -1,0 +1,255 @@
+//! Who the members are, by a row of answers of which each may be wrong. Pure: the moment is an
+//! argument.
+
+use std::time::Duration;
+
+use super::MEMBERS_MAX;
+use crate::base::clock::Moment;
+use crate::config::plan::{Discovery, FoundMember};
+
+/// Answers without a member before it is gone.
+const ANSWERS_WITHOUT: u32 = 2;
+
+/// The members of one source.
+#[derive(Debug, Default)]
+pub(super) struct Membership {
+    rows: Vec<MemberRow>,
+    /// Since when too many are missing to be believed.
+    too_many: Option<Moment>,
+    /// Members of the last answer beyond [`MEMBERS_MAX`].
+    beyond: usize,
+}
+
+#[derive(Clone, Debug)]
+struct MemberRow {
+    member: FoundMember,
+    /// When an answer had it last.
+    seen: Moment,
+    /// Answers without it since.
+    missed: u32,
+}
+
+/// What an answer changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct MembershipChange {
+    /// Who came.
+    pub(super) added: Vec<FoundMember>,
+    /// Who is gone.
+    pub(super) removed: Vec<FoundMember>,
+}
+
+impl Membership {
+    /// Those known already.
+    pub(super) fn of(members: &[FoundMember], now: Moment) -> Membership {
+        let row = |member: &FoundMember| MemberRow { member: member.clone(), seen: now, missed: 0 };
+        Membership { rows: members.iter().map(row).collect(), ..Membership::default() }
+    }
+
+    /// The members, sorted. One that is missing in several answers is there yet, as a backup: new
+    /// work goes to others.
+    pub(super) fn members(&self) -> Vec<FoundMember> {
+        let member = |row: &MemberRow| {
+            let is_missing = row.missed >= ANSWERS_WITHOUT;
+            FoundMember { backup: row.member.backup || is_missing, ..row.member.clone() }
+        };
+        let mut members: Vec<FoundMember> = self.rows.iter().map(member).collect();
+        // All of them missing is an accident of the source: it is as if none were.
+        if self.rows.iter().all(|row| row.missed >= ANSWERS_WITHOUT) {
+            members = self.rows.iter().map(|row| row.member.clone()).collect();
+        }
+        members.sort_unstable();
+        members
+    }
+
+    /// Those that the last answer did not have.
+    pub(super) fn missing(&self) -> usize {
+        self.rows.iter().filter(|row| row.missed > 0).count()
+    }
+
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether the next answer may change who they are, though it be the same as the last.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.rows.is_empty() || self.missing() > 0
+    }
+
+    /// Why the last answer is not believed, if it is not.
+    pub(super) fn doubt(&self, rules: &Discovery) -> Option<String> {
+        let (missing, all) = (self.missing(), self.rows.len());
+        if missing == all {
+            return Some("the answer has no backend".to_owned());
+        }
+        if self.too_many.is_some() {
+            let percent = rules.gone_max_percent;
+            return Some(format!("the answer lacks {missing} of {all}, {percent}% or more"));
+        }
+        let beyond = || format!("the answer has {} backends more than {MEMBERS_MAX}", self.beyond);
+        (self.beyond > 0).then(beyond)
+    }
+
+    /// Takes an answer.
+    pub(super) fn take(
+        &mut self,
+        mut answer: Vec<FoundMember>,
+        now: Moment,
+        rules: &Discovery,
+    ) -> MembershipChange {
+        answer.sort_unstable();
+        answer.dedup_by(|one, other| one.address == other.address);
+        self.beyond = answer.len().saturating_sub(MEMBERS_MAX);
+        answer.truncate(MEMBERS_MAX);
+        let mut change = MembershipChange::default();
+        for row in &mut self.rows {
+            row.missed = row.missed.saturating_add(1);
+        }
+        for member in answer {
+            let known = self.rows.iter_mut().find(|row| row.member.address == member.address);
+            match known {
+                Some(row) => *row = MemberRow { member, seen: now, missed: 0 },
+                None => {
+                    change.added.push(member.clone());
+                    self.rows.push(MemberRow { member, seen: now, missed: 0 });
+                }
+            }
+        }
+        let patience = self.patience(now, rules);
+        let is_gone = |row: &MemberRow| {
+            row.missed >= ANSWERS_WITHOUT
+                && patience.is_some_and(|patience| now.since(row.seen) >= patience)
+        };
+        change.removed =
+            self.rows.iter().filter(|row| is_gone(row)).map(|row| row.member.clone()).collect();
+        self.rows.retain(|row| !is_gone(row));
+        if !change.removed.is_empty() {
+            self.too_many = None;
+        }
+        change
+    }
+
+    /// How long a member must have been missing; `None` for ever.
+    fn patience(&mut self, now: Moment, rules: &Discovery) -> Option<Duration> {
+        let (missing, all) = (self.missing() as u64, self.rows.len() as u64);
+        let is_too_many = missing * 100 >= all * u64::from(rules.gone_max_percent);
+        if missing == 0 || !is_too_many {
+            self.too_many = None;
+            return Some(rules.gone_after);
+        }
+        let since = *self.too_many.get_or_insert(now);
+        // Whoever went before the others did need not wait for them.
+        let so_long = now.since(since);
+        let empty_after = rules.empty_after?;
+        (so_long >= empty_after).then_some(rules.gone_after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan::BackendAddress;
+
+    fn member(last: usize) -> FoundMember {
+        let host = format!("10.0.{}.{}", last / 256, last % 256).into();
+        FoundMember { address: BackendAddress::Inet { host, port: 80 }, weight: 1, backup: false }
+    }
+
+    fn all(lasts: impl IntoIterator<Item = usize>) -> Vec<FoundMember> {
+        lasts.into_iter().map(member).collect()
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
+    /// How many are members, and how many of them get new work.
+    fn counts(membership: &Membership) -> (usize, usize) {
+        let members = membership.members();
+        (members.len(), members.iter().filter(|one| !one.backup).count())
+    }
+
+    #[test]
+    fn one_comes_at_once_and_goes_after_its_time_and_two_answers() {
+        let rules = Discovery::default();
+        let mut membership = Membership::default();
+        assert_eq!(membership.take(all([1, 2, 3]), at(0), &rules).added, all([1, 2, 3]));
+        // One answer without it, however late, is not enough; nor are two within its time.
+        assert_eq!(membership.take(all([1, 2]), at(100), &rules), MembershipChange::default());
+        assert_eq!(counts(&membership), (3, 3));
+        assert_eq!(membership.take(all([3, 1, 2]), at(101), &rules), MembershipChange::default());
+        membership.take(all([1, 2]), at(102), &rules);
+        membership.take(all([1, 2]), at(104), &rules);
+        assert_eq!((counts(&membership), membership.missing()), ((3, 2), 1));
+        let gone = membership.take(all([1, 2]), at(111), &rules);
+        assert_eq!((gone.removed, counts(&membership)), (all([3]), (2, 2)));
+    }
+
+    #[test]
+    fn half_at_once_is_not_believed_for_long() {
+        let rules = Discovery::default();
+        for left in [1, 2] {
+            let mut membership = Membership::default();
+            membership.take(all(0..4), at(0), &rules);
+            for second in 1..=60 {
+                let change = membership.take(all(0..left), at(second), &rules);
+                assert_eq!(change.removed, [], "{second}");
+                let doubt = membership.doubt(&rules).unwrap();
+                assert_eq!(doubt, format!("the answer lacks {} of 4, 50% or more", 4 - left));
+            }
+            assert_eq!(counts(&membership), (4, left));
+            let removed = membership.take(all(0..left), at(61), &rules).removed;
+            assert_eq!(removed, all(left..4));
+            assert_eq!((counts(&membership), membership.doubt(&rules)), ((left, left), None));
+        }
+    }
+
+    #[test]
+    fn less_than_half_is_believed() {
+        let rules = Discovery::default();
+        let mut membership = Membership::default();
+        membership.take(all(0..5), at(0), &rules);
+        membership.take(all(0..3), at(5), &rules);
+        assert_eq!(membership.take(all(0..3), at(10), &rules).removed, all([3, 4]));
+    }
+
+    #[test]
+    fn an_answer_that_is_whole_again_ends_the_doubt() {
+        let rules = Discovery::default();
+        let mut membership = Membership::default();
+        for round in 0..10 {
+            membership.take(all(0..4), at(round * 60), &rules);
+            assert!(membership.doubt(&rules).is_none() && !membership.is_in_doubt());
+            membership.take(all([0]), at(round * 60 + 1), &rules);
+            let removed = membership.take(all([0]), at(round * 60 + 59), &rules).removed;
+            assert_eq!(removed, [], "{round}");
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_not_believed_for_long_or_ever() {
+        let mut rules = Discovery::default();
+        for believed in [true, false] {
+            rules.empty_after = believed.then_some(Duration::from_secs(60));
+            let mut membership = Membership::default();
+            membership.take(all(0..2), at(0), &rules);
+            for second in [1, 20, 60] {
+                membership.take(Vec::new(), at(second), &rules);
+                assert_eq!(counts(&membership), (2, 2), "as if none were missing");
+            }
+            assert_eq!(membership.doubt(&rules).unwrap(), "the answer has no backend");
+            membership.take(Vec::new(), at(61), &rules);
+            assert_eq!(counts(&membership).0 == 0, believed);
+            assert_eq!(membership.take(all([7]), at(62), &rules).added, all([7]));
+        }
+    }
+
+    #[test]
+    fn an_answer_has_so_many_members_and_no_more() {
+        let rules = Discovery::default();
+        let mut membership = Membership::default();
+        let twice = (0..MEMBERS_MAX + 5).chain(0..3);
+        assert_eq!(membership.take(all(twice), at(0), &rules).added.len(), MEMBERS_MAX);
+        assert!(membership.doubt(&rules).unwrap().contains("5 backends more"));
+    }
+}

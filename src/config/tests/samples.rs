@@ -82,6 +82,10 @@ fn copy(from: &Path, to: &Path) {
 fn the_samples_are_taken_without_a_warning() {
     let samples = Samples::new();
     for name in ["minimal.toml", "tidegate.toml", "full.toml"] {
+        let text = fs::read_to_string(root().join("config").join(name)).unwrap();
+        if !is_built(&text) {
+            continue;
+        }
         let loaded = samples.load(name);
         let warnings = loaded.warnings.text(&loaded.sources, Colour::Plain);
         assert!(warnings.is_empty(), "{name}:\n{warnings}");

@@ -146,13 +146,13 @@ def metric(name):
 
 
 async def until(what, holds, seconds=60):
-    for _ in range(int(seconds * 10)):
+    for _ in range(int(seconds * 5)):
         try:
             if holds():
                 return
         except OSError:
             pass
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     sys.exit(f"waited {seconds} s in vain for {what}")
 
 
@@ -350,7 +350,7 @@ address = "127.0.0.1:{OURS[0][1]}"
 address = "127.0.0.1:{ADMIN}"
 [pools.chat]
 backends = ["file:members"]
-discovery = {{ refresh_min = "200ms", gone_after = "0s" }}
+discovery = {{ refresh_min = "200ms", gone_after = "100ms" }}
 [[routes]]
 pool = "chat"
 """)

@@ -23,7 +23,7 @@ use crate::base::label::Label;
 use crate::base::lock::lock;
 use crate::base::worker::{Queues, Workers};
 use crate::config::plan::{Address, SourceKey};
-use crate::discovery::{Found, SourceState};
+use crate::discovery::{FoundMembers, SourceState};
 use crate::drain::Drains;
 use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
@@ -51,7 +51,7 @@ pub(super) struct Common {
     /// The generation in force, and when it was taken.
     pub(super) taken: Mutex<(u64, Moment)>,
     /// Members of pools that were found.
-    pub(super) found: Arc<Found>,
+    pub(super) found: Arc<FoundMembers>,
     /// The generation in force, for those who wait for another.
     pub(super) generations: watch::Sender<u64>,
     pub(super) bound: Mutex<BTreeMap<Arc<str>, Address>>,

@@ -15,7 +15,7 @@ use crate::live;
 pub(super) async fn complete(core: &mut ProcessCore, plan: &Plan) -> Arc<Plan> {
     let mut stops = core.common.stops.subscribe();
     tokio::select! {
-        () = core.members.expect(plan) => {}
+        () = core.members.first_answers(plan) => {}
         // The sender lives in `core.common`.
         _ = stops.wait_for(StopRequests::is_stop) => {}
     }

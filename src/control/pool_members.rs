@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::upgrade::FoundRow;
 use crate::base::clock::{self, Moment};
 use crate::config::plan::{MemberSource, MemberTable, Plan, SourceKey};
-use crate::discovery::{Found, FoundVersion, Sources};
+use crate::discovery::{FoundMembers, FoundVersion, SourceTasks};
 
 /// The least time between two changes of members: each is a whole snapshot.
 const CHANGE_PAUSE: Duration = Duration::from_secs(1);
@@ -19,8 +19,8 @@ const FIRST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Who asks for members of pools, and which of those that were found are in force.
 #[derive(Default)]
 pub(super) struct PoolMembers {
-    sources: Sources,
-    found: Arc<Found>,
+    sources: SourceTasks,
+    found: Arc<FoundMembers>,
     version: FoundVersion,
     /// When the last change came into force; none has yet.
     since: Option<Moment>,
@@ -44,7 +44,7 @@ impl PoolMembers {
     }
 
     /// What was found.
-    pub(super) fn found(&self) -> &Arc<Found> {
+    pub(super) fn found(&self) -> &Arc<FoundMembers> {
         &self.found
     }
 
@@ -54,7 +54,7 @@ impl PoolMembers {
     }
 
     /// Asks the sources of a plan that may come into force, and waits for those that are new.
-    pub(super) async fn expect(&mut self, plan: &Plan) {
+    pub(super) async fn first_answers(&mut self, plan: &Plan) {
         self.sources.ask_also(plan, &self.found);
         self.asked(plan.sources().map(|(key, _)| key).collect()).await;
     }

@@ -9,7 +9,7 @@ use crate::base::files;
 use crate::base::label::Label;
 use crate::base::usage::{self, ProcessUsage};
 use crate::config::plan::SourceKey;
-use crate::discovery::{Found, SourceState};
+use crate::discovery::{FoundMembers, SourceState};
 use crate::drain::Drains;
 use crate::listen::Permits;
 use crate::live::{AtStart, Snapshot};
@@ -27,7 +27,7 @@ pub(super) struct FactSources<'a> {
     pub(super) upgrade: &'a State,
     pub(super) metrics: &'a Metrics,
     pub(super) at_start: &'a AtStart,
-    pub(super) found: &'a Found,
+    pub(super) found: &'a FoundMembers,
 }
 
 /// All of it.
@@ -44,7 +44,7 @@ pub(super) fn facts(of: &FactSources<'_>) -> ScrapeFacts {
     }
 }
 
-fn sources(found: &Found, now: Moment) -> Vec<([Arc<str>; 2], SourceFacts)> {
+fn sources(found: &FoundMembers, now: Moment) -> Vec<([Arc<str>; 2], SourceFacts)> {
     let facts = |(key, state): (SourceKey, SourceState)| {
         let facts = SourceFacts {
             members: state.members.len() as u64,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::ask::{Asker, Heard};
-use super::found::{Found, SourceState};
+use super::found::{FoundMembers, SourceState};
 use super::membership::{Membership, MembershipChange};
+use super::question::SourceClient;
+use super::source_answer::SourceAnswer;
 use crate::base::clock::{self, Moment};
 use crate::config::plan::{Discovery, FoundMember, SourceKey};
 
@@ -15,8 +16,8 @@ use crate::config::plan::{Discovery, FoundMember, SourceKey};
 const NAMED_MAX: usize = 16;
 
 /// Asks a source again and again, and puts how it stands.
-pub(super) async fn keep_asking(key: SourceKey, rules: Discovery, found: Arc<Found>) {
-    let mut asker = Asker::new(&key.source, &rules);
+pub(super) async fn keep_asking(key: SourceKey, rules: Discovery, found: Arc<FoundMembers>) {
+    let mut asker = SourceClient::new(&key.source, &rules);
     let known = found.state(&key);
     let mut source = AskedSource::new(key, rules, known);
     loop {
@@ -44,10 +45,10 @@ impl AskedSource {
     }
 
     /// Takes what was heard; how long to wait before the next question.
-    fn take(&mut self, heard: Heard, now: Moment) -> Duration {
+    fn take(&mut self, heard: SourceAnswer, now: Moment) -> Duration {
         let rules = &self.rules;
         let (wait, error) = match heard {
-            Heard::Members { members, ttl } => {
+            SourceAnswer::Members { members, ttl } => {
                 self.failures = 0;
                 self.state.answered = Some(now);
                 let change = self.membership.take(members, now, rules);
@@ -59,7 +60,7 @@ impl AskedSource {
                 };
                 (wait, self.membership.doubt(rules))
             }
-            Heard::Failed(why) => {
+            SourceAnswer::Failed(why) => {
                 self.failures = self.failures.saturating_add(1);
                 (back_off(self.failures, rules), Some(why))
             }
@@ -123,9 +124,9 @@ mod tests {
         FoundMember { address: BackendAddress::Inet { host, port: 80 }, weight: 1, backup: false }
     }
 
-    fn answer(lasts: &[usize], seconds: u64) -> Heard {
+    fn answer(lasts: &[usize], seconds: u64) -> SourceAnswer {
         let members = lasts.iter().map(|last| member(*last)).collect();
-        Heard::Members { members, ttl: Duration::from_secs(seconds) }
+        SourceAnswer::Members { members, ttl: Duration::from_secs(seconds) }
     }
 
     fn source() -> AskedSource {
@@ -148,7 +149,8 @@ mod tests {
     fn one_that_fails_is_asked_less_often_and_its_members_stay() {
         let (mut source, now) = (source(), Moment::from_millis(1000));
         source.take(answer(&[1], 2), now);
-        let mut fail = || source.take(Heard::Failed("silence".into()), Moment::from_millis(9000));
+        let mut fail =
+            || source.take(SourceAnswer::Failed("silence".into()), Moment::from_millis(9000));
         let waits: Vec<u64> = (0..6).map(|_| fail().as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 30, 30]);
         let state = &source.state;

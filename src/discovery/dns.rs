@@ -12,8 +12,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 
-use super::MEMBERS_MAX;
-use super::ask::Heard;
+use super::source_answer::{MEMBERS_MAX, SourceAnswer};
 use crate::base::join::join_all;
 use crate::config::plan::{AddressFamily, BackendAddress, Discovery, FoundMember, MemberSource};
 
@@ -48,16 +47,16 @@ impl DnsClient {
     }
 
     /// Asks.
-    pub(super) async fn ask(&mut self) -> Heard {
+    pub(super) async fn ask(&mut self) -> SourceAnswer {
         match self.members().await {
             // An empty answer is good for no time at all: it is asked again soon.
             Ok((members, ttl)) => {
                 let ttl = Duration::from_secs(ttl.unwrap_or(0).into());
-                Heard::Members { members, ttl }
+                SourceAnswer::Members { members, ttl }
             }
             Err(error) => {
                 self.resolver = None;
-                Heard::Failed(error)
+                SourceAnswer::Failed(error)
             }
         }
     }

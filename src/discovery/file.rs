@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::ask::Heard;
+use super::source_answer::SourceAnswer;
 use crate::config::backend_address;
 use crate::config::plan::{BackendAddress, FoundMember};
 
@@ -30,10 +30,10 @@ impl MemberFile {
     }
 
     /// Reads it.
-    pub(super) async fn read(&mut self) -> Heard {
+    pub(super) async fn read(&mut self) -> SourceAnswer {
         match self.members().await {
-            Ok(members) => Heard::Members { members, ttl: Duration::ZERO },
-            Err(error) => Heard::Failed(error),
+            Ok(members) => SourceAnswer::Members { members, ttl: Duration::ZERO },
+            Err(error) => SourceAnswer::Failed(error),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::config::plan::{FoundMember, MemberTable, SourceKey};
 
 /// What was found. It is written by the tasks that ask, and read by everybody.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundMembers {
     sources: Mutex<BTreeMap<SourceKey, SourceState>>,
     version: watch::Sender<FoundVersion>,
 }
@@ -19,7 +19,7 @@ pub struct Found {
 /// How often what was found has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FoundVersion {
-    /// Sources that came, and changes of their members.
+    /// SourceTasks that came, and changes of their members.
     changes: u64,
     /// Changes that gave members to a source that had none: clients wait for those.
     filled: u64,
@@ -38,7 +38,7 @@ pub struct SourceState {
     pub error: Option<Arc<str>>,
 }
 
-impl Found {
+impl FoundMembers {
     /// Who the members are.
     pub fn table(&self) -> MemberTable {
         let sources = lock(&self.sources);

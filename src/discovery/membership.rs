@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::MEMBERS_MAX;
+use super::source_answer::MEMBERS_MAX;
 use crate::base::clock::Moment;
 use crate::config::plan::{Discovery, FoundMember};
 

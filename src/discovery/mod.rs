@@ -3,20 +3,21 @@
 //! **In:** the plan's sources, and what they answer. **Out:** who the members are, as a table that
 //! a plan is made with. **Never here:** a pool; what becomes of those that come and go.
 //!
-//! One task asks one source ([`Sources`], `asking`) and puts what it finds where all see it
-//! ([`Found`]). What a source says is judged without I/O (`membership`): one that lies, or has an
-//! accident, must not take a pool away.
+//! One task asks one source ([`SourceTasks`], `asking`) and puts what it finds where all see it
+//! ([`FoundMembers`]). What a source says is judged without I/O (`membership`): one that lies, or
+//! has an accident, must not take a pool away.
 
-mod ask;
 mod asking;
 #[cfg(feature = "dns")]
 mod dns;
 mod file;
 mod found;
 mod membership;
+mod question;
+mod source_answer;
 
 pub use file::parse_members;
-pub use found::{Found, FoundVersion, SourceState};
+pub use found::{FoundMembers, FoundVersion, SourceState};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,12 +28,9 @@ use crate::base::task;
 use crate::config::plan::{Discovery, Plan, SourceKey};
 use asking::keep_asking;
 
-/// Members of one source at most.
-const MEMBERS_MAX: usize = 1024;
-
 /// The tasks that ask, one for each source.
 #[derive(Default)]
-pub struct Sources(BTreeMap<SourceKey, SourceTask>);
+pub struct SourceTasks(BTreeMap<SourceKey, SourceTask>);
 
 /// A task; its drop ends it.
 struct SourceTask {
@@ -40,10 +38,10 @@ struct SourceTask {
     _stop: oneshot::Sender<()>,
 }
 
-impl Sources {
+impl SourceTasks {
     /// Asks the sources of this plan and no others. One whose rules have changed is asked anew, and
     /// keeps its members.
-    pub fn follow(&mut self, plan: &Plan, found: &Arc<Found>) {
+    pub fn follow(&mut self, plan: &Plan, found: &Arc<FoundMembers>) {
         let wanted: BTreeMap<SourceKey, &Discovery> = plan.sources().collect();
         self.0.retain(|key, task| wanted.get(key).is_some_and(|rules| **rules == task.rules));
         found.retain(|key| wanted.contains_key(key));
@@ -51,7 +49,7 @@ impl Sources {
     }
 
     /// Asks the sources of this plan, too, that are not asked yet.
-    pub fn ask_also(&mut self, plan: &Plan, found: &Arc<Found>) {
+    pub fn ask_also(&mut self, plan: &Plan, found: &Arc<FoundMembers>) {
         for (key, rules) in plan.sources() {
             self.0.entry(key).or_insert_with_key(|key| {
                 let (stop, stopped) = oneshot::channel();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock;
 use crate::config::plan::{Plan, SourceKey};
-use crate::discovery::{Found, SourceState, parse_members};
+use crate::discovery::{FoundMembers, SourceState, parse_members};
 use crate::pool::RebalanceState;
 
 /// A backend that an operator's command keeps work from.
@@ -72,7 +72,7 @@ impl FoundRow {
     const BYTES_MAX: usize = 512 << 10;
 
     /// All that was found, as far as there is room for it.
-    pub(super) fn of(found: &Found) -> Vec<FoundRow> {
+    pub(super) fn of(found: &FoundMembers) -> Vec<FoundRow> {
         let now = clock::now();
         let row = |(SourceKey { pool, source }, state): (SourceKey, SourceState)| {
             let age = state.answered.map(|at| now.since(at).as_millis());
@@ -96,7 +96,7 @@ impl FoundRow {
     }
 
     /// Puts it where it is a source of this plan.
-    pub(in crate::control) fn put(&self, plan: &Plan, found: &Found) {
+    pub(in crate::control) fn put(&self, plan: &Plan, found: &FoundMembers) {
         let is_this =
             |key: &SourceKey| *key.pool == *self.pool && key.source.to_string() == self.source;
         let Some(key) = plan.sources().map(|(key, _)| key).find(is_this) else { return };

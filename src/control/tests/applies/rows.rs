@@ -3,8 +3,9 @@
 mod texts;
 
 use texts::{
-    AGREED_BY_TWO, BACKUP, CHAT, FILES, HANDSHAKES, JWT_SECRET, MESSAGES_BY, REWRITE, SESSIONS,
-    STICKY, STICKY_COOKIE, STICKY_SITE, TLS, TWO_CERTIFICATES, UPSTREAM_ORIGIN,
+    AGREED_BY_TWO, BACKUP, CHAT, FILES, HANDSHAKES, JWT_SECRET, MESSAGES_BY, PROBE_BODY,
+    PROBE_HOST, PROBE_PONG, REWRITE, SESSIONS, STICKY, STICKY_COOKIE, STICKY_SITE, TLS,
+    TWO_CERTIFICATES, UPSTREAM_ORIGIN,
 };
 
 /// The key, the text in the base, the text in its place.
@@ -189,22 +190,10 @@ pub(super) const ROWS: &[Row] = &[
     ("pools.NAME.health.probe.websocket", "#pool", "health.probe = { websocket = \"/seven\" }"),
     ("pools.NAME.health.probe.http", "#pool", "health.probe = { http = \"/seven\" }"),
     ("pools.NAME.health.probe.tcp", "#pool", "health.probe = { tcp = true }"),
-    (
-        "pools.NAME.health.probe.host",
-        "#pool",
-        "health.probe = { http = \"/seven\", host = \"seven.test\" }",
-    ),
+    ("pools.NAME.health.probe.host", "#pool", PROBE_HOST),
     ("pools.NAME.health.probe.status", "#pool", "health.probe = { http = \"/7\", status = 207 }"),
-    (
-        "pools.NAME.health.probe.body",
-        "#pool",
-        "health.probe = { http = \"/seven\", body = \"seven\" }",
-    ),
-    (
-        "pools.NAME.health.probe.pong",
-        "#pool",
-        "health.probe = { websocket = \"/seven\", pong = true }",
-    ),
+    ("pools.NAME.health.probe.body", "#pool", PROBE_BODY),
+    ("pools.NAME.health.probe.pong", "#pool", PROBE_PONG),
     (
         "pools.NAME.health.probe.message",
         "#pool",

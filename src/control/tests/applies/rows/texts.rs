@@ -35,3 +35,9 @@ pub(super) const MESSAGES_BY: &str =
 pub(super) const REWRITE: &str = "rewrite = { from = \"^/chat/(.*)$\", to = \"/talk/$1\" }";
 
 pub(super) const UPSTREAM_ORIGIN: &str = "upstream_host = \"backend.test\"\nupstream_origin = true";
+
+pub(super) const PROBE_HOST: &str = "health.probe = { http = \"/seven\", host = \"seven.test\" }";
+
+pub(super) const PROBE_BODY: &str = "health.probe = { http = \"/seven\", body = \"seven\" }";
+
+pub(super) const PROBE_PONG: &str = "health.probe = { websocket = \"/seven\", pong = true }";

@@ -139,9 +139,12 @@ backend chat
     return proxies
 
 
+def scrape():
+    return urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/metrics", timeout=10).read().decode()
+
+
 def metric(name):
-    page = urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/metrics", timeout=10).read().decode()
-    found = re.search(rf"^{name}\S* (\S+)$", page, re.M)
+    found = re.search(rf"^{name}\S* (\S+)$", scrape(), re.M)
     return float(found[1]) if found else None
 
 
@@ -361,7 +364,8 @@ pool = "chat"
         more = "".join(f"127.92.{change // 200}.{change % 200 + 1}:{PORT + at}\n" for at in range(10))
         write("aside", lines + (more if change % 2 == 0 else ""))
         os.rename("aside", "members")
-        await until("a change", lambda: metric("tidegate_discovery_members") == (50 if change % 2 == 0 else 40))
+        wanted = 50 if change % 2 == 0 else 40
+        await until("a change in force", lambda: scrape().count("tidegate_backend_up{") == wanted)
         if change % (count // 10) == count // 10 - 1:
             with open(f"/proc/{process.pid}/status") as status:
                 rss = int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])

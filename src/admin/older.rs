@@ -56,6 +56,8 @@ pub enum NoAnswer {
     Unreadable,
     /// It ended meanwhile.
     Ended,
+    /// Another process takes over from this one, and with it what it says.
+    Replaced,
 }
 
 impl fmt::Display for NoAnswer {
@@ -71,6 +73,7 @@ impl fmt::Display for NoAnswer {
             }
             NoAnswer::Unreadable => f.write_str("its answer is too long or none"),
             NoAnswer::Ended => f.write_str("it has ended meanwhile"),
+            NoAnswer::Replaced => f.write_str("another process takes over, and hears its answer"),
         }
     }
 }

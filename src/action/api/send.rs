@@ -151,6 +151,10 @@ pub(super) async fn answer(
             CheckedPush::raw(head, query, targets, payload)?
         }
     };
+    // The body may have been long in coming.
+    if context.older.as_ref().is_some_and(|older| older.is_replaced()) {
+        return Err(ApiRefusal::Replaced);
+    }
     let (status, report) = push_checked(context, &wanted).await?;
     Ok(json::answer(status, &report))
 }

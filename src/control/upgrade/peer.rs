@@ -180,6 +180,20 @@ impl Peer {
         let _ = answer.send(read.ok_or(NoAnswer::Unreadable));
     }
 
+    /// Whether each question that was put to it is answered, or not waited for any more.
+    pub(super) fn is_answered(&self) -> bool {
+        self.questions().open.is_empty()
+    }
+
+    /// Another process hears it from now on: what is asked of it has no answer here.
+    pub(super) fn on_replaced(&self) {
+        let open = std::mem::take(&mut self.questions().open);
+        for OpenQuestion { answer, .. } in open.into_values() {
+            // Who asked may be gone.
+            let _ = answer.send(Err(NoAnswer::Replaced));
+        }
+    }
+
     /// It has ended: what is asked of it has no answer.
     pub(super) fn on_end(&self) {
         self.questions().open.clear();

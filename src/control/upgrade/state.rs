@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::peer::Peer;
 use crate::action::api::{InstanceReport, OlderInstances};
@@ -15,6 +16,11 @@ use crate::base::task::LocalBox;
 
 /// By which an older process knows a caller's question from an operator's command.
 pub(super) const INSTANCE_PATH: &str = "/v1";
+
+/// How long answers of older processes are waited for while no one is accepted, and how often it
+/// is looked whether they have come.
+const ANSWERED_TIMEOUT: Duration = Duration::from_millis(500);
+const ANSWERED_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Who asks for an upgrade, and waits.
 pub(in crate::control) type UpgradeAsked = oneshot::Sender<Upgraded>;
@@ -37,6 +43,9 @@ pub(in crate::control) struct State {
     under_way: AtomicBool,
     /// The process that serves in place of this one.
     passed_to: OnceLock<u32>,
+    /// Another process is about to: nothing more is asked of the processes before this one, since it
+    /// is that one which hears their answers.
+    is_switching: AtomicBool,
     /// This process's number in its row of upgrades, counted from 1.
     number: u64,
     /// The processes before this one that have not ended.
@@ -52,6 +61,7 @@ impl State {
             asks,
             under_way: AtomicBool::new(false),
             passed_to: OnceLock::new(),
+            is_switching: AtomicBool::new(false),
             number,
             older: Mutex::default(),
         };
@@ -76,10 +86,33 @@ impl State {
         self.under_way.store(false, Relaxed);
     }
 
+    /// Asks the processes before this one nothing more, and waits for the answers to what was asked;
+    /// not for long, since no one is accepted meanwhile.
+    pub(super) async fn begin_switch(&self) {
+        self.is_switching.store(true, Relaxed);
+        let answered = async {
+            while !self.older().values().all(|known| known.peer.is_answered()) {
+                sleep(ANSWERED_INTERVAL).await;
+            }
+        };
+        let _ = timeout(ANSWERED_TIMEOUT, answered).await;
+    }
+
+    /// Another process does not take over after all.
+    pub(super) fn cancel_switch(&self) {
+        self.is_switching.store(false, Relaxed);
+    }
+
     /// Another process serves in place of this one.
     pub(super) fn pass_to(&self, pid: u32) {
         // Once only: after it this process leaves.
         let _ = self.passed_to.set(pid);
+        self.older().values().for_each(|known| known.peer.on_replaced());
+    }
+
+    /// Whether another process serves in place of this one, or is about to.
+    fn leaves(&self) -> bool {
+        self.is_switching.load(Relaxed) || self.passed_to().is_some()
     }
 
     /// The process that serves in place of this one, once another has taken over.
@@ -99,8 +132,12 @@ impl State {
         patience: Duration,
     ) -> Vec<OlderReport> {
         let known = self.older().clone();
+        let leaves = self.leaves();
         let each = known.into_iter().map(async |(pid, KnownProcess { sessions, peer })| {
-            let answer = peer.ask(question.clone(), patience).await;
+            let answer = match leaves {
+                true => Err(NoAnswer::Replaced),
+                false => peer.ask(question.clone(), patience).await,
+            };
             OlderReport { pid, sessions, answer }
         });
         join_all(each).await
@@ -119,17 +156,19 @@ impl OlderInstances for State {
     }
 
     fn is_replaced(&self) -> bool {
-        self.passed_to().is_some()
+        self.leaves()
     }
 
     fn ask(&self, body: String, patience: Duration) -> LocalBox<Vec<InstanceReport>> {
         let known = self.older().clone();
         let question = OlderQuestion { path: INSTANCE_PATH.to_owned(), body, drain: None };
+        let leaves = self.leaves();
         let each = known.into_iter().map(move |(pid, KnownProcess { sessions, peer })| {
             let question = question.clone();
             async move {
-                // One that hangs costs one caller its time, and not each.
                 let answer = match peer.is_silent() {
+                    _ if leaves => Err(NoAnswer::Replaced),
+                    // One that hangs costs one caller its time, and not each.
                     true => Err(NoAnswer::Late),
                     false => peer.ask(question, patience).await,
                 };

@@ -65,6 +65,7 @@ async fn try_upgrade(
         Err(failure) => {
             // Before this one accepts again: what it had accepted would be lost with it.
             successor.end();
+            core.common.upgrade.cancel_switch();
             core.sockets.resume();
             Err(Upgraded::Failed(failure))
         }
@@ -125,6 +126,7 @@ async fn switch(
     let keys = fetched_keys(core);
     let switch = async {
         core.sockets.pause().await;
+        core.common.upgrade.begin_switch().await;
         // As above.
         let _ = successor.say(&Old::Go { disabled, tickets, drains, rebalances, keys }).await;
         match successor.hear().await? {

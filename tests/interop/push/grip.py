@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import pathlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CHANNEL = "all"
@@ -57,19 +58,23 @@ class Publisher:
 
 
 def configuration(work, port, control, others):
-    """pushpin.conf; its rate limit would be all that is measured."""
+    """pushpin.conf; its rate limit would be all that is measured. Debian's leaves the process that asks
+    backends (zurl) to a service of its own: here it is one more child."""
+    internal = pathlib.Path("/usr/lib/pushpin/internal.conf").read_text()
+    (work / "internal.conf").write_text(internal.replace("/var/run/zurl/", "{rundir}/{ipc_prefix}"))
     return f"""
 [global]
-include={{libdir}}/internal.conf
+include={work}/internal.conf
 rundir={work}/run
 ipc_prefix=p-
 [runner]
-services=condure,pushpin-proxy,pushpin-handler
+services=condure,zurl,pushpin-proxy,pushpin-handler
 http_port={port}
 logdir={work}/log
 log_level=1
 client_maxconn=4000
 condure_bin=condure
+zurl_bin=zurl
 [proxy]
 routesfile={work}/routes
 sig_key=changeme

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::json::answer as reply;
-use super::older_instances::OlderInstances;
+use super::older_instances::{OlderInstances, OpenRequest};
 use crate::base::body::{self, Body, TooLong};
 use crate::config::plan::{ApiRight, Push};
 use crate::registry::{LiveSessions, PushBudget, Selector, SessionEvents};
@@ -54,6 +54,15 @@ impl ApiContext {
     /// The sessions that may be asked about.
     pub(super) fn covered(&self) -> Selector {
         Selector::AnyOf(self.routes.keys().cloned().map(Selector::Route).collect())
+    }
+
+    /// Begins a request that is about the sessions of older processes as well.
+    ///
+    /// # Errors
+    /// Another process takes over from this one; nothing was done.
+    pub(super) fn enter(&self) -> Result<Option<OpenRequest>, ApiRefusal> {
+        let Some(older) = &self.older else { return Ok(None) };
+        older.enter().map(Some).ok_or(ApiRefusal::Replaced)
     }
 
     /// Of these the ones that may be asked about.

@@ -86,12 +86,16 @@ impl<O> TotalOutcome<O> {
 }
 
 /// Has `own` done here, and the same in older processes at once, each of which has so much time.
+///
+/// # Errors
+/// Another process takes over from this one; nothing was done.
 pub(super) async fn everywhere<R: ApiRequest, O: ApiOutcome>(
     context: &ApiContext,
     request: impl FnOnce() -> R,
     patience: Duration,
     own: impl Future<Output = O>,
-) -> TotalOutcome<O> {
+) -> Result<TotalOutcome<O>, ApiRefusal> {
+    let _open = context.enter()?;
     let older = context.older.as_ref().filter(|older| older.are_there());
     let (mut outcome, reports) = match older {
         None => (own.await, Vec::new()),
@@ -118,7 +122,7 @@ pub(super) async fn everywhere<R: ApiRequest, O: ApiOutcome>(
         }
         instances.answered += 1;
     }
-    TotalOutcome { outcome, instances }
+    Ok(TotalOutcome { outcome, instances })
 }
 
 /// Asks where a session lives: here, or in an older process. A token does not say where.
@@ -145,6 +149,7 @@ async fn elsewhere<O: DeserializeOwned>(
     context: &ApiContext,
     request: &impl ApiRequest,
 ) -> Result<O, ApiRefusal> {
+    let _open = context.enter()?;
     let reports = ask(context, request, INSTANCE_ANSWER_TIMEOUT).await;
     let mut refusal = ApiRefusal::Gone;
     for InstanceReport { pid, answer, .. } in reports {

@@ -48,7 +48,7 @@ pub(super) async fn several(
     request.targets.selector()?;
     let own = async { kick_here(context, &request).await.unwrap_or(KickOutcome { kicked: 0 }) };
     let asked = || request.clone();
-    let kicked = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
+    let kicked = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await?;
     Ok(json::answer(StatusCode::OK, &json!(kicked)))
 }
 

@@ -121,7 +121,7 @@ pub(super) async fn several(
     let selector = selector(context, &request.targets)?;
     let own = list(context, &selector, limit);
     let asked = || request.clone();
-    let mut listed = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
+    let mut listed = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await?;
     let rows = &mut listed.outcome.sessions;
     // The oldest first.
     let order = |one: &ListedSession, other: &ListedSession| {
@@ -177,7 +177,7 @@ pub(super) async fn count(
     let selector = selector(context, &targets)?;
     let own = async { CountOutcome { matched: context.sessions.count(&selector).await.matched } };
     let asked = || CountRequest { targets: targets.clone() };
-    let count = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await;
+    let count = everywhere(context, asked, INSTANCE_ANSWER_TIMEOUT, own).await?;
     Ok(json::answer(StatusCode::OK, &json!(count)))
 }
 

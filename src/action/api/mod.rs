@@ -34,7 +34,7 @@ mod send;
 mod targets;
 
 pub use context::{ApiContext, ApiRefusal, CoveredRoute};
-pub use older_instances::{InstanceReport, OlderInstances};
+pub use older_instances::{InstanceReport, OlderInstances, OpenRequest, OpenRequests};
 pub use openapi::openapi_json;
 pub use questions::{INSTANCE_TIMEOUT_MAX, InstanceQuestion, answer_newer};
 pub use send::{PushRequest, push};

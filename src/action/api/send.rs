@@ -151,10 +151,6 @@ pub(super) async fn answer(
             CheckedPush::raw(head, query, targets, payload)?
         }
     };
-    // The body may have been long in coming.
-    if context.older.as_ref().is_some_and(|older| older.is_replaced()) {
-        return Err(ApiRefusal::Replaced);
-    }
     let (status, report) = push_checked(context, &wanted).await?;
     Ok(json::answer(status, &report))
 }
@@ -212,7 +208,7 @@ async fn deliver(
         _ => wanted.timeout + INSTANCE_ANSWER_TIMEOUT,
     };
     let asked = || wanted.request();
-    Ok(everywhere(context, asked, patience, own).await)
+    everywhere(context, asked, patience, own).await
 }
 
 /// Sends it to the sessions of this process.

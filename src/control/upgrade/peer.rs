@@ -180,11 +180,6 @@ impl Peer {
         let _ = answer.send(read.ok_or(NoAnswer::Unreadable));
     }
 
-    /// Whether each question that was put to it is answered, or not waited for any more.
-    pub(super) fn is_answered(&self) -> bool {
-        self.questions().open.is_empty()
-    }
-
     /// Another process hears it from now on: what is asked of it has no answer here.
     pub(super) fn on_replaced(&self) {
         let open = std::mem::take(&mut self.questions().open);

@@ -1,7 +1,7 @@
 //! What all threads know of upgrades.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::peer::Peer;
-use crate::action::api::{InstanceReport, OlderInstances};
+use crate::action::api::{InstanceReport, OlderInstances, OpenRequest, OpenRequests};
 use crate::admin::{NoAnswer, NoUpgrade, OlderAnswer, OlderQuestion, OlderReport, Upgraded};
 use crate::base::join::join_all;
 use crate::base::task::LocalBox;
@@ -43,9 +43,10 @@ pub(in crate::control) struct State {
     under_way: AtomicBool,
     /// The process that serves in place of this one.
     passed_to: OnceLock<u32>,
-    /// Another process is about to: nothing more is asked of the processes before this one, since it
-    /// is that one which hears their answers.
+    /// Another process is about to.
     is_switching: AtomicBool,
+    /// What callers have asked of the processes before this one as well.
+    requests: OpenRequests,
     /// This process's number in its row of upgrades, counted from 1.
     number: u64,
     /// The processes before this one that have not ended.
@@ -62,6 +63,7 @@ impl State {
             under_way: AtomicBool::new(false),
             passed_to: OnceLock::new(),
             is_switching: AtomicBool::new(false),
+            requests: OpenRequests::default(),
             number,
             older: Mutex::default(),
         };
@@ -86,12 +88,12 @@ impl State {
         self.under_way.store(false, Relaxed);
     }
 
-    /// Asks the processes before this one nothing more, and waits for the answers to what was asked;
-    /// not for long, since no one is accepted meanwhile.
+    /// Begins no more requests about the processes before this one, and waits until those under way
+    /// are answered; not for long, since no one is accepted meanwhile.
     pub(super) async fn begin_switch(&self) {
-        self.is_switching.store(true, Relaxed);
+        self.is_switching.store(true, SeqCst);
         let answered = async {
-            while !self.older().values().all(|known| known.peer.is_answered()) {
+            while !self.requests.are_done() {
                 sleep(ANSWERED_INTERVAL).await;
             }
         };
@@ -100,7 +102,7 @@ impl State {
 
     /// Another process does not take over after all.
     pub(super) fn cancel_switch(&self) {
-        self.is_switching.store(false, Relaxed);
+        self.is_switching.store(false, SeqCst);
     }
 
     /// Another process serves in place of this one.
@@ -112,7 +114,7 @@ impl State {
 
     /// Whether another process serves in place of this one, or is about to.
     fn leaves(&self) -> bool {
-        self.is_switching.load(Relaxed) || self.passed_to().is_some()
+        self.is_switching.load(SeqCst) || self.passed_to().is_some()
     }
 
     /// The process that serves in place of this one, once another has taken over.
@@ -132,12 +134,8 @@ impl State {
         patience: Duration,
     ) -> Vec<OlderReport> {
         let known = self.older().clone();
-        let leaves = self.leaves();
         let each = known.into_iter().map(async |(pid, KnownProcess { sessions, peer })| {
-            let answer = match leaves {
-                true => Err(NoAnswer::Replaced),
-                false => peer.ask(question.clone(), patience).await,
-            };
+            let answer = peer.ask(question.clone(), patience).await;
             OlderReport { pid, sessions, answer }
         });
         join_all(each).await
@@ -159,16 +157,19 @@ impl OlderInstances for State {
         self.leaves()
     }
 
+    fn enter(&self) -> Option<OpenRequest> {
+        let request = self.requests.enter();
+        (!self.leaves()).then_some(request)
+    }
+
     fn ask(&self, body: String, patience: Duration) -> LocalBox<Vec<InstanceReport>> {
         let known = self.older().clone();
         let question = OlderQuestion { path: INSTANCE_PATH.to_owned(), body, drain: None };
-        let leaves = self.leaves();
         let each = known.into_iter().map(move |(pid, KnownProcess { sessions, peer })| {
             let question = question.clone();
             async move {
+                // One that hangs costs one caller its time, and not each.
                 let answer = match peer.is_silent() {
-                    _ if leaves => Err(NoAnswer::Replaced),
-                    // One that hangs costs one caller its time, and not each.
                     true => Err(NoAnswer::Late),
                     false => peer.ask(question, patience).await,
                 };

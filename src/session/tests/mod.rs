@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 use super::{App, ClientEnd, Conn, PendingUpgrade, serve};
-use crate::action::api::{InstanceReport, OlderInstances};
+use crate::action::api::{InstanceReport, OlderInstances, OpenRequest, OpenRequests};
 use crate::actors;
 use crate::base::clock;
 use crate::base::quota::Quota;
@@ -48,6 +48,10 @@ impl OlderInstances for NoOlder {
 
     fn is_replaced(&self) -> bool {
         false
+    }
+
+    fn enter(&self) -> Option<OpenRequest> {
+        Some(OpenRequests::default().enter())
     }
 
     fn ask(&self, _: String, _: Duration) -> LocalBox<Vec<InstanceReport>> {

@@ -7,7 +7,7 @@ import { WebSocketServer } from 'ws'
 import { BACKEND_PAD } from './receipts.mjs'
 
 const port = Number(process.argv[2])
-const PERIOD = 2_000
+const PERIOD = Number(process.env.PERIOD)
 const PAUSE = 40
 const files = { '/': ['page.html', 'text/html'], '/receipts.mjs': ['receipts.mjs', 'text/javascript'] }
 const http = createServer((request, response) => {

@@ -29,7 +29,8 @@ async function caller(name) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   for (let number = 0; ; number++) {
     const due = begun + number * 1000 * CALLERS / RATE
-    if (due > begun + seconds * 1000) return
+    // On a machine that does not keep up there are fewer, and no longer.
+    if (Math.max(due, Date.now()) > begun + seconds * 1000) return
     if (due > Date.now()) await new Promise((done) => setTimeout(done, due - Date.now()))
     const random = Math.floor(Math.random() * sessions)
     const target = number % 2 ? `user:u${random}` : `room:r${random % ROOMS}`

@@ -10,7 +10,7 @@ import { BACKEND_PAD, Receipts } from './receipts.mjs'
 const [name, ...numbers] = process.argv.slice(2)
 const [port, first, count, more] = numbers.map(Number)
 const ROOMS = Number(process.env.ROOMS)
-const PERIOD = 2_000
+const PERIOD = Number(process.env.PERIOD)
 const STREAMS = 90
 // Its classes for a session whose stream is there already; the package exports no others.
 const require = createRequire(import.meta.url)

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 name, port, first, count = sys.argv[1], *map(int, sys.argv[2:5])
 TEXT = "0123456789abcdefghijklmnopqrstuvwxyz" * 600
-ROOMS, PERIOD = int(os.environ["ROOMS"]), 2
+ROOMS, PERIOD = int(os.environ["ROOMS"]), int(os.environ["PERIOD"]) / 1000
 
 
 def caller_pad(number):
@@ -77,7 +77,8 @@ async def speak(socket):
 async def session(number, opened):
     receipts = Receipts(number)
     compression = "deflate" if number % 2 else None
-    async with connect(f"ws://127.0.0.1:{port}/?user=u{number}&room=r{number % ROOMS}", compression=compression) as socket:
+    # It pings as it does by default, but bears a machine on which the answer takes long.
+    async with connect(f"ws://127.0.0.1:{port}/?user=u{number}&room=r{number % ROOMS}", compression=compression, ping_timeout=None) as socket:
         sessions.append(receipts)
         opened.set_result(None)
         speaking = asyncio.create_task(speak(socket))

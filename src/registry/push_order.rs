@@ -10,6 +10,11 @@ use super::push::PushMessage;
 use crate::base::clock::Moment;
 use crate::config::plan::{CompressedPush, FullPush, Push};
 
+/// Bytes of a message that a worker writes to its sessions at once, and to how many at most; then
+/// whatever else is due has its turn, some milliseconds later.
+const WRITES_BYTES_MAX: usize = 1 << 20;
+const WRITES_MAX: usize = 1_024;
+
 /// To whom a message goes, and on what terms.
 #[derive(Clone)]
 pub struct PushOrder {
@@ -64,6 +69,11 @@ pub(super) enum PushStep {
 }
 
 impl PushOrder {
+    /// How many sessions are woken at once.
+    pub(super) fn wakes_max(&self) -> usize {
+        (WRITES_BYTES_MAX / self.message.frame().len().max(1)).clamp(1, WRITES_MAX)
+    }
+
     /// The terms of a session's route; `None` where its sessions cannot be pushed to.
     pub(super) fn terms(&self, facts: &Facts) -> Option<&Push> {
         self.routes.get(&facts.route).map(|terms| &**terms)

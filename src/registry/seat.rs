@@ -239,7 +239,8 @@ pub fn push(order: &PushOrder, now: Moment) -> PushCount {
         let (count, wakers) = local.push(&local.tokens.resolved_order(order), now);
         (count.plus(expected), wakers)
     });
-    let later = wakers.split_off(wakers.len().min(WAKES_PER_TICK_MAX));
+    let at_once = order.wakes_max();
+    let later = wakers.split_off(wakers.len().min(at_once));
     wakers.into_iter().for_each(Waker::wake);
     if !later.is_empty() {
         task::spawn("push", async move {
@@ -247,7 +248,7 @@ pub fn push(order: &PushOrder, now: Moment) -> PushCount {
             while later.len() > 0 {
                 // Whatever else is due on this worker comes first.
                 tokio::task::yield_now().await;
-                later.by_ref().take(WAKES_PER_TICK_MAX).for_each(Waker::wake);
+                later.by_ref().take(at_once).for_each(Waker::wake);
             }
         });
     }

@@ -43,9 +43,12 @@ async fn a_process_that_takes_over_has_the_members_though_no_name_server_answers
         crowd.join(2, &proxy.plain, "/", kind).await;
         assert_eq!(members(&proxy), 1, "{}", proxy.log());
     }
-    let status = proxy.order_meanwhile("status", &[]).await.1;
-    let line = status.lines().find(|line| line.contains(&source));
-    assert!(line.is_some_and(|line| line.contains(" ago ") && line.contains("A: ")), "{status}");
+    let is_shown = || {
+        let (_, status) = proxy.order("status", &[]);
+        let line = status.lines().find(|line| line.contains(&source));
+        line.is_some_and(|line| line.contains(" ago ") && line.contains("A: "))
+    };
+    proxy.wait("the age of the answer, and why there is no other", is_shown).await;
     crowd.finish().await;
 }
 

@@ -1,6 +1,7 @@
 //! What a route demands: all of some rules, or one of them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,16 @@ impl Policy {
         Err(denial)
     }
 
+    /// Whether a client that was let pass before would be refused now for its address, which is
+    /// what is known of it. Where another rule may have been enough for it, it would not.
+    pub fn refuses_address(&self, client: Option<IpAddr>) -> bool {
+        let refuses = |verifier: &Arc<Verifier>| verifier.refuses_address(client);
+        match self.is_any {
+            true => self.verifiers.iter().all(refuses),
+            false => self.verifiers.iter().any(refuses),
+        }
+    }
+
     /// How far a backend may put off the end of a session that was opened by these rules: as far as
     /// the one lets it that is the strictest of those by which a session may end.
     pub fn extension_max(&self) -> Duration {
@@ -107,13 +118,11 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use http::HeaderMap;
 
     use super::*;
     use crate::access::PasswordChecker;
-    use crate::config::plan::{AccessRule, AccessTest, AddressLists, Networks};
+    use crate::config::plan::{AccessRule, AccessTest, AddressLists, CertificateMatch, Networks};
     use crate::observe::metrics::Metrics;
 
     fn rule(name: &str, net: &str) -> Arc<AccessRule> {
@@ -164,6 +173,28 @@ mod tests {
         assert_eq!(denied_by(&any, "10.2.0.1").await, None);
         assert_eq!(denied_by(&any, "192.0.2.1").await.as_deref(), Some("office"));
         assert!(!all.is(&any) && all.is(&all));
+    }
+
+    #[test]
+    fn an_address_alone_refuses_where_no_other_rule_may_have_been_enough() {
+        let mut verifiers = office_and_lab();
+        let certificate =
+            AccessTest::Certificate(CertificateMatch { names: Vec::new(), sha256: Vec::new() });
+        let rule = Arc::new(AccessRule { name: "card".into(), test: certificate });
+        let metrics = Metrics::new(1);
+        let card =
+            Verifier::build(&rule, None, &PasswordChecker::new(), &BTreeMap::new(), &metrics);
+        verifiers.insert("card".into(), card.unwrap());
+        let refuses = |demand: AccessDemand, ip: &str| {
+            let policy = Policy::build(&demand, &verifiers).unwrap();
+            policy.refuses_address(Some(ip.parse().unwrap()))
+        };
+        let with_card = || [names(), vec!["card".into()]].concat();
+        assert!(!refuses(AccessDemand::All(with_card()), "10.1.0.1"));
+        assert!(refuses(AccessDemand::All(with_card()), "10.2.0.1"));
+        assert!(!refuses(AccessDemand::Any(names()), "10.2.0.1"));
+        assert!(refuses(AccessDemand::Any(names()), "192.0.2.1"));
+        assert!(!refuses(AccessDemand::Any(with_card()), "192.0.2.1"));
     }
 
     #[tokio::test]

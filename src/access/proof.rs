@@ -30,7 +30,11 @@ pub enum ProofKind {
 impl AccessProof {
     /// Whether there is something to be judged again.
     pub fn is_judged_again(&self) -> bool {
-        self.kind != ProofKind::Time
+        match &self.kind {
+            ProofKind::Time => false,
+            ProofKind::Token(names) => !names.is_empty(),
+            ProofKind::Question(_) => true,
+        }
     }
 }
 

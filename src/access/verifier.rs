@@ -1,6 +1,7 @@
 //! One rule at work.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, UNIX_EPOCH};
@@ -28,6 +29,7 @@ use crate::tls::TlsError;
 use crate::wire::credentials::{self, BasicCredentials, Shown};
 use crate::wire::fields::is_same_spelt;
 use crate::wire::token_keys::TokenKey;
+use crate::wire::token_list::TokenList;
 
 /// A rule and what it needs at work. The same `Arc` over reloads that do not change the rule.
 #[derive(Debug)]
@@ -180,15 +182,13 @@ impl Verifier {
         let VerifiedToken { left, claims } = verified;
         let left = tokens::session_time(jwt, left, self.shares.next());
         let expires = left.map_or(Moment::NEVER, |left| clock::now().after(left));
-        let mut kind = ProofKind::Time;
-        if let Some(revoked) = &jwt.revoked {
-            let names = tokens::names(&claims);
-            if names.iter().any(|name| revoked.list.has(name)) {
-                return Err(DenialReason::TokenRevoked);
-            }
-            kind = ProofKind::Token(names);
+        let names = tokens::names(&claims);
+        let is_listed = |list: &TokenList| names.iter().any(|name| list.has(name));
+        if jwt.revoked.as_ref().is_some_and(|revoked| is_listed(&revoked.list)) {
+            return Err(DenialReason::TokenRevoked);
         }
-        let proofs = self.proofs(expires, kind);
+        // Kept where there is no list, too: there may be one once the token is in wrong hands.
+        let proofs = self.proofs(expires, ProofKind::Token(names));
         Ok(Pass { expires, identity: Identity::of_token(claims), grants: None, proofs })
     }
 
@@ -263,6 +263,11 @@ impl Verifier {
             true => Vec::new(),
             false => vec![proof],
         }
+    }
+
+    /// Whether it would refuse a client for its address.
+    pub(super) fn refuses_address(&self, client: Option<IpAddr>) -> bool {
+        matches!(&self.plan.test, AccessTest::Addresses(lists) if !lists.allows(client))
     }
 
     /// How far a backend may put off the end of a session; `None` where none ends by this rule.

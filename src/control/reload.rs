@@ -9,7 +9,7 @@ use super::manager;
 use super::members;
 use super::opening::{self, Opening};
 use super::options::ReadConfig;
-use super::session_changes::{order, tell_sessions};
+use super::session_changes::{end_refused, order, refused, tell_sessions};
 use super::start::encoders_max;
 use super::start_error::with_hint;
 use crate::admin::{RefusedReload, ReloadRefused, ReloadRequest, Reloaded, Taken};
@@ -101,6 +101,7 @@ fn tell(core: &mut ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
                 sessions,
                 sessions_drained = drained,
                 sessions_moved = moved,
+                sessions_revoked = taken.revoked,
                 "reload"
             );
             finding_log::write(&taken.warnings);
@@ -131,6 +132,7 @@ async fn attempt(
     }
     let new = live::build(Arc::clone(&plan), Some(&old), &core.common.metrics)
         .map_err(|error| ReloadRefused::Build(error.to_string()))?;
+    let new = Arc::new(new);
     let now = clock::now();
     let changes = live::diff(&old, &new, now);
     let places = core.common.sessions.by_location().await;
@@ -138,16 +140,18 @@ async fn attempt(
     drop(places);
     let config = request.config.as_ref().map(|named| named.display().to_string());
     let config = config.unwrap_or_else(|| core.reader.source().to_string());
-    let taken = Taken { config, impact, warnings, ..facts(&old, &new, &changes) };
-    let refused = |why: ReloadRefused, taken: Taken| {
+    let revoked = if request.recheck { Some(refused(core, &new).await.len()) } else { None };
+    let mut taken = Taken { config, impact, warnings, revoked, ..facts(&old, &new, &changes) };
+    let refuse = |why: ReloadRefused, taken: Taken| {
         let would = Taken { dry_run: true, generation: old.generation, ..taken };
         RefusedReload { why, would: Some(Box::new(would)) }
     };
-    let Impact { sessions, drained: sessions_drained, .. } = taken.impact;
+    let Impact { sessions, drained, .. } = taken.impact;
+    let sessions_drained = sessions.min(drained + revoked.unwrap_or(0));
     let drain_max_percent = plan.reload.drain_max_percent;
     if !request.force && is_over(sessions_drained, sessions, drain_max_percent) {
         let why = ReloadRefused::Drain { sessions_drained, sessions, drain_max_percent };
-        return Err(refused(why, taken));
+        return Err(refuse(why, taken));
     }
     if request.dry_run {
         let would = Taken { dry_run: true, generation: old.generation, ..taken };
@@ -157,14 +161,14 @@ async fn attempt(
         Ok(opening) => opening,
         Err(errors) => {
             let why = ReloadRefused::Listeners(errors.iter().map(with_hint).collect());
-            return Err(refused(why, taken));
+            return Err(refuse(why, taken));
         }
     };
 
     // In force.
     let leaving = order(&changes, &plan);
     drop(old);
-    core.retired.push(core.common.app.live.swap(Arc::new(new)));
+    core.retired.push(core.common.app.live.swap(new));
     core.common.permits.set_limits(&plan.limits);
     core.common.app.budget.set_max(plan.limits.hold_bytes_max);
     core.common.app.buckets.set_max(plan.limits.keys_max);
@@ -177,6 +181,9 @@ async fn attempt(
     core.publish();
     apply_log(core, &plan);
     tell_sessions(core, changes, leaving).await;
+    if request.recheck {
+        taken.revoked = Some(end_refused(core).await);
+    }
     core.common.sessions.log_every(super::session_line_every(&plan.log)).await;
     Ok(Reloaded::Taken(Box::new(taken)))
 }

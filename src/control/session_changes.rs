@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::core::ProcessCore;
 use crate::base::clock;
+use crate::base::id::SessionId;
 use crate::config::plan::Plan;
 use crate::drain::{DrainOrder, Pace};
 use crate::end::Reason;
-use crate::live::Changes;
+use crate::live::{Changes, Snapshot};
 use crate::registry::{self, Disposition};
 
 /// Which sessions these changes drain, and what becomes of them.
@@ -41,4 +42,19 @@ pub(super) async fn tell_sessions(
         let rename = move |_| registry::rename_listeners(&names, now);
         core.common.queues.ask_all(rename).await;
     }
+}
+
+/// The sessions whose clients may not pass by this configuration.
+pub(super) async fn refused(core: &ProcessCore, new: &Arc<Snapshot>) -> Vec<SessionId> {
+    let new = Arc::clone(new);
+    let is_refused = move |facts: &registry::Facts| {
+        new.refuses(&facts.route, facts.client.get().map(|client| client.ip()))
+    };
+    core.common.sessions.filter(is_refused).await
+}
+
+/// Ends the sessions whose clients may not pass by the configuration in force; how many were told.
+pub(super) async fn end_refused(core: &ProcessCore) -> usize {
+    let ids = refused(core, &core.common.app.live.now()).await;
+    core.common.sessions.revoke(ids).await
 }

@@ -20,6 +20,7 @@ pub use impact::{Impact, ImpactRow, ReloadRule};
 pub use limits::LiveLimits;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -159,6 +160,13 @@ impl Drop for AliveCount {
 }
 
 impl Snapshot {
+    /// Whether a session of a route that was let pass before would be refused now, by what is kept
+    /// of it.
+    pub fn refuses(&self, route: &str, client: Option<IpAddr>) -> bool {
+        let policy = self.route(route).and_then(|route| route.access.as_ref());
+        policy.is_some_and(|policy| policy.refuses_address(client))
+    }
+
     /// A route by its identity.
     pub fn route(&self, identity: &str) -> Option<&Arc<LiveRoute>> {
         self.known.get(identity).and_then(|index| self.routes.get(*index))

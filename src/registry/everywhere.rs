@@ -14,7 +14,7 @@ use crate::wire::label::SessionLabels;
 
 use super::drain::{Drain, Share};
 use super::events::SessionEvents;
-use super::facts::{Location, Seen, Selector};
+use super::facts::{Facts, Location, Seen, Selector};
 use super::leaving::DrainCount;
 use super::locations::LocationCount;
 use super::push_order::{PushCount, PushOrder};
@@ -83,6 +83,16 @@ impl LiveSessions {
         let selector = selector.clone();
         let listed = self.0.ask_all(move |_| seat::list(&selector, most)).await;
         listed.into_iter().flatten().collect()
+    }
+
+    /// Those of which this is so.
+    pub async fn filter(
+        &self,
+        is_so: impl Fn(&Facts) -> bool + Send + Sync + 'static,
+    ) -> Vec<SessionId> {
+        let is_so = Arc::new(is_so);
+        let found = self.0.ask_all(move |_| seat::filter(&*is_so)).await;
+        found.into_iter().flatten().collect()
     }
 
     /// What passed so far in each of these sessions; those that end meanwhile are missing.
@@ -181,6 +191,13 @@ impl LiveSessions {
     /// Ends sessions for a caller, each with this code where one is given; how many were told.
     pub async fn kick_all(&self, selector: Selector, code: Option<u16>) -> usize {
         let drain = Drain::at_once(selector, Reason::Kick, code);
+        self.drain(drain, 0, clock::now()).await
+    }
+
+    /// Ends sessions: the right to them was taken back. How many were told.
+    pub async fn revoke(&self, mut ids: Vec<SessionId>) -> usize {
+        ids.sort_unstable();
+        let drain = Drain::at_once(Selector::Sessions(ids.into()), Reason::Revoked, None);
         self.drain(drain, 0, clock::now()).await
     }
 

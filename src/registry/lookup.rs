@@ -31,6 +31,12 @@ impl Local {
         matching.filter_map(|(id, _)| self.seen(id)).collect()
     }
 
+    /// Those of which this is so.
+    pub(super) fn filter(&self, is_so: impl Fn(&Facts) -> bool) -> Vec<SessionId> {
+        let matching = self.sessions().filter(|(_, facts)| is_so(facts));
+        matching.map(|(id, _)| id).collect()
+    }
+
     /// A session as it is seen from outside, when it lives.
     pub(super) fn seen(&self, id: SessionId) -> Option<Seen> {
         let entry = self.entry(id.slot()).filter(|entry| entry.generation == id.generation())?;

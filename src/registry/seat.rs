@@ -169,6 +169,11 @@ pub fn drain_one(id: SessionId, drain: Drain, now: Moment) {
     with(|local| local.drain_one(id, drain, now));
 }
 
+/// Those of this worker of which this is so.
+pub fn filter(is_so: impl Fn(&Facts) -> bool) -> Vec<SessionId> {
+    with(|local| local.filter(is_so))
+}
+
 /// Ends one session, when it lives: the right to it was taken back.
 pub fn revoke(id: SessionId, now: Moment) {
     drain_one(id, Drain::at_once(Selector::Session(id), Reason::Revoked, None), now);

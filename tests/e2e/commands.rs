@@ -7,6 +7,7 @@ mod labels;
 mod moving;
 mod pushing;
 mod reaching;
+mod rechecking;
 mod tailing;
 mod waiting;
 mod watching;

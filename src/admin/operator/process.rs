@@ -34,17 +34,19 @@ impl OperatorRequest for ReloadRequest {
     const PATH: &'static str = "/reload";
 
     fn target(&self) -> String {
-        let ReloadRequest { force, dry_run, config, .. } = self;
+        let ReloadRequest { force, dry_run, recheck, config, .. } = self;
         let config = config.as_ref().map(|path| format!("&config={}", escaped(path)));
         let config = config.unwrap_or_default();
-        format!("{}?force={force}&dry_run={dry_run}{config}", Self::PATH)
+        format!("{}?force={force}&dry_run={dry_run}&recheck={recheck}{config}", Self::PATH)
     }
 }
 
 pub(super) async fn reload(process: &impl Process, query: Option<&str>) -> Result<Reply, Reply> {
     let request = asked(query).map_err(|unknown| {
-        let text =
-            format!("not known: `{unknown}` (`force=true`, `dry_run=true` and `config=/PATH` are)");
+        let text = format!(
+            "not known: `{unknown}` (`force=true`, `dry_run=true`, `recheck=true` and \
+                     `config=/PATH` are)"
+        );
         Reply::no(StatusCode::BAD_REQUEST, text)
     })?;
     let reloaded = process.reload(request).await;
@@ -84,6 +86,8 @@ fn asked(query: Option<&str>) -> Result<ReloadRequest, &str> {
             "force=false" => request.force = false,
             "dry_run=true" => request.dry_run = true,
             "dry_run=false" => request.dry_run = false,
+            "recheck=true" => request.recheck = true,
+            "recheck=false" => request.recheck = false,
             unknown => {
                 let path = unknown.strip_prefix("config=").and_then(unescaped);
                 request.config = Some(path.filter(|path| path.is_absolute()).ok_or(unknown)?);
@@ -134,8 +138,9 @@ mod tests {
         let forced = ReloadRequest { force: true, dry_run: true, ..ReloadRequest::default() };
         assert_eq!(asked(Some("force=true&dry_run=true")), Ok(forced.clone()));
         let config = OsString::from_vec(b"/etc/tide gate/%\xFF&=.toml".to_vec());
+        let rechecked = ReloadRequest { recheck: true, ..ReloadRequest::default() };
         let named = ReloadRequest { config: Some(config.into()), ..forced.clone() };
-        for request in [forced, named] {
+        for request in [forced, rechecked, named] {
             let target = request.target();
             assert_eq!(asked(Some(target.split_once('?').unwrap().1)), Ok(request.clone()));
         }

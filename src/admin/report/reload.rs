@@ -21,6 +21,10 @@ pub struct ReloadRequest {
     /// is in force. New addresses are not tried
     #[arg(long)]
     pub dry_run: bool,
+    /// Judge live sessions anew by the lists of addresses in `[access]`: whom they refuse now is
+    /// closed with 4403
+    #[arg(long)]
+    pub recheck: bool,
     /// The configuration that is named. A dry run judges it; a reload is refused where the process
     /// takes its own from another file.
     #[arg(skip)]
@@ -44,6 +48,8 @@ pub struct Taken {
     pub changes: PlanChanges,
     /// What happens to live sessions.
     pub impact: Impact,
+    /// Sessions whose client may not pass any more, where that was asked.
+    pub revoked: Option<usize>,
     /// Routes whose sessions hear of new rules.
     pub routes_with_new_rules: usize,
     /// Listeners that appear.
@@ -153,6 +159,7 @@ impl Taken {
             "sessions_drained": self.impact.drained,
             "sessions_moved": self.impact.moved,
             "sessions_with_new_rules": self.impact.with_new_rules,
+            "sessions_revoked": self.revoked,
             "sessions_kept": self.impact.kept(),
             "sessions_by_rule": changes::rows(&self.impact),
             "sessions_by_rule_left_off": self.impact.rows_left_off,
@@ -232,6 +239,10 @@ impl Taken {
         names("listeners opened", &self.listeners_opened);
         names("listeners closed", &self.listeners_closed);
         text.push_str(&changes::impact(&self.impact));
+        if let Some(revoked) = self.revoked {
+            let all = self.impact.sessions;
+            text.push_str(&format!("sessions that may not pass any more: {revoked} of {all}\n"));
+        }
         text.truncate(text.trim_end().len());
         text
     }

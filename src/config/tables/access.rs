@@ -104,8 +104,8 @@ table! {
     /// whom it is for (`sub`), whose tokens all are. Lines that begin with `#` say nothing. Such a
     /// token is answered 401, and sessions that it has opened end with 4403 (see `revoked` of
     /// `close_codes`), be they held or not, as soon as the file is read: when the configuration is;
-    /// with `reload.watch` a change of it is taken at once. A session that was opened while the
-    /// rule named no file is not found.
+    /// with `reload.watch` a change of it is taken at once. Sessions that were opened before the
+    /// rule named a file are found as well.
     now revoked: String, as in "revoked.txt";
     /// When sessions end that were opened with a token.
     each session: TokenSessionTable = TokenSessionTable::default();

@@ -17,7 +17,7 @@ use rows::ROWS;
 
 const BASE: &str = include_str!("applies/base.toml");
 const FORCE: ReloadRequest =
-    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
+    ReloadRequest { force: true, dry_run: false, recheck: false, config: None, if_changed: false };
 
 /// A process whose configuration is text, and the files that it names.
 struct Written {

@@ -24,7 +24,7 @@ const SEEDS: u64 = 6;
 const STEPS: usize = 40;
 
 const FORCE: ReloadRequest =
-    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
+    ReloadRequest { force: true, dry_run: false, recheck: false, config: None, if_changed: false };
 
 /// What a configuration has of all that there can be.
 #[derive(Clone, Debug, PartialEq)]

@@ -123,7 +123,7 @@ fn expected_json() -> Value {
         },
         "at_next_start": ["workers"], "routes_with_new_rules": 1,
         "listeners_opened": ["second"], "listeners_closed": [],
-        "sessions": 8, "sessions_drained": 3, "sessions_moved": 1,
+        "sessions": 8, "sessions_drained": 3, "sessions_moved": 1, "sessions_revoked": null,
         "sessions_with_new_rules": 2, "sessions_kept": 4,
         "sessions_by_rule": [
             row("route_removed", "/old", ["two", "c"], 2, 0, 2),

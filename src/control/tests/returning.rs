@@ -14,7 +14,7 @@ use crate::config::plan::Listener;
 use crate::registry::Selector;
 
 const FORCE: ReloadRequest =
-    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
+    ReloadRequest { force: true, dry_run: false, recheck: false, config: None, if_changed: false };
 
 type Change = fn(&mut Plan);
 

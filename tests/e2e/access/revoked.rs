@@ -100,6 +100,28 @@ async fn a_token_that_is_taken_back_opens_nothing_and_ends_what_it_has_opened() 
 }
 
 #[tokio::test]
+async fn a_list_ends_sessions_that_were_opened_before_there_was_one() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let certificates = Certificates::new(&["localhost"]);
+    let list = List::new("1\n");
+    let site = both(site(&backends.each_ref()), &certificates);
+    let rule = format!("[access.login.jwt]\nsecret = \"{SECRET}\"");
+    let proxy = Proxy::start(&site.clone().table(&rule).route("access = \"login\"")).await;
+    let of =
+        |jti: &str| Asker::new(&proxy, &certificates).field("Authorization", &bearer(jti, "ada"));
+    let mut streams = of("1").streams(true).await;
+    let gone = [of("1").client(false).open().await, streams.open_by(of("1").handshake()).await];
+    let mut stays = of("2").client(true).open().await;
+    proxy.reload(&list.guard(site)).await.unwrap();
+    for session in gone {
+        revoked(session).await;
+    }
+    stays.echo("it is another's").await;
+    drop((stays, streams));
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn a_held_session_ends_with_its_token_that_is_taken_back_and_a_file_is_watched() {
     let backend = Backend::echo("a").await;
     let list = List::new("");

@@ -6,7 +6,7 @@ use tidegate::base::label::Label;
 use tidegate::report::{Diagnostic, Findings};
 
 const FORCE: ReloadRequest =
-    ReloadRequest { force: true, dry_run: false, config: None, if_changed: false };
+    ReloadRequest { force: true, dry_run: false, recheck: false, config: None, if_changed: false };
 
 #[tokio::test]
 async fn a_configuration_that_is_refused_leaves_everything_as_it_was() {

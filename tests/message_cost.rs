@@ -1,6 +1,6 @@
-//! What a message costs: no allocation, one read and one write. The whole heap is counted while
-//! messages pass, and the system calls on the session's two sockets: this program's own `recv` and
-//! `send` stand before libc's.
+//! What a message costs, with limits and without: no allocation, one read and one write. The whole
+//! heap is counted while messages pass, and the system calls on the session's two sockets: this
+//! program's own `recv` and `send` stand before libc's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::fd::AsRawFd;
@@ -101,6 +101,12 @@ fn rules() -> Rules {
     }
 }
 
+/// Limits that nothing reaches, and one that a client reaches at once.
+fn limited(messages_max: u32) -> Rules {
+    let (messages_max, bytes_max) = (Some(messages_max), Some(1 << 30));
+    Rules { messages_max, messages_burst: Some(10), bytes_max, ..rules() }
+}
+
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -147,15 +153,17 @@ fn a_message_is_one_read_and_one_write_and_allocates_nothing() {
         head_bytes: 0,
     };
     runtime.block_on(async {
-        talk(None).await;
-        talk(Some(hold)).await;
+        talk(rules(), None).await;
+        talk(limited(1_000_000), None).await;
+        talk(rules(), Some(hold)).await;
+        wait().await;
     });
 }
 
-/// Messages both ways in a session that can be held, or cannot.
-async fn talk(hold: Option<HoldTerms>) {
-    let (near_client, mut client) = pair().await;
-    let (near_upstream, mut upstream) = pair().await;
+/// A session by these rules, which can be held or cannot: its client and its upstream.
+async fn session(rules: Rules, hold: Option<HoldTerms>) -> (TcpStream, TcpStream) {
+    let (near_client, client) = pair().await;
+    let (near_upstream, upstream) = pair().await;
     SOCKETS[0].store(near_client.as_raw_fd(), Relaxed);
     SOCKETS[1].store(near_upstream.as_raw_fd(), Relaxed);
     let name: Arc<str> = "/chat".into();
@@ -176,7 +184,7 @@ async fn talk(hold: Option<HoldTerms>) {
         labels: Default::default(),
     });
     let terms = Terms {
-        rules: Arc::new(rules()),
+        rules: Arc::new(rules),
         allowed: Allowed::NOTHING,
         seat: seat.unwrap(),
         cells: Metrics::new(1).route(&name),
@@ -188,6 +196,12 @@ async fn talk(hold: Option<HoldTerms>) {
     task::spawn("relay", async move {
         relay.await;
     });
+    (client, upstream)
+}
+
+/// Messages both ways.
+async fn talk(rules: Rules, hold: Option<HoldTerms>) {
+    let (mut client, mut upstream) = session(rules, hold).await;
     let (mut before, mut calls_before) = (0, [0; 3]);
     for turn in 0..WARM_UP + MESSAGES {
         if turn == WARM_UP {
@@ -202,4 +216,17 @@ async fn talk(hold: Option<HoldTerms>) {
     // There and back is two messages.
     let spent = std::array::from_fn(|kind| calls()[kind] - calls_before[kind]);
     assert_eq!(spent, [2 * MESSAGES, 2 * MESSAGES, 0], "reads, writes, calls in vain");
+}
+
+/// Messages of a client that is paused again and again: what waits of them is kept once, not each
+/// time that some go on.
+async fn wait() {
+    const WAITING: usize = 3_000;
+    let (mut client, mut upstream) = session(limited(1_000), None).await;
+    let (all, mut got) = (UP.repeat(WAITING), vec![0; UP.len() * WAITING]);
+    let before = ALLOCATIONS.load(Relaxed);
+    let (sent, came) = tokio::join!(client.write_all(&all), upstream.read_exact(&mut got));
+    sent.and(came).unwrap();
+    let allocations = ALLOCATIONS.load(Relaxed) - before;
+    assert!(got == all && allocations < 20, "{allocations}");
 }

@@ -27,19 +27,16 @@ impl Allowance {
         Allowance { interval, whole: whole.max(1) }
     }
 
-    /// Takes one from a bucket; the bucket after it.
-    ///
-    /// # Errors
-    /// There is none: how long until there is.
-    pub fn take(self, bucket: WholeAt, now: Moment) -> Result<WholeAt, Duration> {
-        self.take_many(bucket, 1, now)
-    }
-
-    /// Takes so many at once.
+    /// Takes so many units from a bucket; the bucket after it.
     ///
     /// # Errors
     /// There are fewer: how long until there are as many.
-    pub fn take_many(self, bucket: WholeAt, units: u64, now: Moment) -> Result<WholeAt, Duration> {
+    pub(super) fn take_many(
+        self,
+        bucket: WholeAt,
+        units: u64,
+        now: Moment,
+    ) -> Result<WholeAt, Duration> {
         let after = self.owe(bucket, units, now);
         match self.wait(after, now) {
             None => Ok(after),
@@ -48,14 +45,14 @@ impl Allowance {
     }
 
     /// Takes so many units, whether or not they are there; the bucket after it, which may owe some.
-    pub fn owe(self, bucket: WholeAt, units: u64, now: Moment) -> WholeAt {
+    pub(super) fn owe(self, bucket: WholeAt, units: u64, now: Moment) -> WholeAt {
         // Rounded up: a unit of nothing would be no limit.
         let time = (self.interval * units as f64).ceil() as u64;
         WholeAt(bucket.0.max(nanos(now)).saturating_add(time))
     }
 
     /// How long a bucket owes units still; `None` when it owes none.
-    pub fn wait(self, bucket: WholeAt, now: Moment) -> Option<Duration> {
+    fn wait(self, bucket: WholeAt, now: Moment) -> Option<Duration> {
         let missing = bucket.0.saturating_sub(nanos(now));
         (missing > self.whole).then(|| Duration::from_nanos(missing - self.whole))
     }
@@ -75,11 +72,15 @@ fn nanos(moment: Moment) -> u64 {
 mod tests {
     use super::*;
 
+    fn take(allowance: Allowance, bucket: WholeAt, now: Moment) -> Result<WholeAt, Duration> {
+        allowance.take_many(bucket, 1, now)
+    }
+
     /// How many of the units asked for at these milliseconds are given.
     fn given(allowance: Allowance, moments: impl Iterator<Item = u64>) -> usize {
         let mut bucket = WholeAt::default();
         moments
-            .filter(|at| match allowance.take(bucket, Moment::from_millis(*at)) {
+            .filter(|at| match take(allowance, bucket, Moment::from_millis(*at)) {
                 Ok(after) => {
                     bucket = after;
                     true
@@ -103,10 +104,10 @@ mod tests {
     fn who_is_refused_learns_when_there_is_one_again() {
         let allowance = Allowance::new(6, Duration::from_secs(60), 1);
         let now = Moment::from_millis(1000);
-        let bucket = allowance.take(WholeAt::default(), now).unwrap();
-        let wait = allowance.take(bucket, now).unwrap_err();
+        let bucket = take(allowance, WholeAt::default(), now).unwrap();
+        let wait = take(allowance, bucket, now).unwrap_err();
         assert_eq!(wait, Duration::from_secs(10));
-        assert!(allowance.take(bucket, now.after(wait)).is_ok());
+        assert!(take(allowance, bucket, now.after(wait)).is_ok());
         assert!(!bucket.is_whole(now) && bucket.is_whole(now.after(wait)));
     }
 
@@ -124,9 +125,9 @@ mod tests {
     #[test]
     fn no_number_overflows() {
         let slow = Allowance::new(1, Duration::MAX, u64::MAX);
-        let bucket = slow.take(WholeAt::default(), Moment::from_millis(1)).unwrap();
-        assert!(slow.take(bucket, Moment::NEVER).is_ok());
+        let bucket = take(slow, WholeAt::default(), Moment::from_millis(1)).unwrap();
+        assert!(take(slow, bucket, Moment::NEVER).is_ok());
         let fast = Allowance::new(u64::MAX, Duration::from_nanos(1), 0);
-        assert!(fast.take(WholeAt::default(), Moment::default()).is_ok());
+        assert!(take(fast, WholeAt::default(), Moment::default()).is_ok());
     }
 }

@@ -10,7 +10,7 @@ mod key_hash;
 mod places;
 mod rate_limit;
 
-pub use allowance::{Allowance, WholeAt};
+pub use allowance::Allowance;
 pub use buckets::Buckets;
 pub use places::{SessionPlace, SessionPlaces};
 pub use rate_limit::{RateLimit, SharedAllowance};

@@ -76,14 +76,15 @@ impl SharedAllowance {
         SharedAllowance { limit, buckets, key, chunk: (burst / CHUNKS).max(1) }
     }
 
-    /// Draws a chunk, or one unit where there are no more.
+    /// Draws so many units, a chunk at most, or one where there are no more.
     ///
     /// # Errors
     /// There is none: how long until there is.
-    pub fn draw(&self, now: Moment) -> Result<u64, Duration> {
+    pub fn draw(&self, wanted: u64, now: Moment) -> Result<u64, Duration> {
         let take = |units| self.limit.take_many(&self.buckets, self.key, units, now);
-        if self.chunk > 1 && take(self.chunk).is_ok() {
-            return Ok(self.chunk);
+        let chunk = wanted.min(self.chunk);
+        if chunk > 1 && take(chunk).is_ok() {
+            return Ok(chunk);
         }
         take(1).map(|()| 1)
     }
@@ -109,10 +110,10 @@ mod tests {
         let mut drawn = 0;
         for at in 1..10_000 {
             let now = Moment::from_millis(at);
-            drawn += one.draw(now).unwrap_or(0) + other.draw(now).unwrap_or(0);
+            drawn += one.draw(99, now).unwrap_or(0) + other.draw(99, now).unwrap_or(0);
         }
         assert!((1140..=1160).contains(&drawn), "{drawn}");
-        assert_eq!(stranger.draw(Moment::from_millis(10_000)), Ok(10));
+        assert_eq!(stranger.draw(99, Moment::from_millis(10_000)), Ok(10));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::plan::{RateRule, RequestKey, Route, SessionRule};
 use crate::limit::{Allowance, RateLimit};
+use crate::registry::TICK;
 
 /// A route's limits. They count by the route's identity, so that what was taken before a reload
 /// counts after it.
@@ -34,8 +35,10 @@ impl LiveLimits {
             |rule: &SessionRule| (rule.clone(), format!("{identity} sessions {}", rule.key).into());
         let limits = &route.limits;
         let messages = limits.messages.as_ref().map(|rule| {
-            let (key, limit) = rate("messages")(rule);
-            (key, Arc::new(limit), u64::from(rule.burst))
+            // Sessions that wait are woken by the registry's wheel, and have what has come by then.
+            let burst = rule.burst.max(in_a_tick(rule));
+            let (key, limit) = rate("messages")(&RateRule { burst, ..rule.clone() });
+            (key, Arc::new(limit), u64::from(burst))
         });
         Arc::new(LiveLimits {
             handshakes: limits.handshakes.iter().map(rate("handshakes")).collect(),
@@ -44,4 +47,10 @@ impl LiveLimits {
             sessions: limits.sessions.iter().map(sessions).collect(),
         })
     }
+}
+
+/// How many come back in a turn of the wheel.
+fn in_a_tick(rule: &RateRule) -> u32 {
+    let rate = f64::from(rule.rate.count) / rule.rate.per.as_secs_f64().max(f64::MIN_POSITIVE);
+    (rate * TICK.as_secs_f64()) as u32
 }

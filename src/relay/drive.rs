@@ -14,6 +14,7 @@ use crate::registry::{self, DueReport, Note, Seat};
 use super::buffer;
 use super::core::{Core, Demand, Finish, Flush, HoldEnd, Order, Sample, SessionStats};
 use super::leg::{Leg, Read};
+use super::send_queue::SendQueue;
 use super::terms::Terms;
 
 /// Reads of one side in one poll; then the worker's other sessions have their turn.
@@ -155,8 +156,9 @@ impl Relay {
                 return;
             }
             let Some(leg) = &mut self.legs[from as usize] else { return };
-            if let Some(held) = leg.take_held() {
-                self.present(from, &held, cx, now);
+            if let Some(mut held) = leg.take_held() {
+                held.advance(self.present(from, held.bytes(), cx, now));
+                self.hold(from, held);
                 continue;
             }
             let Poll::Ready(read) = leg.poll_read(cx, buffer) else { return };
@@ -164,7 +166,8 @@ impl Relay {
             match read {
                 Read::Bytes(bytes) => {
                     self.core.on_heard(from);
-                    self.present(from, &buffer[..bytes], cx, now);
+                    let used = self.present(from, &buffer[..bytes], cx, now);
+                    self.hold(from, SendQueue::copied(&buffer[used..bytes]));
                 }
                 Read::End(how) => {
                     self.core.on_eof(from, how, now);
@@ -174,8 +177,8 @@ impl Relay {
         }
     }
 
-    /// Lets the core decide on bytes, and sends across what it lets pass.
-    fn present(&mut self, from: Side, bytes: &[u8], cx: &mut Context<'_>, now: Moment) {
+    /// Lets the core decide on bytes, and sends across what it lets pass; how many are done with.
+    fn present(&mut self, from: Side, bytes: &[u8], cx: &mut Context<'_>, now: Moment) -> usize {
         let mut at = 0;
         loop {
             let passage = self.core.pass(from, &bytes[at..], now);
@@ -190,17 +193,22 @@ impl Relay {
             }
             at += passage.used;
             if !passage.again {
-                break;
+                return at;
             }
             self.obey(cx, now);
         }
+    }
+
+    /// Keeps what is not done with of what a side sent.
+    fn hold(&mut self, from: Side, rest: SendQueue) {
         let stuck = self.legs[from.other() as usize].as_ref().is_none_or(|leg| !leg.is_clear());
+        let wants = self.core.wants(from);
         if let Some(leg) = &mut self.legs[from as usize] {
-            if stuck {
+            if stuck || !wants {
                 leg.cool();
             }
             // What is not wanted now is presented again as it is when it is.
-            leg.hold(&bytes[at..], self.core.wants(from));
+            leg.hold(rest, wants);
         }
     }
 
@@ -316,22 +324,7 @@ impl Relay {
     fn sample(&self, side: Side, now: Moment) -> Sample {
         let Some(leg) = &self.legs[side as usize] else { return Sample::default() };
         // Not where more of it may be there than was read by now.
-        let reading = self.may_read(side) && self.reads[side as usize] > 0;
-        let waiting = !leg.is_clear();
-        let stuck_since = match leg.stuck_since() {
-            // What waits inside TLS has no time of its own.
-            Moment::NEVER if waiting => now,
-            since => since,
-        };
-        Sample {
-            sent: leg.sent(),
-            unacknowledged: leg.unacknowledged(),
-            // A system call, so only where it is looked at.
-            in_flight: if waiting || !reading { leg.in_flight() } else { 0 },
-            waiting,
-            stuck_since,
-            reading,
-        }
+        leg.sample(self.may_read(side) && self.reads[side as usize] > 0, now)
     }
 
     /// Asks to be woken when the core has something to do, unless that was asked already.

@@ -11,7 +11,7 @@ use crate::end::Loss;
 
 use super::buffer::{READ_BYTES, READ_BYTES_BY_HEAT};
 use super::carrier::Carrier;
-use super::core::Finish;
+use super::core::{Finish, Sample};
 use super::send_queue::SendQueue;
 
 /// A read of less than this ends a hot run.
@@ -116,18 +116,18 @@ impl Leg {
     }
 
     /// What is held, if it can be judged as it is.
-    pub(super) fn take_held(&mut self) -> Option<Vec<u8>> {
-        (!self.undecided && !self.held.is_empty()).then(|| self.held.take())
+    pub(super) fn take_held(&mut self) -> Option<SendQueue> {
+        (!self.undecided && !self.held.is_empty()).then(|| std::mem::take(&mut self.held))
     }
 
-    /// Reads no more at once than what may have to be kept: the other side did not take all.
+    /// Reads no more at once than what may have to be kept: not all went across.
     pub(super) fn cool(&mut self) {
         self.heat = 0;
     }
 
     /// Keeps what is not done with for the next time; `undecided` when it needs more behind it.
-    pub(super) fn hold(&mut self, rest: &[u8], undecided: bool) {
-        self.held.push(rest, Moment::NEVER);
+    pub(super) fn hold(&mut self, rest: SendQueue, undecided: bool) {
+        self.held = rest;
         self.undecided = undecided;
     }
 
@@ -265,29 +265,28 @@ impl Leg {
         self.carrier.is_worn()
     }
 
-    /// Bytes its transport took so far.
-    pub(super) fn sent(&self) -> u64 {
-        self.sent
+    /// What is known of its peer; `reading` where what that sends is read.
+    pub(super) fn sample(&self, reading: bool, now: Moment) -> Sample {
+        let waiting = !self.is_clear();
+        let stuck_since = match self.tail.stuck_since() {
+            // What waits inside TLS has no time of its own.
+            Moment::NEVER if waiting => now,
+            since => since,
+        };
+        Sample {
+            sent: self.sent,
+            unacknowledged: self.carrier.unacknowledged(),
+            // A system call, so only where it is looked at.
+            in_flight: if waiting || !reading { self.carrier.in_flight() } else { 0 },
+            waiting,
+            stuck_since,
+            reading,
+        }
     }
 
-    /// Bytes its carrier took that the peer has not acknowledged, as far as that can be known.
-    pub(super) fn unacknowledged(&self) -> u32 {
-        self.carrier.unacknowledged()
-    }
-
-    /// Of the bytes not acknowledged those that are on their way, as far as that can be known.
-    pub(super) fn in_flight(&self) -> u32 {
-        self.carrier.in_flight()
-    }
-
-    /// Since when nothing that waits here could be sent; `NEVER` while nothing does.
-    pub(super) fn stuck_since(&self) -> Moment {
-        self.tail.stuck_since()
-    }
-
-    /// The same; `None` while nothing waits.
+    /// Since when nothing that waits here could be sent; `None` while nothing waits.
     pub(super) fn waits_since(&self) -> Option<Moment> {
-        (!self.is_clear()).then(|| self.stuck_since())
+        (!self.is_clear()).then(|| self.tail.stuck_since())
     }
 
     fn poll_write(

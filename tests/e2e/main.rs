@@ -31,6 +31,7 @@ mod measuring;
 mod messages;
 mod name_server;
 mod ordering;
+mod pacing;
 mod pages;
 mod paths;
 mod probing;

@@ -25,13 +25,13 @@ table! {
     now message_bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "16MiB";
     /// The largest payload of a frame. A larger one ends the session with 1009.
     now frame_bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "1MiB";
-    /// Data messages that the client may send in a second; off by default. `excess` says what
-    /// becomes of more.
+    /// Data messages that the client may send in a second; off by default. Its pings and pongs
+    /// count, too, but do not wait themselves. `excess` says what becomes of more.
     now messages_max: OrOff<Rate> as Option<u32> = OrOff::Off, as in "50/s";
     /// Messages at once, after a pause: by default as many as `messages_max` says.
     now messages_burst: Number<1> as Option<u32>, as in 100;
-    /// Bytes of data frames, headers included, that the client may send in a second; off by
-    /// default. A frame counts when it is announced, and a message that has begun is finished.
+    /// Bytes of frames, headers included, that the client may send in a second; off by
+    /// default. They count as they come: a large message takes its time.
     now bytes_max: OrOff<Size> as Option<u64> = OrOff::Off, as in "256KiB";
     /// Bytes at once, after a pause: by default as many as `bytes_max` says.
     now bytes_burst: Size as Option<u64>, as in "1MiB";
@@ -40,8 +40,8 @@ table! {
     each messages_by: MessagesByTable;
     /// What becomes of a client that sends more than `messages_max`, `bytes_max` or `messages_by`.
     /// `pause`: it is not read until it may send again, so that it has to wait and loses nothing;
-    /// its pings and its Close are served unless they stand behind a message that waits. `close`:
-    /// the session ends with 1008.
+    /// its pings and its Close are served unless they stand behind what waits. `close`: the session
+    /// ends with 1008, at a frame that announces more bytes than it may send.
     now excess: RelayExcess as RelayExcess = RelayExcess::Pause, as in "close";
     /// The longest pause. Where a client would have to wait for longer, its session ends with 1008.
     now pause_max: Time as Duration = seconds(10), as in "30s";

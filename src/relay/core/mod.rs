@@ -30,6 +30,7 @@ mod hold;
 mod lane;
 mod lifetime;
 mod liveness;
+mod meter;
 mod next_step;
 mod order;
 mod outbox;

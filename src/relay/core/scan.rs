@@ -69,12 +69,15 @@ impl<'a> Scan<'a> {
             let rest = &bytes[at..];
             if !self.tracker().at_frame_boundary() {
                 let control = self.tracker().frame().is_some_and(Opcode::is_control);
-                let used = self.payload(rest);
+                let (used, admission) = self.payload(rest);
                 let ends = self.tracker().at_frame_boundary();
                 if control && self.lane == Lane::Keep {
                     return self.settle(at, at + used, used > 0 || ends);
                 }
                 at += used;
+                if admission == Admission::TooFast {
+                    return self.refuse(End::TooFast, at, bytes.len());
+                }
                 if !ends {
                     break false;
                 }
@@ -105,15 +108,18 @@ impl<'a> Scan<'a> {
                 Verdict::Pass(_) | Verdict::Wait => self.settle(at, at, false),
                 Verdict::Stay(frame) => self.settle(at, at + frame, true),
                 Verdict::PassClose(frame) => self.settle(at + frame, at + frame, true),
-                Verdict::Refuse(end) => {
-                    self.core.side_mut(self.from).recv = RecvState::Faulted;
-                    self.core.begin_end(end, self.now);
-                    self.core.refresh();
-                    self.settle(at, bytes.len(), false);
-                }
+                Verdict::Refuse(end) => self.refuse(end, at, bytes.len()),
             };
         };
         self.settle(at, at, again);
+    }
+
+    /// Nothing behind `forward` goes on, of all bytes that are there and of those to come.
+    fn refuse(&mut self, end: End, forward: usize, all: usize) {
+        self.core.side_mut(self.from).recv = RecvState::Faulted;
+        self.core.begin_end(end, self.now);
+        self.core.refresh();
+        self.settle(forward, all, false);
     }
 
     /// Bytes up to `forward` go on, and those up to `used` are done with.
@@ -126,8 +132,8 @@ impl<'a> Scan<'a> {
         &self.core.side(self.from).tracker
     }
 
-    /// Payload, up to the frame's end.
-    fn payload(&mut self, rest: &[u8]) -> usize {
+    /// Payload, up to the frame's end: how much there is, and whether there is too much of it.
+    fn payload(&mut self, rest: &[u8]) -> (usize, Admission) {
         let tracker = &mut self.core.side_mut(self.from).tracker;
         let data = tracker.frame().is_some_and(|opcode| !opcode.is_control());
         let step = tracker.step(rest);
@@ -138,7 +144,11 @@ impl<'a> Scan<'a> {
                 self.on_message();
             }
         }
-        step.used
+        if data && self.from == Side::Client && self.core.end.is_none() {
+            let admission = self.core.throttle.on_payload(step.used, &self.core.rules, self.now);
+            return (step.used, admission);
+        }
+        (step.used, Admission::Pass)
     }
 
     /// A data message is whole.
@@ -190,6 +200,13 @@ impl<'a> Scan<'a> {
         }
         let length = header.length as usize;
         let Some(behind) = behind.get(..length) else { return Verdict::Wait };
+        let counts = self.from == Side::Client && header.opcode != Opcode::Close;
+        if counts && self.core.end.is_none() {
+            let (throttle, rules) = (&mut self.core.throttle, &self.core.rules);
+            if throttle.on_control(head + length, rules, self.now) == Admission::TooFast {
+                return Verdict::Refuse(End::TooFast);
+            }
+        }
         let mut opened = [0; CONTROL_BYTES_MAX];
         let payload = &mut opened[..length];
         payload.copy_from_slice(behind);

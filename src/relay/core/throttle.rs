@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::base::clock::Moment;
 use crate::config::plan::{RelayExcess, Rules};
 use crate::end::SizeLimit;
-use crate::limit::{Allowance, SharedAllowance, WholeAt};
+use crate::limit::SharedAllowance;
 use crate::wire::frame::{FrameHeader, Opcode};
 
-const SECOND: Duration = Duration::from_secs(1);
+use super::meter::{SendMeter, SharedMeter};
 
-/// How long what was drawn of a shared allowance is good: what a session does not use is not kept
-/// for it.
-const DRAWN_FOR: Duration = SECOND;
+/// Of the time by which a pause lasted too long, so much counts: the registry's wheel turns ten
+/// times a second, and what is longer is a process that did not run.
+const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// The limit that a frame breaks, by what it announces.
 pub(super) fn too_big(header: &FrameHeader, rules: &Rules) -> Option<SizeLimit> {
@@ -35,6 +35,8 @@ pub(in crate::relay) struct Throttle(Option<Box<Meters>>);
 struct Meters {
     messages: Option<SendMeter>,
     bytes: Option<SendMeter>,
+    /// Until when they are drained.
+    drained: Moment,
     /// What it may send with all others of its key.
     shared: Option<SharedMeter>,
     /// Until when the client is not read.
@@ -47,26 +49,12 @@ struct Meters {
     waits_from: Moment,
 }
 
-#[derive(Debug)]
-struct SharedMeter {
-    allowance: SharedAllowance,
-    /// Messages drawn and not sent, and when they were drawn.
-    left: u64,
-    drawn: Moment,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct SendMeter {
-    allowance: Allowance,
-    bucket: WholeAt,
-}
-
-/// What becomes of a frame.
+/// What becomes of a frame, or of a part of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Admission {
     /// It passes.
     Pass,
-    /// It waits, unread.
+    /// It waits, unread; of payload, what comes behind it.
     Pause,
     /// It is too much.
     TooFast,
@@ -83,10 +71,8 @@ impl Throttle {
     /// By other rules, with what was sent by those before.
     pub(super) fn renew(&mut self, rules: &Rules) {
         let old = self.0.take().unwrap_or_default();
-        let meter = |count: Option<u64>, burst: Option<u64>, old: Option<SendMeter>| {
-            let count = count?;
-            let allowance = Allowance::new(count, SECOND, burst.unwrap_or(count));
-            Some(SendMeter { allowance, bucket: old.map(|old| old.bucket).unwrap_or_default() })
+        let meter = |rate: Option<u64>, burst: Option<u64>, old: Option<SendMeter>| {
+            rate.map(|rate| SendMeter::new(rate, burst.unwrap_or(rate), old))
         };
         let (messages, burst) = (rules.messages_max, rules.messages_burst);
         let messages = meter(messages.map(u64::from), burst.map(u64::from), old.messages);
@@ -102,7 +88,7 @@ impl Throttle {
     /// Counts the client's messages with those of all others of its key.
     pub(in crate::relay) fn share(&mut self, allowance: SharedAllowance) {
         let meters = self.0.get_or_insert_default();
-        meters.shared = Some(SharedMeter { allowance, left: 0, drawn: Moment::default() });
+        meters.shared = Some(SharedMeter::new(allowance));
     }
 
     /// Bytes wait for the client, of which none went since then; or none wait.
@@ -146,12 +132,13 @@ impl Throttle {
     /// Reads it again, when it is time; whether it has taken nothing for too long.
     pub(super) fn on_timeout(&mut self, now: Moment) -> bool {
         let Some(meters) = &mut self.0 else { return false };
-        meters.paused_until.take_if(|until| *until <= now);
+        if let Some(until) = meters.paused_until.take_if(|until| *until <= now) {
+            meters.drain(now, now.since(until).min(LATE_MAX));
+        }
         meters.slow_at() <= now
     }
 
-    /// A data frame, whose header is so long. What goes on with a message is let pass: one that has
-    /// begun is finished.
+    /// A data frame begins, whose header is so long.
     pub(super) fn admit(
         &mut self,
         header: &FrameHeader,
@@ -160,20 +147,42 @@ impl Throttle {
         now: Moment,
     ) -> Admission {
         let Some(meters) = &mut self.0 else { return Admission::Pass };
+        meters.drain(now, Duration::ZERO);
         let begins = header.opcode != Opcode::Continuation;
-        if begins && let Some(wait) = meters.wait(now) {
-            if rules.excess == RelayExcess::Close || wait > rules.pause_max {
-                return Admission::TooFast;
-            }
-            // The clock counts whole milliseconds.
-            meters.paused_until = Some(now.after(wait + Duration::from_millis(1)));
-            return Admission::Pause;
+        if let Some(wait) = meters.wait(begins, now) {
+            return meters.pause(wait, rules, now);
         }
-        meters.charge(begins, header.length.saturating_add(head as u64), now);
-        let is_over = meters.bytes.as_ref().is_some_and(|meter| meter.owes(now).is_some());
-        match rules.excess == RelayExcess::Close && is_over {
+        meters.fill(begins, head);
+        // What ends the session need not come to be too much.
+        let is_over = || meters.bytes.is_some_and(|meter| meter.wait(header.length).is_some());
+        match rules.excess == RelayExcess::Close && is_over() {
             true => Admission::TooFast,
             false => Admission::Pass,
+        }
+    }
+
+    /// A ping or a pong has come, so many bytes with its header. It passes, and counts: where there
+    /// are too many, the client is not read for a while.
+    pub(super) fn on_control(&mut self, bytes: usize, rules: &Rules, now: Moment) -> Admission {
+        let Some(meters) = &mut self.0 else { return Admission::Pass };
+        meters.drain(now, Duration::ZERO);
+        meters.fill(true, bytes);
+        let messages = meters.messages.and_then(|meter| meter.wait(0));
+        match messages.max(meters.bytes.and_then(|meter| meter.wait(0))) {
+            Some(wait) => meters.pause(wait, rules, now),
+            None => Admission::Pass,
+        }
+    }
+
+    /// So many bytes of a data frame's payload have come. They pass; where they are too many, the
+    /// client is not read for a while, in the midst of a message too.
+    pub(super) fn on_payload(&mut self, bytes: usize, rules: &Rules, now: Moment) -> Admission {
+        let Some(meters) = &mut self.0 else { return Admission::Pass };
+        meters.drain(now, Duration::ZERO);
+        meters.fill(false, bytes);
+        match meters.bytes.and_then(|meter| meter.wait(0)) {
+            Some(wait) => meters.pause(wait, rules, now),
+            None => Admission::Pass,
         }
     }
 }
@@ -185,50 +194,55 @@ impl Meters {
         waits.map_or(Moment::NEVER, |(timeout, since)| since.after(timeout))
     }
 
-    /// How long until another message may begin: one must be there, and no byte be owed.
-    fn wait(&mut self, now: Moment) -> Option<Duration> {
-        let message = self.messages.as_ref();
-        let message = message.and_then(|one| one.allowance.take(one.bucket, now).err());
-        let own = message.max(self.bytes.as_ref().and_then(|meter| meter.owes(now)));
+    /// The meters, up to this moment; the client was paused so much too long.
+    fn drain(&mut self, now: Moment, late: Duration) {
+        let passed = now.as_millis().saturating_sub(self.drained.as_millis());
+        if passed == 0 {
+            return;
+        }
+        self.drained = now;
+        let late = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        if let Some(meter) = &mut self.messages {
+            meter.drain(passed, late);
+        }
+        if let Some(meter) = &mut self.bytes {
+            meter.drain(passed, late);
+        }
+    }
+
+    /// How long until a frame may begin: there must be no byte too many, and room for a message
+    /// that begins with it.
+    fn wait(&mut self, begins: bool, now: Moment) -> Option<Duration> {
+        let bytes = self.bytes.and_then(|meter| meter.wait(0));
+        if !begins {
+            return bytes;
+        }
+        let own = bytes.max(self.messages.and_then(|meter| meter.wait(1)));
         // What others lack then is drawn only for a message that may be sent.
         own.or_else(|| self.shared.as_mut()?.wait(now))
     }
 
-    fn charge(&mut self, begins: bool, bytes: u64, now: Moment) {
-        if let Some(shared) = &mut self.shared {
-            shared.left = shared.left.saturating_sub(begins.into());
+    /// The client has to wait so long.
+    fn pause(&mut self, wait: Duration, rules: &Rules, now: Moment) -> Admission {
+        if rules.excess == RelayExcess::Close || wait > rules.pause_max {
+            return Admission::TooFast;
         }
-        if let Some(meter) = &mut self.messages {
-            meter.bucket = meter.allowance.owe(meter.bucket, begins.into(), now);
+        self.paused_until = Some(now.after(wait));
+        Admission::Pause
+    }
+
+    fn fill(&mut self, begins: bool, bytes: usize) {
+        if begins {
+            if let Some(shared) = &mut self.shared {
+                shared.spend();
+            }
+            if let Some(meter) = &mut self.messages {
+                meter.fill(1);
+            }
         }
         if let Some(meter) = &mut self.bytes {
-            meter.bucket = meter.allowance.owe(meter.bucket, bytes, now);
+            meter.fill(bytes as u64);
         }
-    }
-}
-
-impl SharedMeter {
-    /// How long until there is a message.
-    fn wait(&mut self, now: Moment) -> Option<Duration> {
-        if self.left > 0 && now < self.drawn.after(DRAWN_FOR) {
-            return None;
-        }
-        match self.allowance.draw(now) {
-            Ok(left) => {
-                (self.left, self.drawn) = (left, now);
-                None
-            }
-            Err(wait) => {
-                self.left = 0;
-                Some(wait)
-            }
-        }
-    }
-}
-
-impl SendMeter {
-    fn owes(&self, now: Moment) -> Option<Duration> {
-        self.allowance.wait(self.bucket, now)
     }
 }
 
@@ -242,8 +256,15 @@ mod tests {
         FrameHeader { fin: true, rsv: 0, opcode, mask: None, length, message_bytes: length }
     }
 
+    /// A whole message, header included.
     fn admit(throttle: &mut Throttle, bytes: u64, rules: &Rules, now: Moment) -> Admission {
-        throttle.admit(&frame(Opcode::Text, bytes), 1, rules, now)
+        match throttle.admit(&frame(Opcode::Text, bytes), 1, rules, now) {
+            Admission::Pass => match throttle.on_payload(bytes as usize - 1, rules, now) {
+                Admission::TooFast => Admission::TooFast,
+                Admission::Pass | Admission::Pause => Admission::Pass,
+            },
+            refused => refused,
+        }
     }
 
     /// How many of the messages offered each millisecond pass in ten seconds.
@@ -268,21 +289,63 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_charged_as_they_are_announced_and_owed_by_what_comes_next() {
+    fn a_client_that_waits_has_its_rate_however_small_its_burst() {
+        for burst in [1, 5, 100] {
+            let (messages_max, messages_burst) = (Some(100), Some(burst));
+            let rules = Rules { messages_max, messages_burst, ..Rules::default() };
+            let mut throttle = Throttle::new(&rules);
+            // It is looked at ten times a second, and has always more to send.
+            let mut sent = 0;
+            for at in (0..10_000).step_by(100) {
+                let now = Moment::from_millis(at);
+                throttle.on_timeout(now);
+                while !throttle.is_paused()
+                    && admit(&mut throttle, 1, &rules, now) == Admission::Pass
+                {
+                    sent += 1;
+                }
+            }
+            assert!((980..=1000 + burst).contains(&sent), "{sent} with {burst} at once");
+        }
+    }
+
+    #[test]
+    fn bytes_count_as_they_come_in_the_midst_of_a_message_too() {
         let rules = Rules { bytes_max: Some(1000), ..Rules::default() };
         let passed = passed(&rules, 500);
         assert!((19..=23).contains(&passed), "{passed}");
         let mut throttle = Throttle::new(&rules);
         let now = Moment::from_millis(7);
-        assert_eq!(admit(&mut throttle, 5000, &rules, now), Admission::Pass);
+        let large = frame(Opcode::Binary, 1 << 40);
+        assert_eq!(throttle.admit(&large, 1, &rules, now), Admission::Pass);
+        assert_eq!(throttle.on_payload(999, &rules, now), Admission::Pass);
+        assert_eq!(throttle.on_payload(4000, &rules, now), Admission::Pause);
+        let then = now.after(Duration::from_secs(4));
+        assert!(throttle.is_paused() && throttle.timeout() == then);
+        throttle.on_timeout(then);
+        assert_eq!(throttle.on_payload(1, &rules, then), Admission::Pause);
+        // So do the parts of a message.
         let rest = frame(Opcode::Continuation, 500);
-        assert_eq!(throttle.admit(&rest, 1, &rules, now), Admission::Pass, "it has begun");
-        assert_eq!(admit(&mut throttle, 1, &rules, now), Admission::Pause);
-        assert_eq!(throttle.timeout(), now.after(Duration::from_millis(4501)));
+        assert_eq!(throttle.admit(&rest, 1, &rules, then), Admission::Pause);
+        let last = then.after(Duration::from_millis(1));
+        throttle.on_timeout(last);
+        assert_eq!(throttle.admit(&rest, 1, &rules, last), Admission::Pass);
         // What would take too long ends the session.
-        throttle.on_timeout(Moment::NEVER);
-        let rules = Rules { pause_max: SECOND, ..rules };
-        assert_eq!(admit(&mut throttle, 1, &rules, now), Admission::TooFast);
+        let rules = Rules { pause_max: Duration::from_secs(1), ..rules };
+        assert_eq!(throttle.on_payload(1001, &rules, last), Admission::TooFast);
+    }
+
+    #[test]
+    fn pings_count_and_do_not_wait() {
+        let (messages_max, messages_burst) = (Some(10), Some(2));
+        let rules = Rules { messages_max, messages_burst, ..Rules::default() };
+        let mut throttle = Throttle::new(&rules);
+        let now = Moment::from_millis(7);
+        let ping = |throttle: &mut Throttle| throttle.on_control(6, &rules, now);
+        assert_eq!([1, 2].map(|_| ping(&mut throttle)), [Admission::Pass; 2]);
+        assert_eq!(admit(&mut throttle, 1, &rules, now), Admission::Pause);
+        assert_eq!(ping(&mut throttle), Admission::Pause);
+        assert_eq!(throttle.timeout(), now.after(Duration::from_millis(100)));
     }
 
     #[test]
@@ -300,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_client_that_takes_nothing_for_too_long_is_found_and_one_that_takes_a_byte_is_not() {
-        let rules = Rules { slow_timeout: Some(SECOND), ..Rules::default() };
+        let rules = Rules { slow_timeout: Some(Duration::from_secs(1)), ..Rules::default() };
         let mut throttle = Throttle::new(&rules);
         let at = Moment::from_millis;
         throttle.on_waiting(Some(at(100)), at(100));

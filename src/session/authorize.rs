@@ -35,12 +35,15 @@ impl Routed {
             record.redact(|uri| policy.redact(uri));
         }
         self.check_kind()?;
+        if self.route.access.is_some() {
+            if self.asked.asks_websocket {
+                record.handshake();
+            }
+            self.count_client(app)?;
+        }
         let Routed { mut asked, route } = self;
         let mut pass = Pass::FOR_GOOD;
         if let Some(policy) = &route.access {
-            if asked.asks_websocket {
-                record.handshake();
-            }
             // On the heap: most requests ask for none, and need not have the room.
             pass = Box::pin(verify(policy, &asked, app)).await?;
             policy.strip(&mut asked.head);

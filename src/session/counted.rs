@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
 
-use super::admit::Asked;
+use super::admit::{Asked, Routed};
 use super::conn::App;
 use super::grant::{Authorized, Granted};
 use super::held_places::HeldPlaces;
@@ -16,8 +16,25 @@ use crate::config::plan::{RequestKey, SessionExcess, SessionRule};
 use crate::limit::{RateLimit, SharedAllowance};
 use crate::live::LiveRoute;
 
+impl Routed {
+    /// Takes what the request needs of the limits that go by its client, before anybody is asked
+    /// who it is: guesses count, and ask no server without end. What goes by anything else, and is
+    /// had by others too, is not for those who may not pass.
+    ///
+    /// # Errors
+    /// Nothing is left.
+    pub(super) fn count_client(&self, app: &App) -> Result<(), LimitRefusal> {
+        let Routed { asked, route } = self;
+        let by_client = rates(asked, route).iter().filter(|(key, _)| *key == RequestKey::Client);
+        for (_, limit) in by_client {
+            take(app, limit, client_value(asked), asked)?;
+        }
+        Ok(())
+    }
+}
+
 impl Authorized {
-    /// Takes what the request needs of its route's limits.
+    /// Takes what the request needs of its route's limits, but for what was taken before.
     ///
     /// # Errors
     /// Nothing is left.
@@ -29,15 +46,19 @@ impl Authorized {
         let values = self.values();
         let Authorized { asked, route, .. } = &self;
         let limits = &route.limits;
-        // What no backend is asked for is a plain request, whatever it calls itself.
-        let has_pool = route.action.pool().is_some();
-        let places = if asked.asks_websocket && has_pool {
+        if opens_session(asked, route) {
             record.handshake();
-            draw(app, &limits.handshakes, values)?;
+        }
+        let was_counted = route.access.is_some();
+        for (key, limit) in rates(asked, route) {
+            if !(was_counted && *key == RequestKey::Client) {
+                take(app, limit, value(key, values), asked)?;
+            }
+        }
+        let places = if opens_session(asked, route) {
             let messages = messages(app, limits.messages.as_ref(), values);
             places(app, &limits.sessions, messages, values)?
         } else {
-            draw(app, &limits.requests, values)?;
             check_length(asked, route)?;
             None
         };
@@ -45,18 +66,29 @@ impl Authorized {
     }
 }
 
-/// Takes one of each.
-fn draw(
-    app: &App,
-    limits: &[(RequestKey, RateLimit)],
-    values: RequestValues<'_>,
-) -> Result<(), LimitRefusal> {
-    for (key, limit) in limits {
-        if let Some(value) = value(key, values) {
-            limit.take(&app.buckets, &value, values.asked.at).map_err(LimitRefusal::Rate)?;
-        }
+/// Whether a request may open a session: what no backend is asked for is a plain request, whatever
+/// it calls itself.
+fn opens_session(asked: &Asked, route: &LiveRoute) -> bool {
+    asked.asks_websocket && route.action.pool().is_some()
+}
+
+/// The limits of requests of its kind.
+fn rates<'a>(asked: &Asked, route: &'a LiveRoute) -> &'a [(RequestKey, RateLimit)] {
+    match opens_session(asked, route) {
+        true => &route.limits.handshakes,
+        false => &route.limits.requests,
     }
-    Ok(())
+}
+
+/// Takes one, where there is a value to count by.
+fn take(
+    app: &App,
+    limit: &RateLimit,
+    value: Option<Vec<u8>>,
+    asked: &Asked,
+) -> Result<(), LimitRefusal> {
+    let Some(value) = value else { return Ok(()) };
+    limit.take(&app.buckets, &value, asked.at).map_err(LimitRefusal::Rate)
 }
 
 /// Takes a place of each.
@@ -93,13 +125,14 @@ fn value(key: &RequestKey, values: RequestValues<'_>) -> Option<Vec<u8>> {
         RequestKey::Client => None,
         key => values.key(key).map(|value| [b"=", &*value].concat()),
     };
-    own.or_else(|| {
-        let Asked { conn, client_addr, .. } = values.asked;
-        match conn.listener.client_network(*client_addr) {
-            ClientNetwork::Unshared => None,
-            network => Some(format!("{network:?}").into_bytes()),
-        }
-    })
+    own.or_else(|| client_value(values.asked))
+}
+
+fn client_value(asked: &Asked) -> Option<Vec<u8>> {
+    match asked.conn.listener.client_network(asked.client_addr) {
+        ClientNetwork::Unshared => None,
+        network => Some(format!("{network:?}").into_bytes()),
+    }
 }
 
 fn check_length(asked: &Asked, route: &LiveRoute) -> Result<(), LimitRefusal> {

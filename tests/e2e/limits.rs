@@ -83,6 +83,42 @@ async fn a_request_without_the_value_counts_by_its_client() {
 }
 
 #[tokio::test]
+async fn a_rate_by_client_holds_who_guesses_and_no_other_limit_is_for_those_who_may_not_pass() {
+    let backend = Backend::echo("a").await;
+    let asked = Backend::answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    let rates = |kind: &str| {
+        format!(
+            "limits.{kind} = [{{ key = \"client\", rate = \"3/h\" }}, \
+             {{ key = \"host\", rate = \"1/h\", burst = 2 }}]"
+        )
+    };
+    let site = site(&[&backend])
+        .listener(SPEAKS_BOTH)
+        .listener("trusted_proxies = \"127.0.0.0/8\"")
+        .table("[access.net]\nallow = \"198.51.100.0/24\"\n[access.sso.forward]\npool = \"auth\"")
+        .table(&format!("[pools.auth]\nbackends = [\"{}\"]", asked.address()))
+        .route(&format!(
+            "access = {{ any = [\"net\", \"sso\"] }}\n{}\n{}",
+            rates("requests"),
+            rates("handshakes")
+        ));
+    let proxy = Proxy::start(&site).await;
+    let address = proxy.client().address();
+    for (asks_websocket, good) in [(false, 200), (true, 101)] {
+        for (number, version) in BOTH.into_iter().enumerate() {
+            let stranger = format!("192.0.2.{}", number + 1);
+            let guesses = statuses(version, address, (&stranger, asks_websocket), 5).await;
+            assert_eq!(guesses, [401, 401, 401, 429, 429], "{version:?}");
+            // What all who may pass have together, the stranger has used nothing of.
+            let client = format!("198.51.100.{}", number + 1);
+            assert_eq!(statuses(version, address, (&client, asks_websocket), 1).await, [good]);
+        }
+    }
+    assert_eq!(asked.heads().len(), 12, "of twenty");
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_has_so_many_sessions_and_one_that_ends_makes_room() {
     let backends = [Backend::echo("a").await, Backend::echo("b").await];
     let site = site(&[&backends[0], &backends[1]])

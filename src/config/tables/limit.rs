@@ -7,7 +7,9 @@ use super::{Number, OneOrMany, Pacing, Size};
 
 table! {
     /// How much one client, or whatever else tells requests apart, may have of the route. What is
-    /// too much is answered 429 with `Retry-After`. Buckets outlive a reload.
+    /// too much is answered 429 with `Retry-After`. Buckets outlive a reload. On a route with
+    /// `access` a rate by `client` counts each request before the rules are asked, so that it holds
+    /// who guesses; all else counts who may pass.
     RouteLimitsTable "RouteLimits", "a table";
 
     /// WebSocket handshakes in a time, a limit or several. Each must have one left.

@@ -102,9 +102,9 @@ fn rules() -> Rules {
 }
 
 /// Limits that nothing reaches, and one that a client reaches at once.
-fn limited(messages_max: u32) -> Rules {
+fn limited(messages_max: u32, messages_burst: Option<u32>) -> Rules {
     let (messages_max, bytes_max) = (Some(messages_max), Some(1 << 30));
-    Rules { messages_max, messages_burst: Some(10), bytes_max, ..rules() }
+    Rules { messages_max, messages_burst, bytes_max, ..rules() }
 }
 
 async fn pair() -> (TcpStream, TcpStream) {
@@ -154,7 +154,7 @@ fn a_message_is_one_read_and_one_write_and_allocates_nothing() {
     };
     runtime.block_on(async {
         talk(rules(), None).await;
-        talk(limited(1_000_000), None).await;
+        talk(limited(1_000_000, None), None).await;
         talk(rules(), Some(hold)).await;
         wait().await;
     });
@@ -222,7 +222,7 @@ async fn talk(rules: Rules, hold: Option<HoldTerms>) {
 /// time that some go on.
 async fn wait() {
     const WAITING: usize = 3_000;
-    let (mut client, mut upstream) = session(limited(1_000), None).await;
+    let (mut client, mut upstream) = session(limited(1_000, Some(10)), None).await;
     let (all, mut got) = (UP.repeat(WAITING), vec![0; UP.len() * WAITING]);
     let before = ALLOCATIONS.load(Relaxed);
     let (sent, came) = tokio::join!(client.write_all(&all), upstream.read_exact(&mut got));

@@ -85,7 +85,10 @@ async fn a_request_without_the_value_counts_by_its_client() {
 #[tokio::test]
 async fn a_rate_by_client_holds_who_guesses_and_no_other_limit_is_for_those_who_may_not_pass() {
     let backend = Backend::echo("a").await;
-    let asked = Backend::answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    let asked = Backend::answering(
+        "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
     let rates = |kind: &str| {
         format!(
             "limits.{kind} = [{{ key = \"client\", rate = \"3/h\" }}, \

@@ -21,11 +21,18 @@ pub(super) struct SendMeter {
     level: i64,
 }
 
+impl Default for SendMeter {
+    /// Without a limit.
+    fn default() -> SendMeter {
+        SendMeter { rate: i64::MAX, most: i64::MAX, level: 0 }
+    }
+}
+
 impl SendMeter {
     /// So many units in each second, `burst` of them at once; what `before` holds is in it.
-    pub(super) fn new(rate: u64, burst: u64, before: Option<SendMeter>) -> SendMeter {
-        let level = before.map_or(0, |before| before.level);
-        SendMeter { rate: number(rate.max(1)), most: thousandths(burst.max(1)), level }
+    pub(super) fn new(rate: u64, burst: u64, before: SendMeter) -> SendMeter {
+        let (rate, most) = (number(rate.max(1)), thousandths(burst.max(1)));
+        SendMeter { rate, most, level: before.level }
     }
 
     /// So many milliseconds have passed, of which a client that had more to send was kept waiting
@@ -40,7 +47,12 @@ impl SendMeter {
         self.level = self.level.saturating_add(thousandths(units));
     }
 
-    /// How long until there is room for so many units; for none: until none too many were sent.
+    /// Whether there is room for so many units; for none: whether none too many were sent.
+    pub(super) fn has_room(&self, units: u64) -> bool {
+        self.level.saturating_add(thousandths(units)) <= self.most
+    }
+
+    /// How long until there is.
     pub(super) fn wait(&self, units: u64) -> Option<Duration> {
         let missing = self.level.saturating_add(thousandths(units)).saturating_sub(self.most);
         let missing = u64::try_from(missing).ok().filter(|missing| *missing > 0)?;
@@ -114,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_burst_fits_at_once_and_then_the_rate() {
-        let mut meter = SendMeter::new(10, 20, None);
+        let mut meter = SendMeter::new(10, 20, SendMeter::default());
         let mut passed = |millis: u64, times: usize| {
             let mut fits = || {
                 meter.drain(millis, 0);
@@ -134,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_was_too_much_drains_at_the_rate() {
-        let mut meter = SendMeter::new(1 << 20, 1 << 20, None);
+        let mut meter = SendMeter::new(1 << 20, 1 << 20, SendMeter::default());
         meter.fill(3 << 20);
         assert_eq!(meter.wait(0), Some(Duration::from_secs(2)));
         meter.drain(1999, 0);
@@ -142,13 +154,13 @@ mod tests {
         meter.drain(1, 0);
         assert_eq!((meter.wait(0), meter.wait(1)), (None, Some(Duration::from_millis(1))));
         // Another rate keeps it.
-        let slower = SendMeter::new(1, 1, Some(meter));
+        let slower = SendMeter::new(1, 1, meter);
         assert_eq!(slower.wait(0), Some(Duration::from_secs((1 << 20) - 1)));
     }
 
     #[test]
     fn who_was_kept_waiting_too_long_has_its_rate_all_the_same() {
-        let mut meter = SendMeter::new(100, 5, None);
+        let mut meter = SendMeter::new(100, 5, SendMeter::default());
         let sends = |meter: &mut SendMeter| {
             let fits = |_: &u32| {
                 let fits = meter.wait(1).is_none();
@@ -169,12 +181,12 @@ mod tests {
 
     #[test]
     fn no_number_overflows() {
-        let mut meter = SendMeter::new(u64::MAX, u64::MAX, None);
+        let mut meter = SendMeter::default();
         meter.fill(u64::MAX);
         meter.fill(u64::MAX);
         assert_eq!(meter.wait(1), None);
         meter.drain(u64::MAX, u64::MAX);
-        let mut slow = SendMeter::new(0, 0, None);
+        let mut slow = SendMeter::new(0, 0, SendMeter::default());
         slow.fill(u64::MAX);
         assert!(slow.wait(1).is_some_and(|wait| wait > Duration::from_secs(1 << 50)));
     }

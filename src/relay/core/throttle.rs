@@ -33,8 +33,8 @@ pub(in crate::relay) struct Throttle(Option<Box<Meters>>);
 
 #[derive(Debug, Default)]
 struct Meters {
-    messages: Option<SendMeter>,
-    bytes: Option<SendMeter>,
+    messages: SendMeter,
+    bytes: SendMeter,
     /// Until when they are drained.
     drained: Moment,
     /// What it may send with all others of its key.
@@ -71,7 +71,7 @@ impl Throttle {
     /// By other rules, with what was sent by those before.
     pub(super) fn renew(&mut self, rules: &Rules) {
         let old = self.0.take().unwrap_or_default();
-        let meter = |rate: Option<u64>, burst: Option<u64>, old: Option<SendMeter>| {
+        let meter = |rate: Option<u64>, burst: Option<u64>, old: SendMeter| {
             rate.map(|rate| SendMeter::new(rate, burst.unwrap_or(rate), old))
         };
         let (messages, burst) = (rules.messages_max, rules.messages_burst);
@@ -80,6 +80,7 @@ impl Throttle {
         let slow_timeout = rules.slow_timeout;
         let is_metered = messages.is_some() || bytes.is_some() || old.shared.is_some();
         if is_metered || slow_timeout.is_some() {
+            let (messages, bytes) = (messages.unwrap_or_default(), bytes.unwrap_or_default());
             let paused_until = None;
             self.0 = Some(Box::new(Meters { messages, bytes, paused_until, slow_timeout, ..*old }));
         }
@@ -154,8 +155,7 @@ impl Throttle {
         }
         meters.fill(begins, head);
         // What ends the session need not come to be too much.
-        let is_over = || meters.bytes.is_some_and(|meter| meter.wait(header.length).is_some());
-        match rules.excess == RelayExcess::Close && is_over() {
+        match rules.excess == RelayExcess::Close && !meters.bytes.has_room(header.length) {
             true => Admission::TooFast,
             false => Admission::Pass,
         }
@@ -167,11 +167,7 @@ impl Throttle {
         let Some(meters) = &mut self.0 else { return Admission::Pass };
         meters.drain(now, Duration::ZERO);
         meters.fill(true, bytes);
-        let messages = meters.messages.and_then(|meter| meter.wait(0));
-        match messages.max(meters.bytes.and_then(|meter| meter.wait(0))) {
-            Some(wait) => meters.pause(wait, rules, now),
-            None => Admission::Pass,
-        }
+        meters.judge(rules, now)
     }
 
     /// So many bytes of a data frame's payload have come. They pass; where they are too many, the
@@ -180,10 +176,7 @@ impl Throttle {
         let Some(meters) = &mut self.0 else { return Admission::Pass };
         meters.drain(now, Duration::ZERO);
         meters.fill(false, bytes);
-        match meters.bytes.and_then(|meter| meter.wait(0)) {
-            Some(wait) => meters.pause(wait, rules, now),
-            None => Admission::Pass,
-        }
+        meters.judge(rules, now)
     }
 }
 
@@ -197,29 +190,33 @@ impl Meters {
     /// The meters, up to this moment; the client was paused so much too long.
     fn drain(&mut self, now: Moment, late: Duration) {
         let passed = now.as_millis().saturating_sub(self.drained.as_millis());
-        if passed == 0 {
-            return;
-        }
-        self.drained = now;
-        let late = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
-        if let Some(meter) = &mut self.messages {
-            meter.drain(passed, late);
-        }
-        if let Some(meter) = &mut self.bytes {
-            meter.drain(passed, late);
+        if passed > 0 {
+            self.drained = now;
+            let late = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+            self.messages.drain(passed, late);
+            self.bytes.drain(passed, late);
         }
     }
 
     /// How long until a frame may begin: there must be no byte too many, and room for a message
     /// that begins with it.
     fn wait(&mut self, begins: bool, now: Moment) -> Option<Duration> {
-        let bytes = self.bytes.and_then(|meter| meter.wait(0));
-        if !begins {
-            return bytes;
+        if self.bytes.has_room(0) && self.messages.has_room(begins.into()) {
+            // What others lack then is drawn only for a message that may be sent.
+            return self.shared.as_mut().filter(|_| begins)?.wait(now);
         }
-        let own = bytes.max(self.messages.and_then(|meter| meter.wait(1)));
-        // What others lack then is drawn only for a message that may be sent.
-        own.or_else(|| self.shared.as_mut()?.wait(now))
+        self.bytes.wait(0).max(self.messages.wait(begins.into()))
+    }
+
+    /// What becomes of the client after what has come.
+    fn judge(&mut self, rules: &Rules, now: Moment) -> Admission {
+        if self.bytes.has_room(0) && self.messages.has_room(0) {
+            return Admission::Pass;
+        }
+        match self.bytes.wait(0).max(self.messages.wait(0)) {
+            Some(wait) => self.pause(wait, rules, now),
+            None => Admission::Pass,
+        }
     }
 
     /// The client has to wait so long.
@@ -236,13 +233,9 @@ impl Meters {
             if let Some(shared) = &mut self.shared {
                 shared.spend();
             }
-            if let Some(meter) = &mut self.messages {
-                meter.fill(1);
-            }
+            self.messages.fill(1);
         }
-        if let Some(meter) = &mut self.bytes {
-            meter.fill(bytes as u64);
-        }
+        self.bytes.fill(bytes as u64);
     }
 }
 

@@ -11,7 +11,8 @@ fn site(address: SocketAddr, backends: &[&Backend], deny: &str) -> String {
         "workers = 2\n[listeners.http]\naddress = \"{address}\"\n\
          [control]\nsocket = \"control.sock\"\n[drain]\ndelay = \"0s\"\nwindow = \"0s\"\n\
          [reload]\ndrain_max = \"40%\"\n\
-         [access.net]\nallow = \"127.0.0.0/8\"\n{deny}\n[access.card.jwt]\nsecret = \"a secret that is long enough to be one\"\n\
+         [access.net]\nallow = \"127.0.0.0/8\"\n{deny}\n\
+         [access.card.jwt]\nsecret = \"a secret that is long enough to be one\"\n\
          [pools.chat]\nbackends = {addresses:?}\n\
          [[routes]]\npath = \"/chat\"\n{route}\naccess = \"net\"\n\
          [[routes]]\npath = \"/any\"\n{route}\naccess = {{ any = [\"net\", \"card\"] }}\n"

@@ -1,7 +1,9 @@
 //! Requests about live sessions: whose they are, by the route that answers, or by the process after
 //! this one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -10,20 +12,22 @@ use super::conn::App;
 use super::grant::Granted;
 use crate::access::Policy;
 use crate::action::api::{self, ApiContext, ApiRefusal, CoveredRoute};
-use crate::action::api::{InstanceQuestion, PushRequest};
+use crate::action::api::{InstanceQuestion, IsInForce, PushRequest};
 use crate::base::body::Body;
 use crate::config::plan;
+use crate::live::LiveRoute;
 use crate::rewrite;
 
 /// Answers about live sessions.
 pub(super) async fn answer(
-    app: &App,
+    app: &Arc<App>,
     granted: Granted,
     asked: &plan::Api,
     body: Body,
 ) -> Response<Body> {
     let older = Some(Arc::clone(&app.older));
-    let context = ApiContext { older, ..context(app, asked) };
+    let is_in_force = is_in_force(app, &granted.route, asked);
+    let context = ApiContext { older, is_in_force, ..context(app, asked) };
     let target = &granted.asked.target;
     let below = target.below(Some(&granted.route.plan));
     // A route for `/v1` is asked for `/v1/push` as well.
@@ -32,6 +36,28 @@ pub(super) async fn answer(
     let mut answer = api::answer(&context, &granted.asked.head, path, body).await;
     rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     answer
+}
+
+/// Whether the route is still what it is now, and about the same routes.
+fn is_in_force(app: &Arc<App>, route: &Arc<LiveRoute>, asked: &plan::Api) -> IsInForce {
+    let (app, asked) = (Arc::clone(app), asked.clone());
+    // What it was is not kept alive for this.
+    let (identity, route) = (Arc::clone(&route.plan.identity), Arc::downgrade(route));
+    // Not yet: a reload may have come since the route was found.
+    let looked = AtomicU64::new(0);
+    Arc::new(move |about: &BTreeSet<Arc<str>>| {
+        let snapshot = app.live.now();
+        if looked.swap(snapshot.generation, Relaxed) == snapshot.generation {
+            return true;
+        }
+        let is_same = snapshot.route(&identity).is_some_and(|now| {
+            // The same where nothing about it changed, its access rules neither.
+            Arc::downgrade(now).ptr_eq(&route)
+        });
+        let covered = snapshot.routes.iter().map(|route| &route.plan.identity);
+        let covered = covered.filter(|identity| asked.covers(identity));
+        is_same && covered.collect::<BTreeSet<_>>().into_iter().eq(about)
+    })
 }
 
 /// Sends a message for an operator, to any session that can be pushed to.
@@ -78,6 +104,7 @@ fn context(app: &App, asked: &plan::Api) -> ApiContext {
         routes: covered.collect(),
         may: asked.may.clone(),
         has_aws: asked.aws,
+        is_in_force: Arc::new(|_: &BTreeSet<Arc<str>>| true),
         events: Arc::clone(&app.events),
         budget: Arc::clone(&app.pushes),
     }

@@ -1,7 +1,7 @@
 //! What requests to the API have in common: whose sessions they are about, and why they are
 //! refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ pub struct CoveredRoute {
     pub extension_max: Duration,
 }
 
+/// Whether the routes with these identities, and no others, may be asked about at this moment.
+pub type IsInForce = Arc<dyn Fn(&BTreeSet<Arc<str>>) -> bool + Send + Sync>;
+
 /// Whose sessions are asked about, and how they are reached.
 pub struct ApiContext {
     /// The sessions of all workers.
@@ -44,6 +47,9 @@ pub struct ApiContext {
     pub may: Vec<ApiRight>,
     /// Whether it may be asked as API Gateway is, too.
     pub has_aws: bool,
+    /// Whether these may be asked about still, by the configuration in force; for streams, which
+    /// outlive reloads.
+    pub is_in_force: IsInForce,
     /// What becomes of sessions.
     pub events: Arc<SessionEvents>,
     /// What all messages under way may have.

@@ -1,5 +1,6 @@
 //! `GET /v1/events`: what becomes of sessions, as a stream of events (WHATWG HTML §9.2).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::context::{ApiContext, ApiRefusal};
+use super::context::{ApiContext, ApiRefusal, IsInForce};
 use super::list::{label_map, selector};
 use super::older_instances::OlderInstances;
 use super::targets::PushTargets;
@@ -43,6 +44,9 @@ struct EventReader {
     selector: Selector,
     next: u64,
     older: Option<Arc<dyn OlderInstances>>,
+    /// The routes that it may be about, and whether it still may.
+    about: BTreeSet<Arc<str>>,
+    is_in_force: IsInForce,
     written: mpsc::Sender<Bytes>,
 }
 
@@ -71,7 +75,9 @@ pub(super) async fn answer(
         None => gap(None),
     });
     let next = next.unwrap_or_else(|| events.next());
-    let reader = EventReader { events, selector, next, older: context.older.clone(), written };
+    let (older, is_in_force) = (context.older.clone(), Arc::clone(&context.is_in_force));
+    let about = context.routes.keys().cloned().collect();
+    let reader = EventReader { events, selector, next, older, about, is_in_force, written };
     task::spawn("events", reader.run());
     let mut answer = Response::new(body::received(stream));
     let headers = answer.headers_mut();
@@ -81,8 +87,8 @@ pub(super) async fn answer(
 }
 
 impl EventReader {
-    /// Writes until the reader leaves, is too slow, or is to ask another process, or this one stops
-    /// and no session is left.
+    /// Writes until the reader leaves, is too slow, or is to ask another process or anew, or this
+    /// one stops and no session is left.
     async fn run(mut self) {
         let mut news = self.events.news();
         let mut quiet = 0;
@@ -106,7 +112,7 @@ impl EventReader {
                 }
             }
             let is_replaced = self.older.as_ref().is_some_and(|older| older.is_replaced());
-            if is_replaced || self.events.is_closed() {
+            if is_replaced || self.events.is_closed() || !(self.is_in_force)(&self.about) {
                 return;
             }
             tokio::select! {

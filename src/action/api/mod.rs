@@ -33,7 +33,7 @@ mod schemas;
 mod send;
 mod targets;
 
-pub use context::{ApiContext, ApiRefusal, CoveredRoute};
+pub use context::{ApiContext, ApiRefusal, CoveredRoute, IsInForce};
 pub use older_instances::{InstanceReport, OlderInstances, OpenRequest, OpenRequests};
 pub use openapi::openapi_json;
 pub use questions::{INSTANCE_TIMEOUT_MAX, InstanceQuestion, answer_newer};

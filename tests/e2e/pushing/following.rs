@@ -143,3 +143,29 @@ async fn a_stream_ends_with_the_last_session_and_holds_no_stop() {
     // Long before `drain.timeout`.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn a_stream_outlives_reloads_but_not_the_right_to_it() {
+    let backend = Backend::echo("a").await;
+    let of = |api: &str, route: &str| {
+        let site = site(&[&backend]).table(api).route("labels = { user = \"{query.user}\" }");
+        site.route("push = {}").route(route)
+    };
+    let proxy = Proxy::start(&of(API, "")).await;
+    let mut follower = Follower::begin(&proxy, "", None).await;
+    // The rules of the route that it is about.
+    proxy.reload(&of(API, "relay.ping_interval = \"7s\"")).await.unwrap();
+    let mut sessions = Vec::new();
+    for user in ["ada", "bob", "eve"] {
+        sessions.push(proxy.client().path(&format!("/?user={user}")).open().await);
+        // With each it is looked whether it goes on.
+        follower.until(&format!("\"user\":\"{user}\"")).await;
+    }
+    let listing = API.replace("routes = \"all\"", "routes = \"all\", may = \"list\"");
+    proxy.reload(&of(&listing, "relay.ping_interval = \"7s\"")).await.unwrap();
+    // Its last chunk: the connection may be asked more.
+    follower.until("\r\n0\r\n\r\n").await;
+    assert_eq!(ask(&proxy, "GET", "/v1/events", "").await.0, 403);
+    drop(sessions);
+    proxy.stop().await;
+}

@@ -2,9 +2,11 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 mod explain;
+#[cfg(feature = "acme")]
+mod ordered;
 mod traps;
 
 use super::args::{Check, Format};
@@ -76,11 +78,10 @@ fn all_findings(loaded: &Loaded, router: &Router, named_files: NamedFiles) -> Re
     traps::add_unreachable(router, loaded, &mut findings);
     if named_files == NamedFiles::Read {
         let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-        traps::add_expiries(
-            loaded,
-            i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-            &mut findings,
-        );
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        traps::add_expiries(loaded, now, &mut findings);
+        #[cfg(feature = "acme")]
+        ordered::add_ordered(&loaded.plan, now, &mut findings);
         traps::add_uncovered(loaded, &mut findings);
         traps::add_sockets(loaded, &mut findings);
     }
@@ -88,6 +89,13 @@ fn all_findings(loaded: &Loaded, router: &Router, named_files: NamedFiles) -> Re
     traps::add_case(router, loaded, &mut findings);
     findings.sort();
     findings
+}
+
+/// A second since 1970 as a person reads it.
+fn date(seconds: i64) -> String {
+    let since = Duration::from_secs(seconds.try_into().unwrap_or(0));
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + since);
+    text.trim_end_matches(" GMT").to_owned() + " UTC"
 }
 
 fn tell(format: Format, findings: &Report, sources: &Sources) -> Result<(), Failure> {

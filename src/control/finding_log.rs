@@ -19,6 +19,9 @@ pub(super) fn write(findings: &Findings) {
             Severity::Warning => {
                 tracing::warn!(event = "finding", code, file, line, column, hint, "{message}");
             }
+            Severity::Note => {
+                tracing::info!(event = "finding", code, file, line, column, hint, "{message}");
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Severity {
     Error,
     /// It can be taken, but is hardly what its author wants.
     Warning,
+    /// It is as it should be, and good to know.
+    Note,
 }
 
 impl Severity {
@@ -27,6 +29,7 @@ impl Severity {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         }
     }
 }
@@ -76,6 +79,11 @@ impl Diagnostic {
     /// A finding that refuses nothing.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
+    }
+
+    /// A finding that says how things stand.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Note, ..Diagnostic::error(code, message) }
     }
 
     /// What makes it like another finding.
@@ -134,20 +142,24 @@ impl Report {
 
     /// How many findings are errors.
     pub fn errors(&self) -> usize {
-        let error = |found: &&Diagnostic| found.severity == Severity::Error;
-        self.findings.iter().filter(error).count()
+        self.count(Severity::Error)
     }
 
     /// How many findings are warnings.
     pub fn warnings(&self) -> usize {
-        self.findings.len() - self.errors()
+        self.count(Severity::Warning)
     }
 
-    /// Puts findings into reading order: by file and place, those without a place first; an error
-    /// before a warning of the same place. What several parts found of one place, as the routes of
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|found| found.severity == severity).count()
+    }
+
+    /// Puts findings into reading order: by file and place, those without a place first, and notes
+    /// behind all; an error before a warning of the same place. What several parts found of one place, as the routes of
     /// a site do, stands there once.
     pub fn sort(&mut self) {
-        self.findings.sort_by_key(|found| (found.span, found.severity));
+        let is_note = |found: &Diagnostic| found.severity == Severity::Note;
+        self.findings.sort_by_key(|found| (is_note(found), found.span, found.severity));
         self.findings.dedup();
     }
 

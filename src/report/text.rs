@@ -46,7 +46,7 @@ pub(super) fn print(report: &Report, sources: &Sources, colour: Colour) -> Strin
             text.push_str("\n\n");
         }
     }
-    if !report.is_empty() {
+    if report.errors() + report.warnings() > 0 {
         text.push_str(&count(report));
         text.push('\n');
     }
@@ -68,6 +68,7 @@ fn level(severity: Severity) -> Level<'static> {
     match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     }
 }
 

@@ -19,7 +19,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::actors::{Backend, Client, Ending, Session, free, until};
+use crate::actors::{Backend, Certificates, Client, Ending, Session, free, until};
 
 const SITE: &str = "\
 [listeners.http]

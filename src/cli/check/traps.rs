@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustix::fs::{Access, access};
 
-use crate::config::plan::{Address, Certificate, HostPattern, Listener};
+use super::date;
+use crate::config::plan::{Address, HostPattern, Listener, covers};
 use crate::config::{ListenedOn, Loaded};
 use crate::report::{Diagnostic, Report};
 use crate::router::{CaseCounts, Router, taken_on_every_listener};
@@ -91,11 +92,6 @@ fn expiry(validity: Validity, now: i64) -> Option<String> {
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
     };
-    let date = |seconds: i64| {
-        let since = Duration::from_secs(seconds.try_into().unwrap_or(0));
-        let text = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since);
-        text.trim_end_matches(" GMT").to_owned() + " UTC"
-    };
     if now > not_after {
         let ago = days(now - not_after);
         return Some(format!("expired {ago} ago, at {}", date(not_after)));
@@ -124,14 +120,14 @@ pub(super) fn add_uncovered(loaded: &Loaded, findings: &mut Report) {
         let takes = |listener: &&Arc<Listener>| {
             route.listeners.is_empty() || route.listeners.contains(&listener.name)
         };
-        let covers = |certificate: &Certificate| match &route.host {
-            HostPattern::Wildcard(_) => certificate.names.iter().any(|name| **name == *shown),
-            _ => certificate.covers(host),
+        let covers = |name: &Arc<str>| match &route.host {
+            HostPattern::Wildcard(_) => **name == *shown,
+            _ => covers(name, host),
         };
         let mut speaking = loaded.plan.listeners.iter().filter(takes);
         let uncovered = speaking.find(|listener| {
             let tls = listener.tls.as_ref();
-            tls.is_some_and(|tls| !tls.certificates.iter().any(covers))
+            tls.is_some_and(|tls| !tls.names().any(covers))
         });
         if let Some(listener) = uncovered {
             let listener = &listener.name;

@@ -89,3 +89,53 @@ fn check_explains_which_route_takes_a_url() {
     assert_eq!((code, out.lines().next()), (0, Some("/chat/7: to pool `chat`")));
     assert_eq!(explain(&["ftp://example.com/"]).0, 2);
 }
+
+#[test]
+fn check_says_how_ordered_certificates_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let site = "\
+[acme]
+agree_to_terms = true
+state = \"state\"
+directory = \"https://ca.test/dir\"
+[listeners.https]
+address = \"127.0.0.1:0\"
+tls.acme = true
+[[routes]]
+host = \"kept.test\"
+respond = \"here\"
+[[routes]]
+host = \"failed.test\"
+respond = \"here\"
+";
+    std::fs::write(dir.path().join("tidegate.toml"), site).unwrap();
+    let (code, out, _) = tidegate(dir.path(), &["check"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("there is no certificate for `kept.test` yet"), "{out}");
+    // A certificate that is ordered is one: no warning says that there is none.
+    assert!(!out.contains("warning"), "{out}");
+    assert!(!state.exists(), "a check makes nothing");
+    let place = state.join("ca.test_dir");
+    std::fs::create_dir_all(place.join("certificates")).unwrap();
+    std::fs::create_dir_all(place.join("failures")).unwrap();
+    let made = Certificates::new(&["kept.test"]);
+    let read = |name: &str| std::fs::read_to_string(made.path().join(name)).unwrap();
+    let text = read("site.pem") + &read("site.key");
+    std::fs::write(place.join("certificates/kept.test.pem"), text).unwrap();
+    let note = "1799582400 4102444800 2\nthe authority refuses: no\n";
+    std::fs::write(place.join("failures/failed.test"), note).unwrap();
+    let (code, out, _) = tidegate(dir.path(), &["check"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("note[acme]: the certificate ordered for `kept.test` expires in"),
+        "{out}"
+    );
+    assert!(out.contains("2 orders in a row have failed: the authority refuses: no"), "{out}");
+    let (_, out, _) = tidegate(dir.path(), &["check", "--format", "json"]);
+    assert!(out.contains("\"severity\": \"note\"") && out.contains("\"warnings\": 1"), "{out}");
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::write(&state, "no directory").unwrap();
+    let (code, out, _) = tidegate(dir.path(), &["check"]);
+    assert!(code == 0 && out.contains("nothing is known of ordered certificates"), "{out}");
+}

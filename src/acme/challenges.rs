@@ -35,19 +35,19 @@ pub(super) struct Answers {
 
 /// Looks at the directory of state: how many have begun, and how many have ended.
 #[derive(Clone, Copy, Default)]
-struct Looks {
-    begun: u64,
-    ended: u64,
+pub(super) struct Looks {
+    pub(super) begun: u64,
+    pub(super) ended: u64,
 }
 
 /// The answers of this process. Everybody asks; one task fills it.
 pub struct Challenges {
-    own: ArcSwap<Answers>,
-    of_others: ArcSwap<Answers>,
+    pub(super) own: ArcSwap<Answers>,
+    pub(super) of_others: ArcSwap<Answers>,
     /// Asks for a look.
-    asked: Notify,
-    /// `None` while nobody orders.
-    looks: watch::Sender<Option<Looks>>,
+    pub(super) asked: Notify,
+    /// `None` while nobody looks.
+    pub(super) looks: watch::Sender<Option<Looks>>,
     waiting: Arc<Shares>,
 }
 
@@ -92,52 +92,6 @@ impl Challenges {
         let looked = looks.wait_for(|looks| looks.is_none_or(|looks| looks.ended >= next));
         let _ = clock::by(clock::now().after(LOOK_TIMEOUT), looked).await?;
         known()
-    }
-}
-
-#[cfg(feature = "acme")]
-impl Challenges {
-    /// Changes the answers of orders that this process has under way.
-    pub(super) fn change(&self, change: impl Fn(&mut Answers)) {
-        self.own.rcu(|answers| {
-            let mut next = Answers::clone(answers);
-            change(&mut next);
-            next
-        });
-    }
-
-    /// Somebody orders from now on, and looks when [`Challenges::asked`] ends; or nobody does.
-    pub(super) fn set_open(&self, is_open: bool) {
-        self.looks.send_if_modified(|looks| {
-            let was_open = looks.is_some();
-            *looks = is_open.then(|| looks.unwrap_or_default());
-            was_open != is_open
-        });
-        if !is_open {
-            self.of_others.store(Arc::default());
-        }
-    }
-
-    /// Whether other instances' answers are known, which end with their orders.
-    pub(super) fn has_others(&self) -> bool {
-        let others = self.of_others.load_full();
-        !others.tokens.is_empty() || !others.acceptors.is_empty()
-    }
-
-    /// Waits until somebody asks for what is not known.
-    pub(super) async fn asked(&self) {
-        self.asked.notified().await;
-    }
-
-    /// Begins a look.
-    pub(super) fn begin_look(&self) {
-        self.looks.send_modify(|looks| looks.iter_mut().for_each(|looks| looks.begun += 1));
-    }
-
-    /// Ends it: this is what other instances answer with.
-    pub(super) fn end_look(&self, found: Answers) {
-        self.of_others.store(Arc::new(found));
-        self.looks.send_modify(|looks| looks.iter_mut().for_each(|looks| looks.ended += 1));
     }
 }
 

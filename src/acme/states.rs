@@ -23,17 +23,11 @@ pub struct NameState {
 
 /// How all names stand; written by who orders, read by everybody.
 #[derive(Debug, Default)]
-pub struct NameStates(ArcSwap<Vec<NameState>>);
+pub struct NameStates(pub(super) ArcSwap<Vec<NameState>>);
 
 impl NameStates {
     /// All of them, by name.
     pub fn get(&self) -> Arc<Vec<NameState>> {
         self.0.load_full()
-    }
-
-    /// They stand so from now on.
-    #[cfg(feature = "acme")]
-    pub(super) fn set(&self, states: Vec<NameState>) {
-        self.0.store(Arc::new(states));
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::acme::{self, AcmeWork, Challenges, NameStates};
+use crate::acme::orders::{self, AcmeWork};
+use crate::acme::{Challenges, NameStates};
 use crate::live::Snapshot;
 
 /// How long it may take to give back its locks when the process ends.
@@ -22,6 +23,29 @@ pub(super) struct AcmeThread(Option<RunningAcme>);
 struct RunningAcme {
     work: watch::Sender<Option<AcmeWork>>,
     ended: std_mpsc::Receiver<()>,
+}
+
+/// How long a start waits for certificates that were ordered before. Files that take longer hold up
+/// nothing else: the first clients are shown one that nobody trusts.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Shows what was ordered before, so that the first handshake of a process has it.
+pub(super) fn show_stored(snapshot: &Snapshot) {
+    if snapshot.plan.acme.is_none() {
+        return;
+    }
+    let (plan, issued) = (Arc::clone(&snapshot.plan), Arc::clone(&snapshot.issued));
+    let (done, shown) = std_mpsc::channel();
+    let work = move || {
+        orders::show_stored(&plan, &issued);
+        // Who waits for it may have given up.
+        let _ = done.send(());
+    };
+    let started = thread::Builder::new().name("acme-load".to_owned()).spawn(work);
+    if started.is_err() || shown.recv_timeout(LOAD_TIMEOUT).is_err() {
+        let state = snapshot.plan.acme.as_ref().map(|acme| acme.state.display().to_string());
+        tracing::warn!(state, "stored certificates are not read in time; the start goes on");
+    }
 }
 
 impl AcmeThread {
@@ -39,6 +63,7 @@ impl AcmeThread {
         let work = is_wanted.then(|| AcmeWork {
             plan: Arc::clone(&snapshot.plan),
             issued: Arc::clone(&snapshot.issued),
+            is_leaving: false,
         });
         match &self.0 {
             Some(running) => drop(running.work.send_replace(work)),
@@ -47,6 +72,15 @@ impl AcmeThread {
                 Err(error) => tracing::error!(%error, "certificates are not ordered"),
             },
         }
+    }
+}
+
+impl AcmeThread {
+    /// Orders are given up, and their locks given back to who orders from now on; the authority is
+    /// answered until the process ends.
+    pub(super) fn leave(&self) {
+        let Some(running) = &self.0 else { return };
+        running.work.send_modify(|work| work.iter_mut().for_each(|work| work.is_leaving = true));
     }
 }
 
@@ -71,7 +105,7 @@ fn start(
             .enable_all()
             .build_local(Default::default());
         match built {
-            Ok(runtime) => runtime.block_on(acme::keep(present, challenges, states)),
+            Ok(runtime) => runtime.block_on(orders::keep(present, challenges, states)),
             Err(error) => tracing::error!(%error, "certificates are not ordered"),
         }
         // Who waits for it may have given up.

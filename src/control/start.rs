@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 #[cfg(feature = "acme")]
-use super::acme::AcmeThread;
+use super::acme::{AcmeThread, show_stored};
 use super::core::ProcessCore;
 use super::handle::{COMMANDS_WAITING_MAX, Common, Handle, ReloadAsked};
 use super::handler::SessionHandler;
@@ -48,6 +48,8 @@ pub(super) async fn start(
     let members = PoolMembers::start(plan, predecessor.as_ref().map(|before| &*before.found)).await;
     let plan = &Arc::new(plan.with_members(&members.found().table()));
     let (mut core, reloads) = build(options, plan, inherited, predecessor.as_ref(), members)?;
+    #[cfg(feature = "acme")]
+    show_stored(&core.common.app.live.now());
     let (sockets, servers) = open(&mut core, plan, predecessor.as_mut())?;
     if predecessor.is_some() {
         let snapshot = core.common.app.live.now();

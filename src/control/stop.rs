@@ -31,7 +31,7 @@ pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<StopR
     tracing::info!(?patience, "stopping");
     core.common.phase.send_replace(Phase::Draining);
     core.watch = None;
-    end_orders(&mut core);
+    end_orders(&core);
     let tell_older = |core: &ProcessCore| core.older.stop(delay, patience.saturating_sub(delay));
     tell_older(&core);
     let hurried = async {
@@ -50,9 +50,9 @@ pub(super) async fn stop(mut core: ProcessCore, mut stops: watch::Receiver<StopR
 }
 
 /// No certificate is ordered any more: locks are given back for other instances.
-pub(super) fn end_orders(core: &mut ProcessCore) {
+pub(super) fn end_orders(core: &ProcessCore) {
     #[cfg(feature = "acme")]
-    drop(std::mem::take(&mut core.acme));
+    core.acme.leave();
     #[cfg(not(feature = "acme"))]
     let _ = core;
 }

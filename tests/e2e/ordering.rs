@@ -1,6 +1,11 @@
 //! Certificates that are ordered, without an authority: what instances that share `acme.state` see
 //! of one another. Orders themselves are `tests/interop/acme`'s.
 
+mod authority;
+mod faults;
+mod ordered_site;
+mod renewals;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

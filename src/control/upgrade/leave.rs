@@ -56,7 +56,7 @@ pub(in crate::control) async fn leave(
     // Who asked may be gone; the log has it all the same.
     let _ = asked.send(passed(&core, &successor).await);
     core.common.phase.send_replace(Phase::Draining);
-    stop::end_orders(&mut core);
+    stop::end_orders(&core);
     let handle = core.handle();
     task::spawn("leave", report(handle.clone(), successor, reloads));
     let mut hurried = stops.clone();

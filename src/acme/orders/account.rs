@@ -84,6 +84,16 @@ fn stored(acme: &Acme, state: &StateDir) -> Result<Option<AccountCredentials>, O
     }
 }
 
+/// Forgets an account that the authority does not know any more.
+///
+/// # Errors
+/// The state cannot be used.
+pub(super) fn forget(acme: &Acme, state: &StateDir) -> io::Result<()> {
+    let path = state.account(acme.email.as_deref(), acme.eab.as_ref().map(|eab| &*eab.id));
+    // Somebody may know what it was good for.
+    std::fs::rename(&path, path.with_extension("gone"))
+}
+
 async fn make(
     acme: &Acme,
     directory: &str,
@@ -113,7 +123,11 @@ async fn make(
     Ok(account)
 }
 
-fn check_clock(client: &CaClient) -> Result<(), OrderError> {
+/// Whether this machine's clock is near the authority's, as far as it has told.
+///
+/// # Errors
+/// It is not.
+pub(super) fn check_clock(client: &CaClient) -> Result<(), OrderError> {
     let ahead = client.ahead();
     if ahead.abs() > CLOCK_MAX { Err(OrderError::Clock(ahead)) } else { Ok(()) }
 }

@@ -4,18 +4,18 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, Error, Identifier, NewOrder, Order,
-    OrderStatus, RenewalInfo,
+    OrderStatus, Problem, RenewalInfo,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::Der;
 use tokio::time::sleep;
 
-use super::account::{NONCE_TRIES, patiently};
-use super::ca_client::CaClient;
+use super::account::{NONCE_TRIES, check_clock, patiently};
+use super::ca_client::retry_after;
 use super::challenge_answer::ChallengeAnswer;
 use super::challenge_kind::ChallengeKind;
 use super::order_context::OrderContext;
-use super::order_error::OrderError;
+use super::order_error::{OrderError, kind, one_line};
 use super::schedule::RenewalWindow;
 use crate::base::clock;
 use crate::wire::pem::{self, Pem};
@@ -45,11 +45,14 @@ pub(super) async fn order(
     name: &str,
     context: &OrderContext<'_>,
 ) -> Result<Ordered, OrderError> {
+    check_profile(account, context)?;
     let mut order = new_order(account, name, context).await?;
+    // The account may be known since the clock was right.
+    check_clock(context.client)?;
     let shown = authorize(&mut order, name, context).await?;
     let shown_by = shown.as_ref().map(|answer| answer.kind.word());
     let wanted = [OrderStatus::Ready, OrderStatus::Valid];
-    let decided = decided(&mut order, &wanted, context.client).await;
+    let decided = decided(&mut order, &wanted).await;
     if let Some(answer) = shown {
         answer.remove().await;
     }
@@ -59,12 +62,31 @@ pub(super) async fn order(
     params.distinguished_name = DistinguishedName::new();
     let request = params.serialize_request(&key).map_err(not_made)?;
     patiently(async || order.finalize_csr(request.der()).await).await?;
-    self::decided(&mut order, &[OrderStatus::Valid], context.client).await?;
+    self::decided(&mut order, &[OrderStatus::Valid]).await?;
     let chain = patiently(async || order.certificate().await).await?;
     let chain = chain.ok_or_else(|| OrderError::Certificate("is not there".to_owned()))?;
     let text = format!("{}\n{}", chain.trim_end(), key.serialize_pem());
     let pem = check(&text, name)?;
+    let now = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    if now > pem.validity.not_after {
+        return Err(OrderError::Certificate("has expired".to_owned()));
+    }
     Ok(Ordered { text, pem, shown_by })
+}
+
+/// Whether the authority has the kind of certificates that is wanted.
+fn check_profile(account: &Account, context: &OrderContext<'_>) -> Result<(), OrderError> {
+    let Some(wanted) = &context.acme.profile else { return Ok(()) };
+    let mut all: Vec<&str> = account.profiles().map(|profile| profile.name).collect();
+    if all.iter().any(|name| **name == **wanted) {
+        return Ok(());
+    }
+    all.sort_unstable();
+    let has = match all[..] {
+        [] => "none".to_owned(),
+        _ => one_line(&all.join(", ")),
+    };
+    Err(OrderError::Refused(format!("it has no profile `{wanted}`; those that it has: {has}")))
 }
 
 fn not_made(error: rcgen::Error) -> OrderError {
@@ -93,11 +115,29 @@ async fn new_order(
     };
     match begin(replaced.as_ref()).await {
         // One that knows nothing of renewals, or not of this one: it is an order like any other.
-        Err(Error::Unsupported(_) | Error::Api(_) | Error::Other(_)) if replaced.is_some() => {
+        Err(Error::Unsupported(_)) if replaced.is_some() => Ok(begin(None).await?),
+        Err(Error::Api(problem)) if replaced.is_some() && is_of_replaced(&problem) => {
             Ok(begin(None).await?)
         }
         begun => Ok(begun?),
     }
+}
+
+/// Whether an order was refused for what it says of the certificate that it replaces (RFC 9773
+/// §5). Authorities use several words for it; these mean something else, and asking once more at
+/// once is no answer to them.
+fn is_of_replaced(problem: &Problem) -> bool {
+    !matches!(
+        kind(problem),
+        "rateLimited"
+            | "accountDoesNotExist"
+            | "externalAccountRequired"
+            | "invalidProfile"
+            | "rejectedIdentifier"
+            | "serverInternal"
+            | "unsupportedIdentifier"
+            | "userActionRequired"
+    )
 }
 
 /// How an authority calls a certificate that it is asked about (RFC 9773 §4.1).
@@ -185,11 +225,7 @@ fn no_challenge(kinds: &[ChallengeKind]) -> String {
 }
 
 /// Waits until the order is in one of these states.
-async fn decided(
-    order: &mut Order,
-    wanted: &[OrderStatus],
-    client: &CaClient,
-) -> Result<(), OrderError> {
+async fn decided(order: &mut Order, wanted: &[OrderStatus]) -> Result<(), OrderError> {
     let due = clock::now().after(DECISION_TIMEOUT);
     let [mut pause, longest] = ASK_PAUSE;
     loop {
@@ -203,7 +239,7 @@ async fn decided(
         if clock::now() >= due {
             return Err(OrderError::Timeout(DECISION_TIMEOUT));
         }
-        let asked = client.retry_after().filter(|asked| *asked <= longest * 6);
+        let asked = retry_after().filter(|asked| *asked <= longest * 6);
         sleep(pause.max(asked.unwrap_or_default())).await;
         pause = (pause * 2).min(longest);
         patiently(async || order.refresh().await.map(drop)).await?;
@@ -220,13 +256,14 @@ async fn why_invalid(order: &mut Order) -> OrderError {
         let found = authorization.challenges.iter().find_map(|one| one.error.as_ref());
         if let Some(problem) = found {
             let said = problem.to_string();
-            return OrderError::Challenge(said.trim_start_matches("API error: ").to_owned());
+            return OrderError::Challenge(one_line(said.trim_start_matches("API error: ")));
         }
     }
-    OrderError::Refused(of_order.unwrap_or_else(|| "it does not say why".to_owned()))
+    OrderError::Refused(of_order.map_or("it does not say why".to_owned(), |said| one_line(&said)))
 }
 
-/// Reads what came, and whether it can be shown for the name.
+/// Reads what came, and whether it can be shown for the name. One out of its time can: who finds it
+/// so may have a wrong clock, and in its place there is only one that nobody trusts.
 ///
 /// # Errors
 /// It cannot.
@@ -234,11 +271,7 @@ pub(super) fn check(text: &str, name: &str) -> Result<Pem, OrderError> {
     let no = |why: String| OrderError::Certificate(why);
     let pem = pem::certified(text.as_bytes(), text.as_bytes()).map_err(|e| no(e.to_string()))?;
     if !pem.names.iter().any(|own| **own == *name) {
-        return Err(no(format!("is for {:?}", pem.names)));
-    }
-    let now = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-    if now > pem.validity.not_after {
-        return Err(no("has expired".to_owned()));
+        return Err(no(one_line(&format!("is for {:?}", pem.names))));
     }
     Ok(pem)
 }

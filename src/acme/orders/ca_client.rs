@@ -1,16 +1,20 @@
 //! How an authority is asked: our own HTTP and TLS below `instant_acme`.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    CONNECTION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER as RETRY_AFTER_FIELD, USER_AGENT,
+};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -37,21 +41,37 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct CaClient {
     secure: Arc<Dialler>,
     plain: Arc<Dialler>,
-    told: Arc<Mutex<Told>>,
+    /// By how many seconds our clock is ahead of the authority's, as its last answer with a date
+    /// tells.
+    ahead: Arc<AtomicI64>,
 }
 
-/// What the authority's answers tell beside what they are for.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    /// By how many seconds our clock is ahead of the authority's.
-    ahead: Option<i64>,
-    /// How long it wants to be left alone, of the last answer.
-    retry_after: Option<Duration>,
+/// One that asks to be left alone for longer is asked again after this time.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// When an authority is asked for its window again that does not say when (RFC 9773 §4.3.3).
+const WINDOW_AGAIN: Duration = Duration::from_secs(6 * 60 * 60);
+
+tokio::task_local! {
+    /// How long the authority wants to be left alone, as the last answer to this work says.
+    static RETRY_AFTER: Cell<Option<Duration>>;
+}
+
+/// Does some work with an authority; how it ended, and how long the authority wants to be left
+/// alone after it.
+pub(super) async fn with_retry_after<T>(work: impl Future<Output = T>) -> (T, Option<Duration>) {
+    let work = async { (work.await, retry_after()) };
+    RETRY_AFTER.scope(Cell::new(None), work).await
+}
+
+/// How long the authority wants to be left alone, as the last answer to this work says.
+pub(super) fn retry_after() -> Option<Duration> {
+    RETRY_AFTER.try_with(Cell::get).ok().flatten()
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-enum ExchangeError {
+pub(super) enum ExchangeError {
     Url(String),
     Dial(DialError),
     Http(hyper::Error),
@@ -91,43 +111,44 @@ impl CaClient {
         Ok(CaClient {
             secure: Arc::new(Dialler::of_no_pool(CONNECT_TIMEOUT, Some(&tls))?),
             plain: Arc::new(Dialler::of_no_pool(CONNECT_TIMEOUT, None)?),
-            told: Arc::default(),
+            ahead: Arc::default(),
         })
     }
 
     /// By how many seconds our clock is ahead of the authority's.
     pub(super) fn ahead(&self) -> i64 {
-        self.told().ahead.unwrap_or(0)
+        self.ahead.load(Relaxed)
     }
 
-    /// How long the authority has asked, with its last answer, to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.told().retry_after
-    }
-
-    fn told(&self) -> Told {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, headers: &HeaderMap) {
+    /// Takes what an answer tells beside what it is for, and leaves of it what others can read.
+    fn take_fields(&self, method: &Method, status: StatusCode, headers: &mut HeaderMap) {
         let now = clock::wall();
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let date = |text: &str| httpdate::parse_http_date(text.trim()).ok();
-        let ahead = text(DATE).and_then(date).map(|theirs| seconds(now) - seconds(theirs));
-        let retry_after = text(RETRY_AFTER).and_then(|text| match text.trim().parse() {
+        if let Some(theirs) = text(DATE).and_then(date) {
+            self.ahead.store(seconds(now) - seconds(theirs), Relaxed);
+        }
+        let asked = text(RETRY_AFTER_FIELD).and_then(|text| match text.trim().parse() {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
             Err(_) => date(text)?.duration_since(now).ok(),
         });
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = Told { ahead: ahead.or(told.ahead), retry_after };
+        let asked = asked.map(|asked| asked.min(RETRY_AFTER_MAX));
+        // Work that nobody waits for with.
+        let _ = RETRY_AFTER.try_with(|retry_after| retry_after.set(asked));
+        // The crate below adds any number to the time, and takes no window without one.
+        let is_window = *method == Method::GET && status.is_success();
+        match asked.or(is_window.then_some(WINDOW_AGAIN)) {
+            Some(asked) => drop(headers.insert(RETRY_AFTER_FIELD, asked.as_secs().into())),
+            None => drop(headers.remove(RETRY_AFTER_FIELD)),
+        }
     }
 
     async fn exchange(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
-        let due = clock::now().after(EXCHANGE_TIMEOUT);
+        let (due, method) = (clock::now().after(EXCHANGE_TIMEOUT), request.method().clone());
         let answered = clock::by(due, self.ask(request)).await;
         let answered = answered.unwrap_or(Err(ExchangeError::Timeout));
-        let (parts, body) = answered.map_err(|error| Error::Other(Box::new(error)))?;
-        self.tell(&parts.headers);
+        let (mut parts, body) = answered.map_err(|error| Error::Other(Box::new(error)))?;
+        self.take_fields(&method, parts.status, &mut parts.headers);
         let is_json = |value: &HeaderValue| {
             value.to_str().is_ok_and(|kind| kind.to_ascii_lowercase().contains("json"))
         };

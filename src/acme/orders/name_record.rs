@@ -30,6 +30,8 @@ pub(super) struct NameRecord {
     pub(super) error: Option<Arc<str>>,
     /// An order or a question of ours is under way.
     pub(super) is_under_way: bool,
+    /// Renewals in a row that came long before their time.
+    early: u32,
     chance: f64,
     window: Option<RenewalWindow>,
     /// When the authority is asked for its window.
@@ -56,6 +58,7 @@ impl NameRecord {
             not_before: 0,
             error: None,
             is_under_way: false,
+            early: 0,
             chance,
             window: None,
             window_due: 0,
@@ -70,6 +73,27 @@ impl NameRecord {
             (self.window, self.window_due) = (None, 0);
             (self.failures, self.not_before, self.error) = (0, 0, None);
         }
+    }
+
+    /// An order of ours has brought this certificate. An authority whose every window is past, or
+    /// whose certificates are of the past, does not have orders without end: of several renewals
+    /// in a row that came long before their time, each waits twice as long as the one before.
+    pub(super) fn issue(&mut self, issued: ShownCertificate, now: i64) {
+        let is_early = |shown: &ShownCertificate| schedule::is_early(shown.validity, now);
+        let was_early = self.shown.as_ref().is_some_and(is_early);
+        self.early = if was_early { self.early.saturating_add(1) } else { 0 };
+        self.show(issued);
+        if self.early > 0 {
+            let pause = schedule::pause(self.early, None, None, self.chance);
+            self.not_before = now.saturating_add_unsigned(pause.as_secs());
+        }
+    }
+
+    /// The clock was set back by so many seconds: what was to wait for a while waits no longer
+    /// than that.
+    pub(super) fn turn_back(&mut self, by: i64) {
+        self.not_before = self.not_before.saturating_sub(by);
+        self.window_due = self.window_due.saturating_sub(by);
     }
 
     /// When the next order is due.
@@ -126,5 +150,57 @@ impl NameRecord {
             pause = after.clamp(WINDOW_PAUSE_MIN, WINDOW_PAUSE);
         }
         self.window_due = now.saturating_add_unsigned(pause.as_secs());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn certificate(leaf: u8, not_before: i64, days: i64) -> ShownCertificate {
+        let validity = Validity { not_before, not_after: not_before + days * DAY };
+        ShownCertificate { validity, leaf: [leaf].into(), unsaved: None }
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_keeps_nothing_waiting_once_it_is_right() {
+        let (wrong, right) = (5_000 * DAY, 1_000 * DAY);
+        let mut record = NameRecord::new(0.0);
+        record.fail(&OrderError::Clock(wrong - right), None, wrong);
+        assert_eq!(record.due(), wrong + 60);
+        record.turn_back(wrong - right);
+        assert_eq!(record.due(), right + 60);
+    }
+
+    #[test]
+    fn renewals_long_before_their_time_are_fewer_and_fewer() {
+        let mut record = NameRecord::new(0.0);
+        let past = RenewalWindow { start: 0, end: 0 };
+        let (mut now, mut waits) = (1_000 * DAY, Vec::new());
+        for leaf in 0..5 {
+            record.issue(certificate(leaf, now, 90), now);
+            record.take_window(Some((past, WINDOW_PAUSE)), now);
+            waits.push(record.due().max(now) - now);
+            now = record.due().max(now);
+        }
+        // The first window of the past may have its reason.
+        assert_eq!(waits, [0, 60, 120, 240, 480]);
+        // One that comes in its time is followed by others as ever.
+        now += 60 * DAY;
+        record.issue(certificate(9, now, 90), now);
+        assert_eq!(record.due(), now + 60 * DAY);
+    }
+
+    #[test]
+    fn a_certificate_of_seconds_is_renewed_in_its_time() {
+        let mut record = NameRecord::new(0.0);
+        for (leaf, now) in [(1, 1_000), (2, 1_030)] {
+            let validity = Validity { not_before: now, not_after: now + 45 };
+            let shown = ShownCertificate { validity, leaf: [leaf].into(), unsaved: None };
+            record.issue(shown, now);
+            assert_eq!(record.due(), now + 30);
+        }
     }
 }

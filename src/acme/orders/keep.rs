@@ -12,14 +12,14 @@ use tokio::time::sleep;
 
 use super::ca_client::CaClient;
 use super::challenge_kind::ChallengeKind;
-use super::challenges::Challenges;
 use super::name_record::NameRecord;
 use super::order_task::{self, Done, OrderShared, OrderWish};
 use super::ordering::Ordered;
-use super::state_dir::StateDir;
-use super::states::{NameState, NameStates};
+use super::state_dir::{self, StateDir};
 use super::stored;
 use super::wanted::{AcmeWanted, AcmeWork};
+use crate::acme::challenges::Challenges;
+use crate::acme::states::{NameState, NameStates};
 use crate::base::clock;
 use crate::base::label::Label as _;
 use crate::base::task::LocalBox;
@@ -32,6 +32,9 @@ const UNDER_WAY_MAX: usize = 4;
 /// instance orders.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LOOK_SOON: Duration = Duration::from_secs(1);
+
+/// A wall clock that is set back by more seconds was wrong before.
+const CLOCK_STEP: i64 = 60;
 
 /// Looks for challenges that are asked for are this far apart at least.
 const CHALLENGE_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -49,6 +52,7 @@ pub async fn keep(
     let mut keeper: Option<Keeper> = None;
     loop {
         let present = work.borrow_and_update().clone();
+        let is_leaving = present.as_ref().is_some_and(|work| work.is_leaving);
         let wanted = present.as_ref().and_then(|work| AcmeWanted::of(&work.plan));
         keeper = match (keeper.take(), wanted, present) {
             (Some(mut before), Some(wanted), _) if before.shared.acme == wanted.acme => {
@@ -62,6 +66,9 @@ pub async fn keep(
             _ => None,
         };
         challenges.set_open(keeper.is_some());
+        if is_leaving && let Some(keeper) = &mut keeper {
+            keeper.leave();
+        }
         let changed = match &mut keeper {
             Some(keeper) => tokio::select! {
                 changed = work.changed() => changed,
@@ -86,6 +93,10 @@ struct Keeper {
     under_way: Vec<LocalBox<(Arc<str>, Done)>>,
     /// What was last said to be wrong with the directory of state.
     state_error: Option<String>,
+    /// When it was looked at last, by the wall clock, in seconds since 1970.
+    looked: i64,
+    /// Whether it orders no more.
+    is_leaving: bool,
 }
 
 impl Keeper {
@@ -111,6 +122,8 @@ impl Keeper {
             records,
             under_way,
             state_error: None,
+            looked: 0,
+            is_leaving: false,
         };
         new.rename(wanted);
         Some(new)
@@ -127,6 +140,12 @@ impl Keeper {
         self.shared.issued.retain(|name| wanted.names.contains(name));
     }
 
+    /// Orders no more: what is under way is given up, and its locks are given back.
+    fn leave(&mut self) {
+        self.is_leaving = true;
+        self.under_way.clear();
+    }
+
     /// One round: looks, begins what is due, and waits until there is something to do.
     async fn keep(&mut self) {
         self.look();
@@ -137,10 +156,12 @@ impl Keeper {
         self.publish();
         let is_soon =
             self.records.values().any(|record| record.shown.is_none() || record.seen.is_some());
-        let is_soon = is_soon || self.shared.challenges.has_others();
+        let is_soon = is_soon && !self.is_leaving || self.shared.challenges.has_others();
         let pause = if is_soon { LOOK_SOON } else { LOOK_EVERY };
         let challenges = Arc::clone(&self.shared.challenges);
         tokio::select! {
+            // Whoever asks for answers that nobody has holds up no order.
+            biased;
             (name, done) = next(&mut self.under_way) => self.take(&name, done),
             () = challenges.asked() => {
                 self.look_for_challenges();
@@ -150,9 +171,29 @@ impl Keeper {
         }
     }
 
-    /// Makes the directory of state, and loads what is there and new.
+    /// Loads what is there and new.
     fn look(&mut self) {
-        let made = self.shared.state.make();
+        if !self.is_leaving {
+            self.look_for_room();
+        }
+        for (name, record) in &mut self.records {
+            stored::load(&self.shared, name, record);
+        }
+    }
+
+    /// Makes the directory of state, and says where it cannot be written to.
+    fn look_for_room(&mut self) {
+        let now = unix_now();
+        let back = self.looked - now;
+        if back > CLOCK_STEP {
+            self.records.values_mut().for_each(|record| record.turn_back(back));
+        }
+        self.looked = now;
+        let mut records = self.records.values();
+        let is_due = records.any(|record| !record.is_under_way && record.due() <= now);
+        let state = &self.shared.state;
+        // All names wait for room together, and none of them for longer than that.
+        let made = state.make().and_then(|()| if is_due { state.try_to_write() } else { Ok(()) });
         let said = made.as_ref().err().map(ToString::to_string);
         if let Some(error) = said.clone().filter(|_| said != self.state_error) {
             let state = self.shared.acme.state.display();
@@ -162,10 +203,10 @@ impl Keeper {
             let state = self.shared.acme.state.display();
             tracing::warn!(%state, "ACME state has keys and may be read by everybody: chmod 700");
         }
-        self.state_error = said.or_else(|| Some(String::new()));
-        for (name, record) in &mut self.records {
-            stored::load(&self.shared, name, record);
+        if said.is_none() && self.state_error.as_ref().is_some_and(|error| !error.is_empty()) {
+            tracing::info!(state = %self.shared.acme.state.display(), "ACME state can be used again");
         }
+        self.state_error = said.or_else(|| Some(String::new()));
     }
 
     fn look_for_challenges(&mut self) {
@@ -176,7 +217,8 @@ impl Keeper {
 
     /// Begins what is due, as far as there is room.
     fn begin(&mut self) {
-        if self.state_error.as_ref().is_some_and(|error| !error.is_empty()) {
+        let is_full = self.state_error.as_ref().is_some_and(|error| !error.is_empty());
+        if is_full || self.is_leaving {
             return;
         }
         let now = unix_now();
@@ -237,7 +279,9 @@ impl Keeper {
                         "certificate is served from memory; it cannot be written");
                 }
                 let unsaved = failed.is_some().then(|| text.into());
-                stored::show(&self.shared, name, record, (path, pem), unsaved);
+                let shown = stored::show(&self.shared, name, &path, pem, unsaved);
+                record.version = state_dir::version(&path).ok().flatten();
+                record.issue(shown, now);
                 let (challenge, due) = (shown_by.unwrap_or("remembered"), record.due());
                 tracing::info!(
                     certificate = %name,
@@ -274,12 +318,15 @@ impl Keeper {
     }
 
     fn publish(&self) {
+        let of_state = self.state_error.as_deref().filter(|error| !error.is_empty());
+        let of_state: Option<Arc<str>> =
+            of_state.map(|error| format!("`acme.state` cannot be used: {error}").into());
         let state = |(name, record): (&Arc<str>, &NameRecord)| NameState {
             name: Arc::clone(name),
             not_after: record.shown.as_ref().map(|shown| shown.validity.not_after),
             due: record.due(),
             failures: record.failures,
-            error: record.error.clone(),
+            error: of_state.clone().or_else(|| record.error.clone()),
             ordered_by: record.seen.as_ref().map(|seen| seen.owner().into()),
         };
         self.shared.states.set(self.records.iter().map(state).collect());

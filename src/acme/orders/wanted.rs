@@ -14,6 +14,9 @@ pub struct AcmeWork {
     pub plan: Arc<Plan>,
     /// Where certificates go.
     pub issued: Arc<IssuedCertificates>,
+    /// Whether another process orders from now on, or none: the authority is answered all the same,
+    /// for the connection that it asks on may lead here still.
+    pub is_leaving: bool,
 }
 
 /// What is wanted, as the plan says it.

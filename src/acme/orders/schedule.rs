@@ -11,9 +11,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// No order waits longer by itself.
 const PAUSE_MAX: Duration = Duration::from_secs(86_400);
 
-/// An authority that asks for more patience is given it, up to this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
-
 /// The part of a certificate's life, in its last third, that passes between two tries at most.
 const TRIES_IN_LAST_THIRD: i64 = 10;
 
@@ -41,6 +38,13 @@ pub(super) fn renewal(validity: Validity, window: Option<RenewalWindow>, chance:
     }
 }
 
+/// Whether a certificate that is replaced now was renewed long before its time: in the first third
+/// of its life.
+pub(super) fn is_early(validity: Validity, now: i64) -> bool {
+    let Validity { not_before, not_after } = validity;
+    now.saturating_sub(not_before) < not_after.saturating_sub(not_before) / 3
+}
+
 /// How long an order waits that has failed so many times in a row: from a minute, doubled each
 /// time, to a day; no longer than a tenth of the last third of the life of the certificate that is
 /// shown meanwhile; and as long as the authority has asked for in any case.
@@ -59,7 +63,7 @@ pub(super) fn pause(
     let own = doubled.min(longest);
     // Up to a tenth longer, so that many who failed together do not come back together.
     let own = own + own.mul_f64(chance.clamp(0.0, 1.0) / 10.0);
-    own.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
+    own.max(retry_after.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn the_authority_is_given_the_time_that_it_asks_for() {
         let asked = |seconds| pause(1, None, Some(Duration::from_secs(seconds)), 0.0).as_secs();
-        assert_eq!([10, 3_600, u64::MAX].map(asked), [60, 3_600, 604_800]);
+        assert_eq!([10, 3_600, 604_800].map(asked), [60, 3_600, 604_800]);
     }
 
     proptest! {

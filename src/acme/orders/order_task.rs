@@ -9,10 +9,9 @@ use instant_acme::Account;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::account::account;
-use super::ca_client::CaClient;
+use super::account::{self, account};
+use super::ca_client::{CaClient, with_retry_after};
 use super::challenge_kind::ChallengeKind;
-use super::challenges::Challenges;
 use super::failure_note::FailureNote;
 use super::name_lock::{LONG_AGO, LockAttempt, NameLock, REFRESH_EVERY, SeenLock};
 use super::order_context::OrderContext;
@@ -20,10 +19,14 @@ use super::order_error::OrderError;
 use super::ordering::{self, Ordered, renewal_window};
 use super::schedule::RenewalWindow;
 use super::state_dir::{self, FileVersion, StateDir};
-use super::states::NameStates;
+use crate::acme::challenges::Challenges;
+use crate::acme::states::NameStates;
 use crate::base::clock;
 use crate::config::plan::Acme;
 use crate::tls::IssuedCertificates;
+
+/// The time for a whole order, but for its waits for DNS.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// What orders share.
 pub(super) struct OrderShared {
@@ -81,24 +84,36 @@ pub(super) async fn order(shared: &OrderShared, name: &str, wish: OrderWish) -> 
     if let Some(note) = noted.filter(|note| note.holds(wish.failures, wish.now)) {
         return Done::Noted(note);
     }
+    let limit = order_timeout(&shared.acme);
+    let ordered = async {
+        let ordered = clock::by(clock::now().after(limit), order_locked(shared, name, &wish)).await;
+        ordered.unwrap_or(Err(OrderError::Timeout(limit)))
+    };
     tokio::select! {
-        done = order_locked(shared, name, &wish) => done,
+        (ordered, retry_after) = with_retry_after(ordered) => match ordered {
+            Ok(ordered) => Done::Issued(Box::new(ordered)),
+            Err(error) => Done::Failed(error, retry_after),
+        },
         error = refresh(&lock) => Done::Failed(error, None),
     }
 }
 
-async fn order_locked(shared: &OrderShared, name: &str, wish: &OrderWish) -> Done {
-    let retry_after = |error| Done::Failed(error, shared.client.retry_after());
+/// The time for a whole order: its waits for DNS, and what an authority may take for the rest that
+/// answers each question at the last moment.
+fn order_timeout(acme: &Acme) -> Duration {
+    let of_dns = acme.dns.as_ref().map(|hook| hook.wait + 2 * hook.timeout);
+    ORDER_TIMEOUT + of_dns.unwrap_or_default()
+}
+
+async fn order_locked(
+    shared: &OrderShared,
+    name: &str,
+    wish: &OrderWish,
+) -> Result<(Ordered, Option<io::Error>), OrderError> {
     if let (true, Some(staging)) = (wish.tries_staging, &shared.acme.directory.staging) {
-        let tried = try_staging(shared, staging, name, wish).await;
-        if let Err((error, retry_after)) = tried {
-            return Done::Failed(error, retry_after);
-        }
+        try_staging(shared, staging, name, wish).await?;
     }
-    let account = match account_of(shared).await {
-        Ok(account) => account,
-        Err(error) => return retry_after(error),
-    };
+    let account = account_of(shared).await?;
     let context = OrderContext {
         acme: &shared.acme,
         client: &shared.client,
@@ -111,12 +126,15 @@ async fn order_locked(shared: &OrderShared, name: &str, wish: &OrderWish) -> Don
         Ok(ordered) => {
             let written = state_dir::write(&shared.state.certificate(name), &ordered.text);
             shared.state.forget_failure(name);
-            Done::Issued(Box::new((ordered, written.err())))
+            Ok((ordered, written.err()))
         }
         Err(error) => {
-            // One that the authority knows no more is made anew.
+            // Its directory may be another when it is asked for again.
             shared.account.lock().await.take();
-            retry_after(error)
+            if matches!(error, OrderError::NoAccount) {
+                account::forget(&shared.acme, &shared.state)?;
+            }
+            Err(error)
         }
     }
 }
@@ -127,24 +145,21 @@ async fn try_staging(
     directory: &str,
     name: &str,
     wish: &OrderWish,
-) -> Result<(), (OrderError, Option<Duration>)> {
+) -> Result<(), OrderError> {
     let acme = Acme { eab: None, ..shared.acme.clone() };
     let state = StateDir::new(&acme.state, directory);
     let client = &shared.client;
-    let tried = async {
-        state.make()?;
-        let account = account(&acme, directory, client, &state).await?;
-        let context = OrderContext {
-            acme: &acme,
-            client,
-            state: &shared.state,
-            challenges: &shared.challenges,
-            kinds: &wish.kinds,
-            replaces: None,
-        };
-        ordering::order(&account, name, &context).await.map(drop)
+    state.make()?;
+    let account = account(&acme, directory, client, &state).await?;
+    let context = OrderContext {
+        acme: &acme,
+        client,
+        state: &shared.state,
+        challenges: &shared.challenges,
+        kinds: &wish.kinds,
+        replaces: None,
     };
-    tried.await.map_err(|error| (error, client.retry_after()))
+    ordering::order(&account, name, &context).await.map(drop)
 }
 
 async fn account_of(shared: &OrderShared) -> Result<Account, OrderError> {

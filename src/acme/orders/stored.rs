@@ -1,17 +1,17 @@
 //! What is in the directory of state and is shown: certificates, and other instances' answers.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::challenge_answer::unhex;
-use super::challenges::Answers;
 use super::name_record::{NameRecord, ShownCertificate};
 use super::order_error::OrderError;
 use super::order_task::OrderShared;
 use super::ordering;
 use super::state_dir::{self, ChallengeFor, StateDir};
+use crate::acme::challenges::Answers;
 use crate::base::clock;
 use crate::config::plan::Certificate;
 use crate::tls::Acceptor;
@@ -42,7 +42,7 @@ pub(super) fn load(shared: &OrderShared, name: &Arc<str>, record: &mut NameRecor
     let read = state_dir::read(&path).map_err(OrderError::State);
     match read.and_then(|text| ordering::check(&text, name)) {
         Ok(pem) => {
-            show(shared, name, record, (path, pem), None);
+            record.show(show(shared, name, &path, pem, None));
             tracing::info!(certificate = %name, "certificate loaded");
         }
         Err(error) => {
@@ -52,26 +52,30 @@ pub(super) fn load(shared: &OrderShared, name: &Arc<str>, record: &mut NameRecor
     }
 }
 
-/// Shows a certificate from the next handshake on.
+/// Shows a certificate from the next handshake on; `unsaved` is what could not be written of it.
 pub(super) fn show(
     shared: &OrderShared,
     name: &Arc<str>,
-    record: &mut NameRecord,
-    (path, pem): (PathBuf, Pem),
+    path: &Path,
+    pem: Pem,
     unsaved: Option<Arc<str>>,
-) {
+) -> ShownCertificate {
     let leaf: Arc<[u8]> = pem.key.cert.first().map_or(&[][..], |leaf| leaf.as_ref()).into();
-    record.version = state_dir::version(&path).ok().flatten();
-    record.show(ShownCertificate { validity: pem.validity, leaf, unsaved });
-    let certificate = Certificate {
-        chain: path.clone(),
-        key: path,
+    let validity = pem.validity;
+    shared.issued.set(name, certificate(path, pem));
+    ShownCertificate { validity, leaf, unsaved }
+}
+
+/// What was read of this file, as it is shown.
+pub(super) fn certificate(path: &Path, pem: Pem) -> Certificate {
+    Certificate {
+        chain: path.to_owned(),
+        key: path.to_owned(),
         stamp: 0,
         names: pem.names,
         validity: pem.validity,
         loaded: Arc::new(pem.key),
-    };
-    shared.issued.set(name, certificate);
+    }
 }
 
 /// The answers that other instances have put there; old ones are removed.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use tokio::time::sleep;
 
 use super::challenge_kind::ChallengeKind;
-use super::challenges::Challenges;
 use super::dns_hook::{self, HookCall};
 use super::order_context::OrderContext;
-use super::order_error::OrderError;
+use super::order_error::{OrderError, one_line};
 use super::state_dir;
+use crate::acme::challenges::{Challenges, is_token};
 use crate::config::plan::DnsHook;
 use crate::tls::Acceptor;
 
@@ -60,6 +60,10 @@ impl ChallengeAnswer {
         token: &str,
         key: &str,
     ) -> Result<ChallengeAnswer, OrderError> {
+        if !is_token(token) {
+            let said = format!("the authority's token is none: {:?}", one_line(token));
+            return Err(OrderError::NoChallenge(said));
+        }
         let mut kept = KeptAnswer::new(context.challenges);
         let (token, key): (Arc<str>, Arc<str>) = (token.into(), key.into());
         let path = context.state.token(&token);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::ca_client::CaClient;
 use super::challenge_kind::ChallengeKind;
-use super::challenges::Challenges;
 use super::state_dir::StateDir;
+use crate::acme::challenges::Challenges;
 use crate::config::plan::Acme;
 
 /// What an order needs.

@@ -1,19 +1,23 @@
 //! The directory of state: how its files are called, and how they are read and written. What is
 //! written is written aside and renamed, so that nobody reads half of it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use http::Uri;
 
-use super::challenges::is_token;
 use super::failure_note::FailureNote;
+use crate::acme::challenges::is_token;
+use crate::base::whole_file;
 
 /// Bytes of a file that is read.
 const FILE_BYTES_MAX: u64 = 256 << 10;
+
+/// Bytes that an order needs in it, and some more: a chain of some certificates and a key.
+const ROOM_BYTES: usize = 32 << 10;
 
 /// Files of challenges that are looked at.
 const CHALLENGES_MAX: usize = 1024;
@@ -54,6 +58,16 @@ impl StateDir {
             DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         Ok(())
+    }
+
+    /// Finds out whether there is room to write in it: for a lock, answers and a certificate.
+    ///
+    /// # Errors
+    /// The system's: the directory is full, read-only, or another user's.
+    pub(super) fn try_to_write(&self) -> io::Result<()> {
+        let path = self.locks().join("room+");
+        whole_file::write(&path, &" ".repeat(ROOM_BYTES), 0o600)?;
+        fs::remove_file(&path)
     }
 
     /// Whether others than owner and group may look into it.
@@ -229,18 +243,7 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
 /// # Errors
 /// The system's; then what was there is there still.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let aside = path.with_extension(format!("{:08x}.new", fastrand::u32(..)));
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    })();
-    if written.is_err() {
-        // What is left of it is of no use.
-        let _ = fs::remove_file(&aside);
-    }
-    written
+    whole_file::write(path, text, 0o600)
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ mod front;
 #[path = "../e2e/name_server.rs"]
 mod name_server;
 
+#[allow(dead_code)]
+#[path = "../e2e/ordering/authority/mod.rs"]
+mod authority;
+
 mod activation;
 mod asleep;
 mod backend;
@@ -45,6 +49,7 @@ mod untaken;
 mod upgrade;
 mod upgrade_faults;
 mod upgrade_kinds;
+mod upgrade_orders;
 mod upgrade_push;
 mod upgrade_state;
 mod upgrade_view;

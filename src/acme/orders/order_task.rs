@@ -86,7 +86,9 @@ pub(super) async fn order(shared: &OrderShared, name: &str, wish: OrderWish) -> 
     }
     let limit = order_timeout(&shared.acme);
     let ordered = async {
-        let ordered = clock::by(clock::now().after(limit), order_locked(shared, name, &wish)).await;
+        // An order is large: each layer would have it on the stack once more.
+        let ordered = Box::pin(order_locked(shared, name, &wish));
+        let ordered = clock::by(clock::now().after(limit), ordered).await;
         ordered.unwrap_or(Err(OrderError::Timeout(limit)))
     };
     tokio::select! {
@@ -111,9 +113,9 @@ async fn order_locked(
     wish: &OrderWish,
 ) -> Result<(Ordered, Option<io::Error>), OrderError> {
     if let (true, Some(staging)) = (wish.tries_staging, &shared.acme.directory.staging) {
-        try_staging(shared, staging, name, wish).await?;
+        Box::pin(try_staging(shared, staging, name, wish)).await?;
     }
-    let account = account_of(shared).await?;
+    let account = Box::pin(account_of(shared)).await?;
     let context = OrderContext {
         acme: &shared.acme,
         client: &shared.client,
@@ -122,7 +124,7 @@ async fn order_locked(
         kinds: &wish.kinds,
         replaces: wish.leaf.as_deref(),
     };
-    match ordering::order(&account, name, &context).await {
+    match Box::pin(ordering::order(&account, name, &context)).await {
         Ok(ordered) => {
             let written = state_dir::write(&shared.state.certificate(name), &ordered.text);
             shared.state.forget_failure(name);

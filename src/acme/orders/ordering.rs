@@ -46,10 +46,10 @@ pub(super) async fn order(
     context: &OrderContext<'_>,
 ) -> Result<Ordered, OrderError> {
     check_profile(account, context)?;
-    let mut order = new_order(account, name, context).await?;
+    let mut order = Box::pin(new_order(account, name, context)).await?;
     // The account may be known since the clock was right.
     check_clock(context.client)?;
-    let shown = authorize(&mut order, name, context).await?;
+    let shown = Box::pin(authorize(&mut order, name, context)).await?;
     let shown_by = shown.as_ref().map(|answer| answer.kind.word());
     let wanted = [OrderStatus::Ready, OrderStatus::Valid];
     let decided = decided(&mut order, &wanted).await;

@@ -131,6 +131,49 @@ class Pebble:
         self.names.stop()
 
 
+class Acme2Certifier:
+    """acme2certifier with its own authority; it takes every name for its client's."""
+
+    def __init__(self, python, port=0, renewal=""):
+        self.port = port or free()
+        self.directory = f"http://127.0.0.1:{self.port}/directory"
+        place = Path(DIR, f"a2c-{self.port}")
+        if not place.exists():
+            (place / "certs").mkdir(parents=True)
+            openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                    "/CN=acme2certifier root", "-keyout", f"{place}/ca.key", "-out",
+                    f"{place}/ca.pem", "-days", "30")
+        config = place / "acme_srv.cfg"
+        config.write_text(f"""[DEFAULT]
+debug: False
+[CAhandler]
+handler_module: acme2certifier.cahandlers.openssl_ca_handler
+issuing_ca_key: {place}/ca.key
+issuing_ca_cert: {place}/ca.pem
+issuing_ca_crl: {place}/ca.crl
+ca_cert_chain_list: ["{place}/ca.pem"]
+cert_validity_days: 6
+cert_save_path: {place}/certs
+[DBhandler]
+handler_module: acme2certifier.dbhandlers.wsgi_handler
+dbfile: {place}/acme.db
+[Challenge]
+challenge_validation_disable: True
+[Renewalinfo]
+retry_after_timeout: 60
+{renewal}
+""")
+        serve = ("from wsgiref.simple_server import make_server\n"
+                 "from acme2certifier.share.acme2certifier_wsgi import application\n"
+                 f"make_server('127.0.0.1', {self.port}, application).serve_forever()\n")
+        self.running = Running("a2c", [python, "-u", "-c", serve], ACME_SRV_CONFIGFILE=str(config),
+                               ACME2CERTIFIER_I_KNOW_THE_RISK="1")
+        until("acme2certifier listens", lambda: connects(self.port))
+
+    def stop(self):
+        self.running.stop()
+
+
 EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 
 
@@ -213,6 +256,19 @@ socket = "{DIR}/control-{self.admin}.sock"
                     return True
         except (ssl.SSLError, OSError):
             return False
+
+    def issuer_is(self, name, words):
+        """The certificate that is shown, where such an issuer has signed it."""
+        issuer, _, pem = self.shown(name)
+        return pem if words in issuer else None
+
+    def order_in(self, name):
+        """Seconds until the next order for this name."""
+        asked = subprocess.run([BINARY, "status", "--json", "--socket",
+                                f"{DIR}/control-{self.admin}.sock"],
+                               text=True, capture_output=True, check=True)
+        found = [one for one in json.loads(asked.stdout)["certificates"] if one["name"] == name]
+        return found[0]["order_in_seconds"] if found else 0
 
     def first(self, name, seconds=60):
         """Seconds from the start to the first certificate of the authority."""

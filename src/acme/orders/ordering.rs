@@ -11,7 +11,7 @@ use rustls::pki_types::Der;
 use tokio::time::sleep;
 
 use super::account::{NONCE_TRIES, check_clock, patiently};
-use super::ca_client::retry_after;
+use super::ca_client::{ExchangeError, retry_after};
 use super::challenge_answer::ChallengeAnswer;
 use super::challenge_kind::ChallengeKind;
 use super::order_context::OrderContext;
@@ -116,6 +116,10 @@ async fn new_order(
     match begin(replaced.as_ref()).await {
         // One that knows nothing of renewals, or not of this one: it is an order like any other.
         Err(Error::Unsupported(_)) if replaced.is_some() => Ok(begin(None).await?),
+        // It has taken the order, and does not say that it replaces anything.
+        Err(Error::Other(error)) if replaced.is_some() && !error.is::<ExchangeError>() => {
+            Ok(begin(None).await?)
+        }
         Err(Error::Api(problem)) if replaced.is_some() && is_of_replaced(&problem) => {
             Ok(begin(None).await?)
         }

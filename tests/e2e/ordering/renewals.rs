@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::authority::{Authority, Given, Step};
+use super::authority::{Authority, Fault, Given, Step};
 use super::ordered_site::OrderedSite;
 use crate::actors::{until, within};
 
@@ -76,6 +76,20 @@ async fn a_window_of_the_authority_goes_before() {
     within("a certificate", site.healed()).await.expect("a certificate");
     let due = || site.proxy.ordered("new.test").due;
     until("the window", || (start..=end).contains(&due())).await;
+    site.proxy.stop().await;
+}
+
+#[tokio::test]
+async fn an_authority_that_forgets_what_is_replaced_is_asked_for_a_certificate_like_any_other() {
+    let prepare = |authority: &Authority, _: &Path| {
+        authority.window(&written(0), &written(DAY));
+        authority.fault(Step::Order, Fault::Forgets);
+    };
+    let site = OrderedSite::start(prepare, "").await;
+    until("a renewal", || site.authority.issued() == 2).await;
+    let wishes = site.authority.wishes();
+    assert!(wishes[1]["replaces"].is_string(), "{wishes:?}");
+    assert!(wishes[2].get("replaces").is_none(), "{wishes:?}");
     site.proxy.stop().await;
 }
 

@@ -52,6 +52,8 @@ pub enum Fault {
     With(Vec<(&'static str, String)>),
     /// An order or its authorization in this state; its error, where it has one.
     State(&'static str, Option<&'static str>),
+    /// What is right, but that it forgets what an order replaces.
+    Forgets,
     /// This token in place of one.
     Token(&'static str),
 }

@@ -85,7 +85,8 @@ impl State {
                 self.wishes.push(payload.clone());
                 let number = self.orders.len() - 1;
                 let mut order = self.order(number, "pending");
-                if let Some(replaces) = payload.get("replaces") {
+                let forgets = matches!(fault, Some(Fault::Forgets));
+                if let Some(replaces) = payload.get("replaces").filter(|_| !forgets) {
                     order["replaces"] = replaces.clone();
                 }
                 let url = self.url(format_args!("order/{number}"));

@@ -155,8 +155,8 @@ impl Report {
     }
 
     /// Puts findings into reading order: by file and place, those without a place first, and notes
-    /// behind all; an error before a warning of the same place. What several parts found of one place, as the routes of
-    /// a site do, stands there once.
+    /// behind all; an error before a warning of the same place. What several parts found of one
+    /// place, as the routes of a site do, stands there once.
     pub fn sort(&mut self) {
         let is_note = |found: &Diagnostic| found.severity == Severity::Note;
         self.findings.sort_by_key(|found| (is_note(found), found.span, found.severity));

@@ -204,7 +204,8 @@ impl Keeper {
             tracing::warn!(%state, "ACME state has keys and may be read by everybody: chmod 700");
         }
         if said.is_none() && self.state_error.as_ref().is_some_and(|error| !error.is_empty()) {
-            tracing::info!(state = %self.shared.acme.state.display(), "ACME state can be used again");
+            let state = self.shared.acme.state.display();
+            tracing::info!(%state, "ACME state can be used again");
         }
         self.state_error = said.or_else(|| Some(String::new()));
     }

@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(
             said(NameState { error: Some("no".into()), failures: 3, ..shown(3 * DAY, 4_000) }),
             "warning: the certificate ordered for `a.test` expires in 3 days, at Wed, 13 Jan 2027 \
-             12:00:00 UTC; the next order is in about 66 minutes (3 orders in a row have failed: no)"
+             12:00:00 UTC; the next order is in about 66 minutes (3 orders in a row have failed: \
+             no)"
         );
         assert_eq!(
             said(shown(-7_200, -DAY)),

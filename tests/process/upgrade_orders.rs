@@ -133,7 +133,7 @@ async fn an_old_process_asks_no_backend_any_more() {
         r#"
 [pools.one]
 backends = ["{}"]
-health.probe = {{ http = "/probe", every = "100ms" }}
+health.probe = {{ http = "/probe", every = "250ms", timeout = "250ms" }}
 [[routes]]
 path = "/"
 pool = "one"

@@ -150,3 +150,18 @@ fn every_block_is_looked_after() {
         REASONS.iter().filter(|reason| !counts.contains_key(&Outcome::NotRun(reason.to_string())));
     assert_eq!(unused.count(), 0, "a reason that no block has");
 }
+
+/// Names are followed by a build that has the feature.
+#[cfg(feature = "dns")]
+#[test]
+fn what_manifests_hold_is_taken() {
+    for file in files("config/compose", ".toml") {
+        assert_eq!(take(&read(&file)), Ok(Taken::Whole), "{}", file.display());
+    }
+    let manifest = read(Path::new("config/kubernetes/tidegate.yaml"));
+    let inside = manifest.split_once("tidegate.toml: |\n").unwrap().1.lines();
+    let inside = inside.take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: String =
+        inside.map(|line| line.trim_start_matches("    ").to_owned() + "\n").collect();
+    assert_eq!(take(&text), Ok(Taken::Whole));
+}

@@ -72,10 +72,8 @@ pub(in crate::control) async fn leave(
 /// Whether everything has ended by itself.
 async fn part(core: &mut ProcessCore, stops: &mut watch::Receiver<StopRequests>) -> bool {
     let plan = core.common.app.live.now().plan.clone();
-    if plan.upgrade.sessions == UpgradeSessions::Keep {
-        if keep(core, &plan, stops.clone()).await {
-            return true;
-        }
+    if plan.upgrade.sessions == UpgradeSessions::Keep && keep(core, &plan, stops.clone()).await {
+        return true;
     }
     let timeout = plan.drain.timeout;
     let pace = Pace::of(&plan.drain);

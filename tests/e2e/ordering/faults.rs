@@ -267,7 +267,8 @@ async fn a_decision_that_does_not_come_holds_up_nothing_and_is_asked_for_with_pa
 
 #[tokio::test]
 async fn odd_answers_that_are_no_faults_are_taken() {
-    let odd: &[(&str, fn(&Authority))] = &[
+    type Faults = fn(&Authority);
+    let odd: &[(&str, Faults)] = &[
         ("a time that no clock has", |authority| {
             for step in [Step::Order, Step::Authorization, Step::Challenge, Step::Finalize] {
                 authority.fault(step, Fault::With(retry_after(&u64::MAX.to_string())));

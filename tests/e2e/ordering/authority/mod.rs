@@ -170,12 +170,8 @@ impl Authority {
     }
 }
 
-async fn answer(state: &Mutex<State>, head: &Head, wire: &mut Wire) {
-    let body = match head.get("content-length") {
-        "" => String::new(),
-        _ => read_body(head, wire).await,
-    };
-    let path = head.second().to_owned();
+/// What a path asks for, and of which order.
+fn step_of(path: &str) -> (Step, usize) {
     let mut parts = path.trim_start_matches('/').split('/');
     let step = match parts.next().unwrap_or_default() {
         "dir" => Step::Directory,
@@ -190,6 +186,16 @@ async fn answer(state: &Mutex<State>, head: &Head, wire: &mut Wire) {
         _ => Step::RenewalInfo,
     };
     let number = parts.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    (step, number)
+}
+
+async fn answer(state: &Mutex<State>, head: &Head, wire: &mut Wire) {
+    let body = match head.get("content-length") {
+        "" => String::new(),
+        _ => read_body(head, wire).await,
+    };
+    let path = head.second().to_owned();
+    let (step, number) = step_of(&path);
     let fault = {
         let mut state = state.lock().unwrap();
         state.asked.push((step, Instant::now()));

@@ -62,63 +62,14 @@ impl State {
         fault: Option<&Fault>,
     ) -> Answer {
         match step {
-            Step::Directory => {
-                let mut all = json!({
-                    "newNonce": self.url("nonce"),
-                    "newAccount": self.url("account"),
-                    "newOrder": self.url("new"),
-                    "meta": { "profiles": self.profiles },
-                });
-                if self.window.is_some() {
-                    all["renewalInfo"] = self.url("renewal").into();
-                }
-                Answer::json(200, &all)
-            }
+            Step::Directory => Answer::json(200, &self.directory()),
             Step::Nonce => Answer::json(200, &json!({})),
             Step::Account => {
                 let known = Answer::json(201, &json!({ "status": "valid" }));
                 known.with("Location", self.url("account/1"))
             }
-            Step::Order => {
-                let name = payload["identifiers"][0]["value"].as_str().unwrap_or_default();
-                self.orders.push((name.to_owned(), None));
-                self.wishes.push(payload.clone());
-                let number = self.orders.len() - 1;
-                let mut order = self.order(number, "pending");
-                let forgets = matches!(fault, Some(Fault::Forgets));
-                if let Some(replaces) = payload.get("replaces").filter(|_| !forgets) {
-                    order["replaces"] = replaces.clone();
-                }
-                let url = self.url(format_args!("order/{number}"));
-                Answer::json(201, &order).with("Location", url)
-            }
-            Step::Authorization => {
-                let (status, error) = match fault {
-                    Some(Fault::State(status, error)) => (*status, *error),
-                    _ => ("pending", None),
-                };
-                let token = match fault {
-                    Some(Fault::Token(token)) => (*token).to_owned(),
-                    _ => format!("token-{number}"),
-                };
-                let mut challenge = json!({
-                    "type": "http-01", "status": "pending", "token": token,
-                    "url": self.url(format_args!("challenge/{number}")),
-                });
-                if let Some(error) = error {
-                    let kind = format!("urn:ietf:params:acme:error:{error}");
-                    challenge["error"] = json!({ "type": kind, "detail": "told to" });
-                }
-                let name = &self.orders[number].0;
-                Answer::json(
-                    200,
-                    &json!({
-                        "status": status,
-                        "identifier": { "type": "dns", "value": name },
-                        "challenges": [challenge],
-                    }),
-                )
-            }
+            Step::Order => self.begin(payload, fault),
+            Step::Authorization => self.authorization(number, fault),
             Step::Challenge => Answer::json(
                 200,
                 &json!({
@@ -156,6 +107,62 @@ impl State {
                 Answer::json(200, &window)
             }
         }
+    }
+
+    fn directory(&self) -> Value {
+        let mut all = json!({
+            "newNonce": self.url("nonce"),
+            "newAccount": self.url("account"),
+            "newOrder": self.url("new"),
+            "meta": { "profiles": self.profiles },
+        });
+        if self.window.is_some() {
+            all["renewalInfo"] = self.url("renewal").into();
+        }
+        all
+    }
+
+    /// Takes a new order.
+    fn begin(&mut self, payload: &Value, fault: Option<&Fault>) -> Answer {
+        let name = payload["identifiers"][0]["value"].as_str().unwrap_or_default();
+        self.orders.push((name.to_owned(), None));
+        self.wishes.push(payload.clone());
+        let number = self.orders.len() - 1;
+        let mut order = self.order(number, "pending");
+        let forgets = matches!(fault, Some(Fault::Forgets));
+        if let Some(replaces) = payload.get("replaces").filter(|_| !forgets) {
+            order["replaces"] = replaces.clone();
+        }
+        let url = self.url(format_args!("order/{number}"));
+        Answer::json(201, &order).with("Location", url)
+    }
+
+    fn authorization(&self, number: usize, fault: Option<&Fault>) -> Answer {
+        let (status, error) = match fault {
+            Some(Fault::State(status, error)) => (*status, *error),
+            _ => ("pending", None),
+        };
+        let token = match fault {
+            Some(Fault::Token(token)) => (*token).to_owned(),
+            _ => format!("token-{number}"),
+        };
+        let mut challenge = json!({
+            "type": "http-01", "status": "pending", "token": token,
+            "url": self.url(format_args!("challenge/{number}")),
+        });
+        if let Some(error) = error {
+            let kind = format!("urn:ietf:params:acme:error:{error}");
+            challenge["error"] = json!({ "type": kind, "detail": "told to" });
+        }
+        let name = &self.orders[number].0;
+        Answer::json(
+            200,
+            &json!({
+                "status": status,
+                "identifier": { "type": "dns", "value": name },
+                "challenges": [challenge],
+            }),
+        )
     }
 
     fn order(&self, number: usize, status: &str) -> Value {

@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
+use hickory_resolver::Resolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 
+use super::dns_runtime::DnsRuntime;
 use super::source_answer::{MEMBERS_MAX, SourceAnswer};
 use crate::base::join::join_all;
 use crate::config::plan::{AddressFamily, BackendAddress, Discovery, FoundMember, MemberSource};
@@ -22,13 +22,16 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Targets of a service whose addresses are asked for at a time.
 const TARGETS_AT_A_TIME: usize = 16;
 
+/// A resolver on our runtime.
+type DnsResolver = Resolver<DnsRuntime>;
+
 /// Asks name servers for one source.
 pub(super) struct DnsClient {
     source: MemberSource,
     servers: Vec<SocketAddr>,
     family: AddressFamily,
     /// Made at its first use, and anew after a failure: the system may have other servers by then.
-    resolver: Option<TokioResolver>,
+    resolver: Option<DnsResolver>,
 }
 
 /// Records of one kind, perhaps none; why there is no answer.
@@ -80,15 +83,14 @@ impl DnsClient {
 }
 
 /// Who asks these servers; the system's, where there are none.
-fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+fn resolver(servers: &[SocketAddr]) -> Result<DnsResolver, String> {
     let mut builder = match servers {
-        [] => TokioResolver::builder_tokio()
+        [] => DnsResolver::builder(DnsRuntime::default())
             .map_err(|error| format!("the system's name servers are not known: {error}"))?,
         servers => {
             let servers = servers.iter().map(|server| name_server(*server)).collect();
             let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-            let provider = TokioRuntimeProvider::default();
-            let mut builder = TokioResolver::builder_with_config(config, provider);
+            let mut builder = DnsResolver::builder_with_config(config, DnsRuntime::default());
             builder.options_mut().use_hosts_file = ResolveHosts::Never;
             builder
         }
@@ -111,7 +113,7 @@ fn name_server(at: SocketAddr) -> NameServerConfig {
 
 /// The addresses of a name. Half of an answer is none.
 async fn addresses(
-    resolver: &TokioResolver,
+    resolver: &DnsResolver,
     name: &str,
     family: AddressFamily,
 ) -> Result<Addresses, String> {
@@ -133,7 +135,7 @@ async fn addresses(
 /// Every address of every target of a service (RFC 2782): a backup where another's priority comes
 /// first.
 async fn service(
-    resolver: &TokioResolver,
+    resolver: &DnsResolver,
     name: &str,
     family: AddressFamily,
 ) -> Result<(Vec<FoundMember>, Option<u32>), String> {
@@ -160,7 +162,7 @@ async fn service(
     Ok((members, ttl))
 }
 
-async fn records(resolver: &TokioResolver, name: &str, kind: RecordType) -> Records {
+async fn records(resolver: &DnsResolver, name: &str, kind: RecordType) -> Records {
     match resolver.lookup(name, kind).await {
         Ok(found) => {
             let asked = found.query().name();

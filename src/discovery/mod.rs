@@ -10,6 +10,8 @@
 mod asking;
 #[cfg(feature = "dns")]
 mod dns;
+#[cfg(feature = "dns")]
+mod dns_runtime;
 mod file;
 mod found;
 mod membership;

@@ -72,7 +72,8 @@ async fn what_is_no_list_of_backends_changes_nothing() {
     let proxy = Proxy::start(&file.site()).await;
     let mut session = proxy.client().open().await;
     let state = |proxy: &Proxy| sample(proxy, "tidegate_discovery_members{");
-    let spoil: [(&str, &dyn Fn(&Path)); 5] = [
+    type Spoiling<'a> = &'a dyn Fn(&Path);
+    let spoil: [(&str, Spoiling<'_>); 5] = [
         ("missing", &|path| fs::remove_file(path).unwrap()),
         ("a directory", &|path| {
             fs::remove_file(path).unwrap();

@@ -210,11 +210,9 @@ async fn play(row: &Row) -> (String, String, Vec<(String, String)>) {
         session.echo("served all the time").await;
         sleep(BETWEEN_TRIES).await;
     }
-    let next = |step| {
-        let moments = site.authority.moments(step).into_iter();
-        moments.filter(|at| failed.is_some_and(|failed| *at > failed)).min()
-    };
-    let next = steps.iter().filter_map(|step| next(*step)).min();
+    // An order, since the authority may be asked about the other name's certificate meanwhile.
+    let orders = site.authority.moments(Step::Order).into_iter();
+    let next = orders.filter(|at| failed.is_some_and(|failed| *at > failed)).min();
     let pause = next.zip(failed).map_or(0.0, |(next, failed)| (next - failed).as_secs_f64());
     let is_left = pause > row.left_alone - 1.5;
     is.push((

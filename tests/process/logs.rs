@@ -342,9 +342,18 @@ async fn a_line_of_a_live_session_says_how_many_messages_were_pushed_to_it() {
     let text = config(backend.address(), "json").replacen("path = ", "push = {}\npath = ", 1);
     let proxy = Proxy::start(&format!("log.session_every = \"1s\"\n{text}")).await;
     let client = Client::to(proxy.plain.parse().unwrap()).path("/chat");
-    let (mut pushed, quiet) = (client.open().await, client.open().await);
+    // Two workers write in any order.
+    let proxy = &proxy;
+    let opened = |count| {
+        let is_there = move || lines(proxy, "session_opened").len() == count;
+        proxy.wait("the line of a session", is_there)
+    };
+    let mut pushed = client.open().await;
     pushed.echo("here").await;
-    let opened = lines(&proxy, "session_opened");
+    opened(1).await;
+    let quiet = client.open().await;
+    opened(2).await;
+    let opened = lines(proxy, "session_opened");
     let id = |line: &String| serde_json::from_str::<Value>(line).unwrap()["session"].clone();
     let first = id(&opened[0]).as_str().unwrap().to_owned();
     for _ in 0..3 {
@@ -353,7 +362,7 @@ async fn a_line_of_a_live_session_says_how_many_messages_were_pushed_to_it() {
         assert_eq!(pushed.text().await, "hi");
     }
     let said = |id: &str, count: Value| {
-        lines(&proxy, "session_live").iter().any(|line| {
+        lines(proxy, "session_live").iter().any(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
             line["session"] == id && line["pushed_messages"] == count
         })

@@ -234,7 +234,7 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "relay.pause_max",
         include_str!("../../../src/relay/core/throttle.rs"),
-        "bytes_are_charged_as_they_are_announced_and_owed_by_what_comes_next",
+        "bytes_count_as_they_come_in_the_midst_of_a_message_too",
     ),
     (
         "limits.http2_buffer_bytes_max",
@@ -268,7 +268,7 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "routes.push.queue_messages_max",
-        include_str!("../../e2e/pushing.rs"),
+        include_str!("../../e2e/pushing/slow.rs"),
         "a_client_that_does_not_read_fills_its_own_queue_and_ends_where_its_route_says_so",
     ),
     (

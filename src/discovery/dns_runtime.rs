@@ -38,7 +38,7 @@ pub(super) struct DnsUdp(UdpSocket);
 /// A connection for questions over TCP.
 pub(super) struct DnsTcp(TcpStream);
 
-type Opened<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+type DnsOpening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 impl RuntimeProvider for DnsRuntime {
     type Handle = DnsTasks;
@@ -55,7 +55,7 @@ impl RuntimeProvider for DnsRuntime {
         server: SocketAddr,
         bind: Option<SocketAddr>,
         wait: Option<Duration>,
-    ) -> Opened<DnsTcp> {
+    ) -> DnsOpening<DnsTcp> {
         Box::pin(async move {
             let socket = match server {
                 SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -70,7 +70,7 @@ impl RuntimeProvider for DnsRuntime {
         })
     }
 
-    fn bind_udp(&self, local: SocketAddr, _server: SocketAddr) -> Opened<DnsUdp> {
+    fn bind_udp(&self, local: SocketAddr, _server: SocketAddr) -> DnsOpening<DnsUdp> {
         Box::pin(async move { Ok(DnsUdp(UdpSocket::bind(local).await?)) })
     }
 }

@@ -19,7 +19,7 @@ pub struct FoundMembers {
 /// How often what was found has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FoundVersion {
-    /// SourceTasks that came, and changes of their members.
+    /// Sources that came, and changes of their members.
     changes: u64,
     /// Changes that gave members to a source that had none: clients wait for those.
     filled: u64,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
-use crate::actors::{Backend, Client, Ending, Head, Wire, read_chunk, within};
+use crate::actors::{Backend, Client, Ending, Head, Session, Wire, read_chunk, within};
 use crate::proxy::Proxy;
 use crate::site::site;
 
@@ -180,16 +180,22 @@ async fn a_page_without_operators_only_shows_and_no_page_is_none() {
     proxy.stop().await;
 }
 
-#[tokio::test]
-async fn an_operator_asks_how_many_it_is_for_and_does_it() {
-    let backends = [Backend::echo("one").await, Backend::echo("two").await];
-    let (proxy, _dir) = paged(&backends.each_ref(), true).await;
+/// A session of each of these users, which has passed a message.
+async fn of_users(proxy: &Proxy, users: &[&str]) -> Vec<Session> {
     let mut sessions = Vec::new();
-    for user in ["ada", "ada", "bob"] {
+    for user in users {
         let mut session = proxy.client().path(&format!("/?user={user}")).open().await;
         session.echo("hello").await;
         sessions.push(session);
     }
+    sessions
+}
+
+#[tokio::test]
+async fn an_operator_asks_how_many_it_is_for_and_does_it() {
+    let backends = [Backend::echo("one").await, Backend::echo("two").await];
+    let (proxy, _dir) = paged(&backends.each_ref(), true).await;
+    let mut sessions = of_users(&proxy, &["ada", "ada", "bob"]).await;
     let ada = r#"{"who":{"labels":["user=ada"]}"#;
     let told = |(status, text): (u16, String)| -> Value {
         assert_eq!(status, 200, "{text}");
@@ -220,12 +226,7 @@ async fn an_operator_asks_how_many_it_is_for_and_does_it() {
 async fn an_operator_pushes_a_message_to_those_who_can_be_pushed_to() {
     let backends = [Backend::echo("one").await, Backend::echo("two").await];
     let (proxy, _dir) = paged(&backends.each_ref(), true).await;
-    let mut sessions = Vec::new();
-    for user in ["ada", "ada", "bob"] {
-        let mut session = proxy.client().path(&format!("/?user={user}")).open().await;
-        session.echo("hello").await;
-        sessions.push(session);
-    }
+    let mut sessions = of_users(&proxy, &["ada", "ada", "bob"]).await;
     let message = |more: &str| format!("{{\"labels\":[\"user=ada\"],\"text\":\"news\"{more}}}");
     let (status, told) = ask(&proxy, "/push", &[JSON, ADA], &message(",\"dry_run\":true")).await;
     let told: Value = serde_json::from_str(&told).unwrap();

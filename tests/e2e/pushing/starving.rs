@@ -60,9 +60,7 @@ async fn what_was_begun_for_clients_that_never_read_is_none_of_what_all_may_have
     for user in 0..sessions.len() {
         assert!(is_full(&proxy, user, &message).await, "no room for {user}");
     }
-    let query = "label=user:ada&wait=read";
-    let report = while_reading(&mut reads, push(&proxy, query, &message)).await;
-    assert_eq!((&report["queued"], &report["read"]), (&json!(1), &json!(1)), "{report}");
+    reaches_who_reads(&proxy, &mut reads, &message).await;
     for (user, session) in sessions.iter_mut().enumerate() {
         thaw(&proxy, session, user).await;
     }
@@ -89,14 +87,19 @@ async fn a_client_that_has_not_read_in_time_has_no_room_until_it_has() {
         let report = push(&proxy, query, &message).await;
         assert_eq!((&report["queued"], &report["full"]), (&json!(0), &json!(1)), "{report}");
     }
-    let query = "label=user:ada&wait=read";
-    let report = while_reading(&mut reads, push(&proxy, query, &message)).await;
-    assert_eq!((&report["queued"], &report["read"]), (&json!(1), &json!(1)), "{report}");
+    reaches_who_reads(&proxy, &mut reads, &message).await;
     for (user, session) in sessions.iter_mut().enumerate() {
         thaw(&proxy, session, user).await;
     }
     drop((reads, sessions));
     proxy.stop().await;
+}
+
+/// A message reaches the client that reads, whatever waits for others.
+async fn reaches_who_reads(proxy: &Proxy, reads: &mut Session, message: &str) {
+    let pushing = push(proxy, "label=user:ada&wait=read", message);
+    let report = while_reading(reads, pushing).await;
+    assert_eq!((&report["queued"], &report["read"]), (&json!(1), &json!(1)), "{report}");
 }
 
 /// Waits until even the smallest message finds no room: all that waited is dropped.

@@ -86,13 +86,31 @@ pub async fn keep(
     challenges.set_open(false);
 }
 
+/// What the last look at the directory of state has found.
+#[derive(PartialEq, Eq)]
+enum StateUse {
+    /// There was none yet.
+    Unknown,
+    Usable,
+    /// It cannot be written to: why.
+    Unusable(String),
+}
+
+impl StateUse {
+    fn error(&self) -> Option<&str> {
+        match self {
+            StateUse::Unusable(error) => Some(error),
+            StateUse::Unknown | StateUse::Usable => None,
+        }
+    }
+}
+
 struct Keeper {
     shared: Rc<OrderShared>,
     kinds: Vec<ChallengeKind>,
     records: BTreeMap<Arc<str>, NameRecord>,
     under_way: Vec<LocalBox<(Arc<str>, Done)>>,
-    /// What was last said to be wrong with the directory of state.
-    state_error: Option<String>,
+    state_use: StateUse,
     /// When it was looked at last, by the wall clock, in seconds since 1970.
     looked: i64,
     /// Whether it orders no more.
@@ -121,7 +139,7 @@ impl Keeper {
             kinds: Vec::new(),
             records,
             under_way,
-            state_error: None,
+            state_use: StateUse::Unknown,
             looked: 0,
             is_leaving: false,
         };
@@ -194,20 +212,24 @@ impl Keeper {
         let state = &self.shared.state;
         // All names wait for room together, and none of them for longer than that.
         let made = state.make().and_then(|()| if is_due { state.try_to_write() } else { Ok(()) });
-        let said = made.as_ref().err().map(ToString::to_string);
-        if let Some(error) = said.clone().filter(|_| said != self.state_error) {
-            let state = self.shared.acme.state.display();
-            tracing::error!(%state, %error, "ACME state cannot be used; no certificate is ordered");
-        } else if said.is_none() && self.state_error.is_none() && self.shared.state.is_open_to_all()
-        {
-            let state = self.shared.acme.state.display();
-            tracing::warn!(%state, "ACME state has keys and may be read by everybody: chmod 700");
+        let found = match made {
+            Ok(()) => StateUse::Usable,
+            Err(error) => StateUse::Unusable(error.to_string()),
+        };
+        let path = self.shared.acme.state.display();
+        match (&self.state_use, &found) {
+            (before, StateUse::Unusable(error)) if *before != found => tracing::error!(
+                state = %path, %error, "ACME state cannot be used; no certificate is ordered"
+            ),
+            (StateUse::Unusable(_), StateUse::Usable) => {
+                tracing::info!(state = %path, "ACME state can be used again");
+            }
+            (StateUse::Unknown, StateUse::Usable) if state.is_open_to_all() => tracing::warn!(
+                state = %path, "ACME state has keys and may be read by everybody: chmod 700"
+            ),
+            _ => {}
         }
-        if said.is_none() && self.state_error.as_ref().is_some_and(|error| !error.is_empty()) {
-            let state = self.shared.acme.state.display();
-            tracing::info!(%state, "ACME state can be used again");
-        }
-        self.state_error = said.or_else(|| Some(String::new()));
+        self.state_use = found;
     }
 
     fn look_for_challenges(&mut self) {
@@ -218,8 +240,7 @@ impl Keeper {
 
     /// Begins what is due, as far as there is room.
     fn begin(&mut self) {
-        let is_full = self.state_error.as_ref().is_some_and(|error| !error.is_empty());
-        if is_full || self.is_leaving {
+        if self.state_use.error().is_some() || self.is_leaving {
             return;
         }
         let now = unix_now();
@@ -319,7 +340,7 @@ impl Keeper {
     }
 
     fn publish(&self) {
-        let of_state = self.state_error.as_deref().filter(|error| !error.is_empty());
+        let of_state = self.state_use.error();
         let of_state: Option<Arc<str>> =
             of_state.map(|error| format!("`acme.state` cannot be used: {error}").into());
         let state = |(name, record): (&Arc<str>, &NameRecord)| NameState {

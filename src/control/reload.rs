@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::core::ProcessCore;
+use super::discovery;
 use super::finding_log;
 use super::manager;
-use super::members;
 use super::opening::{self, Opening};
 use super::options::ReadConfig;
 use super::session_changes::{end_refused, order, refused, tell_sessions};
@@ -126,7 +126,7 @@ async fn attempt(
     warnings: Findings,
 ) -> Result<Reloaded, RefusedReload> {
     let old = core.common.app.live.now();
-    let plan = members::complete(core, &plan).await;
+    let plan = discovery::complete(core, &plan).await;
     if request.if_changed && *plan == *old.plan {
         return Ok(Reloaded::Unchanged);
     }

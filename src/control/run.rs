@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::ProcessCore;
+use super::discovery;
 use super::handle::ReloadAsked;
-use super::members;
 use super::options::ReadConfig;
 use super::reload::reload;
 use super::stop::stop;
@@ -48,7 +48,7 @@ pub(super) async fn run(mut core: ProcessCore, mut reloads: mpsc::Receiver<Reloa
                     Err(not) => drop(answer.send(not)),
                 }
             }
-            () = core.members.changed() => members::take(&mut core).await,
+            () = core.members.changed() => discovery::take(&mut core).await,
             _ = looks.tick() => {
                 core.retire();
                 look_at_pools(&mut core).await;

@@ -16,8 +16,8 @@ use crate::base::clock::{self, sleep_awake};
 use crate::base::task;
 use crate::config::plan::{Plan, UpgradeSessions};
 use crate::control::core::ProcessCore;
+use crate::control::discovery;
 use crate::control::handle::{Handle, ReloadAsked};
-use crate::control::members;
 use crate::control::stop;
 use crate::control::stop_requests::{NewestStop, StopRequests};
 use crate::drain::Pace;
@@ -114,7 +114,7 @@ async fn keep(
             // The sender lives in `core.common`.
             _ = stops.wait_for(StopRequests::is_stop) => return false,
             // What is held goes on where the backends are by then.
-            () = core.members.changed() => members::take(core).await,
+            () = core.members.changed() => discovery::take(core).await,
         }
     }
 }

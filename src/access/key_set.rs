@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -209,7 +209,7 @@ impl KeySet {
         }
         let keys = token_keys::read_published(handed.text.as_bytes())?;
         let now = clock::now();
-        let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = clock::since_1970();
         let second = since_1970.saturating_sub(handed.age).as_secs();
         let (keys, text, age) = (keys.into(), Arc::clone(&handed.text), handed.age);
         let good = GoodKeys { keys, text, at: now, age, second };
@@ -265,7 +265,7 @@ impl KeySet {
             fetched.is_under_way = false;
             match outcome {
                 Ok((keys, text)) => {
-                    let second = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+                    let second = clock::since_1970();
                     let (keys, second) = (keys.into(), second.as_secs());
                     let good = GoodKeys { keys, text, at: now, age: Duration::ZERO, second };
                     (fetched.keys, fetched.error, fetched.failures) = (Some(good), None, 0);

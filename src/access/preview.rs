@@ -2,7 +2,6 @@
 //! nothing is fetched.
 
 use std::net::IpAddr;
-use std::time::UNIX_EPOCH;
 
 use super::denial::DenialReason;
 use super::tokens::{self, VerifiedToken};
@@ -60,7 +59,7 @@ fn token(jwt: &Jwt, token: Option<&str>) -> String {
             );
         }
     };
-    let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = clock::since_1970();
     match tokens::verify(token, &keys.loaded, jwt, since_1970.as_secs_f64()) {
         Err(reason) => refusal(reason),
         // Without a spread: the latest that it may be.
@@ -119,7 +118,7 @@ mod tests {
         assert_eq!(nothing[1], "needs a token: say which with `--token`");
         assert_eq!(nothing[3], "asks pool `auth` for `/verify`");
         assert_eq!(nothing[4], "takes any certificate that the listener takes");
-        let since = clock::wall().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let since = clock::since_1970().as_secs();
         let token = |audience: &str| {
             let claims = json!({ "exp": since + 600, "aud": audience });
             encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes()))

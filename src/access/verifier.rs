@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, Uri};
@@ -342,7 +342,7 @@ impl Verifier {
 
 /// Verifies a token at this moment.
 fn verified(token: &str, keys: &[TokenKey], jwt: &Jwt) -> Result<VerifiedToken, DenialReason> {
-    let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = clock::since_1970();
     tokens::verify(token, keys, jwt, since_1970.as_secs_f64())
 }
 

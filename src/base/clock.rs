@@ -108,14 +108,17 @@ pub fn wall() -> SystemTime {
 
 /// The moment of a second since 1970 on the wall clock; now, where that is past.
 pub fn moment_of(second: u64) -> Moment {
-    let since_1970 = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now().after(Duration::from_secs(second).saturating_sub(since_1970))
+    now().after(Duration::from_secs(second).saturating_sub(since_1970()))
+}
+
+/// How long after 1970 it is, by the wall clock; nothing by one that is before it.
+pub fn since_1970() -> Duration {
+    wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The second since 1970 on the wall clock that is nearest to a moment, which is not past.
 pub fn second_of(moment: Moment) -> u64 {
-    let since_1970 = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let at = since_1970 + moment.since(now());
+    let at = since_1970() + moment.since(now());
     at.as_secs() + u64::from(at.subsec_millis() >= 500)
 }
 

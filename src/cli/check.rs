@@ -77,7 +77,7 @@ fn all_findings(loaded: &Loaded, router: &Router, named_files: NamedFiles) -> Re
     let mut findings = loaded.warnings.clone();
     traps::add_unreachable(router, loaded, &mut findings);
     if named_files == NamedFiles::Read {
-        let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = clock::since_1970();
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         traps::add_expiries(loaded, now, &mut findings);
         #[cfg(feature = "acme")]

@@ -1,7 +1,6 @@
 //! A reload: a whole configuration is built aside, then taken whole or refused whole.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use super::core::ProcessCore;
 use super::discovery;
@@ -51,7 +50,7 @@ pub(super) async fn reload(
 /// Keeps in mind whether the configuration that was read last is in force.
 fn note(core: &ProcessCore, request: &ReloadRequest, reloaded: &Reloaded) {
     let process = &core.common.metrics.process;
-    let second = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let second = clock::since_1970().as_secs();
     match reloaded {
         _ if request.dry_run => {}
         Reloaded::Refused(_) => process.reload_refused(second),

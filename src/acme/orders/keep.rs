@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
@@ -370,5 +370,5 @@ async fn next(under_way: &mut Vec<LocalBox<(Arc<str>, Done)>>) -> (Arc<str>, Don
 }
 
 fn unix_now() -> i64 {
-    clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+    clock::since_1970().as_secs() as i64
 }

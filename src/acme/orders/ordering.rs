@@ -1,6 +1,6 @@
 //! One order: from the account to a certificate (RFC 8555 §7.4).
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, Error, Identifier, NewOrder, Order,
@@ -67,7 +67,7 @@ pub(super) async fn order(
     let chain = chain.ok_or_else(|| OrderError::Certificate("is not there".to_owned()))?;
     let text = format!("{}\n{}", chain.trim_end(), key.serialize_pem());
     let pem = check(&text, name)?;
-    let now = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    let now = clock::since_1970().as_secs() as i64;
     if now > pem.validity.not_after {
         return Err(OrderError::Certificate("has expired".to_owned()));
     }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use super::order_error::OrderError;
 use super::ordering;
@@ -47,7 +46,7 @@ pub fn show_stored(plan: &Plan, issued: &IssuedCertificates) {
 }
 
 fn stored_name(state: &StateDir, name: &Arc<str>) -> io::Result<NameState> {
-    let now = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    let now = clock::since_1970().as_secs() as i64;
     let mut stands = NameState { name: Arc::clone(name), due: now, ..NameState::default() };
     let kept = match state_dir::read(&state.certificate(name)) {
         Ok(text) => Some(ordering::check(&text, name)),

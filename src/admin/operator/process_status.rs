@@ -1,7 +1,5 @@
 //! What a process tells of itself by `GET /status`, as data.
 
-use std::time::UNIX_EPOCH;
-
 use serde::{Deserialize, Serialize};
 
 use super::everywhere::CommandOutcome;
@@ -242,7 +240,7 @@ impl CommandOutcome for ProcessStatus {
 
 impl CertificateStatus {
     fn of(one: &NameState) -> CertificateStatus {
-        let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+        let now = clock::since_1970().as_secs() as i64;
         CertificateStatus {
             name: one.name.to_string(),
             expires_in_seconds: one.not_after.map(|at| (at - now) as f64),

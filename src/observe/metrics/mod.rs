@@ -33,7 +33,6 @@ pub use route::RouteMetrics;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::UNIX_EPOCH;
 
 use super::log::Dropped;
 use crate::base::clock;
@@ -75,7 +74,7 @@ pub struct ScrapeFacts {
 impl Metrics {
     /// Metrics for a process with so many workers.
     pub fn new(workers: usize) -> Arc<Metrics> {
-        let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = clock::since_1970();
         let process = ProcessMetrics {
             started: since_1970.as_secs_f64(),
             workers: workers as u64,

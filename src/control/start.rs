@@ -37,6 +37,7 @@ use crate::registry::{LiveSessions, PushBudget, SessionEvents};
 use crate::rewrite::ENCODER_BYTES_MAX;
 use crate::session::App;
 use crate::tls::{self, TicketSecrets};
+use crate::wire::request_id;
 use crate::wire::via::Via;
 
 /// Builds the first snapshot, opens its listeners and begins to accept.
@@ -44,6 +45,7 @@ pub(super) async fn start(
     mut options: Options,
     plan: &Arc<Plan>,
 ) -> Result<(ProcessCore, mpsc::Receiver<ReloadAsked>), StartError> {
+    request_id::seed();
     let (inherited, mut predecessor) = inherit(&mut options);
     let members = PoolMembers::start(plan, predecessor.as_ref().map(|before| &*before.found)).await;
     let plan = &Arc::new(plan.with_members(&members.found().table()));

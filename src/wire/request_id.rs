@@ -32,6 +32,12 @@ thread_local! {
         const { RefCell::new(RandomStore { bytes: [0; _], used: IDS_PER_DRAW * LENGTH }) };
 }
 
+/// Seeds the library's generator, which takes tens of milliseconds once in a process: before it
+/// serves, so that the first request does not wait for it, nor all others of its worker.
+pub fn seed() {
+    new_id();
+}
+
 /// A new id.
 pub fn new_id() -> HeaderValue {
     let mut id = STORE.with_borrow_mut(RandomStore::take);
@@ -43,8 +49,7 @@ pub fn new_id() -> HeaderValue {
 impl RandomStore {
     fn take(&mut self) -> [u8; LENGTH] {
         if self.used == self.bytes.len() {
-            // cannot fail: the library's generator has its seed once a process runs; TLS stands on
-            // it too.
+            // cannot fail: the library's generator has its seed by then (`seed`), as TLS needs it.
             rand::fill(&mut self.bytes).expect("a random generator that was seeded");
             self.used = 0;
         }

@@ -1,22 +1,27 @@
 //! Who the members are, by a row of answers of which each may be wrong. Pure: the moment is an
 //! argument.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::source_answer::MEMBERS_MAX;
 use crate::base::clock::Moment;
-use crate::config::plan::{Discovery, FoundMember};
+use crate::config::plan::{BackendAddress, Discovery, FoundMember};
 
 /// Answers without a member before it is gone.
 const ANSWERS_WITHOUT: u32 = 2;
 
+/// Members of one source at most, those included that answers lack: all may be replaced at once,
+/// and a source that names others each time does not add to them without end.
+const KNOWN_MAX: usize = 2 * MEMBERS_MAX;
+
 /// The members of one source.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    rows: Vec<MemberRow>,
+    rows: BTreeMap<BackendAddress, MemberRow>,
     /// Since when too many are missing to be believed.
     too_many: Option<Moment>,
-    /// Members of the last answer beyond [`MEMBERS_MAX`].
+    /// Members of the last answer beyond [`MEMBERS_MAX`], or for which [`KNOWN_MAX`] has no room.
     beyond: usize,
 }
 
@@ -41,7 +46,9 @@ pub(super) struct MembershipChange {
 impl Membership {
     /// Those known already.
     pub(super) fn of(members: &[FoundMember], now: Moment) -> Membership {
-        let row = |member: &FoundMember| MemberRow { member: member.clone(), seen: now, missed: 0 };
+        let row = |member: &FoundMember| {
+            (member.address.clone(), MemberRow { member: member.clone(), seen: now, missed: 0 })
+        };
         Membership { rows: members.iter().map(row).collect(), ..Membership::default() }
     }
 
@@ -52,18 +59,16 @@ impl Membership {
             let is_missing = row.missed >= ANSWERS_WITHOUT;
             FoundMember { backup: row.member.backup || is_missing, ..row.member.clone() }
         };
-        let mut members: Vec<FoundMember> = self.rows.iter().map(member).collect();
         // All of them missing is an accident of the source: it is as if none were.
-        if self.rows.iter().all(|row| row.missed >= ANSWERS_WITHOUT) {
-            members = self.rows.iter().map(|row| row.member.clone()).collect();
+        match self.rows.values().all(|row| row.missed >= ANSWERS_WITHOUT) {
+            true => self.rows.values().map(|row| row.member.clone()).collect(),
+            false => self.rows.values().map(member).collect(),
         }
-        members.sort_unstable();
-        members
     }
 
     /// Those that the last answer did not have.
     pub(super) fn missing(&self) -> usize {
-        self.rows.iter().filter(|row| row.missed > 0).count()
+        self.rows.values().filter(|row| row.missed > 0).count()
     }
 
     /// How many they are.
@@ -86,7 +91,10 @@ impl Membership {
             let percent = rules.gone_max_percent;
             return Some(format!("the answer lacks {missing} of {all}, {percent}% or more"));
         }
-        let beyond = || format!("the answer has {} backends more than {MEMBERS_MAX}", self.beyond);
+        let beyond = || match all {
+            KNOWN_MAX => format!("{all} backends are known already: {} are left out", self.beyond),
+            _ => format!("the answer has {} backends more than {MEMBERS_MAX}", self.beyond),
+        };
         (self.beyond > 0).then(beyond)
     }
 
@@ -102,27 +110,26 @@ impl Membership {
         self.beyond = answer.len().saturating_sub(MEMBERS_MAX);
         answer.truncate(MEMBERS_MAX);
         let mut change = MembershipChange::default();
-        for row in &mut self.rows {
+        for row in self.rows.values_mut() {
             row.missed = row.missed.saturating_add(1);
         }
         for member in answer {
-            let known = self.rows.iter_mut().find(|row| row.member.address == member.address);
-            match known {
-                Some(row) => *row = MemberRow { member, seen: now, missed: 0 },
-                None => {
-                    change.added.push(member.clone());
-                    self.rows.push(MemberRow { member, seen: now, missed: 0 });
+            if !self.rows.contains_key(&member.address) {
+                if self.rows.len() == KNOWN_MAX {
+                    self.beyond += 1;
+                    continue;
                 }
+                change.added.push(member.clone());
             }
+            self.rows.insert(member.address.clone(), MemberRow { member, seen: now, missed: 0 });
         }
         let patience = self.patience(now, rules);
         let is_gone = |row: &MemberRow| {
             row.missed >= ANSWERS_WITHOUT
                 && patience.is_some_and(|patience| now.since(row.seen) >= patience)
         };
-        change.removed =
-            self.rows.iter().filter(|row| is_gone(row)).map(|row| row.member.clone()).collect();
-        self.rows.retain(|row| !is_gone(row));
+        let gone = self.rows.extract_if(.., |_, row| is_gone(row));
+        change.removed = gone.map(|(_, row)| row.member).collect();
         if !change.removed.is_empty() {
             self.too_many = None;
         }
@@ -241,6 +248,28 @@ mod tests {
             membership.take(Vec::new(), at(61), &rules);
             assert_eq!(counts(&membership).0 == 0, believed);
             assert_eq!(membership.take(all([7]), at(62), &rules).added, all([7]));
+        }
+    }
+
+    #[test]
+    fn a_source_that_names_others_each_time_has_so_many_members_and_no_more() {
+        for empty_after in [Some(Duration::from_secs(60)), None] {
+            let rules = Discovery { empty_after, ..Discovery::default() };
+            let mut membership = Membership::default();
+            for round in 0..50 {
+                let others = round * MEMBERS_MAX..(round + 1) * MEMBERS_MAX;
+                membership.take(all(others), at(2 * round as u64), &rules);
+                assert!(membership.len() <= KNOWN_MAX, "{}", membership.len());
+            }
+            // It comes to its senses.
+            membership.take(all([7, 8]), at(200), &rules);
+            membership.take(all([7, 8]), at(290), &rules);
+            membership.take(all([7, 8]), at(380), &rules);
+            let (known, doubt) = (membership.len(), membership.doubt(&rules));
+            match empty_after {
+                Some(_) => assert_eq!((known, doubt), (2, None)),
+                None => assert!(doubt.is_some_and(|doubt| doubt.contains("the answer lacks"))),
+            }
         }
     }
 

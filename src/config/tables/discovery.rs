@@ -15,7 +15,7 @@ table! {
     /// the others read 1012. Counts, health and stickiness of those that stay live on. Changes
     /// come into force once a second at most. A start does not wait for name servers: until they
     /// answer, handshakes wait where their route has `hold`, and are else answered 503. A reload
-    /// with new sources waits 3 s at most for their first answers. A source has 1,024 backends at
+    /// with new sources waits 3 s at most for their first answers. An answer has 1,024 backends at
     /// most. `tidegate status` shows every source, `tidegate_discovery_age_seconds` how old its
     /// answer is.
     DiscoveryTable "Discovery", "a table; `{}` has every default" => Discovery, DiscoveryParts {

@@ -36,18 +36,20 @@ struct AskedSource {
     state: SourceState,
     /// Questions without an answer, in a row.
     failures: u32,
+    /// Whether the log says since the last time all was well that an answer is not believed.
+    doubt_is_logged: bool,
 }
 
 impl AskedSource {
     fn new(key: SourceKey, rules: Discovery, state: SourceState) -> AskedSource {
         let membership = Membership::of(&state.members, clock::now());
-        AskedSource { key, rules, membership, state, failures: 0 }
+        AskedSource { key, rules, membership, state, failures: 0, doubt_is_logged: false }
     }
 
     /// Takes what was heard; how long to wait before the next question.
     fn take(&mut self, heard: SourceAnswer, now: Moment) -> Duration {
         let rules = &self.rules;
-        let (wait, error) = match heard {
+        let (wait, error, is_doubt) = match heard {
             SourceAnswer::Members { members, ttl } => {
                 self.failures = 0;
                 self.state.answered = Some(now);
@@ -58,14 +60,15 @@ impl AskedSource {
                     true => rules.refresh_min,
                     false => ttl.clamp(rules.refresh_min, rules.refresh_max),
                 };
-                (wait, self.membership.doubt(rules))
+                (wait, self.membership.doubt(now, rules), true)
             }
             SourceAnswer::Failed(why) => {
                 self.failures = self.failures.saturating_add(1);
-                (back_off(self.failures, rules), Some(why))
+                (back_off(self.failures, rules), Some(why), false)
             }
         };
-        self.tell_error(error.as_deref());
+        self.tell_error(error.as_deref(), is_doubt);
+        self.doubt_is_logged = error.is_some() && (is_doubt || self.doubt_is_logged);
         self.state.error = error.map(Into::into);
         self.state.missing = self.membership.missing();
         self.state.members = self.membership.members().into();
@@ -85,14 +88,18 @@ impl AskedSource {
     }
 
     /// Says when it begins not to answer, or not to be believed, and when that ends.
-    fn tell_error(&self, error: Option<&str>) {
+    fn tell_error(&self, error: Option<&str>, is_doubt: bool) {
         let SourceKey { pool, source } = &self.key;
         let members = self.membership.len();
-        match (error, &self.state.error) {
-            (Some(error), None) => {
+        let was_well = self.state.error.is_none();
+        match error {
+            // Who reads that there is no answer does not know that one came which lacks members.
+            Some(error) if was_well || (is_doubt && !self.doubt_is_logged) => {
                 tracing::warn!(%pool, %source, members, error, "discovery: members kept");
             }
-            (None, Some(_)) => tracing::info!(%pool, %source, members, "discovery: recovered"),
+            None if !was_well => {
+                tracing::info!(%pool, %source, members, "discovery: recovered");
+            }
             _ => {}
         }
     }

@@ -81,21 +81,38 @@ impl Membership {
         self.rows.is_empty() || self.missing() > 0
     }
 
-    /// Why the last answer is not believed, if it is not.
-    pub(super) fn doubt(&self, rules: &Discovery) -> Option<String> {
+    /// Why the last answer is not believed, if it is not, and how long those that it lacks stay.
+    pub(super) fn doubt(&self, now: Moment, rules: &Discovery) -> Option<String> {
         let (missing, all) = (self.missing(), self.rows.len());
-        if missing == all {
+        if all == 0 {
             return Some("the answer has no backend".to_owned());
         }
+        let stay = || self.stay(now, rules);
+        if missing == all {
+            return Some(format!("the answer has no backend; they stay {}", stay()));
+        }
         if self.too_many.is_some() {
+            let lacks = format!("the answer lacks {missing} of {all}");
             let percent = rules.gone_max_percent;
-            return Some(format!("the answer lacks {missing} of {all}, {percent}% or more"));
+            return Some(format!("{lacks}, {percent}% (`gone_max`) or more; they stay {}", stay()));
         }
         let beyond = || match all {
             KNOWN_MAX => format!("{all} backends are known already: {} are left out", self.beyond),
             _ => format!("the answer has {} backends more than {MEMBERS_MAX}", self.beyond),
         };
         (self.beyond > 0).then(beyond)
+    }
+
+    /// How long members stay whose absence is not believed.
+    fn stay(&self, now: Moment, rules: &Discovery) -> String {
+        let Some(empty_after) = rules.empty_after else {
+            return "as long as that is so (`empty_after`)".to_owned();
+        };
+        let waited = self.too_many.map_or(Duration::ZERO, |since| now.since(since));
+        match empty_after.saturating_sub(waited).as_millis().div_ceil(1000) {
+            seconds @ ..120 => format!("for {seconds}s more (`empty_after`)"),
+            seconds => format!("for {}m more (`empty_after`)", seconds.div_ceil(60)),
+        }
     }
 
     /// Takes an answer.
@@ -201,13 +218,30 @@ mod tests {
             for second in 1..=60 {
                 let change = membership.take(all(0..left), at(second), &rules);
                 assert_eq!(change.removed, [], "{second}");
-                let doubt = membership.doubt(&rules).unwrap();
-                assert_eq!(doubt, format!("the answer lacks {} of 4, 50% or more", 4 - left));
+                let doubt = membership.doubt(at(second), &rules).unwrap();
+                let lacks = format!("the answer lacks {} of 4, 50% (`gone_max`) or more", 4 - left);
+                let stay = format!("they stay for {}s more (`empty_after`)", 61 - second);
+                assert_eq!(doubt, format!("{lacks}; {stay}"));
             }
             assert_eq!(counts(&membership), (4, left));
             let removed = membership.take(all(0..left), at(61), &rules).removed;
             assert_eq!(removed, all(left..4));
-            assert_eq!((counts(&membership), membership.doubt(&rules)), ((left, left), None));
+            assert_eq!(counts(&membership), (left, left));
+            assert_eq!(membership.doubt(at(61), &rules), None);
+        }
+    }
+
+    #[test]
+    fn one_of_two_is_half_and_is_believed_sooner_where_gone_max_says_so() {
+        for (percent, gone) in [(50, 61), (51, 10)] {
+            let rules = Discovery { gone_max_percent: percent, ..Discovery::default() };
+            let mut membership = Membership::default();
+            membership.take(all([1, 2]), at(0), &rules);
+            for second in 1..gone {
+                let change = membership.take(all([1]), at(second), &rules);
+                assert_eq!(change.removed, [], "{percent} {second}");
+            }
+            assert_eq!(membership.take(all([1]), at(gone), &rules).removed, all([2]));
         }
     }
 
@@ -226,7 +260,8 @@ mod tests {
         let mut membership = Membership::default();
         for round in 0..10 {
             membership.take(all(0..4), at(round * 60), &rules);
-            assert!(membership.doubt(&rules).is_none() && !membership.is_in_doubt());
+            assert_eq!(membership.doubt(at(round * 60), &rules), None);
+            assert!(!membership.is_in_doubt());
             membership.take(all([0]), at(round * 60 + 1), &rules);
             let removed = membership.take(all([0]), at(round * 60 + 59), &rules).removed;
             assert_eq!(removed, [], "{round}");
@@ -244,7 +279,9 @@ mod tests {
                 membership.take(Vec::new(), at(second), &rules);
                 assert_eq!(counts(&membership), (2, 2), "as if none were missing");
             }
-            assert_eq!(membership.doubt(&rules).unwrap(), "the answer has no backend");
+            let stay = if believed { "for 1s more" } else { "as long as that is so" };
+            let said = format!("the answer has no backend; they stay {stay} (`empty_after`)");
+            assert_eq!(membership.doubt(at(60), &rules).unwrap(), said);
             membership.take(Vec::new(), at(61), &rules);
             assert_eq!(counts(&membership).0 == 0, believed);
             assert_eq!(membership.take(all([7]), at(62), &rules).added, all([7]));
@@ -279,6 +316,6 @@ mod tests {
         let mut membership = Membership::default();
         let twice = (0..MEMBERS_MAX + 5).chain(0..3);
         assert_eq!(membership.take(all(twice), at(0), &rules).added.len(), MEMBERS_MAX);
-        assert!(membership.doubt(&rules).unwrap().contains("5 backends more"));
+        assert!(membership.doubt(at(0), &rules).unwrap().contains("5 backends more"));
     }
 }

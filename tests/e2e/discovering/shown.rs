@@ -56,3 +56,25 @@ async fn status_and_metrics_show_every_source_and_the_age_of_its_answer() {
     crate::actors::within("the error", failed).await;
     proxy.stop().await;
 }
+
+/// Two that become one are half of the members: what is seen must say what is waited for.
+#[tokio::test]
+async fn one_of_two_that_is_missing_is_shown_with_how_long_it_stays() {
+    let (server, dir) = (NameServer::start().await, tempfile::tempdir().unwrap());
+    let [one, other]: [IpAddr; 2] = ["127.0.0.1", "127.0.0.2"].map(|ip| ip.parse().unwrap());
+    server.addresses("chat.test", [one, other]);
+    let control = format!("[control]\nsocket = {:?}\n", dir.path().join("control.sock"));
+    let times = "refresh_min = \"50ms\", gone_after = \"100ms\", empty_after = \"1h\"";
+    let rules = format!("discovery = {{ {times}, resolver = \"{}\" }}", server.address());
+    let site = site(&[]).backend("dns:chat.test:9").pool(&rules).table(&control);
+    std::fs::write(dir.path().join("tidegate.toml"), site.toml()).unwrap();
+    let proxy = Proxy::start_with(&site.toml());
+    until_members(&proxy, 2).await;
+    server.addresses("chat.test", [one]);
+    let said = "the answer lacks 1 of 2, 50% (`gone_max`) or more; \
+                they stay for 60m more (`empty_after`)";
+    let shown = async { while !printed(dir.path(), &["status"]).await.1.contains(said) {} };
+    crate::actors::within("what is waited for", shown).await;
+    assert_eq!(members(&proxy), 2);
+    proxy.stop().await;
+}

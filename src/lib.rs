@@ -26,7 +26,7 @@
 //! | 8 | `live`, `probe` | the snapshot in force; one question to one backend |
 //! | 7 | `access`, `acme`, `action`, `drain`, `handshake` | who may pass, and what is done |
 //! | 6 | [`pool`], [`relay`] | backends and leases; frames both ways |
-//! | 5 | [`registry`], [`router`], [`tls`], `limit`, `rewrite` | live sessions; which route; TLS |
+//! | 5 | [`registry`], [`router`], [`tls`], `discovery`, `limit`, `rewrite` | live sessions; TLS |
 //! | 4 | [`config`] | text to raw to checked plan |
 //! | 3 | `end` | every reason a session can end, with its codes |
 //! | 2 | [`observe`], [`wire`] | metrics and logs; formats |

@@ -165,7 +165,7 @@ pub(super) enum Command {
     Completions(Completions),
     /// Print the manual page, or write one for each command
     Man(Manual),
-    /// Print the version, the commit, the allocator and the TLS library
+    /// Print the version, the commit, the features, the allocator and the TLS library
     Version,
     /// Ask a running proxy whether it is healthy (for containers' health checks)
     Health(Health),

@@ -86,7 +86,8 @@ fn what_is_missing_is_said_with_a_hint() {
     let (code, out, _) = tidegate(dir.path(), &["--help"]);
     assert_eq!((code, out.contains("Exit codes:")), (0, true));
     let (code, long, _) = tidegate(dir.path(), &["--version"]);
-    assert_eq!((code, long.contains("\nallocator: "), long.contains("\nTLS: ")), (0, true, true));
+    let lines = ["\nfeatures: ", "\nallocator: ", "\nTLS: "].map(|line| long.contains(line));
+    assert_eq!((code, lines), (0, [true; 3]), "{long}");
     assert!(long.contains("\ncommit: "), "{long}");
     assert_eq!(tidegate(dir.path(), &["version"]).1, long);
     assert_eq!(tidegate(dir.path(), &["help", "drain"]).0, 0);

@@ -3,8 +3,12 @@
 #   docker build -t tidegate --build-arg COMMIT=$(git rev-parse --short HEAD) .
 #   docker run --rm tidegate init --service --backend app:3000 >tidegate.toml
 #   docker run -v ./tidegate.toml:/etc/tidegate/tidegate.toml:ro -p 8080:8080 --stop-timeout 30 tidegate
+#
+# `app` is a container of the same network (`--network`); config/compose has both.
 
 FROM rust:1.95-slim-bookworm AS build
+# A command that fails before a pipe fails the build.
+SHELL ["/bin/bash", "-eo", "pipefail", "-c"]
 # make: jemalloc's own build.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates make
 WORKDIR /src

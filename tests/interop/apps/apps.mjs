@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import WebSocket from 'ws'
 import { View } from './browser.mjs'
-import { until } from './gate.mjs'
+import { free, until } from './gate.mjs'
 import { developing, echo, typing } from './visitors.mjs'
 
 const { PYTHON } = process.env
@@ -369,6 +369,84 @@ VirtualHost "localhost"
           await answered
         },
         leave: () => xmpp.stop(),
+      }
+    },
+  },
+
+  rabbitmq: {
+    recipe: 'stomp.toml',
+    ports: [15674],
+    needs: () => missing('/usr/lib/rabbitmq/bin/rabbitmq-server'),
+    async serve(port, dir) {
+      const at = resolve(dir)
+      const [names, nodes] = [await free(), await free()]
+      writeFileSync(`${at}/plugins`, '[rabbitmq_web_stomp].\n')
+      writeFileSync(`${at}/rabbitmq.conf`, `listeners.tcp = none\nstomp.listeners.tcp = none\nweb_stomp.tcp.ip = 127.0.0.1\nweb_stomp.tcp.port = ${port}\n`)
+      // Erlang's server of names is one of the group, too, so that none stays.
+      const command = ['sh', '-c', 'epmd & exec /usr/lib/rabbitmq/bin/rabbitmq-server']
+      return {
+        command,
+        env: {
+          HOME: at, ERL_EPMD_PORT: `${names}`, ERL_EPMD_ADDRESS: '127.0.0.1', RABBITMQ_DIST_PORT: `${nodes}`, RABBITMQ_NODENAME: 'echo@localhost',
+          RABBITMQ_CONFIG_FILE: `${at}/rabbitmq`, RABBITMQ_ENABLED_PLUGINS_FILE: `${at}/plugins`, RABBITMQ_CONF_ENV_FILE: '/dev/null',
+          RABBITMQ_MNESIA_BASE: at, RABBITMQ_PID_FILE: `${at}/pid`, RABBITMQ_LOGS: '-',
+        },
+      }
+    },
+    restart: ['reconnects'],
+    async visit(gate) {
+      const { Client } = await import('@stomp/stompjs')
+      let heard = () => {}
+      const client = new Client({ connectHeaders: { login: 'guest', passcode: 'guest' }, reconnectDelay: 500, heartbeatIncoming: 4_000, heartbeatOutgoing: 4_000 })
+      client.webSocketFactory = () => new WebSocket(`${gate.origin.replace('http', 'ws')}/ws`, ['v12.stomp'], { origin: gate.origin })
+      client.onConnect = () => client.subscribe('/topic/said', ({ body }) => heard(body))
+      client.activate()
+      return {
+        async say(text) {
+          if (!client.connected) throw new Error('not connected')
+          const answered = new Promise((done) => (heard = (body) => body === text && done()))
+          client.publish({ destination: '/topic/said', body: text })
+          await answered
+        },
+        leave: () => client.deactivate({ force: true }),
+      }
+    },
+  },
+
+  rails: {
+    recipe: 'rails.toml',
+    ports: [3000, 3001],
+    needs: () => missing('/usr/bin/puma', '/var/lib/dpkg/info/ruby-actioncable.list'),
+    serve: (port) => ({ command: ['puma', '--bind', `tcp://127.0.0.1:${port}`, '--threads', '5', 'servers/rails_app.ru'], env: { RAILS_ENV: 'production' } }),
+    restart: ['goes on'],
+    async visit(gate) {
+      const seen = await (await fetch(gate.origin, { redirect: 'error' })).text()
+      if (seen !== `${gate.origin} 127.0.0.1`) throw new Error(seen)
+      // It is written for a page.
+      globalThis.document ??= { visibilityState: 'visible' }
+      globalThis.addEventListener ??= () => {}
+      globalThis.removeEventListener ??= () => {}
+      const { adapters, createConsumer } = await import('@rails/actioncable')
+      adapters.WebSocket = class extends WebSocket {
+        constructor(url, protocols) {
+          super(url, protocols, { origin: gate.origin })
+        }
+      }
+      const consumer = createConsumer(`${gate.origin.replace('http', 'ws')}/cable`)
+      let [heard, isThere] = [() => {}, false]
+      const channel = consumer.subscriptions.create('EchoChannel', {
+        connected: () => (isThere = true),
+        disconnected: () => (isThere = false),
+        received: ({ said }) => heard(said),
+      })
+      return {
+        async say(text) {
+          if (!isThere) throw new Error('not subscribed')
+          const answered = new Promise((done) => (heard = (said) => said === text && done()))
+          channel.perform('say', { text })
+          await answered
+        },
+        leave: () => consumer.disconnect(),
       }
     },
   },

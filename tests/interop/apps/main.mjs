@@ -20,10 +20,14 @@ process.on('unhandledRejection', (reason) => console.error(`  ${reason?.message 
 
 /** One server process, and its group: a development server has children. */
 class Server {
-  constructor(app, name, port, number) {
+  /** Starts the application's server of this number. */
+  static async start(app, name, port, number) {
     const dir = `${name}-${number}`
     mkdirSync(dir, { recursive: true })
-    const { command, env, cwd } = app.serve(port, dir)
+    return new Server(name, await app.serve(port, dir))
+  }
+
+  constructor(name, { command, env, cwd }) {
     const log = openSync(`${name}-server.log`, 'a')
     this.child = spawn(command[0], command.slice(1), {
       cwd, detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...env },
@@ -47,7 +51,7 @@ class Server {
 
 async function serve(app, name, gate) {
   const ports = app.ports.map((port) => gate.ports[port])
-  const servers = ports.map((port, number) => new Server(app, name, port, number))
+  const servers = await Promise.all(ports.map((port, number) => Server.start(app, name, port, number)))
   await Promise.all(ports.map((port) => until(`a server, see ${name}-server.log`, () => listens(port), 60_000)))
   await app.ready?.(gate, ports)
   return servers

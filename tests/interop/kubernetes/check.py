@@ -4,27 +4,12 @@ import re
 import sys
 
 import kubernetes_validate
-import yaml
+
+from strict_yaml import documents
 
 MANIFESTS = ["config/kubernetes/tidegate.yaml", "config/kubernetes/app.yaml"]
 # `preStop.sleep` needs 1.30.
 VERSIONS = ["1.30", "1.33"]
-
-
-class Strict(yaml.SafeLoader):
-    """A key that stands twice is an error."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key) for key, _ in node.value]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise SystemExit(f"{node.start_mark}: twice: {twice}")
-        return super().construct_mapping(node, deep)
-
-
-def documents(path):
-    with open(path, encoding="utf-8") as file:
-        return list(yaml.load_all(file, Strict))
 
 
 def check_schemas():

@@ -64,6 +64,13 @@ impl From<UnixStream> for Socket {
 }
 
 impl Socket {
+    /// The same, just accepted: its peer may have spoken already, so that its first read asks the
+    /// system, before the reactor tells of anything.
+    pub fn accepted(self) -> Socket {
+        self.has_unheard().store(true, Relaxed);
+        self
+    }
+
     /// The process at the other end; `None` over TCP.
     pub fn peer_process(&self) -> Option<PeerProcess> {
         let SocketKind::Unix(unix, _) = &self.0 else { return None };
@@ -304,6 +311,31 @@ mod tests {
         let (seen, ()) = tokio::join!(peek, write);
         assert_eq!(seen, b"abc");
         assert!(looks.get() <= 6, "{} looks at four arrivals", looks.get());
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_socket_was_accepted_is_read_at_once() {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        for end in [&near, &far] {
+            end.set_nonblocking(true).unwrap();
+        }
+        let mut far = UnixStream::from_std(far).unwrap();
+        far.write_all(b"early").await.unwrap();
+        // The reactor is not asked in between.
+        let mut near = Socket::from(UnixStream::from_std(near).unwrap()).accepted();
+        let mut room = [0; 9];
+        let mut room = ReadBuf::new(&mut room);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut near).poll_read(cx, &mut room).is_ready());
+        assert_eq!(room.filled(), b"early");
+        assert!(Pin::new(&mut near).poll_read(cx, &mut room).is_pending());
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            far.write_all(b"late").await.unwrap();
+        };
+        let mut read = [0; 9];
+        let (read_bytes, ()) = tokio::join!(near.read(&mut read), late);
+        assert_eq!(&read[..read_bytes.unwrap()], b"late");
     }
 
     #[tokio::test]

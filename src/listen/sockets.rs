@@ -265,8 +265,8 @@ impl AcceptQueue {
 /// The system's, when the socket is gone.
 pub fn connected(fd: OwnedFd, bound: &Address) -> io::Result<Stream> {
     match bound {
-        Address::Inet(_) => TcpStream::from_std(fd.into()).map(Stream::from),
-        Address::Unix(_) => UnixStream::from_std(fd.into()).map(Stream::from),
+        Address::Inet(_) => Ok(Stream::from(TcpStream::from_std(fd.into())?).accepted()),
+        Address::Unix(_) => Ok(Stream::from(UnixStream::from_std(fd.into())?).accepted()),
     }
 }
 

@@ -42,13 +42,10 @@ pub(super) async fn run(
     client: &Rc<HttpClient>,
     deadline: Instant,
 ) -> Option<Unopened> {
-    let mut state = client.state();
-    let read = tokio::select! {
-        biased;
-        read = poll_fn(|cx| poll_begin(&mut transport, cx)) => read,
-        () = client.waiting().evicted() => return None,
-        () = is_closed(&mut state) => Bytes::new(),
-        () = sleep_until(deadline.into()) => return None,
+    // Mostly they are there by now: then nothing is made to wait with.
+    let read = match poll_fn(|cx| Poll::Ready(poll_begin(&mut transport, cx))).await {
+        Poll::Ready(read) => read,
+        Poll::Pending => begin(&mut transport, client, deadline).await?,
     };
     let conn = client.conn();
     let limits = &conn.listener.limits;
@@ -79,6 +76,23 @@ pub(super) async fn run(
     }
     opening.switch(answer, promise, &read[length..]).await;
     None
+}
+
+/// Waits for the client's first bytes; `None` when they do not come in time, or others need the
+/// connection's place.
+async fn begin(
+    transport: &mut Transport,
+    client: &Rc<HttpClient>,
+    deadline: Instant,
+) -> Option<Bytes> {
+    let mut state = client.state();
+    tokio::select! {
+        biased;
+        read = poll_fn(|cx| poll_begin(transport, cx)) => Some(read),
+        () = client.waiting().evicted() => None,
+        () = is_closed(&mut state) => Some(Bytes::new()),
+        () = sleep_until(deadline.into()) => None,
+    }
 }
 
 /// Waits until the connection is to end, or to end soon.

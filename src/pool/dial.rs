@@ -4,14 +4,16 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
@@ -212,17 +214,19 @@ impl Dialler {
         to: SocketAddr,
     ) -> Result<TcpStream, DialError> {
         let failed = |source| DialError::Connect { to: to.to_string(), source };
-        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-        let socket = socket.map_err(failed)?;
-        socket.set_nodelay(true).map_err(failed)?;
+        let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None);
+        let socket = socket.map_err(|errno| failed(errno.into()))?;
+        sockopt::set_tcp_nodelay(&socket, true).map_err(|errno| failed(errno.into()))?;
         if let Some(from) = source {
             choose_port_late(&socket).map_err(failed)?;
-            socket.bind(SocketAddr::new(from, 0)).map_err(|source| {
+            net::bind(&socket, &SocketAddr::new(from, 0)).map_err(|errno| {
                 self.count_exhausted();
-                DialError::SourceAddress { from, source }
+                DialError::SourceAddress { from, source: errno.into() }
             })?;
         }
-        socket.connect(to).await.map_err(|source| {
+        connect(socket, to).await.map_err(|source| {
             if source.kind() != io::ErrorKind::AddrNotAvailable {
                 return failed(source);
             }
@@ -253,6 +257,23 @@ impl fmt::Debug for Dialler {
     }
 }
 
+/// Connects, and waits until the connection stands or has failed. The reactor tells which: why it
+/// has failed the system is asked only then (`SO_ERROR`, socket(7)).
+async fn connect(socket: OwnedFd, to: SocketAddr) -> io::Result<TcpStream> {
+    match net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    let ready = stream.ready(Interest::WRITABLE).await?;
+    if ready.is_write_closed()
+        && let Some(error) = stream.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(stream)
+}
+
 async fn connect_unix(path: &Path) -> Result<UnixStream, DialError> {
     let [mut pause, longest] = BACKLOG_PAUSE;
     loop {
@@ -272,10 +293,10 @@ async fn connect_unix(path: &Path) -> Result<UnixStream, DialError> {
 /// Lets the system choose the local port when the destination is known, not at `bind`: then a port
 /// is free again for every other destination, and one address can hold more than its 28,000
 /// (`IP_BIND_ADDRESS_NO_PORT`, ip(7); IPv6 sockets take it too).
-fn choose_port_late(socket: &TcpSocket) -> io::Result<()> {
+fn choose_port_late(socket: &OwnedFd) -> io::Result<()> {
     let on: libc::c_int = 1;
     let length = size_of_val(&on) as libc::socklen_t;
-    let fd = socket.as_fd().as_raw_fd();
+    let fd = socket.as_raw_fd();
     // SAFETY: the fd is open while `socket` lives; the option reads one c_int through the pointer,
     // which is valid for that long.
     let done = unsafe {

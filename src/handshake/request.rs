@@ -19,7 +19,7 @@ use crate::wire::accept_key::{is_key, new_key};
 use crate::wire::head;
 use crate::wire::list::has_token;
 use crate::wire::resume::{SESSION, Token};
-use crate::wire::upgrade::{self, WEBSOCKET};
+use crate::wire::upgrade;
 
 /// Makes an extended CONNECT the GET it is over HTTP/1.1, with the fields of an upgrade, as routes
 /// know it (RFC 8441 §5). The key is ours: a client on a stream has none.
@@ -178,11 +178,9 @@ impl WsRequest {
 
     /// Writes the handshake's own fields.
     fn write_own(&self, text: &mut Vec<u8>) {
-        for (name, value) in &WEBSOCKET {
-            head::write_field(name, value, text);
+        for part in [BEFORE_KEY, self.key.as_bytes(), BEHIND_KEY] {
+            text.extend_from_slice(part);
         }
-        head::write_field(&SEC_WEBSOCKET_KEY, &self.key, text);
-        head::write_field(&SEC_WEBSOCKET_VERSION, &HeaderValue::from_static("13"), text);
         for (name, value) in &self.offer {
             head::write_field(name, value, text);
         }
@@ -207,6 +205,10 @@ impl WsRequest {
         (request, text)
     }
 }
+
+/// What every handshake says the same, before its key and behind it.
+const BEFORE_KEY: &[u8] = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ";
+const BEHIND_KEY: &[u8] = b"\r\nSec-WebSocket-Version: 13\r\n";
 
 /// Bytes of a usual head: a browser's with a cookie has about as many.
 const TEXT_BYTES: usize = 1024;

@@ -8,12 +8,12 @@ use http::header::{CONNECTION, HeaderName, HeaderValue, UPGRADE};
 
 /// `Upgrade: websocket` and `Connection: Upgrade`: asked for, granted, or offered by a 426
 /// (RFC 9110 §15.5.22).
-pub static WEBSOCKET: [(HeaderName, HeaderValue); 2] = [
+static WEBSOCKET: [(HeaderName, HeaderValue); 2] = [
     (UPGRADE, HeaderValue::from_static("websocket")),
     (CONNECTION, HeaderValue::from_static("Upgrade")),
 ];
 
-/// Says [`WEBSOCKET`] in place of what was said of upgrades.
+/// Says both in place of what was said of upgrades.
 pub fn insert(headers: &mut HeaderMap) {
     for (name, value) in &WEBSOCKET {
         headers.insert(name, value.clone());

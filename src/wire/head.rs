@@ -103,7 +103,7 @@ pub const SPECIAL_SPELLINGS: [&str; 27] = [
 /// The one of [`SPECIAL_SPELLINGS`] that spells this name, which is in lower case.
 pub fn special_spelling(name: &str) -> Option<&'static str> {
     let first = name.as_bytes().first()?.wrapping_sub(b'a');
-    let (lengths, place) = *BY_FIRST_LETTER.get(usize::from(first))?;
+    let (lengths, from, to) = *BY_FIRST_LETTER.get(usize::from(first))?;
     // Nearly every name is told from all of them by its first letter and its length.
     if name.len() >= 32 || lengths & (1 << name.len()) == 0 {
         return None;
@@ -114,19 +114,20 @@ pub fn special_spelling(name: &str) -> Option<&'static str> {
         bytes.fold(0, |differs, (spelt, byte)| differs | (spelt.to_ascii_lowercase() ^ byte))
     };
     let spells = |one: &&&str| one.len() == name.len() && differs(one) == 0;
-    SPECIAL_SPELLINGS[place..].iter().find(spells).copied()
+    SPECIAL_SPELLINGS[from..to].iter().find(spells).copied()
 }
 
 /// Of [`SPECIAL_SPELLINGS`], which are sorted, by first letter: the lengths that there are, a bit
-/// each, and where they begin.
-const BY_FIRST_LETTER: [(u32, usize); 26] = {
-    let mut by_letter = [(0, 0); 26];
+/// each, and where they begin and end.
+const BY_FIRST_LETTER: [(u32, usize, usize); 26] = {
+    let mut by_letter = [(0, 0, 0); 26];
     let mut at = SPECIAL_SPELLINGS.len();
     while at > 0 {
         at -= 1;
         let spelling = SPECIAL_SPELLINGS[at].as_bytes();
         let letter = &mut by_letter[(spelling[0] - b'A') as usize];
-        *letter = (letter.0 | 1 << spelling.len(), at);
+        let end = if letter.0 == 0 { at + 1 } else { letter.2 };
+        *letter = (letter.0 | 1 << spelling.len(), at, end);
     }
     by_letter
 };

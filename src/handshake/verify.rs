@@ -11,7 +11,7 @@ use crate::rewrite::HANDSHAKE;
 use crate::wire::accept_key::accept_key;
 use crate::wire::extension::{self, Extension};
 use crate::wire::frame::Allowed;
-use crate::wire::list::{tokens, tokens_of};
+use crate::wire::list::{have_token, tokens};
 use crate::wire::upgrade::{self, BadAnswer};
 
 /// What both sides have agreed on: the answer to the client can only be made from this.
@@ -35,8 +35,7 @@ impl Agreed {
         if !only_of(answer, &UPGRADE).is_some_and(|to| is(to, "websocket")) {
             return Err(BadAnswer::Upgrade);
         }
-        let mut connection = tokens_of(lines(answer, &CONNECTION));
-        if !connection.any(|token| token.eq_ignore_ascii_case("upgrade")) {
+        if !have_token(lines(answer, &CONNECTION), "upgrade") {
             return Err(BadAnswer::Connection);
         }
         let expected = accept_key(&asked.key);

@@ -26,10 +26,16 @@ pub fn tokens_of<'a>(
 
 /// Whether such a list has a token, in any case of letters.
 pub fn has_token(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
-    let lines = headers.get_all(name);
-    // Nearly always the token stands alone.
-    lines.iter().any(|line| line.as_bytes().eq_ignore_ascii_case(token.as_bytes()))
-        || tokens_of(lines).any(|element| element.eq_ignore_ascii_case(token))
+    have_token(headers.get_all(name), token)
+}
+
+/// The same of a field's lines.
+pub fn have_token<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>, token: &str) -> bool {
+    lines.into_iter().any(|line| {
+        // Nearly always it stands alone.
+        line.as_bytes().eq_ignore_ascii_case(token.as_bytes())
+            || tokens_of([line]).any(|element| element.eq_ignore_ascii_case(token))
+    })
 }
 
 /// Whether a value is a token (§5.6.2).

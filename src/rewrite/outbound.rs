@@ -78,7 +78,8 @@ impl Outbound {
         let FieldFilter { hop, is_trusted, host, changes, trailers, .. } = passage;
         let announced = trailers::announced(&headers, trailers);
         let named = named_by_connection(&headers);
-        let reads_trailers = has_token(&headers, TE, "trailers");
+        // A handshake has none.
+        let reads_trailers = !passage.is_handshake && has_token(&headers, TE, "trailers");
         let told = forwarded::told(&headers, hop, *is_trusted);
         let expects_continue = !passage.is_handshake && has_token(&headers, EXPECT, "100-continue");
         let room = headers.len() + changes.set.len() + changes.add.len() + ADDED;
@@ -104,8 +105,8 @@ impl Outbound {
         if let Some(names) = announced {
             add(TRAILER, names);
         }
-        // For the next hop only, and so named (RFC 9110 §10.1.4); a handshake has no trailers.
-        if reads_trailers && !passage.is_handshake {
+        // For the next hop only, and so named (RFC 9110 §10.1.4).
+        if reads_trailers {
             add(TE, HeaderValue::from_static("trailers"));
             add(CONNECTION, HeaderValue::from_static("TE"));
         }

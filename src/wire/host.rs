@@ -101,7 +101,7 @@ pub fn canonical(written: &str) -> Result<Host<'_>, HostError> {
     if !name.bytes().all(may) {
         return Err(HostError::Character);
     }
-    if name.split('.').any(str::is_empty) {
+    if name.as_bytes().split(|byte| *byte == b'.').any(<[u8]>::is_empty) {
         return Err(HostError::EmptyLabel);
     }
     let name = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {

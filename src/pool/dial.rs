@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -179,7 +180,9 @@ impl Dialler {
                 // The last, and mostly the only one.
                 _ => deadline,
             };
-            let outcome = self.within(share, DialStage::Connect, self.connect(to)).await;
+            // By its place: it would be copied on its way.
+            let connect = pin!(self.connect(to));
+            let outcome = self.within(share, DialStage::Connect, connect).await;
             match outcome.and_then(|connected| connected) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,

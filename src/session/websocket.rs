@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,8 +64,8 @@ pub(super) async fn open(
     let (outbound, mut forwarding) = granted.outbound(app, to)?;
     let places = forwarding.places.take();
     let (pool, affinity) = (&to.pool, &forwarding.affinity);
-    let connected = queue::connect(app, &forwarding, pool, &mut request, &outbound);
-    let Connected { backend, outcome } = connected.await;
+    let Connected { backend, outcome } =
+        queue::connect(app, &forwarding, pool, &mut request, &outbound).await;
     record.asked(&pool.plan().name, backend.clone());
     if let Some(trace) = record.trace() {
         trace.keep_times(request.times());
@@ -265,7 +266,9 @@ impl Pair {
     async fn hand_over(self) -> Option<Session> {
         let facts = self.kept.facts.clone();
         let cells = Arc::clone(&self.kept.cells);
-        let why = match timeout(HANDOVER_TIMEOUT, self.join()).await {
+        // By its place: it would be copied on its way.
+        let join = pin!(self.join());
+        let why = match timeout(HANDOVER_TIMEOUT, join).await {
             Ok(Ok(joined)) => match joined.enter() {
                 Ok(session) => return Some(session),
                 Err(full) => NotBegun::Full(full),

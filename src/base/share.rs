@@ -5,6 +5,7 @@
 //! next one. No number has to be guessed for it.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -171,9 +172,9 @@ impl Ledger {
     }
 
     fn forget(&mut self, client: ClientNetwork) {
-        let is_idle = |account: &ClientAccount| account.held == 0 && account.queue.is_empty();
-        if self.clients.get(&client).is_some_and(is_idle) {
-            self.clients.remove(&client);
+        let Entry::Occupied(account) = self.clients.entry(client) else { return };
+        if account.get().held == 0 && account.get().queue.is_empty() {
+            account.remove();
         }
     }
 }

@@ -88,15 +88,15 @@ impl WsRequest {
         if head.method != Method::GET {
             return Err(HandshakeRefusal::Method);
         }
+        let is_on_stream = is_on_stream(head);
         // A length of 0 on a stream would forbid all that follows (RFC 9113 §8.1.1).
-        let has_length = is_on_stream(head) && headers.contains_key(CONTENT_LENGTH);
+        let has_length = is_on_stream && headers.contains_key(CONTENT_LENGTH);
         if has_length || has_body(headers) {
             return Err(HandshakeRefusal::Body);
         }
         if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(HandshakeRefusal::Version);
         }
-        let is_on_stream = is_on_stream(head);
         let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).cloned();
         let key = key.ok_or(HandshakeRefusal::Key)?;
         Ok(WsRequest {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::accept_queue::AcceptQueue;
 use super::conn::{self, Arrival};
 use super::permits::Rejection;
-use super::sockets::{AcceptQueue, BACKLOG};
+use super::sockets::BACKLOG;
 use super::waiting::Waiting;
 use super::{Accepting, ListenContext, ListenSocket};
 use crate::base::clock::{self, Moment};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use super::accept_queue::connected;
 use super::client::HttpClient;
 use super::permits::{Permit, Rejection};
-use super::sockets::connected;
 use super::waiting::{Evicted, Waiting};
 use super::{Endpoint, ListenContext, http1, http2, linger, proxy};
 use crate::base::clock::{self, Moment};

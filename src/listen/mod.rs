@@ -7,6 +7,7 @@
 //! HAProxy's PROXY protocol.
 
 mod accept;
+mod accept_queue;
 mod admit_request;
 mod client;
 mod conn;
@@ -27,6 +28,7 @@ mod table;
 mod waiting;
 
 pub use accept::{EXHAUSTED_LOG_INTERVAL, EXHAUSTED_PAUSE};
+pub use accept_queue::{AcceptQueue, connected};
 pub use http1::{EVICTION_GRACE, FIRST_REQUEST_GRACE};
 pub use http2::{
     CONTROL_FRAMES_MAX, CONTROL_WINDOW, FAREWELL_TIMEOUT, RESETS_UNSEEN_MAX, RESETS_WINDOW,
@@ -41,7 +43,7 @@ pub use permits::{
 pub use rate::RATE_GRACE;
 pub use refusal_log::{LINES_WINDOW, REFUSED_LINES_MAX};
 pub use release::{ReleasedSockets, Way, is_exchanged, is_in_the_way};
-pub use sockets::{AcceptQueue, BACKLOG, Listening, OpenError, connected};
+pub use sockets::{BACKLOG, Listening, OpenError};
 pub use table::{OpenedSockets, Sockets};
 
 use std::rc::Rc;

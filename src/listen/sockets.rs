@@ -4,19 +4,14 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::net::{TcpStream, UnixStream};
 
-use crate::base::socket::Socket as Stream;
 use crate::config::plan::{Address, FileMode};
 
 /// Connections that may wait in the kernel to be accepted (`net.core.somaxconn` caps it).
@@ -222,51 +217,6 @@ impl Listening {
         // (RFC 4291 §2.5.5.2).
         let canonical = |peer: SocketAddr| SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Ok((fd, peer.map(canonical)))
-    }
-}
-
-/// A listening socket as the reactor of one thread sees it; several threads may share the socket.
-pub struct AcceptQueue(AsyncFd<Registered>);
-
-struct Registered(Arc<Listening>);
-
-impl AsRawFd for Registered {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
-impl AcceptQueue {
-    /// Registers the socket with this thread's reactor.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn new(listening: &Arc<Listening>) -> io::Result<AcceptQueue> {
-        let registered = Registered(Arc::clone(listening));
-        // SAFETY: `Registered` keeps the socket and never changes it, so the descriptor is open
-        // and the same until the `AsyncFd` is dropped.
-        let ready = unsafe { AsyncFd::register_with_interest(registered, Interest::READABLE)? };
-        Ok(AcceptQueue(ready))
-    }
-
-    /// Waits for a connection.
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
-        self.0.async_io(Interest::READABLE, |registered| registered.0.accept()).await
-    }
-}
-
-/// Registers a socket that [`Listening::accept`] gave with this thread's reactor; `bound` is the
-/// address it came by.
-///
-/// # Errors
-/// The system's, when the socket is gone.
-pub fn connected(fd: OwnedFd, bound: &Address) -> io::Result<Stream> {
-    match bound {
-        Address::Inet(_) => Ok(Stream::from(TcpStream::from_std(fd.into())?).accepted()),
-        Address::Unix(_) => Ok(Stream::from(UnixStream::from_std(fd.into())?).accepted()),
     }
 }
 

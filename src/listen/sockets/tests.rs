@@ -1,4 +1,5 @@
 use super::*;
+use crate::listen::connected;
 
 fn any_port() -> Address {
     Address::Inet("127.0.0.1:0".parse().unwrap())

@@ -70,7 +70,7 @@ impl Throttle {
 
     /// By other rules, with what was sent by those before.
     pub(super) fn renew(&mut self, rules: &Rules) {
-        let old = self.0.take().unwrap_or_default();
+        let old = self.0.take().map(|old| *old).unwrap_or_default();
         let meter = |rate: Option<u64>, burst: Option<u64>, old: SendMeter| {
             rate.map(|rate| SendMeter::new(rate, burst.unwrap_or(rate), old))
         };
@@ -82,7 +82,7 @@ impl Throttle {
         if is_metered || slow_timeout.is_some() {
             let (messages, bytes) = (messages.unwrap_or_default(), bytes.unwrap_or_default());
             let paused_until = None;
-            self.0 = Some(Box::new(Meters { messages, bytes, paused_until, slow_timeout, ..*old }));
+            self.0 = Some(Box::new(Meters { messages, bytes, paused_until, slow_timeout, ..old }));
         }
     }
 

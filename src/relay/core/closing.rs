@@ -243,7 +243,7 @@ impl Core {
             (CloseState::Pending, deadline) => StepWait::until(deadline),
             _ => StepWait::begin(self.side(side).patience(&self.rules), by, now),
         };
-        self.side_mut(side).wait = Some(Box::new(wait));
+        self.side_mut(side).begin_wait(wait);
     }
 
     /// When a side that the session leaves is to be cut, whatever it still says.

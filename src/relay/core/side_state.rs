@@ -155,6 +155,14 @@ impl SideState {
         self.wait = None;
     }
 
+    /// Its next step is waited for so.
+    pub(super) fn begin_wait(&mut self, wait: StepWait) {
+        match &mut self.wait {
+            Some(known) => **known = wait,
+            none => *none = Some(Box::new(wait)),
+        }
+    }
+
     /// A look is due whether its next step comes.
     pub(super) fn on_step_due(&mut self) {
         if let Some(wait) = &mut self.wait {

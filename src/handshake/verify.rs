@@ -82,8 +82,9 @@ impl Agreed {
     /// Makes the answer's own fields, whatever stood there before. On a stream there is nothing to
     /// upgrade, and no key was sent to be answered (RFC 8441 §5).
     pub fn write(&self, headers: &mut HeaderMap) {
-        for name in &HANDSHAKE {
-            headers.remove(name);
+        // Only a route's changes can have put one there.
+        if headers.keys().any(|name| HANDSHAKE.contains(name)) {
+            HANDSHAKE.iter().for_each(|name| drop(headers.remove(name)));
         }
         if let Some(accept) = &self.accept {
             upgrade::insert(headers);

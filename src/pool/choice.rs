@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::{Ask, NoBackend};
+use super::backend::Backend;
 use super::balance::{Balancer, Candidate, random_two};
 use super::health::{Standing, admitted};
 use super::lease::{Kind, Lease};
@@ -104,6 +105,14 @@ impl Pool {
                 Member { standing, is_reachable, rank: None, weight }
             })
             .collect();
+        // Nearly always all are as one wishes, and come first.
+        let is_well = |(member, backend): (&Member, &Arc<Backend>)| {
+            member.standing == Standing::Up && !backend.is_disabled() && !backend.is_backup()
+        };
+        if members.iter().zip(&self.backends).all(is_well) {
+            members.iter_mut().for_each(|member| member.rank = Some(0));
+            return members;
+        }
         let is_backup = |index: &usize| self.backends[*index].is_backup();
         // Those that a command took out do not count either, nor those that wait for a probe.
         let is_kept = |index: &usize| {

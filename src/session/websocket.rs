@@ -152,7 +152,7 @@ impl fmt::Display for NotBegun {
 struct Pair {
     client: PendingUpgrade,
     upstream: Box<Upstream>,
-    kept: SessionParts,
+    kept: Box<SessionParts>,
 }
 
 /// All that a session keeps of where it came from: not the snapshot, not the route.
@@ -259,7 +259,7 @@ impl Pair {
             places,
             expected: None,
         };
-        (answer, Pair { client, upstream, kept })
+        (answer, Pair { client, upstream, kept: Box::new(kept) })
     }
 
     /// Waits until HTTP has written the 101 and gives the client up, then begins the session.
@@ -295,15 +295,15 @@ impl Pair {
 struct Established {
     client: Leg,
     upstream: Box<Upstream>,
-    kept: SessionParts,
+    kept: Box<SessionParts>,
 }
 
 impl Established {
     /// Takes a seat among the worker's sessions.
     fn enter(self) -> Result<Session, Full> {
         let Established { client, upstream, kept } = self;
-        let SessionParts { facts, rules, cells, permit, hold, expires, asked, rights, .. } = kept;
-        let mut places = kept.places;
+        let SessionParts { facts, rules, cells, permit, hold, expires, .. } = *kept;
+        let (mut asked, rights, mut places) = (kept.asked, kept.rights, kept.places);
         let Upstream { transport, early, agreed, lease, .. } = *upstream;
         let now = clock::now();
         let seat = registry::enter(facts.clone())?;
@@ -323,7 +323,6 @@ impl Established {
             Some(rights) => Rc::new((permit, rights.seated(seat.id(), now))),
             None => permit,
         };
-        let mut asked = asked;
         let trace = asked.as_mut().and_then(|asked| asked.trace.take());
         let asked = asked.as_deref();
         if let Some(asked) = asked {

@@ -15,7 +15,7 @@ use super::note::{Mail, Names, Note, RuleChanges};
 use super::sweeps::{Sweep, SweepNote, Sweeps};
 use super::targets::{TargetIndex, Targets};
 use super::token_index::TokenIndex;
-use super::wheel::{TICK, Wheel};
+use super::wheel::{KEYS_KEPT, TICK, Wheel};
 use crate::wire::label::SessionLabels;
 use crate::wire::resume::Token;
 
@@ -180,7 +180,8 @@ impl Local {
         self.wheel.disarm(id.slot());
         self.live -= 1;
         if self.live == 0 {
-            self.slots = Vec::new();
+            self.slots.clear();
+            self.slots.shrink_to(KEYS_KEPT);
             self.vacant = NONE;
             self.wheel.shrink();
         }

@@ -1,7 +1,8 @@
 //! What sessions were asked for with: one text for all that share it, as most of an application do.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use super::wheel::KEYS_KEPT;
 
 /// Texts that a worker keeps. Where there are more, the sessions with the others have none.
 const TARGETS_MAX: usize = 1 << 16;
@@ -19,7 +20,8 @@ impl TargetIndex {
 #[derive(Default)]
 pub(super) struct Targets {
     kept: Vec<KeptTarget>,
-    indices: HashMap<Arc<str>, u32>,
+    /// By text; keyed by the process and by the map, so that no client can choose texts that meet.
+    indices: foldhash::HashMap<Arc<str>, u32>,
     vacant: Vec<u32>,
 }
 
@@ -60,7 +62,11 @@ impl Targets {
         target.text = Arc::default();
         self.vacant.push(index.0);
         if self.indices.is_empty() {
-            *self = Targets::default();
+            self.kept.clear();
+            self.kept.shrink_to(KEYS_KEPT);
+            self.vacant.clear();
+            self.vacant.shrink_to(KEYS_KEPT);
+            self.indices.shrink_to(KEYS_KEPT);
         }
     }
 

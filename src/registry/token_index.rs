@@ -18,7 +18,7 @@ use crate::wire::resume::Token;
 pub(super) struct TokenIndex {
     live: HashMap<Token, SessionId>,
     /// The same the other way, by slot.
-    tokens: HashMap<u32, Token>,
+    tokens: foldhash::HashMap<u32, Token>,
     /// Those that shake hands.
     expected: HashMap<Token, ExpectedMail>,
 }

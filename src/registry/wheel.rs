@@ -12,6 +12,9 @@ use crate::base::clock::Moment;
 /// How coarse deadlines are: one is late by at most this, never early.
 pub const TICK: Duration = Duration::from_millis(100);
 
+/// Keys that there is room for while none is used.
+pub(super) const KEYS_KEPT: usize = 64;
+
 const TICK_MILLIS: u64 = TICK.as_millis() as u64;
 const BUCKETS: usize = 512;
 const NONE: u32 = u32::MAX;
@@ -129,7 +132,8 @@ impl Wheel {
     /// Gives memory back; to be called when nothing is armed.
     pub(super) fn shrink(&mut self) {
         if self.armed == 0 {
-            self.links = Vec::new();
+            self.links.clear();
+            self.links.shrink_to(KEYS_KEPT);
         }
     }
 

@@ -2,7 +2,6 @@
 //! its record, and those of the session that it becomes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
@@ -27,7 +26,8 @@ pub(super) struct RequestTrace {
 
 thread_local! {
     /// The sessions of this worker whose traces are kept: few have one, so others pay nothing.
-    static SESSIONS: RefCell<HashMap<SessionId, (TraceContext, SpanQueue)>> = RefCell::default();
+    static SESSIONS: RefCell<foldhash::HashMap<SessionId, (TraceContext, SpanQueue)>> =
+        RefCell::default();
 }
 
 impl RequestTrace {

@@ -122,7 +122,9 @@ impl Local {
         self.live += 1;
         self.entered = self.entered.wrapping_add(1);
         let id = SessionId::new(self.worker, slot, generation);
-        self.catch_up(id, opened, None);
+        if !self.sweeps.is_empty() {
+            self.catch_up(id, opened, None);
+        }
         Ok(id)
     }
 

@@ -66,6 +66,11 @@ impl Sweeps {
         self.rules.extend(new);
     }
 
+    /// Whether nothing is kept that anyone can have missed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sweeps.is_empty() && self.rules.is_empty()
+    }
+
     /// The route's last rules, where they were given at this moment or later.
     pub(super) fn rules_since(&self, route: &str, moment: Moment) -> Option<Arc<Rules>> {
         let (given, rules) = self.rules.get(route)?;

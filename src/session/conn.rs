@@ -53,8 +53,8 @@ pub struct App {
     pub via: Via,
 }
 
-/// A client's own end of the session to come, which is free of HTTP once its 101 is sent: `listen`
-/// puts it into the extensions of a request that can become a WebSocket.
+/// A client's own end of the session to come, which is free of HTTP once its 101 is sent: a request
+/// that can become a WebSocket has it from `listen`.
 #[derive(Clone)]
 pub struct PendingUpgrade(Arc<Mutex<Option<oneshot::Receiver<ClientEnd>>>>);
 

@@ -9,6 +9,7 @@ use http::header::ORIGIN;
 
 use super::admit::Asked;
 use super::affinity::Affinity;
+use super::answer_hooks::AnswerHooks;
 use super::clearance::Clearance;
 use super::conn::{App, Conn};
 use super::held_places::HeldPlaces;
@@ -114,7 +115,8 @@ impl Granted {
 
     /// Where informational answers to the request go.
     pub(super) fn informational(&mut self) -> Option<Informational> {
-        let informational = self.asked.head.extensions.remove::<Informational>();
+        let hooks = self.asked.head.extensions.get_mut::<AnswerHooks>();
+        let informational = hooks.and_then(|hooks| hooks.informational.take());
         informational.map(|informational| informational.by(Arc::clone(&self.answer_changes)))
     }
 

@@ -7,6 +7,7 @@ mod about_sessions;
 mod admit;
 mod affinity;
 mod answer_fate;
+mod answer_hooks;
 mod authorize;
 mod backoff;
 mod caching;
@@ -37,6 +38,7 @@ mod websocket;
 
 pub use about_sessions::{answer_newer, push};
 pub use answer_fate::{AnswerCut, AnswerFate};
+pub use answer_hooks::AnswerHooks;
 pub use conn::{App, ClientEnd, Conn, PendingUpgrade};
 pub use record::ShownAddr;
 pub use serve::serve;

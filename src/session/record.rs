@@ -12,6 +12,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::answer_fate::{AnswerCut, AnswerFate};
+use super::answer_hooks::AnswerHooks;
 use super::caching::keep_private;
 use super::conn::Conn;
 use super::refusal::Refusal;
@@ -73,7 +74,8 @@ impl RequestRecord {
         now: Moment,
     ) -> RequestRecord {
         let facts = Box::new(RequestFacts::of(conn, head, &snapshot.plan.log));
-        let fate = head.extensions.get::<AnswerFate>().cloned().unwrap_or_default();
+        let hooks = head.extensions.get::<AnswerHooks>();
+        let fate = hooks.map(|hooks| hooks.fate.clone()).unwrap_or_default();
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),

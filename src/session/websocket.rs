@@ -15,6 +15,7 @@ use std::time::Duration;
 use http::{HeaderValue, Response, StatusCode, Version};
 use tokio::time::timeout;
 
+use super::answer_hooks::AnswerHooks;
 use super::conn::{App, PendingUpgrade};
 use super::grant::{Forwarding, Granted};
 use super::held_places::HeldPlaces;
@@ -59,8 +60,8 @@ pub(super) async fn open(
     if record.trace().is_some() {
         request.time();
     }
-    let client = granted.asked.head.extensions.remove::<PendingUpgrade>();
-    let client = client.ok_or(Refusal::NoWebSocket)?;
+    let hooks = granted.asked.head.extensions.remove::<AnswerHooks>();
+    let client = hooks.and_then(|hooks| hooks.upgrade).ok_or(Refusal::NoWebSocket)?;
     let (outbound, mut forwarding) = granted.outbound(app, to)?;
     let places = forwarding.places.take();
     let (pool, affinity) = (&to.pool, &forwarding.affinity);

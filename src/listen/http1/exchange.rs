@@ -20,7 +20,7 @@ use super::super::client::HttpClient;
 use super::unsent::UnsentText;
 use crate::base::body::{Body, BoxError, Observed, Observer};
 use crate::rewrite::{self, Informational, Informed};
-use crate::session::{ClientEnd, PendingUpgrade};
+use crate::session::{AnswerHooks, ClientEnd, PendingUpgrade};
 use crate::wire::request_line::QueryEscaper;
 
 /// What a client of HTTP/2 begins with (RFC 9113 §3.4).
@@ -132,19 +132,21 @@ impl Exchange {
         self.line.take();
         self.body.is_unread.store(false, Relaxed);
         self.body.is_whole.store(request.body().is_end_stream(), Relaxed);
-        request.extensions_mut().insert(self.client.fate().clone());
+        let fate = self.client.fate().clone();
+        let mut hooks = AnswerHooks { upgrade: None, informational: None, fate };
         // HTTP/1.0 has no informational answers (RFC 9110 §15.2).
         let informed = (request.version() == Version::HTTP_11).then(|| {
             let (informational, informed) = Informational::new();
-            request.extensions_mut().insert(informational);
+            hooks.informational = Some(informational);
             informed
         });
         // hyper's own would give back what is below hyper.
         let promise = request.extensions_mut().remove::<OnUpgrade>().map(|_| {
             let (promise, upgrade) = PendingUpgrade::new();
-            request.extensions_mut().insert(upgrade);
+            hooks.upgrade = Some(upgrade);
             promise
         });
+        request.extensions_mut().insert(hooks);
         let body = Arc::clone(&self.body);
         let request = request.map(|incoming| Observed::new(incoming, body).boxed_unsync());
         let end = AnswerEnd { exchange: Rc::clone(self), is_last: false };

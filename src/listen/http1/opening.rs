@@ -22,7 +22,7 @@ use crate::base::body::{self, Body};
 use crate::base::scratch;
 use crate::observe::metrics::HttpVersion;
 use crate::rewrite::{Informational, Informed};
-use crate::session::{AnswerCut, ClientEnd, PendingUpgrade};
+use crate::session::{AnswerCut, AnswerHooks, ClientEnd, PendingUpgrade};
 use crate::tls::Transport;
 use crate::wire::upgrade_request;
 
@@ -58,9 +58,9 @@ pub(super) async fn run(
     let mut request = request.map(|()| body::empty());
     let (promise, upgrade) = PendingUpgrade::new();
     let (informational, informed) = Informational::new();
-    request.extensions_mut().insert(upgrade);
-    request.extensions_mut().insert(informational);
-    request.extensions_mut().insert(client.fate().clone());
+    let (upgrade, informational) = (Some(upgrade), Some(informational));
+    let hooks = AnswerHooks { upgrade, informational, fate: client.fate().clone() };
+    request.extensions_mut().insert(hooks);
     let mut answer = admit_request::answer(client, HttpVersion::Http1, &conn, request);
     let mut opening = PendingOpening { transport, informed, unsent: UnsentText::default() };
     let answer = poll_fn(|cx| opening.poll(answer.as_mut(), cx)).await?;

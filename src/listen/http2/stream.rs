@@ -26,7 +26,7 @@ use crate::base::flow::ConnectionFlow;
 use crate::observe::metrics::{GaugeGuard, HttpVersion};
 use crate::relay::Stream;
 use crate::rewrite::{Informational, Informed};
-use crate::session::{AnswerCut, AnswerFate, ClientEnd, PendingUpgrade};
+use crate::session::{AnswerCut, AnswerHooks, ClientEnd, PendingUpgrade};
 
 /// What the streams of a connection share.
 pub(super) struct StreamContext {
@@ -71,11 +71,11 @@ pub(super) async fn serve(
             return;
         }
     }
-    let mut tunnel = None;
+    let (mut tunnel, mut hooks) = (None, AnswerHooks::default());
     let body = match head.extensions.get::<Protocol>() {
         Some(_) => {
             let (promise, upgrade) = PendingUpgrade::new();
-            head.extensions.insert(upgrade);
+            hooks.upgrade = Some(upgrade);
             tunnel = Some((promise, received));
             base_body::empty()
         }
@@ -90,9 +90,9 @@ pub(super) async fn serve(
     };
     let patience = limits.keep_alive_timeout.max(TAKE_TIMEOUT);
     let (informational, informed) = Informational::new();
-    head.extensions.insert(informational);
-    let fate = AnswerFate::default();
-    head.extensions.insert(fate.clone());
+    hooks.informational = Some(informational);
+    let fate = hooks.fate.clone();
+    head.extensions.insert(hooks);
     let request = Request::from_parts(head, body);
     let answer = admit_request::answer(&context.client, HttpVersion::Http2, &conn, request);
     let Some(answer) = unless_reset(&mut respond, answer, reads, informed).await else {

@@ -11,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::{App, ClientEnd, Conn, PendingUpgrade, serve};
+use super::{AnswerHooks, App, ClientEnd, Conn, PendingUpgrade, serve};
 use crate::action::api::{InstanceReport, OlderInstances, OpenRequest, OpenRequests};
 use crate::actors;
 use crate::base::clock;
@@ -154,7 +154,8 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
         let promise = Rc::clone(&promised);
         let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             let (sender, upgrade) = PendingUpgrade::new();
-            request.extensions_mut().insert(upgrade);
+            let hooks = AnswerHooks { upgrade: Some(upgrade), ..AnswerHooks::default() };
+            request.extensions_mut().insert(hooks);
             *promise.borrow_mut() = Some(sender);
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
             let answer = serve(Arc::clone(&app), Rc::clone(&conn), request);

@@ -19,7 +19,7 @@ use crate::config::plan::Address;
 use crate::live::LiveListener;
 use crate::observe::metrics::HttpVersion;
 use crate::session::Conn;
-use crate::tls::{self, AcceptError, Greeting, HTTP_2, Transport};
+use crate::tls::{self, AcceptError, Acceptor, Greeting, HTTP_2, Transport};
 
 /// A connection on its way to its worker.
 pub(super) struct Arrival {
@@ -94,12 +94,7 @@ async fn prepare(
     context: &ListenContext,
 ) -> Option<Arrived<Transport>> {
     let Arrived { mut client, mut transport, .. } = arrived;
-    let name = &*listener.plan.name;
-    let refuse = |client, rejection| {
-        listener.cells.refused.count(rejection);
-        context.refusals.connection(name, client, rejection, None);
-        None
-    };
+    let refuse = |client, rejection| refuse(listener, context, client, rejection);
     if let Some(proxy) = &listener.plan.proxy_protocol {
         let header = match proxy::receive(&mut transport, client, proxy).await {
             Ok(header) => header,
@@ -114,11 +109,27 @@ async fn prepare(
         }
         waiting.is_of(network);
     }
-    let network = listener.plan.client_network(client);
     let Some(acceptor) = &listener.acceptor else {
         let transport = Transport::Plain(transport);
         return Some(Arrived { client, transport, tls: None });
     };
+    // On the heap: its size is not that of every connection's task.
+    let arrived = Arrived { client, transport, tls: None };
+    Box::pin(secure(arrived, acceptor, listener, waiting, endpoint, context)).await
+}
+
+/// What comes before HTTP where that is secured: the client's ClientHello, and all that follows it.
+async fn secure(
+    arrived: Arrived<Socket>,
+    acceptor: &Acceptor,
+    listener: &LiveListener,
+    waiting: &Waiting,
+    endpoint: &Endpoint,
+    context: &ListenContext,
+) -> Option<Arrived<Transport>> {
+    let Arrived { client, transport, .. } = arrived;
+    let name = &*listener.plan.name;
+    let network = listener.plan.client_network(client);
     let deadline = clock::now().after(listener.plan.limits.tls_handshake_timeout);
     let fail = |error: &AcceptError| {
         listener.cells.tls_failures.count(error);
@@ -131,7 +142,7 @@ async fn prepare(
     }
     waiting.busy();
     let Some(_share) = endpoint.handshakes.try_take(network) else {
-        return refuse(client, Rejection::Handshakes);
+        return refuse(listener, context, client, Rejection::Handshakes);
     };
     if listener.plan.tls.as_ref().is_some_and(|tls| !tls.acme.is_empty())
         && let Some(name) = tls::challenged_name(&transport).await
@@ -161,6 +172,18 @@ async fn prepare(
     }
 }
 
+/// Counts and logs that a connection is closed at once.
+fn refuse<T>(
+    listener: &LiveListener,
+    context: &ListenContext,
+    client: Option<SocketAddr>,
+    rejection: Rejection,
+) -> Option<T> {
+    listener.cells.refused.count(rejection);
+    context.refusals.connection(&listener.plan.name, client, rejection, None);
+    None
+}
+
 fn left(deadline: Moment) -> std::time::Duration {
     deadline.since(clock::now())
 }
@@ -180,5 +203,22 @@ async fn speaks_http2(transport: &Transport, client: &HttpClient) -> bool {
             }
         }
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a function's future takes.
+    fn future_size<A, F: Future>(_: impl Fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_takes_little_room() {
+        // It is made, copied and kept for each: what not all need is on the heap by itself.
+        let size = future_size(serve);
+        assert!(size <= 2200, "{size}");
     }
 }

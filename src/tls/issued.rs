@@ -57,9 +57,18 @@ pub(super) fn stand_in(names: &[Arc<str>]) -> Result<Arc<CertifiedKey>, TlsError
     self_signed(names.iter().map(ToString::to_string).collect(), Vec::new())
 }
 
+/// Bytes of a SHA-256.
+const DIGEST_BYTES: usize = 32;
+
 /// The certificate by which an authority is answered that asks whether `name` is ours: `digest` is
-/// the key authorization's SHA-256 (RFC 8737 §3).
+/// the key authorization's SHA-256 (RFC 8737 §3), as another instance may have written it down, or
+/// a part of it.
 pub(super) fn answering(name: &str, digest: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
+    if digest.len() != DIGEST_BYTES {
+        let has = digest.len();
+        let said = format!("the answer for `{name}` has {has} bytes, and must have {DIGEST_BYTES}");
+        return Err(TlsError::NotMade(said));
+    }
     let extension = CustomExtension::new_acme_identifier(digest);
     self_signed(vec![name.to_owned()], vec![extension])
 }

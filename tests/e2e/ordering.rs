@@ -139,6 +139,12 @@ async fn acme_tls_is_agreed_on_only_for_a_name_that_is_asked_about() {
     };
     let before = asked().await;
     assert!(before.contains("NoApplicationProtocol"), "{before}");
+    // Half of one is none, and nobody's end.
+    for half in ["", "00ff", &"ab".repeat(31), &"ab".repeat(33)] {
+        site.put("challenges/tls_localhost", half);
+        let told = asked().await;
+        assert!(told.contains("NoApplicationProtocol"), "{half}: {told}");
+    }
     site.put("challenges/tls_localhost", &"ab".repeat(32));
     let pending = asked().await;
     assert!(!pending.contains("NoApplicationProtocol"), "a certificate is shown: {pending}");

@@ -67,7 +67,11 @@ impl StateDir {
     pub(super) fn try_to_write(&self) -> io::Result<()> {
         let path = self.locks().join("room+");
         whole_file::write(&path, &" ".repeat(ROOM_BYTES), 0o600)?;
-        fs::remove_file(&path)
+        match fs::remove_file(&path) {
+            // Another instance, which looks for room as well, has removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Whether others than owner and group may look into it.
@@ -292,6 +296,19 @@ mod tests {
         assert_eq!((read(&path).unwrap().as_str(), mode(&path)), ("other", 0o600));
         // Nothing is left aside.
         assert_eq!(fs::read_dir(state.certificates()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn instances_that_look_for_room_at_once_all_find_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path(), "https://a.example/d");
+        state.make().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| state.try_to_write().unwrap()));
+            }
+        });
+        assert_eq!(fs::read_dir(state.locks()).unwrap().count(), 0);
     }
 
     #[test]

@@ -104,3 +104,28 @@ pub(super) fn challenges(state: &StateDir) -> Answers {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_half_written_or_of_another_kind_is_none_and_the_others_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path(), "https://a.example/d");
+        state.make().unwrap();
+        let whole = "ab".repeat(32);
+        for (number, text) in ["", "00ff", "ab", &whole[2..], &format!("{whole}ab"), "no digits"]
+            .into_iter()
+            .enumerate()
+        {
+            fs::write(state.digest(&format!("{number}.example")), text).unwrap();
+        }
+        fs::write(state.digest("no name \u{e4}"), &whole).unwrap();
+        state_dir::write(&state.digest("a.example"), &whole).unwrap();
+        state_dir::write(&state.token("token"), "token.key").unwrap();
+        let found = challenges(&state);
+        let names: Vec<&str> = found.acceptors.keys().map(|name| &**name).collect();
+        assert_eq!((names, found.tokens.len()), (vec!["a.example"], 1));
+    }
+}

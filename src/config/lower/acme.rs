@@ -252,6 +252,11 @@ fn listed(
 
 /// A name as orders have it: lower case, of labels, perhaps with a wildcard before them.
 fn dns_name(text: &str) -> Result<Arc<str>, Fault> {
+    if !text.is_ascii() {
+        let fault = Fault::new(format!("must be ASCII, not: `{text}`"));
+        let hint = "an international name is written as it is sent: `xn--…`".to_owned();
+        return Err(fault.hint(hint));
+    }
     let fault = |why: &str| Fault::new(format!("must be a name, not: `{text}`: {why}"));
     let parent = text.strip_prefix("*.");
     let host =

@@ -30,7 +30,8 @@ pub(super) struct DnsClient {
     source: MemberSource,
     servers: Vec<SocketAddr>,
     family: AddressFamily,
-    /// Made at its first use, and anew after a failure: the system may have other servers by then.
+    /// Made at its first use, and anew after a failure or an answer that did not come in time: the
+    /// system may have other servers by then.
     resolver: Option<DnsResolver>,
 }
 
@@ -51,24 +52,29 @@ impl DnsClient {
 
     /// Asks.
     pub(super) async fn ask(&mut self) -> SourceAnswer {
-        match self.members().await {
+        // Taken: whoever waits no longer drops it with the question.
+        let resolver = match self.resolver.take() {
+            Some(resolver) => resolver,
+            None => match resolver(&self.servers) {
+                Ok(resolver) => resolver,
+                Err(error) => return SourceAnswer::Failed(error),
+            },
+        };
+        match self.members(&resolver).await {
             // An empty answer is good for no time at all: it is asked again soon.
             Ok((members, ttl)) => {
+                self.resolver = Some(resolver);
                 let ttl = Duration::from_secs(ttl.unwrap_or(0).into());
                 SourceAnswer::Members { members, ttl }
             }
-            Err(error) => {
-                self.resolver = None;
-                SourceAnswer::Failed(error)
-            }
+            Err(error) => SourceAnswer::Failed(error),
         }
     }
 
-    async fn members(&mut self) -> Result<(Vec<FoundMember>, Option<u32>), String> {
-        let resolver = match &mut self.resolver {
-            Some(resolver) => resolver,
-            none => none.insert(resolver(&self.servers)?),
-        };
+    async fn members(
+        &self,
+        resolver: &DnsResolver,
+    ) -> Result<(Vec<FoundMember>, Option<u32>), String> {
         match &self.source {
             MemberSource::Dns { name, port } => {
                 let Addresses { ips, ttl } = addresses(resolver, name, self.family).await?;

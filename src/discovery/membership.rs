@@ -53,14 +53,17 @@ impl Membership {
     }
 
     /// The members, sorted. One that is missing in several answers is there yet, as a backup: new
-    /// work goes to others.
+    /// work goes to others. Where none but backups are left, those are what is there for it.
     pub(super) fn members(&self) -> Vec<FoundMember> {
+        let is_missing = |row: &MemberRow| row.missed >= ANSWERS_WITHOUT;
+        let has_first = self.rows.values().any(|row| !is_missing(row) && !row.member.backup);
+        let has_missing = self.rows.values().any(is_missing);
         let member = |row: &MemberRow| {
-            let is_missing = row.missed >= ANSWERS_WITHOUT;
-            FoundMember { backup: row.member.backup || is_missing, ..row.member.clone() }
+            let is_backup = row.member.backup && (has_first || !has_missing);
+            FoundMember { backup: is_backup || is_missing(row), ..row.member.clone() }
         };
         // All of them missing is an accident of the source: it is as if none were.
-        match self.rows.values().all(|row| row.missed >= ANSWERS_WITHOUT) {
+        match self.rows.values().all(is_missing) {
             true => self.rows.values().map(|row| row.member.clone()).collect(),
             false => self.rows.values().map(member).collect(),
         }
@@ -207,6 +210,24 @@ mod tests {
         assert_eq!((counts(&membership), membership.missing()), ((3, 2), 1));
         let gone = membership.take(all([1, 2]), at(111), &rules);
         assert_eq!((gone.removed, counts(&membership)), (all([3]), (2, 2)));
+    }
+
+    #[test]
+    fn work_goes_to_the_backups_that_are_there_and_not_to_the_first_ones_that_are_missing() {
+        let rules = Discovery::default();
+        let backup = |last| FoundMember { backup: true, ..member(last) };
+        let mut membership = Membership::default();
+        membership.take(vec![member(1), backup(2), backup(3)], at(0), &rules);
+        let backups = |membership: &Membership| {
+            membership.members().iter().map(|one| one.backup).collect::<Vec<_>>()
+        };
+        assert_eq!(backups(&membership), [false, true, true]);
+        (1..=2).for_each(|second| {
+            membership.take(vec![backup(2), backup(3)], at(second), &rules);
+        });
+        assert_eq!(backups(&membership), [true, false, false]);
+        membership.take(vec![member(1), backup(2), backup(3)], at(3), &rules);
+        assert_eq!(backups(&membership), [false, true, true]);
     }
 
     #[test]

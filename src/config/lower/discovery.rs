@@ -51,8 +51,11 @@ fn in_dns(text: &str) -> Result<MemberSource, Fault> {
 fn name(text: &str) -> Result<String, Fault> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let is_address = text.parse::<std::net::IpAddr>().is_ok();
-    let has_labels =
-        text.trim_end_matches('.').split('.').all(|label| (1..=63).contains(&label.len()));
+    let has_labels = text
+        .strip_suffix('.')
+        .unwrap_or(text)
+        .split('.')
+        .all(|label| (1..=63).contains(&label.len()));
     let is_name = text.len() <= NAME_BYTES_MAX && text.chars().all(fits) && has_labels;
     match is_name && !is_address {
         true => Ok(text.to_ascii_lowercase()),

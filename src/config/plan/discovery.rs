@@ -96,7 +96,8 @@ impl Plan {
     }
 
     /// This plan with the members that were found in place of those that it has. An address that a
-    /// pool has already is no second backend.
+    /// pool has already is no second backend; of two sources the one counts that has it for work,
+    /// and not as a backup.
     pub fn with_members(&self, table: &MemberTable) -> Plan {
         let pool = |pool: &Arc<Pool>| match pool.sources.is_empty() {
             true => Arc::clone(pool),
@@ -112,16 +113,20 @@ fn with_members(pool: &Pool, table: &MemberTable) -> Pool {
     for group in &pool.sources {
         let key = SourceKey { pool: Arc::clone(&pool.name), source: group.source.clone() };
         for found in table.0.get(&key).into_iter().flat_map(|found| found.iter()) {
-            if backends.iter().any(|one| one.address == found.address) {
-                continue;
-            }
-            backends.push(Backend {
+            let backend = Backend {
                 weight: group.weight.saturating_mul(found.weight.max(1)),
                 backup: group.backup || found.backup,
                 sessions_max: group.sessions_max,
                 is_found: true,
                 ..Backend::new(found.address.clone())
-            });
+            };
+            match backends.iter_mut().find(|one| one.address == backend.address) {
+                None => backends.push(backend),
+                Some(known) if known.is_found && known.backup && !backend.backup => {
+                    *known = backend;
+                }
+                Some(_) => {}
+            }
         }
     }
     Pool { backends, ..pool.clone() }

@@ -126,6 +126,32 @@ async fn a_backend_that_the_configuration_has_already_is_no_second_one() {
 }
 
 #[tokio::test]
+async fn a_backend_of_two_sources_has_work_while_either_has_it() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let (one, other) =
+        (MemberFile::new(&lines(&backends)), MemberFile::new(&lines(&backends[1..])));
+    let rules = "discovery = { refresh_min = \"50ms\", gone_after = \"1h\" }";
+    let source = |file: &MemberFile| format!("file:{}", file.path.display());
+    let site = site(&[]).backend(source(&one)).backend(source(&other)).pool(rules);
+    let proxy = Proxy::start(&site).await;
+    one.put(&lines(&backends[..1]));
+    let missing =
+        format!("tidegate_discovery_missing{{pool=\"chat\",source=\"{}\"}}", source(&one));
+    until("one that is missing", || sample(&proxy, &missing) == Some(1)).await;
+    // By then it is missing in several answers.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        let mut session = proxy.client().open().await;
+        session.echo("here").await;
+        sessions.push(session);
+    }
+    assert_eq!(backends.each_ref().map(|one| one.heads().len()), [2, 2]);
+    drop(sessions);
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn members_that_change_again_and_again_leave_nothing_behind() {
     let backends = [Backend::echo("a").await, Backend::echo("b").await, Backend::echo("c").await];
     let file = MemberFile::new(&lines(&backends));

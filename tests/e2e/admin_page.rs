@@ -290,6 +290,20 @@ async fn streams_are_bounded_and_one_that_ends_makes_room() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_right_to_it() {
+    let backend = Backend::echo("one").await;
+    let (proxy, _dir) = paged(&[&backend], false).await;
+    let (_, mut wire) = live(&proxy, &[]).await;
+    summary(&mut wire).await;
+    let table = "[admin]\naddress = \"127.0.0.1:0\"\npage = true\nallow = [\"192.0.2.0/24\"]\n";
+    proxy.reload(&site(&[&backend]).table(table)).await.unwrap();
+    let mut rest = Vec::new();
+    within("its end", wire.read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(live(&proxy, &[]).await.0.status(), 403);
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_is_read_to_its_end_holds_no_stop() {
     let backend = Backend::echo("one").await;
     let (proxy, _dir) = paged(&[&backend], false).await;

@@ -21,6 +21,7 @@ use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::base::share::Shares;
 use crate::base::task;
+use crate::config::plan::Admin;
 
 /// Event streams at once; one client has half of them when it is alone.
 pub const LIVE_STREAMS_MAX: usize = 8;
@@ -57,7 +58,7 @@ impl LiveStreams {
         process: &impl Process,
         client: ClientNetwork,
         query: &str,
-        operators: bool,
+        admin: &Admin,
     ) -> Result<Response<Body>, Denied> {
         let sort = match query {
             "sort=messages" => "messages",
@@ -67,11 +68,11 @@ impl LiveStreams {
         let share = streams.shares.try_take(client).ok_or(Denied::Streams)?;
         // One waits, so that whoever does not read makes us keep no more.
         let (events, receiver) = mpsc::channel::<Bytes>(1);
-        let (streams, process) = (Rc::clone(streams), process.clone());
+        let (streams, process, admin) = (Rc::clone(streams), process.clone(), admin.clone());
         task::spawn("live", async move {
             let until = clock::now().after(LIVE_MAX);
             let mut first = FIRST.to_owned();
-            while let Some(event) = streams.event(&process, sort, operators).await {
+            while let Some(event) = streams.event(&process, sort, &admin).await {
                 let event = match first.is_empty() {
                     true => event,
                     false => [first.as_bytes(), &event].concat().into(),
@@ -91,14 +92,15 @@ impl LiveStreams {
         Ok(answer)
     }
 
-    /// The event of this moment; `None` once there is no page any more.
+    /// The event of this moment; `None` once another configuration says who may see it, and
+    /// whether there is a page at all: the browser asks again, and is judged anew.
     async fn event(
         &self,
         process: &impl Process,
         sort: &'static str,
-        operators: bool,
+        admin: &Admin,
     ) -> Option<Bytes> {
-        if !process.snapshot().plan.admin.as_ref().is_some_and(|admin| admin.page) {
+        if process.snapshot().plan.admin.as_ref() != Some(admin) {
             return None;
         }
         let now = clock::now();
@@ -107,7 +109,7 @@ impl LiveStreams {
             return Some(event);
         }
         let mut summary = operator::summary(process, sort).await;
-        summary["operators"] = operators.into();
+        summary["operators"] = admin.has_operators.into();
         let event = Bytes::from(format!("data: {summary}\n\n"));
         self.made.borrow_mut().insert(sort, (now, event.clone()));
         Some(event)

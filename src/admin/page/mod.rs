@@ -95,8 +95,7 @@ impl<P: Process> AdminPage<P> {
             guard::is_own_page(request.uri(), request.headers())?;
             let client = peer.address.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
             let sort = request.uri().query().unwrap_or_default();
-            let operators = self.admin.has_operators;
-            return LiveStreams::open(&self.streams, &self.process, client, sort, operators)
+            return LiveStreams::open(&self.streams, &self.process, client, sort, &self.admin)
                 .map(with_headers);
         }
         let file = FILES.iter().find(|(at, ..)| *at == path);

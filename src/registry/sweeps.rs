@@ -9,8 +9,11 @@ use crate::base::clock::Moment;
 use super::drain::Drain;
 use super::note::{Names, RuleChanges};
 use crate::config::plan::Rules;
+use crate::end::Reason;
 
-/// Sweeps remembered for those who were still shaking hands; the oldest is forgotten first.
+/// Sweeps remembered for those who were still shaking hands; the oldest is forgotten first. As many
+/// are of callers that end sessions, and of all else: who logs users out by the hundred must not
+/// have it forgotten that a backend goes.
 const SWEEPS_KEPT_MAX: usize = 64;
 
 /// How long a sweep is remembered: longer than any handshake may take.
@@ -20,6 +23,13 @@ const SWEEPS_KEPT_FOR: Duration = Duration::from_secs(300);
 pub(super) struct Sweep {
     pub(super) given: Moment,
     pub(super) what: SweepNote,
+}
+
+impl Sweep {
+    /// Whether single sessions are ended by it, of which there may be many.
+    fn is_kick(&self) -> bool {
+        matches!(&self.what, SweepNote::Drain(drain) if drain.reason == Reason::Kick)
+    }
 }
 
 pub(super) enum SweepNote {
@@ -39,8 +49,12 @@ impl Sweeps {
     pub(super) fn keep(&mut self, sweep: Sweep) {
         let now = sweep.given;
         self.sweeps.retain(|old| now.since(old.given) <= SWEEPS_KEPT_FOR);
-        if self.sweeps.len() == SWEEPS_KEPT_MAX {
-            self.sweeps.pop_front();
+        let is_kick = sweep.is_kick();
+        let alike = |old: &Sweep| old.is_kick() == is_kick;
+        if self.sweeps.iter().filter(|old| alike(old)).count() >= SWEEPS_KEPT_MAX
+            && let Some(oldest) = self.sweeps.iter().position(alike)
+        {
+            self.sweeps.remove(oldest);
         }
         self.sweeps.push_back(sweep);
     }
@@ -85,8 +99,28 @@ impl Sweeps {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::rules;
+    use super::super::facts::Selector;
+    use super::super::tests::{at_once, rules};
     use super::*;
+
+    #[test]
+    fn a_backend_that_goes_is_not_forgotten_for_all_the_sessions_that_callers_end() {
+        let mut sweeps = Sweeps::default();
+        let given = Moment::from_millis(1_000);
+        let mut keep = |reason| {
+            let drain = Arc::new(at_once(Selector::All, reason));
+            sweeps.keep(Sweep { given, what: SweepNote::Drain(drain) });
+        };
+        keep(Reason::Removed);
+        (0..1_000).for_each(|_| keep(Reason::Kick));
+        let kept = || sweeps.since(given).map(Sweep::is_kick).collect::<Vec<_>>();
+        assert_eq!((kept().len(), kept()[0]), (SWEEPS_KEPT_MAX + 1, false));
+        (0..1_000).for_each(|_| {
+            let drain = Arc::new(at_once(Selector::All, Reason::Removed));
+            sweeps.keep(Sweep { given, what: SweepNote::Drain(drain) });
+        });
+        assert_eq!(sweeps.since(given).count(), 2 * SWEEPS_KEPT_MAX);
+    }
 
     #[test]
     fn of_each_route_the_last_rules_are_kept_and_nothing_of_older_plans() {

@@ -26,9 +26,16 @@ impl Local {
         self.matching(selector).count()
     }
 
+    /// The oldest of them, the oldest first.
     pub(super) fn list(&self, selector: &Selector, most: usize) -> Vec<Seen> {
-        let matching = self.matching(selector).take(most);
-        matching.filter_map(|(id, _)| self.seen(id)).collect()
+        let matching = self.matching(selector).map(|(id, facts)| (facts.opened, id));
+        let mut oldest: Vec<(Moment, SessionId)> = matching.collect();
+        if most < oldest.len() {
+            oldest.select_nth_unstable(most);
+            oldest.truncate(most);
+        }
+        oldest.sort_unstable();
+        oldest.into_iter().filter_map(|(_, id)| self.seen(id)).collect()
     }
 
     /// Those of which this is so.
@@ -115,7 +122,11 @@ impl Local {
     fn narrowed(&self, selector: &Selector) -> Option<Vec<u32>> {
         let here = |ids: &[SessionId]| {
             let here = ids.iter().filter(|id| id.worker() == self.worker);
-            here.map(|id| id.slot()).collect()
+            let mut slots: Vec<u32> = here.map(|id| id.slot()).collect();
+            // One may be named twice, or beside another that had its slot before.
+            slots.sort_unstable();
+            slots.dedup();
+            slots
         };
         let ids = selector.parts().iter().find_map(|part| match part {
             Selector::Session(id) => Some(here(&[*id])),

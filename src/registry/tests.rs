@@ -21,7 +21,7 @@ fn socket(port: u16) -> ListenerIdentity {
     ListenerIdentity::of(&address, &"https".into())
 }
 
-pub(super) fn facts(route: &str, backend: &str, opened: u64) -> Facts {
+pub(crate) fn facts(route: &str, backend: &str, opened: u64) -> Facts {
     let location = Location {
         listener: "https".into(),
         socket: socket(443),
@@ -61,6 +61,7 @@ pub(crate) fn at_once(selector: Selector, reason: Reason) -> Drain {
         disposition: Disposition::Close,
         reason,
         code: None,
+        words: None,
         schedule: Schedule::at_once(),
         deadline: Duration::from_secs(30),
     }

@@ -1,9 +1,9 @@
 //! Who may ask the admin listener, and by which names.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use http::header::{CONTENT_TYPE, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 
 use super::http::line;
@@ -11,6 +11,7 @@ use crate::base::body::Body;
 use crate::base::label::Label;
 use crate::config::plan::Admin;
 use crate::wire::host::{self, Host};
+use crate::wire::media_type::is_of_type;
 
 /// Why a request is not answered, or not as it was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,32 +137,27 @@ pub(super) fn is_own_page(uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> 
 /// Whether a body is JSON, as the request says. A page of another site can have a browser send a
 /// form or a text without a question before (a "simple" request), and JSON not.
 pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Denied> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    match kind.eq_ignore_ascii_case("application/json") {
+    match is_of_type(headers, "application/json") {
         true => Ok(()),
         false => Err(Denied::ContentType),
     }
 }
 
-/// Whether the request names the listener as whoever runs it would. A page of a stranger that has
-/// its own name resolve to this address (DNS rebinding) is same-origin with it for a browser, but
-/// cannot have the browser send another name. It can own no IP address, no `localhost` (RFC 6761
-/// §6.3), and no name of one label. Who sends no `Host`, as HTTP/1.0 allows, is no browser.
+/// Whether the request names the listener as whoever runs it would, and as no page of a stranger can
+/// have it named. Who sends no `Host`, as HTTP/1.0 allows, is no browser.
 fn is_called(admin: &Admin, uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
     let Some(Host { name, .. }) = host::of(uri, headers).map_err(|_| Denied::NoHost)? else {
         return Ok(());
     };
-    let is_address = name.starts_with('[') || name.parse::<IpAddr>().is_ok();
-    let is_ours = !name.contains('.') || name.ends_with(".localhost");
-    let is_named = admin.hosts.iter().any(|own| **own == *name);
-    if is_address || is_ours || is_named { Ok(()) } else { Err(Denied::Host) }
+    let is_named = || admin.hosts.iter().any(|own| **own == *name);
+    if !host::can_be_rebound(&name) || is_named() { Ok(()) } else { Err(Denied::Host) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use http::header::CONTENT_TYPE;
     use ipnet::IpNet;
 
     use crate::config::plan::Networks;

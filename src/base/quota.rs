@@ -48,6 +48,11 @@ impl Quota {
         self.used.load(Relaxed)
     }
 
+    /// Units that there are.
+    pub fn max(&self) -> u64 {
+        self.max.load(Relaxed)
+    }
+
     fn free(&self) -> u64 {
         self.max.load(Relaxed).saturating_sub(self.used())
     }

@@ -161,6 +161,7 @@ impl Drains {
             disposition: order.disposition.clone(),
             reason: order.reason,
             code: order.code,
+            words: None,
             schedule,
             deadline,
         };

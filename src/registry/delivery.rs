@@ -158,11 +158,16 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::push::PushOutcome;
-    use super::super::push_budget::PushBudget;
+    use super::super::push_budget::{PushBudget, PushRoom};
     use super::*;
+    use crate::base::network::ClientNetwork;
+
+    fn take(budget: &PushBudget) -> Option<PushRoom> {
+        budget.take(ClientNetwork::Unshared, 2)
+    }
 
     fn message(level: PushLevel) -> Arc<PushMessage> {
-        let room = PushBudget::new(2).take(2).unwrap();
+        let room = take(&PushBudget::new(2)).unwrap();
         PushMessage::new(Bytes::from_static(b"\x81\x02hi"), 2, level, Moment::NEVER, room)
     }
 
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn a_message_that_all_have_begun_with_has_no_place_among_those_under_way() {
         let budget = PushBudget::new(2);
-        let room = budget.take(2).unwrap();
+        let room = take(&budget).unwrap();
         let frame = Bytes::from_static(b"\x81\x02hi");
         let message = PushMessage::new(frame, 2, PushLevel::Read, Moment::NEVER, room);
         let load = Rc::new(PushLoad::default());
@@ -200,11 +205,11 @@ mod tests {
         let (_, one) = one.begin();
         let (_, two) = two.begin();
         drop(message);
-        assert!(budget.take(2).is_none());
+        assert!(take(&budget).is_none());
         let (begun, three) = three.begin();
         assert_eq!(&begun.frame()[..], b"\x81\x02hi");
         drop(begun);
-        assert!(budget.take(2).is_some());
+        assert!(take(&budget).is_some());
         // Each still counts for its session.
         assert_eq!((load.messages.get(), load.bytes.get()), (3, 6));
         drop((one, two, three));

@@ -1,5 +1,6 @@
 //! How sessions are drained together: which, why, what becomes of them, and when. Pure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Moment;
@@ -38,6 +39,8 @@ pub struct Drain {
     pub reason: Reason,
     /// An operator's own close code for the clients.
     pub code: Option<u16>,
+    /// What the clients read beside the code, in place of the word for the reason.
+    pub words: Option<Arc<str>>,
     /// When they are due.
     pub schedule: Schedule,
     /// From now until the transports of those that are left are closed.
@@ -57,6 +60,7 @@ impl Drain {
             disposition: Disposition::Close,
             reason,
             code,
+            words: None,
             schedule: Schedule::at_once(),
             deadline: ALONE_DEADLINE,
         }

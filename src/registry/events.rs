@@ -11,9 +11,15 @@ use tokio::sync::watch;
 use super::facts::{Facts, Selector};
 use crate::base::id::SessionId;
 use crate::base::label::Label;
+use crate::base::network::ClientNetwork;
+use crate::base::share::{SharePermit, Shares};
+use crate::wire::resume::Token;
 
 /// Events that are kept; about 200 bytes each.
 pub const EVENTS_KEPT_MAX: usize = 1 << 16;
+
+/// Readers that follow at a time; a client has half of them when it is alone.
+pub const EVENT_READERS_MAX: usize = 64;
 
 /// What became of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +57,8 @@ pub struct SessionEvent {
     pub facts: Facts,
     /// What became of it.
     pub change: SessionChange,
+    /// By which its backend knows it.
+    pub(super) token: Option<Token>,
 }
 
 /// The last events of a process.
@@ -59,6 +67,7 @@ pub struct SessionEvents {
     ring: Mutex<Ring>,
     /// The number of the next.
     news: watch::Sender<u64>,
+    readers: Arc<Shares>,
     /// No more are waited for.
     is_closed: AtomicBool,
     /// Tells the numbers of this process from another's.
@@ -70,6 +79,13 @@ struct Ring {
     /// The number of the first that is kept.
     first: u64,
     kept: VecDeque<SessionEvent>,
+}
+
+impl Ring {
+    /// The number of the next.
+    fn end(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
 }
 
 /// What a reader gets at once.
@@ -92,7 +108,8 @@ impl SessionEvents {
     pub fn new() -> Arc<SessionEvents> {
         let (ring, news) = (Mutex::default(), watch::Sender::new(0));
         let (is_closed, part) = (AtomicBool::new(false), fastrand::u64(..) & 0xFFFF_FFFF_FFFF);
-        Arc::new(SessionEvents { ring, news, is_closed, part })
+        let readers = Shares::new(EVENT_READERS_MAX);
+        Arc::new(SessionEvents { ring, news, readers, is_closed, part })
     }
 
     /// Has the events of this worker's sessions kept, from now on.
@@ -110,9 +127,9 @@ impl SessionEvents {
         self.news.subscribe()
     }
 
-    /// How many hear of it.
-    pub fn readers(&self) -> usize {
-        self.news.receiver_count()
+    /// A place among the readers, where this client may have another.
+    pub fn place(&self, client: ClientNetwork) -> Option<SharePermit> {
+        self.readers.try_take(client)
     }
 
     /// The process stops, and its last session has ended: readers leave with what there is.
@@ -132,17 +149,18 @@ impl SessionEvents {
     }
 
     /// The number of the event after the one with this name; `None` where that is another
-    /// process's.
+    /// process's, or none yet.
     pub fn after(&self, name: &str) -> Option<u64> {
         let (part, number) = name.split_once('-')?;
         let is_here = u64::from_str_radix(part, 16) == Ok(self.part);
-        number.parse::<u64>().ok()?.checked_add(1).filter(|_| is_here)
+        let next = number.parse::<u64>().ok()?.checked_add(1).filter(|_| is_here)?;
+        (next <= self.ring().end()).then_some(next)
     }
 
     /// The next `most` from this number on of sessions that are matched.
     pub fn read(&self, from: u64, selector: &Selector, most: usize) -> EventBatch {
         let ring = self.ring();
-        let end = ring.first + ring.kept.len() as u64;
+        let end = ring.end();
         let begin = from.max(ring.first);
         let missed = begin - from;
         let mut batch = EventBatch { missed, next: begin.max(end), ..EventBatch::default() };
@@ -155,7 +173,7 @@ impl SessionEvents {
                 batch.next = number;
                 break;
             }
-            if selector.matches(event.id, &event.facts) {
+            if selector.matches_named(event.id, &event.facts, event.token.as_ref()) {
                 batch.events.push((number, event.clone()));
             }
         }
@@ -169,7 +187,7 @@ impl SessionEvents {
             ring.first += 1;
         }
         ring.kept.push_back(event);
-        let next = ring.first + ring.kept.len() as u64;
+        let next = ring.end();
         drop(ring);
         self.news.send_if_modified(|last| {
             let is_news = next > *last;
@@ -188,14 +206,14 @@ impl SessionEvents {
 pub(super) fn keep_here(
     id: SessionId,
     change: SessionChange,
-    facts: impl FnOnce(SessionId) -> Option<Facts>,
+    known: impl FnOnce(SessionId) -> Option<(Facts, Option<Token>)>,
 ) {
     // At a worker's end it may be gone before its last sessions.
     let followed = FOLLOWED.try_with(|followed| followed.borrow().clone()).ok().flatten();
     if let Some(events) = followed
-        && let Some(facts) = facts(id)
+        && let Some((facts, token)) = known(id)
     {
-        events.keep(SessionEvent { id, facts, change });
+        events.keep(SessionEvent { id, facts, change, token });
     }
 }
 
@@ -205,8 +223,8 @@ mod tests {
     use super::*;
 
     fn event(number: u32) -> SessionEvent {
-        let facts = facts("chat", "backend", 0);
-        SessionEvent { id: SessionId::new(0, number, 0), facts, change: SessionChange::Opened }
+        let (facts, change) = (facts("chat", "backend", 0), SessionChange::Opened);
+        SessionEvent { id: SessionId::new(0, number, 0), facts, change, token: None }
     }
 
     #[test]
@@ -222,6 +240,8 @@ mod tests {
         let one = events.read(0, &third, 3);
         assert_eq!((one.events[0].0, one.next), (3, 5));
         assert_eq!(events.after(&events.name(4)), Some(5));
+        // Of this process, but not yet: who waited for it would hear nothing for long.
+        assert_eq!(events.after(&events.name(5)), None);
         for other in ["", "7", "000000000000-4", "x-4", &format!("{}x", events.name(4))] {
             assert_eq!(events.after(other), None, "{other}");
         }
@@ -231,5 +251,33 @@ mod tests {
         let late = events.read(2, &all, 1);
         assert_eq!((late.missed, late.events[0].0, late.next), (3, 5, 6));
         assert!(events.read(u64::MAX, &all, 1).events.is_empty());
+    }
+
+    #[test]
+    fn a_session_is_followed_by_its_token_too() {
+        let events = SessionEvents::new();
+        let (token, other) = (Token::new(), Token::new());
+        events.keep(SessionEvent { token: Some(token), ..event(1) });
+        events.keep(SessionEvent { token: Some(other), ..event(2) });
+        events.keep(event(3));
+        let named = |tokens: &[Token]| Selector::Named { tokens: tokens.into(), ids: [].into() };
+        let covered = Selector::AllOf([named(&[token]), Selector::Route("chat".into())].into());
+        for selector in [named(&[token]), covered] {
+            let read = events.read(0, &selector, 9);
+            let ids: Vec<u32> = read.events.iter().map(|(_, event)| event.id.slot()).collect();
+            assert_eq!(ids, [1]);
+        }
+    }
+
+    #[test]
+    fn no_client_has_all_places_of_readers() {
+        let events = SessionEvents::new();
+        let client = |last: u8| std::net::IpAddr::from([10, 0, 0, last]).into();
+        let taken = |last| std::iter::from_fn(|| events.place(client(last))).collect::<Vec<_>>();
+        let one = taken(1);
+        assert_eq!(one.len(), EVENT_READERS_MAX / 2);
+        assert!(!taken(2).is_empty());
+        drop(one);
+        assert_eq!(taken(3).len(), EVENT_READERS_MAX / 2);
     }
 }

@@ -78,7 +78,7 @@ impl LiveSessions {
         counts
     }
 
-    /// At most `most` of each worker's sessions that are matched.
+    /// At most `most` of each worker's sessions that are matched, its oldest.
     pub async fn list(&self, selector: &Selector, most: usize) -> Vec<Seen> {
         let selector = selector.clone();
         let listed = self.0.ask_all(move |_| seat::list(&selector, most)).await;
@@ -188,9 +188,15 @@ impl LiveSessions {
         self.0.ask(id.worker().into(), tell).await;
     }
 
-    /// Ends sessions for a caller, each with this code where one is given; how many were told.
-    pub async fn kick_all(&self, selector: Selector, code: Option<u16>) -> usize {
-        let drain = Drain::at_once(selector, Reason::Kick, code);
+    /// Ends sessions for a caller, each with this code and these words where they are given; how
+    /// many were told.
+    pub async fn kick_all(
+        &self,
+        selector: Selector,
+        code: Option<u16>,
+        words: Option<Arc<str>>,
+    ) -> usize {
+        let drain = Drain { words, ..Drain::at_once(selector, Reason::Kick, code) };
         self.drain(drain, 0, clock::now()).await
     }
 

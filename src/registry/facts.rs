@@ -107,6 +107,9 @@ pub enum Selector {
     All,
     /// Those of a route, by its identity.
     Route(Arc<str>),
+    /// Those of a route, by its name: of one with a list of hosts each has an identity of its own,
+    /// `name@host`.
+    NamedRoute(Arc<str>),
     /// Those of a pool.
     Pool(Arc<str>),
     /// Those on one backend of a pool.
@@ -155,16 +158,31 @@ pub enum Selector {
 impl Selector {
     /// Whether the session `id` with these facts is meant.
     pub fn matches(&self, id: SessionId, facts: &Facts) -> bool {
+        self.matches_named(id, facts, None)
+    }
+
+    /// The same of a session that its backend knows by this token.
+    pub(super) fn matches_named(
+        &self,
+        id: SessionId,
+        facts: &Facts,
+        token: Option<&Token>,
+    ) -> bool {
+        let each = |who: &Selector| who.matches_named(id, facts, token);
         match self {
             Selector::All => true,
             Selector::Route(route) => facts.route == *route,
+            Selector::NamedRoute(name) => is_called(&facts.route, name),
             Selector::Pool(pool) => facts.pool == *pool,
             Selector::Backend { pool, backend } => facts.pool == *pool && facts.backend == *backend,
             Selector::Listener(listener) => facts.listener == *listener,
             Selector::Socket(socket) => facts.socket == *socket,
             Selector::Session(one) => *one == id,
-            // Workers put ids in the place of tokens first.
-            Selector::Sessions(ids) | Selector::Named { ids, .. } => ids.binary_search(&id).is_ok(),
+            Selector::Sessions(ids) => ids.binary_search(&id).is_ok(),
+            // Workers put ids in the place of tokens where they can.
+            Selector::Named { tokens, ids } => {
+                ids.binary_search(&id).is_ok() || token.is_some_and(|token| tokens.contains(token))
+            }
             Selector::Client(net) => {
                 let client = facts.client.get();
                 client.is_some_and(|client| net.contains(&client.ip().to_canonical()))
@@ -172,9 +190,9 @@ impl Selector {
             Selector::Label { name, value } => facts.labels.get(name) == Some(&**value),
             Selector::OpenedBy(moment) => facts.opened <= *moment,
             Selector::Holding => facts.holds,
-            Selector::AnyOf(several) => several.iter().any(|who| who.matches(id, facts)),
-            Selector::AllOf(several) => several.iter().all(|who| who.matches(id, facts)),
-            Selector::NoneOf(several) => !several.iter().any(|who| who.matches(id, facts)),
+            Selector::AnyOf(several) => several.iter().any(each),
+            Selector::AllOf(several) => several.iter().all(each),
+            Selector::NoneOf(several) => !several.iter().any(each),
         }
     }
 
@@ -233,6 +251,7 @@ impl Selector {
         match self {
             Selector::All => true,
             Selector::Route(one) => one == route,
+            Selector::NamedRoute(name) => is_called(route, name),
             Selector::Named { tokens, .. } => tokens.contains(&token),
             Selector::AnyOf(several) => several.iter().any(|one| one.expects(token, route)),
             Selector::AllOf(several) => several.iter().all(|one| one.expects(token, route)),
@@ -262,6 +281,12 @@ impl Selector {
     }
 }
 
+/// Whether a route with this identity has this name.
+fn is_called(identity: &str, name: &str) -> bool {
+    let of_host = identity.strip_prefix(name);
+    of_host.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+}
+
 /// For log lines: short, however many are meant.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -269,7 +294,7 @@ impl fmt::Display for Selector {
         const NAMED_MAX: usize = 4;
         match self {
             Selector::All => f.write_str("all sessions"),
-            Selector::Route(route) => write!(f, "route `{route}`"),
+            Selector::Route(route) | Selector::NamedRoute(route) => write!(f, "route `{route}`"),
             Selector::Pool(pool) => write!(f, "pool `{pool}`"),
             Selector::Backend { pool, backend } => {
                 write!(f, "backend `{backend}` of pool `{pool}`")

@@ -281,6 +281,9 @@ impl Local {
         let before = orders.drain();
         orders.add(Leaving { drain: Arc::clone(drain), note: note.clone(), at });
         self.left.follow(before, orders.drain());
+        if let Some(words) = &drain.words {
+            self.put(slot, Note::Words(Arc::clone(words)), at);
+        }
         self.put(slot, note, at);
     }
 

@@ -38,7 +38,7 @@ mod withdrawal;
 
 pub use delivery::{Delivery, PushReceipt};
 pub use drain::{Disposition, Drain, Share};
-pub use events::{EventBatch, SessionChange, SessionEvent, SessionEvents};
+pub use events::{EVENT_READERS_MAX, EventBatch, SessionChange, SessionEvent, SessionEvents};
 pub use everywhere::{Count, LiveSessions};
 pub use facts::{Facts, Location, NOBODY, Pushable, Seen, Selector};
 pub use leaving::DrainCount;

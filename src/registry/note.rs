@@ -25,6 +25,8 @@ pub type Names = HashMap<ListenerIdentity, Arc<str>>;
 pub enum Note {
     /// End at a moment, politely.
     End(EndOrder),
+    /// What the client is to read beside the close code, where a caller ends the session.
+    Words(Arc<str>),
     /// Hold to these rules from now on.
     Rules(Arc<Rules>),
     /// The right to the session ends at this moment from now on.
@@ -124,6 +126,7 @@ impl DueReport {
 #[derive(Default)]
 pub(super) struct Mail {
     end: Option<EndOrder>,
+    words: Option<Arc<str>>,
     rules: Option<Arc<Rules>>,
     expires: Option<Moment>,
     renewals: VecDeque<ExpiryRenewal>,
@@ -142,6 +145,7 @@ impl Mail {
     pub(super) fn put(&mut self, note: Note) {
         match note {
             Note::End(new) => self.end = Some(self.end.map_or(new, |old| old.merge(new))),
+            Note::Words(words) => self.words = Some(words),
             Note::Rules(rules) => self.rules = Some(rules),
             Note::Expires(moment) => self.expires = Some(moment),
             Note::Renew(renewal) => {
@@ -187,6 +191,9 @@ impl Mail {
         if std::mem::take(&mut self.has_no_room) {
             return Some(Note::NoRoom);
         }
+        if let Some(words) = self.words.take() {
+            return Some(Note::Words(words));
+        }
         if let Some(end) = self.end.take() {
             return Some(Note::End(end));
         }
@@ -215,7 +222,8 @@ impl Mail {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let has_order = self.end.is_some() || self.moving.is_some() || self.withdrawn;
+        let has_end = self.end.is_some() || self.words.is_some();
+        let has_order = has_end || self.moving.is_some() || self.withdrawn;
         let has_push = !self.pushes.is_empty() || self.has_no_room;
         // The load counts on while messages are on their way.
         let is_loaded = self.load.as_ref().is_some_and(|load| !load.is_idle());

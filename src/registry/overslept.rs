@@ -17,7 +17,8 @@ pub(super) fn later(note: &Note, by: Duration) -> Note {
         Note::Move(MoveOrder { at, otherwise }) => {
             Note::Move(MoveOrder { at: at.after(by), otherwise: otherwise.as_ref().map(end) })
         }
-        Note::Rules(_)
+        Note::Words(_)
+        | Note::Rules(_)
         | Note::Expires(_)
         | Note::Renew(_)
         | Note::Withdrawn

@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -72,7 +73,8 @@ impl PushCounts {
 
     /// Nothing more becomes of one of those that were queued.
     pub(super) fn on_settled(&self) {
-        if self.open.fetch_sub(1, Relaxed) == 1 {
+        // Who sees that none is open sees what became of each, too.
+        if self.open.fetch_sub(1, Release) == 1 {
             self.settled.notify_waiters();
         }
     }
@@ -125,7 +127,7 @@ impl PushMessage {
     pub async fn settled(&self) {
         loop {
             let settled = self.counts.settled.notified();
-            if self.counts.open.load(Relaxed) == 0 {
+            if self.counts.open.load(Acquire) == 0 {
                 return;
             }
             settled.await;

@@ -219,9 +219,12 @@ pub fn relabel<E>(
     id: SessionId,
     change: impl FnOnce(&mut SessionLabels) -> Result<(), E>,
 ) -> Option<Result<SessionLabels, E>> {
-    let mut labels = facts(id)?.labels;
+    let before = facts(id)?.labels;
+    let mut labels = before.clone();
     let changed = change(&mut labels).map(|()| labels);
-    if let Ok(labels) = &changed {
+    if let Ok(labels) = &changed
+        && *labels != before
+    {
         with(|local| {
             local.relabel(id, labels.clone());
             taps::entered(local, id);
@@ -233,7 +236,9 @@ pub fn relabel<E>(
 
 /// Something became of a session, which callers may follow; to be called while it has its seat.
 pub fn tell(id: SessionId, change: SessionChange) {
-    events::keep_here(id, change, facts);
+    events::keep_here(id, change, |id| {
+        Some((facts(id)?, with(|local| local.tokens.of(id.slot()))))
+    });
 }
 
 /// Sends a message to sessions: it waits in each for its place, and they are woken at once; of very
@@ -280,7 +285,7 @@ pub fn forget_drain(drain: u64) {
     with(|local| local.forget_drain(drain));
 }
 
-/// At most `most` of the sessions matched.
+/// At most `most` of the sessions matched, the oldest.
 pub fn list(selector: &Selector, most: usize) -> Vec<Seen> {
     with(|local| local.list(&local.tokens.resolved(selector), most))
 }

@@ -71,6 +71,11 @@ impl TokenIndex {
         self.expected.remove(&token)
     }
 
+    /// The token of the session in this slot.
+    pub(super) fn of(&self, slot: u32) -> Option<Token> {
+        self.tokens.get(&slot).copied()
+    }
+
     /// The session in this slot has ended.
     pub(super) fn remove(&mut self, slot: u32) {
         if let Some(token) = self.tokens.remove(&slot) {

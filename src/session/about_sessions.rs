@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::conn::App;
@@ -14,9 +14,12 @@ use crate::access::Policy;
 use crate::action::api::{self, ApiContext, ApiRefusal, CoveredRoute};
 use crate::action::api::{InstanceQuestion, IsInForce, PushRequest};
 use crate::base::body::Body;
+use crate::base::network::ClientNetwork;
 use crate::config::plan;
+use crate::handshake::is_origin_allowed;
 use crate::live::LiveRoute;
 use crate::rewrite;
+use crate::wire::host;
 
 /// Answers about live sessions.
 pub(super) async fn answer(
@@ -27,15 +30,38 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let older = Some(Arc::clone(&app.older));
     let is_in_force = is_in_force(app, &granted.route, asked);
-    let context = ApiContext { older, is_in_force, ..context(app, asked) };
+    let client = granted.asked.conn.listener.client_network(granted.asked.client_addr);
+    let context = ApiContext { older, is_in_force, client, ..context(app, asked) };
     let target = &granted.asked.target;
     let below = target.below(Some(&granted.route.plan));
     // A route for `/v1` is asked for `/v1/push` as well.
     let is_below = ["/v1/", "/@connections/"].iter().any(|first| below.starts_with(first));
     let path = if is_below { &below } else { &target.path };
-    let mut answer = api::answer(&context, &granted.asked.head, path, body).await;
+    let mut answer = match foreign(&granted) {
+        Some(refusal) => api::refuse(&context, path, &refusal),
+        None => api::answer(&context, &granted.asked.head, path, body).await,
+    };
     rewrite::apply(answer.headers_mut(), &granted.answer_changes);
     answer
+}
+
+/// Why a request is refused that a page of another site may have a visitor's browser send: with the
+/// visitor's cookies, or from where none but the machine itself may ask.
+fn foreign(granted: &Granted) -> Option<ApiRefusal> {
+    let Granted { asked, route, .. } = granted;
+    let headers = &asked.head.headers;
+    let same = plan::Origins { same: true, listed: Vec::new() };
+    let is_site = |value: &HeaderValue| matches!(value.as_bytes(), b"same-origin" | b"none");
+    let is_own = is_origin_allowed(headers, Some(&same), asked.target.authority.as_ref())
+        && headers.get_all("sec-fetch-site").iter().all(is_site);
+    if !is_own {
+        return Some(ApiRefusal::Origin);
+    }
+    let is_open = route.access.is_none() && asked.conn.peer_addr.is_some();
+    let takes_any_name = route.plan.host == plan::HostPattern::Any;
+    let name = asked.target.host.as_deref();
+    let is_rebound = is_open && takes_any_name && name.is_some_and(host::can_be_rebound);
+    is_rebound.then_some(ApiRefusal::Host)
 }
 
 /// Whether the route is still what it is now, and about the same routes.
@@ -103,6 +129,8 @@ fn context(app: &App, asked: &plan::Api) -> ApiContext {
         named: asked.routes.clone(),
         routes: covered.collect(),
         may: asked.may.clone(),
+        // Of an operator, or of the process after this one.
+        client: ClientNetwork::Unshared,
         has_aws: asked.aws,
         is_in_force: Arc::new(|_: &BTreeSet<Arc<str>>| true),
         events: Arc::clone(&app.events),

@@ -53,13 +53,16 @@ impl Deref for ControlFrame {
     }
 }
 
+/// Bytes of the reason in a Close (§5.5, §5.5.1).
+pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
+
 /// A Close (§5.5.1). [`NO_CODE`] gives an empty one; a reason that is too long is cut at a
 /// character.
 pub fn close(code: u16, reason: &str, mask: Option<[u8; 4]>) -> ControlFrame {
     if code == NO_CODE {
         return ControlFrame::new(CLOSE, [&[], &[]], mask);
     }
-    let reason = &reason[..reason.floor_char_boundary(CONTROL_BYTES_MAX - 2)];
+    let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
     ControlFrame::new(CLOSE, [&code.to_be_bytes(), reason.as_bytes()], mask)
 }
 

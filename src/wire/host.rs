@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::HOST;
 use http::{HeaderMap, Uri};
@@ -109,6 +109,15 @@ pub fn canonical(written: &str) -> Result<Host<'_>, HostError> {
         false => name.into(),
     };
     Ok(Host { name, port })
+}
+
+/// Whether a stranger can own a host of this canonical name, and so have it resolve to an address of
+/// ours (DNS rebinding): to a browser its page is then of one origin with us, but no page can have a
+/// browser send another name. Nobody can own an IP address so, nor `localhost` (RFC 6761 §6.3), nor
+/// a name of one label.
+pub fn can_be_rebound(name: &str) -> bool {
+    let is_address = name.starts_with('[') || name.parse::<IpAddr>().is_ok();
+    !is_address && name.contains('.') && !name.ends_with(".localhost")
 }
 
 /// Whether `origin` is a page of `host`: the same name and port. A port that is not written is the

@@ -1,6 +1,9 @@
-//! What a file is, by its name's ending (RFC 9110 §8.3.1).
+//! What a file is, by its name's ending, and what a message says that it is (RFC 9110 §8.3.1).
 
 use std::path::Path;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 
 /// The media type of a file of this name; text is UTF-8.
 pub fn media_type(name: &str) -> String {
@@ -16,6 +19,12 @@ pub fn media_type(name: &str) -> String {
         }
     };
     with_charset(guessed)
+}
+
+/// Whether a message's `Content-Type` is this one, in any case and with any parameters.
+pub fn is_of_type(headers: &HeaderMap, kind: &str) -> bool {
+    let said = headers.get(CONTENT_TYPE).and_then(|said| said.to_str().ok()).unwrap_or_default();
+    said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
 }
 
 fn with_charset(kind: &str) -> String {

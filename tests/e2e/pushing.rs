@@ -3,9 +3,11 @@
 mod documented;
 mod expiring;
 mod following;
+mod foreign;
 mod gateway;
 mod holding;
 mod malformed;
+mod naming;
 mod slow;
 mod starving;
 mod tokens;
@@ -246,9 +248,10 @@ async fn sessions_are_listed_counted_labelled_and_ended() {
     }
     let (status, report) = ask(&proxy, "POST", &format!("/v1/push?{query}"), "too late").await;
     assert_eq!((status, &report["matched"]), (410, &json!(0)));
-    let (_, kicked) = ask(&proxy, "DELETE", "/v1/sessions?label=room:1", "").await;
+    let path = "/v1/sessions?label=room:1&reason=logged+out%20%C3%A9lsewhere";
+    let (_, kicked) = ask(&proxy, "DELETE", path, "").await;
     assert_eq!(kicked["kicked"], 1);
-    assert!(matches!(bob.ending().await, Ending::Close(1008, _)));
+    assert_eq!(bob.ending().await, Ending::Close(1008, "logged out élsewhere".to_owned()));
     proxy.stop().await;
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn delete(
     context: &ApiContext,
     session: NamedSession,
 ) -> Result<Response<Body>, ApiRefusal> {
-    kick::end(context, session, None).await?;
+    kick::end(context, session, None, None).await?;
     let mut answer = Response::new(body::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     Ok(answer)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,6 +12,8 @@ use super::context::{ApiContext, ApiRefusal, object, read};
 use super::instances::{ApiRequest, wherever};
 use super::json;
 use super::list::{ListedSession, row};
+use super::objects::unique_keys;
+use super::parameters::QueryParameters;
 use super::targets::{NamedSession, PushTargets};
 use crate::base::body::Body;
 use crate::base::clock::{self, Moment};
@@ -28,7 +31,7 @@ const SECOND_MAX: u64 = 253_402_300_799;
 #[serde(default, deny_unknown_fields)]
 pub struct SessionPatch {
     /// Labels by name; `null` takes one away.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_keys")]
     pub labels: BTreeMap<String, Option<String>>,
     /// When the right to it ends, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "second")]
@@ -75,9 +78,11 @@ fn second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::
 /// Changes a session.
 pub(super) async fn answer(
     context: &ApiContext,
+    head: &Parts,
     session: NamedSession,
     body: Body,
 ) -> Result<Response<Body>, ApiRefusal> {
+    QueryParameters::read(head.uri.query().unwrap_or_default(), &[])?;
     let body = read(body, PATCH_BYTES_MAX).await?;
     let patch: SessionPatch = object(&body)?;
     if patch.expires.is_some() {
@@ -103,11 +108,8 @@ pub(super) async fn patch_here(
     let selector = context.only_covered(targets.selector()?);
     let mut seen = context.sessions.list(&selector, 1).await.pop().ok_or(ApiRefusal::Gone)?;
     let id = seen.id;
-    if !labels.is_empty() {
-        let change = move |old: &mut SessionLabels| change(old, &labels);
-        let changed = context.sessions.relabel(id, change).await.ok_or(ApiRefusal::Gone)?;
-        seen.facts.labels = changed.map_err(|error| ApiRefusal::BadRequest(error.to_string()))?;
-    }
+    // What is wrong with the labels is known before its end is another: all of it or nothing.
+    change(&mut seen.facts.labels.clone(), &labels).map_err(refused)?;
     let mut expires_now = None;
     if let Some(second) = expires {
         let extension = context.extension_max(&seen.facts.route);
@@ -121,7 +123,16 @@ pub(super) async fn patch_here(
         };
         expires_now = (expires != Moment::NEVER).then(|| clock::second_of(expires));
     }
+    if !labels.is_empty() {
+        let change = move |old: &mut SessionLabels| change(old, &labels);
+        let changed = context.sessions.relabel(id, change).await.ok_or(ApiRefusal::Gone)?;
+        seen.facts.labels = changed.map_err(refused)?;
+    }
     Ok(PatchedSession { session: row(&seen), expires: expires_now })
+}
+
+fn refused(error: LabelError) -> ApiRefusal {
+    ApiRefusal::BadRequest(error.to_string())
 }
 
 /// Gives labels and takes some away; all of it or nothing.
@@ -158,5 +169,7 @@ mod tests {
             let error = read(&format!(r#"{{"expires":{wrong}}}"#)).unwrap_err().to_string();
             assert!(error.contains(why), "{wrong}: {error}");
         }
+        let twice = read(r#"{"labels":{"room":"7","room":null}}"#).unwrap_err().to_string();
+        assert!(twice.contains("`room` is there more than once"), "{twice}");
     }
 }

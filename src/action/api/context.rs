@@ -15,8 +15,9 @@ use serde_json::json;
 use super::json::answer as reply;
 use super::older_instances::{OlderInstances, OpenRequest};
 use crate::base::body::{self, Body, TooLong};
+use crate::base::network::ClientNetwork;
 use crate::config::plan::{ApiRight, Push};
-use crate::registry::{LiveSessions, PushBudget, Selector, SessionEvents};
+use crate::registry::{EVENT_READERS_MAX, LiveSessions, PushBudget, Selector, SessionEvents};
 
 /// How soon a caller may come again that found no room.
 const RETRY: Duration = Duration::from_secs(1);
@@ -45,6 +46,8 @@ pub struct ApiContext {
     pub routes: HashMap<Arc<str>, CoveredRoute>,
     /// What may be asked.
     pub may: Vec<ApiRight>,
+    /// What the shares of who asks are counted by.
+    pub client: ClientNetwork,
     /// Whether it may be asked as API Gateway is, too.
     pub has_aws: bool,
     /// Whether these may be asked about still, by the configuration in force; for streams, which
@@ -115,18 +118,24 @@ pub enum ApiRefusal {
     Method(Vec<Method>),
     /// The route does not let it be asked.
     Right(ApiRight),
+    /// A browser asks for a page of another site.
+    Origin,
+    /// It asks by a name that any site can have resolve to us.
+    Host,
     /// It is for one session, whose client has as much on its way as it may.
     NoRoom,
     /// It is for one session, whose client cannot get it.
     Undeliverable,
+    /// It is for one session, of a route whose clients are not pushed to.
+    Unpushable,
     /// Its body has more bytes than this.
     TooLarge(usize),
     /// All messages under way have as many bytes as they may.
     Full,
     /// More changes of one session come at once than may wait for it.
     Busy,
-    /// As many follow events as may.
-    Readers(usize),
+    /// As many follow events as may, of all clients or of this one.
+    Readers,
     /// Another process has taken over, and answers for both.
     Replaced,
     /// It is about a session that may live in an older process, which does not answer.
@@ -142,16 +151,18 @@ impl ApiRefusal {
     /// The status.
     pub fn status(&self) -> StatusCode {
         match self {
-            ApiRefusal::BadRequest(_) | ApiRefusal::Undeliverable => StatusCode::BAD_REQUEST,
+            ApiRefusal::BadRequest(_) | ApiRefusal::Undeliverable | ApiRefusal::Unpushable => {
+                StatusCode::BAD_REQUEST
+            }
             ApiRefusal::NoRoom => StatusCode::TOO_MANY_REQUESTS,
             ApiRefusal::NotFound => StatusCode::NOT_FOUND,
             ApiRefusal::Gone => StatusCode::GONE,
             ApiRefusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            ApiRefusal::Right(_) => StatusCode::FORBIDDEN,
+            ApiRefusal::Right(_) | ApiRefusal::Origin | ApiRefusal::Host => StatusCode::FORBIDDEN,
             ApiRefusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             ApiRefusal::Full
             | ApiRefusal::Busy
-            | ApiRefusal::Readers(_)
+            | ApiRefusal::Readers
             | ApiRefusal::Replaced
             | ApiRefusal::Unanswered { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -167,18 +178,30 @@ impl ApiRefusal {
             ApiRefusal::Gone => "no such session lives".to_owned(),
             ApiRefusal::Method(_) => "this is asked by another method".to_owned(),
             ApiRefusal::Right(_) => "the route's `api.may` does not have it".to_owned(),
+            ApiRefusal::Origin => "a page of another site may not ask this".to_owned(),
+            ApiRefusal::Host => {
+                "any site may have this name resolve to here: ask by an address, by \
+                                 `localhost`, or by the `host` of the route; or give it `access`"
+                    .to_owned()
+            }
             ApiRefusal::NoRoom => {
                 "the client has as many messages on their way as it may".to_owned()
             }
             ApiRefusal::Undeliverable => {
                 "the client cannot get it, by its extensions or its route's `push`".to_owned()
             }
+            ApiRefusal::Unpushable => "the session lives, and its route has no `push`".to_owned(),
             ApiRefusal::TooLarge(max) => format!("more than {max} bytes"),
             ApiRefusal::Full => {
-                "too many bytes of messages are under way (`limits.push_bytes_max`)".to_owned()
+                "too many bytes of messages are under way, of all callers or of this one \
+                 (`limits.push_bytes_max`)"
+                    .to_owned()
             }
             ApiRefusal::Busy => "the session has too many changes to make at once".to_owned(),
-            ApiRefusal::Readers(max) => format!("{max} callers follow events already"),
+            ApiRefusal::Readers => format!(
+                "as many follow events as may: {EVENT_READERS_MAX}, of which one client may have \
+                 half"
+            ),
             ApiRefusal::Replaced => "another process has taken over: connect anew".to_owned(),
             ApiRefusal::Unanswered { pid, why } => format!("older process {pid}: {why}"),
         }

@@ -19,11 +19,9 @@ use super::older_instances::OlderInstances;
 use super::targets::PushTargets;
 use crate::base::body::{self, Body};
 use crate::base::label::Label as _;
+use crate::base::share::SharePermit;
 use crate::base::task;
 use crate::registry::{EventBatch, Selector, SessionChange, SessionEvent, SessionEvents};
-
-/// Readers that follow at a time, over all callers.
-const READERS_MAX: usize = 64;
 
 /// Events that are written at once.
 const BATCH_MAX: usize = 256;
@@ -48,6 +46,8 @@ struct EventReader {
     about: BTreeSet<Arc<str>>,
     is_in_force: IsInForce,
     written: mpsc::Sender<Bytes>,
+    /// Its place among all readers.
+    _place: SharePermit,
 }
 
 /// Begins a stream.
@@ -55,17 +55,14 @@ pub(super) async fn answer(
     context: &ApiContext,
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
+    let (targets, _) = PushTargets::of_query(head, &[])?;
     let selector = selector(context, &targets)?;
     let events = Arc::clone(&context.events);
-    if events.readers() >= READERS_MAX {
-        return Err(ApiRefusal::Readers(READERS_MAX));
-    }
+    let place = events.place(context.client).ok_or(ApiRefusal::Readers)?;
     context.sessions.follow(&events).await;
-    let last = head.headers.get("last-event-id").and_then(|last| last.to_str().ok());
-    let next = match last {
+    let next = match head.headers.get("last-event-id") {
         None => Some(events.next()),
-        Some(last) => events.after(last),
+        Some(last) => last.to_str().ok().and_then(|last| events.after(last)),
     };
     let (written, stream) = mpsc::channel(1);
     // There is room for one.
@@ -77,7 +74,8 @@ pub(super) async fn answer(
     let next = next.unwrap_or_else(|| events.next());
     let (older, is_in_force) = (context.older.clone(), Arc::clone(&context.is_in_force));
     let about = context.routes.keys().cloned().collect();
-    let reader = EventReader { events, selector, next, older, about, is_in_force, written };
+    let reader =
+        EventReader { events, selector, next, older, about, is_in_force, written, _place: place };
     task::spawn("events", reader.run());
     let mut answer = Response::new(body::received(stream));
     let headers = answer.headers_mut();
@@ -92,7 +90,8 @@ impl EventReader {
     async fn run(mut self) {
         let mut news = self.events.news();
         let mut quiet = 0;
-        loop {
+        // However much there is to be read: who may not ask any more gets none of it.
+        while (self.is_in_force)(&self.about) {
             news.mark_unchanged();
             let batch = self.events.read(self.next, &self.selector, BATCH_MAX);
             self.next = batch.next;
@@ -101,18 +100,18 @@ impl EventReader {
             if quiet >= LOOKS_PER_COMMENT {
                 (text, quiet) = (":\n\n".to_owned(), 0);
             }
+            let is_replaced = self.older.as_ref().is_some_and(|older| older.is_replaced());
             if !text.is_empty() {
                 match timeout(SLOW_TIMEOUT, self.written.send(text.into())).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(_)) => return,
+                    Ok(Ok(())) if !is_replaced => continue,
+                    Ok(_) => return,
                     Err(_) => {
                         let behind = self.events.next().saturating_sub(self.next);
                         return tracing::info!(behind, "a reader of events took nothing: closed");
                     }
                 }
             }
-            let is_replaced = self.older.as_ref().is_some_and(|older| older.is_replaced());
-            if is_replaced || self.events.is_closed() || !(self.is_in_force)(&self.about) {
+            if is_replaced || self.events.is_closed() {
                 return;
             }
             tokio::select! {
@@ -143,7 +142,7 @@ fn gap(missed: Option<u64>) -> Bytes {
     format!("event: gap\ndata: {}\n\n", json!({ "missed": missed })).into()
 }
 
-fn data(SessionEvent { id, facts, change }: &SessionEvent) -> String {
+fn data(SessionEvent { id, facts, change, .. }: &SessionEvent) -> String {
     let end = if let SessionChange::Ended(end) = change { Some(end) } else { None };
     let mut data = json!({
         "session": id.to_string(),
@@ -157,4 +156,51 @@ fn data(SessionEvent { id, facts, change }: &SessionEvent) -> String {
         data["end"] = (*end).into();
     }
     data.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::base::network::ClientNetwork;
+    use crate::base::worker::Workers;
+    use crate::registry::tests::facts;
+    use crate::registry::{self, LiveSessions};
+
+    #[tokio::test]
+    async fn who_may_not_ask_any_more_gets_nothing_of_what_there_is() {
+        let workers = Workers::start(1).unwrap();
+        let events = SessionEvents::new();
+        LiveSessions::new(workers.queues().clone()).follow(&events).await;
+        let told = || {
+            let seat = registry::enter(facts("chat", "a", 0)).unwrap();
+            (0..3 * BATCH_MAX).for_each(|_| registry::tell(seat.id(), SessionChange::Labelled));
+        };
+        workers.queues().ask(0, told).await.unwrap();
+        let (written, mut stream) = mpsc::channel(1);
+        // So many looks until a reload takes the right away.
+        let looks = AtomicUsize::new(0);
+        let is_in_force: IsInForce =
+            Arc::new(move |_: &BTreeSet<Arc<str>>| looks.fetch_add(1, Relaxed) < 1);
+        let reader = EventReader {
+            _place: events.place(ClientNetwork::Unshared).unwrap(),
+            events,
+            selector: Selector::All,
+            next: 0,
+            older: None,
+            about: BTreeSet::new(),
+            is_in_force,
+            written,
+        };
+        let mut received = 0;
+        let reading = async {
+            while let Some(text) = stream.recv().await {
+                let text = String::from_utf8(text.to_vec()).unwrap();
+                received += text.matches("event: labelled").count();
+            }
+        };
+        tokio::join!(reader.run(), reading);
+        assert_eq!(received, BATCH_MAX);
+    }
 }

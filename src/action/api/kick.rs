@@ -8,9 +8,13 @@ use serde_json::json;
 use super::context::{ApiContext, ApiRefusal};
 use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, everywhere, wherever};
 use super::json;
-use super::targets::{NamedSession, PushTargets, decoded};
+use super::parameters::QueryParameters;
+use super::targets::{NamedSession, PushTargets};
 use crate::base::body::Body;
-use crate::wire::control::close_code_is_valid;
+use crate::wire::control::{CLOSE_REASON_BYTES_MAX, close_code_is_valid};
+
+/// The parameters of a query that say with which Close.
+const CLOSE: [&str; 2] = ["code", "reason"];
 
 /// Sessions that are to end.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -19,6 +23,9 @@ pub struct ApiKickRequest {
     pub targets: PushTargets,
     /// With this close code.
     pub code: Option<u16>,
+    /// And with these words beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl ApiRequest for ApiKickRequest {
@@ -42,8 +49,9 @@ pub(super) async fn several(
     context: &ApiContext,
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
-    let request = ApiKickRequest { targets, code: code(head)? };
+    let (targets, parameters) = PushTargets::of_query(head, &CLOSE)?;
+    let (code, reason) = (code(&parameters)?, reason(&parameters)?);
+    let request = ApiKickRequest { targets, code, reason };
     // What is wrong with it is wrong everywhere.
     request.targets.selector()?;
     let own = async { kick_here(context, &request).await.unwrap_or(KickOutcome { kicked: 0 }) };
@@ -58,17 +66,19 @@ pub(super) async fn one(
     head: &Parts,
     session: NamedSession,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let kicked = end(context, session, code(head)?).await?;
+    let parameters = QueryParameters::read(head.uri.query().unwrap_or_default(), &CLOSE)?;
+    let kicked = end(context, session, code(&parameters)?, reason(&parameters)?).await?;
     Ok(json::answer(StatusCode::OK, &json!(kicked)))
 }
 
-/// Ends one session with this code, or its route's.
+/// Ends one session with this code, or its route's, and with these words, or the usual one.
 pub(super) async fn end(
     context: &ApiContext,
     session: NamedSession,
     code: Option<u16>,
+    reason: Option<String>,
 ) -> Result<KickOutcome, ApiRefusal> {
-    let request = ApiKickRequest { targets: PushTargets::one(session), code };
+    let request = ApiKickRequest { targets: PushTargets::one(session), code, reason };
     let own = kick_here(context, &request);
     wherever(context, session, &request, own).await
 }
@@ -79,16 +89,31 @@ pub(super) async fn kick_here(
     request: &ApiKickRequest,
 ) -> Result<KickOutcome, ApiRefusal> {
     let selector = context.only_covered(request.targets.selector()?);
-    let kicked = context.sessions.kick_all(selector, request.code).await;
+    let words = request.reason.as_deref().map(Into::into);
+    let kicked = context.sessions.kick_all(selector, request.code, words).await;
     match kicked {
         0 if request.targets.is_single() => Err(ApiRefusal::Gone),
         kicked => Ok(KickOutcome { kicked }),
     }
 }
 
-fn code(head: &Parts) -> Result<Option<u16>, ApiRefusal> {
-    let code = decoded(head.uri.query().unwrap_or_default(), "code")?.pop();
-    let code = code.map(|text| {
+/// What a Close says beside its code.
+fn reason(parameters: &QueryParameters) -> Result<Option<String>, ApiRefusal> {
+    match parameters.one("reason")? {
+        Some(reason) if reason.len() > CLOSE_REASON_BYTES_MAX => {
+            let why = format!(
+                "`reason` has {} bytes, and a Close has room for {CLOSE_REASON_BYTES_MAX} \
+                 (RFC 6455 §5.5)",
+                reason.len()
+            );
+            Err(ApiRefusal::BadRequest(why))
+        }
+        reason => Ok(reason.map(str::to_owned)),
+    }
+}
+
+fn code(parameters: &QueryParameters) -> Result<Option<u16>, ApiRefusal> {
+    let code = parameters.one("code")?.map(|text| {
         let code = text.parse().ok().filter(|code| close_code_is_valid(*code));
         let why = || format!("no close code that may be sent (RFC 6455 §7.4): `{text}`");
         code.ok_or_else(|| ApiRefusal::BadRequest(why()))

@@ -11,7 +11,8 @@ use serde_json::json;
 use super::context::{ApiContext, ApiRefusal};
 use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, everywhere, wherever};
 use super::json;
-use super::targets::{NamedSession, PushTargets, decoded};
+use super::parameters::QueryParameters;
+use super::targets::{NamedSession, PushTargets};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::base::id::SessionName;
@@ -105,8 +106,8 @@ pub(super) async fn several(
     context: &ApiContext,
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let query = head.uri.query().unwrap_or_default();
-    let limit = match decoded(query, "limit")?.pop() {
+    let (targets, parameters) = PushTargets::of_query(head, &["limit"])?;
+    let limit = match parameters.one("limit")? {
         None => LISTED,
         Some(text) => match text.parse() {
             Ok(limit) if limit <= LISTED_MAX => limit,
@@ -116,7 +117,6 @@ pub(super) async fn several(
             }
         },
     };
-    let targets = PushTargets::from_query(query)?;
     let request = ListRequest { targets, limit, has_activity: false };
     let selector = selector(context, &request.targets)?;
     let own = list(context, &selector, limit);
@@ -173,7 +173,7 @@ pub(super) async fn count(
     context: &ApiContext,
     head: &Parts,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let targets = PushTargets::from_query(head.uri.query().unwrap_or_default())?;
+    let (targets, _) = PushTargets::of_query(head, &[])?;
     let selector = selector(context, &targets)?;
     let own = async { CountOutcome { matched: context.sessions.count(&selector).await.matched } };
     let asked = || CountRequest { targets: targets.clone() };
@@ -193,8 +193,10 @@ pub(super) async fn count_here(
 /// One session.
 pub(super) async fn one(
     context: &ApiContext,
+    head: &Parts,
     session: NamedSession,
 ) -> Result<Response<Body>, ApiRefusal> {
+    QueryParameters::read(head.uri.query().unwrap_or_default(), &[])?;
     let row = find(context, session, false).await?;
     Ok(json::answer(StatusCode::OK, &json!(row)))
 }

@@ -25,9 +25,12 @@ mod instances;
 mod json;
 mod kick;
 mod list;
+mod objects;
 mod older_instances;
 mod openapi;
 mod operations;
+mod parameters;
+mod push_report;
 mod questions;
 mod schemas;
 mod send;
@@ -52,11 +55,15 @@ pub async fn answer(context: &ApiContext, head: &Parts, path: &str, body: Body) 
         Ok((operation, session)) => carry_out(context, head, operation, session, body).await,
         Err(refusal) => Err(refusal),
     };
-    let refused = |refusal: ApiRefusal| match aws::is_at(path) && context.has_aws {
-        true => aws::refused(&refusal),
+    answered.unwrap_or_else(|refusal| refuse(context, path, &refusal))
+}
+
+/// Answers that a request for this path is refused.
+pub fn refuse(context: &ApiContext, path: &str, refusal: &ApiRefusal) -> Response<Body> {
+    match aws::is_at(path) && context.has_aws {
+        true => aws::refused(refusal),
         false => refusal.answer(),
-    };
-    answered.unwrap_or_else(refused)
+    }
 }
 
 async fn carry_out(
@@ -77,8 +84,8 @@ async fn carry_out(
         OperationKind::Push => send::answer(context, head, body).await,
         OperationKind::List => list::several(context, head).await,
         OperationKind::Kick => kick::several(context, head).await,
-        OperationKind::ShowOne => list::one(context, session.parse()?).await,
-        OperationKind::PatchOne => change::answer(context, session.parse()?, body).await,
+        OperationKind::ShowOne => list::one(context, head, session.parse()?).await,
+        OperationKind::PatchOne => change::answer(context, head, session.parse()?, body).await,
         OperationKind::KickOne => kick::one(context, head, session.parse()?).await,
         OperationKind::Count => list::count(context, head).await,
         OperationKind::Follow => events::answer(context, head).await,

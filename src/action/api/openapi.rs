@@ -110,6 +110,7 @@ fn parameters(kind: OperationKind) -> Vec<Value> {
         "close code (RFC 6455 §7.4)",
         &json!({ "type": "integer", "minimum": 1000, "maximum": 4999 }),
     );
+    let reason = query("reason", "what the Close says beside it, 123 bytes at most", &text);
     let mut parameters = match kind {
         OperationKind::Push | OperationKind::List | OperationKind::Kick => targets(),
         OperationKind::Count | OperationKind::Follow => targets(),
@@ -126,7 +127,7 @@ fn parameters(kind: OperationKind) -> Vec<Value> {
             "how many at most",
             &json!({ "type": "integer", "minimum": 0, "maximum": 10_000, "default": 100 }),
         )),
-        OperationKind::Kick | OperationKind::KickOne => parameters.push(code),
+        OperationKind::Kick | OperationKind::KickOne => parameters.extend([code, reason]),
         OperationKind::Follow => parameters.push(json!({
             "name": "Last-Event-ID", "in": "header", "schema": text,
             "description": "go on behind this event",

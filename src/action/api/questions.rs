@@ -93,9 +93,11 @@ mod tests {
         let count = CountRequest { targets: targets.clone() };
         let InstanceRequest::Count(read) = asked(&count) else { panic!("not a count") };
         assert_eq!(read.targets, targets);
-        let kick = ApiKickRequest { targets: targets.clone(), code: Some(4000) };
+        let reason = Some("bye".to_owned());
+        let kick = ApiKickRequest { targets: targets.clone(), code: Some(4000), reason };
         let InstanceRequest::Kick(read) = asked(&kick) else { panic!("not a kick") };
         assert_eq!((read.targets, read.code), (targets, Some(4000)));
+        assert_eq!(read.reason.as_deref(), Some("bye"));
         let labels = BTreeMap::from([("room".to_owned(), None)]);
         let patch = SessionPatch { labels, expires: Some(7) };
         let change = PatchRequest { session: "x".to_owned(), patch };

@@ -6,7 +6,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -14,13 +13,17 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::context::{ApiContext, ApiRefusal, object, read};
-use super::instances::{ApiOutcome, ApiRequest, INSTANCE_ANSWER_TIMEOUT, TotalOutcome, everywhere};
+use super::instances::{ApiRequest, INSTANCE_ANSWER_TIMEOUT, TotalOutcome, everywhere};
 use super::json;
-use super::targets::{NamedSession, PushTargets, decoded};
+use super::objects::objects;
+use super::parameters::QueryParameters;
+use super::push_report::PushReport;
+use super::targets::{NamedSession, PushTargets, TARGETS};
 use crate::base::body::Body;
 use crate::base::clock;
 use crate::config::Wait;
-use crate::registry::{PushCount, PushLevel, PushMessage, PushOrder, PushOutcome, Selector};
+use crate::registry::{PushLevel, PushMessage, PushOrder, Selector};
+use crate::wire::media_type::is_of_type;
 use crate::wire::message::message;
 
 /// How long a caller waits for what becomes of a message, unless it says otherwise.
@@ -40,9 +43,10 @@ const ENVELOPE_BYTES_MAX: usize = 64 << 10;
 #[serde(default, deny_unknown_fields)]
 pub struct PushRequest {
     /// Any of these.
+    #[serde(deserialize_with = "objects")]
     pub to: Vec<PushTargets>,
     /// But none of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub except: Vec<PushTargets>,
     /// A text message; or
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,54 +67,6 @@ pub struct PushRequest {
 
 impl ApiRequest for PushRequest {
     const ASK: &'static str = "push";
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, Debug)]
-#[serde(default)]
-pub struct PushReport {
-    /// Sessions that it was for.
-    pub matched: usize,
-    /// Those that it was queued for.
-    pub queued: usize,
-    /// Those that had no room for it.
-    pub full: usize,
-    /// Those that cannot get it.
-    pub refused: usize,
-    /// Of those that it was queued for: they ended before it was written.
-    pub gone: usize,
-    /// It had no place in time.
-    pub late: usize,
-    /// It was written.
-    pub written: usize,
-    /// It was read.
-    pub read: usize,
-}
-
-impl PushReport {
-    fn new(count: PushCount, outcome: PushOutcome) -> PushReport {
-        let PushCount { matched, queued, full, refused } = count;
-        let PushOutcome { written, read, late, gone } = outcome;
-        PushReport { matched, queued, full, refused, gone, late, written, read }
-    }
-}
-
-impl ApiOutcome for PushReport {
-    fn add(&mut self, other: PushReport) {
-        let PushReport { matched, queued, full, refused, gone, late, written, read } = other;
-        for (sum, more) in [
-            (&mut self.matched, matched),
-            (&mut self.queued, queued),
-            (&mut self.full, full),
-            (&mut self.refused, refused),
-            (&mut self.gone, gone),
-            (&mut self.late, late),
-            (&mut self.written, written),
-            (&mut self.read, read),
-        ] {
-            *sum += more;
-        }
-    }
 }
 
 /// A request as it is carried out.
@@ -136,19 +92,25 @@ pub(super) async fn answer(
     head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, ApiRefusal> {
-    let query = head.uri.query().unwrap_or_default();
-    let targets = PushTargets::from_query(query)?;
+    let (targets, parameters) = PushTargets::of_query(head, &["as", "wait", "timeout"])?;
     let bytes_max = context.message_bytes_max();
     let wanted = match targets.is_empty() {
-        // A message in JSON says itself to whom it goes; escaped it is longer.
+        // A message in JSON says itself to whom it goes, and all else; escaped it is longer.
         true => {
+            if let Some(name) = parameters.beside(&TARGETS) {
+                let why = format!(
+                    "`{name}` in the query is for a message whose targets are there, too; \
+                     without one the body is JSON and says all of it"
+                );
+                return Err(ApiRefusal::BadRequest(why));
+            }
             let body = read(body, 6 * bytes_max + ENVELOPE_BYTES_MAX).await?;
             let request: PushRequest = object(&body)?;
             request.checked()?
         }
         false => {
             let payload = read(body, bytes_max).await?;
-            CheckedPush::raw(head, query, targets, payload)?
+            CheckedPush::raw(head, &parameters, targets, payload)?
         }
     };
     let (status, report) = push_checked(context, &wanted).await?;
@@ -171,11 +133,22 @@ async fn push_checked(
     wanted: &CheckedPush,
 ) -> Result<(StatusCode, Value), ApiRefusal> {
     let report = deliver(context, wanted).await?;
-    let status = match report.outcome.matched {
-        0 if wanted.is_single && report.is_whole() => StatusCode::GONE,
-        _ => StatusCode::OK,
+    let is_none = report.outcome.matched == 0 && report.is_whole();
+    let status = match is_none && wanted.is_single {
+        true if lives(context, wanted).await => match wanted.except {
+            Some(_) => StatusCode::OK,
+            None => return Err(ApiRefusal::Unpushable),
+        },
+        true => StatusCode::GONE,
+        false => StatusCode::OK,
     };
     Ok((status, json!(report)))
+}
+
+/// Whether any of the sessions lives here, can it be sent a message or not.
+async fn lives(context: &ApiContext, wanted: &CheckedPush) -> bool {
+    let selector = context.only_covered(wanted.selector.clone());
+    context.sessions.count(&selector).await.matched > 0
 }
 
 /// Sends one session a message: a text where it is UTF-8.
@@ -192,6 +165,7 @@ pub(super) async fn to_one(
         PushReport { queued: 1.., .. } => Ok(()),
         PushReport { full: 1.., .. } => Err(ApiRefusal::NoRoom),
         PushReport { refused: 1.., .. } => Err(ApiRefusal::Undeliverable),
+        _ if lives(context, &wanted).await => Err(ApiRefusal::Unpushable),
         _ => Err(report.unanswered().unwrap_or(ApiRefusal::Gone)),
     }
 }
@@ -275,13 +249,12 @@ impl CheckedPush {
     /// One whose body is the message, and whose query says the rest.
     fn raw(
         head: &Parts,
-        query: &str,
+        parameters: &QueryParameters,
         targets: PushTargets,
         payload: Bytes,
     ) -> Result<CheckedPush, ApiRefusal> {
-        let kind = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-        let is_bytes = kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream"));
-        let is_text = match decoded(query, "as")?.pop().as_deref() {
+        let is_bytes = is_of_type(&head.headers, "application/octet-stream");
+        let is_text = match parameters.one("as")? {
             None => !is_bytes,
             Some("text") => true,
             Some("binary") => false,
@@ -290,8 +263,8 @@ impl CheckedPush {
                 return Err(ApiRefusal::BadRequest(why));
             }
         };
-        let level = level(decoded(query, "wait")?.pop().as_deref())?;
-        let timeout = patience(decoded(query, "timeout")?.pop().as_deref())?;
+        let level = level(parameters.one("wait")?)?;
+        let timeout = patience(parameters.one("timeout")?)?;
         CheckedPush::of(targets, payload, is_text, level, timeout)
     }
 
@@ -328,7 +301,7 @@ impl CheckedPush {
             let why = "a text message is UTF-8 (RFC 6455 §5.6); others are binary (`as=binary`)";
             return Err(ApiRefusal::BadRequest(why.to_owned()));
         }
-        let room = context.budget.take(payload.len()).ok_or(ApiRefusal::Full)?;
+        let room = context.budget.take(context.client, payload.len()).ok_or(ApiRefusal::Full)?;
         let (frame, until) = (message(*is_text, payload), clock::now().after(*timeout));
         Ok(PushMessage::new(frame, payload.len(), *level, until, room))
     }

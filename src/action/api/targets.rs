@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::context::ApiRefusal;
+use super::objects::unique_keys;
+use super::parameters::QueryParameters;
 use crate::base::id::{SessionId, SessionName};
 use crate::registry::Selector;
 use crate::wire::label::{self, LABELS_MAX};
-use crate::wire::query;
 use crate::wire::resume::Token;
 
 /// A session by what it is called: by people its id, by its backends its token.
@@ -47,6 +49,9 @@ impl fmt::Display for NamedSession {
 /// Sessions named in one request at most.
 const SESSIONS_MAX: usize = 1_000;
 
+/// The parameters of a query that say which sessions.
+pub(super) const TARGETS: [&str; 4] = ["label", "session", "route", "all"];
+
 /// Sessions, by what is true of them: all of it. Nothing is no one's.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default, Debug)]
 #[serde(default, deny_unknown_fields)]
@@ -55,7 +60,7 @@ pub struct PushTargets {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<String>,
     /// All of these labels.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_keys")]
     pub labels: BTreeMap<String, String>,
     /// Of this route, by its name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,23 +72,27 @@ pub struct PushTargets {
 
 impl PushTargets {
     /// What a query says: `session=ID`, or its token (more than once: any of them),
-    /// `label=NAME:VALUE` (each of them), `route=NAME`, `all=true`.
+    /// `label=NAME:VALUE` (each of them), `route=NAME`, `all=true`; and its parameters, of which
+    /// these may be beside those.
     ///
     /// # Errors
-    /// A value that cannot be one.
-    pub fn from_query(text: &str) -> Result<PushTargets, ApiRefusal> {
+    /// A value that cannot be one, or a parameter that is not known.
+    pub(super) fn of_query(
+        head: &Parts,
+        beside: &[&'static str],
+    ) -> Result<(PushTargets, QueryParameters), ApiRefusal> {
+        let text = head.uri.query().unwrap_or_default();
+        let parameters = QueryParameters::read(text, &[&TARGETS[..], beside].concat())?;
         let mut targets = PushTargets::default();
-        for value in decoded(text, "session")? {
-            targets.sessions.push(value);
-        }
-        for value in decoded(text, "label")? {
-            let (name, value) = label::parse(&value, ':').map_err(|error| {
+        targets.sessions.extend(parameters.all("session").map(str::to_owned));
+        for value in parameters.all("label") {
+            let (name, value) = label::parse(value, ':').map_err(|error| {
                 ApiRefusal::BadRequest(format!("`label` is NAME:VALUE, not `{value}`: {error}"))
             })?;
-            targets.labels.insert(name.to_owned(), value.to_owned());
+            targets.add_label(name, value)?;
         }
-        targets.route = decoded(text, "route")?.pop();
-        targets.all = match decoded(text, "all")?.pop().as_deref() {
+        targets.route = parameters.one("route")?.map(str::to_owned);
+        targets.all = match parameters.one("all")? {
             None | Some("false") => false,
             Some("true" | "") => true,
             Some(other) => {
@@ -91,7 +100,20 @@ impl PushTargets {
                 return Err(ApiRefusal::BadRequest(why));
             }
         };
-        Ok(targets)
+        Ok((targets, parameters))
+    }
+
+    /// Only those with this label, too.
+    ///
+    /// # Errors
+    /// They are to have it with another value already.
+    pub fn add_label(&mut self, name: &str, value: &str) -> Result<(), ApiRefusal> {
+        match self.labels.insert(name.to_owned(), value.to_owned()) {
+            Some(other) if other != value => Err(ApiRefusal::BadRequest(format!(
+                "no session has the label `{name}` twice, as `{other}` and as `{value}`"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// One session.
@@ -131,7 +153,7 @@ impl PushTargets {
             parts.push(Selector::Label { name, value });
         }
         if let Some(route) = &self.route {
-            parts.push(Selector::Route(route.as_str().into()));
+            parts.push(Selector::NamedRoute(route.as_str().into()));
         }
         if !self.sessions.is_empty() {
             parts.push(named(&self.sessions)?);
@@ -160,35 +182,48 @@ fn named(names: &[String]) -> Result<Selector, ApiRefusal> {
     })
 }
 
-/// The values of a parameter, decoded.
-pub(super) fn decoded(text: &str, name: &str) -> Result<Vec<String>, ApiRefusal> {
-    let decode = |value: &str| {
-        query::decoded(value).ok_or_else(|| {
-            ApiRefusal::BadRequest(format!("the value of `{name}` is no text: `{value}`"))
-        })
-    };
-    query::values(text, name).map(decode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(query: &str) -> Result<PushTargets, ApiRefusal> {
+        let uri = format!("/v1/push?{query}");
+        let (head, ()) = http::Request::get(uri).body(()).unwrap().into_parts();
+        PushTargets::of_query(&head, &["wait"]).map(|(targets, _)| targets)
+    }
+
     #[test]
     fn a_query_says_who_is_meant_and_nothing_is_no_one() {
-        let targets = PushTargets::from_query("label=user:42&label=room:a%20b&route=chat").unwrap();
+        let targets = of("label=user:42&label=room:a%20b&route=chat&label=user:42").unwrap();
         let selector = targets.selector().unwrap();
         assert_eq!(selector.to_string(), "label `room=a b` and label `user=42` and route `chat`");
-        assert!(PushTargets::from_query("all=true").unwrap().selector().is_ok());
+        assert!(of("all=true").unwrap().selector().is_ok());
         for wrong in ["", "all=false", "wait=read"] {
-            let targets = PushTargets::from_query(wrong).unwrap();
+            let targets = of(wrong).unwrap();
             assert!(targets.is_empty() && targets.selector().is_err(), "{wrong}");
         }
         for wrong in ["label=user", "label=:1", "label=a:%ff", "all=no"] {
-            assert!(PushTargets::from_query(wrong).is_err(), "{wrong}");
+            assert!(of(wrong).is_err(), "{wrong}");
         }
         let many: Vec<String> = (0..10).map(|name| format!("label=n{name}:1")).collect();
-        assert!(PushTargets::from_query(&many.join("&")).unwrap().selector().is_err());
-        assert!(PushTargets::from_query("session=x").unwrap().selector().is_err());
+        assert!(of(&many.join("&")).unwrap().selector().is_err());
+        assert!(of("session=x").unwrap().selector().is_err());
+    }
+
+    #[test]
+    fn what_could_be_more_sessions_than_are_meant_is_refused() {
+        for wrong in [
+            "label=user:1&label=user:2",
+            "route=a&route=b",
+            "all=false&all=true",
+            "all=true&limit=1",
+            "all=true&except=user:1",
+        ] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+        let read = serde_json::from_str::<PushTargets>;
+        assert!(read(r#"{"labels":{"user":"1","room":"1"}}"#).is_ok());
+        let twice = read(r#"{"labels":{"user":"1","user":"2"}}"#).unwrap_err().to_string();
+        assert!(twice.contains("`user` is there more than once"), "{twice}");
     }
 }

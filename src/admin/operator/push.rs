@@ -81,15 +81,15 @@ impl PushCommand {
     fn request(self) -> Result<PushRequest, Reply> {
         let PushCommand { ids, labels, route, all, text, base64, wait, timeout, dry_run, .. } =
             self;
-        let pair = |text: &String| {
-            let (name, value) = label::parse(text, '=').map_err(|error| {
-                let said = format!("`label` must be `NAME=VALUE`, not: `{text}`\nhint: {error}");
-                Reply::no(StatusCode::BAD_REQUEST, said)
+        let wrong = |said: String| Reply::no(StatusCode::BAD_REQUEST, said);
+        let mut targets = PushTargets { sessions: ids, route, all, ..PushTargets::default() };
+        for text in labels {
+            let (name, value) = label::parse(&text, '=').map_err(|error| {
+                wrong(format!("`label` must be `NAME=VALUE`, not: `{text}`\nhint: {error}"))
             })?;
-            Ok((name.to_owned(), value.to_owned()))
-        };
-        let labels = labels.iter().map(pair).collect::<Result<_, Reply>>()?;
-        let to = vec![PushTargets { sessions: ids, labels, route, all }];
+            targets.add_label(name, value).map_err(|refusal| wrong(refusal.reason()))?;
+        }
+        let to = vec![targets];
         Ok(PushRequest { to, except: Vec::new(), text, base64, wait, timeout, dry_run })
     }
 }

@@ -50,7 +50,7 @@ table! {
     now hold_bytes_max: Size as u64 = Size(256 << 20), as in "1GiB";
     /// Bytes of messages that callers of `api` routes and `tidegate push` may have under way
     /// together, each counted once however many clients get it. One that finds no room is answered
-    /// 503.
+    /// 503; one caller has eight ninths at most.
     now push_bytes_max: Size as usize = Size(64 << 20), as in "16MiB";
 }
 

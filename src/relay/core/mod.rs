@@ -144,6 +144,7 @@ impl Core {
     pub(super) fn on_note(&mut self, note: Note, now: Moment) {
         match note {
             Note::End(order) => self.on_end_order(Some(order)),
+            Note::Words(words) => self.timers.keep_words(words),
             Note::Rules(rules) => {
                 let old = std::mem::replace(&mut self.rules, rules);
                 self.throttle.renew(&self.rules);

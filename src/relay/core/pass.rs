@@ -1,8 +1,10 @@
 //! Bytes from one side to the other, and what we have to say to a side between its frames.
 
+use std::sync::Arc;
+
 use crate::base::clock::Moment;
 use crate::base::side::Side;
-use crate::end::{End, Loss};
+use crate::end::{End, Loss, Reason};
 use crate::wire::control::{self, NO_CODE};
 
 use super::Core;
@@ -214,6 +216,7 @@ impl Core {
                 return Some(Order::Push(message));
             }
             Item::Close(goodbye) => {
+                let own = self.own_words(to);
                 let (code, reason) = match (goodbye, self.end) {
                     (Goodbye::Move, _) => (MOVED, "moved"),
                     (Goodbye::Echo(code), _) => (code, ""),
@@ -232,11 +235,20 @@ impl Core {
                     }
                 }
                 self.side_mut(to).stats.on_close_sent(code);
-                control::close(code, reason, mask)
+                control::close(code, own.as_deref().unwrap_or(reason), mask)
             }
         };
         self.tapped.on_own(to, &frame, now);
         Some(Order::Send { to, frame, last })
+    }
+
+    /// What a side reads beside the code, where a caller ends the session and says so.
+    fn own_words(&self, to: Side) -> Option<Arc<str>> {
+        let is_kick = match self.end? {
+            End::Drained(reason) | End::DrainedWith { reason, .. } => reason == Reason::Kick,
+            _ => false,
+        };
+        self.timers.words().filter(|_| is_kick && to == Side::Client).cloned()
     }
 
     /// Whether what went to a side so far ends at a frame's boundary.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::base::clock::Moment;
+use crate::base::network::ClientNetwork;
 use crate::config::plan::Rules;
 use crate::registry::{PushBudget, PushLevel, PushMessage};
 use crate::wire::message::message;
@@ -30,7 +31,9 @@ pub fn push_message(payload: &[u8], rng: &mut Rng, now: Moment) -> Arc<PushMessa
     let levels = [PushLevel::Queued, PushLevel::Written, PushLevel::Read];
     let level = rng.choice(levels).unwrap_or_default();
     let until = now.after(Duration::from_secs(rng.u64(1..20)));
-    let room = PushBudget::new(payload.len()).take(payload.len()).expect("all of it");
+    let room = PushBudget::new(payload.len())
+        .take(ClientNetwork::Unshared, payload.len())
+        .expect("all of it");
     PushMessage::new(message(false, payload), payload.len(), level, until, room)
 }
 

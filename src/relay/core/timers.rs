@@ -1,5 +1,7 @@
 //! The deadlines of a session as a whole, in one table; those of a side are in its state.
 
+use std::sync::Arc;
+
 use crate::base::clock::Moment;
 use crate::end::End;
 use crate::registry::EndOrder;
@@ -39,11 +41,14 @@ struct RareTimers {
     ordered_end: Moment,
     hold: Moment,
     deadline: Moment,
+    /// What the client is to read beside the code of the end that is ordered.
+    words: Option<Arc<str>>,
 }
 
 impl Default for RareTimers {
     fn default() -> RareTimers {
-        RareTimers { ordered_end: Moment::NEVER, hold: Moment::NEVER, deadline: Moment::NEVER }
+        let (ordered_end, hold, deadline) = (Moment::NEVER, Moment::NEVER, Moment::NEVER);
+        RareTimers { ordered_end, hold, deadline, words: None }
     }
 }
 
@@ -79,6 +84,16 @@ impl Timers {
         self.hasten(Timer::OrderedEnd, order.at);
         self.hasten(Timer::Deadline, order.deadline);
         is_first.then(|| order.end())
+    }
+
+    /// Keeps what the client is to read where a caller ends the session.
+    pub(super) fn keep_words(&mut self, words: Arc<str>) {
+        self.rare.get_or_insert_default().words = Some(words);
+    }
+
+    /// What was kept last of that.
+    pub(super) fn words(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.words.as_ref()
     }
 
     /// Forgets the orders to end.

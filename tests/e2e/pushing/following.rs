@@ -96,9 +96,30 @@ async fn what_becomes_of_sessions_is_followed_by_label_and_goes_on_where_it_brok
     assert_eq!(again.events(), events[1..]);
     let other = Follower::begin(&proxy, "label=user:ada", Some("0123456789ab-7")).await;
     assert_eq!(other.events()[0].0, "gap");
+    let unread = Follower::begin(&proxy, "label=user:ada", Some("\u{e9}")).await;
+    assert_eq!(unread.events()[0].0, "gap");
+    drop(unread);
     assert_eq!(ask(&proxy, "POST", "/v1/events", "").await.0, 405);
     assert_eq!(ask(&proxy, "GET", "/v1/events?label=user", "").await.0, 400);
     drop((bob, streams, of_all, again, other));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_is_followed_by_its_token() {
+    let backend = Backend::echo("a").await;
+    let proxy = Proxy::start(&pushed_to(site(&[&backend]), "")).await;
+    let mut ada = proxy.client().path("/?user=ada").open().await;
+    ada.echo("here").await;
+    let token = backend.head().get("tidegate-session").to_owned();
+    let mut bob = proxy.client().path("/?user=bob").open().await;
+    bob.echo("here").await;
+    let mut follower = Follower::begin(&proxy, &format!("session={token}"), None).await;
+    drop(bob);
+    drop(ada);
+    follower.until("event: ended").await;
+    assert_eq!(follower.events()[0].2["labels"], json!({ "user": "ada" }));
+    drop(follower);
     proxy.stop().await;
 }
 

@@ -323,7 +323,7 @@ mod tests {
             membership.take(all([7, 8]), at(200), &rules);
             membership.take(all([7, 8]), at(290), &rules);
             membership.take(all([7, 8]), at(380), &rules);
-            let (known, doubt) = (membership.len(), membership.doubt(&rules));
+            let (known, doubt) = (membership.len(), membership.doubt(at(380), &rules));
             match empty_after {
                 Some(_) => assert_eq!((known, doubt), (2, None)),
                 None => assert!(doubt.is_some_and(|doubt| doubt.contains("the answer lacks"))),

@@ -143,8 +143,8 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Denied> {
     }
 }
 
-/// Whether the request names the listener as whoever runs it would, and as no page of a stranger can
-/// have it named. Who sends no `Host`, as HTTP/1.0 allows, is no browser.
+/// Whether the request names the listener as whoever runs it would, and as no page of a stranger
+/// can have it named. Who sends no `Host`, as HTTP/1.0 allows, is no browser.
 fn is_called(admin: &Admin, uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
     let Some(Host { name, .. }) = host::of(uri, headers).map_err(|_| Denied::NoHost)? else {
         return Ok(());

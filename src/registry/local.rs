@@ -106,8 +106,7 @@ impl Local {
         }
         let facts = Facts { location: self.locations.shared(facts.location), ..facts };
         let (deadline, labels) = (Moment::NEVER, facts.labels.clone());
-        let (waker, mail, leaving) = (None, None, None);
-        let target = TargetIndex::NONE;
+        let (waker, mail, leaving, target) = (None, None, None, TargetIndex::NONE);
         let session = SessionEntry { generation, target, facts, waker, mail, leaving, deadline };
         let slot = self.vacant;
         let slot = if let Some(Slot::Vacant(next)) = self.slots.get(slot as usize) {
@@ -281,9 +280,7 @@ impl Local {
         let before = orders.drain();
         orders.add(Leaving { drain: Arc::clone(drain), note: note.clone(), at });
         self.left.follow(before, orders.drain());
-        if let Some(words) = &drain.words {
-            self.put(slot, Note::Words(Arc::clone(words)), at);
-        }
+        drain.words.iter().for_each(|words| self.put(slot, Note::Words(Arc::clone(words)), at));
         self.put(slot, note, at);
     }
 

@@ -111,10 +111,10 @@ pub fn canonical(written: &str) -> Result<Host<'_>, HostError> {
     Ok(Host { name, port })
 }
 
-/// Whether a stranger can own a host of this canonical name, and so have it resolve to an address of
-/// ours (DNS rebinding): to a browser its page is then of one origin with us, but no page can have a
-/// browser send another name. Nobody can own an IP address so, nor `localhost` (RFC 6761 §6.3), nor
-/// a name of one label.
+/// Whether a stranger can own a host of this canonical name, and so have it resolve to an address
+/// of ours (DNS rebinding): to a browser its page is then of one origin with us, but no page can
+/// have a browser send another name. Nobody can own an IP address so, nor `localhost` (RFC 6761
+/// §6.3), nor a name of one label.
 pub fn can_be_rebound(name: &str) -> bool {
     let is_address = name.starts_with('[') || name.parse::<IpAddr>().is_ok();
     !is_address && name.contains('.') && !name.ends_with(".localhost")

@@ -64,7 +64,7 @@ fn tidegate(dir: &Path, words: &[&str]) -> (i32, String, String) {
 }
 
 /// Runs the binary while the backends and clients of this thread go on.
-async fn meanwhile(dir: &Path, words: &[&str]) -> (i32, String, String) {
+pub async fn meanwhile(dir: &Path, words: &[&str]) -> (i32, String, String) {
     let mut command = command(dir, words);
     let Output { status, stdout, stderr } =
         tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();

@@ -1,5 +1,6 @@
 //! Sessions that are held: their clients stay while their upstream is away.
 
+mod answers;
 mod carriers;
 mod examples;
 mod lost;

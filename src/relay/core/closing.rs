@@ -46,7 +46,7 @@ impl Core {
     }
 
     fn next_order(&mut self, now: Moment) -> Option<Order> {
-        if let Some(order) = self.hold_order() {
+        if let Some(order) = self.hold_order(now) {
             return Some(order);
         }
         for side in Side::BOTH {
@@ -68,13 +68,16 @@ impl Core {
     }
 
     /// What holding the session asks for.
-    fn hold_order(&mut self) -> Option<Order> {
-        let seen = self.side(Side::Upstream).stats.messages;
+    fn hold_order(&mut self, now: Moment) -> Option<Order> {
+        let upstream = &mut self.sides[Side::Upstream as usize];
         let hold = self.hold.as_mut()?;
+        if hold.wants_close(now) {
+            upstream.outbox.queue_close(Goodbye::Move);
+        }
         if let Some(order) = hold.poll_news() {
             return Some(order);
         }
-        let (flush, messages) = hold.poll_flush(seen)?;
+        let (flush, messages) = hold.poll_flush(upstream.stats.messages, now)?;
         if flush.fresh.is_some() {
             let stats = &mut self.side_mut(Side::Client).stats;
             stats.messages += messages;
@@ -330,11 +333,6 @@ impl Core {
     fn can_be_held(&self, now: Moment) -> bool {
         let swallows = self.hold.as_ref().is_some_and(|hold| hold.swallows());
         (self.side(Side::Upstream).is_whole() || swallows) && self.may_be_held(now)
-    }
-
-    /// What ran out while the session was held, if that is how it ended.
-    pub(in crate::relay) fn ran_out(&self) -> Option<HoldEnd> {
-        self.hold.as_ref()?.ran_out()
     }
 
     /// What is needed from whoever polls the relay.

@@ -279,6 +279,11 @@ impl Core {
         self.end.filter(|_| self.sides.iter().all(|side| side.close == CloseState::Dropped))
     }
 
+    /// What ran out while the session was held, if that is how it ended.
+    pub(super) fn ran_out(&self) -> Option<HoldEnd> {
+        self.hold.as_ref()?.ran_out()
+    }
+
     /// What passed so far.
     pub(super) fn stats(&self) -> SessionStats {
         let [client, upstream] = &self.sides;

@@ -42,21 +42,23 @@ impl Core {
             self.tapped.on_bytes(from, &bytes[..passage.used], passage.forward, now);
         }
         match lane {
-            Lane::Forward => self.on_crossed(from, &bytes[..passage.forward], passage.messages),
+            Lane::Forward => {
+                self.on_crossed(from, &bytes[..passage.forward], passage.messages, now);
+            }
             Lane::Keep => return self.keep(bytes, passage, room, now),
             Lane::Discard | Lane::Swallow => {}
         }
         passage
     }
 
-    fn on_crossed(&mut self, from: Side, bytes: &[u8], messages: u32) {
+    fn on_crossed(&mut self, from: Side, bytes: &[u8], messages: u32, now: Moment) {
         let stats = &mut self.side_mut(from).stats;
         stats.bytes += bytes.len() as u64;
         stats.messages += u64::from(messages);
         let seen = self.side(Side::Upstream).stats.messages;
         let Some(hold) = &mut self.hold else { return };
         if messages > 0 {
-            hold.on_messages();
+            hold.on_messages(from, messages, now);
         }
         if from == Side::Client {
             hold.on_crossed(bytes, messages, seen);
@@ -139,21 +141,20 @@ impl Core {
 
     /// Keeps what would have gone across; there was `room` for so many of the bytes.
     fn keep(&mut self, bytes: &[u8], passage: Passage, room: usize, now: Moment) -> Passage {
-        let short = room < bytes.len();
-        let keeps = self.keeps();
+        let (short, ended) = (room < bytes.len(), self.end.is_some());
         if let Some(hold) = &mut self.hold {
-            match keeps {
+            match !hold.is_over() {
                 true => {
                     let kept = &bytes[..passage.forward];
                     hold.keep(kept, passage.messages, short && !passage.again, now);
                 }
-                // The session has ended in these bytes.
+                // The session has ended in these bytes, and has no upstream that could take them.
                 false => hold.release(),
             }
         }
         self.refresh();
         // Where it ended, the others need no room any more.
-        let again = passage.again || short && !keeps;
+        let again = passage.again || short && ended;
         Passage { forward: 0, messages: 0, again, ..passage }
     }
 
@@ -165,13 +166,13 @@ impl Core {
     fn next_item(&self, side: Side) -> Option<Item> {
         let state = Some(self.side(side)).filter(|state| state.takes_frames())?;
         // A message is slipped in only where the other side stands between two.
-        let between = self.side(side.other()).tracker.at_message_boundary();
+        let apart = self.hold.as_ref().is_some_and(|hold| hold.stands_apart(side));
+        let between = apart || self.side(side.other()).tracker.at_message_boundary();
         let said = state.outbox.next(between);
         if side == Side::Upstream {
             return said;
         }
-        let apart = self.hold.as_ref().is_some_and(|hold| hold.stands_apart(side));
-        let push = || (self.pushes.wants_place() && (between || apart)).then_some(Item::Push);
+        let push = || (self.pushes.wants_place() && between).then_some(Item::Push);
         match said {
             // What waits and has its place now goes before it: nothing can behind it.
             Some(Item::Close(Goodbye::End)) => push().or(said),
@@ -192,6 +193,11 @@ impl Core {
         if to == Side::Upstream
             && let Some(hold) = &mut self.hold
         {
+            if item == Item::Close(Goodbye::Move) && hold.listen(now) {
+                self.sides[to as usize].outbox.cancel_move();
+                self.refresh();
+                return None;
+            }
             hold.on_sending(&self.sides[Side::Client as usize].tracker);
         }
         // Drawn for a frame that is written, not for each look at what may be due.

@@ -1,5 +1,6 @@
 //! The core under invented time.
 
+mod answers;
 mod holds;
 mod lives;
 mod moves;

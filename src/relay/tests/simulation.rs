@@ -142,7 +142,7 @@ impl Play {
         let side = if self.rng.bool() { Client } else { Upstream };
         let actor = &mut self.actors[side as usize];
         match self.rng.u8(..32) {
-            0..12 if actor.may_speak() => {
+            0..12 if actor.may_say() => {
                 for _ in 0..self.rng.u8(1..6) {
                     actor.say(&mut self.rng, self.said);
                     self.said += 1;
@@ -269,6 +269,7 @@ impl Play {
                 break;
             }
         }
+        self.actors[1].on_polled(self.now);
         check(relay.core_mut(), 300_000);
         for actor in &self.actors {
             let (side, wire) = (actor.side, actor.wire.0.borrow());

@@ -92,13 +92,18 @@ impl Hold {
 
     /// What goes to the new upstream now, and how many messages of the client's that is, of which
     /// a replay's are none; the client has `seen` so many.
-    pub(in super::super) fn poll_flush(&mut self, seen: u64) -> Option<(Flush, u64)> {
+    pub(in super::super) fn poll_flush(
+        &mut self,
+        seen: u64,
+        now: Moment,
+    ) -> Option<(Flush, u64)> {
         let answers = match self.stage {
-            Stage::Waiting { left, .. } => self.answers.saturating_sub(left).into(),
+            Stage::Waiting { left, .. } => self.seen_answers.saturating_sub(left).into(),
             _ => u64::MAX,
         };
         if let Some(bytes) = self.replay.poll(answers) {
             self.transit.on_sending(None);
+            self.answers.on_replayed(now);
             return Some((Flush { bytes, fresh: None }, 0));
         }
         if !matches!(self.stage, Stage::Live { .. }) || self.backlog.is_empty() {
@@ -107,6 +112,7 @@ impl Hold {
         let oldest = self.backlog.oldest();
         let (flush, messages) = self.backlog.take();
         self.transit.on_flushing(oldest, messages);
+        self.answers.on_asked(u32::try_from(messages).unwrap_or(u32::MAX), now);
         self.record(&flush.bytes, seen);
         Some((flush, messages))
     }

@@ -1,9 +1,9 @@
 //! Holding a session: its client stays while its upstream is away.
 //!
 //! ```text
-//!            leave           a message's     its Close, or its end
-//!   Live ───────────▶ Leaving ───────▶ Parting ───────▶ Away
-//!    │ ▲                       border   ▲                ▲ │
+//!        leave     a border   answers        its Close, or its end
+//!   Live ──▶ Leaving ──▶ Listening ──▶ Parting ───────▶ Away
+//!    │ ▲                                ▲                ▲ │
 //!    │ │                                │                │ │ attach
 //!    │ │   it cannot be written to      │                │ ▼
 //!    │ ├────────────────────────────────┘    lost    Waiting
@@ -12,10 +12,10 @@
 //!    └──── lost: its end, silence, a Close with one of `lost_codes` ────▶ Away
 //! ```
 //!
-//! From `Parting` to `Waiting` the client's messages are kept; they go to the next upstream in
+//! From `Listening` to `Waiting` the client's messages are kept; they go to the next upstream in
 //! order, each once at most. What had been given to the old one's transport may be lost; of what
 //! had not, whole messages are kept too. An end of the session, whatever the reason, goes before
-//! all this: then what was kept is lost with it.
+//! all this: then what was kept is lost with it, or goes to the upstream that is still there.
 //!
 //! The core tells what happens (`on_…`), asks, and carries out what [`Hold::poll_news`] and
 //! [`Hold::poll_flush`] give; it does not see inside.
@@ -32,6 +32,7 @@ use crate::wire::frame::Allowed;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod answers;
 mod backlog;
 mod messages;
 mod news;
@@ -40,6 +41,7 @@ mod questions;
 mod replay_log;
 mod transit;
 
+use answers::Answers;
 use backlog::Backlog;
 use news::News;
 use proof::Proof;
@@ -51,8 +53,10 @@ use transit::Transit;
 enum Stage {
     /// Its upstream is there; another one is asked to take the session up since the moment `asked`.
     Live { asked: Option<Moment> },
-    /// A Close goes to its upstream when the client's message is whole, until this moment.
+    /// It leaves its upstream when the client's message is whole, until this moment.
     Leaving { until: Moment },
+    /// Its upstream is sent a Close once it has answered what it was sent, or at this moment.
+    Listening { by: Moment },
     /// Its upstream is told nothing more; it may still speak, to this moment at most.
     Parting { by: Moment },
     /// It has no upstream.
@@ -90,7 +94,8 @@ pub(super) struct Hold {
     /// The upstream repeats what the client has seen; or did so to its end.
     swallows: bool,
     /// How many of its answers the client has seen already.
-    answers: u32,
+    seen_answers: u32,
+    answers: Answers,
     /// How the absence will have ended, if the session ends in it.
     result: HoldEnd,
     backlog: Backlog,
@@ -123,7 +128,8 @@ impl Hold {
             discards: false,
             discarded: 0,
             swallows: false,
-            answers: 0,
+            seen_answers: 0,
+            answers: Answers::default(),
             result: HoldEnd::Ended,
             backlog: Backlog::new(budget),
             kept,
@@ -131,34 +137,6 @@ impl Hold {
             transit: Transit::new(allowed),
             news: News::default(),
         }
-    }
-
-    /// When [`Hold::on_timeout`] is needed next.
-    pub(super) fn timeout(&self) -> Moment {
-        let due = match self.stage {
-            Stage::Over(_) => return Moment::NEVER,
-            Stage::Leaving { until } => until,
-            Stage::Live { asked: None } => {
-                self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
-            }
-            Stage::Live { asked: Some(asked) } => self.ask_until(asked),
-            _ => self.upstream_by(),
-        };
-        due.min(self.room_by()).min(self.backlog.oldest().after(self.terms.message_age_max))
-    }
-
-    /// When an upstream, or its answers, are waited for no longer.
-    fn upstream_by(&self) -> Moment {
-        match self.stage {
-            Stage::Waiting { until, .. } => until.max(self.spared),
-            Stage::Away => self.since.after(self.terms.timeout).max(self.spared),
-            _ => Moment::NEVER,
-        }
-    }
-
-    /// When room for more of the client's messages is waited for no longer.
-    fn room_by(&self) -> Moment {
-        self.backlog.full_until(self.terms.full_timeout).max(self.spared)
     }
 
     /// The process did not run: what is waited for has this time from now on. A message is too old
@@ -206,7 +184,9 @@ impl Hold {
         listens: bool,
         now: Moment,
     ) -> Option<EndOrder> {
-        if let (Stage::Parting { by }, Some(end)) = (&mut self.stage, order.otherwise) {
+        if let (Stage::Parting { by } | Stage::Listening { by }, Some(end)) =
+            (&mut self.stage, order.otherwise)
+        {
             *by = (*by).min(end.deadline);
         }
         let order = self.moving.take().map_or(order, |old| old.merge(order));
@@ -217,7 +197,9 @@ impl Hold {
     /// The orders to move are withdrawn. One that leaves already does so, and stays when it cannot.
     pub(super) fn withdraw(&mut self) {
         match (self.stage, &mut self.moving) {
-            (Stage::Leaving { .. }, Some(order)) => order.otherwise = None,
+            (Stage::Leaving { .. } | Stage::Listening { .. }, Some(order)) => {
+                order.otherwise = None;
+            }
             (Stage::Live { .. }, moving) => {
                 *moving = None;
                 self.stage = Stage::Live { asked: None };
@@ -239,7 +221,7 @@ impl Hold {
                 None
             }
             // It is on its way; or it is not this upstream's yet, and is asked again when it is.
-            Stage::Leaving { .. } | Stage::Waiting { .. } => None,
+            Stage::Leaving { .. } | Stage::Listening { .. } | Stage::Waiting { .. } => None,
             Stage::Parting { .. } | Stage::Away | Stage::Over(_) => {
                 self.moving = None;
                 None
@@ -257,18 +239,15 @@ impl Hold {
         asked
     }
 
-    /// How long another upstream is asked for where the session is to end if there is none: half of
-    /// its time, so that there is enough to end it.
-    fn ask_until(&self, asked: Moment) -> Moment {
-        let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
-        let half = |order: EndOrder| asked.after(order.deadline.since(asked) / 2);
-        otherwise.map_or(Moment::NEVER, half)
-    }
-
-    /// When what it leaves is to be cut, whatever was said by then.
-    fn leave_by(&self) -> Moment {
-        let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
-        otherwise.map_or(Moment::NEVER, |order| order.deadline)
+    /// The client stands between two messages. Whether the upstream that it leaves may still
+    /// answer: from here on the client's messages are kept.
+    pub(super) fn listen(&mut self, now: Moment) -> bool {
+        if matches!(self.stage, Stage::Leaving { .. }) {
+            // Half of an order's time is left for its Close.
+            let most = now.after(self.leave_by().since(now) / 2);
+            self.stage = Stage::Listening { by: most.min(self.answers_by()) };
+        }
+        matches!(self.stage, Stage::Listening { .. }) && !self.wants_close(now)
     }
 
     /// Does not move: the order to end that it follows instead, where there is one; else it stays.
@@ -324,12 +303,13 @@ impl Hold {
         self.proof.on_attached(now);
         self.said_move = false;
         self.transit.on_attached();
+        self.answers = Answers::default();
         self.replay.begin();
         // No more than the client has seen: the others it waits for.
         let most = self.terms.swallow_first;
-        self.answers = u32::try_from(seen).unwrap_or(u32::MAX).min(most);
-        self.swallows = self.answers > 0;
-        self.stage = match self.answers {
+        self.seen_answers = u32::try_from(seen).unwrap_or(u32::MAX).min(most);
+        self.swallows = self.seen_answers > 0;
+        self.stage = match self.seen_answers {
             0 => return self.resume(now),
             left => Stage::Waiting { left, until: now.after(self.terms.swallow_timeout) },
         };
@@ -349,8 +329,12 @@ impl Hold {
     }
 
     /// Data messages passed whole, in either direction.
-    pub(super) fn on_messages(&mut self) {
+    pub(super) fn on_messages(&mut self, from: Side, messages: u32, now: Moment) {
         self.proof.on_messages();
+        match from {
+            Side::Client => self.answers.on_asked(messages, now),
+            Side::Upstream => self.answers.on_answered(messages),
+        }
     }
 
     /// A message of the upstream's is whole that did not go across; after the last answer that the
@@ -375,10 +359,13 @@ impl Hold {
         self.backlog.on_room();
         match self.stage {
             Stage::Over(_) => {}
-            Stage::Live { .. } | Stage::Leaving { .. } => {
+            Stage::Live { .. } | Stage::Leaving { .. } | Stage::Listening { .. } => {
                 let lost = matches!(end, End::Lost { side: Side::Upstream, .. });
                 self.poisoned = lost && self.is_poisoned(now);
                 self.stage = Stage::Live { asked: None };
+                if lost {
+                    self.backlog.clear();
+                }
             }
             Stage::Parting { .. } | Stage::Away | Stage::Waiting { .. } => {
                 let no_room = matches!(end, End::NoRoom { .. });

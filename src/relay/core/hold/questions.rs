@@ -1,12 +1,72 @@
 //! What the core may ask about a session that can be held.
 
 use super::super::demand::{Demand, HoldEnd, HoldState};
+use super::answers::ANSWER_TIME;
 use super::{Hold, Stage};
 use crate::base::clock::Moment;
 use crate::base::side::Side;
+use crate::registry::EndOrder;
 use crate::wire::frame::Allowed;
 
 impl Hold {
+    /// When [`Hold::on_timeout`] is needed next.
+    pub(in super::super) fn timeout(&self) -> Moment {
+        let due = match self.stage {
+            Stage::Over(_) => return Moment::NEVER,
+            Stage::Leaving { until } => until,
+            Stage::Listening { by } => by,
+            Stage::Live { asked: None } => {
+                self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
+            }
+            Stage::Live { asked: Some(asked) } => self.ask_until(asked),
+            _ => self.upstream_by(),
+        };
+        due.min(self.room_by()).min(self.backlog.oldest().after(self.terms.message_age_max))
+    }
+
+    /// When an upstream, or its answers, are waited for no longer.
+    pub(super) fn upstream_by(&self) -> Moment {
+        match self.stage {
+            Stage::Waiting { until, .. } => until.max(self.spared),
+            Stage::Away => self.since.after(self.terms.timeout).max(self.spared),
+            _ => Moment::NEVER,
+        }
+    }
+
+    /// When room for more of the client's messages is waited for no longer.
+    pub(super) fn room_by(&self) -> Moment {
+        self.backlog.full_until(self.terms.full_timeout).max(self.spared)
+    }
+
+    /// How long another upstream is asked for where the session is to end if there is none: half of
+    /// its time, so that there is enough to end it.
+    pub(super) fn ask_until(&self, asked: Moment) -> Moment {
+        let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
+        let half = |order: EndOrder| asked.after(order.deadline.since(asked) / 2);
+        otherwise.map_or(Moment::NEVER, half)
+    }
+
+    /// When what it leaves is to be cut, whatever was said by then.
+    pub(super) fn leave_by(&self) -> Moment {
+        let otherwise = self.moving.as_ref().and_then(|order| order.otherwise);
+        otherwise.map_or(Moment::NEVER, |order| order.deadline)
+    }
+
+    /// How long the last answer of an upstream that is left is waited for: what is kept meanwhile
+    /// must not become too old by that.
+    pub(super) fn answers_by(&self) -> Moment {
+        let most = self.terms.message_age_max.min(self.terms.full_timeout) / 4;
+        self.answers.until(ANSWER_TIME.min(most))
+    }
+
+    /// Whether the upstream that it leaves is to be sent its Close now.
+    pub(in super::super) fn wants_close(&self, now: Moment) -> bool {
+        match self.stage {
+            Stage::Listening { by } => by.min(self.answers_by()) <= now,
+            _ => false,
+        }
+    }
+
     /// What the negotiated extensions allow, at each of its upstreams.
     pub(in super::super) fn allowed(&self) -> Allowed {
         self.transit.allowed()
@@ -15,7 +75,7 @@ impl Hold {
     /// Whether the client's messages are kept: they cannot go on, or not before others; or one is
     /// left out that cannot go on at all.
     pub(in super::super) fn keeps(&self) -> bool {
-        let waiting = matches!(self.stage, Stage::Waiting { .. });
+        let waiting = matches!(self.stage, Stage::Waiting { .. } | Stage::Listening { .. });
         let behind = self.discards || self.replay.is_due() || !self.backlog.is_empty();
         self.is_absent() || waiting || behind
     }
@@ -56,7 +116,8 @@ impl Hold {
 
     /// Whether it is about to leave its upstream, and still may not.
     pub(in super::super) fn is_leaving(&self) -> bool {
-        matches!(self.stage, Stage::Leaving { .. } | Stage::Parting { .. })
+        use Stage::{Leaving, Listening, Parting};
+        matches!(self.stage, Leaving { .. } | Listening { .. } | Parting { .. })
     }
 
     /// Whether this upstream was closed because the session moves: its Close is the answer.

@@ -1,5 +1,8 @@
 //! A client or a backend with its own pace: what it says, and what it heard.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use fastrand::Rng;
 
 use super::wire::End;
@@ -7,6 +10,9 @@ use crate::base::clock::Moment;
 use crate::base::side::Side;
 use crate::relay::core::tests::PUSHED;
 use crate::relay::core::tests::peer::{frame, parse};
+
+/// From here on numbers are an answer's; what is said unasked has those below.
+const UNIQUE: u32 = 1 << 31;
 
 /// One end of a session.
 pub struct Actor {
@@ -38,6 +44,21 @@ pub struct Actor {
     pub closed_first: bool,
     /// It reset its connection.
     pub hung_up: bool,
+    /// What it answers the other side's messages with; one that does says nothing unasked.
+    pub answers: Option<Answers>,
+    /// How much of what it is sent was written by when.
+    pub written: Vec<(usize, Moment)>,
+}
+
+/// Answers of an upstream that has nothing to say any more once it has read a Close.
+#[derive(Default)]
+pub struct Answers {
+    /// How many messages it has heard.
+    heard: usize,
+    /// Those that it answers, each when it has come to it.
+    owed: VecDeque<(Moment, usize)>,
+    /// Those that it never answers.
+    pub dropped: VecDeque<(Moment, usize)>,
 }
 
 impl Actor {
@@ -61,12 +82,19 @@ impl Actor {
             heard_at: Moment::NEVER,
             closed_first: false,
             hung_up: false,
+            answers: (side == Side::Upstream && rng.bool()).then(Answers::default),
+            written: Vec::new(),
         }
     }
 
     pub fn may_speak(&self) -> bool {
         let wire = self.wire.0.borrow();
         self.close_sent.is_none() && !wire.peer_closed && !wire.relay_reset && !wire.peer_reset
+    }
+
+    /// Whether it may say something of its own.
+    pub fn may_say(&self) -> bool {
+        self.answers.is_none() && self.may_speak()
     }
 
     /// Says a message, in some frames, that carries its number.
@@ -146,14 +174,53 @@ impl Actor {
                         self.wire.0.borrow_mut().peer_close(false);
                     }
                 }
+                _ if first & 0x88 == 0x80 => self.owe(rng, now),
                 _ => {}
             }
         }
+        let answered = self.answer(rng, now);
         let ended = self.wire.0.borrow().peer_sees_end();
         if ended {
             self.wire.0.borrow_mut().peer_close(false);
         }
-        !read.is_empty() || ended
+        !read.is_empty() || answered || ended
+    }
+
+    /// It has heard a message whole.
+    fn owe(&mut self, rng: &mut Rng, now: Moment) {
+        let Some(answers) = &mut self.answers else { return };
+        answers.owed.push_back((now.after(Duration::from_millis(rng.u64(..200))), answers.heard));
+        answers.heard += 1;
+    }
+
+    /// Says the answers that it has come to; whether there were any.
+    fn answer(&mut self, rng: &mut Rng, now: Moment) -> bool {
+        let may_speak = self.may_speak();
+        let Some(answers) = &mut self.answers else { return false };
+        if !may_speak {
+            answers.dropped.append(&mut answers.owed);
+        }
+        let due = answers.owed.iter().take_while(|(due, _)| *due <= now).count();
+        answers.owed.drain(..due);
+        for _ in 0..due {
+            let number = UNIQUE + rng.u32(..UNIQUE);
+            self.say(rng, number);
+        }
+        due > 0
+    }
+
+    /// The relay has done what it does: how much it wrote by now.
+    pub fn on_polled(&mut self, now: Moment) {
+        let bytes = self.wire.0.borrow().out.accepted.len();
+        if self.written.last().is_none_or(|(before, _)| *before < bytes) {
+            self.written.push((bytes, now));
+        }
+    }
+
+    /// When this place of what it was sent was written.
+    pub fn written_at(&self, place: usize) -> Moment {
+        let found = self.written.iter().find(|(bytes, _)| *bytes >= place);
+        found.map_or(Moment::NEVER, |(_, at)| *at)
     }
 
     /// The data messages of the other side that it heard whole, as they were on the wire.

@@ -1,12 +1,15 @@
 //! The reference model of a session: what each side must have got, and by which rule it may lack
 //! something.
 
+use std::time::Duration;
+
 use super::Play;
 use super::actor::{Actor, messages, pushed};
 use crate::base::side::Side::{Client, Upstream};
 use crate::config::plan::Rules;
 use crate::end::{End, Farewell};
 use crate::registry::PushOutcome;
+use crate::relay::core::tests::peer::parse;
 
 /// Judges a session that came to its end.
 pub fn judge(play: &Play) {
@@ -16,6 +19,7 @@ pub fn judge(play: &Play) {
     the_clients_last_ping_was_answered(play);
     nobody_was_blamed_for_our_sleep(play);
     pushed_messages_came_whole_once_and_in_order(play);
+    who_was_left_had_time_to_answer(play);
 }
 
 /// Each message of the client's came to one upstream, whole and in order. Lost are only those of
@@ -80,6 +84,32 @@ fn the_client_got_all_that_its_upstreams_said(play: &Play) {
         }
     }
     assert_eq!(got.next(), None, "what no upstream said, or not in this order");
+}
+
+/// An upstream that a session left had a quarter of a second for its last answer, from when all was
+/// written that it was to answer.
+fn who_was_left_had_time_to_answer(play: &Play) {
+    for upstream in play.lives.iter().chain(&play.actors[1..]) {
+        let wire = upstream.wire.0.borrow();
+        let Some(answers) = upstream.answers.as_ref().filter(|_| !wire.out.was_full) else {
+            continue;
+        };
+        let (mut at, mut ends, mut moved) = (0, Vec::new(), None);
+        while let Some((length, first, _, payload)) = parse(&wire.out.accepted[at..]) {
+            at += length;
+            match first {
+                0x88 if payload.ends_with(b"moved") => moved = Some(upstream.written_at(at)),
+                _ if first & 0x88 == 0x80 => ends.push(at),
+                _ => {}
+            }
+        }
+        let Some(moved) = moved else { continue };
+        for (_, lost) in &answers.dropped {
+            let asked = upstream.written_at(ends[*lost]);
+            let time = moved.since(asked);
+            assert!(time >= Duration::from_millis(250), "{time:?} for the answer to {lost}");
+        }
+    }
 }
 
 /// A client that reads hears a Close wherever the table owes it one, with the right code.

@@ -32,6 +32,8 @@ pub struct Way {
     /// All that ever came into the reader's kernel, and all that the writer's took.
     pub arrived: Vec<u8>,
     pub accepted: Vec<u8>,
+    /// There was no room for something.
+    pub was_full: bool,
 }
 
 impl Way {
@@ -44,6 +46,7 @@ impl Way {
             fin_there: false,
             arrived: Vec::new(),
             accepted: Vec::new(),
+            was_full: false,
         }
     }
 
@@ -251,6 +254,7 @@ impl Simulated for End {
         }
         let most = wire.out.room().min(bytes.len());
         if most == 0 {
+            wire.out.was_full = true;
             wire.writable = Some(cx.waker().clone());
             return Poll::Pending;
         }

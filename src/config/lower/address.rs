@@ -3,13 +3,16 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::super::fault::Fault;
 use super::super::plan::{Address, BackendAddress, Networks};
 
 /// A path after `unix:`; the kernel takes 107 bytes (unix(7)).
 const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Bits of an IPv6 address that say that the others are one of IPv4.
+const V4_MAPPED_BITS: u8 = 96;
 
 /// Where a listener listens.
 pub fn listen(text: &str) -> Result<Address, Fault> {
@@ -131,19 +134,28 @@ pub fn network(text: &str) -> Result<Network, Fault> {
         return Ok(Network::Unix);
     }
     if let Ok(ip) = text.parse::<IpAddr>() {
-        return Ok(Network::Ip(ip.into()));
+        return Ok(Network::Ip(ip.to_canonical().into()));
     }
     let Ok(net) = text.parse::<IpNet>() else {
         let said = format!("must be a network, an IP address or `unix`, not: `{text}`");
         return Err(Fault::new(said).hint("a network is written `10.0.0.0/8`".to_owned()));
     };
     match net.trunc() {
-        exact if exact == net => Ok(Network::Ip(net)),
+        exact if exact == net => Ok(Network::Ip(canonical(net))),
         meant => {
             let said = format!("has bits set outside its prefix: `{text}`");
             Err(Fault::new(said).hint(format!("write `{meant}`")))
         }
     }
+}
+
+/// A network of IPv4 that is written inside of IPv6 is that network (RFC 4291 §2.5.5.2): addresses
+/// of clients are read so, and none would be in it.
+fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(inside) = net else { return net };
+    let prefix = inside.prefix_len().checked_sub(V4_MAPPED_BITS);
+    let ipv4 = inside.addr().to_ipv4_mapped().zip(prefix);
+    ipv4.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(net, IpNet::V4)
 }
 
 /// The set its entries make.
@@ -196,5 +208,10 @@ mod tests {
         let set = networks(vec![network("10.0.0.0/8").unwrap(), network("unix").unwrap()]);
         assert!(set.contains(Some("10.9.8.7".parse().unwrap())) && set.contains(None));
         assert!(!set.contains(Some("11.0.0.1".parse().unwrap())));
+        for mapped in ["::ffff:10.0.0.0/104", "::ffff:10.9.8.7", "::ffff:0:0/96"] {
+            let set = networks(vec![network(mapped).unwrap()]);
+            let has = |ip: &str| set.contains(Some(ip.parse().unwrap()));
+            assert!(has("10.9.8.7") && has("::ffff:10.9.8.7") && !has("::a09:807"), "{mapped}");
+        }
     }
 }

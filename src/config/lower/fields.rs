@@ -7,7 +7,8 @@ use super::super::plan::{FieldTemplates, FieldValue, PassingTrailers, RouteChang
 use super::super::tables::{self, Named, OneOrMany, Spanned};
 use super::condition::{field_name, field_value};
 use super::{Lower, entries, template};
-use crate::wire::fields::{Scope, scope};
+use crate::wire::fields::{Scope, is_same_spelt, scope};
+use crate::wire::request_id::X_REQUEST_ID;
 use crate::wire::template::{REQUEST, Template};
 
 /// Fields that say how the message itself is carried, or prove a WebSocket handshake: tidegate
@@ -122,7 +123,9 @@ fn field_value_of(made: Template) -> Result<FieldValue, Fault> {
 
 fn may_change(text: &str, of: Of) -> Result<HeaderName, Fault> {
     let name = field_name(text)?;
-    if CARRIAGE.contains(&name.as_str()) {
+    // Those that tell a backend of a session; of a request's id a route may think otherwise.
+    let is_reserved = scope(&name) == Scope::Reserved && !is_same_spelt(&name, &X_REQUEST_ID);
+    if CARRIAGE.contains(&name.as_str()) || of == Of::Request && is_reserved {
         return Err(Fault::new(format!("may not change a field that tidegate makes: `{text}`")));
     }
     if of == Of::Request && name == http::header::HOST {

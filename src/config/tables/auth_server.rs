@@ -24,7 +24,8 @@ table! {
     /// What it is asked for: path and query.
     next path: String = "/".to_owned(), as in "/api/authz/forward-auth";
     /// The fields of its 2xx that go to the backend, with the request. What the client says in them
-    /// is removed, here and towards the server, whatever the server says.
+    /// is removed, here and towards the server, whatever the server says; but the server sees
+    /// its `Authorization` and `Cookie`.
     next copy: OneOrMany<String>, as in ["Remote-User", "Remote-Groups"];
     /// `Host` towards the server; the client's by default.
     next upstream_host: String, as in "auth.example.com";

@@ -136,6 +136,27 @@ async fn the_server_says_who_may_pass_and_what_goes_along() {
 }
 
 #[tokio::test]
+async fn what_a_client_shows_the_server_reaches_it_where_the_backend_is_given_another() {
+    let certificates = Certificates::new(&["localhost"]);
+    let backend = Backend::echo("a").await;
+    let auth = AuthServer::new(
+        "HTTP/1.1 200 OK\r\nAuthorization: Bearer inside\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    let guarded = auth.guard(both(site(&[&backend]), &certificates), "copy = \"Authorization\"");
+    let proxy = Proxy::start(&guarded).await;
+    let asker = Asker::new(&proxy, &certificates).field("Authorization", "Bearer outside");
+    assert_eq!(asker.statuses().await, everywhere(200, 101));
+    for head in auth.server.heads() {
+        assert_eq!(head.get("authorization"), "Bearer outside");
+    }
+    for head in backend.heads() {
+        assert_eq!(head.all("authorization").collect::<Vec<_>>(), ["Bearer inside"]);
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn who_may_not_pass_is_given_the_servers_own_answer() {
     let backend = Backend::echo("a").await;
     let auth = AuthServer::new("").await;

@@ -167,6 +167,11 @@ impl Hold {
             Stage::Live { asked: Some(asked) } if self.ask_until(asked) <= now => {
                 (None, self.stay())
             }
+            // It could not be written to meanwhile, and no other can take the session up.
+            Stage::Listening { by } if by <= now && !listens => {
+                self.backlog.clear();
+                (None, self.stay())
+            }
             _ => (None, self.move_if_due(listens, now)),
         }
     }
@@ -252,7 +257,8 @@ impl Hold {
 
     /// Does not move: the order to end that it follows instead, where there is one; else it stays.
     pub(super) fn stay(&mut self) -> Option<EndOrder> {
-        if matches!(self.stage, Stage::Leaving { .. } | Stage::Live { .. }) {
+        use Stage::{Leaving, Listening, Live};
+        if matches!(self.stage, Leaving { .. } | Listening { .. } | Live { .. }) {
             self.stage = Stage::Live { asked: None };
         }
         let order = self.moving.take()?;

@@ -147,6 +147,16 @@ fn what_is_kept_goes_where_it_can_when_the_wait_ends_otherwise() {
     story.tick(at);
     assert_eq!((story.core.end, story.got(Upstream)), (Some(End::Drained(Reason::Stop)), kept));
     assert_eq!(story.budget.used(), 0);
+    // Neither side can be written to: there is no client to go on for, and nothing spins.
+    let (mut story, _) = begin();
+    [Client, Upstream].map(|side| story.core.on_write_failed(side, after(0.2)));
+    let mut now = after(0.2);
+    for _ in 0..100 {
+        now = story.core.timeout().max(now).min(after(60.0));
+        story.tick(now);
+    }
+    assert!(now == after(60.0) || story.core.end.is_some(), "{now:?}");
+    assert_eq!((story.got(Upstream), story.budget.used()), (vec![], 0));
     // No other can begin where it stopped: it was lost in the midst of its answer.
     let (mut story, _) = begin();
     let half = story.frame(Upstream, 0x01, b"half");

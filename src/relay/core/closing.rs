@@ -74,7 +74,7 @@ impl Core {
         if hold.wants_close(now) {
             upstream.outbox.queue_close(Goodbye::Move);
         }
-        if let Some(order) = hold.poll_news() {
+        if let Some(order) = hold.poll_news(now) {
             return Some(order);
         }
         let (flush, messages) = hold.poll_flush(upstream.stats.messages, now)?;

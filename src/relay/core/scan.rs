@@ -156,7 +156,7 @@ impl<'a> Scan<'a> {
         match (self.lane, self.from, &mut self.core.hold) {
             (Lane::Forward | Lane::Keep, ..) => self.passage.messages += 1,
             (Lane::Discard, _, Some(hold)) => hold.on_discarded(),
-            (Lane::Swallow, Side::Upstream, Some(hold)) => hold.on_swallowed(self.now),
+            (Lane::Swallow, Side::Upstream, Some(hold)) => hold.on_swallowed(),
             _ => {}
         }
         if !self.lane.carries() {

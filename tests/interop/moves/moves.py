@@ -68,8 +68,9 @@ class Site:
             sys.exit(f"{words}: {said.decode()}")
         return said.decode()
 
-    async def until_left(self, backend):
-        while "listed: 0 " not in await self.order("sessions", "--backend", backend):
+    async def until_all_on(self, backend):
+        listed = f"listed: {CLIENTS} of {CLIENTS} matched"
+        while listed not in await self.order("sessions", "--backend", backend):
             await asyncio.sleep(0.05)
 
     def stop(self):
@@ -117,7 +118,7 @@ async def move(site, rounds):
             await site.order("enable", "--backend", words[-1])
         site.write([two])
         await site.order("reload")
-        await site.until_left(one)
+        await site.until_all_on(two)
         site.write([one, two])
         await site.order("reload")
         moves += 3

@@ -92,11 +92,7 @@ impl Hold {
 
     /// What goes to the new upstream now, and how many messages of the client's that is, of which
     /// a replay's are none; the client has `seen` so many.
-    pub(in super::super) fn poll_flush(
-        &mut self,
-        seen: u64,
-        now: Moment,
-    ) -> Option<(Flush, u64)> {
+    pub(in super::super) fn poll_flush(&mut self, seen: u64, now: Moment) -> Option<(Flush, u64)> {
         let answers = match self.stage {
             Stage::Waiting { left, .. } => self.seen_answers.saturating_sub(left).into(),
             _ => u64::MAX,
@@ -106,7 +102,7 @@ impl Hold {
             self.answers.on_replayed(now);
             return Some((Flush { bytes, fresh: None }, 0));
         }
-        if !matches!(self.stage, Stage::Live { .. }) || self.backlog.is_empty() {
+        if !matches!(self.stage, Stage::Live | Stage::Asking { .. }) || self.backlog.is_empty() {
             return None;
         }
         let oldest = self.backlog.oldest();

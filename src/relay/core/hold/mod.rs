@@ -51,8 +51,10 @@ use transit::Transit;
 /// Where a session that can be held stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// Its upstream is there; another one is asked to take the session up since the moment `asked`.
-    Live { asked: Option<Moment> },
+    /// Its upstream is there.
+    Live,
+    /// So it is, and another one is asked to take the session up.
+    Asking { since: Moment },
     /// It leaves its upstream when the client's message is whole, until this moment.
     Leaving { until: Moment },
     /// Its upstream is sent a Close once it has answered what it was sent, or at this moment.
@@ -115,7 +117,7 @@ impl Hold {
         Hold {
             replay: ReplayLog::new(terms.replay_first, terms.replay_bytes_max, allowed),
             terms,
-            stage: Stage::Live { asked: None },
+            stage: Stage::Live,
             cause: HoldCause::Lost,
             since: Moment::default(),
             spared: Moment::default(),
@@ -164,9 +166,7 @@ impl Hold {
         }
         match self.stage {
             Stage::Leaving { until } if until <= now => (None, self.stay()),
-            Stage::Live { asked: Some(asked) } if self.ask_until(asked) <= now => {
-                (None, self.stay())
-            }
+            Stage::Asking { since } if self.ask_until(since) <= now => (None, self.stay()),
             // It could not be written to meanwhile, and no other can take the session up.
             Stage::Listening { by } if by <= now && !listens => {
                 self.backlog.clear();
@@ -205,9 +205,9 @@ impl Hold {
             (Stage::Leaving { .. } | Stage::Listening { .. }, Some(order)) => {
                 order.otherwise = None;
             }
-            (Stage::Live { .. }, moving) => {
+            (Stage::Live | Stage::Asking { .. }, moving) => {
                 *moving = None;
-                self.stage = Stage::Live { asked: None };
+                self.stage = Stage::Live;
             }
             (_, moving) => *moving = None,
         }
@@ -218,11 +218,11 @@ impl Hold {
         if self.moving.as_ref().is_none_or(|order| order.at > now) {
             return None;
         }
-        match &mut self.stage {
-            Stage::Live { asked: Some(_) } => None,
-            Stage::Live { .. } if self.replay.is_overflowed() || !listens => self.stay(),
-            Stage::Live { asked } => {
-                *asked = Some(now);
+        match self.stage {
+            Stage::Asking { .. } => None,
+            Stage::Live if self.replay.is_overflowed() || !listens => self.stay(),
+            Stage::Live => {
+                self.stage = Stage::Asking { since: now };
                 None
             }
             // It is on its way; or it is not this upstream's yet, and is asked again when it is.
@@ -237,11 +237,11 @@ impl Hold {
     /// Another takes the session up: leaves the upstream with a Close when the client's message is
     /// whole, if that is before `until`. Whether it does.
     pub(super) fn leave(&mut self, until: Moment) -> bool {
-        let asked = matches!(self.stage, Stage::Live { asked: Some(_) });
-        if asked {
+        let asks = matches!(self.stage, Stage::Asking { .. });
+        if asks {
             self.stage = Stage::Leaving { until: until.min(self.leave_by()) };
         }
-        asked
+        asks
     }
 
     /// The client stands between two messages. Whether the upstream that it leaves may still
@@ -257,9 +257,9 @@ impl Hold {
 
     /// Does not move: the order to end that it follows instead, where there is one; else it stays.
     pub(super) fn stay(&mut self) -> Option<EndOrder> {
-        use Stage::{Leaving, Listening, Live};
-        if matches!(self.stage, Leaving { .. } | Listening { .. } | Live { .. }) {
-            self.stage = Stage::Live { asked: None };
+        use Stage::{Asking, Leaving, Listening};
+        if matches!(self.stage, Asking { .. } | Leaving { .. } | Listening { .. }) {
+            self.stage = Stage::Live;
         }
         let order = self.moving.take()?;
         if order.otherwise.is_none() {
@@ -316,17 +316,17 @@ impl Hold {
         self.seen_answers = u32::try_from(seen).unwrap_or(u32::MAX).min(most);
         self.swallows = self.seen_answers > 0;
         self.stage = match self.seen_answers {
-            0 => return self.resume(now),
+            0 => return self.resume(),
             left => Stage::Waiting { left, until: now.after(self.terms.swallow_timeout) },
         };
     }
 
     /// The upstream is the session's.
-    fn resume(&mut self, now: Moment) {
-        self.stage = Stage::Live { asked: None };
+    fn resume(&mut self) {
+        self.stage = Stage::Live;
         self.swallows = false;
         self.backlog.on_room();
-        self.news.on_ended(HoldEnd::Resumed, now.since(self.since));
+        self.news.on_ended(HoldEnd::Resumed, self.since);
     }
 
     /// A dial failed: the next is another attempt.
@@ -345,11 +345,11 @@ impl Hold {
 
     /// A message of the upstream's is whole that did not go across; after the last answer that the
     /// client has seen the kept messages go.
-    pub(super) fn on_swallowed(&mut self, now: Moment) {
+    pub(super) fn on_swallowed(&mut self) {
         self.proof.on_messages();
         match &mut self.stage {
             Stage::Waiting { left, .. } if *left > 1 => *left -= 1,
-            Stage::Waiting { .. } => self.resume(now),
+            Stage::Waiting { .. } => self.resume(),
             _ => {}
         }
     }
@@ -365,10 +365,13 @@ impl Hold {
         self.backlog.on_room();
         match self.stage {
             Stage::Over(_) => {}
-            Stage::Live { .. } | Stage::Leaving { .. } | Stage::Listening { .. } => {
+            Stage::Live
+            | Stage::Asking { .. }
+            | Stage::Leaving { .. }
+            | Stage::Listening { .. } => {
                 let lost = matches!(end, End::Lost { side: Side::Upstream, .. });
                 self.poisoned = lost && self.is_poisoned(now);
-                self.stage = Stage::Live { asked: None };
+                self.stage = Stage::Live;
                 if lost {
                     self.backlog.clear();
                 }
@@ -376,7 +379,7 @@ impl Hold {
             Stage::Parting { .. } | Stage::Away | Stage::Waiting { .. } => {
                 let no_room = matches!(end, End::NoRoom { .. });
                 let result = if no_room { HoldEnd::NoRoom } else { self.result };
-                self.news.on_ended(result, now.since(self.since));
+                self.news.on_ended(result, self.since);
                 self.stage = Stage::Over(result);
                 self.replay.cancel();
                 self.backlog.clear();
@@ -385,7 +388,7 @@ impl Hold {
     }
 
     /// What happened and was not told yet.
-    pub(super) fn poll_news(&mut self) -> Option<Order> {
-        self.news.poll(&mut self.discarded)
+    pub(super) fn poll_news(&mut self, now: Moment) -> Option<Order> {
+        self.news.poll(&mut self.discarded, now)
     }
 }

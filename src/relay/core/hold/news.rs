@@ -1,16 +1,16 @@
 //! What happened to a session that is held, and was not told yet.
 
-use std::time::Duration;
-
 use super::super::demand::{HoldCause, HoldEnd};
 use super::super::order::Order;
+use crate::base::clock::Moment;
 
 /// Each is told once.
 #[derive(Debug, Default)]
 pub(super) struct News {
     began: Option<HoldCause>,
     stays: bool,
-    ended: Option<(HoldEnd, Duration)>,
+    /// How the absence ended, and since when there was one.
+    ended: Option<(HoldEnd, Moment)>,
 }
 
 impl News {
@@ -22,19 +22,20 @@ impl News {
         self.stays = true;
     }
 
-    pub(super) fn on_ended(&mut self, result: HoldEnd, lasted: Duration) {
-        self.ended = Some((result, lasted));
+    pub(super) fn on_ended(&mut self, result: HoldEnd, since: Moment) {
+        self.ended = Some((result, since));
     }
 
     /// The next of them. `discarded` counts the messages left out, and is taken with the end.
-    pub(super) fn poll(&mut self, discarded: &mut u32) -> Option<Order> {
+    pub(super) fn poll(&mut self, discarded: &mut u32, now: Moment) -> Option<Order> {
         if let Some(cause) = self.began.take() {
             return Some(Order::HoldBegan(cause));
         }
         if std::mem::take(&mut self.stays) {
             return Some(Order::Stays);
         }
-        let (result, lasted) = self.ended.take()?;
+        let (result, since) = self.ended.take()?;
+        let lasted = now.since(since);
         Some(Order::HoldEnded { result, lasted, discarded: std::mem::take(discarded).into() })
     }
 }

@@ -15,10 +15,8 @@ impl Hold {
             Stage::Over(_) => return Moment::NEVER,
             Stage::Leaving { until } => until,
             Stage::Listening { by } => by,
-            Stage::Live { asked: None } => {
-                self.moving.as_ref().map_or(Moment::NEVER, |order| order.at)
-            }
-            Stage::Live { asked: Some(asked) } => self.ask_until(asked),
+            Stage::Live => self.moving.as_ref().map_or(Moment::NEVER, |order| order.at),
+            Stage::Asking { since } => self.ask_until(since),
             _ => self.upstream_by(),
         };
         due.min(self.room_by()).min(self.backlog.oldest().after(self.terms.message_age_max))
@@ -177,7 +175,7 @@ impl Hold {
                 attempt: self.attempt,
                 not_before: self.proof.next(&self.terms),
             })),
-            Stage::Live { asked: Some(_) } => Some(Demand::Target),
+            Stage::Asking { .. } => Some(Demand::Target),
             _ => None,
         }
     }
@@ -185,7 +183,7 @@ impl Hold {
     /// What holds whenever nothing moves; so many bytes may have been taken back from a transport.
     #[cfg(test)]
     pub(in super::super) fn check(&self, ended: bool, taken_back_max: u64) {
-        let live = matches!(self.stage, Stage::Live { .. });
+        let live = matches!(self.stage, Stage::Live | Stage::Asking { .. });
         assert!(!(live || ended) || self.backlog.is_empty(), "what was kept goes on or is lost");
         assert!(!live || !self.is_full(), "there is room where nothing is kept");
         let most = self.terms.buffer_bytes_max + taken_back_max;

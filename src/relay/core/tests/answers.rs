@@ -149,7 +149,9 @@ fn what_is_kept_goes_where_it_can_when_the_wait_ends_otherwise() {
     assert_eq!(story.budget.used(), 0);
     // Neither side can be written to: there is no client to go on for, and nothing spins.
     let (mut story, _) = begin();
-    [Client, Upstream].map(|side| story.core.on_write_failed(side, after(0.2)));
+    for side in [Client, Upstream] {
+        story.core.on_write_failed(side, after(0.2));
+    }
     let mut now = after(0.2);
     for _ in 0..100 {
         now = story.core.timeout().max(now).min(after(60.0));

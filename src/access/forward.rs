@@ -97,8 +97,8 @@ pub(super) fn question(
         let value = HeaderValue::try_from(value).ok().filter(|value| !value.is_empty())?;
         Some((HeaderName::from_static(name), value))
     });
-    // What the server says of a client, a client cannot say to the server, but for what it shows who
-    // it is by.
+    // What the server says of a client, a client cannot say to the server, but for what it proves
+    // itself by.
     let is_said = |name: &&HeaderName| ![header::AUTHORIZATION, header::COOKIE].contains(*name);
     let mut remove: Vec<HeaderName> = rule.copy.iter().filter(is_said).cloned().collect();
     remove.extend(OF_THE_REQUEST_ALONE);

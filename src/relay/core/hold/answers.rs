@@ -14,7 +14,7 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_millis(250);
 
 /// Messages of both sides since the upstream came.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct OwedAnswers {
     /// The client's, less the upstream's. Below zero it speaks unasked, and none of its messages is
     /// known to be an answer.
     balance: i32,
@@ -22,7 +22,7 @@ pub(super) struct Answers {
     asked: Moment,
 }
 
-impl Answers {
+impl OwedAnswers {
     /// Messages of the client's went to the upstream.
     pub(super) fn on_asked(&mut self, messages: u32, now: Moment) {
         self.balance = self.balance.saturating_add_unsigned(messages);
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_owed_until_as_many_came_as_were_asked_for() {
-        let mut answers = Answers::default();
+        let mut answers = OwedAnswers::default();
         let (owed, none) = (START.after(ANSWER_TIME), Moment::default());
         assert_eq!(answers.until(ANSWER_TIME), none);
         answers.on_asked(3, START);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_time_tells_of_an_upstream_that_speaks_unasked() {
-        let mut answers = Answers::default();
+        let mut answers = OwedAnswers::default();
         answers.on_answered(2);
         for _ in 0..4 {
             // What comes behind it may be the answer or not.

@@ -41,7 +41,7 @@ mod questions;
 mod replay_log;
 mod transit;
 
-use answers::Answers;
+use answers::OwedAnswers;
 use backlog::Backlog;
 use news::News;
 use proof::Proof;
@@ -97,7 +97,7 @@ pub(super) struct Hold {
     swallows: bool,
     /// How many of its answers the client has seen already.
     seen_answers: u32,
-    answers: Answers,
+    answers: OwedAnswers,
     /// How the absence will have ended, if the session ends in it.
     result: HoldEnd,
     backlog: Backlog,
@@ -131,7 +131,7 @@ impl Hold {
             discarded: 0,
             swallows: false,
             seen_answers: 0,
-            answers: Answers::default(),
+            answers: OwedAnswers::default(),
             result: HoldEnd::Ended,
             backlog: Backlog::new(budget),
             kept,
@@ -309,7 +309,7 @@ impl Hold {
         self.proof.on_attached(now);
         self.said_move = false;
         self.transit.on_attached();
-        self.answers = Answers::default();
+        self.answers = OwedAnswers::default();
         self.replay.begin();
         // No more than the client has seen: the others it waits for.
         let most = self.terms.swallow_first;

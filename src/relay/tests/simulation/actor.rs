@@ -45,14 +45,14 @@ pub struct Actor {
     /// It reset its connection.
     pub hung_up: bool,
     /// What it answers the other side's messages with; one that does says nothing unasked.
-    pub answers: Option<Answers>,
+    pub answers: Option<LateAnswers>,
     /// How much of what it is sent was written by when.
     pub written: Vec<(usize, Moment)>,
 }
 
 /// Answers of an upstream that has nothing to say any more once it has read a Close.
 #[derive(Default)]
-pub struct Answers {
+pub struct LateAnswers {
     /// How many messages it has heard.
     heard: usize,
     /// Those that it answers, each when it has come to it.
@@ -82,7 +82,7 @@ impl Actor {
             heard_at: Moment::NEVER,
             closed_first: false,
             hung_up: false,
-            answers: (side == Side::Upstream && rng.bool()).then(Answers::default),
+            answers: (side == Side::Upstream && rng.bool()).then(LateAnswers::default),
             written: Vec::new(),
         }
     }

@@ -43,7 +43,7 @@ export class Gate {
     gate.child = spawn(TIDEGATE, ['run', '--config', gate.file], {
       stdio: ['ignore', log, log], detached: true, env: { ...process.env, STICKY_SECRET: '0123456789'.repeat(4) },
     })
-    await until('tidegate', () => listens(gate.ports[443]), 10_000)
+    await until(`tidegate, see ${name}.log`, () => listens(gate.ports[443]))
     return gate
   }
 

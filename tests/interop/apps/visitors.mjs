@@ -32,10 +32,13 @@ export function echo(open) {
 /** A page that tells how much it heard. */
 export async function typing(url, input) {
   const view = await View.open(url)
+  let tries = 0
   return {
+    // Another text at each try: a page does not send again what it has sent, though it was away then.
     async say(text) {
-      await view.type(input, text)
-      await view.see('what was heard', `document.body.innerText.includes(${JSON.stringify(`heard ${text.length}: ${text.slice(0, 40)}`)})`, 4_000)
+      const said = `${(tries += 1)} ${text}`
+      await view.type(input, said)
+      await view.see('what was heard', `document.body.innerText.includes(${JSON.stringify(`heard ${said.length}: ${said.slice(0, 40)}`)})`, 4_000)
     },
     leave: () => view.leave(),
   }

@@ -17,6 +17,7 @@ async fn what_is_wrong_in_form_is_refused_and_what_is_odd_is_taken() {
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let sessions: Vec<String> = (0..1_001).map(|number| format!("{number:032x}")).collect();
     let many = json!({ "to": [{ "sessions": sessions }], "text": "x" }).to_string();
+    let twice = r#"{"to":[{"labels":{"user":"eve","user":"ada"}}],"text":"x"}"#;
     let long = format!("label=user:{}", "x".repeat(129));
     let labels: Vec<String> = (0..9).map(|number| format!("label=n{number}:1")).collect();
     for (method, path, body, status) in [
@@ -54,12 +55,7 @@ async fn what_is_wrong_in_form_is_refused_and_what_is_odd_is_taken() {
         ("POST", "/v1/push?all=true&except=user:ada", "x", 400),
         ("POST", "/v1/push?lable=user:ada", "{\"to\":[{\"all\":true}],\"text\":\"x\"}", 400),
         ("POST", "/v1/push?wait=read", "{\"to\":[{\"all\":true}],\"text\":\"x\"}", 400),
-        (
-            "POST",
-            "/v1/push",
-            "{\"to\":[{\"labels\":{\"user\":\"eve\",\"user\":\"ada\"}}],\"text\":\"x\"}",
-            400,
-        ),
+        ("POST", "/v1/push", twice, 400),
         ("POST", "/v1/push", "{\"to\":[{\"all\":true}],\"text\":\"x\",\"text\":\"y\"}", 400),
         ("POST", "/v1/push", "{\"to\":[[[],{},null,true]],\"text\":\"x\"}", 400),
         ("DELETE", "/v1/sessions?label=user:ada&rout=none", "", 400),

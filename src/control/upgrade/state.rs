@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -173,8 +175,15 @@ impl OlderInstances for State {
                     true => Err(NoAnswer::Late),
                     false => peer.ask(question, patience).await,
                 };
-                let answer = answer.map(|OlderAnswer { status, json }| (status, json));
-                InstanceReport { pid, sessions, answer: answer.map_err(|why| why.to_string()) }
+                let answer = match answer {
+                    Ok(OlderAnswer { status, json }) => Ok((status, json)),
+                    // It had none any more, and gets no new ones: nothing is missing of it.
+                    Err(NoAnswer::Ended) if sessions == 0 => {
+                        Ok((StatusCode::GONE.as_u16(), Value::Null))
+                    }
+                    Err(why) => Err(why.to_string()),
+                };
+                InstanceReport { pid, sessions, answer }
             }
         });
         Box::pin(join_all(each))

@@ -36,8 +36,8 @@ pub struct Relay {
     moved: bool,
     /// It has resolved.
     over: bool,
-    /// Reads of each side that are left to this poll; none where it had no more: it wakes us then.
-    reads: [Option<u8>; 2],
+    /// Reads of each side that are left to this poll.
+    reads: [u8; 2],
     /// What it was asked to report.
     report: DueReport,
 }
@@ -49,9 +49,8 @@ impl Relay {
         let mut core = Core::new(rules, allowed, hold, expires, fastrand::u64(..), now);
         shared.into_iter().for_each(|shared| core.throttle().share(shared));
         let legs = [Some(client), Some(upstream)];
-        let (moved, over, reads) = (false, false, [None; 2]);
         let (armed, report) = (Moment::NEVER, DueReport::default());
-        Relay { core, legs, cells, seat, armed, moved, over, reads, report }
+        Relay { core, legs, cells, seat, armed, moved: false, over: false, reads: [0; 2], report }
     }
 
     /// Its place among the worker's sessions.
@@ -128,7 +127,7 @@ impl Relay {
     /// waited for; then whether the turn was cut short.
     fn turn(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
         buffer::lend(|buffer| {
-            self.reads = [Some(READS_PER_POLL_MAX); 2];
+            self.reads = [READS_PER_POLL_MAX; 2];
             loop {
                 self.moved = false;
                 for from in Side::BOTH {
@@ -139,7 +138,7 @@ impl Relay {
                     self.moved = true;
                 }
                 self.obey(cx, now);
-                if self.reads.contains(&Some(0)) {
+                if self.reads.contains(&0) {
                     return true;
                 }
                 if !self.moved {
@@ -151,7 +150,7 @@ impl Relay {
 
     /// Brings what `from` sends across, as far as it goes.
     fn flow(&mut self, from: Side, cx: &mut Context<'_>, buffer: &mut [u8], now: Moment) {
-        while self.reads[from as usize] != Some(0) {
+        while self.reads[from as usize] > 0 {
             self.drain(from.other(), cx, now);
             if !self.may_read(from) {
                 return;
@@ -162,11 +161,8 @@ impl Relay {
                 self.hold(from, held);
                 continue;
             }
-            let Some(left) = &mut self.reads[from as usize] else { return };
-            let Poll::Ready(read) = leg.poll_read(cx, buffer) else {
-                return self.reads[from as usize] = None;
-            };
-            *left -= 1;
+            let Poll::Ready(read) = leg.poll_read(cx, buffer) else { return };
+            self.reads[from as usize] -= 1;
             match read {
                 Read::Bytes(bytes) => {
                     self.core.on_heard(from);
@@ -328,7 +324,7 @@ impl Relay {
     fn sample(&self, side: Side, now: Moment) -> Sample {
         let Some(leg) = &self.legs[side as usize] else { return Sample::default() };
         // Not where more of it may be there than was read by now.
-        leg.sample(self.may_read(side) && self.reads[side as usize] != Some(0), now)
+        leg.sample(self.may_read(side) && self.reads[side as usize] > 0, now)
     }
 
     /// Asks to be woken when the core has something to do, unless that was asked already.

@@ -17,14 +17,15 @@ pub(super) struct SendMeter {
     rate: i64,
     /// Thousandths of a unit up to which it is filled at once.
     most: i64,
-    /// Those that are in it; below zero for a moment only, see [`SendMeter::drain`].
-    level: i64,
+    /// Those that there is room for; more than `most` for a moment only, see [`SendMeter::drain`].
+    /// Below zero where too many were sent.
+    room: i64,
 }
 
 impl Default for SendMeter {
     /// Without a limit.
     fn default() -> SendMeter {
-        SendMeter { rate: i64::MAX, most: i64::MAX, level: 0 }
+        SendMeter { rate: i64::MAX, most: i64::MAX, room: i64::MAX }
     }
 }
 
@@ -32,29 +33,32 @@ impl SendMeter {
     /// So many units in each second, `burst` of them at once; what `before` holds is in it.
     pub(super) fn new(rate: u64, burst: u64, before: SendMeter) -> SendMeter {
         let (rate, most) = (number(rate.max(1)), thousandths(burst.max(1)));
-        SendMeter { rate, most, level: before.level }
+        SendMeter { rate, most, room: most.saturating_sub(before.most.saturating_sub(before.room)) }
     }
 
     /// So many milliseconds have passed, of which a client that had more to send was kept waiting
     /// `late` too long: what it would have sent in these is not lost to it, if it sends it now.
     pub(super) fn drain(&mut self, millis: u64, late: u64) {
-        let drained = self.level.saturating_sub(self.rate.saturating_mul(number(millis)));
-        self.level = drained.max(-self.rate.saturating_mul(number(late)));
+        let room = self.room.saturating_add(self.rate.saturating_mul(number(millis)));
+        self.room = match late {
+            0 => room.min(self.most),
+            late => room.min(self.most.saturating_add(self.rate.saturating_mul(number(late)))),
+        };
     }
 
     /// Units were sent, whether or not there was room.
     pub(super) fn fill(&mut self, units: u64) {
-        self.level = self.level.saturating_add(thousandths(units));
+        self.room = self.room.saturating_sub(thousandths(units));
     }
 
     /// Whether there is room for so many units; for none: whether none too many were sent.
     pub(super) fn has_room(&self, units: u64) -> bool {
-        self.level.saturating_add(thousandths(units)) <= self.most
+        self.room >= thousandths(units)
     }
 
     /// How long until there is.
     pub(super) fn wait(&self, units: u64) -> Option<Duration> {
-        let missing = self.level.saturating_add(thousandths(units)).saturating_sub(self.most);
+        let missing = thousandths(units).saturating_sub(self.room);
         let missing = u64::try_from(missing).ok().filter(|missing| *missing > 0)?;
         Some(Duration::from_millis(missing.div_ceil(self.rate.unsigned_abs())))
     }
@@ -182,9 +186,11 @@ mod tests {
     #[test]
     fn no_number_overflows() {
         let mut meter = SendMeter::default();
-        meter.fill(u64::MAX);
-        meter.fill(u64::MAX);
-        assert_eq!(meter.wait(1), None);
+        for _ in 0..2 {
+            meter.fill(u64::MAX);
+            meter.drain(1, 0);
+            assert_eq!(meter.wait(1), None);
+        }
         meter.drain(u64::MAX, u64::MAX);
         let mut slow = SendMeter::new(0, 0, SendMeter::default());
         slow.fill(u64::MAX);

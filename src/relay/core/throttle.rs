@@ -106,17 +106,15 @@ impl Throttle {
 
     /// The process did not run, and may be why nothing was taken.
     pub(super) fn on_overslept(&mut self, now: Moment) {
-        if let Some(meters) = &mut self.0 {
-            meters.waits_from = now;
-            meters.waits_since = meters.waits_since.map(|_| now);
-        }
+        let Some(meters) = &mut self.0 else { return };
+        meters.waits_from = now;
+        meters.waits_since = meters.waits_since.map(|_| now);
     }
 
     /// The session ends: its close has times of its own.
     pub(super) fn on_end(&mut self) {
-        if let Some(meters) = &mut self.0 {
-            (meters.slow_timeout, meters.waits_since) = (None, None);
-        }
+        let Some(meters) = &mut self.0 else { return };
+        (meters.slow_timeout, meters.waits_since) = (None, None);
     }
 
     /// Whether the client is not read.
@@ -134,7 +132,7 @@ impl Throttle {
     pub(super) fn on_timeout(&mut self, now: Moment) -> bool {
         let Some(meters) = &mut self.0 else { return false };
         if let Some(until) = meters.paused_until.take_if(|until| *until <= now) {
-            meters.drain(now, now.since(until).min(LATE_MAX));
+            meters.drain_late(now, now.since(until).min(LATE_MAX));
         }
         meters.slow_at() <= now
     }
@@ -148,7 +146,7 @@ impl Throttle {
         now: Moment,
     ) -> Admission {
         let Some(meters) = &mut self.0 else { return Admission::Pass };
-        meters.drain(now, Duration::ZERO);
+        meters.drain(now);
         let begins = header.opcode != Opcode::Continuation;
         if let Some(wait) = meters.wait(begins, now) {
             return meters.pause(wait, rules, now);
@@ -165,7 +163,7 @@ impl Throttle {
     /// are too many, the client is not read for a while.
     pub(super) fn on_control(&mut self, bytes: usize, rules: &Rules, now: Moment) -> Admission {
         let Some(meters) = &mut self.0 else { return Admission::Pass };
-        meters.drain(now, Duration::ZERO);
+        meters.drain(now);
         meters.fill(true, bytes);
         meters.judge(rules, now)
     }
@@ -174,7 +172,7 @@ impl Throttle {
     /// client is not read for a while, in the midst of a message too.
     pub(super) fn on_payload(&mut self, bytes: usize, rules: &Rules, now: Moment) -> Admission {
         let Some(meters) = &mut self.0 else { return Admission::Pass };
-        meters.drain(now, Duration::ZERO);
+        meters.drain(now);
         meters.fill(false, bytes);
         meters.judge(rules, now)
     }
@@ -187,8 +185,15 @@ impl Meters {
         waits.map_or(Moment::NEVER, |(timeout, since)| since.after(timeout))
     }
 
+    /// The meters, up to this moment: of the messages in one of the clock's steps the first pays.
+    fn drain(&mut self, now: Moment) {
+        if self.drained != now {
+            self.drain_late(now, Duration::ZERO);
+        }
+    }
+
     /// The meters, up to this moment; the client was paused so much too long.
-    fn drain(&mut self, now: Moment, late: Duration) {
+    fn drain_late(&mut self, now: Moment, late: Duration) {
         let passed = now.as_millis().saturating_sub(self.drained.as_millis());
         if passed > 0 {
             self.drained = now;
@@ -198,10 +203,15 @@ impl Meters {
         }
     }
 
+    /// Whether no byte too many was sent, and there is room for a message where one begins.
+    fn have_room(&self, begins: bool) -> bool {
+        self.bytes.has_room(0) && self.messages.has_room(begins.into())
+    }
+
     /// How long until a frame may begin: there must be no byte too many, and room for a message
     /// that begins with it.
     fn wait(&mut self, begins: bool, now: Moment) -> Option<Duration> {
-        if self.bytes.has_room(0) && self.messages.has_room(begins.into()) {
+        if self.have_room(begins) {
             // What others lack then is drawn only for a message that may be sent.
             return self.shared.as_mut().filter(|_| begins)?.wait(now);
         }
@@ -210,7 +220,7 @@ impl Meters {
 
     /// What becomes of the client after what has come.
     fn judge(&mut self, rules: &Rules, now: Moment) -> Admission {
-        if self.bytes.has_room(0) && self.messages.has_room(0) {
+        if self.have_room(false) {
             return Admission::Pass;
         }
         match self.bytes.wait(0).max(self.messages.wait(0)) {

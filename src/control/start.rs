@@ -70,11 +70,12 @@ pub(super) async fn start(
         .flat_map(|before| &before.keys)
         .for_each(|row| take_keys(&core, &row.into()));
     // From here on nothing fails: the process before this one has stopped accepting.
-    publish(&mut core, plan, sockets, servers);
     if let Some(before) = predecessor {
         before.serving();
+        // Before anyone can ask this one of sessions: those of older processes are asked about too.
         core.older = Older::listen(&core.handle(), before);
     }
+    publish(&mut core, plan, sockets, servers);
     Ok((core, reloads))
 }
 

@@ -276,7 +276,8 @@ async fn a_connection_of_a_replaced_process_pushes_to_no_part_of_the_sessions() 
 const PUSHES_MIN: usize = 50;
 
 /// Pushes numbers to `ada`, one after another, until told to stop and it was often enough; by
-/// number how many sessions each was queued for.
+/// number how many sessions each was queued for. Of one whose answer another process has heard that
+/// took over meanwhile, as it may on a busy machine, its caller is told so, and it is left out.
 async fn caller(api: String, name: usize, stop: Arc<AtomicBool>) -> BTreeMap<usize, u64> {
     let mut queued = BTreeMap::new();
     for number in 0.. {
@@ -287,8 +288,13 @@ async fn caller(api: String, name: usize, stop: Arc<AtomicBool>) -> BTreeMap<usi
         loop {
             match ask(&api, "POST", "/v1/push?label=user:ada", &text).await {
                 (200, report) => {
-                    assert_eq!(report["instances"]["missing"], json!([]), "{report}");
-                    queued.insert(number, report["queued"].as_u64().unwrap());
+                    let missing = report["instances"]["missing"].as_array().unwrap();
+                    for one in missing {
+                        assert!(one["why"].as_str().unwrap().contains("takes over"), "{report}");
+                    }
+                    if missing.is_empty() {
+                        queued.insert(number, report["queued"].as_u64().unwrap());
+                    }
                     break;
                 }
                 // The process that took this connection was replaced: refused whole.
@@ -332,7 +338,7 @@ async fn pushes_come_once_and_in_order_while_one_process_after_another_takes_ove
         for (name, all) in queued.iter().enumerate() {
             let own: Vec<usize> = got
                 .iter()
-                .filter(|(caller, _)| *caller == name)
+                .filter(|(caller, number)| *caller == name && all.contains_key(number))
                 .map(|(_, number)| *number)
                 .collect();
             // From where it opened on, each once and in order.

@@ -45,6 +45,8 @@ struct Questions {
     /// The number of the last.
     asked: u64,
     open: BTreeMap<u64, OpenQuestion>,
+    /// Another process hears the answers.
+    is_replaced: bool,
 }
 
 /// A question that is not answered yet.
@@ -71,7 +73,7 @@ impl Peer {
             words,
             room: Arc::new(Semaphore::new(QUESTIONS_BYTES_MAX)),
             is_silent: AtomicBool::new(false),
-            questions: Mutex::new(Questions { asked, open: BTreeMap::new() }),
+            questions: Mutex::new(Questions { asked, open: BTreeMap::new(), is_replaced: false }),
         };
         (Arc::new(peer), written)
     }
@@ -147,6 +149,9 @@ impl Peer {
         let (sender, answer) = oneshot::channel();
         let number = {
             let mut questions = self.questions();
+            if questions.is_replaced {
+                return Err(NoAnswer::Replaced);
+            }
             questions.asked += 1;
             let number = questions.asked;
             questions.open.insert(number, OpenQuestion { text: String::new(), answer: sender });
@@ -180,9 +185,13 @@ impl Peer {
         let _ = answer.send(read.ok_or(NoAnswer::Unreadable));
     }
 
-    /// Another process hears it from now on: what is asked of it has no answer here.
+    /// Another process hears it from now on: what is asked of it, or will be, has no answer here.
     pub(super) fn on_replaced(&self) {
-        let open = std::mem::take(&mut self.questions().open);
+        let open = {
+            let mut questions = self.questions();
+            questions.is_replaced = true;
+            std::mem::take(&mut questions.open)
+        };
         for OpenQuestion { answer, .. } in open.into_values() {
             // Who asked may be gone.
             let _ = answer.send(Err(NoAnswer::Replaced));
@@ -267,6 +276,15 @@ mod tests {
         assert_eq!(peer.ask(question(), SOON).await, Err(NoAnswer::Ended));
         let (earlier, _words) = Peer::new(false, 0);
         assert_eq!(earlier.ask(question(), SOON).await, Err(NoAnswer::Version));
+    }
+
+    #[tokio::test]
+    async fn one_that_another_process_hears_has_no_answer_here() {
+        let (peer, _words) = Peer::new(true, 0);
+        let replacing = async { peer.on_replaced() };
+        let (before, ()) = tokio::join!(peer.ask(question(), OLDER_ANSWER_TIMEOUT), replacing);
+        assert_eq!(before, Err(NoAnswer::Replaced));
+        assert_eq!(peer.ask(question(), OLDER_ANSWER_TIMEOUT).await, Err(NoAnswer::Replaced));
     }
 
     #[tokio::test]

@@ -56,6 +56,14 @@ impl Local {
         })
     }
 
+    /// A session's waker, to be called; taken, since the session stores it anew when it is polled.
+    pub(super) fn take_waker(&mut self, id: SessionId) -> Option<Waker> {
+        match self.slots.get_mut(id.slot() as usize)? {
+            Slot::Taken(session) if session.generation == id.generation() => session.waker.take(),
+            _ => None,
+        }
+    }
+
     /// Puts a message into the mailboxes of the sessions that it is for; gives who is to be woken,
     /// at once and not by the wheel: a message is not to wait for a tick.
     pub(super) fn push(&mut self, order: &PushOrder, now: Moment) -> (PushCount, Vec<Waker>) {

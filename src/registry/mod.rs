@@ -4,14 +4,16 @@
 //! notes and its deadline. **Never here:** a session's bytes; a lock, channel or timer per session.
 //!
 //! Each worker has one slab of its own, which no other thread ever sees. Who wants something of
-//! the sessions sends one job to every worker; it runs the functions of this room there, which
-//! sweep the slab once and leave notes. Deadlines are kept by one coarse wheel per worker.
+//! the sessions sends one job to every worker; it runs the functions of this module there, which
+//! sweep the slab once and leave notes. Deadlines are kept by one coarse wheel per worker,
+//! and what is nearer than its tick by a queue beside it.
 
 mod delivery;
 mod drain;
 mod events;
 mod everywhere;
 mod facts;
+mod fine_timers;
 mod label_index;
 mod leaving;
 mod local;

@@ -19,6 +19,7 @@ use crate::wire::resume::Token;
 use super::drain::{Drain, Share};
 use super::events::{self, SessionChange};
 use super::facts::{Facts, Location, Seen, Selector};
+use super::fine_timers;
 use super::leaving::DrainCount;
 use super::local::{Full, Local, WAKES_PER_TICK_MAX};
 use super::locations::{self, LocationCount};
@@ -99,6 +100,14 @@ impl Seat {
     pub fn wake_at(&self, moment: Moment) {
         with(|local| local.wake_at(self.id, moment));
     }
+
+    /// Wakes the task in time for this moment, where that is less than a [`TICK`] from now; else as
+    /// [`Seat::wake_at`] does. One at a time: another may be named when this one has come.
+    pub fn wake_near(&self, moment: Moment, now: Moment) {
+        if !fine_timers::arm(self.id, moment, now, wake) {
+            self.wake_at(moment);
+        }
+    }
 }
 
 /// A session that shakes hands, by its token: messages that come for it wait. Dropping it forgets
@@ -135,6 +144,14 @@ impl Drop for Seat {
         // At a worker's end the slab may be gone before its last sessions.
         let _ = LOCAL.try_with(|local| local.borrow_mut().leave(self.id));
         reports::left(self.id);
+    }
+}
+
+/// Wakes a session's task, when it lives.
+fn wake(id: SessionId) {
+    // A waker must not run while the slab is borrowed.
+    if let Some(waker) = with(|local| local.take_waker(id)) {
+        waker.wake();
     }
 }
 

@@ -334,7 +334,10 @@ impl Relay {
         }
         let next = self.core.timeout();
         if next < self.armed {
-            self.seat.wake_at(next);
+            match self.core.throttle().paused_until() {
+                Some(until) if until == next => self.seat.wake_near(next, now),
+                _ => self.seat.wake_at(next),
+            }
             self.armed = next;
         }
     }

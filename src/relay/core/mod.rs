@@ -256,7 +256,7 @@ impl Core {
     /// Whether bytes from a side are wanted at all; else it is not to be read.
     pub(super) fn wants(&self, from: Side) -> bool {
         let full = self.hold.as_ref().is_some_and(|hold| hold.is_full());
-        let paused = self.throttle.is_paused() && self.end.is_none();
+        let paused = self.throttle.paused_until().is_some() && self.end.is_none();
         !self.side(from).ended && !(from == Side::Client && (full || paused))
     }
 

@@ -11,8 +11,8 @@ use crate::wire::frame::{FrameHeader, Opcode};
 
 use super::meter::{SendMeter, SharedMeter};
 
-/// Of the time by which a pause lasted too long, so much counts: the registry's wheel turns ten
-/// times a second, and what is longer is a process that did not run.
+/// Of the time by which a pause lasted too long, so much counts: a longer one is a process that did
+/// not run.
 const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// The limit that a frame breaks, by what it announces.
@@ -117,9 +117,9 @@ impl Throttle {
         (meters.slow_timeout, meters.waits_since) = (None, None);
     }
 
-    /// Whether the client is not read.
-    pub(super) fn is_paused(&self) -> bool {
-        self.0.as_ref().is_some_and(|meters| meters.paused_until.is_some())
+    /// When it is read again; `None` while it is read.
+    pub(in crate::relay) fn paused_until(&self) -> Option<Moment> {
+        self.0.as_ref()?.paused_until
     }
 
     /// When it is read again, or has taken nothing for too long; `NEVER` while neither is to be.
@@ -220,13 +220,11 @@ impl Meters {
 
     /// What becomes of the client after what has come.
     fn judge(&mut self, rules: &Rules, now: Moment) -> Admission {
-        if self.have_room(false) {
-            return Admission::Pass;
-        }
-        match self.bytes.wait(0).max(self.messages.wait(0)) {
-            Some(wait) => self.pause(wait, rules, now),
-            None => Admission::Pass,
-        }
+        let wait = match self.have_room(false) {
+            true => None,
+            false => self.bytes.wait(0).max(self.messages.wait(0)),
+        };
+        wait.map_or(Admission::Pass, |wait| self.pause(wait, rules, now))
     }
 
     /// The client has to wait so long.
@@ -276,7 +274,8 @@ mod tests {
         let mut passes = |at: &u64| {
             let now = Moment::from_millis(*at);
             throttle.on_timeout(now);
-            !throttle.is_paused() && admit(&mut throttle, bytes, rules, now) == Admission::Pass
+            !throttle.paused_until().is_some()
+                && admit(&mut throttle, bytes, rules, now) == Admission::Pass
         };
         (0..10_000).filter(|at| passes(at)).count()
     }
@@ -302,7 +301,7 @@ mod tests {
             for at in (0..10_000).step_by(100) {
                 let now = Moment::from_millis(at);
                 throttle.on_timeout(now);
-                while !throttle.is_paused()
+                while !throttle.paused_until().is_some()
                     && admit(&mut throttle, 1, &rules, now) == Admission::Pass
                 {
                     sent += 1;
@@ -324,7 +323,7 @@ mod tests {
         assert_eq!(throttle.on_payload(999, &rules, now), Admission::Pass);
         assert_eq!(throttle.on_payload(4000, &rules, now), Admission::Pause);
         let then = now.after(Duration::from_secs(4));
-        assert!(throttle.is_paused() && throttle.timeout() == then);
+        assert!(throttle.paused_until().is_some() && throttle.timeout() == then);
         throttle.on_timeout(then);
         assert_eq!(throttle.on_payload(1, &rules, then), Admission::Pause);
         // So do the parts of a message.

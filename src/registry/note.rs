@@ -160,7 +160,11 @@ impl Mail {
             Note::Report(report) => self.report = Some(report),
             Note::Push(delivery) => self.pushes.push_back(delivery),
             Note::NoRoom => self.has_no_room = true,
-            Note::Tap(ticket) => self.taps.push(ticket),
+            Note::Tap(ticket) => {
+                if !self.taps.iter().any(|waiting| waiting.is_like(&ticket)) {
+                    self.taps.push(ticket);
+                }
+            }
         }
     }
 

@@ -71,7 +71,11 @@ impl Seat {
     /// The session is on this backend of this pool now, which was chosen at `chosen`. An
     /// order that was given since then for its sessions is given to this one too.
     pub fn settled(&self, pool: Arc<str>, backend: Arc<str>, chosen: Moment) {
-        with(|local| local.settled(self.id, pool, backend, chosen));
+        with(|local| {
+            let before = local.facts(self.id);
+            local.settled(self.id, pool, backend, chosen);
+            taps::follow(local, self.id, before.as_ref());
+        });
     }
 
     /// The session has other labels now: what a change makes of those that it has.
@@ -142,7 +146,11 @@ pub fn announce(token: Token, route: Arc<str>) -> ExpectedSession {
 impl Drop for Seat {
     fn drop(&mut self) {
         // At a worker's end the slab may be gone before its last sessions.
-        let _ = LOCAL.try_with(|local| local.borrow_mut().leave(self.id));
+        let _ = LOCAL.try_with(|local| {
+            let mut local = local.borrow_mut();
+            taps::left(&local, self.id);
+            local.leave(self.id);
+        });
         reports::left(self.id);
     }
 }
@@ -162,7 +170,7 @@ fn wake(id: SessionId) {
 pub fn enter(facts: Facts) -> Result<Seat, Full> {
     let (id, turning) = with(|local| {
         let id = local.enter(facts)?;
-        taps::entered(local, id);
+        taps::follow(local, id, None);
         Ok((id, std::mem::replace(&mut local.turning, true)))
     })?;
     if !turning {
@@ -228,7 +236,7 @@ pub fn update_rules(changes: &Arc<RuleChanges>, now: Moment) -> usize {
 
 /// Has sessions go by the new names of their listeners, those that enter later as well.
 pub fn rename_listeners(names: &Arc<Names>, now: Moment) {
-    with(|local| local.rename_listeners(names, now));
+    with(|local| taps::following(local, |local| local.rename_listeners(names, now)));
 }
 
 /// Changes a session's labels, or not at all; what they are then. `None` when it has left.
@@ -236,15 +244,15 @@ pub fn relabel<E>(
     id: SessionId,
     change: impl FnOnce(&mut SessionLabels) -> Result<(), E>,
 ) -> Option<Result<SessionLabels, E>> {
-    let before = facts(id)?.labels;
-    let mut labels = before.clone();
+    let before = facts(id)?;
+    let mut labels = before.labels.clone();
     let changed = change(&mut labels).map(|()| labels);
     if let Ok(labels) = &changed
-        && *labels != before
+        && *labels != before.labels
     {
         with(|local| {
             local.relabel(id, labels.clone());
-            taps::entered(local, id);
+            taps::follow(local, id, Some(&before));
         });
         tell(id, SessionChange::Labelled);
     }

@@ -4,7 +4,8 @@
 //! record meanwhile waits in a ring of their worker; a frame that finds it full is counted and
 //! dropped, so that a tap costs the sessions it is for a little, and others nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -126,8 +127,8 @@ impl TapReading {
 pub(super) struct Tap {
     payload_bytes: usize,
     ring: RefCell<TapRing>,
-    sessions: Cell<usize>,
-    is_over: Cell<bool>,
+    /// Those that it is on.
+    sessions: RefCell<HashSet<SessionId>>,
 }
 
 #[derive(Debug, Default)]
@@ -139,12 +140,32 @@ struct TapRing {
 
 impl Tap {
     pub(super) fn new(payload_bytes: usize) -> Rc<Tap> {
-        let (ring, sessions, is_over) = Default::default();
-        Rc::new(Tap { payload_bytes, ring, sessions, is_over })
+        let (ring, sessions) = Default::default();
+        Rc::new(Tap { payload_bytes, ring, sessions })
     }
 
+    /// How many sessions it is on.
     pub(super) fn sessions(&self) -> usize {
-        self.sessions.get()
+        self.sessions.borrow().len()
+    }
+
+    pub(super) fn is_on(&self, id: SessionId) -> bool {
+        self.sessions.borrow().contains(&id)
+    }
+
+    /// Puts it on a session; `None` where it is on as many as it may be.
+    pub(super) fn put_on(self: &Rc<Tap>, id: SessionId) -> Option<TapTicket> {
+        let mut sessions = self.sessions.borrow_mut();
+        let has_room = sessions.len() < TAP_SESSIONS_MAX;
+        has_room.then(|| {
+            sessions.insert(id);
+            TapTicket { tap: Rc::clone(self), id }
+        })
+    }
+
+    /// Takes it off a session, which records nothing more for it; whether it was on it.
+    pub(super) fn take_off(&self, id: SessionId) -> bool {
+        self.sessions.borrow_mut().remove(&id)
     }
 
     /// What was recorded since this was asked last.
@@ -155,7 +176,7 @@ impl Tap {
 
     /// Its sessions record nothing more.
     pub(super) fn end(&self) {
-        self.is_over.set(true);
+        self.sessions.take();
         self.ring.take();
     }
 
@@ -181,18 +202,18 @@ pub struct TapTicket {
 }
 
 impl TapTicket {
-    pub(super) fn new(tap: &Rc<Tap>, id: SessionId) -> TapTicket {
-        TapTicket { tap: Rc::clone(tap), id }
-    }
-
     /// The session is tapped from now on.
     pub fn join(self) -> TapLink {
-        self.tap.sessions.set(self.tap.sessions.get() + 1);
         TapLink(self)
+    }
+
+    /// Whether the other is one of the same tap.
+    pub(super) fn is_like(&self, other: &TapTicket) -> bool {
+        Rc::ptr_eq(&self.tap, &other.tap)
     }
 }
 
-/// A tap that is on a session, until it is dropped.
+/// A tap that is on a session, until it is taken off.
 #[derive(Debug)]
 pub struct TapLink(TapTicket);
 
@@ -205,24 +226,18 @@ impl TapLink {
 
     /// Whether the ticket is one of the same tap.
     pub fn is_of(&self, ticket: &TapTicket) -> bool {
-        Rc::ptr_eq(&self.0.tap, &ticket.tap)
+        self.0.is_like(ticket)
     }
 
-    /// Whether nobody reads it any more.
-    pub fn is_over(&self) -> bool {
-        self.0.tap.is_over.get()
+    /// Whether it is not on the session any more: it has ended, or the session is none of those
+    /// that it is for.
+    pub fn is_off(&self) -> bool {
+        !self.0.tap.is_on(self.0.id)
     }
 
     /// A frame passed in the session.
     pub fn record(&self, frame: &TapFrame) {
         self.0.tap.record(self.0.id, frame);
-    }
-}
-
-impl Drop for TapLink {
-    fn drop(&mut self) {
-        let sessions = &self.0.tap.sessions;
-        sessions.set(sessions.get().saturating_sub(1));
     }
 }
 
@@ -241,22 +256,20 @@ mod tests {
     fn a_full_ring_counts_what_it_drops_and_is_empty_once_it_was_read() {
         let tap = Tap::new(4);
         let id = SessionId::new(0, 1, 2);
-        let link = TapTicket::new(&tap, id).join();
+        let link = tap.put_on(id).unwrap().join();
         (0..TAP_FRAMES_MAX + 7).for_each(|_| link.record(&frame(b"hello".to_vec())));
         let (frames, lost) = tap.take();
         assert_eq!((frames.len(), lost, tap.sessions()), (TAP_FRAMES_MAX, 7, 1));
         assert!(frames.iter().all(|(of, frame)| *of == id && frame.payload == b"hell"));
-        assert_eq!((tap.take().0.len(), link.is_over()), (0, false));
+        assert_eq!((tap.take().0.len(), link.is_off()), (0, false));
         tap.end();
-        assert!(link.is_over());
-        drop(link);
-        assert_eq!(tap.sessions(), 0);
+        assert_eq!((link.is_off(), tap.sessions()), (true, 0));
     }
 
     #[test]
     fn payloads_have_one_bound_together() {
         let tap = Tap::new(4_096);
-        let link = TapTicket::new(&tap, SessionId::new(0, 1, 2)).join();
+        let link = tap.put_on(SessionId::new(0, 1, 2)).unwrap().join();
         (0..100).for_each(|_| link.record(&frame(vec![7; 4_096])));
         let (frames, lost) = tap.take();
         let bytes: usize = frames.iter().map(|(_, frame)| frame.payload.len()).sum();

@@ -110,7 +110,7 @@ impl SessionTaps {
     }
 
     fn record(&mut self, frame: &TapFrame) {
-        self.links.retain(|link| !link.is_over());
+        self.links.retain(|link| !link.is_off());
         self.links.iter().for_each(|link| link.record(frame));
     }
 }

@@ -56,6 +56,13 @@ impl Tail {
         within("frames", read).await.unwrap()
     }
 
+    /// What else it says until it is ended.
+    async fn rest(self) -> Vec<String> {
+        self.running.signal(libc::SIGINT);
+        let read = tokio::task::spawn_blocking(|| self.lines.map(|line| line.unwrap()).collect());
+        within("its end", read).await.unwrap()
+    }
+
     async fn end(self) -> (Option<i32>, String) {
         self.running.signal(libc::SIGINT);
         tokio::task::spawn_blocking(move || self.running.end()).await.unwrap()
@@ -172,11 +179,18 @@ async fn a_session_that_moves_takes_its_tap_along() {
     session.echo("hello").await;
     let tail = Tail::begin(&dir, &["--route", "all", "--json"]).await;
     let from = if backends[0].connections() == 1 { 0 } else { 1 };
-    let from = backends[from].address().to_string();
+    let [from, to] = [from, 1 - from].map(|at| backends[at].address().to_string());
+    let left = Tail::begin(&dir, &["--backend", &from, "--json"]).await;
+    let reached = Tail::begin(&dir, &["--backend", &to, "--json"]).await;
     let words = ["move", "--from", &from, "--wait", "--socket", "control.sock"];
     let (code, out, err) = meanwhile(dir.path(), &words).await;
     assert_eq!((code, out.contains("finished: 1 moved")), (0, true), "{out}{err}");
     session.echo("at the new one").await;
+    // What is said of a backend is of who is there: to the end, and from the beginning on.
+    let texts = |rows: &[Value]| rows.iter().filter(|row| row["opcode"] == "text").count();
+    assert_eq!(texts(&reached.next(2).await.1), 2);
+    let (left, rows) = left.next(2).await;
+    assert_eq!((texts(&rows), left.rest().await), (0, Vec::<String>::new()), "{rows:?}");
     let (_tail, rows) = tail.next(4).await;
     let rows: Vec<_> = rows.iter().map(|row| (&row["from"], &row["to"], &row["opcode"])).collect();
     let is = |(from, to, opcode): (&Value, &Value, &Value), wanted: [&str; 3]| {
@@ -186,6 +200,42 @@ async fn a_session_that_moves_takes_its_tap_along() {
     is(rows[1], ["upstream", "tidegate", "close"]);
     is(rows[2], ["client", "upstream", "text"]);
     is(rows[3], ["upstream", "client", "text"]);
+    drop(session);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_has_the_tails_of_who_it_is_now() {
+    let backend = Backend::echo("one").await;
+    let api = "[listeners.internal]\naddress = \"127.0.0.3:0\"\n\
+               [[routes]]\nlistener = \"internal\"\napi = { routes = \"all\" }\n";
+    let (proxy, dir) = watched(site(&[&backend]).table(api), "").await;
+    let mut session = proxy.client().path("/?user=ada").open().await;
+    session.echo("hello").await;
+    let api = proxy.client_of("internal");
+    let (_, listed) = api.clone().path("/v1/sessions").request("GET", "").await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let path = format!("/v1/sessions/{}", listed["sessions"][0]["id"].as_str().unwrap());
+    let is_now = async |user: &str| {
+        let patch = json!({ "labels": { "user": user } }).to_string();
+        assert_eq!(api.clone().path(&path).request("PATCH", &patch).await.0.status(), 200);
+    };
+    let mut ada = Tail::begin(&dir, &["--label", "user=ada", "--json"]).await;
+    let mut bob = Tail::begin(&dir, &["--label", "user=bob", "--json"]).await;
+    let lengths =
+        |rows: &[Value]| rows.iter().map(|row| row["length"].as_u64()).collect::<Vec<_>>();
+    for round in 1..4 {
+        is_now("bob").await;
+        session.echo("b".repeat(10 + round)).await;
+        let (again, rows) = bob.next(2).await;
+        assert_eq!(lengths(&rows), [Some(10 + round as u64); 2]);
+        bob = again;
+        is_now("ada").await;
+        session.echo("a".repeat(20 + round)).await;
+        let (again, rows) = ada.next(2).await;
+        assert_eq!(lengths(&rows), [Some(20 + round as u64); 2]);
+        ada = again;
+    }
     drop(session);
     proxy.stop().await;
 }

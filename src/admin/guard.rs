@@ -94,7 +94,10 @@ impl fmt::Display for Denied {
             Denied::NoHost => "the request needs one valid `Host`",
             Denied::Scrapes => "too many scrapes at once",
             Denied::Streams => "too many pages are open at once",
-            Denied::Origin => "a page of another site may not ask this",
+            Denied::Origin => {
+                "a page of another site may not ask this; behind a proxy that changes `Host`, \
+                 `hosts` of `[admin]` is to have the page's name"
+            }
             Denied::ContentType => "the body must be `application/json`",
             Denied::ReadOnly => "the page only shows: `[admin.operators]` lets operators command",
             Denied::NoPassword => "a command needs an operator's name and password",
@@ -118,19 +121,26 @@ pub(super) fn judge<B>(
 
 /// Whether the request is the admin page's own, or no browser's: those say by which page they ask
 /// (`Sec-Fetch-Site`, `Origin`), and no page can have them say otherwise.
-pub(super) fn is_own_page(uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
-    let is_site = |value: &HeaderValue| matches!(value.as_bytes(), b"same-origin" | b"none");
-    if !headers.get_all("sec-fetch-site").iter().all(is_site) {
+///
+/// The page is one of the host that is asked for, by HTTPS too: a proxy before us may speak TLS. A
+/// proxy may also ask for another host than the browser did; then the browser vouches that the page
+/// is its own (`same-origin`, Fetch Metadata), and `admin.hosts` that its name is no stranger's.
+pub(super) fn is_own_page(admin: &Admin, uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
+    let sites: Vec<&[u8]> =
+        headers.get_all("sec-fetch-site").iter().map(HeaderValue::as_bytes).collect();
+    if !sites.iter().all(|site| matches!(*site, b"same-origin" | b"none")) {
         return Err(Denied::Origin);
     }
     let asked = host::of(uri, headers).map_err(|_| Denied::NoHost)?;
-    let is_ours = |value: &HeaderValue| {
-        let origin = value.to_str().ok()?.parse::<Uri>().ok()?;
-        let named = host::canonical(origin.authority()?.as_str()).ok();
-        let is_same = origin.scheme_str() == Some("http") && named.is_some() && named == asked;
-        is_same.then_some(())
+    let is_ours = |origin: &str| {
+        let is_vouched = || {
+            let page = host::name_of_page(origin);
+            sites.contains(&&b"same-origin"[..]) && page.is_some_and(|page| is_listed(admin, &page))
+        };
+        asked.as_ref().is_some_and(|asked| asked.has_page(origin)) || is_vouched()
     };
-    let is_own = headers.get_all(ORIGIN).iter().all(|value| is_ours(value).is_some());
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let is_own = origins.all(|origin| origin.to_str().is_ok_and(is_ours));
     if is_own { Ok(()) } else { Err(Denied::Origin) }
 }
 
@@ -149,8 +159,15 @@ fn is_called(admin: &Admin, uri: &Uri, headers: &HeaderMap) -> Result<(), Denied
     let Some(Host { name, .. }) = host::of(uri, headers).map_err(|_| Denied::NoHost)? else {
         return Ok(());
     };
-    let is_named = || admin.hosts.iter().any(|own| **own == *name);
-    if !host::can_be_rebound(&name) || is_named() { Ok(()) } else { Err(Denied::Host) }
+    match !host::can_be_rebound(&name) || is_listed(admin, &name) {
+        true => Ok(()),
+        false => Err(Denied::Host),
+    }
+}
+
+/// Whether `admin.hosts` has the name.
+fn is_listed(admin: &Admin, name: &str) -> bool {
+    admin.hosts.iter().any(|own| **own == *name)
 }
 
 #[cfg(test)]
@@ -229,13 +246,17 @@ mod tests {
             for (name, of) in fields {
                 headers.append(*name, HeaderValue::from_static(of));
             }
-            is_own_page(&Uri::from_static("/live"), &headers)
+            is_own_page(&admin(), &Uri::from_static("/live"), &headers)
         };
         for fields in [
             &[][..],
             &[("origin", "http://localhost:9090")],
             &[("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none"), ("origin", "http://localhost:9090")],
+            // Through a proxy that speaks TLS, and one that asks for another host.
+            &[("origin", "https://localhost:9090")],
+            &[("origin", "https://ops.example.com"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "https://OPS.example.com:8443"), ("sec-fetch-site", "same-origin")],
         ] {
             assert_eq!(asked(fields), Ok(()), "{fields:?}");
         }
@@ -244,7 +265,14 @@ mod tests {
             &[("origin", "null")],
             &[("origin", "http://localhost")],
             &[("origin", "http://localhost:9091")],
-            &[("origin", "https://localhost:9090")],
+            &[("origin", "https://localhost")],
+            &[("origin", "wss://localhost:9090")],
+            // Older browsers do not say that the page is of one origin with what it asks for.
+            &[("origin", "https://ops.example.com")],
+            &[("origin", "https://ops.example.com"), ("sec-fetch-site", "none")],
+            &[("origin", "https://ops.example.com"), ("sec-fetch-site", "same-site")],
+            &[("origin", "https://x.ops.example.com"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")],
             &[("origin", "http://localhost:9090"), ("origin", "http://evil.example")],
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],

@@ -19,6 +19,22 @@ pub struct Host<'a> {
     pub port: Option<u16>,
 }
 
+impl Host<'_> {
+    /// Whether `origin` is a page of it: the same name and port. A port that is not written is the
+    /// origin's scheme's; by which scheme the request came only the proxies before us know.
+    pub fn has_page(&self, origin: &str) -> bool {
+        page(origin).is_some_and(|(page, default)| {
+            let is_port = page.port.unwrap_or(default) == self.port.unwrap_or(default);
+            page.name == self.name && is_port
+        })
+    }
+}
+
+/// The name of the host whose page an `Origin` names; `None` where it is no page of HTTP.
+pub fn name_of_page(origin: &str) -> Option<Cow<'_, str>> {
+    page(origin).map(|(host, _)| host.name)
+}
+
 /// Why a host is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HostError {
@@ -120,17 +136,21 @@ pub fn can_be_rebound(name: &str) -> bool {
     !is_address && name.contains('.') && !name.ends_with(".localhost")
 }
 
-/// Whether `origin` is a page of `host`: the same name and port. A port that is not written is the
-/// origin's scheme's; by which scheme the request came only the proxies before us know.
+/// Whether `origin` is a page of `host`, as [`Host::has_page`] says.
 pub fn is_page_of(origin: &str, host: &str) -> bool {
-    let Some((scheme, page)) = origin.split_once("://") else { return false };
+    canonical(host).is_ok_and(|host| host.has_page(origin))
+}
+
+/// The host of the page that an `Origin` names (RFC 6454 §7), and its scheme's port; `None` where
+/// it is no page of HTTP.
+fn page(origin: &str) -> Option<(Host<'_>, u16)> {
+    let (scheme, host) = origin.split_once("://")?;
     let default = match scheme.to_ascii_lowercase().as_str() {
         "https" => 443,
         "http" => 80,
-        _ => return false,
+        _ => return None,
     };
-    let (Ok(page), Ok(host)) = (canonical(page), canonical(host)) else { return false };
-    page.name == host.name && page.port.unwrap_or(default) == host.port.unwrap_or(default)
+    Some((canonical(host).ok()?, default))
 }
 
 /// A port's digits; RFC 3986 §3.2.3 allows none.

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
-use crate::actors::{Backend, Client, Ending, Head, Session, Wire, read_chunk, within};
+use crate::actors::{
+    Backend, Certificates, Client, Ending, Head, Session, Wire, read_chunk, within,
+};
 use crate::proxy::Proxy;
 use crate::site::site;
 
@@ -19,7 +21,9 @@ async fn paged(backends: &[&Backend], operators: bool) -> (Proxy, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let users = dir.path().join("operators.htpasswd");
     std::fs::write(&users, USERS).unwrap();
-    let mut table = "[admin]\naddress = \"127.0.0.1:0\"\npage = true\n".to_owned();
+    let mut table = "[admin]\naddress = \"127.0.0.1:0\"\npage = true\n\
+                     hosts = \"ops.example.com\"\n"
+        .to_owned();
     if operators {
         table += &format!("[admin.operators]\nusers = \"{}\"\n", users.display());
     }
@@ -160,6 +164,45 @@ async fn pages_of_other_sites_and_who_shows_no_password_are_refused() {
         assert!(refused.contains(&format!("tidegate_admin_refused_total{{reason=\"{why}\"}}")));
     }
     proxy.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_commands_through_a_proxy_that_speaks_tls() {
+    let backend = Backend::echo("one").await;
+    let (proxy, _dir) = paged(&[&backend], true).await;
+    let session = proxy.client().path("/?user=ada").open().await;
+    let certificates = Certificates::new(&["ops.example.com", "localhost", "evil.example"]);
+    let front = |keys: &str| {
+        let site = site(&[]).backend(proxy.admin().address()).tls(&certificates);
+        site.route("websocket = false").route(keys)
+    };
+    let sent = [("sec-fetch-site", "same-origin"), JSON, ADA];
+    let kick = async |by: &Proxy, host: &str, page: &str| {
+        let client = by.client().tls(&certificates).host(host).path("/operator/kick");
+        let client = with(client, &[&[("origin", page)], &sent[..]].concat());
+        let (head, told) =
+            client.request("POST", "{\"dry_run\":true,\"who\":{\"all\":true}}").await;
+        (head.status(), told)
+    };
+    let keeps = Proxy::start(&front("")).await;
+    // It asks for another host than the browser does, as others do who are not asked to keep it.
+    let changes = Proxy::start(&front("upstream_host = \"127.0.0.1:9090\"")).await;
+    for (by, host, page, status) in [
+        (&keeps, "localhost", "https://localhost", 200),
+        (&keeps, "ops.example.com", "https://ops.example.com", 200),
+        (&keeps, "evil.example", "https://evil.example", 403),
+        (&keeps, "ops.example.com", "https://evil.example", 403),
+        (&changes, "ops.example.com", "https://ops.example.com:8443", 200),
+        (&changes, "ops.example.com", "https://evil.example", 403),
+        (&changes, "evil.example", "https://evil.example", 403),
+    ] {
+        let (is, told) = kick(by, host, page).await;
+        assert_eq!(is, status, "{host} {page}: {told}");
+    }
+    drop(session);
+    for proxy in [keeps, changes, proxy] {
+        proxy.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ impl<P: Process> AdminPage<P> {
             return Ok(method_not_allowed("GET, HEAD"));
         }
         if path == LIVE {
-            guard::is_own_page(request.uri(), request.headers())?;
+            guard::is_own_page(&self.admin, request.uri(), request.headers())?;
             let client = peer.address.map_or(ClientNetwork::Unshared, |peer| peer.ip().into());
             let sort = request.uri().query().unwrap_or_default();
             return LiveStreams::open(&self.streams, &self.process, client, sort, &self.admin)
@@ -120,7 +120,7 @@ impl<P: Process> AdminPage<P> {
         if request.method() != Method::POST {
             return Ok(method_not_allowed("POST"));
         }
-        guard::is_own_page(request.uri(), request.headers())?;
+        guard::is_own_page(&self.admin, request.uri(), request.headers())?;
         guard::is_json(request.headers())?;
         let (head, body) = request.into_parts();
         let identity = match kind {

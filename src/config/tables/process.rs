@@ -122,7 +122,8 @@ table! {
     now allow: OneOrMany<String> = networks(&ADMIN_ALLOW), as in ["127.0.0.1", "10.0.0.0/8"];
     /// Names it may be called by (`Host`), beside IP addresses, `localhost`, and names of one label
     /// such as `tidegate`. Others are answered 403: a page of a stranger can have its own name
-    /// resolve to this listener, and then read it in an operator's browser (DNS rebinding).
+    /// resolve to this listener, and then read it in an operator's browser (DNS rebinding). Behind
+    /// a proxy, list the name that the page has in the browser.
     now hosts: OneOrMany<String>, as in ["metrics.example.com"];
     /// Whether there is a page at `/`: what lives and passes, live, and sessions by label, id or
     /// address, for whoever `allow` lets in. It changes nothing without `operators`.
@@ -133,7 +134,8 @@ table! {
 
 table! {
     /// Operators of the admin page. Each command shows name and password; the listener has no TLS,
-    /// so they are safe on loopback, behind SSH, or in a private network only.
+    /// so they are safe on loopback, behind SSH, behind a proxy on this machine that speaks TLS, or
+    /// in a private network only.
     OperatorsTable "Operators", "a table with `users`";
 
     /// The file of users, as `htpasswd -B` makes it and as `basic` of `[access]` reads it.

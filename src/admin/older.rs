@@ -37,8 +37,8 @@ pub struct OlderAnswer {
 pub struct OlderReport {
     /// Which.
     pub pid: u32,
-    /// Sessions it had when it last said so.
-    pub sessions: usize,
+    /// Sessions it had when it last said so; none where it has not said yet.
+    pub sessions: Option<usize>,
     /// Its answer.
     pub answer: Result<OlderAnswer, NoAnswer>,
 }

@@ -66,7 +66,7 @@ fn process(of: &FactSources<'_>, snapshot: &Snapshot) -> ProcessFacts {
         generation: snapshot.generation,
         number: of.upgrade.number(),
         older: older.len() as u64,
-        older_sessions: older.values().map(|older| older.sessions).sum::<usize>() as u64,
+        older_sessions: older.values().filter_map(|older| older.sessions).sum::<usize>() as u64,
         snapshots: snapshot.alive() as u64,
         hold_bytes: of.app.budget.used(),
         connections_max: of.permits.max() as u64,

@@ -67,8 +67,9 @@ struct Instances {
 #[derive(Serialize, Debug)]
 struct MissingInstance {
     pid: u32,
-    /// Sessions it had when it last said so.
-    sessions: usize,
+    /// Sessions it had when it last said so; none where it has not said yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<usize>,
     why: String,
 }
 

@@ -30,8 +30,8 @@ pub trait OlderInstances: Send + Sync {
 pub struct InstanceReport {
     /// Which.
     pub pid: u32,
-    /// Sessions it had when it last said so.
-    pub sessions: usize,
+    /// Sessions it had when it last said so; none where it has not said yet.
+    pub sessions: Option<usize>,
     /// Status and JSON of its answer, or why there is none.
     pub answer: Result<(u16, Value), String>,
 }

@@ -46,7 +46,7 @@ pub(super) fn schemas() -> Value {
         ),
         "MissingInstance": object(
             &json!({ "pid": count, "sessions": count, "why": text }),
-            &["pid", "sessions", "why"],
+            &["pid", "why"],
         ),
         "Session": session(&text, &maybe_text, &labels),
         "SessionList": object(

@@ -136,9 +136,10 @@ fn combine<O: CommandOutcome>(
                 (row, (status != StatusCode::NOT_FOUND).then_some(remark))
             }
             Err(Silence::NoAnswer(why)) => {
-                total.iter_mut().for_each(|total| total.add_unanswered(known));
+                let count = known.unwrap_or_default();
+                total.iter_mut().for_each(|total| total.add_unanswered(count));
                 let row = json!({ "pid": pid, "answered": false, "sessions": known, "why": why });
-                (row, Some(format!("older process {pid} ({known} sessions) is left out: {why}")))
+                (row, Some(left_out(pid.into(), known.map(|count| count as u64), &why)))
             }
         };
         older.push(row);
@@ -150,6 +151,13 @@ fn combine<O: CommandOutcome>(
         // There is one of them: `own` was a result.
         (None, None) => Ok(Everywhere { total: O::default(), older, remarks }),
     }
+}
+
+/// That an older process with so many sessions has not answered.
+pub(super) fn left_out(pid: u64, sessions: Option<u64>, why: &str) -> String {
+    let sessions = sessions
+        .map_or("how many sessions is not known".to_owned(), |count| format!("{count} sessions"));
+    format!("older process {pid} ({sessions}) is left out: {why}")
 }
 
 /// A refusal that is all there is, with what the older processes said.

@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::everywhere::left_out;
 use super::reply::Reply;
 use super::request::OperatorRequest;
 use crate::action::api::{PushRequest, PushTargets};
@@ -136,7 +137,7 @@ fn remarks(report: &Value) -> Vec<String> {
     let missing = report["instances"]["missing"].as_array().into_iter().flatten();
     let remark = |one: &Value| {
         let why = one["why"].as_str().unwrap_or_default();
-        format!("older process {} ({} sessions) is left out: {why}", one["pid"], one["sessions"])
+        left_out(one["pid"].as_u64().unwrap_or_default(), one["sessions"].as_u64(), why)
     };
     missing.map(remark).collect()
 }
@@ -161,11 +162,16 @@ mod tests {
         let report = json!({
             "matched": 3, "queued": 2, "full": 1, "refused": 0, "written": 2, "read": 0, "late": 0,
             "gone": 0,
-            "instances": { "missing": [{ "pid": 7, "sessions": 2, "why": "no answer" }] },
+            "instances": { "missing": [
+                { "pid": 7, "sessions": 2, "why": "no answer" }, { "pid": 8, "why": "none" },
+            ] },
         });
         assert_eq!(text(&report), "queued: 2 of 3 matched, 2 written, 1 full");
-        let left_out = "older process 7 (2 sessions) is left out: no answer";
-        assert_eq!(remarks(&report), [left_out]);
+        let left_out = [
+            "older process 7 (2 sessions) is left out: no answer",
+            "older process 8 (how many sessions is not known) is left out: none",
+        ];
+        assert_eq!(remarks(&report), left_out);
         let body = br#"{"ids":[],"labels":["user=42"],"text":"secret","base64":null}"#;
         let written = String::from_utf8(without_message(body)).unwrap();
         assert_eq!(written, r#"{"ids":[],"labels":["user=42"]}"#);

@@ -98,7 +98,7 @@ async fn follow(handle: &Handle, pid: u32, peer: &Arc<Peer>, mut link: AsyncLink
         peer.on_word();
         match serde_json::from_str(&line) {
             Ok(Old::Left { sessions }) => {
-                let known = KnownProcess { sessions, peer: Arc::clone(peer) };
+                let known = KnownProcess { sessions: Some(sessions), peer: Arc::clone(peer) };
                 handle.upgrades().older().insert(pid, known);
             }
             Ok(Old::Answer { number, piece, status }) => peer.on_answer(number, &piece, status),

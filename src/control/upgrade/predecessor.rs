@@ -175,7 +175,7 @@ impl Predecessor {
     /// The processes that were replaced and have not ended, this one's predecessor last.
     pub(super) fn into_older(self) -> Vec<(OlderProcess, Link)> {
         let Predecessor { pid, commands, .. } = self;
-        let before = (OlderProcess { pid, sessions: 0, commands }, self.link);
+        let before = (OlderProcess { pid, sessions: None, commands }, self.link);
         self.older.into_iter().chain([before]).collect()
     }
 

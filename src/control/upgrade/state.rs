@@ -33,8 +33,8 @@ pub(in crate::control) type Known = BTreeMap<u32, KnownProcess>;
 /// What is known of an older process.
 #[derive(Clone)]
 pub(in crate::control) struct KnownProcess {
-    /// Sessions it had when it last said so.
-    pub(in crate::control) sessions: usize,
+    /// Sessions it had when it last said so; one that has just been replaced has not.
+    pub(in crate::control) sessions: Option<usize>,
     /// By what it is asked.
     pub(in crate::control) peer: Arc<Peer>,
 }
@@ -178,7 +178,7 @@ impl OlderInstances for State {
                 let answer = match answer {
                     Ok(OlderAnswer { status, json }) => Ok((status, json)),
                     // It had none any more, and gets no new ones: nothing is missing of it.
-                    Err(NoAnswer::Ended) if sessions == 0 => {
+                    Err(NoAnswer::Ended) if sessions == Some(0) => {
                         Ok((StatusCode::GONE.as_u16(), Value::Null))
                     }
                     Err(why) => Err(why.to_string()),
@@ -187,5 +187,25 @@ impl OlderInstances for State {
             }
         });
         Box::pin(join_all(each))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_an_older_process_that_ends_is_missing_what_it_has_not_said_to_be_none() {
+        let (state, _asked) = State::new(2);
+        for (pid, sessions) in [(1, Some(0)), (2, Some(7)), (3, None)] {
+            let (peer, words) = Peer::new(true, 0);
+            // It has ended.
+            drop(words);
+            state.older().insert(pid, KnownProcess { sessions, peer });
+        }
+        let reports = OlderInstances::ask(&state, String::new(), Duration::from_secs(5)).await;
+        let said = reports.into_iter().map(|one| (one.pid, one.sessions, one.answer.is_ok()));
+        let said: Vec<_> = said.collect();
+        assert_eq!(said, [(1, Some(0), true), (2, Some(7), false), (3, None, false)]);
     }
 }

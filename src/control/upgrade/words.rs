@@ -247,7 +247,8 @@ pub(super) struct SocketRow {
 #[derive(Clone, Copy, Serialize, Deserialize, PartialEq, Eq, Debug)]
 pub(super) struct OlderProcess {
     pub(super) pid: u32,
-    pub(super) sessions: usize,
+    /// Sessions it had when it last said so; none where it has not said yet.
+    pub(super) sessions: Option<usize>,
     /// Whether it takes commands from a newer process.
     #[serde(default)]
     pub(super) commands: bool,

@@ -121,6 +121,7 @@ impl PemTexts {
 
     fn write(&self, directory: &Path) -> io::Result<()> {
         fs::create_dir_all(directory)?;
+        whole_file::remove_left_aside(directory, clock::wall());
         let [authority, chain, key] = files(directory);
         whole_file::write(&key, &self.key, 0o600)?;
         whole_file::write(&chain, &self.chain, 0o644)?;

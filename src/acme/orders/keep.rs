@@ -216,6 +216,9 @@ impl Keeper {
             Ok(()) => StateUse::Usable,
             Err(error) => StateUse::Unusable(error.to_string()),
         };
+        if self.state_use == StateUse::Unknown {
+            state.remove_left_aside();
+        }
         let path = self.shared.acme.state.display();
         match (&self.state_use, &found) {
             (before, StateUse::Unusable(error)) if *before != found => tracing::error!(

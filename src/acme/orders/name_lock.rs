@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::state_dir::{FileVersion, read, version};
 use crate::base::clock::Moment;
+use crate::base::whole_file;
 
 /// How often its holder refreshes a lock.
 pub(super) const REFRESH_EVERY: Duration = Duration::from_secs(10);
@@ -146,7 +147,7 @@ fn look(path: &Path, now: Moment) -> io::Result<Option<SeenLock>> {
 /// Removes a dead holder's file. Two that find it dead do not both have it: it is moved aside, and
 /// whoever finds that it has moved another file puts it back.
 fn remove_dead(path: &Path, seen: &SeenLock) -> io::Result<()> {
-    let aside = path.with_extension(format!("{:08x}.dead", fastrand::u32(..)));
+    let aside = whole_file::aside_as_dead(path);
     match fs::rename(path, &aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         renamed => renamed?,

@@ -11,7 +11,7 @@ use http::Uri;
 
 use super::failure_note::FailureNote;
 use crate::acme::challenges::is_token;
-use crate::base::whole_file;
+use crate::base::{clock, whole_file};
 
 /// Bytes of a file that is read.
 const FILE_BYTES_MAX: u64 = 256 << 10;
@@ -47,17 +47,19 @@ impl StateDir {
     /// # Errors
     /// The system's.
     pub(super) fn make(&self) -> io::Result<()> {
-        let all = [
-            self.accounts(),
-            self.certificates(),
-            self.challenges(),
-            self.locks(),
-            self.failures(),
-        ];
-        for dir in all {
+        for dir in self.all() {
             DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         Ok(())
+    }
+
+    fn all(&self) -> [PathBuf; 5] {
+        [self.accounts(), self.certificates(), self.challenges(), self.locks(), self.failures()]
+    }
+
+    /// Removes what killed processes have left in it.
+    pub(super) fn remove_left_aside(&self) {
+        self.all().iter().for_each(|dir| whole_file::remove_left_aside(dir, clock::wall()));
     }
 
     /// Finds out whether there is room to write in it: for a lock, answers and a certificate.

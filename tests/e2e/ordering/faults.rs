@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -314,6 +314,8 @@ async fn a_directory_of_state_that_goes_wrong_is_said_once_and_heals_in_seconds(
 
 #[tokio::test]
 async fn corrupt_files_of_state_are_written_anew() {
+    // What processes have left that were killed as they wrote an answer: two hours ago, and now.
+    let [old, new] = ["challenges/http_x.0123abcd.new", "challenges/tls_x.0123abcd.new"];
     let spoil = |_: &Authority, state: &Path| {
         for (place, text) in [
             ("certificates/new.test.pem", "-----BEGIN nothing"),
@@ -324,9 +326,13 @@ async fn corrupt_files_of_state_are_written_anew() {
             fs::create_dir_all(state.join(place).parent().unwrap()).unwrap();
             fs::write(state.join(place), text).unwrap();
         }
+        fs::write(state.join(new), "0").unwrap();
+        let written = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+        fs::File::create(state.join(old)).unwrap().set_modified(written).unwrap();
     };
     let site = OrderedSite::start(spoil, "").await;
     within("the certificate", site.healed()).await.expect("a certificate");
     assert_eq!(site.authority.asked(Step::Account), 1);
+    assert_eq!([old, new].map(|file| site.state.join(file).exists()), [false, true]);
     site.proxy.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Questions to name servers.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Targets of a service whose addresses are asked for at a time.
 const TARGETS_AT_A_TIME: usize = 16;
+
+/// What a weight of 1 has beside one of 0.
+const WEIGHT_OF_ONE: u32 = 100;
 
 /// A resolver on our runtime.
 type DnsResolver = Resolver<DnsRuntime>;
@@ -148,8 +152,7 @@ async fn service(
     let records = records(resolver, name, RecordType::SRV).await?;
     let targets = records.iter().filter_map(|record| Some((target(&record.data)?, record.ttl)));
     let targets: Vec<(&SRV, u32)> = targets.take(MEMBERS_MAX).collect();
-    let first = targets.iter().map(|(target, _)| target.priority).min();
-    let (mut members, mut ttl) = (Vec::new(), None);
+    let (mut served, mut ttl) = (Vec::new(), None);
     for some in targets.chunks(TARGETS_AT_A_TIME) {
         let asked = some.iter().map(async |(target, _)| {
             let name: Arc<str> = target.target.to_ascii().into();
@@ -158,14 +161,50 @@ async fn service(
         for ((target, own), found) in some.iter().zip(join_all(asked).await) {
             let Addresses { ips, ttl: of_addresses } = found?;
             ttl = least(least(ttl, Some(*own)), of_addresses);
-            members.extend(ips.into_iter().map(|ip| FoundMember {
+            served.extend(ips.into_iter().map(|ip| ServiceAddress {
                 address: inet(ip, target.port),
-                weight: u32::from(target.weight).max(1),
-                backup: first.is_some_and(|first| target.priority > first),
+                priority: target.priority,
+                weight: target.weight.into(),
             }));
         }
     }
-    Ok((members, ttl))
+    Ok((members_of_service(&served), ttl))
+}
+
+/// An address of a target of a service.
+struct ServiceAddress {
+    address: BackendAddress,
+    priority: u16,
+    weight: u32,
+}
+
+/// The members that addresses of a service are. One that several targets have is one member, by the
+/// first of their priorities, with the weights of all of that priority. A weight of 0 has a very
+/// small share where others have more (RFC 2782).
+fn members_of_service(served: &[ServiceAddress]) -> Vec<FoundMember> {
+    let mut each: BTreeMap<&BackendAddress, (u16, u32)> = BTreeMap::new();
+    for one in served {
+        let (priority, weight) = each.entry(&one.address).or_insert((one.priority, 0));
+        if one.priority < *priority {
+            (*priority, *weight) = (one.priority, 0);
+        }
+        if one.priority == *priority {
+            *weight = weight.saturating_add(one.weight);
+        }
+    }
+    let first = each.values().map(|(priority, _)| *priority).min().unwrap_or_default();
+    let share = |backup: bool| {
+        let of_these = || each.values().filter(move |(priority, _)| (*priority > first) == backup);
+        let has = |is: fn(&u32) -> bool| of_these().any(|(_, weight)| is(weight));
+        if has(|weight| *weight == 0) && has(|weight| *weight > 0) { WEIGHT_OF_ONE } else { 1 }
+    };
+    let shares = [false, true].map(share);
+    let member = |(address, (priority, weight)): (&&BackendAddress, &(u16, u32))| {
+        let backup = *priority > first;
+        let weight = weight.saturating_mul(shares[usize::from(backup)]).max(1);
+        FoundMember { address: (*address).clone(), weight, backup }
+    };
+    each.iter().map(member).collect()
 }
 
 async fn records(resolver: &DnsResolver, name: &str, kind: RecordType) -> Records {
@@ -211,4 +250,35 @@ fn inet(ip: IpAddr, port: u16) -> BackendAddress {
 
 fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_has_each_address_once_and_weights_of_nothing_have_little() {
+        let members = |rows: &[(u8, u16, u32)]| {
+            let served = rows.iter().map(|(last, priority, weight)| ServiceAddress {
+                address: inet([10, 0, 0, *last].into(), 80),
+                priority: *priority,
+                weight: *weight,
+            });
+            let found = members_of_service(&served.collect::<Vec<_>>());
+            found.into_iter().map(|one| (one.weight, one.backup)).collect::<Vec<_>>()
+        };
+        assert_eq!(members(&[]), []);
+        assert_eq!(members(&[(1, 5, 0), (2, 5, 0)]), [(1, false), (1, false)]);
+        assert_eq!(
+            members(&[(1, 5, 0), (2, 5, 2), (3, 6, 7)]),
+            [(1, false), (200, false), (7, true)]
+        );
+        // By two targets of one priority, and of two.
+        assert_eq!(members(&[(1, 5, 3), (1, 5, 4), (2, 5, 7)]), [(7, false), (7, false)]);
+        for rows in [[(1, 6, 9), (1, 5, 3), (2, 5, 3)], [(1, 5, 3), (2, 5, 3), (1, 6, 9)]] {
+            assert_eq!(members(&rows), [(3, false), (3, false)]);
+        }
+        let most = u32::from(u16::MAX);
+        assert_eq!(members(&[(1, 0, most), (2, 0, 0)]), [(100 * most, false), (1, false)]);
+    }
 }

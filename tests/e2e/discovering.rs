@@ -40,6 +40,13 @@ fn asking(server: &NameServer, source: &str, more: &str) -> Site {
     finding(source, &format!("resolver = \"{}\", {more}", server.address()))
 }
 
+/// The same by rules under which what is doubted once is doubted for long.
+fn doubting(server: &NameServer, source: &str) -> Site {
+    let times = "refresh_min = \"50ms\", gone_after = \"100ms\", empty_after = \"1h\"";
+    let rules = format!("discovery = {{ {times}, resolver = \"{}\" }}", server.address());
+    site(&[]).backend(source).pool(&rules)
+}
+
 /// The value of the first sample whose line begins so.
 fn sample(proxy: &Proxy, begins: &str) -> Option<u64> {
     let page = proxy.scrape();

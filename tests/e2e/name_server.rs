@@ -42,6 +42,8 @@ struct Zone {
     records: BTreeMap<String, Vec<Data>>,
     ttl: u32,
     manner: Manner,
+    /// For questions about these names, in its place.
+    manners: BTreeMap<String, Manner>,
     asked: usize,
 }
 
@@ -62,7 +64,8 @@ impl NameServer {
             }
         };
         let (records, manner) = (BTreeMap::new(), Manner::Honest);
-        let zone = Arc::new(Mutex::new(Zone { records, ttl: 5, manner, asked: 0 }));
+        let zone = Zone { records, ttl: 5, manner, manners: BTreeMap::new(), asked: 0 };
+        let zone = Arc::new(Mutex::new(zone));
         let address = tcp.local_addr().unwrap();
         let serving = [
             tokio::spawn(serve_udp(udp, Arc::clone(&zone))),
@@ -92,6 +95,11 @@ impl NameServer {
 
     pub fn behave(&self, manner: Manner) {
         self.zone.lock().unwrap().manner = manner;
+    }
+
+    /// Answers about this name in another way than about others.
+    pub fn behave_for(&self, name: &str, manner: Manner) {
+        self.zone.lock().unwrap().manners.insert(name.to_owned(), manner);
     }
 
     pub fn ttl(&self, seconds: u32) {
@@ -182,7 +190,7 @@ fn answers(message: &[u8], zone: &Mutex<Zone>, is_udp: bool) -> Vec<Vec<u8>> {
         records.into_iter().map(|data| record(&question.name, data, zone.ttl)).collect();
     let code = if own.is_none() { 3 } else { 0 };
     let whole = reply(&question, code, false, &records);
-    match zone.manner {
+    match zone.manners.get(&question.name).copied().unwrap_or(zone.manner) {
         Manner::Honest if is_udp && whole.len() > UDP_BYTES_MAX => {
             vec![reply(&question, code, true, &[])]
         }

@@ -7,22 +7,18 @@ use crate::actors::Ending;
 
 const NAME: &str = "chat.test";
 
+/// The name with the port of these.
+fn source(backends: &[Backend]) -> String {
+    format!("dns:{NAME}:{}", backends[0].address().port())
+}
+
 /// A server, backends that it names, and a proxy that has found them all.
 async fn found(count: usize, more: &str) -> (NameServer, Vec<Backend>, Proxy) {
     let (server, backends) = (NameServer::start().await, on_one_port(count).await);
     server.addresses(NAME, ips(&backends));
-    let source = format!("dns:{NAME}:{}", backends[0].address().port());
-    let proxy = Proxy::start(&asking(&server, &source, more)).await;
+    let proxy = Proxy::start(&asking(&server, &source(&backends), more)).await;
     until_members(&proxy, count).await;
     (server, backends, proxy)
-}
-
-/// A site that finds these by rules under which what is doubted once is doubted for long.
-fn doubting(server: &NameServer, backends: &[Backend]) -> Site {
-    let source = format!("dns:{NAME}:{}", backends[0].address().port());
-    let times = "refresh_min = \"50ms\", gone_after = \"100ms\", empty_after = \"1h\"";
-    let rules = format!("discovery = {{ {times}, resolver = \"{}\" }}", server.address());
-    site(&[]).backend(&source).pool(&rules)
 }
 
 #[tokio::test]
@@ -81,7 +77,7 @@ async fn the_last_good_answer_holds_however_long_there_is_no_other() {
 async fn an_answer_without_half_of_the_members_drains_nobody_and_says_why() {
     let (server, backends) = (NameServer::start().await, on_one_port(4).await);
     server.addresses(NAME, ips(&backends));
-    let proxy = Proxy::start(&doubting(&server, &backends)).await;
+    let proxy = Proxy::start(&doubting(&server, &source(&backends))).await;
     until_members(&proxy, 4).await;
     let mut sessions = Vec::new();
     for _ in 0..4 {
@@ -149,7 +145,7 @@ async fn what_was_not_asked_is_not_taken() {
     let (server, backends) = (NameServer::start().await, on_one_port(1).await);
     server.addresses(NAME, ips(&backends));
     server.behave(Manner::Foreign);
-    let source = format!("dns:{NAME}:{}", backends[0].address().port());
+    let source = source(&backends);
     let proxy = Proxy::start(&asking(&server, &source, "family = \"ipv4\"")).await;
     until_members(&proxy, 1).await;
     until_asked_more(&server, 3).await;
@@ -164,7 +160,7 @@ async fn other_names_are_followed_and_those_that_lead_in_a_circle_have_no_addres
     server.set(NAME, vec![Data::Alias("one.test")]);
     server.set("one.test", vec![Data::Alias("two.test")]);
     server.addresses("two.test", ips(&backends));
-    let proxy = Proxy::start(&doubting(&server, &backends)).await;
+    let proxy = Proxy::start(&doubting(&server, &source(&backends))).await;
     until_members(&proxy, 2).await;
     server.set("two.test", vec![Data::Alias(NAME)]);
     until_asked_more(&server, 40).await;
@@ -195,7 +191,7 @@ async fn a_ttl_of_nothing_is_asked_no_more_often_than_it_may_be() {
 async fn a_backend_that_comes_begins_slowly_and_keeps_what_was_counted_of_the_others() {
     let (server, backends) = (NameServer::start().await, on_one_port(2).await);
     server.addresses(NAME, ips(&backends[..1]));
-    let source = format!("dns:{NAME}:{}", backends[0].address().port());
+    let source = source(&backends);
     let slow = asking(&server, &source, "").pool("slow_start = \"3s\"");
     let proxy = Proxy::start(&slow).await;
     until_members(&proxy, 1).await;

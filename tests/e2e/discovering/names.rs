@@ -133,6 +133,96 @@ async fn a_service_names_targets_with_weights_and_backups() {
     proxy.stop().await;
 }
 
+/// Records of a service, each with its target's place among these.
+type Services<'a> = &'a [(usize, u16, u16)];
+
+#[tokio::test]
+async fn a_service_is_read_as_its_rfc_says() {
+    let server = NameServer::start().await;
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let names = ["a.test", "b.test"];
+    for (name, backend) in names.iter().zip(&backends) {
+        server.addresses(name, [backend.address().ip()]);
+    }
+    let rows: [(&str, Services<'_>, [usize; 2]); 5] = [
+        ("a weight of nothing has very little", &[(0, 1, 0), (1, 1, 1)], [0, 8]),
+        ("and an equal share where others have no more", &[(0, 1, 0), (1, 1, 0)], [4, 4]),
+        ("a target twice has both weights", &[(0, 1, 1), (1, 1, 2), (0, 1, 1)], [4, 4]),
+        ("and is no backup by its second", &[(0, 2, 9), (0, 1, 3), (1, 1, 1)], [6, 2]),
+        ("the lowest number is the first", &[(0, 65535, 9), (1, 65534, 1)], [0, 8]),
+    ];
+    for (what, services, shares) in rows {
+        let service = |(at, priority, weight): &(usize, u16, u16)| Data::Service {
+            priority: *priority,
+            weight: *weight,
+            port: backends[*at].address().port(),
+            target: names[*at],
+        };
+        server.set("_ws._tcp.chat.test", services.iter().map(service).collect());
+        let proxy = Proxy::start(&asking(&server, "srv:_ws._tcp.chat.test", "")).await;
+        until_members(&proxy, 2).await;
+        let heads = || backends.each_ref().map(|one| one.heads().len());
+        let before = heads();
+        let mut sessions = Vec::new();
+        for _ in 0..8 {
+            sessions.push(proxy.client().open().await);
+        }
+        let [a, b] = heads();
+        assert_eq!([a - before[0], b - before[1]], shares, "{what}");
+        drop(sessions);
+        proxy.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_available_or_half_told_changes_nothing() {
+    let (server, backend) = (NameServer::start().await, Backend::echo("a").await);
+    let name = "_ws._tcp.chat.test";
+    server.ttl(0);
+    server.addresses("a.test", [backend.address().ip()]);
+    server.addresses("b.test", ["127.0.0.9".parse().unwrap()]);
+    let port = backend.address().port();
+    let service = |port, target| Data::Service { priority: 1, weight: 1, port, target };
+    server.set(name, vec![service(port, "a.test")]);
+    let proxy = Proxy::start(&doubting(&server, &format!("srv:{name}"))).await;
+    until_members(&proxy, 1).await;
+    let mut session = proxy.client().open().await;
+    let value = |metric: &str| -> f64 {
+        let page = proxy.scrape();
+        let line = page.lines().find(|line| line.starts_with(metric)).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    // An answer lacks the member, or there is none.
+    let is_ill = || {
+        value("tidegate_discovery_missing{") > 0.0 || value("tidegate_discovery_age_seconds{") > 0.7
+    };
+    for (what, records) in [
+        ("not available (RFC 2782)", vec![service(port, "")]),
+        ("no port", vec![service(0, "a.test")]),
+        ("no such target", vec![service(port, "gone.test")]),
+        (
+            "a target that cannot be asked for",
+            vec![service(port, "a.test"), service(9, "fails.test")],
+        ),
+        ("one that is not answered", vec![service(port, "a.test"), service(9, "hangs.test")]),
+    ] {
+        server.behave_for("fails.test", Manner::Failing(2));
+        server.behave_for("hangs.test", Manner::Silent);
+        server.set(name, records);
+        until(what, is_ill).await;
+        until_asked_more(&server, 4).await;
+        assert_eq!(members(&proxy), 1, "{what}");
+        session.echo(what).await;
+        server.set(name, vec![service(port, "a.test")]);
+        until(what, || !is_ill()).await;
+    }
+    // So many that they are asked for over TCP.
+    server.set(name, (1..=60).map(|port| service(port, "b.test")).collect());
+    until_members(&proxy, 60).await;
+    drop(session);
+    proxy.stop().await;
+}
+
 #[tokio::test]
 async fn a_reload_waits_for_the_first_answers_of_a_new_source_and_moves_nobody_it_need_not() {
     let (server, backends) = (NameServer::start().await, on_one_port(2).await);

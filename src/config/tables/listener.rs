@@ -97,9 +97,9 @@ table! {
 }
 
 table! {
-    /// Certificates of clients: their authority's, and who has lost it. The backend is told of it
-    /// in `Client-Cert` (RFC 9440), and a client cannot say that field itself. Which of them may
-    /// pass where, `[access.NAME.certificate]` says. TLS sessions are resumed at this listener
+    /// Certificates of clients: who issues them, and which are revoked. The backend gets the
+    /// client's in `Client-Cert` (RFC 9440), a field that no client can send itself. Which of them
+    /// may pass where, `[access.NAME.certificate]` says. TLS sessions are resumed at this listener
     /// only, and not once the files below have changed.
     ClientCertificatesTable "ClientCertificates", "a table with `roots`";
 

@@ -77,16 +77,6 @@ fn is_usual(token: &str) -> bool {
     ["upgrade", "keep-alive", "close"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
 }
 
-/// Removes the hop-by-hop fields and those that `Connection` names. To be done before fields are
-/// set, so that `Connection` cannot name those.
-pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named = named_by_connection(headers);
-    let ends_here = |name: &&HeaderName| scope(name) == Scope::Hop || named.contains(name);
-    for name in headers.keys().filter(ends_here).cloned().collect::<Vec<_>>() {
-        headers.remove(name);
-    }
-}
-
 /// What a client may tell a backend past the fields that count: `Proxy` becomes the `HTTP_PROXY` of
 /// a CGI program (CVE-2016-5385); the others are taken for the request's own target or method by
 /// frameworks that expect a proxy of theirs.
@@ -125,11 +115,6 @@ fn is_spelt(name: &str, whole: &str) -> bool {
     name.len() == whole.len() && starts_with_spelt(name, whole)
 }
 
-/// Removes fields named `Tidegate-*`, however they are spelt: only tidegate may say such things.
-pub fn remove_reserved(headers: &mut HeaderMap) {
-    remove_where(headers, |name| starts_with_spelt(name, "tidegate-"));
-}
-
 /// Removes every field whose lower-case name `condition` holds for.
 pub(super) fn remove_where(headers: &mut HeaderMap, condition: impl Fn(&str) -> bool) {
     let names = headers.keys().filter(|name| condition(name.as_str()));
@@ -165,51 +150,31 @@ mod tests {
     }
 
     #[test]
-    fn fields_for_this_hop_go_and_the_others_stay() {
-        let mut headers = map(&[
-            ("host", "a"),
-            ("connection", "Upgrade, X-Mine"),
-            ("connection", "keep-alive"),
-            ("keep-alive", "timeout=5"),
-            ("proxy-connection", "close"),
-            ("te", "trailers"),
-            ("transfer-encoding", "chunked"),
-            ("trailer", "x"),
-            ("upgrade", "websocket"),
-            ("http2-settings", "x"),
-            ("proxy-authorization", "x"),
-            ("x-mine", "1"),
-            ("x-mine", "2"),
-            ("x-yours", "1"),
-            ("cookie", "1"),
-        ]);
-        remove_hop_by_hop(&mut headers);
-        assert_eq!(names(&headers), ["cookie", "host", "x-yours"]);
+    fn a_field_goes_as_far_as_its_name_says() {
+        let rows = [
+            (Scope::EndToEnd, &["content-length", "host"][..]),
+            (Scope::Unnamed, &["cookie", "x-mine", "tidegates", "x-tidegate-session"]),
+            (Scope::Hop, &["connection", "keep-alive", "te", "trailer", "transfer-encoding"]),
+            (Scope::Hop, &["upgrade", "http2-settings"]),
+            (Scope::Hop, &["proxy-connection", "proxy-authenticate", "proxy-authorization"]),
+            // However they are spelt.
+            (Scope::Reserved, &["tidegate-session", "Tidegate_Session", "TIDEGATE-"]),
+            (Scope::Reserved, &["x-request-id", "x_request-id"]),
+            (Scope::Hops, &["forwarded", "x-forwarded-for", "x-real-ip", "x_real-ip"]),
+        ];
+        for (far, names) in rows {
+            for name in names {
+                assert_eq!(scope(&name.parse().unwrap()), far, "{name}");
+            }
+        }
     }
 
     #[test]
     fn connection_cannot_name_what_the_backend_relies_on() {
-        let kept = ["content-length", "forwarded", "host", "x-forwarded-for", "x-real-ip"];
-        let mut headers = map(&kept.map(|name| (name, "1")));
-        for name in kept {
-            headers.append(CONNECTION, HeaderValue::from_str(name).unwrap());
-        }
-        headers.append(CONNECTION, HeaderValue::from_static("not a name"));
-        remove_hop_by_hop(&mut headers);
-        assert_eq!(names(&headers), kept);
-    }
-
-    #[test]
-    fn nobody_speaks_in_tidegates_name() {
-        let mut headers = map(&[
-            ("tidegate-session", "1"),
-            ("Tidegate_Session", "1"),
-            ("TIDEGATE-", "1"),
-            ("tidegates", "1"),
-            ("x-tidegate-session", "1"),
-        ]);
-        remove_reserved(&mut headers);
-        assert_eq!(names(&headers), ["tidegates", "x-tidegate-session"]);
+        let lines = ["Upgrade, X-Mine", "keep-alive", "not a name", "content-length, forwarded"];
+        let lines = [&lines[..], &["host", "x-forwarded-for, x-real-ip", "tidegate-x"]].concat();
+        let headers = map(&lines.iter().map(|line| ("connection", *line)).collect::<Vec<_>>());
+        assert_eq!(named_by_connection(&headers), ["x-mine"]);
     }
 
     #[test]
@@ -244,9 +209,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_connection_field_is_taken(value in "[ -~]{0,60}") {
-            let mut headers = map(&[("connection", &value), ("host", "a"), ("upgrade", "x")]);
-            remove_hop_by_hop(&mut headers);
-            prop_assert_eq!(names(&headers), ["host"]);
+            let named = named_by_connection(&map(&[("connection", &value)]));
+            prop_assert!(named.iter().all(|name| scope(name) == Scope::Unnamed));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `Tidegate-Session` and `Tidegate-Resume`: they tell a backend which session a handshake
 //! opens or resumes; and `Tidegate-Expires`, by which it says when the session ends. No client can
-//! say or read them
-//! ([`remove_reserved`](super::fields::remove_reserved)).
+//! say or read them ([`Scope::Reserved`](super::fields::Scope::Reserved)).
 
 use std::fmt;
 use std::str::FromStr;

@@ -65,11 +65,6 @@ impl<'a> CertificateFacts<'a> {
         let is_authority = is_first_version || may_issue(tbs).unwrap_or(false);
         Some(CertificateFacts { serial, issuer, subject, validity, is_authority })
     }
-
-    /// Whether subject and issuer have the same name.
-    pub fn is_self_issued(&self) -> bool {
-        self.issuer == self.subject
-    }
 }
 
 /// What tells a certificate from all others of its authority.
@@ -272,7 +267,7 @@ mod tests {
         let facts = CertificateFacts::read(&plain).unwrap();
         assert_eq!(facts.validity.not_before, 946_598_400);
         assert_eq!(facts.validity.not_after, 2_592_777_600);
-        assert!(facts.is_self_issued() && !facts.is_authority);
+        assert!(!facts.is_authority);
         let webpki_says = rustls::pki_types::CertificateDer::from(plain.as_slice());
         let webpki_says = webpki::EndEntityCert::try_from(&webpki_says).unwrap();
         assert_eq!((facts.issuer, facts.subject), (webpki_says.issuer(), webpki_says.subject()));

@@ -16,6 +16,12 @@ fn waiting() -> Vec<(&'static str, &'static str)> {
     fields
 }
 
+/// Waits until all connections have ended, one of them by this failure.
+async fn has_failed(stand: &Stand, why: &str) {
+    stand.is_quiet().await;
+    assert_eq!(stand.metrics.listener(&Arc::from("a")).http2_failed.get(why), 1, "{why}");
+}
+
 #[tokio::test]
 async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
     let listener = Listener { http2: Some(Http2 { streams_max: 2, ..http2() }), ..plain("a") };
@@ -101,9 +107,7 @@ async fn streams_opened_to_have_them_reset_end_their_connection() {
     };
     assert_eq!(ended, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
-    stand.is_quiet().await;
-    let cells = stand.metrics.listener(&Arc::from("a"));
-    assert_eq!(cells.http2_failed.get("resets"), 1);
+    has_failed(&stand, "resets").await;
 }
 
 #[tokio::test]
@@ -121,9 +125,7 @@ async fn malformed_requests_without_end_end_their_connection() {
     };
     assert_eq!(ended, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
-    stand.is_quiet().await;
-    let cells = stand.metrics.listener(&Arc::from("a"));
-    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+    has_failed(&stand, "enhance_your_calm").await;
 }
 
 #[tokio::test]
@@ -140,9 +142,7 @@ async fn tiny_frames_that_nobody_takes_end_their_connection() {
     assert_eq!(raw.fate(stream).await, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
     stand.handler.release.add_permits(1);
-    stand.is_quiet().await;
-    let cells = stand.metrics.listener(&Arc::from("a"));
-    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+    has_failed(&stand, "enhance_your_calm").await;
 }
 
 #[tokio::test]
@@ -162,9 +162,7 @@ async fn a_head_that_never_ends_ends_its_connection() {
     if let Some(frame) = last.filter(|frame| frame.kind == GOAWAY) {
         assert_eq!(frame.code(), ENHANCE_YOUR_CALM);
     }
-    stand.is_quiet().await;
-    let cells = stand.metrics.listener(&Arc::from("a"));
-    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+    has_failed(&stand, "enhance_your_calm").await;
 }
 
 #[tokio::test]
@@ -180,9 +178,7 @@ async fn a_head_in_too_many_pieces_ends_its_connection() {
     raw.say(&pieces).await;
     assert_eq!(raw.fate(1).await, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
-    stand.is_quiet().await;
-    let cells = stand.metrics.listener(&Arc::from("a"));
-    assert_eq!(cells.http2_failed.get("enhance_your_calm"), 1);
+    has_failed(&stand, "enhance_your_calm").await;
 }
 
 #[tokio::test]
@@ -219,7 +215,5 @@ async fn pings_and_settings_are_answered_one_by_one_and_without_end_they_are_a_f
     let stream = raw.ask(&GET, END_STREAM).await;
     assert_eq!(raw.fate(stream).await, Fate::GoAway(ENHANCE_YOUR_CALM));
     drop(raw);
-    stand.is_quiet().await;
-    let cells = stand.metrics.listener(&Arc::from("a"));
-    assert_eq!(cells.http2_failed.get("control_frames"), 1);
+    has_failed(&stand, "control_frames").await;
 }

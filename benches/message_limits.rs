@@ -6,19 +6,17 @@
 //! In bursts a read has hundreds of messages, and the time is the core's and little else; one by
 //! one each has a read, a write and a turn of the runtime of its own: more noise than cost.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate::base::socket::Socket;
-use tidegate::base::{clock, task};
-use tidegate::config::plan::{Address, ListenerIdentity, Rules};
-use tidegate::observe::metrics::Metrics;
-use tidegate::registry::{self, Facts, Location};
-use tidegate::relay::{Leg, Relay, Terms};
-use tidegate::tls::Transport;
-use tidegate::wire::frame::Allowed;
+use tidegate::config::plan::Rules;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+// Shared with the test that counts a message's allocations and calls.
+#[allow(dead_code)]
+#[path = "../tests/message_cost/relayed.rs"]
+mod relayed;
+
+use relayed::Relayed;
 
 const ROUNDS: usize = 3_000;
 const WARM_UP: usize = 200;
@@ -60,49 +58,16 @@ fn row(name: &str, what: &str, mut figures: Vec<f64>) {
     println!("{name:16} {what:16} {median:10.1}   {low:10.1} … {high:.1}");
 }
 
-/// A session at work, its client and its backend.
+/// A session at work, and what passes in it.
 struct Session {
-    client: TcpStream,
-    backend: TcpStream,
+    ends: Relayed,
     sent: Vec<u8>,
     got: Vec<u8>,
 }
 
 impl Session {
     async fn open(rules: Rules) -> Session {
-        let (near_client, client) = pair().await;
-        let (near_backend, backend) = pair().await;
-        let name: Arc<str> = "/bench".into();
-        let location = Location {
-            listener: name.clone(),
-            socket: ListenerIdentity::of(&Address::Inet(([127, 0, 0, 1], 80).into()), &name),
-            route: name.clone(),
-            pool: name.clone(),
-            backend: name.clone(),
-        };
-        let seat = registry::enter(Facts {
-            location: Arc::new(location),
-            client: None.into(),
-            opened: clock::now(),
-            settled: clock::now(),
-            holds: false,
-            pushable: Default::default(),
-            labels: Default::default(),
-        });
-        let terms = Terms {
-            rules: Arc::new(rules),
-            allowed: Allowed::NOTHING,
-            seat: seat.expect("a place"),
-            cells: Metrics::new(1).route(&name),
-            hold: None,
-            expires: clock::Moment::NEVER,
-            shared: None,
-        };
-        let relay = Relay::new(leg(near_client), leg(near_backend), terms, clock::now());
-        task::spawn("relay", async move {
-            relay.await;
-        });
-        Session { client, backend, sent: Vec::new(), got: Vec::new() }
+        Session { ends: Relayed::open(rules, None).await, sent: Vec::new(), got: Vec::new() }
     }
 
     /// So many messages go across: nanoseconds for each.
@@ -112,25 +77,10 @@ impl Session {
         self.sent = HELLO.repeat(messages);
         self.got.resize(self.sent.len(), 0);
         let begin = Instant::now();
-        self.client.write_all(&self.sent).await.expect("a client's messages");
-        self.backend.read_exact(&mut self.got).await.expect("its messages");
+        self.ends.client.write_all(&self.sent).await.expect("a client's messages");
+        self.ends.upstream.read_exact(&mut self.got).await.expect("its messages");
         let nanos = begin.elapsed().max(Duration::from_nanos(1)).as_nanos();
         assert!(self.got == self.sent, "as they were said");
         nanos as f64 / messages as f64
     }
-}
-
-async fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-    let address = listener.local_addr().expect("an address");
-    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let (near, far) = (near.expect("a connection"), far.expect("a connection").0);
-    for stream in [&near, &far] {
-        stream.set_nodelay(true).expect("a socket's option");
-    }
-    (near, far)
-}
-
-fn leg(socket: TcpStream) -> Leg {
-    Leg::new(Transport::from(Socket::from(socket)), Vec::new())
 }

@@ -3,25 +3,22 @@
 //! program's own `recv` and `send` stand before libc's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use libc::{c_int, c_long, c_void, size_t, ssize_t};
-use tidegate::base::clock;
 use tidegate::base::network::ClientNetwork;
 use tidegate::base::quota::Quota;
-use tidegate::base::socket::Socket;
-use tidegate::base::task;
-use tidegate::config::plan::{Address, Hold, ListenerIdentity, Resumption, Rules};
-use tidegate::observe::metrics::Metrics;
-use tidegate::registry::{self, Facts, Location};
-use tidegate::relay::{HoldTerms, Leg, Relay, Terms};
-use tidegate::tls::Transport;
-use tidegate::wire::frame::Allowed;
+use tidegate::config::plan::{Hold, Resumption, Rules};
+use tidegate::relay::HoldTerms;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+
+#[path = "message_cost/relayed.rs"]
+mod relayed;
+
+use relayed::Relayed;
 
 /// The system's allocator, and how often it was asked.
 struct Counting;
@@ -107,20 +104,6 @@ fn limited(messages_max: u32, messages_burst: Option<u32>) -> Rules {
     Rules { messages_max, messages_burst, bytes_max, ..rules() }
 }
 
-async fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let (near, far) = (near.unwrap(), far.unwrap().0);
-    near.set_nodelay(true).unwrap();
-    far.set_nodelay(true).unwrap();
-    (near, far)
-}
-
-fn leg(socket: TcpStream) -> Leg {
-    Leg::new(Transport::from(Socket::from(socket)), Vec::new())
-}
-
 async fn pass(from: &mut TcpStream, to: &mut TcpStream, message: &[u8]) {
     let mut got = [0; 16];
     from.write_all(message).await.unwrap();
@@ -162,40 +145,8 @@ fn a_message_is_one_read_and_one_write_and_allocates_nothing() {
 
 /// A session by these rules, which can be held or cannot: its client and its upstream.
 async fn session(rules: Rules, hold: Option<HoldTerms>) -> (TcpStream, TcpStream) {
-    let (near_client, client) = pair().await;
-    let (near_upstream, upstream) = pair().await;
-    SOCKETS[0].store(near_client.as_raw_fd(), Relaxed);
-    SOCKETS[1].store(near_upstream.as_raw_fd(), Relaxed);
-    let name: Arc<str> = "/chat".into();
-    let location = Location {
-        listener: name.clone(),
-        socket: ListenerIdentity::of(&Address::Inet(([127, 0, 0, 1], 80).into()), &name),
-        route: name.clone(),
-        pool: name.clone(),
-        backend: name.clone(),
-    };
-    let seat = registry::enter(Facts {
-        location: Arc::new(location),
-        client: None.into(),
-        opened: clock::now(),
-        settled: clock::now(),
-        holds: hold.is_some(),
-        pushable: Default::default(),
-        labels: Default::default(),
-    });
-    let terms = Terms {
-        rules: Arc::new(rules),
-        allowed: Allowed::NOTHING,
-        seat: seat.unwrap(),
-        cells: Metrics::new(1).route(&name),
-        hold,
-        expires: clock::Moment::NEVER,
-        shared: None,
-    };
-    let relay = Relay::new(leg(near_client), leg(near_upstream), terms, clock::now());
-    task::spawn("relay", async move {
-        relay.await;
-    });
+    let Relayed { client, upstream, sockets } = Relayed::open(rules, hold).await;
+    SOCKETS.iter().zip(sockets).for_each(|(counted, socket)| counted.store(socket, Relaxed));
     (client, upstream)
 }
 

@@ -21,12 +21,9 @@ use super::*;
 use crate::base::body;
 use crate::base::label::Label;
 use crate::base::worker::Workers;
-use crate::config::plan::{
-    Address, Certificate, Limits, Listener, ListenerLimits, Networks, ServerTls,
-};
+use crate::config::plan::{Address, Limits, Listener, ListenerLimits, Networks};
 use crate::observe::metrics::Metrics;
 use crate::tls::{Acceptor, Alpn, HTTP_1_1, HTTP_2};
-use crate::wire::pem;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);

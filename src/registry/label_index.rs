@@ -73,16 +73,8 @@ impl LabelIndex {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::labels;
     use super::*;
-    use crate::wire::label::LabelSource;
-
-    fn labels(pairs: &[(&str, &str)]) -> SessionLabels {
-        let mut labels = SessionLabels::default();
-        for (name, value) in pairs {
-            labels.set(name, value, LabelSource::Route).unwrap();
-        }
-        labels
-    }
 
     #[test]
     fn sessions_are_found_by_the_rarest_label_and_none_is_left_behind() {

@@ -14,7 +14,7 @@ use crate::base::task;
 use crate::base::worker::Workers;
 use crate::config::plan::{Address, ListenerIdentity, Rules};
 use crate::end::{End, Reason};
-use crate::wire::label::SessionLabels;
+use crate::wire::label::{LabelSource, SessionLabels};
 
 fn socket(port: u16) -> ListenerIdentity {
     let address = Address::Inet(([127, 0, 0, 1], port).into());
@@ -38,6 +38,14 @@ pub(crate) fn facts(route: &str, backend: &str, opened: u64) -> Facts {
         pushable: Pushable::Plain,
         labels: SessionLabels::default(),
     }
+}
+
+pub(super) fn labels(pairs: &[(&str, &str)]) -> SessionLabels {
+    let mut labels = SessionLabels::default();
+    for (name, value) in pairs {
+        labels.set(name, value, LabelSource::Route).unwrap();
+    }
+    labels
 }
 
 pub(super) fn rules(close_timeout: u64) -> Arc<Rules> {

@@ -25,15 +25,15 @@ use crate::wire::pem::{self, TrustedCertificates};
 
 use super::*;
 
-pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 /// A certificate as a plan has it, and trust in it.
-pub(super) struct Made {
+pub(crate) struct Made {
     pub plan: Certificate,
     pub trusted: Arc<TrustedCertificates>,
 }
 
-pub(super) fn certificate(names: &[&str]) -> Made {
+pub(crate) fn certificate(names: &[&str]) -> Made {
     certificate_with(names, |_| {})
 }
 
@@ -59,7 +59,7 @@ pub(super) fn certificate_with(
     Made { plan, trusted: Arc::new(pem::trusted(chain.as_bytes()).unwrap().0) }
 }
 
-pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
+pub(crate) fn server_tls(certificates: &[&Made]) -> ServerTls {
     ServerTls {
         certificates: certificates.iter().map(|made| made.plan.clone()).collect(),
         acme: Vec::new(),
@@ -71,12 +71,12 @@ pub(super) fn server_tls(certificates: &[&Made]) -> ServerTls {
     }
 }
 
-pub(super) fn acceptor(made: &Made) -> Acceptor {
+pub(crate) fn acceptor(made: &Made) -> Acceptor {
     Acceptor::build(&server_tls(&[made]), &[HTTP_1_1], &Arc::default()).unwrap()
 }
 
 /// A client that trusts `made` and speaks these versions.
-pub(super) fn client(made: &Made, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+pub(crate) fn client(made: &Made, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .unwrap()

@@ -1,11 +1,10 @@
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::*;
-use crate::config::plan::TlsVersion;
+use crate::tls::tests::{VERSIONS, certificate, client, server_tls};
 
 /// A TLS listener with a certificate of its own, and a client that trusts it.
 pub fn secured(name: &str) -> (Listener, TlsConnector) {
@@ -14,37 +13,10 @@ pub fn secured(name: &str) -> (Listener, TlsConnector) {
 
 /// The same, where the client offers these protocols.
 pub fn secured_with(name: &str, alpn: &[Alpn]) -> (Listener, TlsConnector) {
-    let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
-    let chain = made.cert.pem();
-    let read = pem::certified(chain.as_bytes(), made.signing_key.serialize_pem().as_bytes());
-    let read = read.unwrap();
-    let certificate = Certificate {
-        chain: "chain.pem".into(),
-        key: "key.pem".into(),
-        stamp: 0,
-        names: read.names,
-        validity: read.validity,
-        loaded: Arc::new(read.key),
-    };
-    let tls = ServerTls {
-        certificates: vec![certificate],
-        acme: Vec::new(),
-        development: None,
-        version_min: TlsVersion::V1_2,
-        resumption: true,
-        strict_sni: false,
-        clients: None,
-    };
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let made = certificate(&["a.example"]);
+    let mut config = client(&made, &VERSIONS);
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let listener = Listener { tls: Some(tls), ..plain(name) };
+    let listener = Listener { tls: Some(server_tls(&[&made])), ..plain(name) };
     (listener, TlsConnector::from(Arc::new(config)))
 }
 

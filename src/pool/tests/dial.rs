@@ -10,10 +10,9 @@ use tokio::net::{TcpListener, UnixListener};
 use super::*;
 use crate::base::label::Label;
 use crate::base::socket::Socket;
-use crate::config::plan::{Certificate, Roots, ServerTls, TlsVersion, UpstreamTls};
+use crate::config::plan::{Roots, UpstreamTls};
 use crate::observe::metrics::{Exposition, ScrapeFacts};
-use crate::tls::{Acceptor, HTTP_1_1};
-use crate::wire::pem;
+use crate::tls::tests::{Made, acceptor, certificate};
 
 /// A pool of one backend, changed by `change`, and its metrics.
 fn one(at: &str, change: impl FnOnce(&mut plan::Pool)) -> (Arc<Pool>, Arc<Metrics>) {
@@ -136,7 +135,7 @@ async fn a_source_that_cannot_be_had_gives_way_to_the_next_and_is_counted() {
 async fn a_backend_that_takes_the_connection_and_says_nothing_in_tls_is_left_in_time() {
     let (listener, address) = listener("127.0.0.1").await;
     let (pool, _) = one(&address.to_string(), |plan| {
-        plan.tls = Some(trusting(&certificate("localhost"), None));
+        plan.tls = Some(trusting(&certificate(&["localhost"]), None));
         plan.connect_timeout = Duration::from_millis(50);
     });
     let error = dial(&pool).await.err().unwrap();
@@ -182,42 +181,10 @@ async fn a_unix_socket_whose_backlog_is_full_is_waited_for() {
     assert!(dialled.is_ok());
 }
 
-struct Made {
-    acceptor: Acceptor,
-    roots: Roots,
-}
-
-fn certificate(name: &str) -> Made {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let read = pem::certified(chain.as_bytes(), key.as_bytes()).unwrap();
-    let certificate = Certificate {
-        chain: "test.pem".into(),
-        key: "test.key".into(),
-        stamp: 0,
-        names: read.names,
-        validity: read.validity,
-        loaded: Arc::new(read.key),
-    };
-    let tls = ServerTls {
-        certificates: vec![certificate],
-        acme: Vec::new(),
-        development: None,
-        version_min: TlsVersion::V1_2,
-        resumption: true,
-        strict_sni: false,
-        clients: None,
-    };
-    let roots = Roots::File {
-        path: format!("{name}.pem").into(),
-        stamp: 0,
-        loaded: Arc::new(pem::trusted(chain.as_bytes()).unwrap().0),
-    };
-    Made { acceptor: Acceptor::build(&tls, &[HTTP_1_1], &Arc::default()).unwrap(), roots }
-}
-
 fn trusting(made: &Made, server_name: Option<&str>) -> UpstreamTls {
-    UpstreamTls { server_name: server_name.map(Into::into), roots: made.roots.clone() }
+    let roots =
+        Roots::File { path: "test.pem".into(), stamp: 0, loaded: Arc::clone(&made.trusted) };
+    UpstreamTls { server_name: server_name.map(Into::into), roots }
 }
 
 /// Dials a backend that speaks TLS with `made`; what the backend sent after the handshake.
@@ -226,7 +193,7 @@ async fn dial_tls(made: &Made, tls: UpstreamTls) -> Result<Vec<u8>, DialError> {
     let (pool, _) = one(&address.to_string(), |plan| plan.tls = Some(tls));
     let backend = async {
         let socket = Socket::from(listener.accept().await.unwrap().0);
-        let Ok((mut stream, _)) = made.acceptor.accept(socket, &[]).await else { return };
+        let Ok((mut stream, _)) = acceptor(made).accept(socket, &[]).await else { return };
         stream.write_all(b"hello").await.unwrap();
         stream.shutdown().await.unwrap();
     };
@@ -240,17 +207,17 @@ async fn dial_tls(made: &Made, tls: UpstreamTls) -> Result<Vec<u8>, DialError> {
 
 #[tokio::test]
 async fn a_backend_in_tls_is_verified_by_its_address_or_by_the_name_it_should_have() {
-    let by_address = certificate("127.0.0.1");
+    let by_address = certificate(&["127.0.0.1"]);
     let tls = trusting(&by_address, None);
     assert_eq!(dial_tls(&by_address, tls).await.unwrap(), b"hello");
-    let by_name = certificate("chat.internal");
+    let by_name = certificate(&["chat.internal"]);
     let tls = trusting(&by_name, Some("chat.internal"));
     assert_eq!(dial_tls(&by_name, tls).await.unwrap(), b"hello");
 }
 
 #[tokio::test]
 async fn a_backend_that_is_not_who_it_should_be_is_not_used() {
-    let made = certificate("chat.internal");
+    let made = certificate(&["chat.internal"]);
     let tls = trusting(&made, Some("other.internal"));
     let error = dial_tls(&made, tls).await.unwrap_err();
     assert_eq!((error.label(), error.fault()), ("tls", Blame::Backend));

@@ -1,17 +1,13 @@
 //! Sessions by their labels.
 
 use super::*;
-use crate::wire::label::LabelSource;
 
 #[test]
 fn sessions_with_a_label_are_found_and_told_and_newcomers_with_it_too() {
     let mut local = Local::new(0);
-    let labelled = |pairs: &[(&str, &str)], opened| {
-        let mut labels = SessionLabels::default();
-        for (name, value) in pairs {
-            labels.set(name, value, LabelSource::Route).unwrap();
-        }
-        Facts { labels, ..facts("/chat", "b", opened) }
+    let labelled = |pairs: &[(&str, &str)], opened| Facts {
+        labels: labels(pairs),
+        ..facts("/chat", "b", opened)
     };
     let label =
         |name: &str, value: &str| Selector::Label { name: name.into(), value: value.into() };

@@ -7,41 +7,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::super::{Demand, HoldCause, HoldState, HoldTerms};
-use super::scene::{Far, MASK, PATIENCE, Scene, close, frame, rules, run, text};
+use super::super::{Demand, HoldCause, HoldState};
+use super::scene::{Far, MASK, PATIENCE, Scene, close, frame, held, rules, run, text};
 use crate::base::clock;
-use crate::base::network::ClientNetwork;
-use crate::base::quota::Quota;
 use crate::base::side::Side;
-use crate::config::plan::{Hold, Resumption, Rules};
+use crate::config::plan::Rules;
 use crate::end::{End, Loss};
 use crate::registry::tests::{ALONE, moving};
 use crate::registry::{self, Selector};
 use crate::wire::frame::unmask;
-
-/// How tests hold, within a budget of so many bytes.
-fn held(budget: u64) -> HoldTerms {
-    let hold = Hold {
-        timeout: PATIENCE,
-        buffer_bytes_max: 100_000,
-        full_timeout: PATIENCE,
-        message_age_max: PATIENCE,
-        lost_codes: vec![1001, 1012, 1013],
-        replay_first: 0,
-        replay_bytes_max: 1_000,
-        swallow_first: 0,
-        swallow_timeout: PATIENCE,
-        proof_time: Duration::from_secs(5),
-        resumptions_per_minute_max: 20,
-        head_bytes_max: 1 << 14,
-        resume: Resumption::Always,
-    };
-    HoldTerms {
-        hold: Arc::new(hold),
-        budget: Quota::new(budget).of(ClientNetwork::Unshared),
-        head_bytes: 0,
-    }
-}
 
 /// Rules of a session whose upstream may answer a Close as late as it likes.
 fn patient() -> Rules {
@@ -88,7 +62,7 @@ async fn goodbye(mut scene: Scene) {
 fn a_client_stays_while_its_upstream_is_lost_and_another_comes() {
     for how in [Loss::Eof, Loss::Reset] {
         run(async || {
-            let terms = held(1 << 20);
+            let terms = held(|_| {});
             let budget = Arc::clone(&terms.budget);
             let mut scene = Scene::held(rules(), terms).await;
             talk(&mut scene).await;
@@ -116,7 +90,7 @@ fn a_client_stays_while_its_upstream_is_lost_and_another_comes() {
 #[test]
 fn a_session_moves_between_two_messages_and_nobody_loses_any() {
     run(async || {
-        let mut scene = Scene::held(patient(), held(1 << 20)).await;
+        let mut scene = Scene::held(patient(), held(|_| {})).await;
         talk(&mut scene).await;
         let first = frame(Side::Client, 0x01, b"first half, ");
         scene.client.send(&first).await;
@@ -191,7 +165,7 @@ async fn numbers_echoed(upstream: &mut Far) -> Vec<u32> {
 #[test]
 fn what_an_upstream_did_not_take_before_it_died_reaches_the_next() {
     run(async || {
-        let mut scene = Scene::tiny_held(rules(), held(1 << 20)).await;
+        let mut scene = Scene::tiny_held(rules(), held(|_| {})).await;
         // It reads nothing. All that is between it and the client fills up; where that is said too
         // early there is only less to see.
         let (mut sent, mut at, mut stuck) = (0, 0, 0);
@@ -227,7 +201,7 @@ fn a_silent_upstream_is_a_lost_one() {
     run(async || {
         let interval = Some(Duration::from_millis(200));
         let mut scene =
-            Scene::held(Rules { ping_interval: interval, ..rules() }, held(1 << 20)).await;
+            Scene::held(Rules { ping_interval: interval, ..rules() }, held(|_| {})).await;
         // The client answers; the upstream reads nothing and says nothing.
         let (read, write) = scene.client.0.split();
         let answers = async |mut read: ReadHalf<'_>, mut write: WriteHalf<'_>| {
@@ -250,7 +224,7 @@ fn a_silent_upstream_is_a_lost_one() {
 #[test]
 fn a_client_that_sends_more_than_can_be_kept_waits_and_loses_nothing() {
     run(async || {
-        let terms = held(1 << 20);
+        let terms = held(|_| {});
         let budget = Arc::clone(&terms.budget);
         let mut scene = Scene::held(rules(), terms).await;
         talk(&mut scene).await;
@@ -278,7 +252,7 @@ fn a_client_that_sends_more_than_can_be_kept_waits_and_loses_nothing() {
 #[test]
 fn a_session_that_moves_under_load_loses_and_doubles_nothing_either_way() {
     run(async || {
-        let mut scene = Scene::held(patient(), held(1 << 20)).await;
+        let mut scene = Scene::held(patient(), held(|_| {})).await;
         let (done, sent) = (Cell::new(false), Cell::new(0_u32));
         let Scene { client, upstream, orders, wants, cells, .. } = &mut scene;
         let mut targets = wants.clone();

@@ -6,14 +6,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::super::{Demand, HoldTerms};
-use super::scene::{Far, PATIENCE, Scene, close, ended, frame, rules, run, text};
+use super::super::Demand;
+use super::scene::{Far, PATIENCE, Scene, close, ended, frame, held, rules, run, text};
 use crate::base::clock;
-use crate::base::network::ClientNetwork;
-use crate::base::quota::Quota;
 use crate::base::side::Side;
 use crate::base::task;
-use crate::config::plan::{Hold, Resumption, Rules};
+use crate::config::plan::Rules;
 use crate::end::End;
 use crate::registry::tests::{ALONE, moving};
 use crate::registry::{self, Selector};
@@ -130,31 +128,6 @@ fn a_client_that_reads_its_close_late_still_reads_it() {
             client.expect_close(1000).await;
             client.expect_end().await;
         });
-    }
-}
-
-/// How tests hold.
-fn held(change: impl FnOnce(&mut Hold)) -> HoldTerms {
-    let mut hold = Hold {
-        timeout: PATIENCE,
-        buffer_bytes_max: 100_000,
-        full_timeout: PATIENCE,
-        message_age_max: PATIENCE,
-        lost_codes: vec![1001, 1012, 1013],
-        replay_first: 0,
-        replay_bytes_max: 1_000,
-        swallow_first: 0,
-        swallow_timeout: PATIENCE,
-        proof_time: Duration::from_secs(5),
-        resumptions_per_minute_max: 20,
-        head_bytes_max: 1 << 14,
-        resume: Resumption::Always,
-    };
-    change(&mut hold);
-    HoldTerms {
-        hold: Arc::new(hold),
-        budget: Quota::new(1 << 20).of(ClientNetwork::Unshared),
-        head_bytes: 0,
     }
 }
 

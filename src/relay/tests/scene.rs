@@ -10,16 +10,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::super::core::tests::peer::encode;
 use super::super::{Demand, HoldTerms, Leg, Relay, SessionStats, Terms};
 use crate::base::clock;
 use crate::base::id::SessionId;
+use crate::base::network::ClientNetwork;
+use crate::base::quota::Quota;
 use crate::base::side::Side;
 use crate::base::socket::Socket;
 use crate::base::task;
-use crate::config::plan::{Address, ListenerIdentity, Rules};
+use crate::config::plan::{Hold, Resumption, Rules};
 use crate::end::End;
 use crate::observe::metrics::{Metrics, RouteMetrics};
-use crate::registry::{self, Facts, Location, Seat};
+use crate::registry::{self, Facts, Seat};
 use crate::tls::Transport;
 use crate::wire::frame::{Allowed, unmask};
 
@@ -38,30 +41,34 @@ pub fn rules() -> Rules {
     }
 }
 
+/// How tests hold, with what `change` makes of it.
+pub fn held(change: impl FnOnce(&mut Hold)) -> HoldTerms {
+    let mut hold = Hold {
+        timeout: PATIENCE,
+        buffer_bytes_max: 100_000,
+        full_timeout: PATIENCE,
+        message_age_max: PATIENCE,
+        lost_codes: vec![1001, 1012, 1013],
+        replay_first: 0,
+        replay_bytes_max: 1_000,
+        swallow_first: 0,
+        swallow_timeout: PATIENCE,
+        proof_time: Duration::from_secs(5),
+        resumptions_per_minute_max: 20,
+        head_bytes_max: 1 << 14,
+        resume: Resumption::Always,
+    };
+    change(&mut hold);
+    HoldTerms {
+        hold: Arc::new(hold),
+        budget: Quota::new(1 << 20).of(ClientNetwork::Unshared),
+        head_bytes: 0,
+    }
+}
+
 /// A frame as `from` sends it.
 pub fn frame(from: Side, first: u8, payload: &[u8]) -> Vec<u8> {
-    let masked = if from == Side::Client { 0x80 } else { 0 };
-    let mut bytes = vec![first];
-    match payload.len() {
-        short @ 0..126 => bytes.push(masked | short as u8),
-        middle @ 126..65_536 => {
-            bytes.push(masked | 126);
-            bytes.extend((middle as u16).to_be_bytes());
-        }
-        long => {
-            bytes.push(masked | 127);
-            bytes.extend((long as u64).to_be_bytes());
-        }
-    }
-    if from == Side::Client {
-        bytes.extend(MASK);
-    }
-    let start = bytes.len();
-    bytes.extend(payload);
-    if from == Side::Client {
-        unmask(&mut bytes[start..], MASK, 0);
-    }
-    bytes
+    encode(first, payload, (from == Side::Client).then_some(MASK))
 }
 
 pub fn text(from: Side, payload: &str) -> Vec<u8> {
@@ -279,23 +286,8 @@ impl Scene {
 
 /// A place among the worker's sessions.
 pub fn seat(holds: bool) -> Seat {
-    let location = Location {
-        listener: "http".into(),
-        socket: ListenerIdentity::of(&Address::Inet(([127, 0, 0, 1], 80).into()), &"http".into()),
-        route: "/chat".into(),
-        pool: "chat".into(),
-        backend: "b".into(),
-    };
-    let seat = registry::enter(Facts {
-        location: Arc::new(location),
-        client: None.into(),
-        opened: clock::now(),
-        settled: clock::now(),
-        holds,
-        pushable: Default::default(),
-        labels: Default::default(),
-    });
-    seat.unwrap()
+    let (now, known) = (clock::now(), registry::tests::facts("/chat", "b", 0));
+    registry::enter(Facts { opened: now, settled: now, holds, ..known }).unwrap()
 }
 
 fn leg(near: TcpStream) -> Leg {

@@ -1,35 +1,39 @@
 //! An application that comes back by itself: its opening is said again, the answer swallowed.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::actors::Ending;
+use crate::actors::{Ending, Wire, granted};
 
 // Proven as soon as it has passed a message: it is lost again and again.
 const KEYS: &str = "replay_first = 1, swallow_first = 1, swallow_timeout = \"500ms\", \
                     proof_time = \"1ms\"";
 
-/// Answers `login NAME` with `welcome NAME`, then echoes; keeps what it was sent. What is not
-/// logged in is closed. One that is `mute` does not welcome.
-async fn welcoming(address: Option<std::net::SocketAddr>, mute: bool) -> (Backend, Log) {
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// A backend, at this address or any, that does with each session what `script` says, and then
+/// echoes; it keeps what `script` and the echo were sent.
+async fn keeping<F>(
+    address: Option<SocketAddr>,
+    script: impl Fn(Session, Log) -> F + Send + Sync + 'static,
+) -> (Backend, Log)
+where
+    F: Future<Output = Option<Session>> + Send + 'static,
+{
     let log = Log::default();
     let sent = Arc::clone(&log);
-    let script = move |head: Head, mut wire: crate::actors::Wire| {
-        let sent = Arc::clone(&sent);
+    let script = Arc::new(script);
+    let script = move |head: Head, mut wire: Wire| {
+        let (sent, script) = (Arc::clone(&sent), Arc::clone(&script));
         async move {
-            use tokio::io::AsyncWriteExt;
-            wire.write_all(crate::actors::granted(&head).as_bytes()).await.unwrap();
-            let mut session = Session::server(wire).await;
-            let Ok(login) = session.next().await else { return };
-            let login = login.to_string();
-            sent.lock().unwrap().push(login.clone());
-            let Some(name) = login.strip_prefix("login ") else {
-                session.close(4003, "not logged in").await;
-                return;
-            };
-            if !mute {
-                session.send(format!("welcome {name}")).await;
-            }
+            wire.write_all(granted(&head).as_bytes()).await.unwrap();
+            let session = Session::server(wire).await;
+            let Some(mut session) = script(session, Arc::clone(&sent)).await else { return };
             while let Ok(message) = session.forward().await {
                 sent.lock().unwrap().push(message.to_string());
             }
@@ -42,7 +46,23 @@ async fn welcoming(address: Option<std::net::SocketAddr>, mute: bool) -> (Backen
     (backend, log)
 }
 
-type Log = Arc<Mutex<Vec<String>>>;
+/// Answers `login NAME` with `welcome NAME`. What is not logged in is closed. One that is `mute`
+/// does not welcome.
+async fn welcoming(address: Option<SocketAddr>, mute: bool) -> (Backend, Log) {
+    keeping(address, move |mut session, sent| async move {
+        let login = session.next().await.ok()?.to_string();
+        sent.lock().unwrap().push(login.clone());
+        let Some(name) = login.strip_prefix("login ") else {
+            session.close(4003, "not logged in").await;
+            return None;
+        };
+        if !mute {
+            session.send(format!("welcome {name}")).await;
+        }
+        Some(session)
+    })
+    .await
+}
 
 #[tokio::test]
 async fn the_login_is_said_again_its_answer_is_not_seen_again_and_kept_messages_wait_for_it() {
@@ -61,7 +81,7 @@ async fn the_login_is_said_again_its_answer_is_not_seen_again_and_kept_messages_
         session.echo("after").await;
         assert_eq!(*log.lock().unwrap(), ["login me", "kept", "too", "after"]);
         // It is proven when this has passed.
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
         address = backend.kill().await;
     }
     drop(session);
@@ -98,39 +118,19 @@ async fn an_opening_too_long_to_keep_is_not_held() {
 }
 
 /// Reads two messages before it answers them both, if `at_once`; else answers the first, and writes
-/// down when the second comes before that. Then echoes.
-async fn opening(address: Option<std::net::SocketAddr>, at_once: bool) -> (Backend, Log) {
-    use tokio::io::AsyncWriteExt;
-    let log = Log::default();
-    let sent = Arc::clone(&log);
-    let script = move |head: Head, mut wire: crate::actors::Wire| {
-        let sent = Arc::clone(&sent);
-        async move {
-            wire.write_all(crate::actors::granted(&head).as_bytes()).await.unwrap();
-            let mut session = Session::server(wire).await;
-            let Ok(first) = session.next().await else { return };
-            sent.lock().unwrap().push(first.to_string());
-            let patience = std::time::Duration::from_millis(300);
-            let early = match at_once {
-                true => session.next().await.ok(),
-                false => {
-                    tokio::time::timeout(patience, session.next()).await.ok().and_then(Result::ok)
-                }
-            };
-            if let Some(early) = early {
-                sent.lock().unwrap().push(format!("{early} at once"));
-            }
-            session.send("welcome").await;
-            while let Ok(message) = session.forward().await {
-                sent.lock().unwrap().push(message.to_string());
-            }
+/// down when the second comes before that.
+async fn opening(address: Option<SocketAddr>, at_once: bool) -> (Backend, Log) {
+    keeping(address, move |mut session, sent| async move {
+        let first = session.next().await.ok()?;
+        sent.lock().unwrap().push(first.to_string());
+        let patience = if at_once { Duration::from_secs(20) } else { Duration::from_millis(300) };
+        if let Ok(Ok(early)) = timeout(patience, session.next()).await {
+            sent.lock().unwrap().push(format!("{early} at once"));
         }
-    };
-    let backend = match address {
-        Some(address) => Backend::script_at(address, script).await,
-        None => Backend::script(script).await,
-    };
-    (backend, log)
+        session.send("welcome").await;
+        Some(session)
+    })
+    .await
 }
 
 #[tokio::test]

@@ -18,9 +18,14 @@ pub enum Kind {
     Bad,
 }
 
-/// A whole frame as it is on the wire, written without the code under test.
+/// A whole frame as `from` sends it.
 pub fn frame(rng: &mut Rng, from: Side, first: u8, payload: &[u8]) -> Vec<u8> {
-    let masked = if from == Side::Client { 0x80 } else { 0 };
+    encode(first, payload, (from == Side::Client).then(|| rng.u32(..).to_be_bytes()))
+}
+
+/// A whole frame as it is on the wire (RFC 6455 §5.2), written without the code under test.
+pub fn encode(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+    let masked = if mask.is_some() { 0x80 } else { 0 };
     let mut bytes = vec![first];
     match payload.len() {
         short @ 0..126 => bytes.push(masked | short as u8),
@@ -33,12 +38,8 @@ pub fn frame(rng: &mut Rng, from: Side, first: u8, payload: &[u8]) -> Vec<u8> {
             bytes.extend((long as u64).to_be_bytes());
         }
     }
-    if from == Side::Upstream {
-        bytes.extend(payload);
-        return bytes;
-    }
-    let mask = rng.u32(..).to_be_bytes();
-    bytes.extend(mask);
+    bytes.extend(mask.into_iter().flatten());
+    let mask = mask.unwrap_or_default();
     bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at & 3]));
     bytes
 }

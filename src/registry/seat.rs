@@ -146,11 +146,7 @@ pub fn announce(token: Token, route: Arc<str>) -> ExpectedSession {
 impl Drop for Seat {
     fn drop(&mut self) {
         // At a worker's end the slab may be gone before its last sessions.
-        let _ = LOCAL.try_with(|local| {
-            let mut local = local.borrow_mut();
-            taps::left(&local, self.id);
-            local.leave(self.id);
-        });
+        let _ = LOCAL.try_with(|local| taps::leave(&mut local.borrow_mut(), self.id));
         reports::left(self.id);
     }
 }

@@ -91,8 +91,8 @@ pub(super) fn follow(local: &mut Local, id: SessionId, before: Option<&Facts>) {
     });
 }
 
-/// A session is about to leave.
-pub(super) fn left(local: &Local, id: SessionId) {
+/// A session leaves, and its taps leave it.
+pub(super) fn leave(local: &mut Local, id: SessionId) {
     // At a worker's end the taps may be gone before its last sessions.
     let _ = TAPS.try_with(|taps| {
         let mut taps = taps.borrow_mut();
@@ -102,6 +102,7 @@ pub(super) fn left(local: &Local, id: SessionId) {
         let facts = local.facts(id);
         taps.values_mut().for_each(|tap| drop(tap.follow(id, facts.as_ref(), None)));
     });
+    local.leave(id);
 }
 
 /// Changes the facts of many sessions at once; they have the taps then that are for them.
@@ -203,8 +204,7 @@ mod tests {
         settle(&mut local, after[0], "other");
         assert_eq!(state(read(&mut local)), (TAP_SESSIONS_MAX - 1, 2));
         for id in [before[1], after[1]] {
-            left(&local, id);
-            local.leave(id);
+            leave(&mut local, id);
         }
         assert_eq!(state(read(&mut local)), (TAP_SESSIONS_MAX - 2, 1));
         settle(&mut local, after[0], "one");

@@ -13,7 +13,7 @@ mod init;
 pub(super) mod operator;
 mod version;
 
-pub(super) use file::ConfigFile;
+pub(super) use file::{ConfigFile, Run};
 pub(super) use init::Init;
 pub(super) use version::LONG_VERSION;
 
@@ -123,7 +123,7 @@ pub(super) fn command() -> clap::Command {
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// Run the proxy until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR2 upgrades
-    Run(ConfigFile),
+    Run(Run),
     /// Print a commented configuration to begin with
     Init(Init),
     /// Report all that is wrong with a configuration, or which route takes a URL

@@ -19,7 +19,10 @@ pub(super) fn find(named: &ConfigFile) -> Result<PathBuf, Failure> {
     let found = PLACES.iter().map(Path::new).find(|place| place.exists());
     found.map(Path::to_owned).ok_or_else(|| {
         let places = PLACES.map(|place| format!("`{place}`")).join(", ");
-        Failure::Usage(format!("no configuration found; name it with `--config FILE`: {places}"))
+        Failure::Usage(format!(
+            "no configuration is there: {places}\nhint: name one with `--config FILE`; `tidegate \
+             init -o tidegate.toml` writes one to begin with"
+        ))
     })
 }
 

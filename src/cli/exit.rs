@@ -87,7 +87,8 @@ mod tests {
             (words[0], Arguments::try_parse_from(&words).unwrap().command)
         };
         let (program, started) = command("ExecStart");
-        let Command::Run(file) = started else { panic!("it does not run the proxy") };
+        let Command::Run(run) = started else { panic!("it does not run the proxy") };
+        let file = run.file();
         let (with, reloaded) = command("ExecReload");
         let Command::Reload(reload) = reloaded else { panic!("it does not reload by command") };
         assert_eq!((with, &reload.target.file.config), (program, &file.config));

@@ -11,12 +11,15 @@ use super::output;
 use crate::config::{self, NamedFiles};
 use crate::report::Colour;
 
+/// How a report calls a file that is refused before it is written.
+const NOT_WRITTEN: &str = "what would be written";
+
 /// Prints the file, or writes it where there is none.
 pub(super) fn init(asked: &Init) -> Result<(), Failure> {
     let text = text_of(asked);
-    let name = asked.output.as_deref().unwrap_or(Path::new("tidegate.toml"));
     // What it was told may be no address, no host or no path: better said now than at the start.
     let environment = &config::process_environment;
+    let name = Path::new(NOT_WRITTEN);
     if let Err(refused) = config::load_from(name, text.as_bytes(), environment, NamedFiles::Skip) {
         let report = refused.report.text(&refused.sources, Colour::Plain);
         return Err(Failure::Config(report));
@@ -258,6 +261,7 @@ mod tests {
             let failure = init(&asked(&words)).unwrap_err();
             assert_eq!(failure.code(), Failure::CONFIG, "{words:?}");
             assert!(failure.text().contains("error"), "{}", failure.text());
+            assert!(failure.text().contains("--> what would be written:"), "{}", failure.text());
         }
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("tidegate.toml");

@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Run(asked) => run::run(&asked),
+        Command::Run(asked) => run::run(&asked.file()),
         Command::Reference(asked) => output::print(&reference(asked.format)),
         Command::Openapi => output::print(&action::api::openapi_json()),
         Command::Completions(asked) => manual::completions(&asked),

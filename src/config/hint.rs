@@ -1,4 +1,6 @@
-//! "Did you mean": the word a writer had in mind.
+//! "Did you mean": the word a writer had in mind, and what else helps to mend a file.
+
+use std::io;
 
 /// Words less alike than this are not proposed: a letter in four may be wrong or in another place.
 const ALIKE_MIN: f64 = 0.7;
@@ -31,6 +33,20 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
     };
     let best = known.into_iter().map(alike).max_by(|one, other| one.0.total_cmp(&other.0))?;
     (best.0 >= ALIKE_MIN).then_some(best.1)
+}
+
+/// What may help where the file that a configuration names by `written` cannot be read.
+pub fn unreadable(written: &str, error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::NotFound if !written.starts_with('/') => {
+            Some("relative paths begin at the directory of the file they are written in")
+        }
+        io::ErrorKind::PermissionDenied => {
+            Some("let the user that runs tidegate read it, and enter its directories")
+        }
+        io::ErrorKind::IsADirectory => Some("this is a directory: name a file in it"),
+        _ => None,
+    }
 }
 
 /// The parts of a name in one order: `max_sessions` is `sessions_max`.

@@ -110,7 +110,11 @@ pub fn load_from(
 fn unreadable(path: &Path, error: &io::Error) -> Refused {
     let said = format!("cannot read the configuration `{}`: {error}", path.display());
     let mut report = Report::default();
-    report.push(Diagnostic::error("file", said));
+    let help = match error.kind() {
+        io::ErrorKind::NotFound => Some("`tidegate init` prints one to begin with"),
+        _ => hint::unreadable("", error),
+    };
+    report.push(Diagnostic::error("file", said).hint(help.map(str::to_owned)));
     Refused { report, sources: Sources::default(), files: vec![path.to_owned()] }
 }
 

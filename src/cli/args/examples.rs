@@ -6,7 +6,7 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "run",
         &[
             ("tidegate run", "the first configuration of those that are looked for"),
-            ("tidegate run --config /etc/tidegate/site.toml", "this one"),
+            ("tidegate run /etc/tidegate/site.toml", "this one"),
         ],
     ),
     (

@@ -23,6 +23,17 @@ pub fn listen(text: &str) -> Result<Address, Fault> {
     text.parse().map(Address::Inet).map_err(|_| Fault::new(said()).hint(listen_hint(text)))
 }
 
+/// What is said of a path where `unix:` was left out.
+fn path_alone(text: &str) -> Option<String> {
+    text.starts_with(['/', '.']).then(|| format!("write `\"unix:{text}\"`"))
+}
+
+/// Whether this is an IPv6 address with a port that has no brackets.
+fn is_ipv6_with_port(host: &str, port: &str) -> bool {
+    let is_port = port.parse::<u16>().is_ok_and(|port| port >= 80);
+    is_port && port.chars().all(|c| c.is_ascii_digit()) && host.parse::<Ipv6Addr>().is_ok()
+}
+
 /// What is said of a port that is none.
 fn port_hint(text: &str) -> Option<String> {
     let (_, port) = text.rsplit_once(':')?;
@@ -35,12 +46,28 @@ fn listen_hint(text: &str) -> Option<String> {
     if let Some(hint) = port_hint(text) {
         return Some(hint);
     }
+    if let Some(path) = path_alone(text) {
+        return Some(path);
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let address = rest.split('/').next().unwrap_or(rest);
+        let port_alone = address.rsplit_once(':').is_some_and(|(host, _)| host.is_empty());
+        return match address.parse::<SocketAddr>() {
+            Ok(address) => Some(format!("write `\"{address}\"`; a listener has TLS by its `tls`")),
+            Err(_) if port_alone => listen_hint(address),
+            Err(_) => Some("write an address of this machine, as in `\"0.0.0.0:80\"`".to_owned()),
+        };
+    }
     match text.rsplit_once(':') {
         Some(("", port)) => {
             Some(format!("write `\"0.0.0.0:{port}\"` for all of IPv4, `\"[::]:{port}\"` for IPv6"))
         }
         Some(("*", port)) => Some(format!("write `\"0.0.0.0:{port}\"`")),
         Some(("localhost", port)) => Some(format!("write `\"127.0.0.1:{port}\"`")),
+        // `::1:8080` is an IPv6 address, too, but hardly the one that was meant.
+        Some((host, port)) if is_ipv6_with_port(host, port) => {
+            Some(format!("write `\"[{host}]:{port}\"`"))
+        }
         _ if text.parse::<Ipv6Addr>().is_ok() => {
             Some(format!("write `\"[{text}]:80\"`, with the port you want"))
         }
@@ -74,11 +101,8 @@ pub fn backend(text: &str) -> Result<BackendAddress, Fault> {
         let said = format!("must be a host and a port, or `unix:` and a path, not: `{text}`");
         Err(Fault::new(said).hint(hint))
     };
-    if let Some((scheme, rest)) = text.split_once("://") {
-        let host = rest.split('/').next().unwrap_or(rest);
-        let tls = matches!(scheme, "https" | "wss");
-        let more = if tls { ", and give the pool `tls = {}`" } else { "" };
-        return wrong(Some(format!("write `\"{host}\"`{more}")));
+    if let Some(hint) = backend_hint(text) {
+        return wrong(Some(hint));
     }
     let Some((host, port)) = text.rsplit_once(':') else {
         return wrong(Some(format!("write `\"{text}:80\"`, with the port it listens on")));
@@ -103,6 +127,38 @@ pub fn backend(text: &str) -> Result<BackendAddress, Fault> {
         _ => return wrong(None),
     };
     Ok(BackendAddress::Inet { host: host.to_ascii_lowercase().into(), port })
+}
+
+/// What is said of a URL, a path, or a port alone where a backend's address stands.
+fn backend_hint(text: &str) -> Option<String> {
+    if let Some(path) = path_alone(text) {
+        return Some(path);
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let tls = matches!(scheme, "https" | "wss");
+        let port = if tls { 443 } else { 80 };
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        let host = if has_port { host.to_owned() } else { format!("{host}:{port}") };
+        let more = if tls { ", and give the pool `tls = {}`" } else { "" };
+        return Some(format!("write `\"{host}\"`{more}{}", path_hint(path)));
+    }
+    if let Some((address, path)) = text.split_once('/') {
+        return Some(format!("write `\"{address}\"`{}", path_hint(path)));
+    }
+    let port = text.strip_prefix(':').or(text.strip_prefix("*:")).unwrap_or(text);
+    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    Some(format!("write `\"127.0.0.1:{port}\"`, if it listens on this machine"))
+}
+
+/// Where the path of a backend is written.
+fn path_hint(path: &str) -> String {
+    match path {
+        "" => String::new(),
+        path => format!(
+            "; a path before the request's own is `replace_prefix = \"/{path}\"` of a route"
+        ),
+    }
 }
 
 fn unix(path: &str) -> Result<PathBuf, Fault> {
@@ -183,6 +239,12 @@ mod tests {
         assert!(hint("localhost:80").unwrap().contains("127.0.0.1:80"));
         assert!(hint("::1").unwrap().contains("[::1]:80"));
         assert!(hint("::1:443x").unwrap().contains("[::1]:443x"));
+        assert!(hint("::1:8080").unwrap().contains("`\"[::1]:8080\"`"));
+        assert!(hint("fe80::1").unwrap().contains("`\"[fe80::1]:80\"`"));
+        assert!(hint("http://0.0.0.0:80/").unwrap().contains("`\"0.0.0.0:80\"`"));
+        assert!(hint("https://:443").unwrap().contains("`\"0.0.0.0:443\"`"));
+        assert!(hint("https://example.com").unwrap().contains("an address of this machine"));
+        assert!(hint("/run/x.sock").unwrap().contains("`\"unix:/run/x.sock\"`"));
         assert!(listen("unix:").is_err());
     }
 
@@ -196,6 +258,14 @@ mod tests {
         assert!(hint("wss://app:443/x").unwrap().contains("`\"app:443\"`, and give the pool"));
         assert!(hint("app").unwrap().contains("`\"app:80\"`"));
         assert!(hint("::1:80").unwrap().contains("[::1]:80"));
+        for port in ["3000", ":3000", "*:3000"] {
+            assert!(hint(port).unwrap().contains("`\"127.0.0.1:3000\"`"), "{port}");
+        }
+        assert!(hint("https://app").unwrap().contains("`\"app:443\"`"));
+        assert!(hint("http://[::1]/").unwrap().contains("`\"[::1]:80\"`"));
+        assert!(hint("app:1/v2").unwrap().contains("`\"app:1\"`; a path before"));
+        assert!(hint("http://app:1/v2").unwrap().contains("replace_prefix = \"/v2\""));
+        assert!(hint("./app.sock").unwrap().contains("`\"unix:./app.sock\"`"));
         for wrong in ["app:0", "app:http", "a b:80", ":80", "[::g]:80"] {
             assert!(backend(wrong).is_err(), "{wrong}");
         }

@@ -49,6 +49,7 @@ pub use overlap::ListenedOn;
 use crate::report::{Diagnostic, Report, Sources, Span};
 
 use super::fault::Fault;
+use super::hint::unreadable;
 use super::plan;
 use super::read::SourceFiles;
 use super::tables::{self, Named, Number, OneOrMany, Spanned, Time, checked};
@@ -235,7 +236,11 @@ impl Lower<'_> {
                 let said = format!("`{key}` cannot be read: {error}: `{}`", path.display());
                 // A fresh clone has a sample that names them.
                 let hint = path.parent().is_some_and(|parent| parent.ends_with("certs/dev"));
-                let hint = hint.then(|| "`tidegate demo` makes certificates there".to_owned());
+                let hint = match hint {
+                    true => Some("`tidegate demo` makes certificates there"),
+                    false => unreadable(written.get()?, &error),
+                };
+                let hint = hint.map(str::to_owned);
                 self.report.push(Diagnostic::error("file", said).at(written.span()).hint(hint));
                 None
             }

@@ -15,6 +15,7 @@ use crate::wire::list::is_token;
 use crate::wire::media_type::media_type;
 
 use super::super::fault::Fault;
+use super::super::hint::unreadable;
 use super::super::plan::{Compress, ErrorPages, StoredPage};
 use super::super::tables::{CompressTable, ErrorsValue, Named, Spanned};
 use super::{Lower, NamedFiles, entries};
@@ -89,7 +90,8 @@ pub fn page(
         Ok(body) => Some(StoredPage { body, content_type }),
         Err(error) => {
             let said = format!("`{key}` cannot be read: {error}: `{}`", path.display());
-            cx.report(Diagnostic::error("file", said).at(written.span()));
+            let hint = unreadable(file, &error).map(str::to_owned);
+            cx.report(Diagnostic::error("file", said).at(written.span()).hint(hint));
             None
         }
     }

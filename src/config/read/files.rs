@@ -71,23 +71,28 @@ pub fn text(from: impl Read) -> io::Result<String> {
         let said = format!("it is larger than {FILE_BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let said = not_text(error.as_bytes(), error.utf8_error().valid_up_to());
-        io::Error::new(io::ErrorKind::InvalidData, said)
-    })
+    let invalid = |said: String| io::Error::new(io::ErrorKind::InvalidData, said);
+    match String::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => Err(invalid(not_text(text.as_bytes(), text.len()))),
+        Ok(text) => Ok(text),
+        Err(error) => Err(invalid(not_text(error.as_bytes(), error.utf8_error().valid_up_to()))),
+    }
 }
 
-/// What bytes are that are not UTF-8; `valid` of them are.
+/// What bytes are that are no text; `valid` of them are UTF-8.
 fn not_text(bytes: &[u8], valid: usize) -> String {
-    let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    if utf16 {
+    // With its mark, or without: most of TOML is ASCII, of which every other byte is zero then.
+    let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let is_ascii = |pair: &&[u8]| (pair[0] == 0) != (pair[1] == 0);
+    let ascii = bytes.chunks_exact(2).filter(is_ascii).count();
+    if marked || (ascii > 0 && ascii * 4 >= bytes.len() / 2 * 3) {
         return "this is UTF-16 (byte 1), save it as UTF-8".to_owned();
     }
     if bytes.contains(&0) {
         return "this is not text".to_owned();
     }
     let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-    format!("this is not UTF-8: byte {} in line {line}", valid + 1)
+    format!("this is not UTF-8: byte {} in line {line}; save it as UTF-8", valid + 1)
 }
 
 /// Reads `text`, the first file, and all it includes.

@@ -1,5 +1,9 @@
 //! A whole file of another kind: said once, not line by line.
 
+/// What is said to who comes from HAProxy or Caddy.
+const FROM_OTHERS: &str = "write `[listeners.NAME]`, `[pools.NAME]` and `[[routes]]`; the guide \
+    `from-others` (config/guides) shows how";
+
 /// What a text that is not TOML looks like, and what to say of it.
 pub fn format_of(text: &str) -> Option<(&'static str, &'static str)> {
     let lines: Vec<&str> =
@@ -18,18 +22,17 @@ pub fn format_of(text: &str) -> Option<(&'static str, &'static str)> {
     }
     let in_braces = |line: &str| line.ends_with(['{', '}', ';']);
     if any(&|line| line.ends_with(';')) && most(&in_braces, 70) {
-        let hint = "tidegate's README shows a set-up of nginx and the same in TOML";
+        let hint =
+            "the guide `from-nginx` (config/guides) has each directive and what to write for it";
         return Some(("nginx's configuration", hint));
     }
     if any(&|line| line.ends_with('{')) && any(&|line| line == "}") {
-        let hint = "write `[listeners.NAME]`, `[pools.NAME]` and `[[routes]]`";
-        return Some(("a Caddyfile", hint));
+        return Some(("a Caddyfile", FROM_OTHERS));
     }
     let sections = ["frontend", "backend", "listen", "defaults", "global"];
     let is_section = |line: &str| line.split(' ').next().is_some_and(|w| sections.contains(&w));
     if any(&is_section) && !any(&|line| line.ends_with(':')) {
-        let hint = "write `[listeners.NAME]`, `[pools.NAME]` and `[[routes]]`";
-        return Some(("HAProxy's configuration", hint));
+        return Some(("HAProxy's configuration", FROM_OTHERS));
     }
     let is_yaml = |line: &str| line == "---" || line.starts_with("- ") || has_colon(line);
     if most(&is_yaml, 70) {

@@ -8,7 +8,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("connection_upgrade", "remove it: tidegate takes WebSockets without a word"),
     ("proxy_add_x_forwarded_for", "remove it: tidegate sends `X-Forwarded-For` by itself"),
     ("proxy_host", "`upstream_host` says which `Host` a backend gets"),
-    ("remote_addr", "remove it: tidegate sends `X-Forwarded-For` by itself"),
+    ("remote_addr", "it is `{client_ip}`; backends get `X-Real-IP` by themselves"),
     ("realip_remote_addr", "remove it: tidegate sends `X-Forwarded-For` by itself"),
     ("http_host", HOST),
     ("host", HOST),
@@ -22,15 +22,20 @@ const VARIABLES: &[(&str, &str)] = &[
     ("args", "it is `{query}`, with its `?`"),
     ("query_string", "it is `{query}`, with its `?`"),
     ("is_args", "it is in `{query}`, which has its `?`"),
-    ("request_id", "tidegate has no such variable"),
+    ("request_id", "it is `{request_id}`; backends get `X-Request-Id` by themselves"),
     ("request_method", "it is `{method}`"),
     ("ssl_protocol", "it is `{tls.version}`"),
     ("ssl_server_name", "it is `{tls.sni}`"),
     ("http_origin", "it is `{header.Origin}`; `allowed_origins` says which origins may come"),
+    ("remote_user", "it is `{access.user}`, where a rule of `access` knows one"),
+    ("ssl_client_s_dn", "it is `{client_cert.subject}`"),
+    ("ssl_client_serial", "it is `{client_cert.serial}`"),
+    ("ssl_client_fingerprint", "`{client_cert.sha256}` is the certificate's hash"),
     ("ssl_client_cert", "backends get it in `Client-Cert`, where `tls.clients` asks for one"),
     ("http_", "a header field is `{header.NAME}`; backends get them as they came"),
     ("cookie_", "a cookie is `{cookie.NAME}`"),
     ("arg_", "a parameter is `{query.NAME}`"),
+    ("jwt_claim_", "a token's claim is `{claim.NAME}`"),
 ];
 
 const HOST: &str = "it is `{host}`; backends get `Host` as it came";
@@ -63,6 +68,9 @@ mod tests {
         for text in ["$host", "https://$host$request_uri", "x-$http_x_room", "$arg_id;"] {
             assert!(warning("`to`", text).is_some(), "{text}");
         }
+        let hint = |text| warning("`set`", text).unwrap().hint.unwrap();
+        assert!(hint("$request_id").contains("{request_id}"), "it is one of the request's values");
+        assert!(hint("$remote_addr").contains("{client_ip}"));
         for text in ["", "$", "^/room$", "cost: $5", "$hosts", "$http_", "$$", "a$b"] {
             assert!(warning("`to`", text).is_none(), "{text}");
         }

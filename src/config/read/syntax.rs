@@ -66,6 +66,9 @@ const UNCLOSED: &str = "probably a bracket above is not closed";
 
 fn of_grammar(reader: &Reader<'_>, error: &Error, unclosed: bool) -> Diagnostic {
     let place = error.span();
+    if let Some(finding) = place.clone().and_then(|place| typeset(reader, place)) {
+        return finding;
+    }
     if let Some(text) = place.clone().and_then(|place| unquoted(reader.text, error, place)) {
         let written = &reader.text[text.clone()];
         let said = "this is not TOML: text stands in quotes";
@@ -84,6 +87,47 @@ fn of_grammar(reader: &Reader<'_>, error: &Error, unclosed: bool) -> Diagnostic 
     let hint = swallowed.then(|| UNCLOSED.to_owned());
     let finding = Diagnostic::error("syntax", format!("this is not TOML: {message}"));
     finding.at(place.map(|range| reader.span(range))).label(expected).hint(hint)
+}
+
+/// Letters that a word processor or a page puts in the place of those of TOML, and what they are.
+const TYPESET: [(&str, &str, &str); 4] = [
+    ("“”„‟«»", "this is a quote of a page", "write `\"`"),
+    ("‘’‚‛", "this is a quote of a page", "write `\"`, or `'`"),
+    (
+        "\u{a0}\u{2002}\u{2003}\u{2007}\u{2009}\u{202f}\u{3000}",
+        "this is no plain space",
+        "write a space",
+    ),
+    (
+        "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}",
+        "a letter without width stands here",
+        "take it away",
+    ),
+];
+
+/// The first letter of a line that is of a page and not of TOML, if the error is in that line.
+fn typeset(reader: &Reader<'_>, place: Range<usize>) -> Option<Diagnostic> {
+    let text = reader.text;
+    let start = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[place.start..].find('\n').map_or(text.len(), |end| place.start + end);
+    let (mut quote, mut line) = (None, text[start..end].char_indices());
+    // Inside of quotes and behind `#` all letters are right.
+    let (at, (letter, (_, said, hint))) = line.find_map(|(at, letter)| {
+        match (quote, letter) {
+            (None, '#') => quote = Some('\n'),
+            (None, '"' | '\'') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            (None, _) => {
+                let found = TYPESET.iter().find(|(letters, ..)| letters.contains(letter))?;
+                return Some((at, (letter, found)));
+            }
+            _ => {}
+        }
+        None
+    })?;
+    let span = start + at..start + at + letter.len_utf8();
+    let finding = Diagnostic::error("syntax", format!("this is not TOML: {said}"));
+    Some(finding.at(reader.span(span)).hint((*hint).to_owned()))
 }
 
 /// Where a value stands that is text without its quotes.

@@ -62,6 +62,8 @@ wishes! {
         "write `address = \"0.0.0.0:443\"`", "address";
     "server_name" | "domain" | "domains" | "hosts" | "vhost" in "pool" =>
         "the hosts of a route are `host = \"example.com\"`, or a list", "host";
+    "server_name" | "domain" | "domains" | "hosts" | "vhost" in "trusted_proxies" =>
+        "hosts stand in routes: `host = \"example.com\"` of `[[routes]]` or `[[sites]]`";
     "match" | "rule" | "matcher" | "prefix" | "path_prefix" | "paths" | "uri" | "location"
         in "pool" =>
         "a route's conditions are `host`, `path`, `methods`, `headers` and `listener`", "path";
@@ -73,7 +75,8 @@ wishes! {
     "max_fails" | "fail_timeout" | "outlier_detection" in "backends" =>
         "failures eject a backend: `health.failures_max` and `health.eject_time`";
     "health_check" | "healthcheck" | "health_checks" | "health_uri" | "check" | "active_health" =>
-        "backends are judged by real requests (`health` of a pool); tidegate sends no probes yet";
+        "backends are asked by a pool's `health.probe`, as in `health.probe = { http = \
+         \"/healthz\" }`; failed requests eject one as well";
     "max_conns" | "maxconn" | "max_connections" in "backends" =>
         "the live WebSockets of each backend are limited by `sessions_max`";
     "keepalive" | "keep_alive" in "keep_alive_max" =>
@@ -120,11 +123,13 @@ wishes! {
         "tokens are asked for by a rule: `[access.NAME.jwt]` with `keys`, which routes name in \
          `access`";
     "jwks_url" | "jwks_uri" | "auth_jwt_key_request" in "audience" =>
-        "keys are read from files: `keys = \"keys.json\"`; they are not fetched yet", "keys";
-    "auth" | "auth_request" | "forward_auth" | "oauth" | "oidc" | "authenticate"
-        | "authorization" =>
-        "tidegate knows addresses, passwords and tokens (`[access.NAME]`), and asks no other \
-         server yet: fields and cookies reach the backend, which can";
+        "keys are fetched where `keys` is a URL, as in `keys = \"https://…/jwks.json\"`", "keys";
+    "auth_request" | "forward_auth" | "ext_authz" | "oauth" | "oauth2" | "oidc" =>
+        "another server is asked by a rule: `[access.NAME.forward]` with `pool` and `path`, which \
+         routes name in `access`; `config/recipes/oauth2-proxy.toml` shows a login";
+    "auth" | "authenticate" | "authentication" | "authorization" =>
+        "who may pass are rules that routes name in `access`: `[access.NAME]` with `allow`, \
+         `basic`, `jwt`, `forward` or `certificate`";
     "limit_req" | "limit_req_zone" | "limit_conn" | "limit_conn_zone" | "rate_limit" | "ratelimit"
         | "rate_limits" | "throttle" | "burst" =>
         "a route's `limits` has `requests`, `handshakes` and `sessions`, as in `limits.requests = \
@@ -182,7 +187,8 @@ wishes! {
          says";
     "client_ca" | "client_auth" | "mtls" | "ssl_client_certificate" | "ssl_verify_client"
         | "client_certificates" =>
-        "tidegate does not ask clients for certificates yet";
+        "certificates of clients are asked for by a listener's `tls.clients`, as in `clients = { \
+         roots = \"ca.pem\" }`; who may pass with one, by `[access.NAME.certificate]`";
     "ssl_certificate" | "ssl_certificate_key" | "certificate" | "cert" | "cert_file" | "key_file"
         | "crt" | "certs" =>
         "certificates stand in a listener: `tls.certificates = [{ chain = \"site.pem\", key = \
@@ -212,13 +218,15 @@ wishes! {
         "there are no blocks round the rest: write `[listeners.NAME]`, `[pools.NAME]` and \
          `[[routes]]`";
     "resolver" | "dns" | "resolvers" =>
-        "names of backends are resolved by the system, anew at each connection";
+        "a name in `backends` is resolved by the system, anew at each connection; \
+         `\"dns:app.internal:3000\"` is all addresses of a name, by `discovery.resolver`";
     "user" | "group" | "daemon" | "pid" | "pidfile" =>
         "the service manager decides that; see `config/tidegate.service`";
     "tracing" | "otlp" | "opentelemetry" | "telemetry" | "trace" =>
-        "tidegate does not send traces; there are logs (`[log]`) and metrics (`[admin]`)";
+        "traces are sent by the table `[traces]`, as in `endpoint = \"http://127.0.0.1:4318\"`";
     "metrics" | "prometheus" | "statsd" | "stats" | "dashboard" =>
-        "metrics are at `/metrics` of the `[admin]` listener";
+        "metrics are at `/metrics` of the `[admin]` listener, and a page to look at with its \
+         `page = true`";
     "access_log" | "error_log" | "logs" | "logging" in "listeners" =>
         "logs are the table `[log]`";
     "access_log" | "error_log" =>
@@ -227,5 +235,47 @@ wishes! {
         "logs go to standard error, from where a service manager takes them";
     "level" | "loglevel" in "filter" => "write `filter = \"info\"`", "filter";
     "api" | "admin_api" | "api_key" =>
-        "the operator's commands go by `[control]`, health and metrics by `[admin]`";
+        "the operator's commands go by `[control]`, health and metrics by `[admin]`; a service \
+         pushes to clients by a route with `api`";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys that there are, as an editor is told them.
+    const SCHEMA: &str = include_str!("../../../config/tidegate.schema.json");
+
+    /// What is quoted and is no key: pools' and rules' own names, a word for any table, and what
+    /// stands among the statuses of `errors`.
+    const NAMES: [&str; 7] = ["", "app", "login", "office", "tools", "table", "from_backend"];
+
+    #[test]
+    fn each_answer_names_keys_that_there_are() {
+        let is_key = |c: char| c.is_ascii_lowercase() || "._".contains(c);
+        for wish in WISHES {
+            for quoted in wish.answer.split('`').skip(1).step_by(2) {
+                let first = quoted.split(' ').next().unwrap_or_default();
+                let first = first.trim_matches(['[', ']']);
+                for key in first.split('.').filter(|_| first.chars().all(is_key)) {
+                    let is_name = NAMES.contains(&key);
+                    let is_there = is_name || SCHEMA.contains(&format!("\"{key}\""));
+                    assert!(is_there, "{:?}: no key `{key}` in {}", wish.words, wish.answer);
+                }
+            }
+        }
+    }
+
+    /// What tidegate learned since these were written.
+    #[test]
+    fn no_answer_denies_what_there_is() {
+        let answer = |name: &str| wish(name, &[]).unwrap().answer;
+        assert!(answer("health_check").contains("health.probe"));
+        assert!(answer("auth_request").contains("[access.NAME.forward]"));
+        assert!(answer("mtls").contains("tls.clients"));
+        assert!(answer("resolver").contains("dns:"));
+        assert!(answer("opentelemetry").contains("[traces]"));
+        assert!(wish("jwks_uri", &["audience"]).unwrap().answer.contains("https://"));
+        assert!(wish("server_name", &["trusted_proxies"]).unwrap().answer.contains("[[routes]]"));
+    }
 }

@@ -96,7 +96,12 @@ fn what_two_files_say_is_reported_with_both_places() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let dir = Dir::new(&[]);
-    assert!(dir.load().unwrap_err().contains("cannot read the configuration `DIR/main.toml`"));
+    let missing = dir.load().unwrap_err();
+    assert!(missing.contains("cannot read the configuration `DIR/main.toml`"), "{missing}");
+    assert!(missing.contains("= help: `tidegate init` prints one to begin with"), "{missing}");
+    fs::create_dir(dir.path("main.toml")).unwrap();
+    assert!(dir.load().unwrap_err().contains("= help: this is a directory: name a file in it"));
+    fs::remove_dir(dir.path("main.toml")).unwrap();
     dir.write("main.toml", "include = [\"other.toml\", \"none/*.toml\", \"*/x.toml\"]\n");
     golden(&root().join("tests/config/missing.txt"), &dir.load().unwrap_err());
 }
@@ -107,8 +112,11 @@ fn a_file_that_is_no_text_is_told_what_it_is() {
     let utf16: Vec<u8> = "\u{feff}a = 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (bytes, said) in [
         (&utf16[..], "this is UTF-16 (byte 1), save it as UTF-8"),
+        (b"\xff\xfea\0", "this is UTF-16 (byte 1), save it as UTF-8"),
+        (&utf16[2..], "this is UTF-16 (byte 1), save it as UTF-8"),
         (b"\x7fELF\x02\0\0\xff", "this is not text"),
-        (b"a = 1\nb = \"\xe9\"\n", "this is not UTF-8: byte 12 in line 2"),
+        (b"# made by hand\0 = 1\n", "this is not text"),
+        (b"a = 1\nb = \"\xe9\"\n", "this is not UTF-8: byte 12 in line 2; save it as UTF-8"),
     ] {
         fs::write(dir.path("main.toml"), bytes).unwrap();
         let report = dir.load().unwrap_err();

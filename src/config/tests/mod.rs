@@ -122,6 +122,7 @@ fn every_key_of_the_reference_is_found_by_its_place() {
 
 mod access;
 mod files;
+mod guides;
 mod meaning;
 mod part;
 mod samples;

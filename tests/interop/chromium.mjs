@@ -16,6 +16,12 @@ export function start(profile, ...flags) {
   ], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
   const answers = browser.stdio[4];
   commands = browser.stdio[3];
+  // One that is ended may break its pipes before it is gone.
+  for (const pipe of [commands, answers]) {
+    pipe.on("error", error => {
+      if (!browser.killed) throw error;
+    });
+  }
   answers.on("data", data => {
     const parts = (rest + data).split("\0");
     rest = parts.pop();

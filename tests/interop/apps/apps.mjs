@@ -1,25 +1,21 @@
 // The applications: the recipe of each, its servers and its client.
 //   ports    where the recipe has its servers
-//   serve    how one is started: `command`, and perhaps `env` and `cwd`
+//   serve    how one is started, by its port, a directory and what stands before it: `command`, and perhaps
+//            `env` and `cwd`
 //   ready    waits for more than an open port
-//   visit    a client, whose `say` is answered, or throws
+//   visit    a client, whose `say` is answered, or throws; `again` is what its user does after a restart
 //   large    the bytes of a large message, where the application does not take 1 MB
 //   restart  what becomes of its sessions when the servers are killed, under the recipe's `hold`
 //   needs    what is not here
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+//   isEvents it speaks by server-sent events, which are no sessions
+import { execFileSync, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import WebSocket from 'ws'
-import { View } from './browser.mjs'
+import { missing, node, python, pythonOf } from './commands.mjs'
 import { free, until } from './gate.mjs'
-import { developing, echo, typing } from './visitors.mjs'
-
-const { PYTHON } = process.env
-const node = (file, ...words) => ({ command: ['node', file, ...words.map(String)] })
-const python = (...words) => ({ command: [PYTHON, ...words.map(String)], env: { PYTHONPATH: resolve('servers') } })
-const missing = (...files) => files.find((file) => !existsSync(file))
-const chromium = () => missing('/usr/bin/chromium')
-const answers = (path) => (_, [port]) => until(path, () => fetch(`http://127.0.0.1:${port}${path}`).then(() => true, () => false))
+import { pages } from './pages.mjs'
+import { echo } from './visitors.mjs'
 
 /** A Jupyter server, and a kernel of it, which is started anew where its server has gone. */
 function jupyter(recipe, base, ...more) {
@@ -57,6 +53,66 @@ function jupyter(recipe, base, ...more) {
       }
     },
   }
+}
+
+/** Home Assistant, and the library of its page, which subscribes anew by itself. */
+function homeAssistant() {
+  let token
+  return {
+    recipe: 'home-assistant.toml',
+    ports: [8123],
+    restart: ['reconnects'],
+    async serve(port, dir) {
+      const at = resolve(dir)
+      const command = [pythonOf('home-assistant'), '-m', 'homeassistant', '--config', at, '--skip-pip']
+      if (!token) {
+        writeFileSync(`${at}/configuration.yaml`, 'frontend:\n' +
+          `http: { server_host: 127.0.0.1, server_port: ${port}, use_x_forwarded_for: true, trusted_proxies: [127.0.0.1] }\n`)
+        execFileSync(command[0], ['-m', 'homeassistant', '--script', 'auth', '--config', at, 'add', 'ada', 'secret'], { stdio: 'ignore' })
+        // What it knows of a login is written minutes later, or as it stops: no `kill -9` may forget it.
+        const first = spawn(command[0], command.slice(1), { stdio: 'ignore' })
+        const gone = new Promise((done) => first.once('exit', done))
+        try {
+          await until('its login', async () => (token = await login(`http://127.0.0.1:${port}`).catch(() => undefined)), 60_000)
+        } finally {
+          first.kill()
+          await gone
+        }
+      }
+      return { command }
+    },
+    ready: (gate) => until('its API', () => fetch(`${gate.origin}/api/`).then(({ status }) => status === 401, () => false), 60_000),
+    async visit(gate) {
+      globalThis.WebSocket ??= WebSocket // it is written for a page
+      const { createConnection, createLongLivedTokenAuth } = await import('home-assistant-js-websocket')
+      await login(gate.origin)
+      const connection = await createConnection({ auth: createLongLivedTokenAuth(gate.origin, token) })
+      let heard = () => {}
+      await connection.subscribeEvents(({ data }) => heard(data.text), 'said')
+      return {
+        async say(text) {
+          if (!connection.connected) throw new Error('not connected')
+          const answered = new Promise((done) => (heard = (said) => said === text && done()))
+          await connection.sendMessagePromise({ type: 'fire_event', event_type: 'said', event_data: { text } })
+          await answered
+        },
+        leave: () => connection.close(),
+      }
+    },
+  }
+}
+
+/** A token of Home Assistant, got as its page does. */
+async function login(origin) {
+  const client_id = `${origin}/`
+  const post = async (path, body) => {
+    const answer = await fetch(`${origin}${path}`, { method: 'POST', body })
+    if (!answer.ok) throw new Error(`${path}: ${answer.status}`)
+    return answer.json()
+  }
+  const { flow_id: flow } = await post('/auth/login_flow', JSON.stringify({ client_id, handler: ['homeassistant', null], redirect_uri: client_id }))
+  const { result: code } = await post(`/auth/login_flow/${flow}`, JSON.stringify({ client_id, username: 'ada', password: 'secret' }))
+  return (await post('/auth/token', new URLSearchParams({ grant_type: 'authorization_code', code, client_id }))).access_token
 }
 
 export const apps = {
@@ -116,118 +172,9 @@ export const apps = {
     },
   },
 
-  streamlit: {
-    recipe: 'streamlit.toml',
-    ports: [8501],
-    large: 100_000,
-    needs: chromium,
-    serve: (port) => python('-m', 'streamlit', 'run', 'servers/streamlit_app.py', '--server.port', port, '--server.address', '127.0.0.1',
-      '--server.headless', 'true', '--browser.gatherUsageStats', 'false', '--server.baseUrlPath', 'dash'),
-    ready: answers('/dash/_stcore/health'),
-    restart: ['reconnects'],
-    visit: (gate) => typing(`${gate.origin}/dash/`, `document.querySelector('input[type=text]')`),
-  },
-
-  nicegui: {
-    recipe: 'below-a-path.toml',
-    ports: [1880],
-    large: 100_000,
-    needs: chromium,
-    serve: (port) => python('servers/nicegui_app.py', port),
-    ready: answers('/'),
-    restart: ['reconnects'],
-    visit: (gate) => typing(`${gate.origin}/tool`, `document.querySelector('input')`),
-  },
-
-  'node-red': {
-    recipe: 'below-a-path.toml',
-    ports: [1880],
-    large: 100_000,
-    needs: chromium,
-    serve(port, dir) {
-      writeFileSync(`${dir}/settings.js`, 'module.exports = { uiHost: "127.0.0.1", editorTheme: { tours: false } }\n')
-      return { command: ['node', 'node_modules/node-red/red.js', '--userDir', resolve(dir), '--port', `${port}`,
-        '--settings', `${dir}/settings.js`, resolve('servers/node-red.json')] }
-    },
-    ready: answers('/settings'),
-    restart: ['reconnects'],
-    /** The editor, below /tool, whose debug pane shows what is posted. */
-    async visit(gate) {
-      const view = await View.open(`${gate.origin}/tool`)
-      await view.see('the editor', `!!window.RED?.nodes?.node('debug')`, 60_000)
-      await view.look(`RED.sidebar.show('debug')`)
-      return {
-        async say(text) {
-          await fetch(`${gate.origin}/tool/say`, { method: 'POST', body: text, headers: { 'Content-Type': 'text/plain' } })
-          const shown = JSON.stringify(text.slice(0, 40))
-          await view.see('the debug pane', `document.querySelector('.red-ui-debug-content-list')?.textContent.includes(${shown})`, 2_000)
-        },
-        leave: () => view.leave(),
-      }
-    },
-  },
-
-  vite: {
-    recipe: 'below-a-path.toml',
-    ports: [8080],
-    large: 100_000,
-    needs: chromium,
-    serve(port, dir) {
-      mkdirSync('vite-page', { recursive: true })
-      writeFileSync('vite-page/index.html', '<body><script type="module" src="/main.js"></script></body>\n')
-      writeFileSync('vite-page/main.js', "import { said } from './said.js'\n" +
-        "document.body.dataset.said = said\nimport.meta.hot.accept('./said.js', ({ said }) => { document.body.dataset.said = said })\n")
-      if (!existsSync('vite-page/said.js')) writeFileSync('vite-page/said.js', "export const said = ''\n")
-      return { command: ['node', resolve('node_modules/vite/bin/vite.js'), '--host', '127.0.0.1', '--port', `${port}`, '--strictPort'], cwd: 'vite-page' }
-    },
-    restart: ['reconnects'],
-    visit: developing('vite-page/said.js', (text) => `export const said = ${JSON.stringify(text)}\n`),
-  },
-
-  'webpack-dev-server': {
-    recipe: 'below-a-path.toml',
-    ports: [8080],
-    large: 100_000,
-    needs: chromium,
-    serve(port) {
-      mkdirSync('webpack-page/src', { recursive: true })
-      writeFileSync('webpack-page/index.html', '<body><script src="/main.js"></script></body>\n')
-      writeFileSync('webpack-page/webpack.config.js',
-        "module.exports = { mode: 'development', devServer: { static: { directory: '.', watch: false }, client: { webSocketURL: 'auto://0.0.0.0:0/ws' } } }\n")
-      writeFileSync('webpack-page/src/index.js', "import { said } from './said.js'\n" +
-        "const show = () => { document.body.dataset.said = said }\nshow()\nmodule.hot.accept('./said.js', show)\n")
-      if (!existsSync('webpack-page/src/said.js')) writeFileSync('webpack-page/src/said.js', "export const said = ''\n")
-      return { command: ['node', resolve('node_modules/webpack/bin/webpack.js'), 'serve', '--host', '127.0.0.1', '--port', `${port}`], cwd: 'webpack-page' }
-    },
-    restart: ['reconnects'],
-    visit: developing('webpack-page/src/said.js', (text) => `export const said = ${JSON.stringify(text)}\n`),
-  },
-
   jupyter: jupyter('jupyter.toml', '/jupyter'),
 
   'jupyter-tls': jupyter('self-signed-backend.toml', '', '--certfile=certs/backend.pem', '--keyfile=certs/backend.key'),
-
-  'two-ports': {
-    recipe: 'two-ports.toml',
-    ports: [3012, 8000],
-    large: 100_000,
-    needs: chromium,
-    serve: (port, dir) => node('servers/two-ports.mjs', port, dir.endsWith('0') ? 'hub' : 'page'),
-    restart: ['reconnects'],
-    /** A page over HTTP/2, whose WebSocket has the path of the page. */
-    visit: (gate) => typing(`${gate.origin}/notifications/hub`, `document.querySelector('input')`),
-  },
-
-  marimo: {
-    recipe: 'streamlit.toml',
-    ports: [8501],
-    large: 100_000,
-    needs: chromium,
-    serve: (port) => python('-m', 'marimo', 'run', 'servers/marimo_app.py', '--headless', '--no-token', '--no-skew-protection', '--host', '127.0.0.1', '--port', port, '--base-url', '/dash'),
-    ready: answers('/dash/health'),
-    restart: ['reconnects'],
-    visit: (gate) => typing(`${gate.origin}/dash/`, `document.querySelector('marimo-text')?.shadowRoot.querySelector('input')`),
-  },
 
   mqtt: {
     recipe: 'mqtt.toml',
@@ -281,6 +228,40 @@ export const apps = {
       }
     },
   },
+
+  hocuspocus: {
+    recipe: 'hocuspocus.toml',
+    ports: [1234],
+    serve: (port) => node('servers/hocuspocus.mjs', port),
+    restart: ['reconnects'],
+    /** Two editors of one document; and one without a token, who is refused. */
+    async visit(gate) {
+      const { HocuspocusProvider, HocuspocusProviderWebsocket } = await import('@hocuspocus/provider')
+      const Y = await import('yjs')
+      const url = `${gate.origin.replace('http', 'ws')}/documents`
+      const open = (token, more) => {
+        const socket = new HocuspocusProviderWebsocket({ url, WebSocketPolyfill: WebSocket })
+        const provider = new HocuspocusProvider({ websocketProvider: socket, name: 'room', document: new Y.Doc(), token, ...more })
+        provider.attach()
+        return { socket, provider, said: provider.document.getMap('said') }
+      }
+      const refused = await new Promise((onAuthenticationFailed) => {
+        const stranger = open('guess', { onAuthenticationFailed: (why) => onAuthenticationFailed({ stranger, why }) })
+      })
+      refused.stranger.socket.destroy()
+      const [writer, reader] = [open('secret'), open('secret')]
+      await until('both', () => [writer, reader].every(({ provider }) => provider.synced))
+      return {
+        async say(text) {
+          writer.said.set('text', text)
+          await until('the other', () => reader.said.get('text') === text, 4_500)
+        },
+        leave: () => [writer, reader].forEach(({ provider, socket }) => { provider.destroy(); socket.destroy() }),
+      }
+    },
+  },
+
+  'home-assistant': homeAssistant(),
 
   'graphql-ws': {
     recipe: 'graphql-ws.toml',
@@ -450,4 +431,6 @@ VirtualHost "localhost"
       }
     },
   },
+
+  ...pages,
 }

@@ -29,8 +29,20 @@ export function echo(open) {
   }
 }
 
+/** Expressions for a page whose parts have shadow roots: its first element of this selector, and its text. */
+export const within = (selector) => `(function find(root) {
+  for (const one of root.querySelectorAll('*')) {
+    if (one.matches('${selector}')) return one
+    const inner = one.shadowRoot && find(one.shadowRoot)
+    if (inner) return inner
+  }
+})(document)`
+export const TEXT = `(function read(root) {
+  return root.textContent + [...root.querySelectorAll('*')].map((one) => one.shadowRoot ? read(one.shadowRoot) : '').join(' ')
+})(document.body)`
+
 /** A page that tells how much it heard. */
-export async function typing(url, input) {
+export async function typing(url, input, shown = 'document.body.innerText') {
   const view = await View.open(url)
   let tries = 0
   return {
@@ -38,8 +50,9 @@ export async function typing(url, input) {
     async say(text) {
       const said = `${(tries += 1)} ${text}`
       await view.type(input, said)
-      await view.see('what was heard', `document.body.innerText.includes(${JSON.stringify(`heard ${said.length}: ${said.slice(0, 40)}`)})`, 4_000)
+      await view.see('what was heard', `${shown}.includes(${JSON.stringify(`heard ${said.length}: ${said.slice(0, 40)}`)})`, 4_000)
     },
+    load: () => view.look('location.reload()'),
     leave: () => view.leave(),
   }
 }

@@ -43,8 +43,8 @@ fn ask(url: &Uri) -> Result<(), Failure> {
             Err(Failure::run(format!("not healthy, {url} answers {status}: {body}")))
         }
         Err(error) => Err(Failure::run(format!(
-            "no answer from {url}: {error}\nhint: it is answered while tidegate runs with the table \
-             `[admin]`, at its `address`"
+            "no answer from {url}: {error}\nhint: it is answered while tidegate runs with the \
+             table `[admin]`, at its `address`"
         ))),
     }
 }

@@ -87,11 +87,21 @@ pub fn path(text: &str, ignore_case: bool) -> Result<PathPattern, Fault> {
 fn literal(path: &str, written: &str) -> Result<(), Fault> {
     let wrong = |what: &str| Fault::new(format!("{what}: `{written}`"));
     if !path.starts_with('/') {
-        let hint = (!path.is_empty()).then(|| format!("write `\"/{path}\"`"));
+        let hint = match path {
+            "" | "*" => "all paths are `\"/\"`, or no `path`".to_owned(),
+            _ if path.contains(['^', '$', '(', '\\', '[']) => {
+                format!("a regular expression begins with `~`: write `\"~ {written}\"`")
+            }
+            _ => format!("write `\"/{path}\"`"),
+        };
         return Err(wrong("must begin with a slash").hint(hint));
     }
     if path.contains('*') {
-        let hint = "a regular expression is written `\"~ ^/a/.*/b$\"`".to_owned();
+        let begin = written.trim_end_matches('*');
+        let hint = match begin.contains('*') {
+            true => "a regular expression is written `\"~ ^/a/.*/b$\"`".to_owned(),
+            false => format!("write `\"{begin}*\"`: it is all that begins so"),
+        };
         return Err(wrong("may have a star at its end only").hint(hint));
     }
     if path.contains(['?', '#']) {
@@ -116,6 +126,19 @@ fn literal(path: &str, written: &str) -> Result<(), Fault> {
         return Err(wrong("would never be taken").hint(hint.to_owned()));
     }
     Ok(())
+}
+
+/// What other routers would fill in a path that is a literal here: `:id`, `{id}`, `<id>`, or the
+/// `$` of a regex.
+pub fn unlikely(text: &str) -> Option<&str> {
+    let is_parameter = |segment: &&str| {
+        let within = |open, close| segment.starts_with(open) && segment.ends_with(close);
+        (segment.starts_with(':') && segment.len() > 1) || within('{', '}') || within('<', '>')
+    };
+    let is_regex = text.trim_start().starts_with('~');
+    let parameter = text.split('/').find(is_parameter);
+    let end = text.ends_with('$').then_some("$");
+    parameter.or(end).filter(|_| !is_regex)
 }
 
 /// What follows a `~`: a regex, behind a star one without regard to case. Its `.` matches newlines,

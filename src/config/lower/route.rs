@@ -60,6 +60,11 @@ fn lower(
     let hosts = cx.take_each("host", &raw.host, |host| condition::host(host));
     let ignore_case = *raw.ignore_case.get()?;
     let path = cx.take("path", &raw.path, |path| condition::path(path, ignore_case));
+    if let Some(part) = raw.path.get().and_then(|path| condition::unlikely(path)) {
+        let said = format!("`path` takes these letters only, and fills nothing in: `{part}`");
+        let hint = "a regular expression takes any name: `\"~ ^/rooms/[^/]+$\"`".to_owned();
+        cx.report(Diagnostic::warning("path", said).at(raw.path.span()).hint(hint));
+    }
     let methods = cx.take_each("methods", &raw.methods, |text| condition::method(text));
     let headers = headers(cx, raw);
     let action = action::action(cx, file, raw, Some(at));

@@ -110,7 +110,11 @@ impl<'r, 'i> Node<'r, 'i> {
         expanded.map_err(|broken| {
             let (said, part) = match broken {
                 BrokenVariable::Undefined(name, part) => {
-                    (format!("needs an environment variable that is not set: `{name}`"), part)
+                    let said = format!(
+                        "needs an environment variable that is not set: `{name}`\n\
+                         set it where tidegate is started, or write `$${{` where none is meant"
+                    );
+                    (said, part)
                 }
                 BrokenVariable::Form(part) => {
                     let said = "has a `${` without a variable's name and a `}`\n\

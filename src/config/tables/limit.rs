@@ -25,7 +25,7 @@ table! {
 
 table! {
     /// So many in a time.
-    RateRuleTable "RateRule", "a table with `key` and `rate`";
+    RateRuleTable "RateRule", "a table, as in `{ key = \"client\", rate = \"10/s\" }`";
 
     /// What tells requests apart: `client`, `header:NAME`, `cookie:NAME`, `query:NAME`,
     /// `claim:NAME`, `label:NAME`, `client_cert:sha256`, `path` or `host` (see
@@ -40,7 +40,7 @@ table! {
 
 table! {
     /// So many sessions at once.
-    SessionRuleTable "SessionRule", "a table with `key` and `max`";
+    SessionRuleTable "SessionRule", "a table, as in `{ key = \"client\", max = 5 }`";
 
     /// What tells sessions apart, by their handshakes: as for `handshakes`.
     next key [required]: String, as in "client";

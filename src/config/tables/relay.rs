@@ -86,7 +86,7 @@ table! {
 
 table! {
     /// So many messages in a time, of all sessions of one key.
-    MessagesByTable "MessagesBy", "a table with `key` and `rate`";
+    MessagesByTable "MessagesBy", "a table, as in `{ key = \"client\", rate = \"200/s\" }`";
 
     /// What tells sessions apart, by their handshakes, as for a route's `limits`: `client`,
     /// `claim:NAME`, `label:NAME`, … (see [keys](#what-tells-requests-apart)).

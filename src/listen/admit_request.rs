@@ -13,7 +13,7 @@ use super::refused::{self, RequestRefusal};
 use crate::base::body::{self, Body, Observed, Observer};
 use crate::base::task::LocalBox;
 use crate::observe::metrics::HttpVersion;
-use crate::session::Conn;
+use crate::session::{AnswerHooks, Conn};
 
 /// Answers a request of this connection.
 pub(super) fn answer(
@@ -21,18 +21,19 @@ pub(super) fn answer(
     protocol: HttpVersion,
     conn: &Rc<Conn>,
     request: Request<Body>,
+    hooks: AnswerHooks,
 ) -> LocalBox<Response<Body>> {
     let context = client.context();
     let asking = conn.is_trusted().then(|| conn.client_addr(request.headers())).flatten();
-    let Some(asking) = asking else { return context.handler.answer(conn, request) };
+    let Some(asking) = asking else { return context.handler.answer(conn, request, hooks) };
     match context.permits.enter_behind_proxy(asking.ip().into()) {
-        Ok(None) => context.handler.answer(conn, request),
+        Ok(None) => context.handler.answer(conn, request, hooks),
         Ok(Some(permit)) => {
             let permit = Arc::new(permit);
             // A session takes the connection's permit along, and with it this one.
             let both = Rc::new((Rc::clone(&conn.permit), Arc::clone(&permit)));
             let conn = Rc::new(Conn { permit: both, ..Conn::clone(conn) });
-            let answer = context.handler.answer(&conn, request);
+            let answer = context.handler.answer(&conn, request, hooks);
             Box::pin(async move {
                 answer.await.map(|body| Observed::new(body, CountedAnswer(permit)).boxed_unsync())
             })

@@ -73,9 +73,9 @@ const DRAINED_BYTES_MAX: u64 = 8 * 1024;
 /// where bytes wait unread before that end: that is how the end of a long poll, or of a handshake
 /// that a backend leaves unanswered, is noticed.
 pub(super) async fn drive(transport: Transport, client: Rc<HttpClient>) {
-    let head_timeout = client.conn().listener.limits.head_timeout;
-    let deadline = TokioTimer::new().now() + head_timeout;
-    if let Some(unopened) = opening::run(transport, &client, deadline).await {
+    let conn = client.conn();
+    let deadline = TokioTimer::new().now() + conn.listener.limits.head_timeout;
+    if let Some(unopened) = opening::run(transport, &client, conn, deadline).await {
         // On the heap: a connection that is a WebSocket's has no room for it.
         Box::pin(drive_http(unopened, client, deadline)).await;
     }
@@ -170,13 +170,13 @@ impl Asking {
     ) -> impl Future<Output = Result<Response<PacedAnswer>, Infallible>> + use<> {
         self.pace.asked();
         let is_large = request.body().size_hint().lower() > DRAINED_BYTES_MAX;
-        let (request, pending) = self.exchange.begin(request);
+        let (request, hooks, pending) = self.exchange.begin(request);
         let conn = self.client.conn();
         let rate_min = conn.listener.limits.body_rate_min;
         let request = request.map(|body| rate::rated(body, rate_min));
         let answer = match self.known.take() {
             Some(answer) => Box::pin(ready(answer)),
-            None => admit_request::answer(&self.client, HttpVersion::Http1, &conn, request),
+            None => admit_request::answer(&self.client, HttpVersion::Http1, &conn, request, hooks),
         };
         let (pace, state) = (Rc::clone(&self.pace), self.state.clone());
         let exchange = Rc::clone(&self.exchange);

@@ -60,15 +60,20 @@ use crate::base::share::Shares;
 use crate::base::task::LocalBox;
 use crate::base::worker::Queues;
 use crate::live::LiveListener;
-use crate::session::Conn;
+use crate::session::{AnswerHooks, Conn};
 use crate::tls::Acceptor;
 use refusal_log::RefusalLog;
 
 /// Answers requests; called on the connection's worker.
 pub trait Handler: Send + Sync + 'static {
     /// Answers a request. For a WebSocket the answer is the 101, which HTTP/2 spells 200; then the
-    /// request's `PendingUpgrade` gives the client's end.
-    fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>>;
+    /// hooks' `PendingUpgrade` gives the client's end.
+    fn answer(
+        &self,
+        conn: &Rc<Conn>,
+        request: Request<Body>,
+        hooks: AnswerHooks,
+    ) -> LocalBox<Response<Body>>;
 
     /// What answers an authority that asks over TLS whether this name is ours; `None` where no
     /// certificate is ordered for it at this moment.

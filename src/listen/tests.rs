@@ -47,7 +47,12 @@ impl Handler for Echo {
         Box::pin(async { None })
     }
 
-    fn answer(&self, conn: &Rc<Conn>, request: Request<Body>) -> LocalBox<Response<Body>> {
+    fn answer(
+        &self,
+        conn: &Rc<Conn>,
+        request: Request<Body>,
+        _: AnswerHooks,
+    ) -> LocalBox<Response<Body>> {
         let sni = conn.tls.as_ref().and_then(|tls| tls.sni.clone());
         let worker = crate::base::worker::index();
         let told = format!("client {:?}, {sni:?}, {worker:?}", conn.peer_addr);

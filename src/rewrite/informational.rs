@@ -12,8 +12,8 @@ use crate::config::plan::FieldChanges;
 /// Informational answers to one request that are passed on: no backend needs more.
 const INFORMATIONAL_MAX: usize = 16;
 
-/// The way to a client that has not got its answer yet, in the extensions of its request; there is
-/// none to a client of HTTP/1.0, which knows no such answer.
+/// The way to a client that has not got its answer yet; there is none to a client of HTTP/1.0,
+/// which knows no such answer.
 #[derive(Clone, Debug)]
 pub struct Informational {
     queue: Arc<Mutex<InformationalQueue>>,

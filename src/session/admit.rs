@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::request::Parts;
 
+use super::answer_hooks::AnswerHooks;
 use super::conn::Conn;
 use super::record::RequestRecord;
 use super::refusal::Refusal;
@@ -23,6 +24,8 @@ use crate::wire::{fields, framing};
 pub(super) struct Asked {
     pub(super) conn: Rc<Conn>,
     pub(super) head: Parts,
+    /// What its HTTP driver has given along.
+    pub(super) hooks: AnswerHooks,
     /// Whether it is a WebSocket that is asked for.
     pub(super) asks_websocket: bool,
     pub(super) target: Target,
@@ -49,6 +52,7 @@ impl Admitted {
     pub(super) fn new(
         conn: Rc<Conn>,
         mut head: Parts,
+        hooks: AnswerHooks,
         record: &mut RequestRecord,
     ) -> Result<Admitted, Refusal> {
         framing::check_coding(&head.headers).map_err(Refusal::Framing)?;
@@ -68,7 +72,8 @@ impl Admitted {
         let (client_addr, at) = (record.client_addr(), record.started());
         let request_id = record.request_id().clone();
         let asks_websocket = handshake::is_asked(&head);
-        let asked = Asked { conn, head, asks_websocket, target, client_addr, request_id, at };
+        let asked =
+            Asked { conn, head, hooks, asks_websocket, target, client_addr, request_id, at };
         Ok(Admitted(Box::new(asked)))
     }
 

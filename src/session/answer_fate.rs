@@ -29,7 +29,7 @@ impl Label for AnswerCut {
     }
 }
 
-/// What an HTTP driver puts into the extensions of a request, to tell why it cuts the answer.
+/// What an HTTP driver gives along with a request, to tell why it cuts the answer.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerFate(Arc<FateCell>);
 

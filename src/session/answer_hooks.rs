@@ -1,11 +1,11 @@
-//! What an HTTP driver gives a request for what its answer may come to.
+//! What an HTTP driver gives along with a request, for what its answer may come to.
 
 use super::answer_fate::AnswerFate;
 use super::conn::PendingUpgrade;
 use crate::rewrite::Informational;
 
-/// What goes along in a request's extensions: one value, for each takes a place in a map.
-#[derive(Clone, Default)]
+/// What goes along with a request.
+#[derive(Default)]
 pub struct AnswerHooks {
     /// The client's end of the session to come, where the request can become one.
     pub upgrade: Option<PendingUpgrade>,

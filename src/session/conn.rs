@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -55,8 +55,7 @@ pub struct App {
 
 /// A client's own end of the session to come, which is free of HTTP once its 101 is sent: a request
 /// that can become a WebSocket has it from `listen`.
-#[derive(Clone)]
-pub struct PendingUpgrade(Arc<Mutex<Option<oneshot::Receiver<ClientEnd>>>>);
+pub struct PendingUpgrade(oneshot::Receiver<ClientEnd>);
 
 /// A client's end of a session, free of HTTP.
 pub enum ClientEnd {
@@ -79,14 +78,13 @@ impl PendingUpgrade {
     /// One, and who keeps its promise: dropped, the client is gone.
     pub fn new() -> (oneshot::Sender<ClientEnd>, PendingUpgrade) {
         let (promise, promised) = oneshot::channel();
-        (promise, PendingUpgrade(Arc::new(Mutex::new(Some(promised)))))
+        (promise, PendingUpgrade(promised))
     }
 
     /// Waits until HTTP has sent the answer and is done with the stream; `None` when its client is
     /// gone.
     pub(super) async fn complete(self) -> Option<Leg> {
-        let promised = self.0.lock().ok()?.take()?;
-        promised.await.ok().map(Into::into)
+        self.0.await.ok().map(Into::into)
     }
 }
 

@@ -9,7 +9,6 @@ use http::header::ORIGIN;
 
 use super::admit::Asked;
 use super::affinity::Affinity;
-use super::answer_hooks::AnswerHooks;
 use super::clearance::Clearance;
 use super::conn::{App, Conn};
 use super::held_places::HeldPlaces;
@@ -115,8 +114,7 @@ impl Granted {
 
     /// Where informational answers to the request go.
     pub(super) fn informational(&mut self) -> Option<Informational> {
-        let hooks = self.asked.head.extensions.get_mut::<AnswerHooks>();
-        let informational = hooks.and_then(|hooks| hooks.informational.take());
+        let informational = self.asked.hooks.informational.take();
         informational.map(|informational| informational.by(Arc::clone(&self.answer_changes)))
     }
 
@@ -144,7 +142,7 @@ impl Granted {
         let prefix = if to.target.path.is_cut() { self.whole_prefix() } else { String::new() };
         let reverse = to.target.reverse_mapping.then(|| self.reverse(to, &prefix));
         let Granted { asked, route, clearance, places, answer_changes } = self;
-        let Asked { conn, head, asks_websocket, target, client_addr, request_id, at } = *asked;
+        let Asked { conn, head, asks_websocket, target, client_addr, request_id, at, .. } = *asked;
         let authority = target.authority.as_ref();
         let passage = FieldFilter {
             hop: Hop {

@@ -12,7 +12,6 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::answer_fate::{AnswerCut, AnswerFate};
-use super::answer_hooks::AnswerHooks;
 use super::caching::keep_private;
 use super::conn::Conn;
 use super::refusal::Refusal;
@@ -70,12 +69,11 @@ impl RequestRecord {
     pub(super) fn begin(
         conn: &Conn,
         head: &Parts,
+        fate: &AnswerFate,
         snapshot: &Snapshot,
         now: Moment,
     ) -> RequestRecord {
         let facts = Box::new(RequestFacts::of(conn, head, &snapshot.plan.log));
-        let hooks = head.extensions.get::<AnswerHooks>();
-        let fate = hooks.map(|hooks| hooks.fate.clone()).unwrap_or_default();
         RequestRecord {
             started: now,
             listener: Arc::clone(&conn.listener.name),
@@ -97,7 +95,7 @@ impl RequestRecord {
             status: None,
             bytes: 0,
             is_whole: false,
-            fate,
+            fate: fate.clone(),
             is_handshake: false,
         }
     }

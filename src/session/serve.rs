@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 
 use super::admit::{Admitted, Routed};
+use super::answer_hooks::AnswerHooks;
 use super::compression::Compression;
 use super::conn::{App, Conn};
 use super::error_pages::RequestPages;
@@ -24,13 +25,18 @@ use crate::live::{LiveAction, Snapshot};
 
 /// Answers one request. Where the answer is a 101, a session begins as soon as the connection is
 /// handed over by HTTP.
-pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Response<Body> {
+pub async fn serve(
+    app: Arc<App>,
+    conn: Rc<Conn>,
+    request: Request<Body>,
+    hooks: AnswerHooks,
+) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     let now = clock::now();
     // Looked at after the clock: see `Admitted::at`.
     let snapshot = app.live.now();
     let trace = RequestTrace::begin(&app, snapshot.plan.traces.as_ref(), &mut head);
-    let mut record = RequestRecord::begin(&conn, &head, &snapshot, now);
+    let mut record = RequestRecord::begin(&conn, &head, &hooks.fate, &snapshot, now);
     record.keep_trace(trace);
     if challenge::is_asked(&conn, &head) {
         // Before any route: an operator has none for it.
@@ -40,7 +46,7 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
             return record.follow(answer);
         }
     }
-    let routed = route(conn, head, &snapshot, &mut record);
+    let routed = route(conn, head, hooks, &snapshot, &mut record);
     // From here on the route is enough: a long answer must not keep a configuration alive.
     drop(snapshot);
     let mut answer = match routed {
@@ -78,10 +84,11 @@ pub async fn serve(app: Arc<App>, conn: Rc<Conn>, request: Request<Body>) -> Res
 fn route(
     conn: Rc<Conn>,
     head: Parts,
+    hooks: AnswerHooks,
     snapshot: &Snapshot,
     record: &mut RequestRecord,
 ) -> Result<Routed, Refusal> {
-    Admitted::new(conn, head, record)?.routed(snapshot, record)
+    Admitted::new(conn, head, hooks, record)?.routed(snapshot, record)
 }
 
 async fn answer(

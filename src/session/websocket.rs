@@ -15,7 +15,6 @@ use std::time::Duration;
 use http::{HeaderValue, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-use super::answer_hooks::AnswerHooks;
 use super::conn::{App, PendingUpgrade};
 use super::grant::{Forwarding, Granted};
 use super::held_places::HeldPlaces;
@@ -60,8 +59,7 @@ pub(super) async fn open(
     if record.trace().is_some() {
         request.time();
     }
-    let hooks = granted.asked.head.extensions.remove::<AnswerHooks>();
-    let client = hooks.and_then(|hooks| hooks.upgrade).ok_or(Refusal::NoWebSocket)?;
+    let client = granted.asked.hooks.upgrade.take().ok_or(Refusal::NoWebSocket)?;
     let (outbound, mut forwarding) = granted.outbound(app, to)?;
     let places = forwarding.places.take();
     let (pool, affinity) = (&to.pool, &forwarding.affinity);

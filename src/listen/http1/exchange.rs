@@ -120,12 +120,12 @@ impl Exchange {
         self.is_flushed.get().then_some(&self.informational)
     }
 
-    /// Begins with a request: its body is followed, and what it may become, and how it may be
-    /// informed, is put into its extensions.
+    /// Begins with a request: its body is followed; its hooks say what it may become, and how it
+    /// may be informed.
     pub(super) fn begin(
         self: &Rc<Exchange>,
         mut request: Request<Incoming>,
-    ) -> (Request<Body>, PendingAnswer) {
+    ) -> (Request<Body>, AnswerHooks, PendingAnswer) {
         self.was_asked.set(true);
         self.client.waiting().busy();
         self.is_pending.set(true);
@@ -146,11 +146,10 @@ impl Exchange {
             hooks.upgrade = Some(upgrade);
             promise
         });
-        request.extensions_mut().insert(hooks);
         let body = Arc::clone(&self.body);
         let request = request.map(|incoming| Observed::new(incoming, body).boxed_unsync());
         let end = AnswerEnd { exchange: Rc::clone(self), is_last: false };
-        (request, PendingAnswer { end, promise, informed })
+        (request, hooks, PendingAnswer { end, promise, informed })
     }
 }
 

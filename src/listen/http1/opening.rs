@@ -22,7 +22,7 @@ use crate::base::body::{self, Body};
 use crate::base::scratch;
 use crate::observe::metrics::HttpVersion;
 use crate::rewrite::{Informational, Informed};
-use crate::session::{AnswerCut, AnswerHooks, ClientEnd, PendingUpgrade};
+use crate::session::{AnswerCut, AnswerHooks, ClientEnd, Conn, PendingUpgrade};
 use crate::tls::Transport;
 use crate::wire::upgrade_request;
 
@@ -36,18 +36,22 @@ pub(super) struct Unopened {
 }
 
 /// Waits until the deadline for the client's first bytes; where they are a WebSocket's handshake,
-/// answers it. `None` when the connection has ended, or is a session's.
+/// answers it. `None` when the connection has ended, or is a session's. `conn` is as the listener
+/// is configured now, and not kept where there is anything to wait for.
 pub(super) async fn run(
     mut transport: Transport,
     client: &Rc<HttpClient>,
+    conn: Rc<Conn>,
     deadline: Instant,
 ) -> Option<Unopened> {
     // Mostly they are there by now: then nothing is made to wait with.
-    let read = match poll_fn(|cx| Poll::Ready(poll_begin(&mut transport, cx))).await {
-        Poll::Ready(read) => read,
-        Poll::Pending => begin(&mut transport, client, deadline).await?,
+    let (read, conn) = match poll_fn(|cx| Poll::Ready(poll_begin(&mut transport, cx))).await {
+        Poll::Ready(read) => (read, conn),
+        Poll::Pending => {
+            drop(conn);
+            (begin(&mut transport, client, deadline).await?, client.conn())
+        }
     };
-    let conn = client.conn();
     let limits = &conn.listener.limits;
     let asked = upgrade_request::read(&read, limits.headers_max);
     let Some((request, length)) = asked.filter(|(_, length)| *length <= limits.head_bytes_max)
@@ -55,13 +59,12 @@ pub(super) async fn run(
         return Some(Unopened { transport, read, answer: None });
     };
     client.waiting().busy();
-    let mut request = request.map(|()| body::empty());
+    let request = request.map(|()| body::empty());
     let (promise, upgrade) = PendingUpgrade::new();
     let (informational, informed) = Informational::new();
     let (upgrade, informational) = (Some(upgrade), Some(informational));
     let hooks = AnswerHooks { upgrade, informational, fate: client.fate().clone() };
-    request.extensions_mut().insert(hooks);
-    let mut answer = admit_request::answer(client, HttpVersion::Http1, &conn, request);
+    let mut answer = admit_request::answer(client, HttpVersion::Http1, &conn, request, hooks);
     let mut opening = PendingOpening { transport, informed, unsent: UnsentText::default() };
     let answer = poll_fn(|cx| opening.poll(answer.as_mut(), cx)).await?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -92,9 +92,8 @@ pub(super) async fn serve(
     let (informational, informed) = Informational::new();
     hooks.informational = Some(informational);
     let fate = hooks.fate.clone();
-    head.extensions.insert(hooks);
     let request = Request::from_parts(head, body);
-    let answer = admit_request::answer(&context.client, HttpVersion::Http2, &conn, request);
+    let answer = admit_request::answer(&context.client, HttpVersion::Http2, &conn, request, hooks);
     let Some(answer) = unless_reset(&mut respond, answer, reads, informed).await else {
         return context.resets.add(clock::now());
     };

@@ -152,13 +152,12 @@ async fn accept(listening: std::net::TcpListener, app: Arc<App>) {
         let app = Arc::clone(&app);
         let promised = Rc::new(RefCell::new(None));
         let promise = Rc::clone(&promised);
-        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (sender, upgrade) = PendingUpgrade::new();
             let hooks = AnswerHooks { upgrade: Some(upgrade), ..AnswerHooks::default() };
-            request.extensions_mut().insert(hooks);
             *promise.borrow_mut() = Some(sender);
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-            let answer = serve(Arc::clone(&app), Rc::clone(&conn), request);
+            let answer = serve(Arc::clone(&app), Rc::clone(&conn), request, hooks);
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });
         let mut serving = http1::Builder::new().serve_connection(io, service);
@@ -196,7 +195,7 @@ fn strip_prefix(plan: &mut Plan, path: &str) {
 }
 
 /// What a function's future takes.
-fn future_size<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
+fn future_size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
     size_of::<F>()
 }
 
@@ -204,5 +203,5 @@ fn future_size<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
 fn a_request_takes_little_room_before_it_is_known_what_it_asks_for() {
     // What an action needs is made when it is asked for: this much is copied and kept for each.
     let size = future_size(serve);
-    assert!(size <= 1800, "{size}");
+    assert!(size <= 1840, "{size}");
 }

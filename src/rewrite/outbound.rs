@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 
 use crate::config::plan::FieldChanges;
 use crate::wire::fields::{Scope, is_same_spelt, named_by_connection, scope};
-use crate::wire::forwarded::{self, Hop};
+use crate::wire::forwarded::{self, Hop, HopFields};
 use crate::wire::list::has_token;
 use crate::wire::proxy::ProxyEnds;
 use crate::wire::request_id::X_REQUEST_ID;
@@ -80,7 +80,7 @@ impl Outbound {
         let named = named_by_connection(&headers);
         // A handshake has none.
         let reads_trailers = !passage.is_handshake && has_token(&headers, TE, "trailers");
-        let told = forwarded::told(&headers, hop, *is_trusted);
+        let hops = HopFields::of(&headers, *hop, *is_trusted);
         let expects_continue = !passage.is_handshake && has_token(&headers, EXPECT, "100-continue");
         let room = headers.len() + changes.set.len() + changes.add.len() + ADDED;
         let mut fields = Vec::with_capacity(room);
@@ -112,11 +112,7 @@ impl Outbound {
         }
         add(VIA, passage.via.clone());
         add(X_REQUEST_ID, passage.request_id.clone());
-        for (name, value) in told {
-            if let Some(value) = value {
-                add(name, value);
-            }
-        }
+        hops.give(add);
         fields.extend(changes.set.iter().chain(&changes.add).cloned());
         let (trailers, ends) = (Arc::clone(trailers), None);
         Outbound { method, target, fields, expects_continue, trailers, ends }

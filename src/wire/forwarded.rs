@@ -54,34 +54,48 @@ pub struct Hop<'a> {
     pub prefix: &'a str,
 }
 
-/// A field's value, where there is one.
-pub type ForwardedValue = Option<HeaderValue>;
+/// The fields that tell of this hop, and of those before it that a trusted sender told of. What an
+/// untrusted sender told is of no account.
+pub struct HopFields<'a> {
+    hop: Hop<'a>,
+    is_trusted: bool,
+    before: Account,
+}
 
-/// The fields that tell of this hop, and of those before it that a trusted sender told of; a field
-/// without a value is not sent. What an untrusted sender told is of no account.
-pub fn told(
-    headers: &HeaderMap,
-    hop: &Hop<'_>,
-    trusted: bool,
-) -> [(HeaderName, ForwardedValue); 7] {
-    let before = if trusted { Account::read(headers, hop) } else { Account::default() };
-    let peer = hop.peer.map(|peer| peer.ip().to_canonical());
-    // Written once: it is the larger part of what this costs.
-    let node = peer.map(written);
-    let addresses = behind(before.addresses, node.as_deref());
-    let here = element(peer, node.as_deref(), hop);
-    // A sender that is trusted and tells no port may stand before us on any.
-    let port = if trusted { before.port } else { Some(hop.port.to_string()) };
-    let prefix = if hop.prefix.is_empty() { before.prefix } else { Some(hop.prefix.to_owned()) };
-    [
-        (X_FOR, addresses.and_then(value)),
-        (X_PROTO, before.proto.map_or(Some(HeaderValue::from_static(hop.proto)), value)),
-        (X_HOST, before.host.or_else(|| hop.host.map(str::to_owned)).and_then(value)),
-        (X_PORT, port.and_then(value)),
-        (X_PREFIX, prefix.and_then(value)),
-        (X_REAL_IP, hop.client.map(|ip| written(ip.to_canonical())).and_then(value)),
-        (FORWARDED, behind(before.elements, Some(&here)).and_then(value)),
-    ]
+impl<'a> HopFields<'a> {
+    /// Those of a request with these fields.
+    pub fn of(headers: &HeaderMap, hop: Hop<'a>, is_trusted: bool) -> HopFields<'a> {
+        let before = if is_trusted { Account::read(headers, &hop) } else { Account::default() };
+        HopFields { hop, is_trusted, before }
+    }
+
+    /// Gives each that there is, in the order they are written.
+    pub fn give(self, mut add: impl FnMut(HeaderName, HeaderValue)) {
+        let HopFields { hop, is_trusted, before } = self;
+        let mut give = |name, value: Option<HeaderValue>| {
+            if let Some(value) = value {
+                add(name, value);
+            }
+        };
+        let peer = hop.peer.map(|peer| peer.ip().to_canonical());
+        let client = hop.client.map(|client| client.to_canonical());
+        // Written once: it is the larger part of what this costs.
+        let node = peer.map(written);
+        let here = element(peer, node.as_deref(), &hop);
+        let asking = if client == peer { node.clone() } else { client.map(written) };
+        give(X_FOR, behind(before.addresses, node).and_then(value));
+        give(X_PROTO, before.proto.map_or(Some(HeaderValue::from_static(hop.proto)), value));
+        let host = || hop.host.and_then(|host| HeaderValue::from_str(host).ok());
+        give(X_HOST, before.host.map_or_else(host, value));
+        // A sender that is trusted and tells no port may stand before us on any.
+        let port = if is_trusted { before.port.and_then(value) } else { Some(digits(hop.port)) };
+        give(X_PORT, port);
+        let prefix =
+            if hop.prefix.is_empty() { before.prefix } else { Some(hop.prefix.to_owned()) };
+        give(X_PREFIX, prefix.and_then(value));
+        give(X_REAL_IP, asking.and_then(value));
+        give(FORWARDED, behind(before.elements, Some(here)).and_then(value));
+    }
 }
 
 /// What the client's paths begin with that a backend does not see, once `own` is cut from them:
@@ -97,8 +111,8 @@ pub fn whole_prefix(headers: &HeaderMap, own: &str, trusted: bool) -> String {
     cut.flat_map(|one| ["/", one]).collect()
 }
 
-/// Whether a field that tells of hops is made anew by [`told`] or, for its spelling, never passes:
-/// those of a trusted sender pass otherwise.
+/// Whether a field that tells of hops is made anew by [`HopFields`] or, for its spelling, never
+/// passes: those of a trusted sender pass otherwise.
 pub fn is_told_anew(name: &HeaderName) -> bool {
     MADE.contains(name) || name.as_str().contains('_')
 }
@@ -123,8 +137,17 @@ fn written(ip: IpAddr) -> String {
     text
 }
 
-fn value(text: String) -> ForwardedValue {
+fn value(text: String) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
+}
+
+/// A port as text; of a scheme's own nothing is written.
+fn digits(port: u16) -> HeaderValue {
+    match port {
+        80 => HeaderValue::from_static("80"),
+        443 => HeaderValue::from_static("443"),
+        _ => port.into(),
+    }
 }
 
 /// The client's address as told by trusted proxies: from the last hop backwards, the first one that
@@ -292,10 +315,10 @@ fn protos(line: &str) -> Option<String> {
 }
 
 /// What there is, and one more behind it.
-fn behind(before: Option<String>, more: Option<&str>) -> Option<String> {
+fn behind(before: Option<String>, more: Option<String>) -> Option<String> {
     match (before, more) {
-        (Some(before), Some(more)) => Some(before + ", " + more),
-        (before, more) => before.or_else(|| more.map(str::to_owned)),
+        (Some(before), Some(more)) => Some(before + ", " + &more),
+        (before, more) => before.or(more),
     }
 }
 

@@ -40,9 +40,22 @@ pub fn have_token<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>, token: &
 
 /// Whether a value is a token (§5.6.2).
 pub fn is_token(value: &str) -> bool {
-    let may = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !value.is_empty() && value.bytes().all(may)
+    !value.is_empty() && value.bytes().all(|byte| IS_TOKEN[usize::from(byte)])
 }
+
+/// Which bytes a token may have.
+const IS_TOKEN: [bool; 256] = {
+    let mut may = [false; 256];
+    let mut byte = 0;
+    while byte < may.len() {
+        may[byte] = match byte as u8 {
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~' => true,
+            letter => letter.is_ascii_alphanumeric(),
+        };
+        byte += 1;
+    }
+    may
+};
 
 /// Optional white space (§5.6.3).
 pub(super) const OWS: [char; 2] = [' ', '\t'];
@@ -142,6 +155,16 @@ mod tests {
         assert_eq!(split_quoted(r#"a="x,\",y" ,b"#, b','), Some(vec![r#"a="x,\",y""#, "b"]));
         assert_eq!(split_quoted(r#"a="x"#, b','), None);
         assert_eq!(split_quoted(r#"a="x\""#, b','), None);
+    }
+
+    #[test]
+    fn a_tokens_bytes_are_those_of_the_rfc() {
+        for byte in 0..=255 {
+            let may = char::from(byte).is_ascii_alphanumeric();
+            let may = may || b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert_eq!(IS_TOKEN[usize::from(byte)], may, "{byte}");
+        }
+        assert!(!is_token(""));
     }
 
     #[test]

@@ -30,11 +30,7 @@ fn rewritten(fields: &[(&str, &str)], hop: &Hop<'_>, trusted: bool) -> HeaderMap
         let name: HeaderName = name.parse().unwrap();
         tells_of_hops(name.as_str()) && (!trusted || is_told_anew(&name))
     });
-    for (name, value) in told(&headers, &hop, trusted) {
-        if let Some(value) = value {
-            rewritten.insert(name, value);
-        }
-    }
+    HopFields::of(&headers, hop, trusted).give(|name, value| drop(rewritten.insert(name, value)));
     rewritten
 }
 

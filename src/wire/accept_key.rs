@@ -1,9 +1,8 @@
 //! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
 
-use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 
 use super::random;
 
@@ -13,25 +12,22 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Bytes of a key before base64.
 const KEY_BYTES: usize = 16;
 
-/// A key's unused last bits are of no consequence, and not every client clears them.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+/// Letters of a key in base64, of six bits each, before its padding (RFC 4648 §4).
+const KEY_LETTERS: usize = (KEY_BYTES * 8).div_ceil(6);
 
 /// The answer to a key (§4.2.2, item 5.4).
 pub fn accept_key(key: impl AsRef<[u8]>) -> String {
-    let mut hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-    hash.update(key.as_ref());
-    hash.update(GUID);
-    STANDARD.encode(hash.finish())
+    // In one call: a context that takes it in pieces costs a third more.
+    let joined = [key.as_ref(), GUID].concat();
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &joined))
 }
 
-/// Whether a value is the base64 of exactly 16 bytes (§4.2.1, item 5).
+/// Whether a value is the base64 of exactly 16 bytes (§4.2.1, item 5): 22 letters and the padding.
+/// The last letter's unused bits are of no consequence, and not every client clears them.
 pub fn is_key(value: impl AsRef<[u8]>) -> bool {
-    // Room for 18 bytes: what decodes to more is not a key either.
-    let mut key = [0; KEY_BYTES + 2];
-    LENIENT.decode_slice(value, &mut key) == Ok(KEY_BYTES)
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let letters = value.as_ref().strip_suffix(b"==");
+    letters.is_some_and(|letters| letters.len() == KEY_LETTERS && letters.iter().all(is_letter))
 }
 
 /// A key of our own, 16 random bytes (§4.1, item 7).

@@ -7,6 +7,9 @@ use crate::config::plan::FieldChanges;
 use crate::wire::fields::{Scope, named_by, named_by_connection, scope};
 use crate::wire::trailers;
 
+/// Fields added to those of a backend's 101: `Via`, `Date`, `X-Request-Id`.
+const ADDED: usize = 3;
+
 /// Makes a backend's fields those that go to the client: what is for one hop ends, and so does what
 /// only tidegate may say; then the route's changes. Of trailers those are announced that pass.
 pub fn to_client(
@@ -53,7 +56,9 @@ pub fn switching(
         let is_own = *name == CONTENT_LENGTH || HANDSHAKE.contains(name);
         !is_own && goes_on(name, &named)
     };
-    let mut headers: HeaderMap = fields.into_iter().filter(stays).collect();
+    let room = fields.len() + changes.set.len() + changes.add.len() + ADDED;
+    let mut headers = HeaderMap::with_capacity(room);
+    headers.extend(fields.into_iter().filter(stays));
     headers.append(VIA, via.clone());
     apply(&mut headers, changes);
     headers

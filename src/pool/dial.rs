@@ -113,7 +113,7 @@ impl Dialler {
                 (Socket::from(self.connect_any(host, &addresses, deadline).await?), &**host)
             }
             BackendAddress::Unix(path) => {
-                let connect = connect_unix(path);
+                let connect = Box::pin(connect_unix(path));
                 let socket = self.within(deadline, DialStage::Connect, connect).await??;
                 // A path is no name; where no `server_name` is given, this machine's is expected.
                 (Socket::from(socket), "localhost")
@@ -129,7 +129,8 @@ impl Dialler {
             sent.map_err(|source| DialError::Connect { to: host.to_owned(), source })?;
         }
         let Some((_, connector)) = &self.tls else { return Ok(Transport::Plain(socket)) };
-        let shaken = self.within(deadline, DialStage::Tls, connector.connect(socket, host)).await?;
+        let shake = Box::pin(connector.connect(socket, host));
+        let shaken = self.within(deadline, DialStage::Tls, shake).await?;
         shaken.map_err(|source| DialError::Tls { source })
     }
 
@@ -143,7 +144,9 @@ impl Dialler {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         let name = Arc::clone(host);
-        let resolve = async {
+        // On the heap, as all that a dial of an address has no need of: a future is copied to
+        // where it stays.
+        let resolve = Box::pin(async {
             let permit =
                 Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
             let blocking = tokio::task::spawn_blocking(move || {
@@ -153,7 +156,7 @@ impl Dialler {
                 io::Result::Ok(found.take(ADDRESSES_TRIED_MAX).collect::<Vec<_>>())
             });
             blocking.await?
-        };
+        });
         let error = |source| DialError::Lookup { host: Arc::clone(host), source };
         match self.within(deadline, DialStage::Lookup, resolve).await? {
             Ok(addresses) if addresses.is_empty() => Err(error(None)),

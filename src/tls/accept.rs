@@ -188,14 +188,16 @@ impl Acceptor {
     }
 }
 
-/// Who verifies clients' certificates (RFC 5280 §6), with the lists of the revoked ones.
+/// Who verifies clients' certificates (RFC 5280 §6), with the lists of the revoked ones. A list
+/// whose successor is overdue says nothing of what was revoked since: nobody passes by it.
 fn verifier(
     clients: &ClientCertificates,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let roots = Arc::clone(&clients.roots);
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider)
-        .with_crls(clients.crls.iter().cloned());
+        .with_crls(clients.crls.iter().map(|(_, list)| list.der.clone()))
+        .enforce_revocation_expiration();
     let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| TlsError::Refused(rustls::Error::General(error.to_string())))
 }

@@ -5,14 +5,14 @@ mod chain;
 mod pem_error;
 mod public_key;
 mod remark;
+mod revocation;
 
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{InconsistentKeys, RootCertStore};
-use webpki::BorrowedCertRevocationList;
 
 use super::x509::Validity;
 use blocks::{Block, blocks};
@@ -22,6 +22,7 @@ pub use blocks::BrokenBlock;
 pub use pem_error::{Part, PemError};
 pub use public_key::public_keys;
 pub use remark::Remark;
+pub use revocation::{RevocationList, RevocationListError, revocation_lists};
 
 /// A certificate chain and its key.
 #[derive(Debug)]
@@ -103,26 +104,6 @@ pub fn trusted(pem: &[u8]) -> Result<(TrustedCertificates, Vec<Remark>), PemErro
     }
     let certificates = found.into_iter().map(|one| one.der).collect();
     Ok((TrustedCertificates { roots: Arc::new(roots), certificates }, remarks))
-}
-
-/// Reads lists of revoked certificates (RFC 5280 §5), at least one.
-///
-/// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the file.
-pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
-    let is_list = |block: &&Block<'_>| block.label == "X509 CRL";
-    let blocks = blocks(pem).map_err(|what| what.to_string())?;
-    let lists = blocks.iter().filter(is_list).map(|block| block.decode("X509 CRL"));
-    let lists: Vec<CertificateRevocationListDer<'static>> =
-        lists.collect::<Result<_, _>>().map_err(|what| what.to_string())?;
-    for list in &lists {
-        BorrowedCertRevocationList::from_der(list.as_ref())
-            .map_err(|error| format!("has a list that cannot be read: {error:?}"))?;
-    }
-    match lists.is_empty() {
-        true => Err("has no block `X509 CRL`".to_owned()),
-        false => Ok(lists),
-    }
 }
 
 /// Never empty.

@@ -1,5 +1,6 @@
 //! What a certificate (RFC 5280 §4.1) says of itself that rustls does not tell: who issued it, from
-//! when until when it is valid, and whether it may issue others; and the parts of a public key.
+//! when until when it is valid, and whether it may issue others; when a list of revoked ones is
+//! valid; and the parts of a public key.
 //! Nothing is verified here.
 
 /// Tags of DER (X.690 §8.1.2) as they stand in a certificate.
@@ -38,7 +39,7 @@ pub struct CertificateFacts<'a> {
     pub is_authority: bool,
 }
 
-/// When a certificate is valid, in seconds since the Unix epoch.
+/// When a certificate, or a list of revoked ones, is valid, in seconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Validity {
     /// The first second.
@@ -64,6 +65,27 @@ impl<'a> CertificateFacts<'a> {
         let subject = tbs.take(SEQUENCE)?;
         let is_authority = is_first_version || may_issue(tbs).unwrap_or(false);
         Some(CertificateFacts { serial, issuer, subject, validity, is_authority })
+    }
+}
+
+/// What a list of revoked certificates (RFC 5280 §5.1) says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevocationListFacts<'a> {
+    /// The issuer's name in DER, without its head.
+    pub issuer: &'a [u8],
+    /// `thisUpdate` and `nextUpdate`.
+    pub validity: Validity,
+}
+
+impl<'a> RevocationListFacts<'a> {
+    /// Reads a list's DER; `None` when it is not one, or does not say when there will be another.
+    pub fn read(der: &'a [u8]) -> Option<RevocationListFacts<'a>> {
+        let mut tbs = Der(Der(Der(der).take(SEQUENCE)?).take(SEQUENCE)?);
+        let _ = tbs.take(INTEGER);
+        tbs.take(SEQUENCE)?;
+        let issuer = tbs.take(SEQUENCE)?;
+        let validity = Validity { not_before: tbs.time()?, not_after: tbs.time()? };
+        Some(RevocationListFacts { issuer, validity })
     }
 }
 

@@ -65,21 +65,27 @@ pub(super) fn add_case(router: &Router, loaded: &Loaded, findings: &mut Report) 
     }
 }
 
-/// Warns of certificates that have expired or soon will, or are not valid yet; `now` is in seconds
-/// since the Unix epoch.
+/// Warns of certificates and lists of revoked ones that have expired or soon will, or are not valid
+/// yet; `now` is in seconds since the Unix epoch.
 pub(super) fn add_expiries(loaded: &Loaded, now: i64, findings: &mut Report) {
     let mut told: HashSet<&Path> = HashSet::new();
-    for certificate in loaded.plan.listeners.iter().filter_map(|one| one.tls.as_ref()) {
-        for certificate in &certificate.certificates {
-            let Some(said) = expiry(certificate.validity, now) else { continue };
-            if !told.insert(&certificate.chain) {
-                continue;
-            }
-            let message = format!("the certificate in `{}` {said}", certificate.chain.display());
-            let hint = "clients refuse a certificate out of its time".to_owned();
+    let mut tell = |(what, hint): (&str, &str), path, validity| {
+        let Some(said) = expiry(validity, now) else { return };
+        if told.insert(path) {
+            let message = format!("the {what} in `{}` {said}", path.display());
             let mut spans = loaded.certificate_spans.iter();
-            let span = spans.find(|(chain, _)| *chain == certificate.chain).map(|(_, span)| *span);
-            findings.push(Diagnostic::warning("expiry", message).at(span).hint(hint));
+            let span = spans.find(|(file, _)| file == path).map(|(_, span)| *span);
+            findings.push(Diagnostic::warning("expiry", message).at(span).hint(hint.to_owned()));
+        }
+    };
+    for tls in loaded.plan.listeners.iter().filter_map(|one| one.tls.as_ref()) {
+        let shown = ("certificate", "clients refuse a certificate out of its time");
+        for certificate in &tls.certificates {
+            tell(shown, &certificate.chain, certificate.validity);
+        }
+        let list = ("list of revoked certificates", "by an expired one no client is let in");
+        for (path, crl) in tls.clients.iter().flat_map(|clients| &clients.crls) {
+            tell(list, path, crl.validity);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Certificates, keys and authorities, read from their files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 
 use crate::report::{Diagnostic, Span};
-use crate::wire::pem::{self, Part, PemError, Remark};
+use crate::wire::pem::{self, Part, PemError, Remark, RevocationList, TrustedCertificates};
+use crate::wire::x509::CertificateFacts;
+use crate::wire::x509_name;
 
 use super::super::fault::Fault;
 use super::super::plan;
@@ -68,17 +70,57 @@ fn clients(
     let (mut files, mut crls) = (vec![(path, stamp)], Vec::new());
     for written in raw.crls.get().map_or(&[][..], |list| &list.0) {
         let (path, bytes, stamp) = cx.read("crls", written)?;
-        match pem::revocation_lists(&bytes) {
-            Ok(lists) => crls.extend(lists),
+        cx.certificate_spans.extend(written.span().map(|span| (path.clone(), span)));
+        let said = |what: &str| format!("the file `{}` {what}", path.display());
+        let error = |what: &str| Diagnostic::error("certificate", said(what)).at(written.span());
+        let lists = match pem::revocation_lists(&bytes) {
+            Ok(lists) => lists,
             Err(what) => {
-                let said = format!("the file `{}` {what}", path.display());
-                cx.report(Diagnostic::error("certificate", said).at(written.span()));
+                let hint = what.hint().map(str::to_owned);
+                cx.report(error(&what.to_string()).hint(hint));
                 return None;
             }
+        };
+        for list in lists {
+            let hidden = crls.iter().find(|(_, before): &&Crl| before.hides(&list));
+            if let Some((before, _)) = hidden {
+                let line = list.line;
+                let before = before.display();
+                let what = format!("has a second list of an authority (line {line})");
+                let hint = format!("only the first counts, which is in `{before}`: name the newer");
+                cx.report(error(&what).hint(hint));
+                return None;
+            }
+            crls.push((path.clone(), list));
         }
         files.push((path, stamp));
     }
+    warn_of_missing_lists(cx, raw, &loaded, &crls);
     Some(plan::ClientCertificates { files, roots: Arc::clone(&loaded.roots), crls, required })
+}
+
+/// A list of revoked certificates, and its file.
+type Crl = (PathBuf, RevocationList);
+
+/// Where there are lists, what an authority without one has issued is refused, since it may have
+/// been revoked.
+fn warn_of_missing_lists(
+    cx: &mut Lower<'_>,
+    raw: &tables::ClientCertificatesTable,
+    trusted: &TrustedCertificates,
+    crls: &[Crl],
+) {
+    for authority in &trusted.certificates {
+        let Some(facts) = CertificateFacts::read(authority) else { continue };
+        let has_list = crls.iter().any(|(_, list)| *list.issuer == *facts.subject);
+        if facts.is_authority && !has_list && !crls.is_empty() {
+            let name = x509_name::text(facts.subject).unwrap_or_default();
+            let said = format!("`crls` has no list of this authority: `{name}`");
+            let hint = "clients whose certificates it has issued are refused";
+            let warning = Diagnostic::warning("certificate", said).at(raw.crls.span());
+            cx.report(warning.hint(hint.to_owned()));
+        }
+    }
 }
 
 fn certificate(

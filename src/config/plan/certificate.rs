@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateRevocationListDer;
 use rustls::sign::CertifiedKey;
 
+use crate::wire::pem::RevocationList;
 use crate::wire::x509::Validity;
 
 /// A certificate chain and its key, read from PEM files and found to fit each other. Compared by
@@ -45,8 +45,8 @@ pub struct ClientCertificates {
     pub files: Vec<(PathBuf, u64)>,
     /// The authorities.
     pub roots: Arc<RootCertStore>,
-    /// Lists of the revoked ones.
-    pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// Lists of the revoked ones, and their files.
+    pub crls: Vec<(PathBuf, RevocationList)>,
     /// Whether a handshake without one is refused.
     pub required: bool,
 }

@@ -19,6 +19,10 @@ const INCLUDED_MAX: usize = 10_000;
 /// Bytes of one configuration file: a hundred thousand routes fit in.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
+/// Bytes of a file that the configuration names at most: a list of a million revoked certificates
+/// fits in.
+const NAMED_BYTES_MAX: u64 = 64 << 20;
+
 /// The files that a configuration names, read or not; what changes in them may change what it
 /// means.
 #[derive(Debug, Default)]
@@ -29,9 +33,12 @@ pub struct SourceFiles {
 
 impl SourceFiles {
     /// A file's bytes and a hash of them, the same in every process.
+    ///
+    /// # Errors
+    /// The system's; and when it is too large, as a device without end is.
     pub fn bytes(&mut self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
         self.remember(path);
-        let bytes = fs::read(path)?;
+        let bytes = at_most(fs::File::open(path)?, NAMED_BYTES_MAX)?;
         let mut hasher = DefaultHasher::new();
         hasher.write(&bytes);
         Ok((bytes, hasher.finish()))
@@ -65,18 +72,23 @@ pub struct Whole {
 /// # Errors
 /// The system's; and when it is too large, or not UTF-8.
 pub fn text(from: impl Read) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        let said = format!("it is larger than {FILE_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
-    }
+    let bytes = at_most(from, FILE_BYTES_MAX)?;
     let invalid = |said: String| io::Error::new(io::ErrorKind::InvalidData, said);
     match String::from_utf8(bytes) {
         Ok(text) if text.contains('\0') => Err(invalid(not_text(text.as_bytes(), text.len()))),
         Ok(text) => Ok(text),
         Err(error) => Err(invalid(not_text(error.as_bytes(), error.utf8_error().valid_up_to()))),
     }
+}
+
+fn at_most(from: impl Read, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        let said = format!("it is larger than {max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
+    }
+    Ok(bytes)
 }
 
 /// What bytes are that are no text; `valid` of them are UTF-8.

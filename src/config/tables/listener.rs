@@ -108,8 +108,9 @@ table! {
     /// Whether a client without one is refused in the handshake. With `false` it is an access rule
     /// that refuses it.
     next required: bool = true, as in false;
-    /// The PEM files of lists of revoked certificates (CRL): with any, each authority needs one.
-    /// They are read when the configuration is; with `reload.watch` a change is taken at once.
+    /// The PEM files of lists of revoked certificates (CRL): with any, each authority needs one,
+    /// and one only, whose next update is not overdue; else what it has issued is refused. They are
+    /// read when the configuration is; with `reload.watch` a change is taken at once.
     next crls: OneOrMany<String>, as in ["certs/devices.crl"];
 }
 

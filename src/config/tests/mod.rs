@@ -125,5 +125,6 @@ mod files;
 mod guides;
 mod meaning;
 mod part;
+mod revocations;
 mod samples;
 mod secrets;

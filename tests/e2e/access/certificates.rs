@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
@@ -34,8 +34,13 @@ struct Device {
 
 impl Devices {
     fn new() -> Devices {
+        Devices::named("devices")
+    }
+
+    fn named(name: &str) -> Devices {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = params.self_signed(&key).unwrap();
         let devices =
@@ -55,6 +60,15 @@ impl Devices {
 
     /// Writes the list of those that are revoked.
     fn revoke(&self, devices: &[&Device]) {
+        self.publish(&self.list(2124, devices));
+    }
+
+    fn publish(&self, list: &str) {
+        fs::write(self.dir.path().join("list.crl"), list).unwrap();
+    }
+
+    /// The list of those that are revoked, and there will be another in that year.
+    fn list(&self, next: i32, devices: &[&Device]) -> String {
         let revoked = devices.iter().map(|device| RevokedCertParams {
             serial_number: SerialNumber::from(device.serial),
             revocation_time: date_time_ymd(2024, 1, 1),
@@ -63,14 +77,13 @@ impl Devices {
         });
         let list = CertificateRevocationListParams {
             this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(2124, 1, 1),
+            next_update: date_time_ymd(next, 1, 1),
             crl_number: SerialNumber::from(1 + devices.len() as u64),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        let list = list.signed_by(&self.issuer).unwrap();
-        fs::write(self.dir.path().join("list.crl"), list.pem().unwrap()).unwrap();
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     /// A listener `devices` that asks for their certificates, with these lines.
@@ -248,6 +261,41 @@ async fn a_revoked_certificate_is_refused_after_a_reload_of_the_list_alone() {
     assert!(refused.contains("list.crl"), "{refused}");
     assert_eq!(status(at(&lost_tls)).await, None);
     drop(session);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn by_a_list_that_says_nothing_of_it_today_no_certificate_is_let_in() {
+    let (certificates, devices) = (Certificates::new(&["localhost"]), Devices::new());
+    let backend = Backend::echo("a").await;
+    let (kept, lost) = (devices.device("a.example", 1), devices.device("b.example", 2));
+    let proxy = Proxy::start(&devices.listener(site(&[&backend]), &certificates, "")).await;
+    let at = |device| proxy.client_of("devices").showing(config(&certificates, Some(device)));
+    let (good, other) = (devices.list(2124, &[&lost]), Devices::named("others").list(2124, &[]));
+    for (what, list, passes) in [
+        ("its next update is overdue", devices.list(2025, &[&lost]), false),
+        ("it has come", good.clone(), true),
+        ("it is another authority's", other.clone(), false),
+        ("there are both", other + &good, true),
+        ("it is signed by a namesake", Devices::new().list(2124, &[]), false),
+        ("it is good again", good.clone(), true),
+    ] {
+        devices.publish(&list);
+        proxy.reload_files().await.unwrap();
+        assert_eq!(status(at(&kept)).await, passes.then_some(200), "{what}");
+        assert_eq!(status(at(&lost)).await, None, "{what}");
+    }
+    // Of two lists for the same certificates only the first would count.
+    for list in [devices.list(2124, &[]) + &good, String::new()] {
+        devices.publish(&list);
+        let refused = proxy.reload_files().await.unwrap_err();
+        assert!(refused.contains("list.crl"), "{refused}");
+        assert_eq!((status(at(&kept)).await, status(at(&lost)).await), (Some(200), None));
+    }
+    fs::remove_file(devices.dir.path().join("list.crl")).unwrap();
+    let refused = proxy.reload_files().await.unwrap_err();
+    assert!(refused.contains("list.crl"), "{refused}");
+    assert_eq!((status(at(&kept)).await, status(at(&lost)).await), (Some(200), None));
     proxy.stop().await;
 }
 

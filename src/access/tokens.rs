@@ -325,8 +325,10 @@ mod tests {
         let private = EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..]);
         let modulus = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         let (n, e) = (URL_SAFE_NO_PAD.encode(&modulus.n), URL_SAFE_NO_PAD.encode(&modulus.e));
+        // As those write it who take a number's sign along (RFC 7518 §6.3.1.1).
+        let with_zero = URL_SAFE_NO_PAD.encode([&[0], &modulus.n[..]].concat());
         let jwk = json!({ "keys": [
-            { "kty": "RSA", "n": n, "e": e, "kid": "one", "use": "sig" },
+            { "kty": "RSA", "n": with_zero, "e": e, "kid": "one", "use": "sig" },
             { "kty": "RSA", "n": n, "e": e, "kid": "two", "alg": "PS256" },
             { "kty": "RSA", "n": n, "e": e, "use": "enc" },
             { "kty": "EC", "crv": "P-521", "x": "", "y": "" },

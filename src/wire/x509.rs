@@ -165,6 +165,12 @@ impl<'a> SubjectPublicKey<'a> {
     }
 }
 
+/// Modulus and exponent of a key of RSA (RFC 8017 §A.1.1), as DER writes numbers.
+pub fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = Der(Der(der).take(SEQUENCE)?);
+    Some((parts.take(INTEGER)?, parts.take(INTEGER)?))
+}
+
 /// Looks for `basicConstraints` in what follows the subject.
 fn may_issue(tbs: Der<'_>) -> Option<bool> {
     let constraints = Der(extension(tbs, &BASIC_CONSTRAINTS)?).take(SEQUENCE)?;

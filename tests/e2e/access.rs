@@ -4,9 +4,11 @@ mod basic;
 mod certificates;
 mod extended;
 mod forward;
+mod hostile_auth;
 mod key_sets;
 mod rechecks;
 mod revoked;
+mod speaker;
 pub mod tokens;
 pub mod ways;
 

@@ -1,6 +1,5 @@
 //! Keys of tokens that are fetched by URL.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,12 +7,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
 
 use super::denied;
+use super::speaker::{Said, Speaker};
 use super::tokens::now;
 use super::ways::{Asker, both, everywhere};
-use crate::actors::{Backend, Certificates, Head, Wire, until, within};
+use crate::actors::{Backend, Certificates, until, within};
 use crate::proxy::Proxy;
 use crate::site::{Site, site};
 
@@ -57,45 +56,24 @@ fn keys(keys: &[&Key]) -> Vec<u8> {
 }
 
 /// Answers with a set of keys, or with what else it is told to.
-struct Issuer {
-    answer: Arc<Mutex<Option<Vec<u8>>>>,
-    server: Backend,
-}
+struct Issuer(Speaker);
 
 impl Issuer {
     async fn new(certificates: Option<&Certificates>, keys_of: &[&Key]) -> Issuer {
-        let answer = Arc::new(Mutex::new(Some(keys(keys_of))));
-        let server = Backend::script_over(certificates, Issuer::script(&answer)).await;
-        Issuer { answer, server }
+        Issuer(Speaker::new(certificates, keys(keys_of)).await)
     }
 
-    fn script(
-        answer: &Arc<Mutex<Option<Vec<u8>>>>,
-    ) -> impl Fn(Head, Wire) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + use<> {
-        let answer = Arc::clone(answer);
-        move |_, mut wire| {
-            let answer = answer.lock().unwrap().clone();
-            Box::pin(async move {
-                match answer {
-                    Some(answer) => drop(wire.write_all(&answer).await),
-                    None => std::future::pending().await,
-                }
-                let _ = wire.shutdown().await;
-            })
-        }
-    }
-
-    /// Answers so from now on; with nothing, it takes what it is asked and says no word.
-    fn says(&self, answer: Option<Vec<u8>>) {
-        *self.answer.lock().unwrap() = answer;
+    /// Answers so from now on.
+    fn says(&self, answer: impl Into<Said>) {
+        self.0.says(answer);
     }
 
     fn fetches(&self) -> usize {
-        self.server.heads().len()
+        self.0.server.heads().len()
     }
 
     fn url(&self, scheme: &str) -> String {
-        format!("{scheme}://{}/keys?tenant=a", self.server.address())
+        format!("{scheme}://{}/keys?tenant=a", self.0.server.address())
     }
 }
 
@@ -127,10 +105,26 @@ async fn keys_are_fetched_over_tls_and_serve_however_a_request_comes() {
     assert_eq!(with(&stranger.token()).statuses().await, everywhere(401, 401));
     assert_eq!(with("Bearer x.y.z").statuses().await, everywhere(401, 401));
     assert_eq!(issuer.fetches(), 1, "all that within `refresh_min`");
-    let head = issuer.server.head();
+    let head = issuer.0.server.head();
     assert_eq!(head.first, "GET /keys?tenant=a HTTP/1.1");
-    assert_eq!(head.get("host"), issuer.server.address().to_string());
+    assert_eq!(head.get("host"), issuer.0.server.address().to_string());
     assert!(proxy.scrape().contains("tidegate_access_keys{rule=\"login\"} 1"));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn keys_of_a_server_with_another_name_are_none() {
+    let certificates = Certificates::new(&["other.example"]);
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let key = Key::new("one");
+    let issuer = Issuer::new(Some(&certificates), &[&key]).await;
+    let ca = format!("ca = \"{}\"", certificates.ca().display());
+    let site = guarded(site(&backends.each_ref()), &issuer.url("https"), &ca);
+    let proxy = Proxy::start(&site).await;
+    assert_eq!(status(&proxy, &key.token()).await, 503);
+    let failures = "tidegate_access_key_fetch_failures_total{rule=\"login\",reason=\"dial\"}";
+    assert!(proxy.scrape().contains(failures), "{}", proxy.scrape());
+    assert_eq!(issuer.fetches(), 0);
     proxy.stop().await;
 }
 
@@ -143,7 +137,7 @@ async fn a_token_of_a_new_key_has_it_fetched_and_made_up_ones_not_more_often_tha
     let url = issuer.url("http");
     let proxy = Proxy::start(&guarded(site(&backends.each_ref()), &url, SOON)).await;
     assert_eq!(status(&proxy, &old.token()).await, 200);
-    issuer.says(Some(keys(&[&old, &new])));
+    issuer.says(keys(&[&old, &new]));
     within("`refresh_min`", tokio::time::sleep(Duration::from_millis(250))).await;
     // All of them come at once, and wait for one fetch.
     let many = (0..20).map(|_| {
@@ -176,7 +170,7 @@ async fn the_last_good_keys_serve_on_over_reloads_too_until_they_are_too_old() {
     let proxy = Proxy::start(&with(SOON)).await;
     let mut session = proxy.client().field("Authorization", &key.token()).open().await;
     let fetched = issuer.fetches();
-    issuer.server.kill().await;
+    issuer.0.server.kill().await;
     for _ in 0..3 {
         assert_eq!(status(&proxy, &key.token()).await, 200);
         assert_eq!(status(&proxy, &key.named("forged", 600.0)).await, 401);
@@ -207,7 +201,7 @@ async fn without_keys_requests_are_told_to_come_again_and_later_they_pass() {
     let backend = Backend::echo("a").await;
     let key = Key::new("one");
     let issuer = Issuer::new(None, &[&key]).await;
-    issuer.says(None);
+    issuer.says(Said::Nothing);
     let more = "refresh_min = \"100ms\", fetch_timeout = \"300ms\"";
     let site = guarded(site(&[&backend]), &issuer.url("http"), more);
     let open = "[[routes]]\npath = \"/open\"\npool = \"chat\"";
@@ -230,15 +224,93 @@ async fn without_keys_requests_are_told_to_come_again_and_later_they_pass() {
         b"SSH-2.0-garbage\r\n",
         b"",
     ] {
-        issuer.says(Some(wrong.to_vec()));
+        issuer.says(wrong.to_vec());
         let fetched = issuer.fetches();
         until("another fetch", || issuer.fetches() > fetched).await;
         assert_eq!(status(&proxy, &key.token()).await, 503, "{}", String::from_utf8_lossy(wrong));
     }
     neighbour.echo("still").await;
-    issuer.says(Some(keys(&[&key])));
+    issuer.says(keys(&[&key]));
     until("keys", || proxy.scrape().contains("tidegate_access_keys{rule=\"login\"} 1")).await;
     assert_eq!(status(&proxy, &key.token()).await, 200);
+    drop(neighbour);
+    proxy.stop().await;
+}
+
+/// Answers of a server of keys that is broken, or whose owner is no friend; a key of its may be
+/// good.
+fn hostile(key: &Key) -> Vec<(&'static str, Said)> {
+    let set = |keys: &[String]| answer(&format!("{{\"keys\":[{}]}}", keys.join(",")));
+    let (jwk, zeros) = (key.jwk().to_string(), "A".repeat(43));
+    let with = |more: &str| vec![jwk.replacen('{', &format!("{{{more},"), 1)];
+    let rsa = |bytes: usize| {
+        let modulus = URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        vec![format!("{{\"kty\":\"RSA\",\"n\":\"{modulus}\",\"e\":\"AQAB\"}}")]
+    };
+    let redirect = |to: &str| {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        head.into_bytes()
+    };
+    let off_curve =
+        format!("{{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"{zeros}\",\"y\":\"{zeros}\"}}");
+    let head = |fields: &str| format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n").into_bytes();
+    let piece = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
+    let secret = vec![format!("{{\"kty\":\"oct\",\"k\":\"{zeros}\"}}")];
+    vec![
+        ("an empty set", set(&[]).into()),
+        ("a shared secret", set(&secret).into()),
+        ("no point of the curve", set(&[off_curve]).into()),
+        ("16,384 bits", set(&rsa(2048)).into()),
+        ("for encryption", set(&[jwk.replace("sig", "enc")]).into()),
+        ("for what is signed", set(&with("\"key_ops\":[\"sign\"]")).into()),
+        ("another's algorithm", set(&with("\"alg\":\"RS256\"")).into()),
+        ("thousands of keys", set(&vec![jwk.clone(); 3000]).into()),
+        ("one list in another", answer(&"[".repeat(100_000)).into()),
+        ("a redirect to itself", redirect("/keys?tenant=a").into()),
+        ("a redirect to a file", redirect("file:///etc/hostname").into()),
+        ("a page", answer("<html>").into()),
+        ("half of it", Said::Whole(head("Content-Length: 999999")[..40].to_vec())),
+        ("an upgrade", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n".to_vec().into()),
+        ("byte by byte", Said::ByteByByte(set(std::slice::from_ref(&jwk)))),
+        (
+            "a head without end",
+            Said::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"X-A: b\r\n".to_vec()),
+        ),
+        ("chunks without end", Said::Endless(head("Transfer-Encoding: chunked"), piece)),
+        ("a gigabyte", Said::Endless(head("Content-Length: 1073741824"), vec![b' '; 0x10000])),
+        ("answers to no question", Said::Endless(b"".to_vec(), head("Content-Length: 0"))),
+        ("not a word", Said::Nothing),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_a_server_of_keys_answers_the_last_good_ones_serve_and_no_other_waits() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let (key, stranger) = (Key::new("one"), Key::new("one"));
+    let issuer = Issuer::new(None, &[&key]).await;
+    let times = "refresh = \"200ms\", refresh_min = \"200ms\", fetch_timeout = \"400ms\"";
+    let site = guarded(site(&backends.each_ref()), &issuer.url("http"), times);
+    let proxy = Proxy::start(&site.route("[[routes]]\npath = \"/open\"\npool = \"chat\"")).await;
+    let mut neighbour = proxy.client().path("/open").open().await;
+    assert_eq!(status(&proxy, &key.token()).await, 200);
+    let failures = || {
+        let scrape = proxy.scrape();
+        let lines = scrape.lines().filter(|line| line.contains("access_key_fetch_failures_total{"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+    };
+    for (what, said) in hostile(&stranger) {
+        let before = failures();
+        issuer.says(said);
+        // One may have been under way.
+        until(what, || failures() >= before + 2).await;
+        assert_eq!(status(&proxy, &key.token()).await, 200, "{what}");
+        assert_eq!(status(&proxy, &stranger.token()).await, 401, "{what}");
+        neighbour.echo(what).await;
+    }
+    assert!(proxy.scrape().contains("tidegate_access_keys{rule=\"login\"} 1"));
+    issuer.says(keys(&[&stranger]));
+    within("the others' keys", async { while status(&proxy, &stranger.token()).await != 200 {} })
+        .await;
     drop(neighbour);
     proxy.stop().await;
 }

@@ -21,6 +21,10 @@ const WAYS: usize = 16;
 /// these.
 const KNOWN_MAX: usize = WAYS / 2;
 
+/// Places of a set that keys may have which clients make up: one client has as many of these as it
+/// likes, and those that it cannot choose find room beside them.
+const MADE_UP_MAX: usize = WAYS / 2;
+
 /// So long a key that came again keeps its place while it is quiet.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
@@ -49,6 +53,18 @@ struct Bucket {
     used: u32,
     /// Whether it was used more than once.
     is_known: bool,
+    is_made_up: bool,
+}
+
+/// What a request takes from a bucket.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Draw {
+    pub(super) key: KeyHash,
+    /// Whether a client may make it up.
+    pub(super) is_made_up: bool,
+    pub(super) allowance: Allowance,
+    /// All or none of them.
+    pub(super) units: u64,
 }
 
 /// What became of a request for one unit.
@@ -96,21 +112,16 @@ impl Buckets {
         self.hasher.hash(key)
     }
 
-    /// Takes so many units from a key's bucket, all or none.
-    pub(super) fn take(
-        &self,
-        key: KeyHash,
-        allowance: Allowance,
-        units: u64,
-        now: Moment,
-    ) -> Drawn {
-        let shard = key.shard() % SHARDS;
+    /// Takes from a key's bucket.
+    pub(super) fn take(&self, draw: Draw, now: Moment) -> Drawn {
+        let shard = draw.key.shard() % SHARDS;
         let sets_max = self.sets_max.load(Relaxed);
-        let taken = lock(&self.shards[shard]).take(key, (allowance, units), now, sets_max);
-        if taken == Drawn::NoRoom {
-            self.shared.fetch_add(1, Relaxed);
-        }
-        taken
+        lock(&self.shards[shard]).take(draw, now, sets_max)
+    }
+
+    /// Counts a key that shares a bucket.
+    pub(super) fn count_shared(&self) {
+        self.shared.fetch_add(1, Relaxed);
     }
 }
 
@@ -120,13 +131,8 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
-    fn take(
-        &mut self,
-        key: KeyHash,
-        (allowance, units): (Allowance, u64),
-        now: Moment,
-        sets_max: usize,
-    ) -> Drawn {
+    fn take(&mut self, draw: Draw, now: Moment, sets_max: usize) -> Drawn {
+        let Draw { key, is_made_up, allowance, units } = draw;
         let seconds = u32::try_from(now.as_millis() / 1000).unwrap_or(u32::MAX);
         if self.sets.is_empty() {
             self.sets.push(Default::default());
@@ -139,10 +145,10 @@ impl Shard {
                 let taken = allowance.take_many(own.whole_at, units, now);
                 return Drawn::Own(taken.map(|after| own.whole_at = after));
             }
-            if let Some(place) = free_place(set, now, seconds) {
+            if let Some(place) = free_place(set, is_made_up, now, seconds) {
                 // A whole bucket has a unit, and no one asks for more than a part of it.
                 let whole_at = allowance.owe(WholeAt::default(), units, now);
-                *place = Bucket { key, whole_at, used: seconds, is_known: false };
+                *place = Bucket { key, whole_at, used: seconds, is_known: false, is_made_up };
                 return Drawn::Own(Ok(()));
             }
             if self.sets.len() >= sets_max {
@@ -176,15 +182,24 @@ impl Shard {
 }
 
 /// A place that is empty, else the one that was used longest ago of those whose bucket is whole,
-/// which is as good as none; but those who came again keep theirs for a while.
-fn free_place(set: &mut [Bucket; WAYS], now: Moment, seconds: u32) -> Option<&mut Bucket> {
+/// which is as good as none; but those who came again keep theirs for a while, and a key that is
+/// made up gets no more of them than such keys may have.
+fn free_place(
+    set: &mut [Bucket; WAYS],
+    is_made_up: bool,
+    now: Moment,
+    seconds: u32,
+) -> Option<&mut Bucket> {
     let is_kept = |bucket: &Bucket| {
         let quiet = u64::from(seconds.saturating_sub(bucket.used));
         bucket.is_known && quiet < KNOWN_FOR.as_secs()
     };
     let kept = set.iter().filter(|bucket| is_kept(bucket)).count();
+    let made_up = set.iter().filter(|bucket| bucket.is_made_up).count();
+    let is_for_it = |bucket: &Bucket| !is_made_up || bucket.is_made_up || made_up < MADE_UP_MAX;
     let free = |bucket: &&mut Bucket| {
-        bucket.whole_at.is_whole(now) && (!is_kept(bucket) || kept > KNOWN_MAX)
+        let is_whole = bucket.whole_at.is_whole(now);
+        is_whole && is_for_it(bucket) && (!is_kept(bucket) || kept > KNOWN_MAX)
     };
     set.iter_mut().filter(free).min_by_key(|bucket| (bucket.key != KeyHash::NONE, bucket.used))
 }
@@ -198,16 +213,20 @@ mod tests {
         Allowance::new(10, Duration::from_secs(1), 20)
     }
 
+    fn one(key: KeyHash, allowance: Allowance) -> Draw {
+        Draw { key, is_made_up: false, allowance, units: 1 }
+    }
+
     #[test]
     fn a_key_has_its_own_bucket() {
         let buckets = Buckets::new(1000);
-        let [one, two] = [buckets.hash("one"), buckets.hash("two")];
+        let [first, other] = [buckets.hash("one"), buckets.hash("two")];
         let now = Moment::from_millis(1);
-        let take = |key| buckets.take(key, allowance(), 1, now);
-        let given = (0..50).filter(|_| take(one) == Drawn::Own(Ok(()))).count();
+        let take = |key| buckets.take(one(key, allowance()), now);
+        let given = (0..50).filter(|_| take(first) == Drawn::Own(Ok(()))).count();
         assert_eq!(given, 20);
-        assert_eq!(take(two), Drawn::Own(Ok(())));
-        assert!(matches!(take(one), Drawn::Own(Err(_))));
+        assert_eq!(take(other), Drawn::Own(Ok(())));
+        assert!(matches!(take(first), Drawn::Own(Err(_))));
     }
 
     #[test]
@@ -220,19 +239,19 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let mut most = 0;
         for key in known.iter().chain(&known) {
-            buckets.take(*key, allowance(), 1, Moment::default());
+            buckets.take(one(*key, allowance()), Moment::default());
         }
         for source in 0..sources {
             // A million in a second; each known client comes five times in one.
             let now = Moment::from_millis(source / 1000);
             if source % 2000 == 0 {
                 let key = known[(source / 2000) as usize % known.len()];
-                let taken = buckets.take(key, allowance(), 1, now);
+                let taken = buckets.take(one(key, allowance()), now);
                 assert_eq!(taken, Drawn::Own(Ok(())), "at {source}");
                 most = most.max(buckets.bytes());
             }
             let stranger = Ipv6Addr::from(random.u128(..));
-            buckets.take(buckets.hash(stranger), allowance(), 1, now);
+            buckets.take(one(buckets.hash(stranger), allowance()), now);
         }
         let bound = (keys_max + SHARDS * WAYS) * size_of::<Bucket>();
         assert!(most <= bound, "{most} bytes, more than {bound}");
@@ -245,13 +264,27 @@ mod tests {
         let now = Moment::from_millis(1);
         let keys: Vec<KeyHash> = (0..20_000).map(|key| buckets.hash(key)).collect();
         let room = |now| {
-            let own = |key: &&KeyHash| buckets.take(**key, allowance(), 1, now) != Drawn::NoRoom;
+            let own = |key: &&KeyHash| buckets.take(one(**key, allowance()), now) != Drawn::NoRoom;
             keys.iter().filter(own).count()
         };
         assert_eq!(room(now), SHARDS * WAYS);
-        assert_eq!(buckets.shared(), 20_000 - (SHARDS * WAYS) as u64);
         // Nobody came again: the first are as good as gone once their buckets are whole.
         assert!(room(now.after(Duration::from_secs(60))) >= SHARDS * WAYS);
+    }
+
+    #[test]
+    fn keys_that_clients_make_up_leave_room_for_those_that_they_cannot() {
+        let buckets = Buckets::new(1);
+        let now = Moment::from_millis(1);
+        let hour = Allowance::new(1, Duration::from_secs(3600), 1);
+        let room = |is_made_up: bool, keys: std::ops::Range<u32>| {
+            let draw = |key| Draw { is_made_up, ..one(buckets.hash(key), hour) };
+            keys.filter(|key| buckets.take(draw(*key), now) != Drawn::NoRoom).count()
+        };
+        assert_eq!(room(true, 0..20_000), SHARDS * MADE_UP_MAX);
+        let rest = SHARDS * (WAYS - MADE_UP_MAX);
+        assert_eq!(room(false, 20_000..40_000), rest);
+        assert_eq!(room(true, 0..20_000), SHARDS * MADE_UP_MAX, "each has its bucket still");
     }
 
     #[test]
@@ -259,11 +292,11 @@ mod tests {
         let buckets = Buckets::new(4 * SHARDS * WAYS);
         let now = Moment::from_millis(1);
         let keys: Vec<KeyHash> = (0..1000).map(|key| buckets.hash(key)).collect();
-        let one = Allowance::new(1, Duration::from_secs(9), 1);
-        let had_room = |key: &&KeyHash| buckets.take(**key, one, 1, now) == Drawn::Own(Ok(()));
+        let slow = Allowance::new(1, Duration::from_secs(9), 1);
+        let had_room = |key: &&KeyHash| buckets.take(one(**key, slow), now) == Drawn::Own(Ok(()));
         assert_eq!(keys.iter().filter(had_room).count(), 1000);
         let is_empty =
-            |key: &&KeyHash| matches!(buckets.take(**key, one, 1, now), Drawn::Own(Err(_)));
+            |key: &&KeyHash| matches!(buckets.take(one(**key, slow), now), Drawn::Own(Err(_)));
         assert_eq!(keys.iter().filter(is_empty).count(), 1000, "they moved as the table grew");
         let before = buckets.bytes();
         buckets.set_max(1);

@@ -13,4 +13,4 @@ mod rate_limit;
 pub use allowance::Allowance;
 pub use buckets::Buckets;
 pub use places::{SessionPlace, SessionPlaces};
-pub use rate_limit::{RateLimit, SharedAllowance};
+pub use rate_limit::{LimitValue, RateLimit, SharedAllowance};

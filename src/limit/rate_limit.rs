@@ -5,9 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::allowance::{Allowance, WholeAt};
-use super::buckets::{Buckets, Drawn};
+use super::buckets::{Buckets, Draw, Drawn};
 use super::key_hash::KeyHash;
 use crate::base::clock::Moment;
+
+/// What a request counts by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitValue<'a> {
+    /// The value of the limit's key.
+    pub own: &'a [u8],
+    /// Whether a client may make it up, as the value of a header field.
+    pub is_made_up: bool,
+    /// Who the client is, where that is known.
+    pub client: Option<&'a [u8]>,
+}
+
+/// The same as it is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct CountedKey {
+    own: KeyHash,
+    is_made_up: bool,
+    client: Option<KeyHash>,
+}
 
 /// A rate limit at work.
 #[derive(Debug)]
@@ -29,20 +48,42 @@ impl RateLimit {
     ///
     /// # Errors
     /// There is none: how long until there is.
-    pub fn take(&self, buckets: &Buckets, value: &[u8], now: Moment) -> Result<(), Duration> {
-        self.take_many(buckets, buckets.hash((&self.name, value)), 1, now)
+    pub fn take(
+        &self,
+        buckets: &Buckets,
+        value: LimitValue<'_>,
+        now: Moment,
+    ) -> Result<(), Duration> {
+        self.take_many(buckets, self.key(buckets, value), 1, now)
     }
 
+    fn key(&self, buckets: &Buckets, value: LimitValue<'_>) -> CountedKey {
+        let hash = |value: &[u8]| buckets.hash((&self.name, value));
+        // Those who make up values are one client each where these find no room.
+        let client = value.client.filter(|_| value.is_made_up).map(hash);
+        CountedKey { own: hash(value.own), is_made_up: value.is_made_up, client }
+    }
+
+    /// A key without room counts by its client, where it is one that clients make up; a client
+    /// without room by what all of them share.
     fn take_many(
         &self,
         buckets: &Buckets,
-        key: KeyHash,
+        key: CountedKey,
         units: u64,
         now: Moment,
     ) -> Result<(), Duration> {
-        match buckets.take(key, self.allowance, units, now) {
+        let CountedKey { own, is_made_up, client } = key;
+        let allowance = self.allowance;
+        let draw = |key, is_made_up| buckets.take(Draw { key, is_made_up, allowance, units }, now);
+        let drawn = match (draw(own, is_made_up), client) {
+            (Drawn::NoRoom, Some(client)) => draw(client, false),
+            (drawn, _) => drawn,
+        };
+        match drawn {
             Drawn::Own(taken) => taken,
             Drawn::NoRoom => {
+                buckets.count_shared();
                 let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
                 *shared = self.allowance.take_many(*shared, units, now)?;
                 Ok(())
@@ -59,7 +100,7 @@ const CHUNKS: u64 = 16;
 pub struct SharedAllowance {
     limit: Arc<RateLimit>,
     buckets: Arc<Buckets>,
-    key: KeyHash,
+    key: CountedKey,
     chunk: u64,
 }
 
@@ -68,10 +109,10 @@ impl SharedAllowance {
     pub fn new(
         limit: &Arc<RateLimit>,
         buckets: &Arc<Buckets>,
-        value: &[u8],
+        value: LimitValue<'_>,
         burst: u64,
     ) -> SharedAllowance {
-        let key = buckets.hash((&limit.name, value));
+        let key = limit.key(buckets, value);
         let (limit, buckets) = (Arc::clone(limit), Arc::clone(buckets));
         SharedAllowance { limit, buckets, key, chunk: (burst / CHUNKS).max(1) }
     }
@@ -100,12 +141,16 @@ impl fmt::Debug for SharedAllowance {
 mod tests {
     use super::*;
 
+    fn value(own: &[u8]) -> LimitValue<'_> {
+        LimitValue { own, is_made_up: false, client: None }
+    }
+
     #[test]
     fn all_who_share_a_value_have_its_rate_together() {
         let buckets = Arc::new(Buckets::new(1000));
         let allowance = Allowance::new(100, Duration::from_secs(1), 160);
         let limit = Arc::new(RateLimit::new("a", allowance));
-        let of = |value: &[u8]| SharedAllowance::new(&limit, &buckets, value, 160);
+        let of = |own: &[u8]| SharedAllowance::new(&limit, &buckets, value(own), 160);
         let (one, other, stranger) = (of(b"x"), of(b"x"), of(b"y"));
         let mut drawn = 0;
         for at in 1..10_000 {
@@ -121,9 +166,26 @@ mod tests {
         let buckets = Buckets::new(1);
         let limit = RateLimit::new("a", Allowance::new(1, Duration::from_secs(60), 5));
         let now = Moment::from_millis(1);
-        let passed = |value: u32| limit.take(&buckets, &value.to_be_bytes(), now).is_ok();
-        let all = (0..10_000).filter(|value| passed(*value)).count();
+        let passed = |own: u32| limit.take(&buckets, value(&own.to_be_bytes()), now).is_ok();
+        let all = (0..10_000).filter(|own| passed(*own)).count();
         assert_eq!(all, 64 * 16 + 5);
+        assert_eq!(buckets.shared(), 10_000 - 64 * 16);
+    }
+
+    #[test]
+    fn made_up_values_without_room_count_by_their_client() {
+        let buckets = Buckets::new(1);
+        let limit = RateLimit::new("a", Allowance::new(1, Duration::from_secs(60), 5));
+        let now = Moment::from_millis(1);
+        let passed = |own: u32, client: &[u8]| {
+            let own = &own.to_be_bytes();
+            let value = LimitValue { own, is_made_up: true, client: Some(client) };
+            limit.take(&buckets, value, now).is_ok()
+        };
+        let all = (0..10_000).filter(|own| passed(*own, b"one")).count();
+        assert_eq!(all, 64 * 8 + 5);
+        let other = (10_000..10_010).filter(|own| passed(*own, b"other")).count();
+        assert_eq!((other, buckets.shared()), (5, 0));
     }
 
     #[test]
@@ -132,8 +194,8 @@ mod tests {
         let limit =
             |name: &str| RateLimit::new(name, Allowance::new(1, Duration::from_secs(60), 1));
         let now = Moment::from_millis(1);
-        assert!(limit("a").take(&buckets, b"x", now).is_ok());
-        assert!(limit("b").take(&buckets, b"x", now).is_ok());
-        assert!(limit("a").take(&buckets, b"x", now).is_err(), "it outlives a reload");
+        assert!(limit("a").take(&buckets, value(b"x"), now).is_ok());
+        assert!(limit("b").take(&buckets, value(b"x"), now).is_ok());
+        assert!(limit("a").take(&buckets, value(b"x"), now).is_err(), "it outlives a reload");
     }
 }

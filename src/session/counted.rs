@@ -13,7 +13,7 @@ use super::record::RequestRecord;
 use super::request_values::RequestValues;
 use crate::base::network::ClientNetwork;
 use crate::config::plan::{RequestKey, SessionExcess, SessionRule};
-use crate::limit::{RateLimit, SharedAllowance};
+use crate::limit::{LimitValue, RateLimit, SharedAllowance};
 use crate::live::LiveRoute;
 
 impl Routed {
@@ -27,7 +27,7 @@ impl Routed {
         let Routed { asked, route } = self;
         let by_client = rates(asked, route).iter().filter(|(key, _)| *key == RequestKey::Client);
         for (_, limit) in by_client {
-            take(app, limit, client_value(asked), asked)?;
+            take(app, limit, CountedValue::of_client(asked), asked)?;
         }
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Authorized {
         let was_counted = route.access.is_some();
         for (key, limit) in rates(asked, route) {
             if !(was_counted && *key == RequestKey::Client) {
-                take(app, limit, value(key, values), asked)?;
+                take(app, limit, CountedValue::of(key, values), asked)?;
             }
         }
         let places = if opens_session(asked, route) {
@@ -84,11 +84,11 @@ fn rates<'a>(asked: &Asked, route: &'a LiveRoute) -> &'a [(RequestKey, RateLimit
 fn take(
     app: &App,
     limit: &RateLimit,
-    value: Option<Vec<u8>>,
+    value: Option<CountedValue>,
     asked: &Asked,
 ) -> Result<(), LimitRefusal> {
     let Some(value) = value else { return Ok(()) };
-    limit.take(&app.buckets, &value, asked.at).map_err(LimitRefusal::Rate)
+    limit.take(&app.buckets, value.get(), asked.at).map_err(LimitRefusal::Rate)
 }
 
 /// Takes a place of each.
@@ -100,9 +100,9 @@ fn places(
 ) -> Result<Option<Box<HeldPlaces>>, LimitRefusal> {
     let mut places = Vec::new();
     for (rule, name) in limits {
-        let Some(value) = value(&rule.key, values) else { continue };
+        let Some(value) = CountedValue::of(&rule.key, values) else { continue };
         let oldest_goes = rule.excess == SessionExcess::Oldest;
-        let place = app.places.take(name, &value, rule.max, oldest_goes);
+        let place = app.places.take(name, &value.own, rule.max, oldest_goes);
         places.push(place.ok_or(LimitRefusal::Sessions)?);
     }
     Ok(HeldPlaces::of(places, messages, &app.sessions))
@@ -115,23 +115,45 @@ fn messages(
     values: RequestValues<'_>,
 ) -> Option<SharedAllowance> {
     let (key, limit, burst) = limit?;
-    Some(SharedAllowance::new(limit, &app.buckets, &value(key, values)?, *burst))
+    let value = CountedValue::of(key, values)?;
+    Some(SharedAllowance::new(limit, &app.buckets, value.get(), *burst))
 }
 
-/// What a request counts by: a request without the value by its client, lest leaving it out help.
-/// Of those behind a proxy that tells nothing of them none counts: they would all be one.
-fn value(key: &RequestKey, values: RequestValues<'_>) -> Option<Vec<u8>> {
-    let own = match key {
-        RequestKey::Client => None,
-        key => values.key(key).map(|value| [b"=", &*value].concat()),
-    };
-    own.or_else(|| client_value(values.asked))
+/// What a request counts by.
+struct CountedValue {
+    own: Vec<u8>,
+    is_made_up: bool,
+    client: Option<Vec<u8>>,
 }
 
-fn client_value(asked: &Asked) -> Option<Vec<u8>> {
-    match asked.conn.listener.client_network(asked.client_addr) {
-        ClientNetwork::Unshared => None,
-        network => Some(format!("{network:?}").into_bytes()),
+impl CountedValue {
+    /// The value of a key. A request without it counts by its client, lest leaving it out help.
+    fn of(key: &RequestKey, values: RequestValues<'_>) -> Option<CountedValue> {
+        let own = match key {
+            RequestKey::Client => None,
+            key => values.key(key),
+        };
+        let by_client = CountedValue::of_client(values.asked);
+        let Some(own) = own.map(|value| [b"=", &*value].concat()) else { return by_client };
+        let is_made_up = key.is_made_up();
+        Some(CountedValue { own, is_made_up, client: by_client.map(|client| client.own) })
+    }
+
+    /// A request's client. Of those behind a proxy that tells nothing of them none counts: they
+    /// would all be one.
+    fn of_client(asked: &Asked) -> Option<CountedValue> {
+        match asked.conn.listener.client_network(asked.client_addr) {
+            ClientNetwork::Unshared => None,
+            network => {
+                let own = format!("{network:?}").into_bytes();
+                Some(CountedValue { own, is_made_up: false, client: None })
+            }
+        }
+    }
+
+    fn get(&self) -> LimitValue<'_> {
+        let CountedValue { own, is_made_up, client } = self;
+        LimitValue { own, is_made_up: *is_made_up, client: client.as_deref() }
     }
 }
 

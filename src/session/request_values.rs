@@ -23,28 +23,27 @@ pub(super) struct RequestValues<'a> {
 }
 
 impl<'a> RequestValues<'a> {
-    /// What tells the request apart by this key; `None` where it has nothing there.
+    /// What tells the request apart by this key; `None` where it has nothing there. An empty value
+    /// is nothing: the cookie of one who has logged out is that of many.
     pub(super) fn key(&self, key: &RequestKey) -> Option<Cow<'a, [u8]>> {
         let Asked { head, target, client_addr, .. } = self.asked;
-        let value = match key {
+        let value: Cow<'a, [u8]> = match key {
             RequestKey::Client => {
                 let network = network(client_addr.as_ref()?.ip());
-                return Some(network.to_be_bytes().to_vec().into());
+                network.to_be_bytes().to_vec().into()
             }
-            RequestKey::Header(name) => head.headers.get(name).map(HeaderValue::as_bytes),
-            RequestKey::Cookie(name) => cookie::value(&head.headers, name),
-            RequestKey::Query(name) => parameter(head.uri.query(), name).map(str::as_bytes),
-            RequestKey::Path => Some(target.path.as_bytes()),
-            RequestKey::Host => target.host.as_deref().map(str::as_bytes),
-            RequestKey::Label(name) => self.clearance.labels.get(name).map(str::as_bytes),
+            RequestKey::Header(name) => head.headers.get(name)?.as_bytes().into(),
+            RequestKey::Cookie(name) => cookie::value(&head.headers, name)?.into(),
+            RequestKey::Query(name) => parameter(head.uri.query(), name)?.as_bytes().into(),
+            RequestKey::Path => target.path.as_bytes().into(),
+            RequestKey::Host => target.host.as_deref()?.as_bytes().into(),
+            RequestKey::Label(name) => self.clearance.labels.get(name)?.as_bytes().into(),
             RequestKey::ClientCert(part) => {
-                return Some(self.asked.conn.certificate()?.part(*part).into_bytes().into());
+                self.asked.conn.certificate()?.part(*part).into_bytes().into()
             }
-            RequestKey::Claim(name) => {
-                return Some(bytes(self.clearance.identity().claim(name)?));
-            }
+            RequestKey::Claim(name) => bytes(self.clearance.identity().claim(name)?),
         };
-        value.map(Cow::Borrowed)
+        (!value.is_empty()).then_some(value)
     }
 }
 

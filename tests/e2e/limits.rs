@@ -79,6 +79,13 @@ async fn a_request_without_the_value_counts_by_its_client() {
     }
     assert_eq!(get(Version::Http1, address, "/", &[]).await.status, 200);
     assert_eq!(get(Version::Http2, address, "/", &[]).await.status, 429);
+    for version in BOTH {
+        assert_eq!(get(version, address, "/", &[("X-User", "")]).await.status, 429);
+        let long = "x".repeat(8 << 10);
+        let fields = [("X-User", &*format!("{long}{version:?}"))];
+        assert_eq!(get(version, address, "/", &fields).await.status, 200);
+        assert_eq!(get(version, address, "/", &fields).await.status, 429);
+    }
     proxy.stop().await;
 }
 
@@ -118,6 +125,46 @@ async fn a_rate_by_client_holds_who_guesses_and_no_other_limit_is_for_those_who_
         }
     }
     assert_eq!(asked.heads().len(), 12, "of twenty");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn who_makes_up_values_of_a_key_takes_no_room_from_others_and_is_held_by_its_own() {
+    let backends = [Backend::echo("a").await, Backend::echo("b").await];
+    let rate = "rate = \"1/h\", burst = 2";
+    // Room for 1,024 keys, which is the least.
+    let site = site(&[&backends[0], &backends[1]])
+        .table("[limits]\nkeys_max = 1")
+        .listener(SPEAKS_BOTH)
+        .listener("trusted_proxies = \"127.0.0.0/8\"")
+        .route(&format!("limits.requests = {{ key = \"header:X-User\", {rate} }}"))
+        .route("[[routes]]\npath = \"/page\"\npool = \"chat\"")
+        .route(&format!("limits.requests = {{ key = \"client\", {rate} }}"));
+    let proxy = Proxy::start(&site).await;
+    let address = proxy.client().address();
+    let statuses = async |version, path: &str, client: &str, user: &str| {
+        let fields = [("X-Forwarded-For", client), ("X-User", user)];
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(get(version, address, path, &fields).await.status);
+        }
+        statuses
+    };
+    let mut passed = 0;
+    for number in 0..1_500 {
+        let user = format!("user-{number}");
+        let fields = [("X-Forwarded-For", "192.0.2.1"), ("X-User", &*user)];
+        passed += usize::from(get(Version::Http1, address, "/", &fields).await.status == 200);
+    }
+    assert!(passed <= 514, "{passed}");
+    for number in 0..20 {
+        let (client, version) = (format!("198.51.100.{number}"), BOTH[number % 2]);
+        let user = format!("new-{number}");
+        assert_eq!(statuses(version, "/", &client, &user).await, [200, 200, 429], "{client}");
+        assert_eq!(statuses(version, "/page", &client, "").await, [200, 200, 429], "{client}");
+    }
+    let scrape = proxy.scrape();
+    assert!(scrape.contains("tidegate_limit_keys_shared_total 0"), "{scrape}");
     proxy.stop().await;
 }
 

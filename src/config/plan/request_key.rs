@@ -30,6 +30,21 @@ pub enum RequestKey {
     Label(Arc<str>),
 }
 
+impl RequestKey {
+    /// Whether a client has as many values of it as it likes: what it writes is not proven.
+    pub const fn is_made_up(&self) -> bool {
+        match self {
+            RequestKey::Client | RequestKey::Claim(_) | RequestKey::ClientCert(_) => false,
+            RequestKey::Header(_)
+            | RequestKey::Cookie(_)
+            | RequestKey::Query(_)
+            | RequestKey::Path
+            | RequestKey::Host
+            | RequestKey::Label(_) => true,
+        }
+    }
+}
+
 /// As it is written.
 impl fmt::Display for RequestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -126,7 +126,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::limit::{Allowance, Buckets, RateLimit};
+    use crate::limit::{Allowance, Buckets, LimitValue, RateLimit};
 
     #[test]
     fn a_burst_fits_at_once_and_then_the_rate() {
@@ -202,7 +202,8 @@ mod tests {
         let buckets = Arc::new(Buckets::new(100));
         let allowance = Allowance::new(20, Duration::from_secs(1), 160);
         let limit = Arc::new(RateLimit::new("a", allowance));
-        let part = || SharedMeter::new(SharedAllowance::new(&limit, &buckets, b"x", 160));
+        let value = LimitValue { own: b"x", is_made_up: false, client: None };
+        let part = || SharedMeter::new(SharedAllowance::new(&limit, &buckets, value, 160));
         let sends = |part: &mut SharedMeter, at: u64| {
             let fits = part.wait(Moment::from_millis(at)).is_none();
             part.spend();

@@ -15,7 +15,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{InconsistentKeys, RootCertStore};
 
 use super::x509::Validity;
-use blocks::{Block, blocks};
+use blocks::{Block, blocks, labels};
 use chain::{CertificateBlock, ordered};
 
 pub use blocks::BrokenBlock;
@@ -167,14 +167,6 @@ fn names(leaf: &CertificateBlock) -> Result<Vec<Arc<str>>, PemError> {
     let read = webpki::EndEntityCert::try_from(&leaf.der)
         .map_err(|error| PemError::BadCertificate(leaf.line, error.to_string()))?;
     Ok(read.valid_dns_names().map(|name| Arc::from(name.to_ascii_lowercase())).collect())
-}
-
-/// What blocks say they are, each once.
-fn labels(blocks: &[Block<'_>]) -> Vec<String> {
-    let mut labels: Vec<String> = blocks.iter().map(|block| block.label.clone()).collect();
-    labels.sort();
-    labels.dedup();
-    labels
 }
 
 #[cfg(test)]

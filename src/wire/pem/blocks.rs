@@ -70,6 +70,14 @@ pub(super) fn blocks(pem: &[u8]) -> Result<Vec<Block<'_>>, BrokenBlock> {
     Ok(found)
 }
 
+/// What blocks say they are, each once.
+pub(super) fn labels(blocks: &[Block<'_>]) -> Vec<String> {
+    let mut labels: Vec<String> = blocks.iter().map(|block| block.label.clone()).collect();
+    labels.sort();
+    labels.dedup();
+    labels
+}
+
 impl Block<'_> {
     /// Whether it is a private key, of whatever kind.
     pub(super) fn is_key(&self) -> bool {

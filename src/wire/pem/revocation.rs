@@ -5,8 +5,7 @@ use std::fmt;
 use rustls::pki_types::CertificateRevocationListDer;
 use webpki::{BorrowedCertRevocationList, CertRevocationList};
 
-use super::blocks::{Block, BrokenBlock, blocks};
-use super::labels;
+use super::blocks::{Block, BrokenBlock, blocks, labels};
 use crate::wire::x509::{RevocationListFacts, Validity};
 
 /// What such a block says it is.

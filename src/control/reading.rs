@@ -100,10 +100,11 @@ fn with_hint(mut refused: RefusedSource) -> RefusedSource {
     if let ReloadRefused::Config(findings) = &mut refused.why
         && let [only] = &mut findings.report.findings[..]
         && only.span.is_none()
+        && only.code == "file"
     {
         let hint = "the running process reads it, as its own user, and with a `/tmp` of its own \
                     where its service has `PrivateTmp`";
-        only.hint.get_or_insert_with(|| hint.to_owned());
+        only.hint = Some(hint.to_owned());
     }
     refused
 }

@@ -129,9 +129,16 @@ impl Stage {
         self.names.iter().fold(text.to_owned(), |text, (shown, real)| text.replace(shown, real))
     }
 
-    /// What was printed here as the page has it.
+    /// What was printed here as the page has it; in a table the column behind it stays where it is.
     fn shown(&self, text: &str) -> String {
-        self.names.iter().fold(text.to_owned(), |text, (shown, real)| text.replace(real, shown))
+        self.names.iter().fold(text.to_owned(), |text, (shown, real)| {
+            let cell = Regex::new(&format!("{}(  +)?", regex::escape(real))).unwrap();
+            let narrow = |found: &regex::Captures<'_>| match found.get(1) {
+                Some(_) => format!("{shown:<0$}  ", found[0].len() - 2),
+                None => shown.clone(),
+            };
+            cell.replace_all(&text, narrow).into_owned()
+        })
     }
 
     /// Types a line into a shell that finds this tidegate; what it prints, as on a terminal.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use tokio::sync::oneshot;
 
+use crate::base::background;
 use crate::base::clock::{self, Moment};
 use crate::base::network::ClientNetwork;
 use crate::base::share::Shares;
@@ -22,17 +24,17 @@ const HASHING_MAX: usize = 2;
 /// The name of such a thread.
 const HASHING_THREAD: &str = "password";
 
-/// Its niceness (setpriority(2), which on Linux is a thread's own): whoever tries passwords takes
-/// the time that the workers leave, where there are no more cores than workers.
-const HASHING_NICE: i32 = 10;
-
 /// Passwords that wait to be hashed.
 const WAITING_MAX: usize = 64;
 
 /// For how long a password that was right need not be hashed again.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
-/// Right passwords that are remembered at most, of all rules.
+/// For how long a client that was wrong is one that guesses: its next password is hashed in time
+/// that nobody else wants. One who logs in has a share of a busy machine.
+const GUESSING: Duration = Duration::from_secs(60);
+
+/// Right passwords that are remembered at most, of all rules, and clients that guess.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// Checks passwords; one for a process, so that the limits are its own.
@@ -43,7 +45,8 @@ pub struct PasswordChecker {
     hashing: Arc<Shares>,
     /// Of this process alone: what is remembered is worth nothing outside of it.
     key: hmac::Key,
-    known: Mutex<Remembered>,
+    known: Mutex<Remembered<Seal>>,
+    guessers: Mutex<Remembered<ClientNetwork>>,
 }
 
 impl fmt::Debug for PasswordChecker {
@@ -81,6 +84,7 @@ impl PasswordChecker {
             hashing: Shares::new(HASHING_MAX),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             known: Mutex::default(),
+            guessers: Mutex::default(),
         })
     }
 
@@ -88,20 +92,23 @@ impl PasswordChecker {
     /// hashed to its end, in its place.
     pub(super) async fn check(&self, attempt: ShownPassword<'_>, client: ClientNetwork) -> Checked {
         let seal = self.seal(&attempt);
-        if self.known().contains(&seal, clock::now()) {
+        if lock(&self.known).contains(&seal, clock::now()) {
             return Checked::Right;
         }
         let Some(place) = self.places.try_take(client) else { return Checked::Busy };
         let turn = self.hashing.take(client).await;
         // Requests of one page come together: the first of them may have been right meanwhile.
-        if self.known().contains(&seal, clock::now()) {
+        if lock(&self.known).contains(&seal, clock::now()) {
             return Checked::Right;
         }
         let (hash, password) = (attempt.hash.clone(), attempt.password.to_owned());
         let (done, hashed) = oneshot::channel();
+        let is_guess = lock(&self.guessers).contains(&client, clock::now());
         let hash = move || {
-            // Where the system refuses, it hashes as one among equals.
-            let _ = rustix::process::setpriority_process(None, HASHING_NICE);
+            match is_guess {
+                true => background::take_idle_time(),
+                false => background::give_way(),
+            }
             let is_right = matches(&hash, password.as_bytes());
             drop((turn, place));
             let _ = done.send(is_right);
@@ -110,13 +117,15 @@ impl PasswordChecker {
         if thread.spawn(hash).is_err() {
             return Checked::Busy;
         }
-        match hashed.await {
-            Ok(true) => {
-                self.known().insert(seal, clock::now());
-                Checked::Right
-            }
-            Ok(false) | Err(_) => Checked::Wrong,
+        if hashed.await == Ok(true) {
+            lock(&self.known).insert(seal, clock::now(), REMEMBERED);
+            return Checked::Right;
         }
+        // Many clients stand behind one that has no share.
+        if client != ClientNetwork::Unshared {
+            lock(&self.guessers).insert(client, clock::now(), GUESSING);
+        }
+        Checked::Wrong
     }
 
     /// What stands for a user, a password and its hash in memory: a change of any is another.
@@ -134,34 +143,39 @@ impl PasswordChecker {
         seal.copy_from_slice(context.sign().as_ref());
         seal
     }
+}
 
-    /// What a panic left behind is whole: every change is of one entry.
-    fn known(&self) -> MutexGuard<'_, Remembered> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a panic left behind is whole: every change is of one entry.
+fn lock<K>(remembered: &Mutex<Remembered<K>>) -> MutexGuard<'_, Remembered<K>> {
+    remembered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Seal = [u8; 32];
 
-/// Seals and until when each holds, in two generations: the older one goes as a whole when the
+/// Keys and until when each holds, in two generations: the older one goes as a whole when the
 /// younger is full.
-#[derive(Default)]
-struct Remembered {
-    young: HashMap<Seal, Moment>,
-    old: HashMap<Seal, Moment>,
+struct Remembered<K> {
+    young: HashMap<K, Moment>,
+    old: HashMap<K, Moment>,
 }
 
-impl Remembered {
-    fn contains(&self, seal: &Seal, now: Moment) -> bool {
-        let until = self.young.get(seal).or_else(|| self.old.get(seal));
+impl<K> Default for Remembered<K> {
+    fn default() -> Remembered<K> {
+        Remembered { young: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<K: Eq + Hash> Remembered<K> {
+    fn contains(&self, key: &K, now: Moment) -> bool {
+        let until = self.young.get(key).or_else(|| self.old.get(key));
         until.is_some_and(|until| now < *until)
     }
 
-    fn insert(&mut self, seal: Seal, now: Moment) {
+    fn insert(&mut self, key: K, now: Moment, time: Duration) {
         if self.young.len() >= REMEMBERED_MAX / 2 {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(seal, now.after(REMEMBERED));
+        self.young.insert(key, now.after(time));
     }
 }
 
@@ -186,32 +200,49 @@ fn argon2id(parts: &Argon2idHash, password: &[u8]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// The niceness of this process's threads of that name (proc_pid_stat(5), field 19).
-    fn niceness(thread: &str) -> Vec<i32> {
+    /// Niceness and policy of this process's threads that hash (proc_pid_stat(5), fields 19 and
+    /// 41).
+    fn hashing() -> Vec<(i32, i32)> {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
         let stats =
             tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
-        let named = stats.filter(|stat| stat.contains(&format!("({thread})")));
-        named.filter_map(|stat| stat.rsplit_once(')')?.1.split(' ').nth(17)?.parse().ok()).collect()
+        let named = stats.filter(|stat| stat.contains(&format!("({HASHING_THREAD})")));
+        let both = |stat: String| {
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split(' ').collect();
+            Some((fields.get(17)?.parse().ok()?, fields.get(39)?.parse().ok()?))
+        };
+        named.filter_map(both).collect()
     }
 
     #[tokio::test]
-    async fn a_password_is_hashed_by_a_thread_that_gives_way_to_the_workers() {
+    async fn who_logs_in_gives_way_to_the_workers_and_who_guesses_takes_what_is_left() {
         let checker = PasswordChecker::new();
         // Slow enough to be looked at.
         let hash = PasswordHash::Bcrypt(bcrypt::hash("secret", 10).unwrap().into());
         let shown = |password| ShownPassword { user: "ada", password, hash: &hash };
-        let mut check = std::pin::pin!(checker.check(shown("wrong"), ClientNetwork::Unshared));
-        let mut seen = Vec::new();
-        let checked = loop {
-            match tokio::time::timeout(Duration::from_millis(1), &mut check).await {
-                Ok(checked) => break checked,
-                Err(_) => seen.extend(niceness(HASHING_THREAD)),
-            }
-        };
-        assert_eq!(checked, Checked::Wrong);
-        assert!(seen.contains(&HASHING_NICE), "{seen:?}");
-        assert_eq!(niceness("main").first().copied().unwrap_or(0), 0);
-        assert_eq!(checker.check(shown("secret"), ClientNetwork::Unshared).await, Checked::Right);
+        let client = |last: u8| ClientNetwork::from(std::net::IpAddr::from([192, 0, 2, last]));
+        for (password, client, expected, policy) in [
+            ("wrong", client(1), Checked::Wrong, libc::SCHED_OTHER),
+            ("other", client(1), Checked::Wrong, libc::SCHED_IDLE),
+            ("wrong", client(2), Checked::Wrong, libc::SCHED_OTHER),
+            ("wrong", ClientNetwork::Unshared, Checked::Wrong, libc::SCHED_OTHER),
+            ("wrong", ClientNetwork::Unshared, Checked::Wrong, libc::SCHED_OTHER),
+            ("secret", client(1), Checked::Right, libc::SCHED_IDLE),
+        ] {
+            let mut check = std::pin::pin!(checker.check(shown(password), client));
+            let mut seen = Vec::new();
+            let checked = loop {
+                match tokio::time::timeout(Duration::from_millis(1), &mut check).await {
+                    Ok(checked) => break checked,
+                    Err(_) => seen.extend(hashing()),
+                }
+            };
+            assert_eq!(checked, expected, "{password}");
+            assert!(
+                seen.iter().any(|(nice, of)| *nice > 0 && *of == policy),
+                "{client:?} {seen:?}"
+            );
+        }
+        assert_eq!(checker.check(shown("secret"), client(3)).await, Checked::Right);
     }
 }

@@ -4,6 +4,7 @@
 //! **Never here:** anything that knows configuration, HTTP routes or frames.
 
 pub mod along;
+pub mod background;
 pub mod body;
 pub mod clock;
 pub mod compact_addr;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 mod explain;
+mod member_files;
 #[cfg(feature = "acme")]
 mod ordered;
 mod traps;
@@ -84,6 +85,7 @@ fn all_findings(loaded: &Loaded, router: &Router, named_files: NamedFiles) -> Re
         ordered::add_ordered(&loaded.plan, now, &mut findings);
         traps::add_uncovered(loaded, &mut findings);
         traps::add_sockets(loaded, &mut findings);
+        member_files::add_unread(&loaded.plan, &mut findings);
     }
     loaded.redact(&mut findings);
     traps::add_case(router, loaded, &mut findings);

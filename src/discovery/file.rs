@@ -73,12 +73,22 @@ fn read(path: &Path) -> Result<String, String> {
     }
 }
 
+/// The members that a file has, here and now.
+///
+/// # Errors
+/// Why it cannot be read, or the first line that is wrong.
+pub fn members_of(path: &Path) -> Result<Vec<FoundMember>, String> {
+    parse_members(&read(path)?, path.parent().unwrap_or(Path::new("")))
+}
+
 /// The members that a file's text has; a unix socket's path is relative to the file's `directory`.
 ///
 /// # Errors
 /// The first line that is wrong, and what is wrong with it.
 pub fn parse_members(text: &str, directory: &Path) -> Result<Vec<FoundMember>, String> {
     let mut members = Vec::new();
+    // Editors of Windows begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
@@ -109,6 +119,8 @@ mod tests {
     fn a_file_has_a_backend_a_line() {
         let text = "# ours\n10.0.0.1:80\n\n app:81 weight=3 backup # old\nunix:a.sock\n";
         let members = parse_members(text, Path::new("/run")).unwrap();
+        let marked = parse_members("\u{feff}10.0.0.1:80\r\n", Path::new("")).unwrap();
+        assert_eq!(marked[0].address.to_string(), "10.0.0.1:80");
         let seen: Vec<_> =
             members.iter().map(|one| (one.address.to_string(), one.weight, one.backup)).collect();
         let unix = ("unix:/run/a.sock".into(), 1, false);

@@ -18,7 +18,7 @@ mod membership;
 mod question;
 mod source_answer;
 
-pub use file::parse_members;
+pub use file::{members_of, parse_members};
 pub use found::{FoundMembers, FoundVersion, SourceState};
 
 use std::collections::BTreeMap;

@@ -7,6 +7,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::byte_order_mark::without_mark;
+
 /// The highest cost of a bcrypt hash, as a power of two of its rounds: seconds of one core.
 pub const BCRYPT_COST_MAX: u32 = 15;
 
@@ -71,7 +73,7 @@ impl Users {
     /// Every line that cannot be read.
     pub fn read(bytes: &[u8]) -> Result<Users, Vec<BadLine>> {
         let (mut users, mut bad) = (BTreeMap::new(), Vec::new());
-        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        for (at, line) in without_mark(bytes).split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
@@ -210,6 +212,8 @@ mod tests {
         assert_eq!((&*hash.salt, hash.hash.len()), (&b"saltsalt"[..], 32));
         assert!(users.get("eve").is_none() && users.any().is_some());
         assert!(Users::read(b"").unwrap().is_empty());
+        let marked = format!("\u{feff}ada:{BCRYPT}\r\n");
+        assert!(Users::read(marked.as_bytes()).unwrap().get("ada").is_some());
     }
 
     #[test]

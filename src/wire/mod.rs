@@ -10,6 +10,7 @@
 
 pub mod accept_key;
 pub mod answer;
+pub mod byte_order_mark;
 pub mod client_cert;
 pub mod conditional;
 pub mod content_coding;

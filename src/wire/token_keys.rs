@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 
+use super::byte_order_mark::without_mark;
 use super::pem;
 use super::x509::{PublicKeyKind, SubjectPublicKey, rsa_public_key};
 
@@ -189,6 +190,7 @@ fn elliptic(algorithm: Algorithm, point: &[u8]) -> Result<Verifying, String> {
 /// # Errors
 /// What is wrong with it, as the end of a sentence that begins with the file.
 pub fn read(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
+    let bytes = without_mark(bytes);
     let keys = match bytes.trim_ascii().first() {
         Some(b'{') => set(bytes)?,
         _ => of_pem(bytes)?,
@@ -224,7 +226,7 @@ pub fn read_published(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
 }
 
 fn json(bytes: &[u8]) -> Result<Value, String> {
-    serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))
+    serde_json::from_slice(without_mark(bytes)).map_err(|error| format!("is not JSON: {error}"))
 }
 
 fn set(bytes: &[u8]) -> Result<Vec<TokenKey>, String> {
@@ -294,6 +296,8 @@ mod tests {
         let keys = read(&set(&all)).unwrap();
         assert_eq!(keys.iter().map(|key| key.id.as_deref()).collect::<Vec<_>>(), [Some("a")]);
         assert!(read(&set(&vec![good; KEYS_MAX])).is_ok());
+        let marked = format!("\u{feff}{}", set(&[good]));
+        assert!(read(&marked).is_ok() && super::read(marked.as_bytes()).is_ok());
         assert!(read(&set(&[&rsa(2048, 0xff, "AQAB")])).is_ok());
         assert!(read(&set(&[&other(r#""key_ops":["verify"]"#)])).is_ok());
         for wrong in odd.iter().map(|one| set(&[one])).chain([

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::byte_order_mark::without_mark;
+
 /// Bytes of a name at most.
 const NAME_BYTES_MAX: usize = 1024;
 
@@ -26,7 +28,7 @@ impl TokenList {
     /// The first line that is wrong: a list that is read in part would leave somebody in.
     pub fn read(bytes: &[u8]) -> Result<TokenList, BadTokenLine> {
         let mut names = HashSet::new();
-        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        for (index, line) in without_mark(bytes).split(|byte| *byte == b'\n').enumerate() {
             let wrong = |what| BadTokenLine { line: index + 1, what };
             let line = str::from_utf8(line).map_err(|_| wrong("is no text (UTF-8)"))?.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -63,6 +65,8 @@ mod tests {
             assert!(!list.has(name), "{name}");
         }
         assert!(!TokenList::read(b"").unwrap().has(""));
+        let marked = TokenList::read(b"\xef\xbb\xbfada\r\neve\r\n").unwrap();
+        assert!(marked.has("ada") && marked.has("eve"), "a byte order mark is no letter");
     }
 
     #[test]

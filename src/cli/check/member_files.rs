@@ -4,8 +4,8 @@ use crate::config::plan::{MemberSource, Plan};
 use crate::discovery::members_of;
 use crate::report::{Diagnostic, Report};
 
-/// Warns of every file of backends that has none: it may be written later, but its name or a line of
-/// it may be wrong as well.
+/// Warns of every file of backends that has none: it may be written later, but its name or
+/// one of its lines may be wrong as well.
 pub(super) fn add_unread(plan: &Plan, findings: &mut Report) {
     for pool in &plan.pools {
         for group in &pool.sources {

@@ -1,6 +1,9 @@
 use std::fs;
 
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+    KeyIdMethod, KeyPair, SerialNumber, date_time_ymd,
+};
 
 use super::*;
 use crate::report::Colour;
@@ -13,6 +16,9 @@ tls.certificates = [
     { chain = \"soon.pem\", key = \"site.key\" },
     { chain = \"later.pem\", key = \"site.key\" },
 ]
+[listeners.https.tls.clients]
+roots = \"ca.pem\"
+crls = \"list.crl\"
 [listeners.http]
 address = \"127.0.0.1:0\"
 [listeners.unmade]
@@ -55,6 +61,19 @@ fn directory(text: &str) -> tempfile::TempDir {
         fs::write(dir.path().join(format!("{name}.pem")), pem).unwrap();
     }
     fs::write(dir.path().join("site.key"), key.serialize_pem()).unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 12, 1),
+        next_update: date_time_ymd(2027, 1, 8),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&Issuer::new(params, key)).unwrap().pem().unwrap();
+    fs::write(dir.path().join("list.crl"), list).unwrap();
     fs::write(dir.path().join("tidegate.toml"), text).unwrap();
     dir
 }

@@ -27,6 +27,8 @@ pub struct Predecessor {
     pub(in crate::control) number: u64,
     pub(in crate::control) sockets: Vec<Inherited>,
     older: Vec<(OlderProcess, Link)>,
+    /// Sessions that it had when it stopped accepting; none where it does not say.
+    sessions: Option<usize>,
     /// Whether it takes commands.
     commands: bool,
     /// Members of pools that it has found.
@@ -138,6 +140,7 @@ impl Predecessor {
             rebalances: Vec::new(),
             keys: Vec::new(),
             tickets: None,
+            sessions: None,
         })
     }
 
@@ -152,8 +155,9 @@ impl Predecessor {
     ) -> io::Result<()> {
         self.say(&New::Ready { taken: taken.map(Into::into).collect() })?;
         match hear(&mut self.link)? {
-            Old::Go { disabled, tickets, drains, rebalances, keys } => {
+            Old::Go { disabled, tickets, drains, rebalances, keys, sessions } => {
                 self.keys = keys;
+                self.sessions = sessions;
                 self.drains = drains;
                 self.rebalances = rebalances;
                 self.disabled = disabled;
@@ -174,8 +178,8 @@ impl Predecessor {
 
     /// The processes that were replaced and have not ended, this one's predecessor last.
     pub(super) fn into_older(self) -> Vec<(OlderProcess, Link)> {
-        let Predecessor { pid, commands, .. } = self;
-        let before = (OlderProcess { pid, sessions: None, commands }, self.link);
+        let Predecessor { pid, sessions, commands, .. } = self;
+        let before = (OlderProcess { pid, sessions, commands }, self.link);
         self.older.into_iter().chain([before]).collect()
     }
 

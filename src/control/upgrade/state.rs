@@ -33,7 +33,8 @@ pub(in crate::control) type Known = BTreeMap<u32, KnownProcess>;
 /// What is known of an older process.
 #[derive(Clone)]
 pub(in crate::control) struct KnownProcess {
-    /// Sessions it had when it last said so; one that has just been replaced has not.
+    /// Sessions it had when it last said so, first as it stopped accepting; none while one of an
+    /// earlier version has not.
     pub(in crate::control) sessions: Option<usize>,
     /// By what it is asked.
     pub(in crate::control) peer: Arc<Peer>,

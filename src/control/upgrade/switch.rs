@@ -127,8 +127,10 @@ async fn switch(
     let switch = async {
         core.sockets.pause().await;
         core.common.upgrade.begin_switch().await;
+        let sessions = Some(core.common.sessions.live().await);
+        let go = Old::Go { disabled, tickets, drains, rebalances, keys, sessions };
         // As above.
-        let _ = successor.say(&Old::Go { disabled, tickets, drains, rebalances, keys }).await;
+        let _ = successor.say(&go).await;
         match successor.hear().await? {
             New::Serving => Ok(()),
             word => Err(UpgradeFailure::New(format!("it says {word:?} instead of serving"))),

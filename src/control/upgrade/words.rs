@@ -90,6 +90,9 @@ pub(super) enum Old {
         /// Keys of tokens that were fetched.
         #[serde(default)]
         keys: Vec<FetchedKeysRow>,
+        /// Sessions that live there: it may end before it says what is left.
+        #[serde(default)]
+        sessions: Option<usize>,
     },
     Left {
         sessions: usize,
@@ -352,7 +355,10 @@ mod tests {
         // As before anything was handed over with it.
         let go = serde_json::from_str::<Old>(r#"{"say":"go"}"#).unwrap();
         let (disabled, rebalances, keys) = (Vec::new(), Vec::new(), Vec::new());
-        assert_eq!(go, Old::Go { disabled, tickets: None, drains: 0, rebalances, keys });
+        assert_eq!(
+            go,
+            Old::Go { disabled, tickets: None, drains: 0, rebalances, keys, sessions: None }
+        );
         // As before commands were passed on.
         let hello = r#"{"say":"hello","version":1,"pid":7,"number":2,"sockets":0,"older":0}"#;
         let Old::Hello { commands, found, .. } = serde_json::from_str(hello).unwrap() else {

@@ -34,7 +34,11 @@ export const clients = {
   },
   async 'graphql-ws'(url, { heard, noticed }) {
     const { createClient } = await import('graphql-ws')
-    const client = createClient({ url: `${url}/graphql`, webSocketImpl: WebSocket, retryAttempts: 100, on: { closed: noticed } })
+    // It gives up by default where a handshake is refused, as one is while there is no backend; and its own
+    // wait doubles with each try.
+    const [shouldRetry, retryWait] = [() => true, () => new Promise((done) => setTimeout(done, 1_000))]
+    const options = { webSocketImpl: WebSocket, retryAttempts: 100, shouldRetry, retryWait, on: { closed: noticed } }
+    const client = createClient({ url: `${url}/graphql`, ...options })
     client.subscribe({ query: 'subscription { tick }' }, { next: heard, error: () => {}, complete: () => {} })
   },
   async 'y-websocket'(url, { heard, noticed }, room) {

@@ -19,12 +19,15 @@ use crate::base::share::Shares;
 use crate::wire::htpasswd::{Argon2idHash, PasswordHash};
 
 /// Passwords that are hashed at once, each on a thread of its own.
-const HASHING_MAX: usize = 2;
+const LOGINS_MAX: usize = 2;
+
+/// Those of clients that guess, beside them: on a busy machine one takes minutes.
+const GUESSES_MAX: usize = 1;
 
 /// The name of such a thread.
 const HASHING_THREAD: &str = "password";
 
-/// Passwords that wait to be hashed.
+/// Passwords that wait to be hashed, of logins and of guesses each.
 const WAITING_MAX: usize = 64;
 
 /// For how long a password that was right need not be hashed again.
@@ -39,14 +42,27 @@ const REMEMBERED_MAX: usize = 10_000;
 
 /// Checks passwords; one for a process, so that the limits are its own.
 pub struct PasswordChecker {
-    /// Those under way and those that wait, by client.
-    places: Arc<Shares>,
-    /// Those under way, given to clients in turn.
-    hashing: Arc<Shares>,
+    logins: HashQueue,
+    /// Those of clients that guess: they may take long, and nobody else waits behind one.
+    guesses: HashQueue,
     /// Of this process alone: what is remembered is worth nothing outside of it.
     key: hmac::Key,
     known: Mutex<Remembered<Seal>>,
     guessers: Mutex<Remembered<ClientNetwork>>,
+}
+
+/// Passwords to hash.
+struct HashQueue {
+    /// Those under way and those that wait, by client.
+    places: Arc<Shares>,
+    /// Those under way, given to clients in turn.
+    hashing: Arc<Shares>,
+}
+
+impl HashQueue {
+    fn new(hashing: usize) -> HashQueue {
+        HashQueue { places: Shares::new(hashing + WAITING_MAX), hashing: Shares::new(hashing) }
+    }
 }
 
 impl fmt::Debug for PasswordChecker {
@@ -80,8 +96,8 @@ impl PasswordChecker {
         // cannot fail: the system's source is there once a process runs; TLS stands on it too.
         getrandom::fill(&mut secret).expect("the system gives random bytes");
         Arc::new(PasswordChecker {
-            places: Shares::new(HASHING_MAX + WAITING_MAX),
-            hashing: Shares::new(HASHING_MAX),
+            logins: HashQueue::new(LOGINS_MAX),
+            guesses: HashQueue::new(GUESSES_MAX),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             known: Mutex::default(),
             guessers: Mutex::default(),
@@ -95,22 +111,30 @@ impl PasswordChecker {
         if lock(&self.known).contains(&seal, clock::now()) {
             return Checked::Right;
         }
-        let Some(place) = self.places.try_take(client) else { return Checked::Busy };
-        let turn = self.hashing.take(client).await;
-        // Requests of one page come together: the first of them may have been right meanwhile.
-        if lock(&self.known).contains(&seal, clock::now()) {
-            return Checked::Right;
-        }
+        let mut is_guess = self.guesses(client);
+        let turn = loop {
+            let queue = if is_guess { &self.guesses } else { &self.logins };
+            let Some(place) = queue.places.try_take(client) else { return Checked::Busy };
+            let turn = queue.hashing.take(client).await;
+            // Requests of one page come together: the first of them may have been right meanwhile.
+            if lock(&self.known).contains(&seal, clock::now()) {
+                return Checked::Right;
+            }
+            // And those of a guesser: the first of them was wrong meanwhile.
+            if is_guess || !self.guesses(client) {
+                break (turn, place);
+            }
+            is_guess = true;
+        };
         let (hash, password) = (attempt.hash.clone(), attempt.password.to_owned());
         let (done, hashed) = oneshot::channel();
-        let is_guess = lock(&self.guessers).contains(&client, clock::now());
         let hash = move || {
             match is_guess {
                 true => background::take_idle_time(),
                 false => background::give_way(),
             }
             let is_right = matches(&hash, password.as_bytes());
-            drop((turn, place));
+            drop(turn);
             let _ = done.send(is_right);
         };
         let thread = thread::Builder::new().name(HASHING_THREAD.to_owned());
@@ -126,6 +150,11 @@ impl PasswordChecker {
             lock(&self.guessers).insert(client, clock::now(), GUESSING);
         }
         Checked::Wrong
+    }
+
+    /// Whether the client's last password was wrong, a while ago at most.
+    fn guesses(&self, client: ClientNetwork) -> bool {
+        lock(&self.guessers).contains(&client, clock::now())
     }
 
     /// What stands for a user, a password and its hash in memory: a change of any is another.
@@ -199,6 +228,7 @@ fn argon2id(parts: &Argon2idHash, password: &[u8]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::join::join_all;
 
     /// Niceness and policy of this process's threads that hash (proc_pid_stat(5), fields 19 and
     /// 41).
@@ -244,5 +274,30 @@ mod tests {
             );
         }
         assert_eq!(checker.check(shown("secret"), client(3)).await, Checked::Right);
+    }
+
+    #[tokio::test]
+    async fn no_login_waits_behind_guesses_however_many_guess() {
+        let checker = PasswordChecker::new();
+        let hash = |cost| PasswordHash::Bcrypt(bcrypt::hash("secret", cost).unwrap().into());
+        let (slow, quick) = (hash(12), hash(4));
+        let client = |last: u8| ClientNetwork::from(std::net::IpAddr::from([192, 0, 2, last]));
+        let check = |password, hash, last| {
+            let shown = ShownPassword { user: "ada", password, hash };
+            checker.check(shown, client(last))
+        };
+        for guesser in 1..=4 {
+            assert_eq!(check("wrong", &quick, guesser).await, Checked::Wrong);
+        }
+        let guesses = (1..=4).map(|guesser| check("other", &slow, guesser));
+        tokio::select! {
+            biased;
+            _ = join_all(guesses) => panic!("the login has waited"),
+            checked = async {
+                // Each guess has its turn, or waits for it.
+                tokio::task::yield_now().await;
+                check("secret", &quick, 5).await
+            } => assert_eq!(checked, Checked::Right),
+        }
     }
 }

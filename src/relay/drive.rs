@@ -250,6 +250,7 @@ impl Relay {
                 Order::Answered(side, took) => self.cells.here().ping[side].observe(took),
                 Order::Flush(flush) => self.flush(flush, cx, now),
                 Order::Stays => self.seat.stays(now),
+                Order::Keeps => {}
                 Order::HoldBegan(why) => self.cells.hold_began(why),
                 Order::HoldEnded { result, lasted, discarded } => {
                     self.cells.hold_ended(result, lasted, discarded);

@@ -47,6 +47,15 @@ pub fn routes(cx: &mut Lower<'_>, file: &tables::FileTable) -> Vec<(Arc<Route>, 
     routes
 }
 
+/// Warns of a path whose letters are another program's way to write a parameter.
+fn warn_of_unlikely_letters(cx: &mut Lower<'_>, raw: &tables::RouteTable) {
+    if let Some(part) = raw.path.get().and_then(|path| condition::unlikely(path)) {
+        let said = format!("`path` takes these letters only, and fills nothing in: `{part}`");
+        let hint = "a regular expression takes any name: `\"~ ^/rooms/[^/]+$\"`".to_owned();
+        cx.report(Diagnostic::warning("path", said).at(raw.path.span()).hint(hint));
+    }
+}
+
 fn lower(
     cx: &mut Lower<'_>,
     file: &tables::FileTable,
@@ -60,11 +69,7 @@ fn lower(
     let hosts = cx.take_each("host", &raw.host, |host| condition::host(host));
     let ignore_case = *raw.ignore_case.get()?;
     let path = cx.take("path", &raw.path, |path| condition::path(path, ignore_case));
-    if let Some(part) = raw.path.get().and_then(|path| condition::unlikely(path)) {
-        let said = format!("`path` takes these letters only, and fills nothing in: `{part}`");
-        let hint = "a regular expression takes any name: `\"~ ^/rooms/[^/]+$\"`".to_owned();
-        cx.report(Diagnostic::warning("path", said).at(raw.path.span()).hint(hint));
-    }
+    warn_of_unlikely_letters(cx, raw);
     let methods = cx.take_each("methods", &raw.methods, |text| condition::method(text));
     let headers = headers(cx, raw);
     let action = action::action(cx, file, raw, Some(at));
@@ -84,8 +89,7 @@ fn lower(
     let compress = compress(cx, raw);
     let push = api::push(cx, &raw.push);
     let hold = opt(raw.hold.is_written().then(|| hold::hold(cx, file, raw)));
-    let (hosts, path, methods) = (hosts?, path?, methods?);
-    let headers = headers?;
+    let (hosts, path, methods, headers) = (hosts?, path?, methods?, headers?);
     path_change::check_prefix(cx, raw, &path);
     let raw_path = path_change::raw_path(cx, raw)?;
     let several = raw.host.get().is_some_and(|_| hosts.len() != 1 || is_list(cx, raw));

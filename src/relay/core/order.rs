@@ -44,6 +44,9 @@ pub(in crate::relay) enum Order {
     Flush(Flush),
     /// It was asked to move, and stays where it is.
     Stays,
+    /// The client's messages are kept from now on: it is read again, though its upstream may take
+    /// nothing.
+    Keeps,
     /// The upstream is away from now on.
     HoldBegan(HoldCause),
     /// It no longer is.

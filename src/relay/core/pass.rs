@@ -195,8 +195,7 @@ impl Core {
         {
             if item == Item::Close(Goodbye::Move) && hold.listen(now) {
                 self.sides[to as usize].outbox.cancel_move();
-                self.refresh();
-                return None;
+                return Some(Order::Keeps);
             }
             hold.on_sending(&self.sides[Side::Client as usize].tracker);
         }

@@ -274,7 +274,7 @@ mod tests {
         let mut passes = |at: &u64| {
             let now = Moment::from_millis(*at);
             throttle.on_timeout(now);
-            !throttle.paused_until().is_some()
+            throttle.paused_until().is_none()
                 && admit(&mut throttle, bytes, rules, now) == Admission::Pass
         };
         (0..10_000).filter(|at| passes(at)).count()
@@ -301,7 +301,7 @@ mod tests {
             for at in (0..10_000).step_by(100) {
                 let now = Moment::from_millis(at);
                 throttle.on_timeout(now);
-                while !throttle.paused_until().is_some()
+                while throttle.paused_until().is_none()
                     && admit(&mut throttle, 1, &rules, now) == Admission::Pass
                 {
                     sent += 1;

@@ -72,6 +72,8 @@ fn leg(actor: &Actor) -> Leg {
 impl Play {
     fn new(seed: u64) -> Play {
         let mut rng = Rng::with_seed(seed);
+        // The relay draws from the thread's.
+        fastrand::seed(rng.u64(..));
         let now = clock::now();
         let sizes = Sizes {
             sending: rng.choice([500, 20_000, 1 << 20]).unwrap_or(500),

@@ -1,6 +1,6 @@
 //! Who is left has had time to answer what the client said last.
 
-use super::super::HoldCause;
+use super::super::{HoldCause, Order};
 use super::story::{START, Story, after, code, hold};
 use crate::base::clock::Moment;
 use crate::base::side::Side::{Client, Upstream};
@@ -67,6 +67,18 @@ fn an_answer_that_does_not_come_is_waited_for_a_quarter_of_a_second() {
         }
         assert_eq!(closes(&mut story), MOVED, "{said}");
     }
+}
+
+#[test]
+fn the_client_of_an_upstream_that_takes_nothing_is_read_on_once_its_messages_are_kept() {
+    let mut story = Story::new(hold());
+    story.say(Client, "asks", START);
+    story.note(Note::Move(MoveOrder { at: START, otherwise: None }), START);
+    story.core.leave(START);
+    assert!(story.core.crosses(Client));
+    assert!(matches!(story.core.poll_order(START), Some(Order::Keeps)), "whoever drives it looks");
+    assert!(story.core.wants(Client) && !story.core.crosses(Client));
+    assert!(story.core.poll_order(START).is_none());
 }
 
 #[test]

@@ -305,7 +305,7 @@ impl World {
                     let (sample, across) = (self.sample(side), self.sample(side.other()));
                     self.core.on_probed(side, sample, across, self.now);
                 }
-                Order::Answered(..) | Order::Stays => {}
+                Order::Answered(..) | Order::Stays | Order::Keeps => {}
                 Order::Flush(flush) => {
                     let tail = &mut self.lines[Side::Upstream as usize].tail;
                     if tail.is_empty() {

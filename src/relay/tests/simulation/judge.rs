@@ -122,8 +122,10 @@ fn the_client_was_told_truly(play: &Play) {
     let hurried = play.is_ordered;
     if listens && owed && !hurried {
         assert!(client.close_heard.is_some(), "the client was not told of {end:?}");
-        // One that answers after its time meets a closed socket, and has read all by then.
-        assert!(!wire.reset_took, "a client was reset that had not read all");
+        // One that answers after its time meets a closed socket, and has read all by then, unless
+        // its kernel has more for it than it reads in that time, which is some fifty turns.
+        let reads_in_time = client.appetite.saturating_mul(50) >= wire.receiving();
+        assert!(!wire.reset_took || !reads_in_time, "a client was reset that had not read all");
     }
     if let Some(heard) = client.close_heard {
         let right = match end {

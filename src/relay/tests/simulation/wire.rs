@@ -207,6 +207,11 @@ impl Wire {
         }
     }
 
+    /// How much the peer's kernel holds for it.
+    pub fn receiving(&self) -> usize {
+        self.out.sizes.receiving
+    }
+
     /// Whether a read of the relay's would give something.
     pub fn is_readable(&self) -> bool {
         let reset = self.relay_reset && !self.reset_read;

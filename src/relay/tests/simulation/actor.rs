@@ -29,7 +29,7 @@ pub struct Actor {
     pub has_paused: bool,
     /// It reads only when all is written that it said: only a client may, as of two that did so
     /// each would wait for the other.
-    writes_first: bool,
+    pub writes_first: bool,
     /// The number of its last ping, and of the last that was answered.
     pub pinged: u8,
     pub answered: u8,

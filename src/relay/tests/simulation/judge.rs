@@ -123,7 +123,7 @@ fn the_client_was_told_truly(play: &Play) {
     // Its time to answer is some fifty turns. It may be over before one has read what its kernel
     // has for it, or has written, a little in each turn, what it writes before it reads.
     let reads = client.appetite.saturating_mul(50) >= wire.receiving();
-    let writes = !client.writes_first || wire.receiving() > 500;
+    let writes = !client.writes_first || wire.narrowest() > 500;
     if listens && owed && !hurried && reads && writes {
         assert!(client.close_heard.is_some(), "the client was not told of {end:?}");
         // One that answers after its time meets a closed socket, and has read all by then.

@@ -212,6 +212,11 @@ impl Wire {
         self.out.sizes.receiving
     }
 
+    /// How much passes at most between two turns.
+    pub fn narrowest(&self) -> usize {
+        self.out.sizes.receiving.min(self.out.sizes.sending)
+    }
+
     /// Whether a read of the relay's would give something.
     pub fn is_readable(&self) -> bool {
         let reset = self.relay_reset && !self.reset_read;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
 use crate::actors::{
-    Backend, Certificates, Client, Ending, Head, Session, Wire, read_chunk, within,
+    Backend, Certificates, Client, Ending, Head, Session, Wire, read_chunk, until, within,
 };
 use crate::proxy::Proxy;
 use crate::site::site;
@@ -78,6 +78,7 @@ async fn the_page_is_its_own_files_and_shows_what_lives_each_second() {
         assert_eq!((head.status(), head.get("allow")), (405, "GET, HEAD"), "{path}");
     }
     let mut session = proxy.client().path("/?user=ada").open().await;
+    until("the session", || proxy.sessions() == 1).await;
     let (head, mut wire) = live(&proxy, &[]).await;
     assert_eq!((head.status(), head.get("content-type")), (200, "text/event-stream"));
     let first = summary(&mut wire).await;
@@ -171,6 +172,7 @@ async fn an_operator_commands_through_a_proxy_that_speaks_tls() {
     let backend = Backend::echo("one").await;
     let (proxy, _dir) = paged(&[&backend], true).await;
     let session = proxy.client().path("/?user=ada").open().await;
+    until("the session", || proxy.sessions() == 1).await;
     let certificates = Certificates::new(&["ops.example.com", "localhost", "evil.example"]);
     let front = |keys: &str| {
         let site = site(&[]).backend(proxy.admin().address()).tls(&certificates);

@@ -201,7 +201,9 @@ async fn a_full_pool_answers_503_with_retry_after_until_a_session_has_ended() {
     let full = "tidegate_handshake_failures_total{route=\"all\",reason=\"full\"} 1";
     assert!(proxy.scrape().contains(full));
     session.close(1000, "").await;
-    until("the session's end", || proxy.sessions() == 0).await;
+    let address = backend.address();
+    let free = format!("tidegate_backend_sessions{{pool=\"chat\",backend=\"{address}\"}} 0\n");
+    until("the place to be given back", || proxy.scrape().contains(&free)).await;
     proxy.client().open().await.close(1000, "").await;
     proxy.stop().await;
 }

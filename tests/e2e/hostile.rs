@@ -118,8 +118,9 @@ async fn a_client_that_never_reads_is_closed_when_it_shows_no_life() {
     let proxy = Proxy::start(&site(&[&backend]).route(pings)).await;
     let (head, wire) = proxy.client().handshake().await;
     assert_eq!(head.status(), 101);
-    let gone = || proxy.sessions() == 0;
-    until("a session to end", gone).await;
+    // Before it has begun there is no session either.
+    let ended = "tidegate_sessions_ended_total{route=\"all\",";
+    until("a session to end", || proxy.scrape().contains(ended)).await;
     drop(wire);
     proxy.stop().await;
 }

@@ -138,7 +138,8 @@ async fn what_was_relayed_is_counted_and_where_it_ended_is_known() {
         session.echo("five!").await;
     }
     session.close(4001, "").await;
-    until("the session's end", || proxy.sessions() == 0).await;
+    let ended = "tidegate_sessions_ended_total{route=\"all\",end=\"client_closed\"} 1\n";
+    until("the session's end", || proxy.scrape().contains(ended)).await;
     let (head, metrics) = proxy.admin().path("/metrics").request("GET", "").await;
     assert_eq!(head.status(), 200);
     let value = |parts: &[&str]| {

@@ -54,6 +54,7 @@ async fn removing_a_pool_is_refused_first_and_when_forced_its_sessions_get_1012(
     let proxy = Proxy::start(&with).await;
     let mut kept = proxy.client().open().await;
     let mut removed = proxy.client().path("/other").open().await;
+    until("two sessions", || proxy.sessions() == 2).await;
 
     let refused = proxy.reload(&toml).await.unwrap_err();
     assert!(refused.contains('1') && refused.contains("drain_max"), "{refused}");

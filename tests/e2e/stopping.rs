@@ -44,7 +44,7 @@ async fn every_client_reads_1012_and_every_message_reaches_the_backend() {
 #[tokio::test]
 async fn accepting_goes_on_until_the_load_balancer_has_heard_of_the_stop() {
     let backend = Backend::echo("a").await;
-    let drain = "[drain]\ndelay = \"500ms\"\nwindow = \"0s\"\n[admin]\naddress = \"127.0.0.1:0\"";
+    let drain = "[drain]\ndelay = \"2s\"\nwindow = \"0s\"\n[admin]\naddress = \"127.0.0.1:0\"";
     let proxy = Proxy::start(&site(&[&backend]).table(drain)).await;
     let (client, admin) = (proxy.client(), proxy.admin());
     let ready = admin.clone().path("/readyz");

@@ -258,9 +258,11 @@ control.socket = "{dir}/control.socket"
         threads.map(of).collect()
     }
 
-    /// What it has logged.
+    /// What it has logged: the last line may still be written, and is left out until it is whole.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap()
+        let mut log = std::fs::read(self.path("log")).unwrap();
+        log.truncate(log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        String::from_utf8(log).unwrap()
     }
 
     /// Waits until `fact` holds.

@@ -59,6 +59,7 @@ async fn ctrl_c_at_a_terminal_stops_at_once_when_there_is_no_session_and_else_sa
             proxy.signal(libc::SIGINT);
         } else {
             let mut session = traffic::open(&proxy.plain, "/").await.unwrap();
+            proxy.wait("the session", || proxy.metric("tidegate_sessions_live") == 1.0).await;
             proxy.signal(libc::SIGINT);
             proxy.wait("a word", || says("Ctrl-C again")).await;
             proxy.signal(libc::SIGINT);
@@ -77,6 +78,7 @@ async fn top_draws_on_a_terminal_and_puts_it_back_by_every_way_out() {
     );
     let proxy = Proxy::start(&site).await;
     let _session = traffic::open(&proxy.plain, "/").await.unwrap();
+    proxy.wait("the session", || proxy.metric("tidegate_sessions_live") == 1.0).await;
     let (_, listed) = proxy.order("sessions", &["--json"]);
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let id = listed["sessions"][0]["id"].as_str().unwrap();

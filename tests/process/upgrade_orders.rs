@@ -88,7 +88,9 @@ async fn what_was_ordered_is_shown_through_upgrades_and_a_restart_without_anothe
     let faults = shaking.await.unwrap();
     assert!(faults.is_empty(), "{faults:?}\n{}", site.proxy.log());
     assert_eq!(site.authority.asked(Step::Order), 1);
-    assert_eq!(site.proxy.log().matches("\"certificate issued\"").count(), 1);
+    let issued = || site.proxy.log().matches("\"certificate issued\"").count();
+    site.proxy.wait("its line", || issued() > 0).await;
+    assert_eq!(issued(), 1);
 }
 
 #[tokio::test]

@@ -151,7 +151,8 @@ async fn a_reload_asked_of_the_old_process_is_done_by_the_new_one() {
     proxy.configure(&configuration(&[&one], page));
     proxy.signal(libc::SIGHUP);
     proxy.wait("the new configuration", || proxy.generation() == 2).await;
-    assert!(proxy.log().contains("passed on to the process that serves"), "{}", proxy.log());
+    let passed_on = || proxy.log().contains("passed on to the process that serves");
+    proxy.wait("the old process's word", passed_on).await;
     // Asked again with nothing changed, it stays as it is.
     proxy.signal(libc::SIGHUP);
     let asked = || proxy.log().matches("asked of an older process").count() == 2;

@@ -276,7 +276,7 @@ async fn a_session_ends_when_the_server_says() {
     let says = |ends: &str| {
         auth.says(format!("HTTP/1.1 204 No Content\r\nX-Ends: {ends}\r\n\r\n"));
     };
-    says(&(now() as u64 + 2).to_string());
+    says(&(now() as u64 + 4).to_string());
     let ends = proxy.client().open().await;
     auth.says("HTTP/1.1 204 No Content\r\n\r\n");
     let mut stays = proxy.client().open().await;

@@ -80,7 +80,8 @@ async fn a_session_ends_when_the_server_takes_its_word_back_and_its_neighbour_st
         sessions.push(streams.open_by(of("ada").handshake()).await);
     }
     let mut stays = of("bob").client(false).open().await;
-    until("each to be asked about again", || logins.asked_of("ada") >= 12).await;
+    let each_twice = || logins.asked_of("ada") >= 12 && logins.asked_of("bob") >= 2;
+    until("each to be asked about again", each_twice).await;
     for session in &mut sessions {
         session.echo("it may live on").await;
     }
@@ -170,10 +171,10 @@ async fn the_server_may_put_off_the_end_of_a_session_and_hasten_it() {
     let proxy = Proxy::start(&logins.guard(site(&[&backend]), &more)).await;
     let ends = |seconds: f64| format!("200 OK\r\nX-Ends: {}", (now() + seconds) as u64);
     let begun = now();
-    logins.say("ada", &ends(3.0));
+    logins.say("ada", &ends(5.0));
     let mut session = proxy.client().field("Cookie", "ada").open().await;
     logins.say("ada", &ends(60.0));
-    let waits = Duration::from_secs_f64((begun + 4.5 - now()).max(0.0));
+    let waits = Duration::from_secs_f64((begun + 6.5 - now()).max(0.0));
     within("the first end", tokio::time::sleep(waits)).await;
     session.echo("after its first end").await;
     logins.say("ada", &ends(0.0));

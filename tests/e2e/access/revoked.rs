@@ -87,7 +87,7 @@ async fn a_token_that_is_taken_back_opens_nothing_and_ends_what_it_has_opened() 
     }
     assert_eq!(of("9", "ada").client(false).handshake().await.0.status(), 401);
     stays.echo("it is another's").await;
-    assert_eq!(proxy.sessions(), 1);
+    until("the others to be gone", || proxy.sessions() == 1).await;
     // A list that cannot be read is refused, and the one before stands.
     list.write("1\nada\n\x07\n");
     assert!(proxy.reload(&site).await.is_err());

@@ -86,7 +86,10 @@ async fn sessions_of_every_carrier_are_found_and_kicked_by_labels() {
     }
     let (head, _) = asker("ada", "3").client(false).handshake().await;
     assert_eq!((head.status(), head.get("tidegate-label")), (101, ""), "no client sees it");
-    until("it to leave", || proxy.sessions() == 3).await;
+    // As many live before it has begun.
+    let begun = "tidegate_sessions_opened_total{route=\"all\"} 4\n";
+    let has_left = || proxy.scrape().contains(begun) && proxy.sessions() == 3;
+    until("it to leave", has_left).await;
 
     let (_, out, _) = ask(&dir, &["sessions"]).await;
     assert!(out.contains("place=a, b,room=1,seat="), "{out}");

@@ -29,7 +29,10 @@ async fn a_reload_that_rechecks_ends_whom_a_list_refuses_now_and_nobody_else() {
     let running = Running::start(dir.path(), &["run"]);
     until("a proxy", || tidegate(dir.path(), &["status"]).0 == 0).await;
     let open = async |path: &str, source: u8| {
-        Client::to(address).from([127, 0, 0, source].into()).path(path).open().await
+        let client = Client::to(address).from([127, 0, 0, source].into()).path(path);
+        let mut session = client.open().await;
+        session.echo("here").await;
+        session
     };
     let (mut gone, mut stay) = (Vec::new(), Vec::new());
     for _ in 0..4 {

@@ -140,7 +140,7 @@ fn resumes(head: &Head) -> bool {
 #[tokio::test]
 async fn when_nobody_comes_in_time_the_client_is_told_with_1012() {
     let backend = Backend::echo("a").await;
-    let keys = "timeout = \"300ms\", message_age_max = \"200ms\"";
+    let keys = "timeout = \"3s\", message_age_max = \"1s\"";
     let proxy = Proxy::start(&holding(&[&backend], keys)).await;
     let mut silent = proxy.client().open().await;
     silent.echo("before").await;

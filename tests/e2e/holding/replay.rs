@@ -11,7 +11,7 @@ use super::*;
 use crate::actors::{Ending, Wire, granted};
 
 // Proven as soon as it has passed a message: it is lost again and again.
-const KEYS: &str = "replay_first = 1, swallow_first = 1, swallow_timeout = \"500ms\", \
+const KEYS: &str = "replay_first = 1, swallow_first = 1, swallow_timeout = \"2s\", \
                     proof_time = \"1ms\"";
 
 type Log = Arc<Mutex<Vec<String>>>;

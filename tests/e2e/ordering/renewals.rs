@@ -55,6 +55,8 @@ async fn a_profile_is_asked_for_and_its_certificates_are_renewed_after_two_third
         let before = now();
         within("a certificate", site.healed()).await.expect("a certificate");
         assert_eq!(site.authority.wishes()[0]["profile"], "shortlived");
+        // Clients are shown it a moment before it is said of the name.
+        until("its state", || site.proxy.ordered("new.test").not_after.is_some()).await;
         let stands = site.proxy.ordered("new.test");
         let life = days as i64 * DAY;
         let left = stands.not_after.expect("it is shown") - before;

@@ -25,9 +25,13 @@ impl Follower {
         follower
     }
 
+    /// Reads until this is there; what is of an event, with the event's end.
     async fn until(&mut self, wanted: &str) {
+        let end = if wanted.contains('\n') { "" } else { "\n\n" };
+        let is_there =
+            |text: &str| text.split_once(wanted).is_some_and(|(_, behind)| behind.contains(end));
         let reading = async {
-            while !self.text.contains(wanted) {
+            while !is_there(&self.text) {
                 let mut bytes = [0; 4096];
                 let read = self.wire.read(&mut bytes).await.unwrap();
                 assert!(read > 0, "it ended: {}", self.text);
@@ -84,6 +88,8 @@ async fn what_becomes_of_sessions_is_followed_by_label_and_goes_on_where_it_brok
     assert_eq!(events[0].2["labels"], json!({ "user": "ada" }));
     assert_eq!(events[1].2["labels"], json!({ "user": "ada", "seat": "7" }));
     assert_eq!((&events[2].2["end"], &events[2].2["route"]), (&json!("kicked"), &json!("all")));
+    // Two workers tell in any order.
+    of_all.until("\"user\":\"bob\"").await;
     of_all.until("event: ended").await;
     let mut names = of_all.names();
     names.sort();

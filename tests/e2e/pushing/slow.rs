@@ -56,6 +56,7 @@ async fn a_client_that_reads_late_has_what_was_on_its_way_and_then_1013() {
         asker.client(true).open().await,
         streams.open_by(asker.handshake()).await,
     ];
+    until("three sessions", || proxy.sessions() == 3).await;
     let message = "x".repeat(60_000);
     for (ended, mut late) in clients.into_iter().enumerate() {
         let ids = "/v1/sessions?label=user:bob";

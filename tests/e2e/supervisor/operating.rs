@@ -128,7 +128,12 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     for _ in 0..4 {
         new.push(process.session("/one").await);
     }
-    assert_eq!(on(&first).await, 0);
+    within("nobody to be there any more", async {
+        while on(&first).await != 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     let scrape = process.scrape(Exposition::OpenMetrics);
     let labels = format!("{{pool=\"one\",backend=\"{first}\"}}");
     assert!(scrape.contains(&format!("tidegate_backend_disabled{labels} 1")), "{scrape}");

@@ -16,7 +16,7 @@ fn with_admin(mut plan: Plan) -> Plan {
 async fn readiness_fails_at_once_while_accepting_goes_on_and_then_every_session_reads_1012() {
     let backend = Backend::echo("one").await;
     let mut plan = with_admin(site(&[("one", &backend)]));
-    plan.drain.delay = Duration::from_millis(500);
+    plan.drain.delay = Duration::from_secs(2);
     plan.drain.window = Duration::from_millis(200);
     plan.drain.timeout = Duration::from_secs(20);
     let process = Process::start(plan);

@@ -38,12 +38,12 @@ table! {
     /// Memory of all that compresses answers at a time (`compress` of routes), 2 MiB each. A client
     /// has as much as it leaves free for others; an answer that finds none is sent as it is.
     next compress_bytes_max: Size as u64 = Size(64 << 20), as in "16MiB";
-    /// Keys that `limits` of routes count at once, 32 bytes each, which are taken as they come.
-    /// When there are more, those that are quiet make room, and a key that came again goes last;
-    /// one that finds none shares a bucket with others like it, so that it is neither let in nor
-    /// kept out. Half of the places at most are for values that clients make up (`header:`,
-    /// `cookie:`, `query:`, `label:`, `path`, `host`); such a one that finds none counts by its
-    /// client. Metrics: `tidegate_limit_keys_shared_total`, `tidegate_limit_bytes`.
+    /// Keys that `limits` of routes count at once, rounded up to the next 1,024; each takes 32
+    /// bytes as it comes. When there are more, those that are quiet make room, and a key that came
+    /// again goes last; one that finds none shares a bucket with others like it, so that it is
+    /// neither let in nor kept out. Half of the places at most are for values that clients make up
+    /// (`header:`, `cookie:`, `query:`, `label:`, `path`, `host`); such a one that finds none
+    /// counts by its client. Metrics: `tidegate_limit_keys_shared_total`, `tidegate_limit_bytes`.
     now keys_max: Number<1> as usize = Number(1_000_000), as in 100_000;
     /// Bytes that the sessions of all routes together may keep while their upstreams are away;
     /// a session that finds no room ends with 1013. Their handshakes count for their lives; one

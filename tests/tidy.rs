@@ -301,12 +301,15 @@ fn what_cannot_fail_says_why() {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let marks = ["todo!(", "unimplemented!(", concat!("FIX", "ME"), "#[ignore", "dbg!("];
+    // Put together here, so that this file has none either.
+    let calls = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
+    let words = [["FIX", "ME"], ["#[", "ignore"]].map(|halves| halves.concat());
+    let marks = [&calls[..], &words[..]].concat();
     let mut faults = String::new();
     for dir in ["src", "tests", "benches"] {
         for (name, text) in rust_files(&root().join(dir)) {
-            for mark in marks {
-                if name != "tests/tidy.rs" && text.contains(mark) {
+            for mark in &marks {
+                if text.contains(mark) {
                     writeln!(faults, "{name}: {mark}").unwrap();
                 }
             }

@@ -55,21 +55,6 @@ impl Talk {
     }
 }
 
-/// Sessions on a backend, as the operator sees them.
-async fn on(process: &Operated, backend: &str) -> u64 {
-    let who = json!({ "who": { "pool": "one", "backend": backend } });
-    process.order("/sessions", who).await.1["matched"].as_u64().unwrap()
-}
-
-async fn until_on(process: &Operated, backend: &str, count: u64) {
-    within("sessions to move", async {
-        while on(process, backend).await != count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
-
 /// The row of the drain that is over.
 async fn over(process: &Operated, drain: &Value) -> Value {
     within("the end of a drain", async {
@@ -133,7 +118,7 @@ async fn a_move_takes_the_sessions_elsewhere_that_can_be_held_and_no_others() {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
     };
-    assert_eq!((on(&process, &from).await, on(&process, &to).await), (8, 8));
+    assert_eq!((process.on(&from).await, process.on(&to).await), (8, 8));
     let (status, told) = process.order("/move", body(json!({ "dry_run": true }))).await;
     let seen = ["outcome", "sessions", "without_hold", "without_room", "handshaking", "live"];
     assert_eq!(status, 200, "{told}");
@@ -141,12 +126,12 @@ async fn a_move_takes_the_sessions_elsewhere_that_can_be_held_and_no_others() {
         seen.map(|key| &told[key]),
         [&json!("dry_run"), &json!(4), &json!(4), &json!(0), &json!(0), &json!(16)]
     );
-    assert_eq!((on(&process, &from).await, one.endings().len()), (8, 0));
+    assert_eq!((process.on(&from).await, one.endings().len()), (8, 0));
 
     let (status, told) = process.order("/move", body(json!({}))).await;
     assert_eq!((status, &told["outcome"], &told["sessions"]), (200, &json!("moved"), &json!(4)));
     assert_eq!(told["disabled"], json!([{ "pool": "one", "backend": from }]));
-    until_on(&process, &to, 12).await;
+    process.until_on(&to, 12).await;
     let row = over(&process, &told["drain"]).await;
     assert_eq!(["moved", "stayed", "left"].map(|key| &row[key]), [&json!(4), &json!(0), &json!(0)]);
     until("the old upstreams' ends", || one.endings().len() == 4).await;
@@ -157,7 +142,7 @@ async fn a_move_takes_the_sessions_elsewhere_that_can_be_held_and_no_others() {
         session.echo("untouched").await;
     }
     let new = process.session("/two").await;
-    assert_eq!((on(&process, &from).await, on(&process, &to).await), (4, 13));
+    assert_eq!((process.on(&from).await, process.on(&to).await), (4, 13));
     // Nobody could take these.
     let back = json!({ "who": { "backend": to } });
     let (status, told) = process.order("/move", back).await;
@@ -192,7 +177,7 @@ async fn who_finds_no_room_elsewhere_stays() {
     for session in &mut sessions {
         session.echo("still here").await;
     }
-    assert_eq!(on(&process, &from).await, 1);
+    assert_eq!(process.on(&from).await, 1);
     drop(sessions);
     process.is_quiet().await;
 }
@@ -242,7 +227,7 @@ async fn a_reload_that_removes_a_backend_moves_its_sessions_and_counts_only_thos
         taken(process.reload(ReloadRequest { force: true, ..ReloadRequest::default() }).await);
     assert_eq!((taken.impact.drained, taken.impact.moved, taken.impact.sessions), (4, 4, 16));
     let to = addresses(&[&two]).remove(0);
-    until_on(&process, &to, 12).await;
+    process.until_on(&to, 12).await;
     until("the old upstreams' ends", || one.endings().len() == 8).await;
     nobody_noticed(talks, [&one, &two]).await;
     let endings: Vec<_> = plain.into_iter().map(|one| tokio::spawn(one.ending())).collect();
@@ -309,10 +294,10 @@ async fn stays_out(
     let held = [process.session("/one").await, process.session("/one").await];
     let others = [process.session("/two").await, process.session("/two").await];
     let address = addresses(&[&sick]).remove(0);
-    assert_eq!(on(&process, &address).await, 2);
+    assert_eq!(process.on(&address).await, 2);
     sick.refuse().await;
     within("sessions to leave", async {
-        while on(&process, &address).await != left {
+        while process.on(&address).await != left {
             process.session("/two").await.close(1000, "").await;
         }
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -48,6 +48,21 @@ impl Operated {
     pub async fn order(&self, target: &str, body: Value) -> (u16, Value) {
         let (status, answer) = send(&self.socket(), target, &body.to_string(), "json").await;
         (status, serde_json::from_str(&answer).unwrap())
+    }
+
+    /// Sessions of pool `one` on a backend, as the operator sees them.
+    pub async fn on(&self, backend: &str) -> u64 {
+        let who = json!({ "who": { "pool": "one", "backend": backend } });
+        self.order("/sessions", who).await.1["matched"].as_u64().unwrap()
+    }
+
+    pub async fn until_on(&self, backend: &str, count: u64) {
+        within("sessions to come or to go", async {
+            while self.on(backend).await != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     pub async fn said(&self, target: &str, body: Value) -> String {

@@ -105,10 +105,6 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     let first = row["backend"].as_str().unwrap().to_owned();
     let second = addresses(&[&one, &two]).into_iter().find(|other| *other != first).unwrap();
     let mut stays = process.session("/one").await;
-    let on = async |backend: &str| {
-        let who = json!({ "who": { "backend": backend } });
-        process.order("/sessions", who).await.1["matched"].as_u64().unwrap()
-    };
     let drain = |backend: &str, more: Value| {
         let mut body = json!({ "who": { "backend": backend, "pool": "one" } });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -116,7 +112,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     };
     let (status, told) = process.order("/drain", drain(&first, json!({ "dry_run": true }))).await;
     assert_eq!((status, &told["outcome"], &told["sessions"]), (200, &json!("dry_run"), &json!(1)));
-    assert_eq!((on(&first).await, &process.status().await["drains"]), (1, &json!([])));
+    assert_eq!((process.on(&first).await, &process.status().await["drains"]), (1, &json!([])));
 
     let (status, told) = process.order("/drain", drain(&first, json!({}))).await;
     assert_eq!((status, &told["sessions"], &told["live"]), (200, &json!(1), &json!(2)));
@@ -128,12 +124,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     for _ in 0..4 {
         new.push(process.session("/one").await);
     }
-    within("nobody to be there any more", async {
-        while on(&first).await != 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    process.until_on(&first, 0).await;
     let scrape = process.scrape(Exposition::OpenMetrics);
     let labels = format!("{{pool=\"one\",backend=\"{first}\"}}");
     assert!(scrape.contains(&format!("tidegate_backend_disabled{labels} 1")), "{scrape}");
@@ -155,7 +146,7 @@ async fn a_drained_backend_gets_no_new_sessions_until_it_is_restored() {
     assert_eq!(process.order("/enable", enable).await.1["outcome"], "unchanged");
     assert_eq!(state(&process.status().await), "up");
     new.push(process.session("/one").await);
-    assert_eq!(on(&first).await, 1);
+    assert_eq!(process.on(&first).await, 1);
     drop((new, stays));
     process.is_quiet().await;
 }
